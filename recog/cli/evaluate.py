@@ -1,0 +1,87 @@
+"""``recog evaluate``: how much of a recognition is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    reference: Annotated[
+        Path,
+        typer.Argument(metavar="REF", help="True texts: a text file, a folder, JSONL, trn; with --model a manifest."),
+    ],
+    hypothesis: Annotated[
+        Path | None, typer.Argument(metavar="HYP", help="Recognised texts, in any of these forms.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Recognise the data REF with this model (a name or a folder) and score that.")
+    ] = None,
+    normalise: Annotated[
+        str,
+        typer.Option(help="none, basic, collapse, plain, diplomatic, spoken, or a file of rules (TSV or YAML)."),
+    ] = "none",
+    compare: Annotated[
+        Path | None, typer.Option(metavar="HYP2", help="Another system's texts: is the difference more than chance?")
+    ] = None,
+    by_group: Annotated[bool, typer.Option("--by-group", help="Also a table of speakers or writers.")] = False,
+    confusions: Annotated[
+        int, typer.Option(min=0, max=10_000, help="Also the N most common confusions.", metavar="N")
+    ] = 0,
+    split: Annotated[
+        list[str] | None,
+        typer.Option(help="With --model: rows of this split only; may be repeated. Default: dev, test and none."),
+    ] = None,
+    beam: Annotated[int | None, typer.Option(min=1, help="With --model: width of the beam.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="With --model: CPU threads.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write the JSON to this file, too.")] = None,
+) -> None:
+    """Word and character error rates of HYP against REF, with 95 % intervals; or of a model on data.
+
+    recog evaluate REF HYP scores texts that are there already; recog evaluate --model MODEL DATA recognises first.
+    """
+    import json
+    import sys
+
+    from recog.cli.files import write_text
+    from recog.errors import UsageError
+    from recog.evaluation.comparison import compare as compare_results
+    from recog.evaluation.pairs import read_hypotheses, read_pairs
+    from recog.evaluation.recognise import DEFAULT_SPLITS, recognise_pairs
+    from recog.evaluation.report import render
+    from recog.evaluation.score import evaluate as score
+
+    if model is None and hypothesis is None:
+        raise UsageError("There is nothing to compare with REF; give HYP, or --model to recognise REF.")
+    if model is not None and hypothesis is not None:
+        raise UsageError("HYP and --model exclude each other; give one of them.")
+    if model is None and (split or beam or threads):
+        raise UsageError("--split, --beam and --threads belong to --model; give it, or leave them out.")
+
+    if model is not None:
+        splits = tuple(split) if split else DEFAULT_SPLITS
+        pairs, warnings = recognise_pairs(model, reference, splits=splits, beam=beam, threads=threads)
+    else:
+        assert hypothesis is not None  # by the first check
+        pairs, warnings = read_pairs(reference, hypothesis)
+    kept = max(confusions, 20)
+    result = score(pairs, normalise=normalise, confusions=kept, warnings=warnings)
+    comparison = None
+    if compare is not None:
+        others, more = read_hypotheses(pairs, compare) if model is not None else read_pairs(reference, compare)
+        comparison = compare_results(result, score(others, normalise=result.normalisation, confusions=0))
+        warnings = [*warnings, *(f"{compare}: {sentence}" for sentence in more)]
+
+    for sentence in warnings:
+        typer.echo(f"Warning: {sentence}", err=True)
+    document = result.to_json() | ({} if comparison is None else {"comparison": comparison.to_json()})
+    text = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    if out is not None:
+        write_text(out, text)
+    if as_json:
+        typer.echo(text.encode(), nl=False)  # bytes: UTF-8, whatever the terminal's encoding
+    else:
+        render(result, sys.stdout, comparison=comparison, by_group=by_group, confusions=confusions)

@@ -1,0 +1,24 @@
+"""``recog models``: what is shipped."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def models(
+    name: Annotated[str | None, typer.Argument(help="A model's name or folder: print its card.")] = None,
+) -> None:
+    """List the shipped models, or print the card of one."""
+    from recog.model.bundle import open_bundle, read_config, shipped
+
+    if name is not None:
+        typer.echo(open_bundle(name).card)
+        return
+    for shipped_name, path in shipped().items():
+        config = read_config(path / "config.json")
+        size = sum(file.stat().st_size for file in path.iterdir()) / 1e6
+        languages = ", ".join(config.languages)
+        typer.echo(f"{shipped_name}\t{config.modality}\t{languages}\t{size:.1f} MB\t{config.dev.get('summary', '')}")
+    typer.echo("\n`recog models NAME` prints a model's card.", err=True)

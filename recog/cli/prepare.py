@@ -1,0 +1,103 @@
+"""``recog prepare LAYOUT SRC OUT.jsonl``: a corpus as it is given out -> a checked manifest with splits."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recog.corpora import LAYOUTS, importer
+from recog.errors import UsageError, UserError
+from recog.text.normalise import RULES
+
+if TYPE_CHECKING:
+    from recog.corpora.manifest import Row
+
+MAX_REPORTED = 20
+MAX_GROUPS = 20
+
+
+def prepare(
+    layout: Annotated[str, typer.Argument(metavar="LAYOUT", help=f"One of: {', '.join(LAYOUTS)}.")],
+    src: Annotated[Path, typer.Argument(metavar="SRC", help="The corpus's folder, or for tsv, page and alto a file.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="The manifest to write.")],
+    dev_share: Annotated[float, typer.Option(help="Share of the rows for dev, where the corpus has no dev set.")] = 0.1,
+    seed: Annotated[int, typer.Option(help="Which groups go to dev.")] = 0,
+    normalise: Annotated[str, typer.Option(metavar="RULE", help=f"Text rule: {', '.join(RULES)}.")] = "collapse",
+    columns: Annotated[str | None, typer.Option(help="tsv: names of the columns, as path,group,text.")] = None,
+    pattern: Annotated[str | None, typer.Option(help="filenames: regular expression with (?P<text>...).")] = None,
+) -> None:
+    """Read a corpus in a known layout, check every row, split it by speaker or writer, and write a manifest.
+
+    Rows that cannot be used are named and left out. Text is kept in logical order.
+    """
+    from recog.corpora.check import check_rows
+    from recog.corpora.manifest import modality, write_manifest
+    from recog.corpora.splits import split_rows
+    from recog.text.normalise import rule
+
+    if normalise not in RULES:
+        raise UsageError(f"There is no text rule '{normalise}'; use one of {', '.join(RULES)}.")
+    if not 0.0 <= dev_share < 1.0:
+        raise UsageError(f"--dev-share is {dev_share:g}; it must lie from 0 to below 1.")
+    read = importer(layout, columns=columns, pattern=pattern)
+    if not src.exists():
+        raise UserError(f"{src} is not there; give the folder of the corpus.")
+    apply = rule(normalise)
+    rows = [replace(row, text=apply(row.text)) for row in read(src)]
+    problems = check_rows(rows)
+    for problem in problems[:MAX_REPORTED]:
+        _say(str(problem))
+    bad = {problem.row_number for problem in problems}
+    if bad:
+        _say(f"{len(bad)} of {len(rows)} rows cannot be used and are left out.")
+    usable = [row for number, row in enumerate(rows, start=1) if number not in bad]
+    if not usable:
+        raise UserError(f"{src} has no row that can be used; {out} is not written.")
+    kind = modality(usable)
+    split = split_rows(usable, dev_share=dev_share, seed=seed)
+    write_manifest(split.rows, out)
+    _say(f"Split: {split.reason}.")
+    for line in _summary(split.rows, kind):
+        _say(line)
+    _say(f"{len(split.rows)} rows written to {out}.")
+
+
+def _summary(rows: list[Row], kind: str) -> list[str]:
+    """Rows, groups and hours of each split, and the largest groups."""
+    lines = []
+    for name in ("train", "dev", "test"):
+        part = [row for row in rows if row.split == name]
+        if part:
+            groups = len({row.group for row in part} - {None})
+            amount = _hours(part) if kind == "speech" else f"{len({row.media for row in part})} images"
+            lines.append(f"{name}: {len(part)} rows, {groups or 'no'} groups, {amount}")
+    sizes = Counter(row.group for row in rows if row.group is not None)
+    if sizes:
+        largest = ", ".join(f"{group} {count}" for group, count in sizes.most_common(MAX_GROUPS))
+        lines.append(f"groups: {largest}{' ...' if len(sizes) > MAX_GROUPS else ''}")
+    return lines
+
+
+def _hours(rows: list[Row]) -> str:
+    """The sum of the rows' times; files whose header does not tell are counted apart."""
+    from recog.corpora.check import sound_duration
+
+    seconds = 0.0
+    unknown = 0
+    for row in rows:
+        end = row.end if row.end is not None else sound_duration(row.media)
+        if end is None:
+            unknown += 1
+        else:
+            seconds += max(end - (row.start or 0.0), 0.0)
+    more = f" and {unknown} files of unknown length" if unknown else ""
+    return f"{seconds / 3600:.2f} hours{more}"
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr)

@@ -1,0 +1,151 @@
+"""``recog transcribe`` and ``recog ocr``: a batch of files through a model."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from recog.cli.files import IMAGE_SUFFIXES, SOUND_SUFFIXES, Input, collect, write_text
+from recog.errors import UsageError, UserError
+
+if TYPE_CHECKING:
+    from recog.recogniser import Recogniser
+    from recog.transcript import Transcript
+
+Files = Annotated[list[str], typer.Argument(metavar="FILES|FOLDERS...", help="What to read; - is standard input.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Folder for one result a file; else standard output.")]
+Beam = Annotated[int, typer.Option("--beam", min=0, max=10_000, help="Beam width; 0 takes the best path.")]
+NBest = Annotated[int, typer.Option("--n-best", min=1, max=1000, help="Alternatives to keep in JSON (needs --beam).")]
+Skip = Annotated[bool, typer.Option("--skip-existing", help="Leave out files whose result is there already.")]
+Names = Annotated[bool, typer.Option("--names", help="Print each file's name and a tab before its text.")]
+Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Threads; 0 for every core.")]
+Model = Annotated[str, typer.Option("--model", "-m", help="Name of a shipped model or path of a model folder.")]
+
+
+def transcribe(
+    files: Files,
+    model: Model = "english-speech",
+    format: Annotated[Literal["txt", "json", "srt", "vtt"], typer.Option("--format", "-f")] = "txt",
+    output: Output = None,
+    beam: Beam = 0,
+    n_best: NBest = 1,
+    skip_existing: Skip = False,
+    names: Names = False,
+    threads: Threads = 0,
+) -> None:
+    """Transcribe recordings: wav, flac, ogg, opus, mp3, aiff, m4a, webm, wma, mp4 and more, of any length."""
+    inputs = collect(files, SOUND_SUFFIXES, output, format)
+    run_batch("speech", inputs, model, format, beam, n_best, skip_existing, names, threads)
+
+
+def ocr(
+    files: Files,
+    model: Model = "latin-handwriting",
+    layout: Annotated[Literal["line"], typer.Option("--layout", help="What an image shows: one line of writing.")] = "line",
+    format: Annotated[Literal["txt", "json"], typer.Option("--format", "-f")] = "txt",
+    output: Output = None,
+    beam: Beam = 0,
+    n_best: NBest = 1,
+    skip_existing: Skip = False,
+    names: Names = False,
+    threads: Threads = 0,
+) -> None:
+    """Read images of handwritten lines: PNG, JPEG, WebP, TIFF or BMP."""
+    inputs = collect(files, IMAGE_SUFFIXES, output, format)
+    run_batch("handwriting", inputs, model, format, beam, n_best, skip_existing, names, threads)
+
+
+def run_batch(
+    modality: str,
+    inputs: list[Input],
+    model: str,
+    format: str,
+    beam: int,
+    n_best: int,
+    skip_existing: bool,
+    names: bool,
+    threads: int,
+) -> None:
+    """Recognise every input. One that fails is reported and the others go on; then the exit code is 1."""
+    if n_best > 1 and beam < n_best:
+        raise UsageError(f"--n-best {n_best} needs a --beam of at least {n_best}.")
+    if skip_existing:
+        inputs = [entry for entry in inputs if entry.output is None or not entry.output.exists()]
+        if not inputs:
+            return
+    from recog.model.runtime import cores, parallel
+    from recog.recogniser import load
+
+    workers = threads or cores()
+    many = len(inputs) > 1  # several files share the cores; a single one has its segments on them
+    recogniser = load(model, beam=beam, n_best=n_best, threads=1 if many else workers)
+    if recogniser.config.modality != modality:
+        raise UsageError(f"The model '{model}' is for {recogniser.config.modality}, not for {modality}.")
+    failed = 0
+    with progress_bar(len(inputs)) as advance:
+        work = parallel(lambda entry: attempt(recogniser, entry), inputs, workers if many else 1)
+        for entry, result in zip(inputs, work, strict=True):
+            if isinstance(result, str):
+                failed += 1
+                print(f"recog: {result}", file=sys.stderr)
+            else:
+                failed += bool(result.warnings)
+                for warning in result.warnings:
+                    print(f"recog: {warning}", file=sys.stderr)
+                deliver(entry, result, format, names)
+            advance()
+    if failed:
+        raise typer.Exit(1)
+
+
+def attempt(recogniser: Recogniser, entry: Input) -> Transcript | str:
+    """The transcript of one input, or the sentence that says why there is none."""
+    try:
+        if entry.path is not None and not entry.path.exists():
+            return f"{entry.path}: there is no such file."
+        return recogniser.transcribe(entry.source, name=entry.name)  # type: ignore[call-arg, arg-type]
+    except UserError as error:
+        return str(error)
+    except MemoryError:
+        return f"{entry.name}: there is not enough memory for it."
+    except OSError as error:
+        return f"{entry.name}: cannot be read ({error.strerror or error})."
+
+
+def deliver(entry: Input, transcript: Transcript, format: str, names: bool) -> None:
+    """Write a transcript to its file, or to standard output."""
+    from recog.formats import WRITERS
+
+    if entry.output is not None:
+        write_text(entry.output, WRITERS[format](transcript))
+    elif format == "txt":
+        text = transcript.text.replace("\n", " ")
+        print(f"{entry.name}\t{text}" if names else text, flush=True)
+    else:
+        print(WRITERS[format](transcript).rstrip("\n"), flush=True)
+
+
+class progress_bar:  # noqa: N801 - used as a function
+    """A bar on standard error where that is a terminal and standard output is not in its way; else nothing."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.bar = None
+
+    def __enter__(self):  # type: ignore[no-untyped-def]
+        if self.total > 1 and sys.stderr.isatty() and not sys.stdout.isatty():
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self.bar = Progress(console=Console(stderr=True), transient=True)
+            self.bar.start()
+            task = self.bar.add_task("", total=self.total)
+            return lambda: self.bar.advance(task)
+        return lambda: None
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.stop()

@@ -1,0 +1,36 @@
+"""``recog train``: a recipe or a bare folder to a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from recog.errors import UsageError, UserError
+
+
+def train(
+    what: Annotated[Path, typer.Argument(metavar="RECIPE.yaml|FOLDER|MANIFEST.jsonl", help="A recipe, or the data itself.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Model folder to write; for a recipe, runs/NAME.")] = None,
+    base: Annotated[str | None, typer.Option("--from", help="Model to train on from (name or folder).")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data; else chosen by its size.")] = None,
+    rate: Annotated[float | None, typer.Option("--learning-rate", help="Peak learning rate.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; else a GPU where there is one.")] = None,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 for every core.")] = 0,
+    restart: Annotated[bool, typer.Option("--restart", help="Throw away the progress of an earlier run.")] = False,
+) -> None:
+    """Train a model. The same command, given again after an interruption, goes on where it stopped.
+
+    On several GPUs: torchrun --nproc_per_node=N -m recog train ...
+    """
+    if not what.exists():
+        raise UsageError(f"{what}: there is no such file or folder.")
+    try:
+        import onnx  # noqa: F401
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise UserError(f"Training needs {error.name}: pip install 'recog[train]'.") from None
+    from recog.training.run import run
+
+    run(what, out, base, epochs=epochs, rate=rate, device=device, threads=threads, restart=restart)

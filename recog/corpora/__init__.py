@@ -1,0 +1,56 @@
+"""Corpora: the manifest, its validator and splits, and an importer for each layout.
+
+An importer is a module with ``rows(src, **options) -> Iterator[Row]``; it reads what the layout states (texts,
+speakers or writers, official splits) and leaves checking and splitting to those who come after.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from recog.errors import UsageError
+
+# name -> (module, what it reads)
+LAYOUTS: dict[str, tuple[str, str]] = {
+    "folder": ("recog.corpora.folder", "clip.wav + clip.txt, line.png + line.gt.txt, page.jpg + page.xml"),
+    "librispeech": ("recog.corpora.librispeech", "LibriSpeech tree with *.trans.txt"),
+    "kaldi": ("recog.corpora.kaldi", "Kaldi data folder: text, wav.scp, segments, utt2spk"),
+    "sphinx": ("recog.corpora.sphinx", "SphinxTrain etc/*.fileids and *.transcription, as AN4"),
+    "ljspeech": ("recog.corpora.ljspeech", "LJSpeech metadata.csv and wavs/"),
+    "vctk": ("recog.corpora.vctk", "VCTK txt/ and wav48*/"),
+    "commonvoice": ("recog.corpora.commonvoice", "Common Voice train.tsv, dev.tsv, test.tsv and clips/"),
+    "fsdd": ("recog.corpora.fsdd", "Free Spoken Digit Dataset, digit_speaker_index.wav"),
+    "filenames": ("recog.corpora.filenames", "text in the file names, by --pattern"),
+    "tsv": ("recog.corpora.tsv", "a table of clips or line images: path, text, start, end, group"),
+    "page": ("recog.corpora.page", "PAGE XML beside page images"),
+    "alto": ("recog.corpora.alto", "ALTO XML beside page images"),
+    "iam": ("recog.corpora.iam", "IAM lines.txt and lines/"),
+    "rimes": ("recog.corpora.rimes", "RIMES 2011 (ICDAR) XML and page images"),
+}
+
+
+def importer(layout: str, **options: Any) -> Callable[[Path], Iterator[Any]]:
+    """The ``rows`` function of a layout, its options bound; None for an option means not given.
+
+    Raises:
+        UsageError: the layout is unknown, or has no such option; the sentence lists those known.
+    """
+    if layout not in LAYOUTS:
+        raise UsageError(f"There is no layout '{layout}'; use one of {', '.join(LAYOUTS)}.")
+    function = import_module(LAYOUTS[layout][0]).rows
+    given = {name: value for name, value in options.items() if value is not None}
+    known = set(inspect.signature(function).parameters) - {"src"}
+    for name in given.keys() - known:
+        raise UsageError(f"The layout '{layout}' has no option --{name}.")
+
+    def rows(src: Path) -> Iterator[Any]:
+        from recog.corpora.files import clear_cache
+
+        clear_cache()
+        return function(Path(src), **given)
+
+    return rows

@@ -1,0 +1,119 @@
+"""What every importer shares: which suffixes are sound and images, lookup whatever the suffix, bounded text files."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from recog.errors import UserError
+
+# In order of preference, where one name stands with several suffixes.
+SOUND_SUFFIXES = (
+    ".wav", ".flac", ".opus", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".sph",
+    ".m4a", ".aac", ".mp4", ".webm", ".mkv", ".mka", ".wma", ".amr",
+)  # fmt: skip
+IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".bmp", ".jp2", ".pgm", ".ppm", ".pnm")
+
+MAX_TEXT_BYTES = 1 << 30  # a table of clips; larger is not one
+
+
+def is_sound(path: Path) -> bool:
+    """Whether the name ends as a sound file's does."""
+    return path.suffix.lower() in SOUND_SUFFIXES
+
+
+def is_image(path: Path) -> bool:
+    """Whether the name ends as an image's does."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def read_text(path: Path) -> str:
+    """A UTF-8 file, with or without a byte-order mark.
+
+    Raises:
+        UserError: it is missing, unreadable, too large, or not UTF-8.
+    """
+    try:
+        if path.stat().st_size > MAX_TEXT_BYTES:
+            raise UserError(f"{path} is larger than {MAX_TEXT_BYTES >> 20} MiB; it does not look like a list of texts.")
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text (byte {error.start}); convert it to UTF-8.") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a text file that are not blank, numbered from 1. Only ``\\n`` and ``\\r\\n`` end a line."""
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        line = line.removesuffix("\r")
+        if line.strip():
+            yield number, line
+
+
+def find_media(stem: Path, suffixes: tuple[str, ...]) -> Path:
+    """The file called ``stem`` plus one of ``suffixes``, in any case; ``stem`` itself if it is a file.
+
+    A name that already ends in one of the suffixes may stand with another (``x.wav`` kept as ``x.opus``). Where
+    nothing is found, ``stem`` comes back (with the first suffix, if it had none): the validator names it as missing.
+    """
+    names = _names(stem.parent)
+    if stem.name in names:
+        return stem
+    bare = stem.name[: -len(stem.suffix)] if stem.suffix.lower() in suffixes else stem.name
+    for suffix in suffixes:
+        found = names.get(bare + suffix) or names.get((bare + suffix).lower())
+        if found:
+            return stem.with_name(found)
+    return stem if bare != stem.name else stem.with_name(stem.name + suffixes[0])
+
+
+def clear_cache() -> None:
+    """Forget the listings of folders, which may have changed since."""
+    _names.cache_clear()
+
+
+@lru_cache(maxsize=1024)
+def _names(folder: Path) -> dict[str, str]:
+    """Name, and name with the suffix in lower case -> name as it stands in ``folder``."""
+    try:
+        found = sorted(entry.name for entry in os.scandir(folder) if not entry.is_dir())
+    except OSError:
+        return {}
+    lower = {str(Path(name).with_suffix(Path(name).suffix.lower())): name for name in found}
+    return lower | {name: name for name in found}
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    """Every file beneath ``folder`` in a fixed order; hidden files and folders and links to folders are left out."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith("."):
+                yield Path(parent, name)
+
+
+def require(path: Path, layout: str, what: str) -> Path:
+    """``path`` if it exists, else a sentence that the folder is not of this layout."""
+    if not path.exists():
+        raise UserError(f"{path.parent} does not look like {layout}: {what} ({path.name}) is not there.")
+    return path
+
+
+_SPLITS = {"train": "train", "training": "train", "test": "test", "eval": "test"}
+
+
+def split_named(name: str) -> str | None:
+    """``train-clean-100`` -> ``train``, ``val`` -> ``dev``, ``test_other`` -> ``test``, anything else -> None."""
+    match = re.fullmatch(r"(training|train|devel|dev|validation|valid|val|test|eval)(?:[-_].*|\d*)", name.lower())
+    return _SPLITS.get(match.group(1), "dev") if match else None
+
+
+def split_of_folder(path: Path, root: Path) -> str | None:
+    """The split that a folder's name between ``root`` and ``path`` states, the outermost first."""
+    if not path.is_relative_to(root):
+        return None
+    return next((s for s in map(split_named, path.relative_to(root).parent.parts) if s), None)

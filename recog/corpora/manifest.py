@@ -1,0 +1,333 @@
+"""The manifest: one JSON object a line, one utterance or line of writing each; and bare folders read as if they had
+one.
+
+    {"media": "wav/a.wav", "text": "hello", "start": 1.5, "end": 2.25, "group": "speaker7", "split": "train"}
+    {"media": "p1.jpg", "text": "Dear Sir", "line": {"polygon": [[0, 0], ...], "baseline": [[0, 30], ...]}}
+
+``media`` is relative to the manifest's folder; times are seconds, coordinates pixels of the upright image; text is in
+logical order; ``group`` is the speaker or writer.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from recog.corpora.files import (
+    IMAGE_SUFFIXES,
+    SOUND_SUFFIXES,
+    clear_cache,
+    find_media,
+    is_image,
+    is_sound,
+    read_lines,
+    read_text,
+    split_named,
+    walk,
+)
+from recog.errors import UserError
+from recog.transcript import Point
+
+Modality = Literal["speech", "handwriting"]
+SPLITS = ("train", "dev", "test")
+MAX_REPORTED = 10
+# Of bare folders only these whole names are splits: a "test-7" may well be a person.
+_SPLIT_FOLDERS = frozenset(("train", "training", "dev", "val", "valid", "validation", "test"))
+
+
+@dataclass(frozen=True)
+class LineShape:
+    """Where a line stands on its page, in pixels; one of the two may be empty."""
+
+    polygon: tuple[Point, ...] = ()
+    baseline: tuple[Point, ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One utterance or line with its text.
+
+    Attributes:
+        media: sound or image file.
+        text: the transcription, in logical order, as it came.
+        start, end: seconds within the sound; None for its start or end.
+        line: where the line is on a page; None when the image is the line.
+        group: speaker or writer, what a split must keep together; None when unknown.
+        split: "train", "dev" or "test"; None when not decided.
+    """
+
+    media: Path
+    text: str
+    start: float | None = None
+    end: float | None = None
+    line: LineShape | None = None
+    group: str | None = None
+    split: str | None = None
+
+
+def read_manifest(path: Path) -> list[Row]:
+    """The rows of a JSONL manifest, their media paths joined to the manifest's folder. Blank lines are skipped.
+
+    Raises:
+        UserError: the file cannot be read, or lines are wrong: up to 10 are named with their numbers.
+    """
+    path = Path(path)
+    rows: list[Row] = []
+    bad: list[str] = []
+    count = 0
+    for number, line in read_lines(path):
+        try:
+            rows.append(_parse(line, path.parent))
+        except ValueError as error:
+            count += 1
+            if count <= MAX_REPORTED:
+                bad.append(f"line {number}: {error}")
+    if bad:
+        more = f"; and {count - len(bad)} more" if count > len(bad) else ""
+        raise UserError(f"{path} has {count} bad line{'s' * (count > 1)}: {'; '.join(bad)}{more}.")
+    return rows
+
+
+def _parse(line: str, folder: Path) -> Row:
+    try:
+        data = json.loads(line)
+    except (ValueError, RecursionError):
+        raise ValueError("is not JSON") from None
+    if not isinstance(data, dict):
+        raise ValueError("is not a JSON object")
+    unknown = sorted(data.keys() - Row.__dataclass_fields__.keys())
+    if unknown:
+        raise ValueError(f"has the unknown key {', '.join(map(repr, unknown[:3]))}")
+    media = _string(data, "media")
+    if not media or "\0" in media:
+        raise ValueError("has no 'media'")
+    text = _string(data, "text")
+    if text is None:
+        raise ValueError("has no 'text'")
+    split = _string(data, "split")
+    if split not in (None, *SPLITS):
+        raise ValueError(f"has the split {split!r}; it must be one of {', '.join(SPLITS)}")
+    start, end = _time(data, "start"), _time(data, "end")
+    if end is not None and end <= (start or 0.0):
+        raise ValueError(f"ends ({end:g} s) before it starts ({start or 0.0:g} s)")
+    return Row(folder / media, text, start, end, _shape(data.get("line")), _string(data, "group"), split)
+
+
+def _string(data: dict[str, Any], key: str) -> str | None:
+    value = data.get(key)
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"has a '{key}' that is not text")
+    return value
+
+
+def _time(data: dict[str, Any], key: str) -> float | None:
+    value = data.get(key)
+    if value is None:
+        return None
+    if not _is_number(value) or value < 0:
+        raise ValueError(f"has a '{key}' that is not a time in seconds from 0 on")
+    return float(value)
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return math.isfinite(value) if isinstance(value, float) else abs(value) < 1 << 53
+
+
+def _shape(value: object) -> LineShape | None:
+    if value is None:
+        return None
+    if not isinstance(value, dict) or not value or value.keys() - {"polygon", "baseline"}:
+        raise ValueError('has a \'line\' that is not {"polygon": ..., "baseline": ...}')
+    shape = LineShape(_points(value.get("polygon"), 3), _points(value.get("baseline"), 2))
+    if not shape.polygon and not shape.baseline:
+        raise ValueError("has a 'line' with neither polygon nor baseline")
+    return shape
+
+
+def _points(value: object, least: int) -> tuple[Point, ...]:
+    if value is None or value == []:
+        return ()
+    if not isinstance(value, list) or len(value) < least:
+        raise ValueError(f"has a 'line' with fewer than {least} points")
+    for point in value:
+        if not isinstance(point, list) or len(point) != 2 or not all(map(_is_number, point)):
+            raise ValueError("has a 'line' with a point that is not [x, y]")
+    return tuple((float(x), float(y)) for x, y in value)
+
+
+def write_manifest(rows: Iterable[Row], path: Path) -> None:
+    """Write a manifest whole or not at all, with media paths relative to its folder where the drive is the same.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        base = os.path.realpath(path.parent)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.writelines(_format(row, base) + "\n" for row in rows)
+            umask = os.umask(0)
+            os.umask(umask)
+            Path(name).chmod(0o666 & ~umask)  # as open() would have made it; mkstemp is for the owner alone
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from None
+
+
+def _format(row: Row, base: str) -> str:
+    media = os.path.join(os.path.realpath(row.media.parent), row.media.name)  # noqa: PTH118
+    try:
+        media = Path(os.path.relpath(media, base)).as_posix()
+    except ValueError:  # another drive
+        media = Path(media).as_posix()
+    line = None
+    if row.line is not None:
+        line = {
+            k: [list(p) for p in v] for k, v in (("polygon", row.line.polygon), ("baseline", row.line.baseline)) if v
+        }
+    data = {
+        "media": media,
+        "text": row.text,
+        "start": row.start,
+        "end": row.end,
+        "line": line,
+        "group": row.group,
+        "split": row.split,
+    }
+    data = {key: value for key, value in data.items() if value is not None}
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+    return text if text.isprintable() else json.dumps(data, allow_nan=False)
+
+
+def read_folder(path: Path) -> list[Row]:
+    """A bare folder, with those beneath it: ``clip.wav`` + ``clip.txt``, ``line.png`` + ``line.gt.txt``, ``page.jpg`` +
+    ``page.xml`` (PAGE or ALTO, a row for each line of text that is transcribed). Any suffix of sound or image will do.
+
+    The parent folder is the group when there are several; folders called train, dev and test are the splits when there
+    is a train among them. Media without a text are left out. The order is that of the names.
+
+    Raises:
+        UserError: a text is not UTF-8, or an XML file is damaged.
+    """
+    root = Path(path)
+    clear_cache()
+    rows: list[Row] = []
+    for file in walk(root):
+        rows += _of_text(file)
+    return settle_splits(group_by_folder(rows, root))
+
+
+def _of_text(file: Path) -> list[Row]:
+    """The rows that a text or XML file beside its media describes."""
+    if file.name.endswith(".gt.txt"):
+        media = find_media(file.with_name(file.name.removesuffix(".gt.txt")), IMAGE_SUFFIXES)
+        return [Row(media, read_text(file).strip())] if is_image(media) and media.exists() else []
+    if file.suffix == ".txt":
+        media = find_media(file.with_suffix(""), SOUND_SUFFIXES)
+        return [Row(media, read_text(file).strip())] if is_sound(media) and media.exists() else []
+    if file.suffix == ".xml":
+        media = find_media(file.with_suffix(""), IMAGE_SUFFIXES)
+        if is_image(media) and media.exists():
+            from recog.corpora.pages import page_rows
+
+            return [replace(row, media=media) for row in page_rows(file, strict=False) if row.text.strip()]
+    return []
+
+
+def group_by_folder(rows: list[Row], root: Path) -> list[Row]:
+    """The rows with their splits from folders named train, dev, test, and with their parent folders as groups when
+    there are several (without the folder that names the split)."""
+    found = []
+    for row in rows:
+        folder = row.media.parent
+        parts = folder.relative_to(root).parts if folder.is_relative_to(root) else folder.parts
+        at = next((i for i, part in enumerate(parts) if part.lower() in _SPLIT_FOLDERS), None)
+        split = None if at is None else split_named(parts[at])
+        rest = "/".join(part for i, part in enumerate(parts) if i != at)
+        found.append((replace(row, split=split), rest))
+    if len({group for _, group in found}) < 2:
+        return [row for row, _ in found]
+    return [replace(row, group=group or ".") for row, group in found]
+
+
+def settle_splits(rows: list[Row]) -> list[Row]:
+    """Drop splits that decide nothing: without a row to train on, all; without one for dev, "train", so that dev can
+    still be taken from it."""
+    present = {row.split for row in rows}
+    if "train" not in present and None not in present:
+        return [replace(row, split=None) for row in rows]
+    if "dev" not in present:
+        return [replace(row, split=None) if row.split == "train" else row for row in rows]
+    return rows
+
+
+def load_data(path: Path) -> list[Row]:
+    """A manifest (``.jsonl``) or a bare folder.
+
+    Raises:
+        UserError: there is nothing at ``path``, or nothing in it that can be used: the sentence says what was looked
+            for.
+    """
+    path = Path(path)
+    if path.is_dir():
+        rows = read_folder(path)
+        if not rows:
+            raise UserError(
+                f"{path} has no data: looked in it and the folders beneath for clip.wav with clip.txt, line.png with "
+                "line.gt.txt, and page.jpg with page.xml (PAGE or ALTO)."
+            )
+        return rows
+    if not path.exists():
+        raise UserError(f"{path} is not there; give a folder of data or a manifest (.jsonl).")
+    if path.suffix.lower() not in (".jsonl", ".json"):
+        raise UserError(f"{path} is neither a folder nor a manifest (.jsonl); make one with 'recog prepare'.")
+    rows = read_manifest(path)
+    if not rows:
+        raise UserError(f"{path} is empty: a manifest has a JSON object on each line.")
+    return rows
+
+
+def modality_of(path: Path) -> Modality:
+    """What a file is, by the suffix of its name.
+
+    Raises:
+        UserError: the suffix is neither a sound's nor an image's.
+    """
+    path = Path(path)
+    if is_sound(path):
+        return "speech"
+    if is_image(path):
+        return "handwriting"
+    raise UserError(
+        f"{path} is neither sound nor image by its name; known are {' '.join(SOUND_SUFFIXES + IMAGE_SUFFIXES)}."
+    )
+
+
+def modality(rows: Iterable[Row]) -> Modality:
+    """What the rows are.
+
+    Raises:
+        UserError: there are none, or both kinds.
+    """
+    first: dict[Modality, Path] = {}
+    for row in rows:
+        first.setdefault(modality_of(row.media), row.media)
+    if not first:
+        raise UserError("The data has no rows.")
+    if len(first) > 1:
+        raise UserError(f"The data mixes sound ({first['speech']}) and images ({first['handwriting']}); separate them.")
+    return next(iter(first))

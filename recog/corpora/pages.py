@@ -1,0 +1,70 @@
+"""What the page formats share: which one a file is, which image it describes, folders of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path, PureWindowsPath
+
+from recog.corpora.files import IMAGE_SUFFIXES, find_media, is_image, walk
+from recog.corpora.manifest import Row, group_by_folder, settle_splits
+from recog.corpora.xml import Element, local, parse
+from recog.errors import UserError
+
+Reader = Callable[[Element, Path], list[Row]]
+
+
+def page_rows(xml: Path, *, strict: bool = True) -> list[Row]:
+    """The lines of a PAGE or ALTO file, those without text included.
+
+    Args:
+        xml: the file.
+        strict: whether XML of another kind is an error; else it has no rows.
+
+    Raises:
+        UserError: the file is damaged, or of another kind.
+    """
+    from recog.corpora import alto, page
+
+    root = parse(xml)
+    readers: dict[str, Reader] = {"PcGts": page.page_lines, "alto": alto.page_lines}
+    reader = readers.get(local(root))
+    if reader is None:
+        if strict:
+            raise UserError(f"{xml} is neither PAGE nor ALTO: its root is <{local(root)}>.")
+        return []
+    return reader(root, xml)
+
+
+def rows_of(src: Path, root_name: str, reader: Reader, layout: str) -> Iterator[Row]:
+    """The lines of ``src``, or of every XML file beneath it whose root is ``root_name``.
+
+    Raises:
+        UserError: there is none, or one is damaged.
+    """
+    files = [file for file in walk(src) if file.suffix.lower() == ".xml"] if src.is_dir() else [src]
+    found: list[Row] = []
+    pages = 0
+    for file in files:
+        root = parse(file)
+        if local(root) == root_name:
+            pages += 1
+            found += reader(root, file)
+    if not pages:
+        raise UserError(f"{src} has no {layout} file: no XML with the root <{root_name}>.")
+    return iter(settle_splits(group_by_folder(found, src if src.is_dir() else src.parent)))
+
+
+def image_of(xml: Path, name: str) -> Path:
+    """The image that ``xml`` describes: by the name inside, else by its own stem, beside it or in the folder above.
+
+    Of the name inside only the last part counts, so that a file can point at nothing elsewhere. Where there is no
+    image, the name it would have comes back.
+    """
+    inside = PureWindowsPath(name.strip()).name  # takes / and \\ alike
+    inside = inside if "\0" not in inside and is_image(Path(inside or "-")) else ""
+    for folder in (xml.parent, xml.parent.parent):
+        for stem in filter(None, (inside, xml.stem)):
+            found = find_media(folder / stem, IMAGE_SUFFIXES)
+            if found.is_file() and is_image(found):
+                return found
+    return xml.with_name(inside or xml.stem + IMAGE_SUFFIXES[0])

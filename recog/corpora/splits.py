@@ -1,0 +1,116 @@
+"""Train and dev: by speaker or writer, else by file, else by row; always the same for the same data and seed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from recog.corpora.manifest import Row
+from recog.errors import UserError
+
+Unit = Literal["given", "group", "file", "row", "none"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows with their splits, and how they came by them.
+
+    Attributes:
+        rows: as given, in the same order, each with a split.
+        by: what was kept together: "group", "file", "row"; "given" if every row, or dev, was already decided; "none" if
+            nothing was to be taken for dev.
+        reason: the same as a sentence for the log.
+    """
+
+    rows: list[Row]
+    by: Unit
+    reason: str
+
+
+def split_rows(rows: list[Row], *, dev_share: float = 0.1, seed: int = 0) -> Split:
+    """Give every row a split.
+
+    Rows that have one keep it. Where some are for dev already, the rest is for training. Otherwise whole units go to
+    dev until it has about ``dev_share`` of the undecided rows: groups where there are at least two (rows of no group
+    count by file), else files where a file has several rows, else single rows. A group with rows in train or dev by
+    decision follows them. The order of choice is that of SHA-256 over the seed and the unit's name: no random state,
+    no dependence on the order of rows.
+
+    Args:
+        rows: any.
+        dev_share: 0 to below 1; above 0, at least one unit goes to dev and one stays for training.
+        seed: changes which.
+
+    Raises:
+        UserError: ``dev_share`` is out of range.
+    """
+    if not 0.0 <= dev_share < 1.0:
+        raise UserError(f"The share for dev is {dev_share:g}; it must lie from 0 to below 1.")
+    decided: dict[str | None, str | None] = {
+        row.group: row.split for row in rows if row.group is not None and row.split in ("train", "dev")
+    }
+    open_rows = [i for i, row in enumerate(rows) if row.split is None and row.group not in decided]
+    followers = [i for i, row in enumerate(rows) if row.split is None and row.group in decided]
+    splits = {i: decided[rows[i].group] for i in followers}
+
+    if not open_rows:
+        return _result(rows, splits, "given", "the data says itself which rows are for train and dev")
+    if any(row.split == "dev" for row in rows):
+        splits |= dict.fromkeys(open_rows, "train")
+        return _result(
+            rows, splits, "given", "the data says itself which rows are for dev; the others are for training"
+        )
+    if dev_share == 0.0:
+        splits |= dict.fromkeys(open_rows, "train")
+        return _result(rows, splits, "none", "every undecided row is for training, as asked")
+
+    by, units = _units(rows, open_rows)
+    sizes = Counter(units.values())
+    dev = _choose(sizes, dev_share, seed)
+    splits |= {i: "dev" if unit in dev else "train" for i, unit in units.items()}
+    count = sum(sizes[unit] for unit in dev)
+    share = 100.0 * count / max(len(open_rows), 1)
+    what = {"group": "groups", "file": "files", "row": "rows"}[by]
+    why = {
+        "group": "no group is in both train and dev",
+        "file": "there are not two groups, so whole files were kept together",
+        "row": "there are no two groups and no files of several rows: dev may have the speakers or hands of train",
+    }[by]
+    return _result(rows, splits, by, f"{len(dev)} of {len(sizes)} {what} are dev ({count} rows, {share:.0f} %); {why}")
+
+
+def _result(rows: list[Row], splits: dict[int, str | None], by: Unit, reason: str) -> Split:
+    return Split([replace(row, split=splits[i]) if i in splits else row for i, row in enumerate(rows)], by, reason)
+
+
+def _units(rows: list[Row], indices: list[int]) -> tuple[Literal["group", "file", "row"], dict[int, Hashable]]:
+    """What each row is kept together with."""
+    groups = {rows[i].group for i in indices} - {None}
+    if len(groups) >= 2:
+        return "group", {i: rows[i].group or ("file", rows[i].media.as_posix()) for i in indices}
+    files = Counter(rows[i].media for i in indices)
+    if 2 <= len(files) < len(indices):
+        return "file", {i: rows[i].media.as_posix() for i in indices}
+    return "row", {
+        i: (rows[i].media.as_posix(), rows[i].start, rows[i].text, i if len(files) == 1 else 0) for i in indices
+    }
+
+
+def _choose(sizes: Counter[Hashable], share: float, seed: int) -> set[Hashable]:
+    """Units whose rows are about ``share`` of all: in the order of their hashes, each that brings the sum nearer."""
+    if len(sizes) < 2:
+        return set()
+    target = share * sum(sizes.values())
+    order = sorted(
+        sizes, key=lambda unit: hashlib.sha256(f"{seed}\0{unit!r}".encode("utf-8", "surrogatepass")).digest()
+    )
+    chosen: set[Hashable] = set()
+    total = 0
+    for unit in order:
+        if len(chosen) < len(sizes) - 1 and abs(total + sizes[unit] - target) < abs(total - target):
+            chosen.add(unit)
+            total += sizes[unit]
+    return chosen or {min(order, key=lambda unit: sizes[unit])}

@@ -1,0 +1,96 @@
+"""One hardened way to read XML: no entities, no DTD, no network, bounded sizes; elements by local name."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+from lxml import etree
+
+from recog.errors import UserError
+from recog.transcript import Point
+
+MAX_XML_BYTES = 256 << 20
+MAX_POINTS = 100_000
+MAX_COORDINATE = 1e6  # pixels; no scan is larger
+
+Element: TypeAlias = etree._Element
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+
+
+def parse(path: Path) -> Element:
+    """The root element of an XML file.
+
+    Raises:
+        UserError: the file cannot be read, is too large, is not well-formed, or declares entities.
+    """
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        if path.stat().st_size > MAX_XML_BYTES:
+            raise UserError(f"{path} is larger than {MAX_XML_BYTES >> 20} MiB; split it.")
+        tree = etree.parse(str(path), parser)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or 'is not a readable file'}.") from None
+    except etree.XMLSyntaxError as error:
+        raise UserError(f"{path} is not well-formed XML: {error.msg}.") from None
+    dtd = tree.docinfo.internalDTD
+    if dtd is not None and any(True for _ in dtd.iterentities()):
+        raise UserError(f"{path} declares XML entities, which are not accepted; save it without.")
+    return tree.getroot()
+
+
+def local(element: Element) -> str:
+    """The element's name without its namespace; empty for what is no element."""
+    tag = element.tag
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+
+
+def children(element: Element, *names: str) -> Iterator[Element]:
+    """The direct children with one of ``names``, whatever their namespace."""
+    return (child for child in element if local(child) in names)
+
+
+def child(element: Element, *names: str) -> Element | None:
+    """The first such child, or None."""
+    return next(children(element, *names), None)
+
+
+def descendants(element: Element, *names: str) -> Iterator[Element]:
+    """All descendants with one of ``names``, in document order."""
+    return (e for e in element.iter() if local(e) in names)
+
+
+def text_of(element: Element | None) -> str:
+    """The text directly in the element, or an empty string."""
+    return "" if element is None else (element.text or "")
+
+
+def number(value: str | None) -> float | None:
+    """A finite number within any scan's size, or None."""
+    if value is None or not _NUMBER.fullmatch(value.strip()):
+        return None
+    x = float(value)
+    return x if math.isfinite(x) and abs(x) <= MAX_COORDINATE else None
+
+
+def points(value: str | None) -> tuple[Point, ...]:
+    """``"10,20 30,40"`` or ``"10 20 30 40"`` -> points in pixels; empty when it is neither, or absurd."""
+    pieces = (value or "").replace(",", " ").split()
+    if len(pieces) % 2 or len(pieces) > 2 * MAX_POINTS:
+        return ()
+    numbers = [number(piece) for piece in pieces]
+    if any(x is None for x in numbers):
+        return ()
+    values = [x for x in numbers if x is not None]
+    return tuple(zip(values[::2], values[1::2], strict=True))

@@ -1,0 +1,101 @@
+"""How recog's kernels are compiled: without the GIL, once, and kept in the user's cache folder.
+
+Numba's own default puts compiled code beside the source, which an installed package may not be able to write. Kernels go
+to ``$NUMBA_CACHE_DIR`` where that is set, else to ``$XDG_CACHE_HOME/recog`` or ``~/.cache/recog``, and stay in memory
+where none of them can be written.
+
+Numba notices that a kernel's own file changed, not that a file it calls into did: the folder is therefore named after
+the contents of all files with kernels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+from numba.core import event
+
+logger = logging.getLogger("recog")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _user_folder() -> Path | None:
+    base = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "recog"
+    except RuntimeError:  # no home
+        return None
+
+
+def _digest() -> str:
+    """Of every module with kernels: this folder's, as they are on disk."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def cache_folder() -> Path | None:
+    """The folder for compiled code, made if need be; None where nothing can be written."""
+    configured = numba.config.CACHE_DIR
+    base = Path(configured) if configured else _user_folder()
+    if base is None:
+        return None
+    try:
+        folder = base / f"kernels-{_digest()}"
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        return None
+
+
+def kernel(signature: Any) -> Callable[[F], F]:
+    """``numba.njit`` without the GIL, kept in :func:`cache_folder`: for functions that Python calls.
+
+    Args:
+        signature: compiles, or loads, as the module is imported, and for these types only.
+    """
+
+    def decorate(function: F) -> F:
+        folder = cache_folder()
+        before = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = str(folder or "")
+        try:
+            with event.install_listener("numba:compile", _notice):
+                return numba.njit(signature, nogil=True, cache=folder is not None, error_model="numpy")(function)
+        finally:
+            numba.config.CACHE_DIR = before  # other packages' kernels are none of ours
+
+    return decorate
+
+
+def helper(function: F) -> F:
+    """For functions that only kernels call: compiled into them, without the wrappers that Python would need."""
+    return numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+
+
+class _Notice(event.Listener):
+    """Says once, when something is really being compiled, why the first decoding takes seconds."""
+
+    def __init__(self) -> None:
+        self.said = False
+
+    def on_start(self, event: event.Event) -> None:
+        if not self.said:
+            self.said = True
+            logger.info("Compiling the decoder for this machine; this happens once.")
+
+    def on_end(self, event: event.Event) -> None:
+        pass
+
+
+_notice = _Notice()

@@ -1,0 +1,105 @@
+"""Two systems on the same data: the paired bootstrap of their difference (Bisani and Ney, ICASSP 2004).
+
+Both systems are rated on the same resamples, so that what makes an utterance hard for both does not blur
+the difference.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.errors import UserError
+from recog.evaluation.bootstrap import Interval, Resampling, choose_units, interval, pool, rates, resample
+from recog.evaluation.counts import error_rate
+from recog.evaluation.score import Result, Score, count_array, resampling_json, rounded
+
+
+@dataclass(frozen=True)
+class Difference:
+    """B's error rate against A's.
+
+    Attributes:
+        a, b: the error rates, as fractions.
+        difference: b - a; negative where B is better; NaN without any reference.
+        interval: 95 % of the difference; None for fewer than two units or without any reference.
+        b_better: share of resamples in which B has strictly fewer errors ("probability of improvement"); None likewise.
+    """
+
+    a: float
+    b: float
+    difference: float
+    interval: Interval | None
+    b_better: float | None
+
+    @property
+    def significant(self) -> bool:
+        """The 95 % interval leaves out zero."""
+        return self.interval is not None and not self.interval[0] <= 0 <= self.interval[1]
+
+    def to_json(self) -> dict[str, Any]:
+        """Ready for :func:`json.dumps`; what is not finite is null."""
+        return {
+            "a": rounded(self.a),
+            "b": rounded(self.b),
+            "difference": rounded(self.difference),
+            "interval": None if self.interval is None else [rounded(bound) for bound in self.interval],
+            "b_better": None if self.b_better is None else rounded(self.b_better),
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The differences in word and character error rate, and what was resampled."""
+
+    wer: Difference
+    cer: Difference
+    resampling: Resampling
+
+    def to_json(self) -> dict[str, Any]:
+        """Ready for :func:`json.dumps`."""
+        return {
+            "wer": self.wer.to_json(),
+            "cer": self.cer.to_json(),
+            "bootstrap": resampling_json(self.resampling),
+        }
+
+
+def compare(a: Result, b: Result) -> Comparison:
+    """Compares two evaluations of the same references under the same normalisation.
+
+    Raises:
+        UserError: the two were not made of the same utterances, references and normalisation.
+    """
+    if a.normalisation != b.normalisation:
+        raise UserError("The two evaluations differ in their normalisation; make them with the same.")
+    others = {score.id: score for score in b.scores}
+    if {score.id for score in a.scores} != others.keys():
+        raise UserError("The two evaluations are not of the same utterances; make them from the same references.")
+    matched = [others[score.id] for score in a.scores]
+    units, resampling = choose_units([score.group for score in a.scores], resamples=a.resampling.resamples)
+    wer, cer = (_difference(a.scores, matched, which, units, resampling.resamples) for which in ("wer", "cer"))
+    return Comparison(wer, cer, resampling)
+
+
+def _difference(
+    a: Sequence[Score], b: Sequence[Score], which: str, units: NDArray[np.intp], resamples: int
+) -> Difference:
+    counts_a, counts_b = count_array(a, which), count_array(b, which)
+    if not np.array_equal(counts_a[:, 1], counts_b[:, 1]):
+        raise UserError("The two evaluations differ in their references; make them from the same.")
+    columns = np.column_stack([counts_a, counts_b[:, 0]])
+    errors_a, reference, errors_b = (int(total) for total in columns.sum(axis=0))
+    rate_a, rate_b = error_rate(errors_a, reference), error_rate(errors_b, reference)
+    pooled = pool(columns, units)
+    if not reference or len(pooled) < 2:
+        return Difference(rate_a, rate_b, rate_b - rate_a if reference else math.nan, None, None)
+    totals = resample(pooled, resamples=resamples)
+    differences = rates(totals, 2, 1) - rates(totals, 0, 1)
+    b_better = float(np.mean(totals[:, 2] < totals[:, 0]))
+    return Difference(rate_a, rate_b, rate_b - rate_a, interval(differences), b_better)

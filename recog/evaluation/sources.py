@@ -1,0 +1,184 @@
+"""What a person points at as references or hypotheses, read into texts with ids.
+
+A source is *lines* (a text file, an utterance a line, known by its number), *keyed* (JSONL, trn or a folder: every text
+has an id) or a *document* (one transcript or subtitle file: one text).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from recog.errors import UserError
+from recog.evaluation.text_files import printable, read_text
+from recog.formats import READERS, trn
+
+# In a folder, the first of these that a stem has is read. `recog transcribe` writes STEM.txt next to the STEM.gt.txt of
+# a bare training folder: the truth is looked for in the one, the hypothesis in the other.
+REFERENCE_SUFFIXES = (".gt.txt", ".txt", ".json", ".srt", ".vtt")
+HYPOTHESIS_SUFFIXES = (".txt", ".json", ".srt", ".vtt", ".gt.txt")
+_DOCUMENTS = (".json", ".srt", ".vtt")
+_ROWS = (".jsonl", ".ndjson")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One text; None where the source names the id without a text."""
+
+    id: str
+    text: str | None
+    group: str | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """The texts of ``path``, in order."""
+
+    path: Path
+    kind: Literal["lines", "keyed", "document"]
+    entries: tuple[Entry, ...]
+
+
+def read_source(path: Path, *, suffixes: tuple[str, ...] = REFERENCE_SUFFIXES) -> Source:
+    """Reads a file or folder by its suffix and, where that says nothing, by its content.
+
+    Args:
+        suffixes: the files to read in a folder, the preferred first.
+
+    Raises:
+        UserError: missing, not text, malformed, or an id twice.
+    """
+    if path.is_dir():
+        return Source(path, "keyed", _unique(path, _folder(path, suffixes)))
+    text = read_text(path)
+    suffix = path.suffix.lower()
+    if suffix == ".trn":
+        return as_trn(path, text)
+    if suffix in _ROWS or (suffix not in _DOCUMENTS and _looks_like_rows(text)):
+        return Source(path, "keyed", _unique(path, _rows(path, text)))
+    if suffix in _DOCUMENTS:
+        return Source(path, "document", (Entry(path.stem, _document(path, text)),))
+    return Source(path, "lines", tuple(Entry(str(number), row) for number, row in enumerate(_split(text), start=1)))
+
+
+def as_trn(path: Path, text: str) -> Source:
+    """``text`` as a trn file."""
+    entries = [Entry(utterance, said) for utterance, said in trn.read(text, source=str(path))]
+    return Source(path, "keyed", _unique(path, entries))
+
+
+def looks_like_trn(source: Source) -> bool:
+    """Whether every line that is not blank or a comment ends with an id in parentheses, each another."""
+    if source.kind != "lines":
+        return False
+    ids: set[str] = set()
+    for entry in source.entries:
+        text = entry.text or ""
+        if not text.strip() or text.startswith(";;"):
+            continue
+        parsed = trn.parse(text)
+        if parsed is None or parsed[0] in ids:
+            return False
+        ids.add(parsed[0])
+    return bool(ids)
+
+
+def lines_text(source: Source) -> str:
+    """The text of a source of lines."""
+    return "\n".join(entry.text or "" for entry in source.entries)
+
+
+def _split(text: str) -> list[str]:
+    """Lines, where a last line break ends the last line and starts none; blank lines are utterances too."""
+    return text.removesuffix("\n").split("\n") if text else []
+
+
+def _folder(root: Path, suffixes: tuple[str, ...]) -> list[Entry]:
+    """A text for each relative stem under ``root``; hidden files and links to folders are passed over."""
+    found: dict[str, tuple[int, Path]] = {}
+    for folder, subfolders, names in os.walk(root):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for name in sorted(names):
+            suffix = next((s for s in (".gt.txt", *suffixes) if name.lower().endswith(s)), None)
+            if suffix is None or name.startswith("."):
+                continue
+            path = Path(folder, name)
+            if not path.is_file():
+                continue
+            stem = path.relative_to(root).as_posix()[: -len(suffix)]
+            rank = suffixes.index(suffix)
+            if stem not in found or rank < found[stem][0]:
+                found[stem] = (rank, path)
+    if not found:
+        raise UserError(f"{root} holds no text; give a folder of {', '.join(suffixes)} files.")
+    return [Entry(stem, _document(path, read_text(path))) for stem, (_, path) in sorted(found.items())]
+
+
+def _document(path: Path, text: str) -> str:
+    suffix = path.suffix.lower()
+    return READERS[suffix[1:]](text, source=str(path)).text if suffix in _DOCUMENTS else text.removesuffix("\n")
+
+
+def _looks_like_rows(text: str) -> bool:
+    first = text.lstrip().split("\n", 1)[0]
+    if not first.startswith("{"):
+        return False
+    try:
+        row = json.loads(first)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(row, dict) and "text" in row
+
+
+def _rows(path: Path, text: str) -> list[Entry]:
+    entries = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        place = f"Line {number} of {path}"
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            raise UserError(f"{place} is not valid JSON; write an object a line.") from None
+        if not isinstance(row, dict):
+            raise UserError(f"{place} is not a JSON object; write one with 'id' or 'media', and 'text'.")
+        entries.append(Entry(_row_id(row, place), _string(row, "text", place), _string(row, "group", place)))
+    return entries
+
+
+def _row_id(row: dict[str, Any], place: str) -> str:
+    """``id``; else ``media``, with the start and end of a stretch of it, as a manifest has them."""
+    identity = row.get("id")
+    if isinstance(identity, int) and not isinstance(identity, bool):
+        return str(identity)
+    identity = _string(row, "id", place) or _string(row, "media", place)
+    if not identity:
+        raise UserError(f"{place} has no 'id' and no 'media'; add one.")
+    if "id" in row or (row.get("start") is None and row.get("end") is None):
+        return identity
+    return f"{identity}#{row.get('start')}-{row.get('end')}"
+
+
+def _string(row: dict[str, Any], key: str, place: str) -> str | None:
+    value = row.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise UserError(f"{place} has a '{key}' that is not a string; correct it.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{place} has half a surrogate pair in '{key}'; correct it.") from None
+    return value
+
+
+def _unique(path: Path, entries: list[Entry]) -> tuple[Entry, ...]:
+    seen: set[str] = set()
+    for entry in entries:
+        if entry.id in seen:
+            raise UserError(f"{path} has the id '{printable(entry.id)}' more than once; give each text its own.")
+        seen.add(entry.id)
+    return tuple(entries)

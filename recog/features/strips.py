@@ -1,0 +1,58 @@
+"""Line image -> strip: a fixed-height grey image with ink near 1 and paper near 0, whose columns the network reads."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.model.config import StripConfig
+
+MAX_ASPECT = 200  # a line wider than this many heights is squeezed: no line of writing is, and memory stays bounded
+
+
+def is_dark_on_light(grey: NDArray[np.uint8]) -> bool:
+    """Whether ink is darker than paper: paper fills most of a line, so the median lies nearer to it than the mean of the
+    extremes does."""
+    histogram = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel()
+    total = histogram.sum()
+    cumulative = np.cumsum(histogram)
+    low, middle, high = (int(np.searchsorted(cumulative, q * total)) for q in (0.01, 0.5, 0.99))
+    return high - middle <= middle - low
+
+
+def to_strip(grey: NDArray[np.uint8], config: StripConfig) -> NDArray[np.uint8]:
+    """Scale a grey line image to the strip height, aspect kept, ink bright on black paper, contrast stretched.
+
+    Args:
+        grey: (height, width) uint8, any size from 1x1.
+
+    Returns:
+        (config.height, width') uint8, 0 the paper, 255 the darkest ink; a blank image gives zeros.
+    """
+    rows, columns = grey.shape
+    width = int(round(columns * config.height / rows))
+    width = min(max(width, 4), MAX_ASPECT * config.height)
+    if not is_dark_on_light(grey):
+        grey = 255 - grey
+    shrink = rows > config.height
+    small = cv2.resize(grey, (width, config.height), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_CUBIC)
+    return _stretch(small)
+
+
+def _stretch(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    histogram = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel()
+    cumulative = np.cumsum(histogram)
+    total = cumulative[-1]
+    ink = int(np.searchsorted(cumulative, 0.01 * total))
+    paper = int(np.searchsorted(cumulative, 0.6 * total))
+    span = paper - ink
+    if span < 8:  # nothing written: noise is not stretched into ink
+        return np.zeros_like(grey)
+    table = np.clip((paper - np.arange(256)) * (255.0 / span), 0, 255).astype(np.uint8)
+    return cv2.LUT(grey, table)  # type: ignore[return-value]
+
+
+def to_columns(strip: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Strip (height, width) uint8 -> columns (width, height) float32 in [0, 1], time first as the network reads them."""
+    return np.ascontiguousarray(strip.T, dtype=np.float32) / np.float32(255.0)

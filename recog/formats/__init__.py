@@ -1,0 +1,37 @@
+"""File formats of transcripts: one module a format, reading and writing side by side.
+
+``WRITERS`` maps a format's name to ``write(transcript) -> str``; ``READERS`` maps a file suffix without its dot to
+``read(text, *, source) -> Transcript``. :mod:`recog.formats.trn` holds many utterances in a file and stands apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from recog.errors import UsageError
+from recog.formats import json, srt, txt, vtt
+from recog.transcript import Transcript
+
+
+class Reader(Protocol):
+    """What every format's ``read`` looks like; ``source`` is the name that error messages and the transcript carry."""
+
+    def __call__(self, text: str, *, source: str = "") -> Transcript: ...
+
+
+WRITERS: dict[str, Callable[[Transcript], str]] = {
+    "txt": txt.write,
+    "json": json.write,
+    "srt": srt.write,
+    "vtt": vtt.write,
+}
+READERS: dict[str, Reader] = {"txt": txt.read, "json": json.read, "srt": srt.read, "vtt": vtt.read}
+
+
+def writer(name: str) -> Callable[[Transcript], str]:
+    """The writer of the format called ``name``; :class:`UsageError` for an unknown one."""
+    try:
+        return WRITERS[name]
+    except KeyError:
+        raise UsageError(f"There is no output format '{name}'; use one of {', '.join(WRITERS)}.") from None

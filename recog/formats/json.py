@@ -1,0 +1,158 @@
+"""The whole transcript as JSON: the one format that loses nothing.
+
+The fields are those of :mod:`recog.transcript` under the same names, beside ``format_version`` and, for the reader's
+convenience, the joined ``text``. A field that has its default value is left out.
+
+Numbers are rounded to what they can mean: times to the millisecond, pixels to a hundredth, confidences and scores to
+four decimals. A transcript whose numbers are that coarse comes back equal; any other comes back rounded, once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from recog.errors import UserError
+from recog.transcript import Alternative, Line, Point, Transcript, Word
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+FORMAT_VERSION = 1
+_SECONDS, _PIXELS, _SCORE = 3, 2, 4  # decimals
+
+
+def write(transcript: Transcript) -> str:
+    """JSON with a line break at the end. Numbers that are not finite are written as null: JSON has no NaN."""
+    document = {
+        "format_version": FORMAT_VERSION,
+        "source": transcript.source,
+        "model": transcript.model or None,
+        "duration": _rounded(transcript.duration, _SECONDS),
+        "size": None if transcript.size is None else [int(side) for side in transcript.size],
+        "warnings": list(transcript.warnings),
+        "text": transcript.text,
+    }
+    # `lines` stands last, where a person who opens the file has seen the rest; it is kept when empty, like `source`.
+    document = {key: value for key, value in document.items() if value not in (None, [])}
+    document["lines"] = [_line(line) for line in transcript.lines]
+    return json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def read(text: str, *, source: str = "") -> Transcript:
+    """The transcript that :func:`write` wrote.
+
+    Args:
+        text: the file's content.
+        source: the file's name, for messages; the transcript keeps the ``source`` in the file.
+
+    Raises:
+        UserError: not JSON, another ``format_version``, or a field of the wrong type.
+    """
+    from pydantic import ValidationError
+
+    name = source or "The text"
+    try:
+        document = json.loads(text.removeprefix("\ufeff"), parse_constant=_refuse, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{name} is not valid JSON ({_brief(error)}); give a transcript written by recog.") from None
+    version = document.get("format_version") if isinstance(document, dict) else None
+    if isinstance(version, bool) or version != FORMAT_VERSION:
+        found = f"format_version {version}" if isinstance(version, int) else "no format_version"
+        raise UserError(
+            f"{name} has {found}, not {FORMAT_VERSION}; give a transcript written by this version of recog."
+        )
+    _restore_scores(document)
+    try:
+        return _adapter().validate_json(json.dumps(document), strict=True)
+    except (ValidationError, RecursionError) as error:
+        raise UserError(f"{name} is not a transcript ({_where(error)}); give one written by recog.") from None
+
+
+def _line(line: Line) -> dict[str, Any]:
+    fields = {
+        "text": line.text,
+        "start": _rounded(line.start, _SECONDS),
+        "end": _rounded(line.end, _SECONDS),
+        "polygon": _points(line.polygon),
+        "baseline": _points(line.baseline),
+        "confidence": _rounded(line.confidence, _SCORE),
+        "words": [_word(word) for word in line.words],
+        "alternatives": [_alternative(alternative) for alternative in line.alternatives],
+    }
+    return {key: value for key, value in fields.items() if value not in (None, [])}
+
+
+def _word(word: Word) -> dict[str, Any]:
+    fields = {
+        "text": word.text,
+        "start": _rounded(word.start, _SECONDS),
+        "end": _rounded(word.end, _SECONDS),
+        "box": None if word.box is None else [_rounded(side, _PIXELS) for side in word.box],
+        "confidence": _rounded(word.confidence, _SCORE),
+    }
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _alternative(alternative: Alternative) -> dict[str, Any]:
+    return {"text": alternative.text, "score": _rounded(alternative.score, _SCORE)}
+
+
+def _points(points: Iterable[Point]) -> list[list[float | None]]:
+    return [[_rounded(x, _PIXELS), _rounded(y, _PIXELS)] for x, y in points]
+
+
+def _rounded(value: float | None, decimals: int) -> float | None:
+    """``value`` as a Python float (NumPy's are not JSON), None where it is not finite; never minus zero."""
+    if value is None or not math.isfinite(value):
+        return None
+    return round(float(value), decimals) + 0.0
+
+
+def _restore_scores(document: dict[str, Any]) -> None:
+    """A score of null stood for one that was not finite: log 0."""
+    for line in _dicts(document.get("lines")):
+        for alternative in _dicts(line.get("alternatives")):
+            if "score" in alternative and alternative["score"] is None:
+                alternative["score"] = -math.inf
+
+
+def _dicts(value: object) -> list[dict[str, Any]]:
+    """The objects of a JSON array; none where it is something else, which the validation then names."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+@cache
+def _adapter() -> TypeAdapter[Transcript]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Transcript)
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is not a JSON number")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError("a number is out of range")
+    return value
+
+
+def _brief(error: Exception) -> str:
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+def _where(error: Exception) -> str:
+    """Pydantic's first complaint in a few words, without the input: that may be long or hostile."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError):
+        return "nested too deeply"
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    place = ".".join(str(part)[:40] for part in first["loc"]) or "content"
+    return f"{place}: {first['msg'][:120]}"

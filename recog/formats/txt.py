@@ -1,0 +1,16 @@
+"""Plain text: a page's lines one below the other, a recording's text on one line."""
+
+from __future__ import annotations
+
+from recog.transcript import Line, Transcript
+
+
+def write(transcript: Transcript) -> str:
+    """The text with one line break at the end, also where nothing was recognised: an input never vanishes."""
+    return transcript.text + "\n"
+
+
+def read(text: str, *, source: str = "") -> Transcript:
+    """A :class:`Line` for each line that is not blank. Only line breaks separate lines, not form feeds and the like."""
+    rows = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return Transcript(source=source, lines=tuple(Line(row.strip()) for row in rows if row.strip()))

@@ -1,0 +1,210 @@
+"""What an image's header says before anything is decoded: format, size, orientation, alpha, whether its end is there.
+
+Bounded: it walks lists of chunks and tags, allocates nothing by the sizes it meets, and never reads outside the data.
+Sources: PNG third edition (W3C), ITU-T T.81 (JPEG), RFC 9649 (WebP), TIFF 6.0, Exif 2.32.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+MAX_PIECES = 1_000_000  # chunks, segments or strips walked
+MAX_TAGS = 4_096  # entries of a TIFF directory looked at
+
+
+class HeaderError(ValueError):
+    """The format is known, but the header makes no sense or ends too soon."""
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What the file says of itself.
+
+    Attributes:
+        format: "PNG", "JPEG", "WebP", "TIFF" or "BMP".
+        width, height: pixels as stored, before the orientation is applied.
+        orientation: Exif orientation, 1 (upright) to 8.
+        has_alpha: whether transparency can be in it.
+        clear_grey: of a grey PNG, the 8- or 16-bit value that is transparent; else None.
+        is_whole: False if the end of the file is missing.
+    """
+
+    format: str
+    width: int
+    height: int
+    orientation: int = 1
+    has_alpha: bool = False
+    clear_grey: int | None = None
+    is_whole: bool = True
+
+
+def read_header(data: bytes) -> ImageHeader | None:
+    """The header of an image file; None if the format is none of ours.
+
+    Raises:
+        HeaderError: the header is damaged or cut short.
+    """
+    try:
+        if data.startswith(b"\x89PNG\r\n\x1a\n"):
+            return _png(data)
+        if data.startswith(b"\xff\xd8\xff"):
+            return _jpeg(data)
+        if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+            return _webp(data)
+        if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            return _tiff(data)
+        if data.startswith(b"BM") and len(data) > 26:
+            return _bmp(data)
+    except (struct.error, IndexError) as error:
+        raise HeaderError("the header is cut short") from error
+    return None
+
+
+def _png(data: bytes) -> ImageHeader:
+    if data[12:16] != b"IHDR":
+        raise HeaderError("the header is missing")
+    width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
+    orientation, clear, has_alpha, is_whole = 1, None, colour in (4, 6), False
+    offset = 8
+    for _ in range(MAX_PIECES):
+        if offset + 12 > len(data):
+            break
+        length = struct.unpack_from(">I", data, offset)[0]
+        kind, body = data[offset + 4 : offset + 8], offset + 8
+        if kind == b"tRNS" and colour == 0 and length >= 2 and 1 <= depth <= 16:
+            value = struct.unpack_from(">H", data, body)[0] & (1 << depth) - 1
+            clear = value if depth >= 8 else value * 255 // ((1 << depth) - 1)
+        elif kind == b"tRNS":
+            has_alpha = True
+        elif kind == b"eXIf":
+            orientation = exif_orientation(data[body : body + min(length, 1 << 16)])
+        elif kind == b"IEND":
+            is_whole = True
+            break
+        offset = body + length + 4
+    return ImageHeader("PNG", width, height, orientation, has_alpha, clear, is_whole)
+
+
+def _jpeg(data: bytes) -> ImageHeader:
+    size: tuple[int, int] | None = None
+    orientation = 1
+    offset = 2
+    for _ in range(MAX_PIECES):
+        if data[offset] != 0xFF:
+            raise HeaderError("a marker is missing")
+        marker = data[offset + 1]
+        if marker == 0xFF:  # fill byte
+            offset += 1
+            continue
+        if marker in (0x01, *range(0xD0, 0xD8)):  # without a body
+            offset += 2
+            continue
+        length = struct.unpack_from(">H", data, offset + 2)[0]
+        if marker in range(0xC0, 0xD0) and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", data, offset + 5)
+            size = size or (width, height)
+        elif marker == 0xE1 and data[offset + 4 : offset + 10] == b"Exif\0\0":
+            orientation = exif_orientation(data[offset + 10 : offset + 2 + length])
+        elif marker in (0xDA, 0xD9):
+            break
+        offset += 2 + max(2, length)
+    if size is None:
+        raise HeaderError("the header has no size")
+    # In the picture's data every 0xFF is followed by a zero or a restart: the first end marker is the picture's own.
+    return ImageHeader("JPEG", *size, orientation, is_whole=data.find(b"\xff\xd9", offset) >= 0)
+
+
+def _webp(data: bytes) -> ImageHeader:
+    size: tuple[int, int] | None = None
+    orientation, has_alpha = 1, False
+    offset = 12
+    for _ in range(MAX_PIECES):
+        if offset + 8 > len(data):
+            break
+        kind, length = data[offset : offset + 4], struct.unpack_from("<I", data, offset + 4)[0]
+        body = offset + 8
+        if kind == b"VP8X":
+            has_alpha = bool(data[body] & 0x10)
+            size = (1 + _uint24(data, body + 4), 1 + _uint24(data, body + 7))
+        elif kind == b"VP8 " and size is None:
+            width, height = struct.unpack_from("<HH", data, body + 6)
+            size = (width & 0x3FFF, height & 0x3FFF)
+        elif kind == b"VP8L" and size is None:
+            bits = struct.unpack_from("<I", data, body + 1)[0]
+            size, has_alpha = (1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)), bool(bits >> 28 & 1)
+        elif kind == b"EXIF":
+            exif = data[body : body + min(length, 1 << 16)]
+            orientation = exif_orientation(exif.removeprefix(b"Exif\0\0"))
+        offset = body + length + length % 2
+    if size is None:
+        raise HeaderError("the header has no size")
+    is_whole = struct.unpack_from("<I", data, 4)[0] + 8 <= len(data)
+    return ImageHeader("WebP", *size, orientation, has_alpha, is_whole=is_whole)
+
+
+def _uint24(data: bytes, offset: int) -> int:
+    return data[offset] | data[offset + 1] << 8 | data[offset + 2] << 16
+
+
+def _bmp(data: bytes) -> ImageHeader:
+    if struct.unpack_from("<I", data, 14)[0] == 12:  # OS/2
+        width, height = struct.unpack_from("<HH", data, 18)
+    else:
+        width, height = struct.unpack_from("<ii", data, 18)
+    return ImageHeader("BMP", abs(width), abs(height), has_alpha=struct.unpack_from("<H", data, 28)[0] == 32)
+
+
+def _tiff(data: bytes) -> ImageHeader:
+    tags = _first_directory(data, wanted=(256, 257, 273, 274, 279, 324, 325, 338))
+    if not tags.get(256) or not tags.get(257):
+        raise HeaderError("the header has no size")
+    orientation = (tags.get(274) or [1])[0]
+    pieces = [
+        *zip(tags.get(273, []), tags.get(279, []), strict=False),
+        *zip(tags.get(324, []), tags.get(325, []), strict=False),
+    ]
+    return ImageHeader(
+        "TIFF",
+        tags[256][0],
+        tags[257][0],
+        orientation if 1 <= orientation <= 8 else 1,
+        has_alpha=bool(tags.get(338)),
+        is_whole=all(offset + length <= len(data) for offset, length in pieces),
+    )
+
+
+def exif_orientation(data: bytes) -> int:
+    """The orientation tag (274) of an Exif block, which is a small TIFF file; 1 where there is none."""
+    try:
+        values = _first_directory(data, wanted=(274,)).get(274)
+    except (struct.error, IndexError, HeaderError):
+        return 1
+    return values[0] if values and 1 <= values[0] <= 8 else 1
+
+
+def _first_directory(data: bytes, *, wanted: tuple[int, ...]) -> dict[int, list[int]]:
+    """Unsigned whole-number tags of the first directory of a TIFF or BigTIFF file."""
+    if data[:2] not in (b"II", b"MM"):
+        raise HeaderError("not a TIFF header")
+    order = "<" if data[:2] == b"II" else ">"
+    is_big = struct.unpack_from(order + "H", data, 2)[0] == 43
+    pointer, count_format, entry_size = ("Q", "Q", 20) if is_big else ("I", "H", 12)
+    start = struct.unpack_from(order + pointer, data, 8 if is_big else 4)[0]
+    entries = struct.unpack_from(order + count_format, data, start)[0]
+    start += struct.calcsize(count_format)
+    tags: dict[int, list[int]] = {}
+    for number in range(min(entries, MAX_TAGS)):
+        at = start + number * entry_size
+        tag, kind, count = struct.unpack_from(order + "HH" + pointer, data, at)
+        code = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind)
+        if tag not in wanted or code is None:
+            continue
+        length = struct.calcsize(code) * count
+        value_at = at + 4 + struct.calcsize(pointer)
+        if length > struct.calcsize(pointer):
+            value_at = struct.unpack_from(order + pointer, data, value_at)[0]
+        if count > MAX_PIECES or value_at + length > len(data):
+            raise HeaderError("the header is cut short")
+        tags[tag] = list(struct.unpack_from(f"{order}{count}{code}", data, value_at))
+    return tags

@@ -1,0 +1,176 @@
+"""Any image file -> upright grey page: uint8, shape (height, width), 0 black, 255 white.
+
+OpenCV decodes; this file decides what it gets to see. The header is read first (recog/media/headers.py): an image of
+absurd size is refused before a byte is allocated for it, and one whose end is missing is not taken for a whole page.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.media.errors import MediaError
+from recog.media.headers import HeaderError, ImageHeader, read_header
+from recog.media.lines import crop_line
+from recog.media.quiet import quiet_decoding
+
+__all__ = ["MediaError", "crop_line", "read_image"]
+
+MAX_FILE_BYTES = 2 << 30
+READABLE = "PNG, JPEG, WebP, TIFF and BMP"
+OTHER_FORMATS = {
+    b"GIF8": "a GIF image",
+    b"%PDF": "a PDF document",
+    b"\x97JB2": "a JBIG2 image",
+    b"\0\0\0\x0cjP": "a JPEG 2000 image",
+}
+
+
+def read_image(source: str | Path | bytes | BinaryIO, *, max_pixels: int = 200_000_000) -> NDArray[np.uint8]:
+    """Read an image as grey, upright by its Exif orientation, transparency over white paper.
+
+    Images of 16 bits are scaled by the bits they use (8, 10, 12, 14 or 16), those of floating point by their range.
+
+    Args:
+        source: a path, the bytes of an image file, or a binary stream. Of several pages the first is read.
+        max_pixels: the largest width times height that is decoded.
+
+    Returns:
+        uint8 of shape (height, width).
+
+    Raises:
+        MediaError: the file cannot be read as an image; the sentence says why.
+    """
+    name, data = _load(source)
+    header = _checked_header(name, data, max_pixels)
+    pixels = _decode(data, header)
+    if pixels is None or pixels.shape[:2] != (header.height, header.width):
+        raise MediaError(f"{name} is cut short or damaged: its {header.format} data cannot be decoded")
+    grey = _to_grey(pixels, header)
+    return np.ascontiguousarray(_upright(grey, header.orientation))
+
+
+def _load(source: str | Path | bytes | BinaryIO) -> tuple[str, bytes]:
+    """The name for messages and the content."""
+    if isinstance(source, bytes):
+        name, data = "the image", source
+    elif isinstance(source, str | Path):
+        name, path = str(source), Path(source)
+        try:
+            if path.is_dir():
+                raise MediaError(f"{name} is a folder, not an image")
+            with path.open("rb") as file:
+                data = file.read(MAX_FILE_BYTES + 1)
+        except FileNotFoundError as error:
+            raise MediaError(f"{name} does not exist") from error
+        except (OSError, ValueError) as error:
+            raise MediaError(f"{name} cannot be opened: {getattr(error, 'strerror', None) or error}") from error
+    else:
+        label = getattr(source, "name", None)
+        name = "standard input" if label == "<stdin>" else label if isinstance(label, str) else "the image"
+        data = source.read(MAX_FILE_BYTES + 1)
+    if not data:
+        raise MediaError(f"{name} is empty")
+    if len(data) > MAX_FILE_BYTES:
+        raise MediaError(f"{name} is larger than {MAX_FILE_BYTES >> 30} GiB")
+    return name, data
+
+
+def _checked_header(name: str, data: bytes, max_pixels: int) -> ImageHeader:
+    try:
+        header = read_header(data)
+    except HeaderError as error:
+        raise MediaError(f"{name} is cut short or damaged: {error}") from error
+    if header is None:
+        kind = next((kind for magic, kind in OTHER_FORMATS.items() if data.startswith(magic)), None)
+        if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"avif"):
+            kind = "a HEIC or AVIF image"
+        raise MediaError(f"{name} is {kind or 'not an image that recog knows'}: recog reads {READABLE}")
+    if header.width < 1 or header.height < 1:
+        raise MediaError(f"{name} is damaged: its header says {header.width} x {header.height} pixels")
+    if header.width * header.height > max_pixels:
+        raise MediaError(
+            f"{name} has {header.width} x {header.height} pixels, more than the limit of {max_pixels}: scale it down"
+        )
+    if not header.is_whole:
+        raise MediaError(f"{name} is cut short or damaged: the end of the {header.format} image is missing")
+    return header
+
+
+def _decode(data: bytes, header: ImageHeader) -> NDArray[Any] | None:
+    """Pixels as OpenCV gives them: grey, or blue-green-red and alpha, of any depth; None where it gives up."""
+    import cv2
+
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    if header.format == "JPEG":  # decodes the luminance alone
+        flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
+    elif header.format == "PNG" and not header.has_alpha:
+        flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    else:
+        flags = cv2.IMREAD_UNCHANGED
+    with quiet_decoding():
+        try:
+            return cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+        except (cv2.error, MemoryError):
+            return None
+
+
+def _to_grey(pixels: NDArray[Any], header: ImageHeader) -> NDArray[np.uint8]:
+    """Grey of 8 bits from any depth and any number of channels."""
+    import cv2
+
+    if pixels.ndim == 2:
+        grey = _to_eight_bits(pixels)
+        if header.clear_grey is not None:
+            grey[pixels == header.clear_grey] = 255
+        return grey
+    if pixels.shape[2] == 4 and pixels.dtype == np.uint16:
+        pixels = (pixels // 257).astype(np.uint8)  # colour and alpha by the same scale
+    elif pixels.dtype != np.uint8:
+        pixels = _to_eight_bits(pixels)
+    if pixels.shape[2] == 2:
+        return _over_white(cv2.extractChannel(pixels, 0), cv2.extractChannel(pixels, 1))
+    if pixels.shape[2] == 4:
+        return _over_white(cv2.cvtColor(pixels, cv2.COLOR_BGRA2GRAY), cv2.extractChannel(pixels, 3))
+    return _as_uint8(cv2.cvtColor(np.ascontiguousarray(pixels[:, :, :3]), cv2.COLOR_BGR2GRAY))
+
+
+def _over_white(grey: NDArray[Any], alpha: NDArray[Any]) -> NDArray[np.uint8]:
+    import cv2
+
+    return _as_uint8(cv2.bitwise_not(cv2.multiply(cv2.bitwise_not(grey), alpha, scale=1 / 255)))
+
+
+def _as_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """OpenCV's own stubs know no element type."""
+    return np.asarray(pixels, dtype=np.uint8)
+
+
+def _to_eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Scale by the bits in use (whole numbers from 0) or from the smallest to the largest value (all others)."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == np.uint16:
+        largest = int(pixels.max())
+        bits = next(bits for bits in (8, 10, 12, 14, 16) if largest < 1 << bits)
+        table = np.rint(np.arange(1 << 16) * (255 / ((1 << bits) - 1))).clip(0, 255).astype(np.uint8)
+        return table[pixels]
+    values = np.nan_to_num(pixels.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = float(values.min()), float(values.max())
+    if low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    return np.rint((values - low) * (255 / max(high - low, 1e-300))).clip(0, 255).astype(np.uint8)
+
+
+def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Undo an Exif orientation: where the first row and the first column of the stored image belong."""
+    if orientation in (5, 6, 7, 8):  # rows and columns are exchanged
+        image = image.T
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    return image

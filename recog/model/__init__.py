@@ -1,0 +1,1 @@
+"""The model folder and how to run it."""

@@ -1,0 +1,100 @@
+"""The shapes a model can have: what ``config.json`` and a recipe say about features and network. No torch here."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Strict(BaseModel):
+    """Base of every configuration: unknown keys are an error, so that a typing mistake never passes in silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Size = tuple[int, int]
+
+
+class ConvLayer(Strict):
+    """One convolution with batch norm, ReLU and pooling; sizes are (height, width).
+
+    ``collapse`` uses no padding in height: with a kernel as high as its input it leaves one row.
+    """
+
+    channels: int = Field(ge=1, le=2048)
+    kernel: Size = (3, 3)
+    stride: Size = (1, 1)
+    pool: Size = (1, 1)
+    collapse: bool = False
+
+    @model_validator(mode="after")
+    def _odd(self) -> ConvLayer:
+        if self.kernel[1] % 2 == 0 or (self.kernel[0] % 2 == 0 and not self.collapse):
+            raise ValueError(f"kernel {self.kernel} must be odd, for the padding to be even")
+        if min(*self.kernel, *self.stride, *self.pool) < 1 or max(*self.kernel, *self.stride, *self.pool) > 256:
+            raise ValueError("kernel, stride and pool must lie between 1 and 256")
+        return self
+
+    def height_after(self, height: int) -> int:
+        """Rows left of ``height`` after the convolution and the pooling."""
+        padding = 0 if self.collapse else self.kernel[0] // 2
+        rows = (height + 2 * padding - self.kernel[0]) // self.stride[0] + 1
+        return -(-rows // self.pool[0])
+
+
+class EncoderConfig(Strict):
+    """Shape of :class:`recog.nn.encoder.Encoder`."""
+
+    height: int = Field(ge=1, le=512)
+    convolutions: tuple[ConvLayer, ...]
+    columns: Literal["max+mean", "flatten"] = "max+mean"
+    layers: int = Field(3, ge=1, le=16)
+    hidden: int = Field(192, ge=1, le=4096)
+    dropout: float = Field(0.2, ge=0.0, lt=1.0)
+    shortcut: bool = True
+
+    @model_validator(mode="after")
+    def _rows(self) -> EncoderConfig:
+        rows = self.height
+        for layer in self.convolutions:
+            rows = layer.height_after(rows)
+            if rows < 1:
+                raise ValueError("the convolutions leave no row of the input")
+        return self
+
+    @property
+    def subsampling(self) -> int:
+        """Input columns per output frame."""
+        n = 1
+        for layer in self.convolutions:
+            n *= layer.stride[1] * layer.pool[1]
+        return n
+
+    def frames(self, columns: int) -> int:
+        """Output frames for an input of ``columns`` columns."""
+        for layer in self.convolutions:
+            columns = -(-(-(-columns // layer.stride[1])) // layer.pool[1])
+        return columns
+
+
+class SpectrogramConfig(Strict):
+    """Log-mel features; see :mod:`recog.features.spectrogram`. ``mean`` and ``deviation`` are the corpus's, per band."""
+
+    kind: Literal["log-mel"] = "log-mel"
+    sample_rate: int = Field(16_000, ge=4_000, le=96_000)
+    window: int = Field(400, ge=16, le=16_384)
+    hop: int = Field(160, ge=1, le=16_384)
+    fft: int = Field(512, ge=16, le=65_536)
+    bands: int = Field(80, ge=1, le=512)
+    low: float = 20.0
+    high: float = 7_600.0
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
+
+
+class StripConfig(Strict):
+    """Line strips; see :mod:`recog.features.strips`."""
+
+    kind: Literal["strip"] = "strip"
+    height: int = Field(48, ge=8, le=512)

@@ -1,0 +1,114 @@
+"""What is inside an ONNX file, read before ONNX Runtime sees it and without the ``onnx`` package.
+
+A model file may come from a stranger. Accepted are the operators that :mod:`recog.nn.export` writes and what ONNX
+Runtime's quantiser makes of them; refused are control flow (Loop, Scan, If), functions, external data and unknown domains.
+Only the few fields of the protocol-buffer wire format that matter are walked (onnx.proto, IR version 3 and later).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from recog.errors import UserError
+
+ALLOWED = frozenset(
+    """Add Cast Concat Constant Conv DequantizeLinear DynamicQuantizeLinear DynamicQuantizeLSTM DynamicQuantizeMatMul
+    Identity LSTM LogSoftmax MatMul MatMulInteger MatMulIntegerToFloat MaxPool Mul QuantizeLinear ReduceMax ReduceMean
+    Relu Reshape Squeeze Transpose Unsqueeze""".split()
+)
+DOMAINS = frozenset({"", "ai.onnx", "com.microsoft"})
+MAX_NODES = 10_000
+
+Field = tuple[int, int, int | memoryview]  # number, wire type, value
+
+
+class _MalformedError(Exception):
+    pass
+
+
+def _varint(data: memoryview, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        if at >= len(data) or shift > 63:
+            raise _MalformedError
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+
+
+def _fields(data: memoryview) -> Iterator[Field]:
+    at = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        number, wire = key >> 3, key & 7
+        if wire == 0:
+            value, at = _varint(data, at)
+            yield number, wire, value
+        elif wire in (1, 5):
+            at += 8 if wire == 1 else 4
+        elif wire == 2:
+            size, at = _varint(data, at)
+            if at + size > len(data):
+                raise _MalformedError
+            yield number, wire, data[at : at + size]
+            at += size
+        else:
+            raise _MalformedError
+    if at != len(data):
+        raise _MalformedError
+
+
+def _blocks(data: memoryview, number: int) -> Iterator[memoryview]:
+    for found, _, value in _fields(data):
+        if found == number and isinstance(value, memoryview):
+            yield value
+
+
+def _text(data: memoryview, number: int) -> str:
+    return "".join(bytes(block).decode("utf-8", "replace") for block in _blocks(data, number))
+
+
+def check_onnx(path: Path) -> None:
+    """Accept or refuse an ONNX file.
+
+    Raises:
+        UserError: it is not an ONNX model, or holds something that no model of recog needs; the message names it.
+    """
+    content = memoryview(path.read_bytes())
+    try:
+        if any(True for _ in _blocks(content, 25)):  # ModelProto.functions
+            raise UserError(f"{path}: the model defines functions of its own, which recog does not run.")
+        graphs = list(_blocks(content, 7))  # ModelProto.graph
+        if len(graphs) != 1:
+            raise _MalformedError
+        _check_graph(graphs[0], path)
+    except _MalformedError:
+        raise UserError(f"{path}: is not an ONNX model, or is damaged.") from None
+
+
+def _check_graph(graph: memoryview, path: Path) -> None:
+    count = 0
+    for node in _blocks(graph, 1):  # GraphProto.node
+        count += 1
+        operator, domain = _text(node, 4), _text(node, 7)
+        if operator not in ALLOWED or domain not in DOMAINS:
+            raise UserError(f"{path}: the model uses the operator '{operator}', which recog does not run.")
+        for attribute in _blocks(node, 5):
+            if any(number in (6, 11) for number, _, _ in _fields(attribute)):  # AttributeProto.g, .graphs
+                raise UserError(f"{path}: the model holds a graph inside the operator '{operator}'.")
+            for tensor in _blocks(attribute, 5):  # AttributeProto.t
+                _check_tensor(tensor, path)
+    if not 0 < count <= MAX_NODES:
+        raise _MalformedError
+    for tensor in _blocks(graph, 5):  # GraphProto.initializer
+        _check_tensor(tensor, path)
+
+
+def _check_tensor(tensor: memoryview, path: Path) -> None:
+    for number, _, value in _fields(tensor):
+        if number == 13 or (number == 14 and value != 0):  # TensorProto.external_data, .data_location
+            raise UserError(f"{path}: the model keeps weights outside itself, which recog does not open.")

@@ -1,0 +1,89 @@
+"""Features -> log-probabilities by ONNX Runtime, no torch.
+
+One item a call: dynamic int8 takes its activation scale from the whole tensor, so a neighbour in a batch would change the
+result. Items run in parallel on threads instead; each call uses one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.errors import UserError
+from recog.model.bundle import GRAPH, Bundle
+from recog.model.onnx_check import check_onnx
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def cores() -> int:
+    """CPU cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+class Runtime:
+    """A loaded network. Thread-safe.
+
+    Args:
+        bundle: the model.
+        graph: another ONNX file of the same model than its ``model.onnx`` (for comparisons).
+    """
+
+    def __init__(self, bundle: Bundle, *, graph: Path | None = None) -> None:
+        import onnxruntime
+
+        path = graph or bundle.file(GRAPH)
+        check_onnx(path)
+        self.config = bundle.config
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+            fits = len(inputs) == 1 and len(outputs) == 1 and len(inputs[0].shape) == len(outputs[0].shape) == 2
+        except Exception as error:  # ONNX Runtime's exceptions have no common base but Exception
+            raise UserError(f"{path}: ONNX Runtime cannot load it ({str(error).splitlines()[0][:200]}).") from None
+        if not fits or outputs[0].shape[1] != len(bundle.config.symbols) or inputs[0].shape[1] != bundle.config.encoder.height:
+            raise UserError(f"{path}: the network does not have the inputs and outputs that the config says.")
+        self._input = inputs[0].name
+
+    def log_probs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Log-probabilities (frames, symbols), natural log, of one item's features (columns, height).
+
+        No columns give no frames.
+        """
+        if len(features) == 0:
+            return np.zeros((0, len(self.config.symbols)), np.float32)
+        result = self._session.run(None, {self._input: np.ascontiguousarray(features, dtype=np.float32)})[0]
+        return np.asarray(result, dtype=np.float32)
+
+
+def parallel(function: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
+    """``map`` over threads, in order, with a bounded number of results waiting."""
+    if threads <= 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[R]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) >= 3 * threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -1,0 +1,1 @@
+"""The networks, in torch. Needs the ``train`` extra; nothing outside ``nn`` and ``training`` imports it."""

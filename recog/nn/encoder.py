@@ -1,0 +1,178 @@
+"""The acoustic and optical model: convolutions -> deep bidirectional LSTM -> CTC head.
+
+Both modalities are one network. A log-mel spectrogram is an image of ``height`` mel bands, a text line an image of
+``height`` pixels; the convolutions turn columns of it into frames, the LSTM stack reads the frames in both directions,
+and a linear layer scores the symbols of each frame, blank first.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from recog.model.config import ConvLayer, EncoderConfig
+from recog.nn.cells import BidirectionalLSTM, reversal_index
+
+
+class _MaskedNormReLU(torch.autograd.Function):
+    """Batch normalisation over valid positions only (Ioffe and Szegedy 2015), ReLU and mask in few passes over memory.
+
+    The gradient of the statistics is that of the plain formula with N = number of valid positions per channel. Under
+    ``torch.distributed`` the sums run over all processes.
+    """
+
+    @staticmethod
+    def forward(ctx, x, mask, count, weight, bias, eps):  # type: ignore[override]
+        sums = torch.stack((x.sum((0, 2, 3)), torch.linalg.vector_norm(x, dim=(0, 2, 3)).square()))
+        if dist.is_initialized() and dist.get_world_size() > 1:
+            dist.all_reduce(sums)
+        mean = sums[0] / count
+        var = (sums[1] / count - mean.square()).clamp_min(0.0)
+        y = F.batch_norm(x, mean, var, weight, bias, False, 0.0, eps).relu_().mul_(mask)
+        inv = torch.rsqrt(var + eps)
+        ctx.save_for_backward(x, y, mask, mean, inv, weight)
+        ctx.count = count
+        ctx.mark_non_differentiable(mean, var)
+        return y, mean, var
+
+    @staticmethod
+    def backward(ctx, grad, _mean, _var):  # type: ignore[override]
+        x, y, mask, mean, inv, weight = ctx.saved_tensors
+        g = torch.ops.aten.threshold_backward(grad, y, 0)
+        local = torch.stack((g.sum((0, 2, 3)), (g * x).sum((0, 2, 3))))
+        total = local
+        if dist.is_initialized() and dist.get_world_size() > 1:
+            total = local.clone()
+            dist.all_reduce(total)
+        d_bias, d_weight = local[0], (local[1] - mean * local[0]) * inv
+        projected = (total[1] - mean * total[0]) * inv  # sum of g * x_hat
+        # dx = w inv (g - sum(g)/N - x_hat sum(g x_hat)/N), as a g + b x + c per channel
+        a = weight * inv
+        b = -a * inv * projected / ctx.count
+        c = -a * total[0] / ctx.count - b * mean
+        shape = (1, -1, 1, 1)
+        dx = g.mul_(a.view(shape)).addcmul_(x, b.view(shape)).add_(c.view(shape)).mul_(mask)
+        return dx, None, None, d_weight, d_bias, None
+
+
+class ConvBlock(nn.Module):
+    """Convolution, batch norm over valid columns, ReLU, mask, max-pooling.
+
+    Widths after it are ``ceil(ceil(w / stride) / pool)``: 'same' padding and a pooling that keeps the last, partial
+    window. As activations are not negative and padding is zero, a window that reaches into the padding has the maximum
+    of its valid part.
+    """
+
+    def __init__(self, inputs: int, spec: ConvLayer) -> None:
+        super().__init__()
+        self.spec = spec
+        kernel, stride = spec.kernel, spec.stride
+        padding = (0 if spec.collapse else kernel[0] // 2, kernel[1] // 2)
+        self.conv = nn.Conv2d(inputs, spec.channels, kernel, stride, padding, bias=False)
+        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
+        self.norm = nn.BatchNorm2d(spec.channels, momentum=0.01)
+
+    def widths(self, widths: Tensor) -> Tensor:
+        s, p = self.spec.stride[1], self.spec.pool[1]
+        return -(-(-(-widths // s)) // p)
+
+    def forward(self, x: Tensor, widths: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, channels, height, width) and valid widths (batch,) -> the same after the block."""
+        x = self.conv(x)
+        widths = -(-widths // self.spec.stride[1])
+        mask = _mask(widths, x.shape[3]).to(x.dtype)[:, None, None, :]
+        norm = self.norm
+        if self.training:
+            x = x.float() * mask
+            count = widths.sum().to(x.dtype) * x.shape[2]
+            if dist.is_initialized() and dist.get_world_size() > 1:
+                dist.all_reduce(count)
+            x, mean, var = _MaskedNormReLU.apply(x, mask, count, norm.weight, norm.bias, norm.eps)
+            with torch.no_grad():
+                assert norm.running_mean is not None and norm.running_var is not None
+                norm.running_mean.lerp_(mean, norm.momentum)
+                norm.running_var.lerp_(var * (count / (count - 1).clamp_min(1.0)), norm.momentum)
+                norm.num_batches_tracked += 1  # type: ignore[operator]
+        else:
+            x = F.relu(norm(x)) * mask
+        if self.spec.pool != (1, 1):
+            x = F.max_pool2d(x, self.spec.pool, ceil_mode=True)
+            widths = -(-widths // self.spec.pool[1])
+        return x, widths
+
+
+def _mask(lengths: Tensor, size: int) -> Tensor:
+    return torch.arange(size, device=lengths.device).unsqueeze(0) < lengths.unsqueeze(1)
+
+
+class Encoder(nn.Module):
+    """The whole network, from feature columns to log-probabilities.
+
+    Args:
+        config: its shape.
+        symbols: number of output symbols, the blank (index 0) included.
+    """
+
+    def __init__(self, config: EncoderConfig, symbols: int) -> None:
+        super().__init__()
+        self.config = config
+        channels = 1
+        height = config.height
+        blocks = []
+        for spec in config.convolutions:
+            block = ConvBlock(channels, spec)
+            blocks.append(block)
+            channels, height = spec.channels, spec.height_after(height)
+        self.front = nn.ModuleList(blocks)
+        width = channels * (2 if config.columns == "max+mean" else height)
+        self.shortcut = nn.Conv1d(width, symbols, 3, padding=1) if config.shortcut else None
+        self.layers = nn.ModuleList()
+        for _ in range(config.layers):
+            self.layers.append(BidirectionalLSTM(width, config.hidden))
+            width = 2 * config.hidden
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(width, symbols)
+
+    def frames(self, lengths: Tensor) -> Tensor:
+        """Number of output frames for inputs of ``lengths`` columns."""
+        for block in self.front:
+            lengths = block.widths(lengths)  # type: ignore[operator]
+        return lengths
+
+    def columns(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Convolutional front end: (batch, width, height) -> (batch, frames, channels), and the valid frames."""
+        mask = _mask(lengths, features.shape[1])
+        x = (features * mask.unsqueeze(-1)).transpose(1, 2).unsqueeze(1)
+        x = x.contiguous(memory_format=torch.channels_last)
+        for block in self.front:
+            x, lengths = block(x, lengths)
+        if self.config.columns == "max+mean":
+            x = torch.cat((x.amax(2), x.mean(2)), dim=1)
+        else:
+            x = x.flatten(1, 2)
+        return x.transpose(1, 2), lengths
+
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Score every frame.
+
+        Args:
+            features: (batch, columns, height) float; what lies past ``lengths`` is ignored.
+            lengths: (batch,) int64, valid columns of each item, at least 1.
+
+        Returns:
+            log-probabilities (batch, frames, symbols) float32, natural log; valid frames (batch,); and the shortcut
+            head's log-probabilities in training (Retsinas et al. 2022), else None. Frames past the valid ones are undefined.
+        """
+        x, lengths = self.columns(features, lengths)
+        short = None
+        if self.training and self.shortcut is not None:
+            short = self.shortcut(x.transpose(1, 2)).transpose(1, 2).float().log_softmax(-1)
+        x = x.transpose(0, 1).contiguous()
+        full = bool((lengths == x.shape[0]).all())
+        index = None if full else reversal_index(lengths, x.shape[0])
+        for i, layer in enumerate(self.layers):
+            x = layer(x if i == 0 else self.dropout(x), index)
+        scores = self.head(self.dropout(x)).float()
+        return scores.log_softmax(-1).transpose(0, 1), lengths, short

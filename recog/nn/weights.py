@@ -1,0 +1,87 @@
+"""Weights in and out of model folders, and growing an alphabet."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from recog.errors import UserError
+from recog.model.bundle import WEIGHTS, Bundle
+from recog.nn.encoder import Encoder
+from recog.text.alphabet import Alphabet
+
+
+def half_precision(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Float16 copies, but for the running statistics of batch norms, whose range float16 may not hold."""
+    found = {}
+    for name, value in weights.items():
+        if value.is_floating_point():
+            found[name] = value.detach().cpu().float() if "running" in name else value.detach().cpu().half()
+    return found
+
+
+def weights_bytes(weights: dict[str, Tensor]) -> bytes:
+    """A safetensors file."""
+    return save({name: t.contiguous() for name, t in weights.items()})
+
+
+def load_weights(bundle: Bundle) -> dict[str, Tensor]:
+    """Float32 weights of a model folder.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    path = bundle.file(WEIGHTS)
+    try:
+        return {name: t.float() for name, t in load_file(path).items()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path}: the weights are damaged ({error}).") from None
+
+
+def network_from(bundle: Bundle, alphabet: Alphabet | None = None) -> Encoder:
+    """The network of a model folder, its output layers grown to ``alphabet`` where that has more symbols.
+
+    ``alphabet`` must begin with the model's own symbols. A new symbol starts from the weights of its nearest old one (its
+    base letter without the accent, its other case), else from the mean of all, so that training does not begin by
+    unlearning it.
+
+    Raises:
+        UserError: the weights do not fit the config.
+    """
+    config = bundle.config
+    weights = load_weights(bundle)
+    old = list(config.symbols)
+    new = ["", *alphabet.symbols] if alphabet else old
+    if new[: len(old)] != old:
+        raise UserError(f"{bundle.path}: the alphabet must begin with the model's own symbols.")
+    sources = [nearest(symbol, old) for symbol in new[len(old) :]]
+    for layer in ("head", "shortcut"):
+        for part in ("weight", "bias"):
+            name = f"{layer}.{part}"
+            if name in weights and sources:
+                value = weights[name]
+                mean = value[1:].mean(0, keepdim=True)
+                rows = [mean if i is None else value[i : i + 1] for i in sources]
+                weights[name] = torch.cat((value, *rows))
+    network = Encoder(config.encoder, len(new))
+    try:
+        missing, unexpected = network.load_state_dict(weights, strict=False)
+    except RuntimeError as error:
+        raise UserError(f"{bundle.path}: the weights do not fit the config ({str(error).splitlines()[-1].strip()}).") from None
+    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    if missing or unexpected:
+        raise UserError(f"{bundle.path}: the weights do not fit the config ({[*missing, *unexpected][0]}).")
+    return network
+
+
+def nearest(symbol: str, known: list[str]) -> int | None:
+    """Index of the known symbol that looks most like ``symbol``; None if nothing does."""
+    base = unicodedata.normalize("NFD", symbol)[0]
+    for candidate in (base, symbol.swapcase(), base.swapcase()):
+        if candidate and candidate in known:
+            return known.index(candidate)
+    return None

@@ -1,0 +1,55 @@
+"""A model over the rows of a corpus, for evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from recog.corpora.manifest import Row
+from recog.errors import UserError
+from recog.features.spectrogram import MAX_SEGMENT_SECONDS
+from recog.media.image import crop_line, read_image
+from recog.media.sound import read_sound
+from recog.model.runtime import parallel
+from recog.ocr import LineReader
+from recog.recogniser import Recogniser, load
+from recog.segment.speech import segments
+from recog.transcribe import Transcriber
+
+
+def recognise_rows(
+    model: str, rows: Sequence[Row], *, beam: int | None = None, threads: int | None = None
+) -> Iterator[tuple[Row, str | None]]:
+    """Each row with the text that ``model`` reads in it, in order; None where its media cannot be read.
+
+    Args:
+        model: name or path.
+        beam: width of the beam search; None or 0 for the best path.
+        threads: rows at the same time; None or 0 for every core.
+    """
+    recogniser = load(model, beam=beam or 0, threads=threads or 0)
+
+    def one(row: Row) -> tuple[Row, str | None]:
+        try:
+            return row, recognise_row(recogniser, row)
+        except UserError:
+            return row, None
+
+    yield from parallel(one, rows, recogniser.options.workers)
+
+
+def recognise_row(recogniser: Recogniser, row: Row) -> str:
+    """Text of one row: a stretch of a recording, a line of a page, or a whole file.
+
+    Raises:
+        UserError: the media cannot be read, or is not of the model's kind.
+    """
+    if isinstance(recogniser, LineReader):
+        image = read_image(row.media)
+        if row.line is not None:
+            image = crop_line(image, row.line.polygon, row.line.baseline or None)
+        return recogniser.decode(recogniser.log_probs(image))[0]
+    assert isinstance(recogniser, Transcriber)
+    rate = recogniser.features.sample_rate
+    wave = read_sound(row.media, sample_rate=rate, start=row.start, end=row.end)
+    parts = segments([wave], rate, longest=MAX_SEGMENT_SECONDS)
+    return " ".join(filter(None, (recogniser.decode(recogniser.log_probs(part.wave))[0] for part in parts)))

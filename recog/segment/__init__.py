@@ -1,0 +1,1 @@
+"""Recordings to stretches of speech, pages to lines."""

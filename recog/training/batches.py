@@ -1,0 +1,155 @@
+"""Batches by length. What an epoch holds is a function of (seed, epoch) alone, and how a row is augmented one of
+(seed, epoch, row): so neither resuming nor sharding over processes changes anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset as TorchDataset
+
+from recog.features.spectrogram import normalise
+from recog.training import augment_image, augment_sound
+from recog.training.data import Example
+from recog.training.recipe import Recipe
+from recog.training.store import FeatureStore
+
+
+@dataclass(frozen=True)
+class Item:
+    """One row in an epoch: which, how much it is stretched, and which of its repetitions it is."""
+
+    example: Example
+    stretch: float = 1.0
+    repeat: int = 0
+
+    @property
+    def columns(self) -> int:
+        return max(1, round(self.example.columns * self.stretch))
+
+
+@dataclass
+class Batch:
+    """Features (batch, columns, height) with their lengths, concatenated targets with theirs, and what they came from.
+
+    ``labels`` is the number of labels of the whole batch over all processes, ``weights`` 0 for a row that only fills up
+    a process without one.
+    """
+
+    features: Tensor
+    lengths: Tensor
+    targets: Tensor
+    target_lengths: Tensor
+    weights: Tensor
+    labels: int
+    items: list[Item]
+
+
+def plan_epoch(examples: Sequence[Example], epoch: int, recipe: Recipe) -> list[list[Item]]:
+    """The batches of an epoch, in order."""
+    options = recipe.training
+    rng = np.random.default_rng([options.seed, epoch, 1])
+    draw = augment_sound.draw_stretch if recipe.modality == "speech" else augment_image.draw_stretch
+    items: list[Item] = []
+    for example in examples:
+        whole = int(example.weight)
+        times = whole + int(rng.random() < example.weight - whole)
+        for repeat in range(times):
+            items.append(Item(example, draw(rng) if options.augment else 1.0, repeat))
+    if epoch == 0 and options.short_first and len(items) > 1:
+        longest = np.quantile([item.columns for item in items], 0.6)
+        items = [item for item in items if item.columns <= longest]
+    order = rng.permutation(len(items))  # so that rows of equal width meet in other batches each time
+    items = sorted((items[i] for i in order), key=lambda item: item.columns)
+    batches = cut(items, options.batch_columns, options.batch_items)
+    return [batches[i] for i in rng.permutation(len(batches))]
+
+
+def cut(items: Sequence[Item], max_columns: int, max_items: int) -> list[list[Item]]:
+    """Cut items sorted by length into batches of at most ``max_columns`` padded columns and ``max_items`` rows."""
+    batches: list[list[Item]] = []
+    current: list[Item] = []
+    for item in items:
+        if current and (item.columns * (len(current) + 1) > max_columns or len(current) >= max_items):
+            batches.append(current)
+            current = []
+        current.append(item)
+    if current:
+        batches.append(current)
+    return batches
+
+
+def features_of(item: Item, store: FeatureStore, recipe: Recipe, rng: np.random.Generator | None) -> NDArray[np.float32]:
+    """Columns of one row as the network reads them (columns, height) float32, augmented where ``rng`` is given."""
+    stored = store[item.example.index]
+    if recipe.modality == "handwriting":
+        if rng is not None:
+            stored = augment_image.augment(np.ascontiguousarray(stored.T), rng, item.stretch).T
+        return np.ascontiguousarray(stored, dtype=np.float32) / np.float32(255.0)
+    frames = stored.astype(np.float32)
+    if rng is not None:
+        frames = augment_sound.augment_raw(frames, rng, recipe.spectrogram, item.stretch)
+    frames = normalise(frames, recipe.spectrogram)
+    return augment_sound.spec_augment(frames, rng) if rng is not None else frames
+
+
+def collate(features: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
+    """Pad (columns, height) arrays with zeros to (batch, columns, height), with their lengths."""
+    lengths = torch.tensor([len(x) for x in features])
+    batch = torch.zeros(len(features), int(lengths.max()), features[0].shape[1])
+    for i, x in enumerate(features):
+        batch[i, : len(x)] = torch.from_numpy(x)
+    return batch, lengths
+
+
+class Epoch(TorchDataset[Batch]):
+    """The batches of one epoch from number ``start`` on, one an index: the share of this process of each."""
+
+    def __init__(
+        self,
+        plan: Sequence[list[Item]],
+        store: FeatureStore,
+        recipe: Recipe,
+        epoch: int,
+        *,
+        start: int = 0,
+        rank: int = 0,
+        world: int = 1,
+        train: bool = True,
+    ) -> None:
+        self.plan, self.store, self.recipe, self.epoch = plan, store, recipe, epoch
+        self.start, self.rank, self.world, self.train = start, rank, world, train
+
+    def __len__(self) -> int:
+        return len(self.plan) - self.start
+
+    def __getitem__(self, i: int) -> Batch:
+        if i >= len(self):
+            raise IndexError(i)
+        whole = self.plan[self.start + i]
+        mine = whole[self.rank :: self.world]
+        weights = [1.0] * len(mine)
+        if not mine:
+            mine, weights = whole[:1], [0.0]
+        options = self.recipe.training
+        features = []
+        for item in mine:
+            rng = None
+            if self.train and options.augment:
+                rng = np.random.default_rng([options.seed, self.epoch, item.example.index, item.repeat, 2])
+            features.append(features_of(item, self.store, self.recipe, rng))
+        batch, lengths = collate(features)
+        labels = [item.example.labels for item in mine]
+        return Batch(
+            batch,
+            lengths,
+            torch.tensor([label for row in labels for label in row], dtype=torch.int64),
+            torch.tensor([len(row) for row in labels], dtype=torch.int64),
+            torch.tensor(weights),
+            sum(len(item.example.labels) for item in whole),
+            list(mine),
+        )

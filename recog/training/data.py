@@ -1,0 +1,144 @@
+"""From a recipe to examples: rows loaded, split, checked against the features and turned into labels."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from recog.corpora import importer
+from recog.corpora.check import needed_frames
+from recog.corpora.manifest import Row, load_data
+from recog.corpora.splits import split_rows
+from recog.errors import UserError
+from recog.text.alphabet import Alphabet, describe
+from recog.text.bidi import to_display
+from recog.text.normalise import rule
+from recog.training.recipe import Recipe, Source
+from recog.training.store import FeatureStore, build_store
+
+
+@dataclass(frozen=True)
+class Example:
+    """One utterance or line, ready to train on: ``index`` in the feature store, its size, labels and weight."""
+
+    index: int
+    columns: int
+    labels: tuple[int, ...]
+    text: str
+    weight: float
+    source: str
+    name: str
+
+
+@dataclass
+class Dataset:
+    """All of a run's data. ``problems`` names every row that was left out, and why."""
+
+    train: list[Example]
+    dev: list[Example]
+    alphabet: Alphabet
+    store: FeatureStore
+    fingerprint: str
+    problems: list[str] = field(default_factory=list)
+    split: str = ""
+
+
+def load_rows(recipe: Recipe) -> tuple[list[tuple[Row, Source]], str]:
+    """Rows of every source with their split decided, texts normalised and in display order, and how they were split."""
+    found: list[tuple[Row, Source]] = []
+    how = ""
+    normalise = rule(recipe.normalise)
+    for source in recipe.data:
+        path = Path(source.path)
+        rows = list(importer(source.layout, **source.options)(path)) if source.layout else load_data(path)
+        rows = [row for row in rows if row.split != "test"]  # test sets stay out of every training
+        if source.split == "auto":
+            result = split_rows(rows, dev_share=recipe.dev_share, seed=recipe.training.seed)
+            rows, how = result.rows, result.reason
+        seen: Counter[str] = Counter()
+        for row in rows:
+            text = to_display(normalise(row.text))
+            split = row.split or "train" if source.split == "auto" else source.split
+            if split == "train" and not spoken_as_written(row.text, recipe):
+                continue
+            seen[text] += 1
+            if split == "train" and source.max_repeats and seen[text] > source.max_repeats:
+                continue
+            found.append((Row(row.media, text, row.start, row.end, row.line, row.group, split), source))
+    return found, how
+
+
+def spoken_as_written(text: str, recipe: Recipe) -> bool:
+    """Whether the normalised text is what was said: 'in 1905' loses its number, and the clip would teach a gap."""
+    return recipe.normalise != "spoken" or not any(c.isdigit() for c in text)
+
+
+def fingerprint(rows: Sequence[tuple[Row, Source]]) -> str:
+    """SHA-256 over everything about the rows that training depends on, except where the files lie."""
+    digest = hashlib.sha256()
+    for row, _ in rows:
+        digest.update(f"{row.media.name}\0{row.text}\0{row.start}\0{row.end}\0{row.split}\0{row.line}\n".encode())
+    return digest.hexdigest()
+
+
+def prepare(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    base: Alphabet | None = None,
+    advance: Callable[[int], None] = lambda total: None,
+) -> Dataset:
+    """Load, check and featurise the data of ``recipe``; the feature cache goes to ``folder``.
+
+    Args:
+        base: alphabet of a model to train on from; its symbols keep their places, new ones follow.
+        advance: called with the number of rows after each row whose features are ready.
+
+    Raises:
+        UserError: nothing to train on, or nothing to evaluate on.
+    """
+    rows, how = load_rows(recipe)
+    problems: list[str] = []
+    if recipe.alphabet is not None:
+        alphabet = Alphabet.from_list(recipe.alphabet)
+    else:
+        alphabet = Alphabet.of((row.text for row, _ in rows if row.split == "train"), min_count=recipe.min_count)
+    if base is not None:
+        alphabet = Alphabet.from_list([*base.symbols, *(s for s in alphabet.symbols if s not in base)])
+
+    config = recipe.spectrogram if recipe.modality == "speech" else recipe.strip
+    total = len(rows)
+    store = build_store(folder, [row for row, _ in rows], config, advance=lambda: advance(total))
+
+    train: list[Example] = []
+    dev: list[Example] = []
+    for i, (row, source) in enumerate(rows):
+        where = f"{row.media.name}" + (f" [{row.start:.2f} s]" if row.start else "")
+        if i in store.failures:
+            problems.append(store.failures[i])
+            continue
+        if not row.text:
+            problems.append(f"{where}: the text is empty.")
+            continue
+        unknown = alphabet.unknown(row.text)
+        if unknown and row.split == "train":
+            problems.append(f"{where}: characters outside the alphabet: {', '.join(map(describe, unknown))}.")
+            continue
+        labels = tuple(alphabet.encode(row.text, skip_unknown=True))
+        frames = recipe.encoder.frames(store.columns[i])
+        needed = needed_frames(labels)
+        if frames < needed:
+            problems.append(f"{where}: its {len(labels)} symbols need {needed} frames, the media gives {frames}.")
+            if row.split == "train":
+                continue
+        example = Example(i, store.columns[i], labels, row.text, source.weight, source.name, str(row.media))
+        (dev if row.split == "dev" else train).append(example)
+    if not train:
+        shown = " ".join(problems[:3])
+        raise UserError(f"There is nothing to train on: none of {total} rows can be used. {shown}".strip())
+    if not dev:
+        raise UserError("There is nothing to evaluate on: no row is in the dev split; add data or raise dev_share.")
+    return Dataset(train, dev, alphabet, store, fingerprint(rows), problems, how)

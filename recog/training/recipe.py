@@ -1,0 +1,145 @@
+"""What a training run is: data, features, network and optimisation, as a YAML file says it. Every default stands here."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from recog.errors import UserError
+from recog.model.config import ConvLayer, EncoderConfig, SpectrogramConfig, Strict, StripConfig
+
+Modality = Literal["speech", "handwriting"]
+
+
+class Source(Strict):
+    """One corpus of a run.
+
+    ``path`` is a folder of media with their texts, a manifest, or with ``layout`` (one of ``recog prepare``'s) a corpus as
+    its publisher lays it out, read with its ``options``; ``$NAME`` in it is an environment variable. ``weight`` is how often each of its rows is seen in an epoch on average: 0.3 takes another random third each time,
+    2 takes every row twice. ``max_repeats`` bounds how many rows may share one text (formulas that half a corpus repeats).
+    """
+
+    path: str
+    layout: str | None = None
+    options: dict[str, str] = {}
+    name: str = ""
+    weight: float = Field(1.0, ge=0.0, le=100.0)
+    split: Literal["auto", "train", "dev"] = "auto"
+    max_repeats: int = Field(0, ge=0)
+
+
+class Optimisation(Strict):
+    """How the network is trained.
+
+    ``epochs`` 0 chooses by the size of the data. ``batch_columns`` bounds the input columns (frames of sound, pixels of
+    width) of a batch, ``batch_items`` its rows. ``learning_rate`` is the peak; ``warmup`` and the decay are shares of the
+    whole run. ``shortcut`` weighs the second CTC head, straight on the convolutions (Retsinas et al. 2022).
+    ``average`` is the decay of the moving average of the weights that is evaluated and kept.
+    """
+
+    epochs: int = Field(0, ge=0)
+    batch_columns: int = Field(12_000, ge=64)
+    batch_items: int = Field(24, ge=1)
+    learning_rate: float = Field(1.5e-3, gt=0.0, lt=1.0)
+    warmup: float = Field(0.05, ge=0.0, lt=1.0)
+    schedule: Literal["cosine", "one-cycle", "constant"] = "cosine"
+    weight_decay: float = Field(0.01, ge=0.0)
+    clip: float = Field(1.0, gt=0.0)
+    shortcut: float = Field(0.3, ge=0.0)
+    average: float = Field(0.9995, ge=0.0, lt=1.0)
+    augment: bool = True
+    amp: Literal["auto", "bf16", "off"] = "auto"
+    seed: int = Field(1, ge=0)
+    short_first: bool = True
+    device: str = "auto"
+    threads: int = Field(0, ge=0)
+    workers: int = Field(-1, ge=-1)
+
+
+class Recipe(Strict):
+    """A whole training run."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
+    modality: Modality
+    languages: tuple[str, ...] = ()
+    data: tuple[Source, ...]
+    normalise: str = "plain"
+    alphabet: tuple[str, ...] | None = None
+    min_count: int = Field(1, ge=1)
+    dev_share: float = Field(0.1, gt=0.0, lt=0.9)
+    spectrogram: SpectrogramConfig = SpectrogramConfig()
+    strip: StripConfig = StripConfig()
+    encoder: EncoderConfig
+    training: Optimisation = Optimisation()
+
+
+SPEECH_ENCODER = EncoderConfig(
+    height=80,
+    convolutions=(
+        ConvLayer(channels=32, stride=(2, 2)),
+        ConvLayer(channels=32, stride=(2, 2)),
+        ConvLayer(channels=64, stride=(2, 1)),
+        ConvLayer(channels=256, kernel=(10, 1), collapse=True),
+    ),
+    columns="flatten",
+    layers=3,
+    hidden=256,
+)
+
+HANDWRITING_ENCODER = EncoderConfig(
+    height=48,
+    convolutions=(
+        ConvLayer(channels=32, kernel=(5, 5), stride=(2, 2)),
+        ConvLayer(channels=32, pool=(2, 2)),
+        ConvLayer(channels=64),
+        ConvLayer(channels=64, pool=(2, 1)),
+        ConvLayer(channels=128, pool=(2, 1)),
+    ),
+    columns="max+mean",
+    layers=3,
+    hidden=192,
+)
+
+
+def default_recipe(name: str, modality: Modality, path: str) -> Recipe:
+    """The recipe of ``recog train FOLDER``."""
+    encoder = SPEECH_ENCODER if modality == "speech" else HANDWRITING_ENCODER
+    return Recipe(name=name, modality=modality, data=(Source(path=path),), encoder=encoder)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a YAML recipe. ``encoder: default`` is the modality's. Data paths are relative to the recipe's folder.
+
+    Raises:
+        UserError: the file cannot be read, or a key or value in it is wrong; the message names it.
+    """
+    try:
+        loaded: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: is not valid YAML ({str(error).splitlines()[0]}).") from None
+    if not isinstance(loaded, dict):
+        raise UserError(f"{path}: a recipe is a YAML mapping with name, modality and data.")
+    if loaded.get("encoder", "default") == "default":
+        speech = loaded.get("modality") == "speech"
+        loaded["encoder"] = (SPEECH_ENCODER if speech else HANDWRITING_ENCODER).model_dump()
+    try:
+        recipe = Recipe.model_validate(loaded)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{path}: {where}: {first['msg']}.") from None
+    data = tuple(s.model_copy(update={"path": _resolve(s.path, path)}) for s in recipe.data)
+    return recipe.model_copy(update={"data": data})
+
+
+def _resolve(source: str, recipe: Path) -> str:
+    expanded = os.path.expandvars(source)
+    if "$" in expanded:
+        raise UserError(f"{recipe}: {source}: set the environment variable to the folder of the corpora.")
+    return str((recipe.parent / expanded).resolve())

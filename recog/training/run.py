@@ -1,0 +1,233 @@
+"""One training from command to model folder: recipe, data, network, loop, export."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from recog.corpora.manifest import load_data, modality
+from recog.errors import UsageError, UserError
+from recog.model.bundle import GRAPH, WEIGHTS, Bundle, ModelConfig, open_bundle, write_bundle
+
+from recog.nn.weights import half_precision, network_from, weights_bytes
+from recog.text.alphabet import Alphabet
+from recog.training.card import model_card
+from recog.training.checkpoint import read_checkpoint
+from recog.training.data import Dataset, prepare
+from recog.training.recipe import Recipe, default_recipe, read_recipe
+from recog.training.report import Reporter
+from recog.training.scoring import score_bundle
+from recog.training.store import corpus_statistics
+from recog.training.trainer import Interrupted, Trainer, default_epochs, numbers_of_threads, seeded_network
+from recog.training.batches import plan_epoch
+
+MAX_PROBLEMS_SHOWN = 20
+
+
+def run(
+    what: Path,
+    out: Path | None,
+    base: str | None,
+    *,
+    epochs: int | None = None,
+    rate: float | None = None,
+    device: str | None = None,
+    threads: int = 0,
+    restart: bool = False,
+) -> None:
+    """Train ``what`` (a recipe, or data) into the model folder ``out``, from the model ``base`` where one is given.
+
+    Raises:
+        UserError: the data, the recipe or the base cannot be used, or the folder holds another training.
+    """
+    rank = _join_processes()
+    try:
+        bundle = open_bundle(base) if base else None
+        recipe, out = _recipe(what, out, bundle)
+        options = {k: v for k, v in (("epochs", epochs), ("learning_rate", rate), ("device", device)) if v is not None}
+        options["threads"] = threads or recipe.training.threads
+        recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update=options)})
+        torch.set_num_threads(numbers_of_threads(recipe.training))
+        if restart and rank == 0:
+            shutil.rmtree(out / "training", ignore_errors=True)
+        _train(recipe, out, bundle, rank)
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def _join_processes() -> int:
+    """Join the process group that ``torchrun`` announces in the environment; 0 when alone."""
+    if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
+        return 0
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    return dist.get_rank()
+
+
+def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe, Path]:
+    if what.suffix.lower() in (".yaml", ".yml"):
+        recipe = read_recipe(what)
+        out = out or Path("runs") / recipe.name
+    else:
+        if out is None:
+            raise UsageError("Give --out MODEL, the folder of the model to make.")
+        kind = bundle.config.modality if bundle else modality(load_data(what))
+        name = "".join(c if c.isalnum() or c in "._-" else "-" for c in out.resolve().name)[:64] or "model"
+        recipe = default_recipe(name, kind, str(what.resolve()))
+    if bundle is not None:
+        if bundle.config.modality != recipe.modality:
+            raise UserError(f"The base model is for {bundle.config.modality} and the data is {recipe.modality}.")
+        config = bundle.config
+        kept: dict[str, Any] = {"encoder": config.encoder}
+        if config.spectrogram:
+            kept["spectrogram"] = config.spectrogram
+        if config.strip:
+            kept["strip"] = config.strip
+        if what.suffix.lower() not in (".yaml", ".yml"):
+            kept["normalise"] = config.normalise
+            kept["training"] = recipe.training.model_copy(update={"learning_rate": 5e-4, "short_first": False})
+        recipe = recipe.model_copy(update=kept)
+    return recipe, out
+
+
+def _train(recipe: Recipe, out: Path, bundle: Bundle | None, rank: int) -> None:
+    folder = out / "training"
+    step = _step_of(folder / "last.safetensors")
+    report = Reporter(folder, quiet=rank != 0, resume_step=step)
+    try:
+        data = _data(recipe, folder, bundle, report, rank)
+        recipe = _complete(recipe, data, bundle)
+        network = network_from(bundle, data.alphabet) if bundle else seeded_network(recipe, len(data.alphabet))
+        trainer = Trainer(recipe, data, network, out, report)
+        resumed = trainer.resume()
+        if trainer.progress.finished and (out / "config.json").exists():
+            report.say(f"{out}: this training is finished (dev CER {100 * trainer.progress.best:.2f} %).")
+            return
+        report.say(_opening(recipe, data, trainer, resumed))
+        try:
+            trainer.run()
+        except Interrupted:
+            report.say(f"Interrupted; the same command goes on from step {trainer.progress.step}.")
+            raise KeyboardInterrupt from None
+        if rank == 0:
+            finish(recipe, data, trainer, out, report, bundle)
+        if dist.is_initialized():
+            dist.barrier()
+    finally:
+        report.close()
+
+
+def _step_of(checkpoint: Path) -> int:
+    return int(read_checkpoint(checkpoint)[1]["progress"]["step"]) if checkpoint.exists() else 0
+
+
+def _data(recipe: Recipe, folder: Path, bundle: Bundle | None, report: Reporter, rank: int) -> Dataset:
+    """Prepare the data; the first process computes the features and the others wait to map them."""
+    alphabet = Alphabet.from_list(bundle.config.symbols[1:]) if bundle else None
+    cache = folder / "features"
+    if dist.is_initialized() and rank != 0:
+        dist.barrier()
+    started = False
+
+    def advance(total: int) -> None:
+        nonlocal started
+        if not started:
+            report.counting("features", total)
+            started = True
+        report.advance()
+
+    data = prepare(recipe, cache, base=alphabet, advance=advance)
+    report.stop()
+    if dist.is_initialized() and rank == 0:
+        dist.barrier()
+    for problem in data.problems[:MAX_PROBLEMS_SHOWN]:
+        report.say(f"left out: {problem}")
+    if len(data.problems) > MAX_PROBLEMS_SHOWN:
+        report.say(f"... and {len(data.problems) - MAX_PROBLEMS_SHOWN} more rows, all in problems.txt")
+    if rank == 0:
+        (folder / "problems.txt").write_text("".join(p + "\n" for p in data.problems), encoding="utf-8")
+    return data
+
+
+def _complete(recipe: Recipe, data: Dataset, bundle: Bundle | None) -> Recipe:
+    """Fill in what follows from the data: corpus statistics and the number of epochs."""
+    update: dict[str, Any] = {}
+    if recipe.modality == "speech" and not recipe.spectrogram.mean:
+        mean, deviation = corpus_statistics(data.store, [e.index for e in data.train])
+        update["spectrogram"] = recipe.spectrogram.model_copy(update={"mean": mean, "deviation": deviation})
+    if not recipe.training.epochs:
+        batches = len(plan_epoch(data.train, 1, recipe))
+        epochs = default_epochs(len(data.train), batches, bundle is not None)
+        update["training"] = recipe.training.model_copy(update={"epochs": epochs})
+    return recipe.model_copy(update=update)
+
+
+def _opening(recipe: Recipe, data: Dataset, trainer: Trainer, resumed: bool) -> str:
+    parameters = sum(p.numel() for p in trainer.network.parameters())
+    where = f"{trainer.device}, {torch.get_num_threads()} threads" if trainer.device.type == "cpu" else str(trainer.device)
+    p = trainer.progress
+    start = f"going on from epoch {p.epoch + 1}, step {p.step}" if resumed else "starting"
+    split = f" ({data.split})" if data.split else ""
+    return (
+        f"{recipe.name}: {len(data.train)} rows to train on, {len(data.dev)} to evaluate on{split}; "
+        f"{len(data.alphabet) - 1} symbols, {parameters / 1e6:.1f} M parameters, {recipe.training.epochs} epochs on {where}"
+        f"{', bf16' if trainer.bf16 else ''}; {start}."
+    )
+
+
+def finish(recipe: Recipe, data: Dataset, trainer: Trainer, out: Path, report: Reporter, base: Bundle | None) -> Bundle:
+    """Write the model folder from the best weights: float16 weights, the int8 graph made of them, config and card."""
+    best, state = read_checkpoint(trainer.best)
+    trained = {
+        "epochs": trainer.progress.epoch,
+        "best_epoch": state["epoch"] + 1,
+        "steps": trainer.progress.step,
+        "hours": round(trainer.progress.seconds / 3600, 2),
+        "rows": len(data.train),
+        "from": base.config.name if base else None,
+        "recipe": json.loads(recipe.model_dump_json(exclude={"data", "spectrogram", "strip", "encoder"})),
+        "data": [source.name or Path(source.path).name for source in recipe.data],
+    }
+    bundle = export_bundle(recipe, data.alphabet, best, out, trained=trained)
+    result = score_bundle(bundle, data, recipe)
+    config = bundle.config.model_copy(update={"dev": result})
+    files = {name: bundle.file(name).read_bytes() for name in (WEIGHTS, GRAPH)}
+    bundle = write_bundle(out, config, files, model_card(config, trainer.progress.history))
+    report.say(f"{out}: ready, dev CER {100 * result['cer']:.2f} %, WER {100 * result['wer']:.2f} % (best path, as shipped in int8).")
+    return bundle
+
+
+def export_bundle(
+    recipe: Recipe, alphabet: Alphabet, weights: dict[str, torch.Tensor], out: Path, *, trained: dict[str, Any]
+) -> Bundle:
+    """Write a model folder, not yet evaluated, of these weights."""
+    from recog.nn.export import build_onnx, quantise
+
+    kept = half_precision(weights)
+    arrays = {name: np.asarray(t.float().numpy()) for name, t in kept.items()}
+    symbols = ("", *alphabet.symbols)
+    graph = quantise(build_onnx(recipe.encoder, arrays, len(symbols)))
+    config = ModelConfig(
+        name=recipe.name,
+        modality=recipe.modality,
+        languages=recipe.languages,
+        symbols=symbols,
+        normalise=recipe.normalise,
+        spectrogram=recipe.spectrogram if recipe.modality == "speech" else None,
+        strip=recipe.strip if recipe.modality == "handwriting" else None,
+        encoder=recipe.encoder,
+        trained=trained,
+    )
+    files = {WEIGHTS: weights_bytes(kept), GRAPH: graph.SerializeToString()}
+    return write_bundle(out, config, files, model_card(config, []))
+
+

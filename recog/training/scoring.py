@@ -1,0 +1,118 @@
+"""Best path on the dev set, after each epoch."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from rapidfuzz.distance import Levenshtein
+
+from recog.decoding.best_path import best_path
+from recog.model.bundle import Bundle
+from recog.model.runtime import Runtime, cores, parallel
+from recog.nn.encoder import Encoder
+from recog.training.batches import Epoch, Item, cut, features_of
+from recog.training.data import Dataset, Example
+from recog.training.recipe import Recipe
+
+
+@dataclass
+class DevResult:
+    """Error rates as fractions, the share of frames whose best symbol is the blank, and samples (reference, hypothesis)."""
+
+    cer: float
+    wer: float
+    blank: float
+    loss_rows: int
+    sources: dict[str, float] = field(default_factory=dict)
+    samples: list[tuple[str, str]] = field(default_factory=list)
+
+    def summary(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"cer": self.cer, "wer": self.wer, "blank": self.blank, "rows": self.loss_rows}
+        if len(self.sources) > 1:
+            found["sources"] = self.sources
+        return found
+
+
+@torch.no_grad()
+def evaluate(
+    network: Encoder, data: Dataset, recipe: Recipe, device: torch.device, rank: int = 0, world: int = 1
+) -> DevResult:
+    """CER and WER of best path over ``data.dev`` in float32, the work shared between processes."""
+    network.eval()
+    items = sorted((Item(e) for e in data.dev), key=lambda item: item.columns)
+    plan = cut(items, 2 * recipe.training.batch_columns, 2 * recipe.training.batch_items)
+    rows: list[tuple[str, str, str, int, int]] = []
+    for i, batch in enumerate(Epoch(plan, data.store, recipe, 0, train=False)):
+        if i % world != rank:
+            continue
+        log_probs, frames, _ = network(batch.features.to(device), batch.lengths.to(device))
+        for item, matrix, n in zip(batch.items, log_probs.cpu().numpy(), frames.tolist(), strict=True):
+            hypothesis = data.alphabet.decode(best_path(matrix[:n]))
+            blanks = int((matrix[:n].argmax(-1) == 0).sum())
+            rows.append((item.example.source, item.example.text, hypothesis, blanks, n))
+    if world > 1:
+        gathered: list[Any] = [None] * world
+        dist.all_gather_object(gathered, rows)
+        rows = [row for part in gathered for row in part]
+    return score(rows)
+
+
+def score(rows: list[tuple[str, str, str, int, int]]) -> DevResult:
+    """Pool (source, reference, hypothesis, blank frames, frames) into error rates."""
+    chars = words = char_errors = word_errors = 0
+    sources: dict[str, list[int]] = {}
+    for source, reference, hypothesis, _, _ in rows:
+        wrong = Levenshtein.distance(reference, hypothesis)
+        char_errors += wrong
+        chars += len(reference)
+        word_errors += Levenshtein.distance(reference.split(), hypothesis.split())
+        words += len(reference.split())
+        entry = sources.setdefault(source, [0, 0])
+        entry[0] += wrong
+        entry[1] += len(reference)
+    shown = random.Random(len(rows)).sample(sorted(rows), min(3, len(rows)))
+    return DevResult(
+        cer=char_errors / max(1, chars),
+        wer=word_errors / max(1, words),
+        blank=sum(r[3] for r in rows) / max(1, sum(r[4] for r in rows)),
+        loss_rows=len(rows),
+        sources={k: a / max(1, b) for k, (a, b) in sorted(sources.items())},
+        samples=[(r[1], r[2]) for r in shown],
+    )
+
+
+def score_bundle(bundle: Bundle, data: Dataset, recipe: Recipe) -> dict[str, Any]:
+    """Dev results of a model as shipped, best path of the ONNX graph, with 95 % bootstrap intervals over rows."""
+    runtime = Runtime(bundle)
+
+    def one(example: Example) -> tuple[str, str, str, int, int]:
+        features = features_of(Item(example), data.store, recipe, None)
+        log_probs = runtime.log_probs(features)
+        blanks = int((log_probs.argmax(-1) == 0).sum())
+        text = data.alphabet.decode(best_path(log_probs))
+        return example.source, example.text, text, blanks, len(log_probs)
+
+    rows = list(parallel(one, data.dev, cores()))
+    found = _with_intervals(rows)
+    sources = sorted({row[0] for row in rows})
+    if len(sources) > 1:
+        found["sources"] = {s: _with_intervals([row for row in rows if row[0] == s]) for s in sources}
+    return found
+
+
+def _with_intervals(rows: list[tuple[str, str, str, int, int]]) -> dict[str, Any]:
+    result = score(rows)
+    found: dict[str, Any] = {"rows": len(rows), "cer": round(result.cer, 5), "wer": round(result.wer, 5)}
+    rng = np.random.default_rng(0)
+    picks = rng.integers(0, len(rows), (1000, len(rows)))
+    for key, split in (("cer", str), ("wer", str.split)):
+        errors = np.array([Levenshtein.distance(split(r[1]), split(r[2])) for r in rows], float)
+        lengths = np.array([len(split(r[1])) for r in rows], float)
+        rates = errors[picks].sum(1) / np.maximum(lengths[picks].sum(1), 1)
+        found[f"{key}_interval"] = [round(float(v), 5) for v in np.percentile(rates, [2.5, 97.5])]
+    return found

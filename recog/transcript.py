@@ -1,0 +1,83 @@
+"""The one result of everything: a transcript of lines of words. Imports nothing of recog."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word.
+
+    Attributes:
+        text: the word, in logical order.
+        start, end: seconds from the start of the recording; None for images.
+        box: (left, top, right, bottom) in pixels of the original image; None for sound.
+        confidence: 0 to 1, or None where the decoder gave none.
+    """
+
+    text: str
+    start: float | None = None
+    end: float | None = None
+    box: tuple[float, float, float, float] | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """Another reading of a line, with the decoder's score (natural log, higher is better)."""
+
+    text: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of writing or a stretch of speech.
+
+    Attributes:
+        text: the line, in logical order.
+        words: its words, in order; may be empty where no times or boxes were asked for.
+        start, end: seconds; None for images.
+        polygon, baseline: in pixels of the original image; empty for sound.
+        confidence: 0 to 1, or None.
+        alternatives: the N-best, best first, this reading included; empty unless asked for.
+    """
+
+    text: str
+    words: tuple[Word, ...] = ()
+    start: float | None = None
+    end: float | None = None
+    polygon: tuple[Point, ...] = ()
+    baseline: tuple[Point, ...] = ()
+    confidence: float | None = None
+    alternatives: tuple[Alternative, ...] = ()
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """What was recognised in one file.
+
+    Attributes:
+        source: the file's name as it was given.
+        lines: in reading order or in time.
+        model: name of the model.
+        duration: seconds of sound; None for images.
+        size: (width, height) of the image in pixels; None for sound.
+        warnings: sentences for the user, for instance that the file is cut short.
+    """
+
+    source: str
+    lines: tuple[Line, ...] = ()
+    model: str = ""
+    duration: float | None = None
+    size: tuple[int, int] | None = None
+    warnings: tuple[str, ...] = field(default_factory=tuple)
+
+    @property
+    def text(self) -> str:
+        """The lines that are not empty: a page's one below the other, a recording's joined by spaces."""
+        joiner = "\n" if self.size is not None else " "
+        return joiner.join(line.text for line in self.lines if line.text)
