@@ -20,9 +20,12 @@ def evaluate(
         str | None, typer.Option(help="Recognise the data REF with this model (a name or a folder) and score that.")
     ] = None,
     normalise: Annotated[
-        str,
-        typer.Option(help="none, basic, collapse, plain, diplomatic, spoken, or a file of rules (TSV or YAML)."),
-    ] = "none",
+        str | None,
+        typer.Option(
+            help="none, basic, collapse, plain, diplomatic, spoken, or a file of rules (TSV or YAML). "
+            "Default: none; with --model the rule that the model was trained with."
+        ),
+    ] = None,
     compare: Annotated[
         Path | None, typer.Option(metavar="HYP2", help="Another system's texts: is the difference more than chance?")
     ] = None,
@@ -53,6 +56,7 @@ def evaluate(
     from recog.evaluation.recognise import DEFAULT_SPLITS, recognise_pairs
     from recog.evaluation.report import render
     from recog.evaluation.score import evaluate as score
+    from recog.model.bundle import open_bundle
 
     if model is None and hypothesis is None:
         raise UsageError("There is nothing to compare with REF; give HYP, or --model to recognise REF.")
@@ -63,12 +67,13 @@ def evaluate(
 
     if model is not None:
         splits = tuple(split) if split else DEFAULT_SPLITS
+        normalise = normalise or open_bundle(model).config.normalise
         pairs, warnings = recognise_pairs(model, reference, splits=splits, beam=beam, threads=threads)
     else:
         assert hypothesis is not None  # by the first check
         pairs, warnings = read_pairs(reference, hypothesis)
     kept = max(confusions, 20)
-    result = score(pairs, normalise=normalise, confusions=kept, warnings=warnings)
+    result = score(pairs, normalise=normalise or "none", confusions=kept, warnings=warnings)
     comparison = None
     if compare is not None:
         others, more = read_hypotheses(pairs, compare) if model is not None else read_pairs(reference, compare)

@@ -10,12 +10,6 @@ from typing import BinaryIO
 
 from recog.errors import UsageError
 
-SOUND_SUFFIXES = frozenset(
-    ".wav .flac .ogg .oga .opus .mp3 .aiff .aif .aifc .au .caf .m4a .aac .mp4 .m4v .mov .mkv .webm .wma .wmv .avi .3gp .amr".split()
-)
-IMAGE_SUFFIXES = frozenset(".png .jpg .jpeg .webp .tif .tiff .bmp".split())
-
-
 @dataclass(frozen=True)
 class Input:
     """One file of a batch; ``path`` None is standard input. ``output`` None is standard output."""

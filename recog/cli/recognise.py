@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from recog.cli.files import IMAGE_SUFFIXES, SOUND_SUFFIXES, Input, collect, write_text
+from recog.cli.files import Input, collect, write_text
 from recog.errors import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def transcribe(
     threads: Threads = 0,
 ) -> None:
     """Transcribe recordings: wav, flac, ogg, opus, mp3, aiff, m4a, webm, wma, mp4 and more, of any length."""
+    from recog.corpora.files import SOUND_SUFFIXES
+
     inputs = collect(files, SOUND_SUFFIXES, output, format)
     run_batch("speech", inputs, model, format, beam, n_best, skip_existing, names, threads)
 
@@ -54,6 +56,8 @@ def ocr(
     threads: Threads = 0,
 ) -> None:
     """Read images of handwritten lines: PNG, JPEG, WebP, TIFF or BMP."""
+    from recog.corpora.files import IMAGE_SUFFIXES
+
     inputs = collect(files, IMAGE_SUFFIXES, output, format)
     run_batch("handwriting", inputs, model, format, beam, n_best, skip_existing, names, threads)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from recog.corpora.manifest import Row
@@ -37,7 +39,7 @@ def split_rows(rows: list[Row], *, dev_share: float = 0.1, seed: int = 0) -> Spl
     dev until it has about ``dev_share`` of the undecided rows: groups where there are at least two (rows of no group
     count by file), else files where a file has several rows, else single rows. A group with rows in train or dev by
     decision follows them. The order of choice is that of SHA-256 over the seed and the unit's name: no random state,
-    no dependence on the order of rows.
+    no dependence on the order of rows or on where the corpus lies.
 
     Args:
         rows: any.
@@ -88,15 +90,23 @@ def _result(rows: list[Row], splits: dict[int, str | None], by: Unit, reason: st
 
 def _units(rows: list[Row], indices: list[int]) -> tuple[Literal["group", "file", "row"], dict[int, Hashable]]:
     """What each row is kept together with."""
+    names = _names([rows[i] for i in indices])
     groups = {rows[i].group for i in indices} - {None}
     if len(groups) >= 2:
-        return "group", {i: rows[i].group or ("file", rows[i].media.as_posix()) for i in indices}
-    files = Counter(rows[i].media for i in indices)
-    if 2 <= len(files) < len(indices):
-        return "file", {i: rows[i].media.as_posix() for i in indices}
-    return "row", {
-        i: (rows[i].media.as_posix(), rows[i].start, rows[i].text, i if len(files) == 1 else 0) for i in indices
-    }
+        return "group", {i: rows[i].group or ("file", names[rows[i].media]) for i in indices}
+    if 2 <= len(names) < len(indices):
+        return "file", {i: names[rows[i].media] for i in indices}
+    return "row", {i: (names[row.media], row.start, row.end, row.text, row.line) for i in indices if (row := rows[i])}
+
+
+def _names(rows: list[Row]) -> dict[Path, str]:
+    """The media without the path they share, so that a corpus splits alike wherever it lies."""
+    paths = {row.media: os.path.normpath(row.media) for row in rows}
+    try:
+        common = os.path.commonpath([os.path.dirname(path) for path in paths.values()])  # noqa: PTH120
+    except ValueError:  # relative and absolute, or two drives
+        return {media: Path(path).as_posix() for media, path in paths.items()}
+    return {media: Path(os.path.relpath(path, common or ".")).as_posix() for media, path in paths.items()}
 
 
 def _choose(sizes: Counter[Hashable], share: float, seed: int) -> set[Hashable]:

@@ -1,8 +1,8 @@
 """How recog's kernels are compiled: without the GIL, once, and kept in the user's cache folder.
 
-Numba's own default puts compiled code beside the source, which an installed package may not be able to write. Kernels go
-to ``$NUMBA_CACHE_DIR`` where that is set, else to ``$XDG_CACHE_HOME/recog`` or ``~/.cache/recog``, and stay in memory
-where none of them can be written.
+Numba's own default puts compiled code beside the source, which an installed package may not be able to write. Kernels
+go to ``$NUMBA_CACHE_DIR`` where that is set, else to ``$XDG_CACHE_HOME/recog`` or ``~/.cache/recog``, and stay in
+memory where that cannot be written.
 
 Numba notices that a kernel's own file changed, not that a file it calls into did: the folder is therefore named after
 the contents of all files with kernels.
@@ -23,6 +23,8 @@ import numba
 from numba.core import event
 
 logger = logging.getLogger("recog")
+config: Any = numba.config  # its attributes are set at run time
+njit: Any = numba.njit  # so that options its stubs leave out may be used
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -45,7 +47,7 @@ def _digest() -> str:
 @lru_cache(maxsize=1)
 def cache_folder() -> Path | None:
     """The folder for compiled code, made if need be; None where nothing can be written."""
-    configured = numba.config.CACHE_DIR
+    configured = config.CACHE_DIR
     base = Path(configured) if configured else _user_folder()
     if base is None:
         return None
@@ -67,20 +69,20 @@ def kernel(signature: Any) -> Callable[[F], F]:
 
     def decorate(function: F) -> F:
         folder = cache_folder()
-        before = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = str(folder or "")
+        before = config.CACHE_DIR
+        config.CACHE_DIR = str(folder or "")
         try:
             with event.install_listener("numba:compile", _notice):
-                return numba.njit(signature, nogil=True, cache=folder is not None, error_model="numpy")(function)
+                return njit(signature, nogil=True, cache=folder is not None, error_model="numpy")(function)
         finally:
-            numba.config.CACHE_DIR = before  # other packages' kernels are none of ours
+            config.CACHE_DIR = before  # other packages' kernels are none of ours
 
     return decorate
 
 
 def helper(function: F) -> F:
     """For functions that only kernels call: compiled into them, without the wrappers that Python would need."""
-    return numba.njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    return njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
 
 
 class _Notice(event.Listener):

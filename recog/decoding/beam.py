@@ -1,15 +1,18 @@
-"""Kernels of the CTC prefix beam search (Hannun et al. 2014, "First-Pass Large Vocabulary Continuous Speech Recognition
-using Bi-Directional Recurrent DNNs"): alignments are summed, and those of a prefix that end in blank and those that end in
-its last label share one row of the beam.
+"""Kernels that take a beam of prefixes through the frames (Hannun et al. 2014, "First-Pass Large Vocabulary Continuous
+Speech Recognition using Bi-Directional Recurrent DNNs"): alignments are summed, and those of a prefix that end in blank
+and those that end in its last label share one row of the beam.
 
 What makes it fast, without changing what is found:
 
-- Masses are plain float64, each frame's probabilities summing to 1, rescaled by powers of two: no logarithm in the loop.
+- Masses are plain float64, each frame's probabilities summing to 1, rescaled by powers of two: no logarithm in the
+  loop.
 - A prefix that is not in the beam has one parent, so extensions never have to be merged with one another. Mass merges
   only inside the beam, from parent to child, and the trie is consulted only for the few extensions that enter.
 - To enter, an extension needs more than the least of the beam. With rows and symbols both sorted, each row's scan stops
   at the first symbol that cannot, and the whole scan at the first row that cannot; in a typical frame that is at once.
 """
+
+# mypy: disallow-untyped-defs=False
 
 from __future__ import annotations
 
@@ -17,21 +20,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from recog.decoding._numba import helper, kernel
-from recog.decoding.trellis import forward, probabilities, viterbi_path
+from recog.decoding._numba import helper
+from recog.decoding.trie import ROOT, child_of, with_room
 
-NOBODY, ROOT = 0, 1  # nodes of every trie: the parent of the empty prefix, and the empty prefix
-LOW, LIFT, LOG_LIFT = 2.0**-200, 2.0**200, 200 * float(np.log(2.0))
-
-
-class Trie(NamedTuple):
-    """Prefixes by number. A parent's number is lower than its children's."""
-
-    parent: Any  # (capacity,) int32
-    label: Any  # (capacity,) int32, the label that the node adds to its parent; 0 for the empty prefix
-    row: Any  # (capacity,) int32, where in the beam the prefix stands, or -1
-    table: Any  # (power of two,) int32: nodes hashed by parent and label, open addressing, 0 where free
-    size: Any  # (1,) int64, nodes in use
+LOW, LIFT = 2.0**-200, 2.0**200  # masses are multiplied by LIFT when the best falls below LOW
 
 
 class Beam(NamedTuple):
@@ -64,63 +56,7 @@ class Scratch(NamedTuple):
 
 
 @helper
-def new_trie(capacity):  # type: ignore[no-untyped-def]
-    slots = 16
-    while slots < 2 * capacity:
-        slots *= 2
-    parent, label = np.zeros(capacity, np.int32), np.zeros(capacity, np.int32)
-    row, table, size = np.zeros(capacity, np.int32), np.zeros(slots, np.int32), np.zeros(1, np.int64)
-    row[:] = -1
-    size[0] = 2
-    return Trie(parent, label, row, table, size)
-
-
-@helper
-def _slot(trie, parent, label):  # type: ignore[no-untyped-def]
-    """Where in the table the child stands, or the free place where it belongs."""
-    mask = len(trie.table) - 1
-    key = (parent * 1_000_003 + label) * 0x2545F4914F6CDD1D
-    slot = (key ^ (key >> 31)) & mask
-    while True:
-        node = trie.table[slot]
-        if node == 0 or (trie.parent[node] == parent and trie.label[node] == label):
-            return slot
-        slot = (slot + 1) & mask
-
-
-@helper
-def child_of(trie, parent, label):  # type: ignore[no-untyped-def]
-    """The node of a parent's extension by a label, made where it is new; the trie must have room (:func:`with_room`)."""
-    slot = _slot(trie, parent, label)
-    node = np.int64(trie.table[slot])
-    if node == 0:
-        node = trie.size[0]
-        trie.size[0] += 1
-        trie.parent[node] = parent
-        trie.label[node] = label
-        trie.table[slot] = node
-    return node
-
-
-@helper
-def with_room(trie, extra):  # type: ignore[no-untyped-def]
-    """The trie, or a larger copy, with room for ``extra`` more nodes."""
-    size = trie.size[0]
-    if size + extra <= len(trie.parent):
-        return trie
-    larger = new_trie(2 * (size + extra))
-    larger.size[0] = size
-    larger.row[ROOT] = trie.row[ROOT]
-    for node in range(ROOT + 1, size):  # loops: slices would compile their error messages too
-        larger.parent[node] = trie.parent[node]
-        larger.label[node] = trie.label[node]
-        larger.row[node] = trie.row[node]
-        larger.table[_slot(larger, np.int64(trie.parent[node]), np.int64(trie.label[node]))] = node
-    return larger
-
-
-@helper
-def new_beam(width, trie):  # type: ignore[no-untyped-def]
+def new_beam(width, trie):
     """A beam that holds the empty prefix."""
     beam = Beam(
         np.zeros(width, np.int64), np.zeros(width, np.int64), np.zeros(width, np.int64),
@@ -135,7 +71,7 @@ def new_beam(width, trie):  # type: ignore[no-untyped-def]
 
 
 @helper
-def sort_down(order, count, key):  # type: ignore[no-untyped-def]
+def sort_down(order, count, key):
     """Sort ``order[:count]`` by falling ``key[order]``, equals by rising index (Shell sort, gaps of Ciura 2001)."""
     for gap in (1750, 701, 301, 132, 57, 23, 10, 4, 1):
         for i in range(gap, count):
@@ -152,7 +88,7 @@ def sort_down(order, count, key):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _sift(score, code, i, new_score, new_code):  # type: ignore[no-untyped-def]
+def _sift(score, code, i, new_score, new_code):
     """Put a candidate at ``i`` of the heap and let it sink. Worse is a lower score, and of equals the later code."""
     size = len(score)
     while True:
@@ -172,13 +108,13 @@ def _sift(score, code, i, new_score, new_code):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _heapify(score, code):  # type: ignore[no-untyped-def]
+def _heapify(score, code):
     for i in range(len(score) // 2 - 1, -1, -1):
         _sift(score, code, i, score[i], code[i])
 
 
 @helper
-def _stay(p, beam, trie, work):  # type: ignore[no-untyped-def]
+def _stay(p, beam, trie, work):
     """Masses of the prefixes in the beam after one more frame, and the links from parents to children in the beam."""
     count = beam.count[0]
     best, least = 0.0, np.inf
@@ -200,7 +136,7 @@ def _stay(p, beam, trie, work):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _shortlist(p, floor, tokens, cutoff, work):  # type: ignore[no-untyped-def]
+def _shortlist(p, floor, tokens, cutoff, work):
     """Symbols more probable than ``floor``, best first, after the user's own pruning; the blank counts, but is not
     listed. Returns how many."""
     size = np.int64(0)
@@ -225,7 +161,7 @@ def _shortlist(p, floor, tokens, cutoff, work):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _extend(p, beam, work, size, bar):  # type: ignore[no-untyped-def]
+def _extend(p, beam, work, size, bar):
     """Fill the heap with the best of what stays and what extends; only extensions of more than ``bar`` may enter.
 
     Returns how many candidates there are, or -1 where nothing enters and the heap is not filled.
@@ -268,7 +204,7 @@ def _extend(p, beam, work, size, bar):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _heap_of_stays(beam, work):  # type: ignore[no-untyped-def]
+def _heap_of_stays(beam, work):
     count = beam.count[0]
     for rank in range(count):
         work.score[rank] = work.total[beam.ranking[rank]]
@@ -279,7 +215,7 @@ def _heap_of_stays(beam, work):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _enter(beam, trie, work, filled, symbols):  # type: ignore[no-untyped-def]
+def _enter(beam, trie, work, filled, symbols):
     """Let the heap's extensions take the rows of the prefixes that fell out of it."""
     count, width = beam.count[0], len(beam.node)
     for i in range(count):
@@ -312,7 +248,7 @@ def _enter(beam, trie, work, filled, symbols):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _settle(beam, work, ratio):  # type: ignore[no-untyped-def]
+def _settle(beam, work, ratio):
     """Take over the new masses, sort the rows, empty those below ``ratio`` of the best, and keep clear of underflow."""
     count = beam.count[0]
     best = 0.0
@@ -331,7 +267,7 @@ def _settle(beam, work, ratio):  # type: ignore[no-untyped-def]
 
 
 @helper
-def advance(probs, beam, trie, tokens, cutoff, ratio):  # type: ignore[no-untyped-def]
+def advance(probs, beam, trie, tokens, cutoff, ratio):
     """Take the beam through more frames; returns the trie, which may have had to grow."""
     frames, symbols = probs.shape
     width = len(beam.node)
@@ -355,139 +291,3 @@ def advance(probs, beam, trie, tokens, cutoff, ratio):  # type: ignore[no-untype
             _enter(beam, trie, work, filled, symbols)
         _settle(beam, work, ratio)
     return trie
-
-
-@helper
-def _best_path(probs, trie):  # type: ignore[no-untyped-def]
-    """The node of the best path's labels, and the path's log-probability; the trie must have room."""
-    node, before, log_prob = np.int64(ROOT), 0, 0.0
-    for t in range(len(probs)):
-        best = np.int64(0)
-        for s in range(1, probs.shape[1]):
-            if probs[t, s] > probs[t, best]:
-                best = s
-        if best > 0 and best != before:
-            node = child_of(trie, node, best)
-        before = best
-        log_prob += np.log(probs[t, best])
-    return node, log_prob
-
-
-@helper
-def _candidates(beam, best_path, path_log_prob, n_best):  # type: ignore[no-untyped-def]
-    """Nodes that can be among the N best by their exact sums, and a lower bound of the log of those sums.
-
-    All prefixes together have mass 1, so an exact sum exceeds the mass in the beam by at most what the beam has lost.
-    A prefix that even so stays below the mass of N others need not be summed.
-    """
-    scale, held = LIFT ** -float(beam.lifts[0]), 0.0
-    for i in range(beam.count[0]):
-        held += beam.total[i] * scale
-    lost = max(0.0, 1.0 - held) + 1e-9  # for rounding
-    bar = beam.total[beam.ranking[n_best - 1]] * scale if n_best <= beam.count[0] else 0.0
-    nodes = np.empty(beam.count[0] + 1, np.int64)
-    size, least, best_path_due = 0, 0.0, lost >= bar
-    for rank in range(beam.count[0]):
-        i = beam.ranking[rank]
-        if beam.total[i] > 0.0 and beam.total[i] * scale + lost >= bar:
-            nodes[size] = beam.node[i]
-            size += 1
-            least = np.log(beam.total[i]) - beam.lifts[0] * LOG_LIFT
-            best_path_due = best_path_due and beam.node[i] != best_path
-    if best_path_due:
-        nodes[size] = best_path
-        size += 1
-        least = min(least, path_log_prob)
-    return nodes[:size], least
-
-
-@helper
-def _exact(probs, trie, nodes, least):  # type: ignore[no-untyped-def]
-    """Log of the forward sum of each of some nodes, over the part of the trie that leads to them.
-
-    ``least`` is a lower bound of the results, which are exact to a relative error of 1e-14.
-    """
-    size, longest, shortest = 0, 0, np.int64(2**62)
-    length = np.zeros(trie.size[0], np.int64)  # plus 1; 0 for nodes that lead nowhere
-    for k in range(len(nodes)):
-        node = nodes[k]
-        while node != NOBODY and length[node] == 0:
-            length[node] = 1
-            node = np.int64(trie.parent[node])
-    counts = np.zeros(len(probs) + 3, np.int64)
-    for node in range(ROOT, len(length)):
-        if length[node] > 0:
-            length[node] += length[trie.parent[node]]
-            longest = max(longest, length[node])
-            counts[length[node] + 1] += 1
-            size += 1
-    for n in range(2, longest + 2):
-        counts[n] += counts[n - 1]
-    parent, label, place = np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(len(length), np.int64)
-    used = counts.copy()
-    for node in range(ROOT, len(length)):
-        if length[node] > 0:
-            place[node] = used[length[node]]
-            used[length[node]] += 1
-            parent[place[node]] = place[trie.parent[node]]
-            label[place[node]] = trie.label[node]
-    for k in range(len(nodes)):
-        shortest = min(shortest, length[nodes[k]] - 1)
-    negligible = least - np.log(1e14 * len(probs) * size)
-    sums = forward(probs, parent, label, counts[1 : longest + 2], shortest, negligible)
-    result = np.empty(len(nodes))
-    for k in range(len(nodes)):
-        result[k] = sums[place[nodes[k]]]
-    return result
-
-
-@kernel(
-    "Tuple((int32[:, ::1], int32[:, ::1], int64[::1], float64[::1]))"
-    "(float32[:, ::1], int64, int64, int64, float64, float64)"
-)
-def search(log_probs, width, n_best, tokens, cutoff, ratio):  # type: ignore[no-untyped-def]
-    """Prefix beam search over one utterance.
-
-    Args:
-        log_probs: (time, symbols), checked; at least one frame.
-        width: prefixes kept after each frame, at least 1.
-        n_best: hypotheses wanted, 1 to ``width``.
-        tokens, cutoff: extend by the ``tokens`` most probable symbols of a frame and by those that make up ``cutoff`` of
-            its mass; the number of symbols and 1.0 switch them off.
-        ratio: drop prefixes below this share of the best's mass; 0.0 switches it off.
-
-    Returns:
-        For each hypothesis, by falling log-probability: labels and the frame at which each starts, both (hypotheses,
-        longest), undefined beyond the number of labels; that number; log of the forward sum over all alignments.
-    """
-    probs, log_scale = probabilities(log_probs)
-    trie = new_trie(max(256, 4 * len(probs)))
-    beam = new_beam(width, trie)
-    trie = advance(probs, beam, trie, tokens, cutoff, ratio)
-    trie = with_room(trie, len(probs))
-    best_path, path_log_prob = _best_path(probs, trie)
-    nodes, least = _candidates(beam, best_path, path_log_prob, n_best)
-    exact = _exact(probs, trie, nodes, least)
-    order = np.empty(len(nodes), np.int64)
-    for k in range(len(nodes)):
-        order[k] = k
-    sort_down(order, len(nodes), exact)
-
-    count, longest = min(n_best, len(nodes)), 0
-    lengths, sums = np.zeros(count, np.int64), np.empty(count)
-    for k in range(count):
-        sums[k] = exact[order[k]] + log_scale
-        node = nodes[order[k]]
-        while node != ROOT:
-            lengths[k] += 1
-            node = np.int64(trie.parent[node])
-        longest = max(longest, lengths[k])
-    labels, starts = np.empty((count, longest), np.int32), np.empty((count, longest), np.int32)
-    ends = np.empty(longest, np.int32)
-    for k in range(count):
-        node = nodes[order[k]]
-        for j in range(lengths[k] - 1, -1, -1):
-            labels[k, j] = trie.label[node]
-            node = np.int64(trie.parent[node])
-        viterbi_path(log_probs, labels[k, : lengths[k]], starts[k, : lengths[k]], ends[: lengths[k]])
-    return labels, starts, lengths, sums

@@ -1,4 +1,4 @@
-"""Best path: the most probable symbol of each frame, repeats collapsed, blanks dropped (Graves et al. 2006, section 3.2).
+"""Best path: each frame's most probable symbol, repeats collapsed, blanks dropped (Graves et al. 2006, section 3.2).
 
 NumPy only, so that a plain transcription never waits for a compiler.
 """
@@ -13,7 +13,7 @@ from recog.decoding.checks import as_log_probs
 
 
 def best_path(log_probs: Any) -> list[int]:
-    """The labels along the most probable path; not always the most probable labelling (:class:`~recog.decoding.Decoder`).
+    """The labels along the most probable path, which are not always the most probable labels: see the beam search.
 
     Args:
         log_probs: (time, symbols) natural log-probabilities, blank at index 0; an array or a tensor.

@@ -17,11 +17,11 @@ Ints = NDArray[np.int32]
 
 
 class InvalidInputError(UserError, ValueError):
-    """Log-probabilities, labels or options that cannot be decoded: a ``ValueError`` for programs, one sentence for people."""
+    """Log-probabilities, labels or options that cannot be used: a ``ValueError`` with one sentence for people."""
 
 
 def as_array(values: Any) -> NDArray[Any]:
-    """A NumPy array of a NumPy array, a nested sequence, or anything with torch's tensor interface (torch not needed)."""
+    """A NumPy array of a NumPy array, a nested sequence, or a torch tensor (by its methods: torch is not imported)."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         if "float" in str(values.dtype):

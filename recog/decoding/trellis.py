@@ -1,8 +1,11 @@
 """Kernels on the CTC trellis of known labellings: sums and maxima over all their alignments (Graves et al. 2006).
 
-Sums are kept as a mantissa in [2**-256, 1] and an exponent in units of 256 bits, one for each state of the trellis. That
-is as exact as working with logarithms however unlikely a labelling is, and several times faster.
+Sums are kept as a mantissa of at least 2**-256 and an exponent in units of 256 bits, one for each prefix: several times
+faster than logarithms, however unlikely a labelling is. What is lost beside a prefix's total is below 2**-765 of it,
+and probability only shrinks from there: a sum above e**CERTAIN has every digit.
 """
+
+# mypy: disallow-untyped-defs=False
 
 from __future__ import annotations
 
@@ -12,10 +15,11 @@ from recog.decoding._numba import kernel
 
 STEP = 2.0**-256
 LOG_STEP = float(np.log(STEP))
+CERTAIN = -480.0  # natural log, of frames that sum to 1
 
 
 @kernel("Tuple((float64[:, ::1], float64))(float32[:, ::1])")
-def probabilities(log_probs):  # type: ignore[no-untyped-def]
+def probabilities(log_probs):
     """Each frame's probabilities scaled to sum to 1, (time, symbols), and the sum of the logs of the scales."""
     frames, symbols = log_probs.shape
     probs = np.empty((frames, symbols), np.float64)
@@ -35,7 +39,7 @@ def probabilities(log_probs):  # type: ignore[no-untyped-def]
 
 
 @kernel("float64[::1](float64[:, ::1], int64[::1], int64[::1], int64[::1], int64, float64)")
-def forward(probs, parent, label, first, shortest, negligible):  # type: ignore[no-untyped-def]
+def forward(probs, parent, label, first, shortest, negligible):
     """Log of the forward sum over all alignments of each of several labellings that share prefixes.
 
     Args:
@@ -44,8 +48,8 @@ def forward(probs, parent, label, first, shortest, negligible):  # type: ignore[
         label: (nodes,) the label it adds; label[0] is 0.
         first: (longest + 2,) nodes are sorted by length; those of length n are first[n] up to first[n + 1].
         shortest: the length from which results are wanted; those of shorter prefixes are undefined.
-        negligible: natural log of a mass; a state with less is emptied. That takes from a sum at most time * nodes times
-            as much. -inf drops nothing.
+        negligible: natural log of a mass; a prefix with less is emptied, which takes from a sum at most time * nodes
+            times as much. -inf empties none.
 
     Returns:
         (nodes,) natural log; -inf where no alignment fits.
@@ -99,13 +103,13 @@ def forward(probs, parent, label, first, shortest, negligible):  # type: ignore[
 
 
 @kernel("float64(float32[:, ::1], int32[::1], int32[::1], int32[::1])")
-def viterbi_path(log_probs, labels, starts, ends):  # type: ignore[no-untyped-def]
+def viterbi_path(log_probs, labels, starts, ends):
     """Log-probability of the most probable alignment; its first frame and one past its last of each label go to
     ``starts`` and ``ends``. -inf, and nothing written, where no alignment fits. Of equally probable ways into a state,
     staying in it comes first.
 
-    Back-pointers take time * (labels + 1) bytes: bits 0-1 say where a label was entered from (0 itself, 1 the blank before
-    it, 2 the label before that), bit 2 that a blank was entered from the label before it.
+    Back-pointers take time * (labels + 1) bytes: bits 0-1 say where a label was entered from (0 itself, 1 the blank
+    before it, 2 the label before that), bit 2 that a blank was entered from the label before it.
     """
     frames, count = len(log_probs), len(labels)
     back = np.zeros((frames, count + 1), np.uint8)

@@ -86,6 +86,32 @@ def log_mel(waveform: Floats, config: SpectrogramConfig) -> Floats:
     return np.log(np.maximum(mel_power(waveform, config), FLOOR))
 
 
+class LogMelStream:
+    """:func:`log_mel` of a waveform that comes in blocks of any size: the same frames, each as soon as it is whole."""
+
+    def __init__(self, config: SpectrogramConfig) -> None:
+        self._config = config
+        self._held = np.zeros(0, np.float32)
+        self._frames = 0
+
+    def push(self, block: Floats) -> Floats:
+        """Frames (n, bands) that ``block`` (samples,) completes."""
+        self._held = np.concatenate((self._held, np.asarray(block, np.float32)))
+        if len(self._held) < self._config.fft:
+            return np.zeros((0, self._config.bands), np.float32)
+        frames = log_mel(self._held, self._config)
+        self._held = self._held[len(frames) * self._config.hop :]
+        self._frames += len(frames)
+        return frames
+
+    def flush(self) -> Floats:
+        """The one padded frame of a waveform shorter than a frame; else nothing is left."""
+        held, self._held = self._held, np.zeros(0, np.float32)
+        if self._frames:
+            return np.zeros((0, self._config.bands), np.float32)
+        return log_mel(held, self._config)
+
+
 def normalise(frames: Floats, config: SpectrogramConfig) -> Floats:
     """Normalise by the corpus per band, then by the mean of this segment.
 

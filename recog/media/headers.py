@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 MAX_PIECES = 1_000_000  # chunks, segments or strips walked
 MAX_TAGS = 4_096  # entries of a TIFF directory looked at
+UNSIGNED = {1: "B", 3: "H", 4: "I", 16: "Q"}  # TIFF field types: BYTE, SHORT, LONG, LONG8
 
 
 class HeaderError(ValueError):
@@ -56,7 +57,7 @@ def read_header(data: bytes) -> ImageHeader | None:
             return _tiff(data)
         if data.startswith(b"BM") and len(data) > 26:
             return _bmp(data)
-    except (struct.error, IndexError) as error:
+    except (struct.error, IndexError, OverflowError) as error:
         raise HeaderError("the header is cut short") from error
     return None
 
@@ -174,11 +175,28 @@ def _tiff(data: bytes) -> ImageHeader:
     )
 
 
+def without_orientation(data: bytes) -> bytes:
+    """A TIFF file with orientation 1: libtiff turns some kinds of image by itself and leaves others."""
+    found = _first_directory(data, wanted=(274,))
+    if 274 not in found:
+        return data
+    order = "<" if data[:2] == b"II" else ">"
+    big = struct.unpack_from(order + "H", data, 2)[0] == 43
+    start = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0] + (8 if big else 2)
+    changed = bytearray(data)
+    for at in range(start, start + MAX_TAGS * (20 if big else 12), 20 if big else 12):
+        tag, kind = struct.unpack_from(order + "HH", data, at)
+        if tag == 274 and kind in UNSIGNED:
+            struct.pack_into(order + UNSIGNED[kind], changed, at + (12 if big else 8), 1)
+            break
+    return bytes(changed)
+
+
 def exif_orientation(data: bytes) -> int:
     """The orientation tag (274) of an Exif block, which is a small TIFF file; 1 where there is none."""
     try:
         values = _first_directory(data, wanted=(274,)).get(274)
-    except (struct.error, IndexError, HeaderError):
+    except (struct.error, IndexError, OverflowError, HeaderError):
         return 1
     return values[0] if values and 1 <= values[0] <= 8 else 1
 
@@ -197,7 +215,7 @@ def _first_directory(data: bytes, *, wanted: tuple[int, ...]) -> dict[int, list[
     for number in range(min(entries, MAX_TAGS)):
         at = start + number * entry_size
         tag, kind, count = struct.unpack_from(order + "HH" + pointer, data, at)
-        code = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind)
+        code = UNSIGNED.get(kind)
         if tag not in wanted or code is None:
             continue
         length = struct.calcsize(code) * count

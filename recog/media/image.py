@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.media.errors import MediaError
-from recog.media.headers import HeaderError, ImageHeader, read_header
+from recog.media.headers import HeaderError, ImageHeader, read_header, without_orientation
 from recog.media.lines import crop_line
 from recog.media.quiet import quiet_decoding
 
@@ -111,6 +111,8 @@ def _decode(data: bytes, header: ImageHeader) -> NDArray[Any] | None:
         flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     else:
         flags = cv2.IMREAD_UNCHANGED
+    if header.orientation != 1 and header.format == "TIFF":
+        data = without_orientation(data)
     with quiet_decoding():
         try:
             return cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)

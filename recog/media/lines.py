@@ -16,7 +16,7 @@ from recog.errors import UserError
 MAX_SIDE = 32_000  # pixels: cv2.remap counts in 16 bits
 MAX_POINTS = 10_000  # of a polygon or a baseline
 SHARE_ABOVE = 0.7  # of a band without a polygon: ascenders reach further than descenders
-POLYGON_STEP = 512  # points along the polygon's outline where its distance from the baseline is measured
+POLYGON_POINTS = 256  # points along the polygon's outline where its distance from the baseline is measured
 
 Points = Sequence[Sequence[float]] | Sequence[tuple[float, float]] | NDArray[np.floating]
 
@@ -128,14 +128,19 @@ def _frame(
         above = max(1, round(SHARE_ABOVE * (height or 1)))
         points, normals = _grid(line, smooth=height or 1)
         return points, normals, (above, max(1, (height or 1) - above))
-    spread = np.ptp(outline, axis=0).sum() + np.abs(outline.mean(axis=0) - line.mean(axis=0)).sum()
-    points, normals = _grid(line, smooth=1)
-    points, normals = _extended(points, normals, int(spread) + 1)
-    dense = _densified(outline)
-    _, offset = _project(dense, points, normals)
-    points, normals = _grid(line, smooth=int(np.ptp(offset)))
-    points, normals = _extended(points, normals, int(spread) + 1)
-    column, offset = _project(dense, points, normals)
+    import cv2
+
+    length = np.hypot(*np.diff(line, axis=0).T).sum()
+    mean_height = cv2.contourArea(outline.astype(np.float32)) / max(
+        length, np.ptp(outline[:, 0]), np.ptp(outline[:, 1])
+    )
+    points, normals = _grid(line, smooth=round(mean_height))
+    overhang = max(
+        float(((outline - points[end]) @ tangent).max())
+        for end, tangent in ((0, -_tangents(normals[:1])[0]), (-1, _tangents(normals[-1:])[0]))
+    )
+    points, normals = _extended(points, normals, max(0, int(overhang)) + 1)
+    column, offset = _project(_densified(outline), points, normals)
     if height is None:
         above, below = max(0, int(np.ceil(-offset.min()))), max(0, int(np.ceil(offset.max())))
     else:
@@ -162,11 +167,16 @@ def _grid(line: NDArray[np.float64], *, smooth: int) -> tuple[NDArray[np.float64
     return points, np.stack([-tangents[:, 1], tangents[:, 0]], axis=1)
 
 
+def _tangents(normals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A quarter turn back: along the line."""
+    return np.stack([normals[:, 1], -normals[:, 0]], axis=1)
+
+
 def _extended(
     points: NDArray[np.float64], normals: NDArray[np.float64], pixels: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Go on straight at both ends."""
-    tangents = np.stack([normals[[0, -1], 1], -normals[[0, -1], 0]], axis=1)
+    tangents = _tangents(normals[[0, -1]])
     steps = np.arange(1, pixels + 1)[:, None]
     before, after = points[0] - steps[::-1] * tangents[0], points[-1] + steps * tangents[1]
     return np.concatenate([before, points, after]), np.pad(normals, ((pixels, pixels), (0, 0)), mode="edge")
@@ -176,7 +186,7 @@ def _densified(outline: NDArray[np.float64]) -> NDArray[np.float64]:
     """Points evenly along the closed outline, its corners included."""
     closed = np.concatenate([outline, outline[:1]])
     distance = np.r_[0.0, np.cumsum(np.hypot(*np.diff(closed, axis=0).T))]
-    at = np.union1d(np.linspace(0, distance[-1], POLYGON_STEP), distance)
+    at = np.union1d(np.linspace(0, distance[-1], POLYGON_POINTS), distance)
     return np.stack([np.interp(at, distance, closed[:, 0]), np.interp(at, distance, closed[:, 1])], axis=1)
 
 

@@ -31,6 +31,8 @@ FFMPEG_CONTAINERS = (
 )
 FFMPEG_MPEG = "mp3,aac,ac3,eac3"  # bare frames: allowed only where a sync word stands, lest noise pass for sound
 SEEKABLE = ("mov", "matroska", "ogg", "wav", "flac", "aiff", "w64", "caf")  # where FFmpeg seeks by time exactly
+SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}  # FFmpeg's names
+MAX_PLANES = 8
 READABLE = "wav, flac, ogg, opus, mp3, aiff, m4a, webm, wma, mp4, mkv"
 PRE_ROLL = 0.5  # seconds decoded before a stretch, for codecs that need their past (AAC, Opus, Vorbis)
 LENGTH_TOLERANCE = 0.1  # seconds a file may be shorter than it says: codec delay and padding
@@ -76,7 +78,8 @@ def open_decoder(file: BinaryIO, name: str, channel: int | None) -> Decoder:
         raise MediaError(f"{name} holds no sound")
     streamed = kind is Kind.WAV and extent is not None and extent.announced is None
     is_cut = not headers.ogg_is_whole(file) if kind is Kind.OGG else extent is not None and extent.is_cut
-    if kind not in (Kind.MPEG, Kind.OGG) and not streamed:
+    is_mpeg = kind is Kind.MPEG or (extent is not None and extent.is_mpeg)
+    if not (is_mpeg or streamed or kind is Kind.OGG):
         info = _sndfile_info(file)
         if info is not None:
             return SndfileDecoder(file, name, channel, is_cut=is_cut, **info)
@@ -93,9 +96,10 @@ def check_shape(name: str, rate: int, channels: int, channel: int | None) -> Non
 
 def to_mono(samples: NDArray[Any], channel: int | None) -> NDArray[np.float32]:
     """(samples, channels) -> the mean of the channels or one of them; NaN and infinite samples become 0."""
-    samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+    with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite, then 0
+        samples = np.nan_to_num(samples.astype(np.float32, copy=False), nan=0.0, posinf=0.0, neginf=0.0)
     if samples.shape[1] == 1 or channel is not None:
-        return np.ascontiguousarray(samples[:, channel or 0], dtype=np.float32)
+        return np.ascontiguousarray(samples[:, channel or 0])
     return samples.mean(axis=1, dtype=np.float64).astype(np.float32)
 
 
@@ -335,12 +339,23 @@ class FfmpegDecoder:
                 failed = True
                 continue
             for frame in frames:
-                if frame.samples and frame.sample_rate:
+                if not _is_readable(frame):
+                    failed = True
+                else:
                     if failed:
                         self.damage = "is damaged"
                     yield frame
         if failed and self.kind is not Kind.MPEG:
             self.damage = self.damage or "is cut short or damaged"
+
+
+def _is_readable(frame: Any) -> bool:
+    """Whether the frame holds samples that can be had: `_frame_samples` says why 8 planes are the most."""
+    channels = frame.layout.nb_channels
+    known = frame.format.name.removesuffix("p") in SAMPLE_TYPES
+    return bool(frame.samples and frame.sample_rate and channels and known) and (
+        channels <= MAX_PLANES or not frame.format.is_planar
+    )
 
 
 def _joined(rate: int, pending: list[NDArray[np.float32]]) -> Iterator[Chunk]:
@@ -349,9 +364,17 @@ def _joined(rate: int, pending: list[NDArray[np.float32]]) -> Iterator[Chunk]:
 
 
 def _frame_samples(frame: Any) -> NDArray[Any]:
-    """A frame as floating-point (samples, channels), full scale 1."""
-    data = frame.to_ndarray()
-    samples = data.T if frame.format.is_planar else data.reshape(-1, frame.layout.nb_channels)
+    """A frame as floating-point (samples, channels), full scale 1.
+
+    Not by `to_ndarray`: of 8 or more channels, one plane each, PyAV 18 counts too many planes and reads beyond memory.
+    """
+    channels = frame.layout.nb_channels
+    dtype = np.dtype(SAMPLE_TYPES[frame.format.name.removesuffix("p")])
+    if frame.format.is_planar:
+        planes = frame.planes[:channels]
+        samples = np.stack([np.frombuffer(plane, dtype, frame.samples) for plane in planes], axis=1)
+    else:
+        samples = np.frombuffer(frame.planes[0], dtype, frame.samples * channels).reshape(-1, channels)
     if samples.dtype.kind == "f":
         return samples
     if samples.dtype == np.uint8:

@@ -38,10 +38,12 @@ class Extent:
     Attributes:
         announced: bytes of sound data by the header; None where it does not say.
         present: bytes from the start of the data to the end of the file.
+        is_mpeg: whether MPEG frames stand in a WAV file.
     """
 
     announced: int | None
     present: int
+    is_mpeg: bool = False
 
     @property
     def is_cut(self) -> bool:
@@ -106,6 +108,7 @@ def wav_extent(file: BinaryIO) -> Extent | None:
     order = ">" if head[:4] == b"RIFX" else "<"
     riff_size = struct.unpack(order + "I", head[4:8])[0]
     wide: int | None = None
+    is_mpeg = False
     offset = 12
     for _ in range(MAX_CHUNKS):
         file.seek(offset)
@@ -114,16 +117,19 @@ def wav_extent(file: BinaryIO) -> Extent | None:
             return None
         length = struct.unpack(order + "I", chunk[4:8])[0]
         offset += 8
-        if chunk[:4] == b"ds64":
+        if chunk[:4] == b"fmt ":
+            body = file.read(26)
+            is_mpeg = any(body[at : at + 2] in (b"\x50\0", b"\x55\0") for at in (0, 24))  # 24: WAVE_FORMAT_EXTENSIBLE
+        elif chunk[:4] == b"ds64":
             body = file.read(16)
             wide = struct.unpack("<Q", body[8:16])[0] if len(body) == 16 else None
         elif chunk[:4] == b"data":
             present = size - offset
             if length == 0xFFFF_FFFF and wide is not None:
-                return Extent(wide, present)
+                return Extent(wide, present, is_mpeg)
             closed = length == 0 and riff_size + 8 == size  # an empty recording that was closed properly
             streamed = (length == 0 and not closed) or (length >= STREAMED_SIZE and length > present)
-            return Extent(None if streamed else length, present)
+            return Extent(None if streamed else length, present, is_mpeg)
         offset += length + length % 2
     return None
 

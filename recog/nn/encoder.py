@@ -85,7 +85,10 @@ class ConvBlock(nn.Module):
         mask = _mask(widths, x.shape[3]).to(x.dtype)[:, None, None, :]
         norm = self.norm
         if self.training:
-            x = x.float() * mask
+            if x.dtype in (torch.bfloat16, torch.float16):  # statistics in full precision under autocast
+                x = x.float()
+            mask = mask.to(x.dtype)
+            x = x * mask
             count = widths.sum().to(x.dtype) * x.shape[2]
             if dist.is_initialized() and dist.get_world_size() > 1:
                 dist.all_reduce(count)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 from recog.errors import UserError
 
@@ -52,10 +53,10 @@ def basic(text: str) -> str:
     return collapse("".join(c if c == "'" or not unicodedata.category(c).startswith(("P", "S")) else " " for c in text))
 
 
-RULES = {"none": str, "collapse": collapse, "plain": plain, "diplomatic": diplomatic, "spoken": spoken, "basic": basic}
+RULES: dict[str, Callable[[str], str]] = {"none": str, "collapse": collapse, "plain": plain, "diplomatic": diplomatic, "spoken": spoken, "basic": basic}
 
 
-def rule(name: str):
+def rule(name: str) -> Callable[[str], str]:
     """The normalisation called ``name``; :class:`UserError` for an unknown one."""
     try:
         return RULES[name]

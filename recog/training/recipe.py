@@ -105,10 +105,12 @@ HANDWRITING_ENCODER = EncoderConfig(
 )
 
 
-def default_recipe(name: str, modality: Modality, path: str) -> Recipe:
-    """The recipe of ``recog train FOLDER``."""
+def default_recipe(name: str, modality: Modality, path: str, *, rows: int) -> Recipe:
+    """The recipe of ``recog train FOLDER``. Little data is cut into small batches: what leaves the blank plateau is the
+    number of updates."""
     encoder = SPEECH_ENCODER if modality == "speech" else HANDWRITING_ENCODER
-    return Recipe(name=name, modality=modality, data=(Source(path=path),), encoder=encoder)
+    training = Optimisation(batch_items=8 if rows < 1000 else 16 if rows < 5000 else 24)
+    return Recipe(name=name, modality=modality, data=(Source(path=path),), encoder=encoder, training=training)
 
 
 def read_recipe(path: Path) -> Recipe:

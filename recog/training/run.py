@@ -80,9 +80,10 @@ def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe
     else:
         if out is None:
             raise UsageError("Give --out MODEL, the folder of the model to make.")
-        kind = bundle.config.modality if bundle else modality(load_data(what))
+        rows = load_data(what)
+        kind = bundle.config.modality if bundle else modality(rows)
         name = "".join(c if c.isalnum() or c in "._-" else "-" for c in out.resolve().name)[:64] or "model"
-        recipe = default_recipe(name, kind, str(what.resolve()))
+        recipe = default_recipe(name, kind, str(what.resolve()), rows=len(rows))
     if bundle is not None:
         if bundle.config.modality != recipe.modality:
             raise UserError(f"The base model is for {bundle.config.modality} and the data is {recipe.modality}.")

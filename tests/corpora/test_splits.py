@@ -55,6 +55,15 @@ def test_order_of_rows_changes_nothing_and_the_seed_does() -> None:
     assert _groups(first.rows, "dev") != _groups(split_rows(rows, seed=1).rows, "dev")
 
 
+@pytest.mark.parametrize("group", [None, "a"])
+def test_a_corpus_splits_alike_wherever_it_lies(group: str | None) -> None:
+    def dev(root: str) -> set[int]:
+        rows = [Row(Path(root, f"d{i % 3}", f"{i}.wav"), "x", group=group) for i in range(50)]
+        return {i for i, row in enumerate(split_rows(rows).rows) if row.split == "dev"}
+
+    assert dev("/data/one") == dev("/home/x/other/../two") == dev("here")
+
+
 def test_pages_stay_whole_without_groups() -> None:
     rows = [Row(Path(f"p{page}.png"), str(line), group="one hand") for page in range(10) for line in range(7)]
     split = split_rows(rows)

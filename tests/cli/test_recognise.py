@@ -1,0 +1,131 @@
+"""``recog transcribe`` and ``recog ocr`` on batches with bad luck in them."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recog.cli.files import collect, write_text
+from recog.errors import UsageError
+
+SAMPLES = Path(__file__).parent.parent.parent / "data" / "samples"
+
+
+def command(*arguments: object, **options) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "recog", *map(str, arguments)], capture_output=True, text=True, **options)
+
+
+def touch(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"")
+    return path
+
+
+def test_folders_keep_their_tree(tmp_path):
+    touch(tmp_path / "in/a/x.wav"), touch(tmp_path / "in/b/x.mp3"), touch(tmp_path / "in/notes.txt")
+    found = collect([str(tmp_path / "in")], (".wav", ".mp3"), tmp_path / "out", "txt")
+    assert [e.output for e in found] == [tmp_path / "out/a/x.txt", tmp_path / "out/b/x.txt"]
+
+
+def test_two_inputs_of_one_name_are_an_error_before_work(tmp_path):
+    a, b = touch(tmp_path / "a/x.wav"), touch(tmp_path / "b/x.mp3")
+    with pytest.raises(UsageError, match=r"x\.txt"):
+        collect([str(a), str(b)], (".wav",), tmp_path / "out", "txt")
+    with pytest.raises(UsageError):
+        collect([str(a), str(a)], (".wav",), tmp_path / "out", "txt")
+    assert len(collect([str(a), str(b)], (".wav",), None, "txt")) == 2
+
+
+def test_standard_input_once(tmp_path):
+    assert collect(["-"], (), tmp_path, "srt")[0].output == tmp_path / "stdin.srt"
+    with pytest.raises(UsageError):
+        collect(["-", "-"], (), None, "txt")
+
+
+def test_an_empty_folder_is_wrong_usage(tmp_path):
+    with pytest.raises(UsageError, match="no file in this folder"):
+        collect([str(tmp_path)], (".wav",), None, "txt")
+
+
+def test_nothing_half_written(tmp_path):
+    write_text(tmp_path / "deep/er/a.txt", "é\n")
+    assert (tmp_path / "deep/er/a.txt").read_text(encoding="utf-8") == "é\n"
+    assert [p.name for p in (tmp_path / "deep/er").iterdir()] == ["a.txt"]
+
+
+@pytest.mark.parametrize("kind", ["transcribe", "ocr"])
+def test_bad_files_get_a_sentence_each_and_good_ones_are_done(kind, tmp_path):
+    good = SAMPLES / ("weather.wav" if kind == "transcribe" else "garden.png")
+    rng = np.random.default_rng(0)
+    files = {
+        f"empty{good.suffix}": b"",
+        f"random{good.suffix}": rng.bytes(5000),
+        f"text{good.suffix}": b"this is a text\n" * 20,
+        f"header{good.suffix}": good.read_bytes()[:20],
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    shutil.copy(good, tmp_path / "renamed.xyz")
+    names = [*files, "absent.dat", "renamed.xyz"]
+    done = command(kind, *(tmp_path / n for n in names), "--output", tmp_path / "out")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    complaints = done.stderr.strip().splitlines()
+    assert len(complaints) == 5, done.stderr
+    for name, line in zip([*files, "absent.dat"], complaints, strict=True):
+        assert name in line
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["renamed.txt"]
+    assert (tmp_path / "out/renamed.txt").read_text().strip()
+
+
+def test_cut_sound_is_transcribed_up_to_the_cut_with_a_warning(tmp_path):
+    whole = (SAMPLES / "letter.wav").read_bytes()
+    (tmp_path / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    done = command("transcribe", tmp_path / "cut.wav")
+    assert done.returncode == 1 and "cut.wav" in done.stderr
+    full = command("transcribe", SAMPLES / "letter.wav")
+    assert 0 < len(done.stdout.strip()) < len(full.stdout.strip())
+
+
+def test_skip_existing(tmp_path):
+    (tmp_path / "weather.txt").write_text("kept")
+    arguments = ("transcribe", SAMPLES / "weather.wav", SAMPLES / "numbers.wav", "--output", tmp_path)
+    assert command(*arguments, "--skip-existing").returncode == 0
+    assert (tmp_path / "weather.txt").read_text() == "kept" and (tmp_path / "numbers.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("transcribe",), 2, "FILES"),
+        (("transcribe", "x.wav", "--format", "doc"), 2, "doc"),
+        (("transcribe", "x.wav", "--model", "nothing"), 1, "no model 'nothing'"),
+        (("transcribe", "x.wav", "--model", "latin-handwriting"), 2, "not for speech"),
+        (("transcribe", "x.wav", "--n-best", "5"), 2, "--beam"),
+        (("ocr", "x.png", "--layout", "page"), 2, "page"),
+        (("train", "no-such-folder"), 2, "no such file"),
+        (("evaluate", "no-such-file", "other"), 1, "no-such-file"),
+        (("nonsense",), 2, "nonsense"),
+    ],
+)
+def test_wrong_usage(arguments, code, message):
+    done = command(*arguments)
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_help_and_version():
+    assert "transcribe" in command("--help").stdout
+    assert command("--version").stdout.startswith("recog 0.")
+
+
+def test_using_recog_imports_no_torch_and_plain_transcription_no_numba():
+    program = (
+        "import sys, recog; recog.load('english-speech').transcribe(sys.argv[1])\n"
+        "assert not {'torch', 'numba', 'onnx'} & set(sys.modules), sorted(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(SAMPLES / "numbers.wav")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,50 @@
+"""Line strips from pages whose ink is known."""
+
+import numpy as np
+import pytest
+
+from recog.features.strips import is_dark_on_light, to_columns, to_strip
+from recog.model.config import StripConfig
+
+CONFIG = StripConfig(height=48)
+
+
+def page(height: int = 96, width: int = 400, paper: int = 220, ink: int = 40) -> np.ndarray:
+    image = np.full((height, width), paper, np.uint8)
+    for x in range(20, width - 20, 30):
+        image[height // 4 : 3 * height // 4, x : x + 6] = ink
+    return image
+
+
+def test_height_is_fixed_and_aspect_kept():
+    assert to_strip(page(96, 400), CONFIG).shape == (48, 200)
+    assert to_strip(page(24, 100), CONFIG).shape == (48, 200)
+
+
+def test_ink_is_bright_on_black_whatever_the_polarity():
+    dark, light = page(), 255 - page()
+    assert is_dark_on_light(dark) and not is_dark_on_light(light)
+    a, b = to_strip(dark, CONFIG), to_strip(light, CONFIG)
+    assert np.abs(a.astype(int) - b.astype(int)).max() <= 1
+    assert a[24, 11] > 200 and a[2, :].max() == 0
+
+
+def test_contrast_is_stretched():
+    faint = to_strip(page(paper=180, ink=140), CONFIG)
+    assert faint.max() >= 250 and np.median(faint) == 0
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_a_blank_line_has_no_ink(value: int):
+    assert not to_strip(np.full((60, 300), value, np.uint8), CONFIG).any()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (3, 3)])
+def test_odd_sizes(shape: tuple[int, int]):
+    strip = to_strip(np.random.default_rng(0).integers(0, 255, shape, np.uint8), CONFIG)
+    assert strip.shape[0] == 48 and 4 <= strip.shape[1] <= 48 * 200
+
+
+def test_columns_are_time_first_and_scaled():
+    columns = to_columns(np.array([[0, 255], [51, 0]], np.uint8))
+    np.testing.assert_allclose(columns, [[0, 0.2], [1, 0]])

@@ -1,0 +1,96 @@
+"""Model folders: round trip, damage, strangers."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recog.errors import UserError
+from recog.model.bundle import ModelConfig, open_bundle, shipped, write_bundle
+from recog.model.config import ConvLayer, EncoderConfig, StripConfig
+
+
+def config(**changes) -> ModelConfig:
+    values = {
+        "name": "m", "modality": "handwriting", "symbols": ("", "a", "é"), "strip": StripConfig(height=16),
+        "encoder": EncoderConfig(height=16, convolutions=(ConvLayer(channels=4, stride=(2, 2)),)),
+    }  # fmt: skip
+    return ModelConfig(**(values | changes))
+
+
+def folder(tmp_path: Path) -> Path:
+    write_bundle(tmp_path / "m", config(), {"model.onnx": b"graph", "model.safetensors": b"weights"}, "# m\n")
+    return tmp_path / "m"
+
+
+def test_round_trip(tmp_path):
+    bundle = open_bundle(folder(tmp_path))
+    assert bundle.config.symbols == ("", "a", "é") and bundle.config.strip.height == 16
+    assert bundle.file("model.onnx").read_bytes() == b"graph"
+    assert bundle.card == "# m\n"
+
+
+def test_a_changed_file_is_refused_by_name(tmp_path):
+    path = folder(tmp_path)
+    (path / "model.onnx").write_bytes(b"graph!")
+    with pytest.raises(UserError, match=r"model\.onnx: does not match the checksum"):
+        open_bundle(path).file("model.onnx")
+    (path / "model.safetensors").unlink()
+    with pytest.raises(UserError, match=r"model\.safetensors: the model lacks"):
+        open_bundle(path).file("model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format_version": 2}, "format version 2"),
+        ({"symbols": ["", "a", "a"]}, "distinct"),
+        ({"symbols": ["a", "b"]}, "blank"),
+        ({"strip": None}, "needs its strip"),
+        ({"strip": {"height": 32}}, "32 rows and the encoder reads 16"),
+        ({"surprise": 1}, "surprise"),
+        ({"encoder": {"height": 16, "layers": 10**9}}, "encoder"),
+    ],
+)
+def test_wrong_configs_are_named(tmp_path, change, message):
+    path = folder(tmp_path)
+    file = path / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(UserError, match=message):
+        open_bundle(path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=300) | st.text(max_size=50).map(lambda s: json.dumps({"format_version": 1, "name": s}).encode()))
+def test_hostile_configs_give_a_sentence(tmp_path_factory, content: bytes):
+    path = tmp_path_factory.mktemp("bundle")
+    (path / "config.json").write_bytes(content)
+    with pytest.raises(UserError):
+        open_bundle(path)
+
+
+def test_unknown_models_list_those_known():
+    with pytest.raises(UserError, match="no model 'nothing-here'") as error:
+        open_bundle("nothing-here")
+    assert all(name in str(error.value) for name in shipped())
+
+
+def test_a_folder_that_is_no_model(tmp_path):
+    with pytest.raises(UserError, match="not a model folder"):
+        open_bundle(tmp_path)
+
+
+def test_half_written_folders_are_no_models(tmp_path):
+    """A new model over an old one: while its files are written there is no config."""
+    path = folder(tmp_path)
+
+    class FailingFiles(dict):
+        def items(self):
+            yield "model.onnx", b"new"
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write_bundle(path, config(), FailingFiles(), "# new\n")
+    assert not (path / "config.json").exists()

@@ -1,0 +1,134 @@
+"""The network: padding, batch statistics, initialisation, and its ONNX twin."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from recog.model.config import ConvLayer, EncoderConfig  # noqa: E402
+from recog.nn.cells import init_lstm, reversal_index  # noqa: E402
+from recog.nn.encoder import ConvBlock, Encoder  # noqa: E402
+from recog.training.recipe import HANDWRITING_ENCODER, SPEECH_ENCODER  # noqa: E402
+
+SMALL = EncoderConfig(
+    height=16,
+    convolutions=(ConvLayer(channels=8, kernel=(5, 5), stride=(2, 2)), ConvLayer(channels=8, pool=(2, 2))),
+    layers=2,
+    hidden=16,
+)
+
+
+def randomised(config: EncoderConfig, symbols: int = 11) -> Encoder:
+    torch.manual_seed(0)
+    network = Encoder(config, symbols).eval()
+    for name, buffer in network.named_buffers():
+        if "running" in name:
+            buffer.uniform_(0.5, 1.5)
+    return network
+
+
+@pytest.mark.parametrize("config", [SMALL, HANDWRITING_ENCODER, SPEECH_ENCODER], ids=["small", "handwriting", "speech"])
+def test_a_neighbour_ten_times_longer_changes_nothing(config: EncoderConfig):
+    network = randomised(config)
+    for length in (1, 2, 7, 63):
+        short = torch.randn(1, length, config.height)
+        batch = torch.randn(3, 10 * length + 3, config.height)  # garbage past the end, too
+        batch[0, :length] = short[0]
+        lengths = torch.tensor([length, batch.shape[1], 5 * length + 1])
+        with torch.no_grad():
+            alone, n, _ = network(short, torch.tensor([length]))
+            beside, m, _ = network(batch, lengths)
+        assert n[0] == m[0] == config.frames(length) == network.frames(torch.tensor([length]))[0]
+        torch.testing.assert_close(beside[0, : n[0]], alone[0, : n[0]], atol=1e-4, rtol=0)
+
+
+def test_batch_norm_in_training_sees_valid_columns_only():
+    torch.manual_seed(1)
+    block = ConvBlock(1, ConvLayer(channels=4)).double().train()
+    x = torch.randn(2, 1, 6, 20, dtype=torch.float64)
+    lengths = torch.tensor([20, 9])
+    x[1, :, :, 9:] = 0
+    out, _ = block(x, lengths)
+    raw = block.conv(x)
+    valid = torch.cat([raw[0].flatten(1), raw[1, :, :, :9].flatten(1)], dim=1)
+    mean, var = valid.mean(1), valid.var(1, unbiased=False)
+    expected = torch.relu((raw - mean[:, None, None]) / (var + block.norm.eps).sqrt()[:, None, None])
+    torch.testing.assert_close(out[1, :, :, :9], expected[1, :, :, :9])
+    assert not out[1, :, :, 9:].any()
+    torch.testing.assert_close(block.norm.running_mean, 0.01 * mean)
+
+
+def test_gradient_of_the_masked_norm_is_that_of_its_formula():
+    torch.manual_seed(2)
+    block = ConvBlock(2, ConvLayer(channels=3, kernel=(1, 1))).double().train()
+    nn.init.uniform_(block.norm.weight, 0.5, 1.5)
+    nn.init.uniform_(block.norm.bias, -0.5, 0.5)
+    x = torch.randn(2, 2, 3, 5, dtype=torch.float64, requires_grad=True)
+    lengths = torch.tensor([5, 3])
+    weight = torch.randn(2, 3, 3, 5, dtype=torch.float64)
+    mask = (torch.arange(5) < lengths[:, None]).double()[:, None, None, :]
+
+    def plain() -> torch.Tensor:
+        raw = block.conv(x * mask) * mask
+        n = lengths.sum() * 3
+        mean = raw.sum((0, 2, 3)) / n
+        var = ((raw - mean[:, None, None]).square() * mask).sum((0, 2, 3)) / n
+        y = (raw - mean[:, None, None]) / (var + block.norm.eps).sqrt()[:, None, None]
+        y = torch.relu(y * block.norm.weight[:, None, None] + block.norm.bias[:, None, None]) * mask
+        return (y * weight).sum()
+
+    inputs = [x, block.conv.weight, block.norm.weight, block.norm.bias]
+    ours = torch.autograd.grad((block(x * mask, lengths)[0] * weight).sum(), inputs)
+    for got, expected in zip(ours, torch.autograd.grad(plain(), inputs), strict=True):
+        torch.testing.assert_close(got, expected)
+
+
+def test_reversal_index_is_its_own_inverse():
+    index = reversal_index(torch.tensor([3, 5, 1]), 5)
+    assert index[:, 0].tolist() == [2, 1, 0, 3, 4]
+    assert torch.equal(index.gather(0, index), torch.arange(5)[:, None].expand(5, 3))
+
+
+def test_lstm_initialisation():
+    lstm = nn.LSTM(7, 6)
+    init_lstm(lstm)
+    bias = lstm.bias_ih_l0 + lstm.bias_hh_l0
+    assert torch.equal(bias, torch.tensor([0.0] * 6 + [1.0] * 6 + [0.0] * 12))
+    for gate in lstm.weight_hh_l0.split(6):
+        torch.testing.assert_close(gate @ gate.T, torch.eye(6), atol=1e-5, rtol=0)
+
+
+def test_a_one_way_network_would_fail_this():
+    """The first frame's output depends on the last frame's input: both directions reach over the whole line."""
+    network = randomised(SMALL)
+    x = torch.randn(1, 120, 16)
+    y = x.clone()
+    y[0, -1] += 5
+    with torch.no_grad():
+        a, b = network(x, torch.tensor([120]))[0], network(y, torch.tensor([120]))[0]
+    assert (a[0, 0] - b[0, 0]).abs().max() > 1e-7
+
+
+@pytest.mark.parametrize("config", [SMALL, HANDWRITING_ENCODER, SPEECH_ENCODER], ids=["small", "handwriting", "speech"])
+def test_onnx_gives_torchs_log_probs_at_every_length(config: EncoderConfig, tmp_path):
+    pytest.importorskip("onnx")
+    ort = pytest.importorskip("onnxruntime")
+    from recog.model.onnx_check import check_onnx
+    from recog.nn.export import build_onnx, quantise
+
+    network = randomised(config, 31)
+    model = build_onnx(config, {k: v.numpy() for k, v in network.state_dict().items()}, 31)
+    for kind, graph, tolerance in (("float", model, 1e-4), ("int8", quantise(model), 0.25)):
+        path = tmp_path / f"{kind}.onnx"
+        path.write_bytes(graph.SerializeToString())
+        check_onnx(path)
+        session = ort.InferenceSession(str(path))
+        for length in (1, 2, 5, 64, 301):
+            x = np.random.default_rng(length).random((length, config.height)).astype(np.float32)
+            with torch.no_grad():
+                expected = network(torch.from_numpy(x)[None], torch.tensor([length]))[0][0].numpy()
+            got = session.run(None, {"features": x})[0]
+            assert got.shape == expected.shape
+            assert np.abs(got - expected).max() < tolerance

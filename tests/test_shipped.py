@@ -1,0 +1,121 @@
+"""The shipped models on the project's own samples, through the Python interface and the command line."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rapidfuzz.distance import Levenshtein
+
+import recog
+from recog.model.bundle import open_bundle, shipped
+from recog.model.onnx_check import check_onnx
+
+SAMPLES = Path(__file__).parent.parent / "data" / "samples"
+MODELS = ("english-speech", "latin-handwriting")
+PAIRS = [("english-speech", p) for p in sorted(SAMPLES.glob("*.wav"))]
+PAIRS += [("latin-handwriting", p) for p in sorted(SAMPLES.glob("*.png"))]
+
+
+def reference(media: Path) -> str:
+    text = media.with_suffix(".txt" if media.suffix == ".wav" else ".gt.txt")
+    return text.read_text(encoding="utf-8").strip()
+
+
+def command(*arguments: object, **options) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "recog", *map(str, arguments)], capture_output=True, **options)
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    return {name: recog.load(name) for name in MODELS}
+
+
+def test_both_models_are_shipped_and_small():
+    assert tuple(shipped()) == MODELS
+    for path in shipped().values():
+        assert sum(file.stat().st_size for file in path.iterdir()) < 30e6
+        bundle = open_bundle(path)
+        check_onnx(bundle.file("model.onnx"))
+        assert bundle.file("model.safetensors").stat().st_size > 1e6
+        assert 0 < bundle.config.dev["cer"] < 0.5
+        assert "licence" in bundle.card.lower()
+
+
+@pytest.mark.parametrize(("model", "media"), PAIRS, ids=lambda value: getattr(value, "name", value))
+def test_samples_are_read(loaded, model: str, media: Path):
+    """Synthetic samples are far from the training data: most of the text must be right, not all."""
+    expected = reference(media)
+    text = loaded[model].transcribe(media).text
+    assert Levenshtein.distance(text, expected) <= 0.6 * len(expected), text
+
+
+def test_a_beam_is_at_least_as_probable(loaded):
+    beam = recog.load("latin-handwriting", beam=8, n_best=3)
+    line = beam.transcribe(SAMPLES / "garden.png").lines[0]
+    assert 1 <= len(line.alternatives) <= 3
+    assert line.alternatives[0].text == line.text
+    scores = [a.score for a in line.alternatives]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_words_lie_inside_their_media(loaded):
+    line = loaded["latin-handwriting"].transcribe(SAMPLES / "garden.png")
+    for word in line.lines[0].words:
+        assert 0 <= word.box[0] < word.box[2] <= line.size[0] and 0 <= word.confidence <= 1
+    sound = loaded["english-speech"].transcribe(SAMPLES / "weather.wav")
+    times = [t for line in sound.lines for word in line.words for t in (word.start, word.end)]
+    assert times == sorted(times) and times[-1] <= sound.duration
+    assert " ".join(word.text for line in sound.lines for word in line.words) == sound.text
+
+
+def test_silence_gives_no_text(loaded, tmp_path):
+    import soundfile
+
+    soundfile.write(tmp_path / "silence.wav", np.zeros(48_000), 16_000)
+    assert loaded["english-speech"].transcribe(tmp_path / "silence.wav").text == ""
+
+
+def test_torch_and_the_shipped_graph_read_the_same(loaded):
+    torch = pytest.importorskip("torch")
+    from recog.features.strips import to_columns, to_strip
+    from recog.media.image import read_image
+    from recog.nn.weights import network_from
+
+    reader = loaded["latin-handwriting"]
+    network = network_from(reader.bundle).eval()
+    for media in sorted(SAMPLES.glob("*.png")):
+        columns = to_columns(to_strip(read_image(media), reader.features))
+        with torch.no_grad():
+            log_probs = network(torch.from_numpy(columns)[None], torch.tensor([len(columns)]))[0][0].numpy()
+        assert reader.decode(log_probs)[0] == reader.transcribe(media).text
+
+
+def test_transcribe_command():
+    done = command("transcribe", *sorted(SAMPLES.glob("*.wav")), "--names", text=True)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [Path(name).name for name, _ in rows] == ["letter.wav", "numbers.wav", "weather.wav"]
+    assert all(text for _, text in rows)
+
+
+def test_standard_input_gives_the_files_text(loaded):
+    media = SAMPLES / "numbers.wav"
+    done = command("transcribe", "-", input=media.read_bytes())
+    assert done.stdout.decode().strip() == loaded["english-speech"].transcribe(media).text
+
+
+def test_formats_and_folders(tmp_path):
+    for format in ("json", "srt", "vtt"):
+        done = command("transcribe", SAMPLES, "--output", tmp_path, "--format", format, text=True)
+        assert done.returncode == 0, done.stderr
+        assert sorted(p.name for p in tmp_path.glob(f"*.{format}")) == [f"{n}.{format}" for n in ("letter", "numbers", "weather")]
+    assert (tmp_path / "weather.vtt").read_text().startswith("WEBVTT")
+    assert "-->" in (tmp_path / "weather.srt").read_text()
+
+
+def test_evaluate_command():
+    done = command("evaluate", "--model", "latin-handwriting", SAMPLES, "--json", text=True)
+    if done.returncode == 2 or "mixes" in done.stderr:
+        pytest.skip("samples hold both kinds of media")

@@ -1,0 +1,142 @@
+"""A run that is killed and started again ends as one that never was."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+from safetensors.torch import load_file  # noqa: E402
+
+from recog.errors import UserError  # noqa: E402
+from recog.training import trainer as trainer_module  # noqa: E402
+from recog.training.report import Reporter  # noqa: E402
+from recog.training.run import run  # noqa: E402
+
+
+class Kill(BaseException):
+    """Stands for SIGKILL in this process: nothing of the program catches it."""
+
+
+def stop_at(step: int, monkeypatch) -> None:
+    plain = Reporter.step
+
+    def counted(self, number, *rest):
+        plain(self, number, *rest)
+        if number == step:
+            raise Kill
+
+    monkeypatch.setattr(Reporter, "step", counted)
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    return load_file(out / "training" / "last.safetensors")
+
+
+@pytest.fixture
+def whole(recipe_file: Path, tmp_path: Path) -> Path:
+    out = tmp_path / "whole"
+    run(recipe_file, out, None)
+    return out
+
+
+def test_killed_in_the_middle_of_an_epoch_ends_bitwise_the_same(recipe_file, whole, tmp_path, monkeypatch):
+    out = tmp_path / "killed"
+    monkeypatch.setattr(trainer_module, "CHECKPOINT_SECONDS", 0.0)
+    for step in (2, 7, 8):
+        with monkeypatch.context() as patch:
+            stop_at(step, patch)
+            with pytest.raises(Kill):
+                run(recipe_file, out, None)
+    run(recipe_file, out, None)
+    expected, got = weights(whole), weights(out)
+    assert expected.keys() == got.keys() and len(expected) > 50
+    for name, value in expected.items():
+        assert torch.equal(value, got[name]), name
+    assert (whole / "model.onnx").read_bytes() == (out / "model.onnx").read_bytes()
+
+
+def test_the_log_has_every_step_once(recipe_file, tmp_path, monkeypatch):
+    out = tmp_path / "log"
+    monkeypatch.setattr("recog.training.report.EVERY", 1)
+    with monkeypatch.context() as patch:  # no checkpoint inside the epoch: its steps are done again
+        stop_at(7, patch)
+        with pytest.raises(Kill):
+            run(recipe_file, out, None)
+    run(recipe_file, out, None)
+    entries = [json.loads(line) for line in (out / "training" / "log.jsonl").read_text().splitlines()]
+    steps = [entry["step"] for entry in entries if "learning_rate" in entry]
+    assert steps == list(range(1, max(steps) + 1))
+    assert [entry["epoch"] for entry in entries if "cer" in entry] == [1, 2, 3]
+    assert len(entries[-1]["samples"]) == 3
+
+
+def test_ctrl_c_saves_and_goes_on(recipe_file, whole, tmp_path, monkeypatch):
+    out = tmp_path / "interrupted"
+    plain = Reporter.step
+
+    def interrupt(self, number, *rest):
+        plain(self, number, *rest)
+        if number == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Reporter, "step", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(recipe_file, out, None)
+    run(recipe_file, out, None)
+    assert all(torch.equal(v, weights(out)[k]) for k, v in weights(whole).items())
+
+
+def test_a_finished_run_says_so(recipe_file, whole, capsys):
+    before = (whole / "model.safetensors").stat().st_mtime_ns
+    run(recipe_file, whole, None)
+    assert "finished" in capsys.readouterr().err
+    assert (whole / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_a_changed_recipe_is_refused_by_name(recipe_file, whole):
+    recipe_file.write_text(recipe_file.read_text().replace("learning_rate: 0.01", "learning_rate: 0.02"))
+    with pytest.raises(UserError, match=r"training\.learning_rate was 0\.01 and is 0\.02"):
+        run(recipe_file, whole, None)
+
+
+def test_changed_transcripts_are_refused(recipe_file, whole, lines):
+    file = lines / "line05.gt.txt"
+    before = file.read_text()
+    file.write_text("bbbb\n")
+    try:
+        with pytest.raises(UserError, match="transcripts have changed"):
+            run(recipe_file, whole, None)
+    finally:
+        file.write_text(before)
+
+
+def test_a_damaged_checkpoint_is_named(recipe_file, whole):
+    last = whole / "training" / "last.safetensors"
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"last\.safetensors: the checkpoint is damaged"):
+        run(recipe_file, whole, None)
+
+
+@pytest.mark.slow
+def test_sigkill(recipe_file, whole, tmp_path):
+    out = tmp_path / "sigkill"
+    program = (
+        "import os, sys; from pathlib import Path; from recog.training import trainer; from recog.training.report import Reporter\n"
+        "trainer.CHECKPOINT_SECONDS = 0.0; plain = Reporter.step\n"
+        "def step(self, n, *rest):\n"
+        "    plain(self, n, *rest)\n"
+        "    if n == 7: os.kill(os.getpid(), 9)\n"
+        "Reporter.step = step\n"
+        "from recog.training.run import run; run(Path(sys.argv[1]), Path(sys.argv[2]), None)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, str(recipe_file), str(out)], capture_output=True)
+    assert killed.returncode == -9
+    again = subprocess.run([sys.executable, "-m", "recog", "train", str(recipe_file), "--out", str(out)], capture_output=True)
+    assert again.returncode == 0, again.stderr.decode()
+    assert all(torch.equal(v, weights(out)[k]) for k, v in weights(whole).items())

@@ -1,0 +1,161 @@
+"""Batches, schedule, augmentation, and that training learns."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from recog.errors import UserError  # noqa: E402
+from recog.model.bundle import open_bundle  # noqa: E402
+from recog.model.config import SpectrogramConfig  # noqa: E402
+from recog.recogniser import load  # noqa: E402
+from recog.text.alphabet import Alphabet  # noqa: E402
+from recog.training import augment_image, augment_sound  # noqa: E402
+from recog.training.batches import Epoch, plan_epoch  # noqa: E402
+from recog.training.data import Example, prepare  # noqa: E402
+from recog.training.recipe import Optimisation, read_recipe  # noqa: E402
+from recog.training.run import run  # noqa: E402
+from recog.training.trainer import first_difference, learning_rate  # noqa: E402
+
+
+def examples(count: int = 300, weight: float = 1.0) -> list[Example]:
+    rng = np.random.default_rng(0)
+    return [Example(i, int(rng.integers(20, 900)), (1, 2), "ab", weight, "x", f"{i}") for i in range(count)]
+
+
+def test_an_epoch_is_a_function_of_seed_and_epoch(recipe_file):
+    recipe = read_recipe(recipe_file)
+    a, b, c = (plan_epoch(examples(), epoch, recipe) for epoch in (1, 1, 2))
+    assert a == b and a != c
+
+
+def test_batches_keep_their_bounds_and_every_row(recipe_file):
+    recipe = read_recipe(recipe_file)
+    options = Optimisation(batch_columns=2000, batch_items=7)
+    recipe = recipe.model_copy(update={"training": options})
+    plan = plan_epoch(examples(), 1, recipe)
+    for batch in plan:
+        assert len(batch) <= 7
+        assert len(batch) == 1 or max(i.columns for i in batch) * len(batch) <= 2000
+    assert Counter(i.example.index for batch in plan for i in batch) == Counter(range(300))
+    padded = sum(max(i.columns for i in batch) * len(batch) for batch in plan)
+    assert sum(i.columns for batch in plan for i in batch) > 0.9 * padded
+
+
+def test_weights_are_average_repetitions(recipe_file):
+    recipe = read_recipe(recipe_file)
+    counts = [sum(map(len, plan_epoch(examples(weight=w), e, recipe))) for w in (0.25, 2.5) for e in range(1, 9)]
+    assert abs(np.mean(counts[:8]) - 75) < 12 and abs(np.mean(counts[8:]) - 750) < 20
+
+
+def test_sharding_gives_each_row_to_one_process(recipe_file, tmp_path):
+    recipe = read_recipe(recipe_file)
+    data = prepare(recipe, tmp_path / "cache")
+    plan = plan_epoch(data.train, 1, recipe)
+    alone = Epoch(plan, data.store, recipe, 1)
+    shards = [Epoch(plan, data.store, recipe, 1, rank=r, world=3) for r in range(3)]
+    for i, whole in enumerate(alone):
+        parts = [shard[i] for shard in shards]
+        assert sum(float(p.weights.sum()) for p in parts) == len(whole.items)
+        assert {p.labels for p in parts} == {whole.labels}
+        first = next(p for p in parts if p.items[0] == whole.items[0])
+        n = int(whole.lengths[0])
+        assert torch.equal(first.features[0, :n], whole.features[0, :n])  # augmented alike
+
+
+def test_schedule():
+    options = Optimisation(learning_rate=1e-3, warmup=0.1, schedule="one-cycle")
+    rates = [learning_rate(options, p) for p in (0.0, 0.05, 0.1, 0.55, 1.0)]
+    np.testing.assert_allclose(rates, [1e-6, 5e-4, 1e-3, 5e-4, 0.0], atol=1e-9)
+    cosine = options.model_copy(update={"schedule": "cosine"})
+    assert learning_rate(cosine, 1.0) == pytest.approx(1e-5)
+
+
+def test_augmented_strips_have_the_planned_width():
+    strip = np.zeros((16, 200), np.uint8)
+    strip[4:12, 50:60] = 255
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        out = augment_image.augment(strip, rng, 1.25)
+        assert out.shape == (16, 250) and out.dtype == np.uint8
+        centre = (out.astype(float) * np.arange(250)).sum() / out.sum()
+        assert 40 < centre < 120 or out.min() > 0
+
+
+def test_speed_perturbation_moves_time_and_frequency():
+    config = SpectrogramConfig()
+    frames = np.zeros((100, 80), np.float32)
+    frames[50, 40] = 10.0
+    slow = augment_sound.perturb_speed(frames, config, 1.2, 1.0)
+    assert slow.shape == (120, 80) and np.unravel_index(slow.argmax(), slow.shape) == (60, 40)
+    higher = augment_sound.perturb_speed(frames, config, 1.0, 1.15)
+    assert higher[50].argmax() > 40
+
+
+def test_spec_augment_masks_a_bounded_share():
+    for seed in range(20):
+        frames = augment_sound.spec_augment(np.ones((200, 80), np.float32), np.random.default_rng(seed))
+        assert (frames == 0).all(axis=1).sum() <= 2 * 10
+        assert (frames == 0).all(axis=0).sum() <= 2 * 15
+
+
+def test_first_difference_names_the_place():
+    assert first_difference({"a": {"b": [1, 2]}}, {"a": {"b": [1, 3]}}) == "a.b[1] was 2 and is 3"
+    assert first_difference({"a": 1}, {"a": 1}) == ""
+
+
+def test_infeasible_and_unreadable_rows_are_named(recipe_file, lines, tmp_path):
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for file in lines.iterdir():
+        (broken / file.name).write_bytes(file.read_bytes())
+    (broken / "line00.gt.txt").write_text("ab" * 60)
+    (broken / "line01.png").write_bytes(b"not an image")
+    recipe_file.write_text(recipe_file.read_text().replace(str(lines), str(broken)))
+    data = prepare(read_recipe(recipe_file), tmp_path / "cache")
+    text = "\n".join(data.problems)
+    assert "line00.png" in text and "need 120 frames" in text and "line01.png" in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("epochs: 3", "epoks: 3", "training.epoks"),
+        ("modality: handwriting", "modality: smell", "modality"),
+        ("name: tiny", "name: [", "not valid YAML"),
+        ('path: "', 'path: "$NO_SUCH_VARIABLE', "environment variable"),
+    ],
+)
+def test_wrong_recipes_are_named(recipe_file, old, new, message):
+    recipe_file.write_text(recipe_file.read_text().replace(old, new))
+    with pytest.raises(UserError, match=message):
+        read_recipe(recipe_file)
+
+
+def test_training_from_a_model_grows_its_alphabet(recipe_file, tmp_path):
+    run(recipe_file, tmp_path / "base", None)
+    base = open_bundle(tmp_path / "base")
+    from recog.nn.weights import network_from
+
+    grown = network_from(base, Alphabet.from_list([*base.config.symbols[1:], "à", "z"]))
+    old = network_from(base)
+    a = old.head.weight.shape[0]
+    assert torch.equal(grown.head.weight[:a], old.head.weight)
+    assert torch.equal(grown.head.weight[a], old.head.weight[base.config.symbols.index("a")])
+    with pytest.raises(UserError, match="must begin"):
+        network_from(base, Alphabet.from_list(["z"]))
+
+
+@pytest.mark.slow
+def test_a_small_net_learns_a_and_b(recipe_file, lines: Path, tmp_path):
+    text = recipe_file.read_text().replace("epochs: 3", "epochs: 60")
+    recipe_file.write_text(text)
+    run(recipe_file, tmp_path / "model", None)
+    model = load(tmp_path / "model")
+    wrong = sum(
+        model.transcribe(image).text != image.with_suffix(".gt.txt").read_text().strip() for image in lines.glob("*.png")
+    )
+    assert wrong <= 2
