@@ -73,7 +73,9 @@ class Recogniser:
         if self.decoder is None:
             labels, starts = best_path_frames(log_probs)
             ends = run_ends(log_probs, starts)
-            peaks = [float(np.exp(log_probs[a:b, label].max())) for label, a, b in zip(labels, starts, ends, strict=True)]
+            peaks = [
+                float(np.exp(log_probs[a:b, label].max())) for label, a, b in zip(labels, starts, ends, strict=True)
+            ]
             symbols = [self.config.symbols[label] for label in labels]
             display = "".join(symbols)
             alternatives: tuple[Alternative, ...] = ()
@@ -132,7 +134,8 @@ def reorder(spans: list[Span], text: str) -> list[Span]:
 def make_words(spans: list[Span], seconds: Callable[[int], float]) -> tuple[Word, ...]:
     """Words with times, ``seconds`` giving the time at which a frame begins."""
     return tuple(
-        Word(word, round(seconds(a), 3), round(seconds(b), 3), confidence=round(min(1.0, c), 4)) for word, a, b, c in spans
+        Word(word, round(seconds(a), 3), round(seconds(b), 3), confidence=round(min(1.0, c), 4))
+        for word, a, b, c in spans
     )
 
 

@@ -51,7 +51,9 @@ class Transcriber(Recogniser):
                 if advance:
                     advance(end)
             warnings = (sound.warning,) if sound.warning else ()
-        return Transcript(name or str(source), tuple(lines), self.config.name, duration=round(end, 3), warnings=warnings)
+        return Transcript(
+            name or str(source), tuple(lines), self.config.name, duration=round(end, 3), warnings=warnings
+        )
 
     def lines(self, stream: Iterator[Segment]) -> Iterator[tuple[Line, float]]:
         """Recognise segments in parallel; gives each line with the second at which its segment ends."""

@@ -38,7 +38,9 @@ LINES = [
 
 
 def speak(name: str, voice: str, speed: int, text: str) -> None:
-    wav = subprocess.run(["espeak-ng", "-v", voice, "-s", str(speed), "--stdout", text], check=True, capture_output=True).stdout
+    wav = subprocess.run(
+        ["espeak-ng", "-v", voice, "-s", str(speed), "--stdout", text], check=True, capture_output=True
+    ).stdout
     samples, rate = soundfile.read(io.BytesIO(wav), dtype="float32")
     samples = soxr.resample(samples, rate, 16_000)
     soundfile.write(SAMPLES / f"{name}.wav", 0.7 * samples / np.abs(samples).max(), 16_000, subtype="PCM_16")

@@ -110,7 +110,9 @@ def test_formats_and_folders(tmp_path):
     for format in ("json", "srt", "vtt"):
         done = command("transcribe", SAMPLES, "--output", tmp_path, "--format", format, text=True)
         assert done.returncode == 0, done.stderr
-        assert sorted(p.name for p in tmp_path.glob(f"*.{format}")) == [f"{n}.{format}" for n in ("letter", "numbers", "weather")]
+        assert sorted(p.name for p in tmp_path.glob(f"*.{format}")) == [
+            f"{n}.{format}" for n in ("letter", "numbers", "weather")
+        ]
     assert (tmp_path / "weather.vtt").read_text().startswith("WEBVTT")
     assert "-->" in (tmp_path / "weather.srt").read_text()
 

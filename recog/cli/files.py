@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from recog.errors import UsageError
 
+
 @dataclass(frozen=True)
 class Input:
     """One file of a batch; ``path`` None is standard input. ``output`` None is standard output."""
@@ -60,7 +61,9 @@ def _distinct(inputs: Sequence[Input]) -> None:
             continue
         other = owners.setdefault(entry.output, entry.name)
         if other != entry.name or sum(e.output == entry.output for e in inputs if e.name == other) > 1:
-            raise UsageError(f"{other} and {entry.name} would both be written to {entry.output}; rename one or use two folders.")
+            raise UsageError(
+                f"{other} and {entry.name} would both be written to {entry.output}; rename one or use two folders."
+            )
 
 
 def write_text(path: Path, text: str) -> None:

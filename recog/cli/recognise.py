@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from recog.transcript import Transcript
 
 Files = Annotated[list[str], typer.Argument(metavar="FILES|FOLDERS...", help="What to read; - is standard input.")]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="Folder for one result a file; else standard output.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Folder for one result a file; else standard output.")
+]
 Beam = Annotated[int, typer.Option("--beam", min=0, max=10_000, help="Beam width; 0 takes the best path.")]
 NBest = Annotated[int, typer.Option("--n-best", min=1, max=1000, help="Alternatives to keep in JSON (needs --beam).")]
 Skip = Annotated[bool, typer.Option("--skip-existing", help="Leave out files whose result is there already.")]
@@ -46,7 +48,9 @@ def transcribe(
 def ocr(
     files: Files,
     model: Model = "latin-handwriting",
-    layout: Annotated[Literal["line"], typer.Option("--layout", help="What an image shows: one line of writing.")] = "line",
+    layout: Annotated[
+        Literal["line"], typer.Option("--layout", help="What an image shows: one line of writing.")
+    ] = "line",
     format: Annotated[Literal["txt", "json"], typer.Option("--format", "-f")] = "txt",
     output: Output = None,
     beam: Beam = 0,

@@ -11,8 +11,12 @@ from recog.errors import UsageError, UserError
 
 
 def train(
-    what: Annotated[Path, typer.Argument(metavar="RECIPE.yaml|FOLDER|MANIFEST.jsonl", help="A recipe, or the data itself.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Model folder to write; for a recipe, runs/NAME.")] = None,
+    what: Annotated[
+        Path, typer.Argument(metavar="RECIPE.yaml|FOLDER|MANIFEST.jsonl", help="A recipe, or the data itself.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Model folder to write; for a recipe, runs/NAME.")
+    ] = None,
     base: Annotated[str | None, typer.Option("--from", help="Model to train on from (name or folder).")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data; else chosen by its size.")] = None,
     rate: Annotated[float | None, typer.Option("--learning-rate", help="Peak learning rate.")] = None,

@@ -57,7 +57,9 @@ class ModelConfig(Strict):
             raise ValueError("symbols must be distinct, the first (the blank) and only the first an empty string")
         features = self.spectrogram if self.modality == "speech" else self.strip
         if features is None:
-            raise ValueError(f"a {self.modality} model needs its {'spectrogram' if self.modality == 'speech' else 'strip'}")
+            raise ValueError(
+                f"a {self.modality} model needs its {'spectrogram' if self.modality == 'speech' else 'strip'}"
+            )
         height = features.bands if isinstance(features, SpectrogramConfig) else features.height
         if height != self.encoder.height:
             raise ValueError(f"the features have {height} rows and the encoder reads {self.encoder.height}")
@@ -95,7 +97,11 @@ class Bundle:
     def card(self) -> str:
         """The model card, or a line saying there is none."""
         path = self.path / CARD
-        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else f"{self.config.name}: no model card."
+        return (
+            path.read_text(encoding="utf-8", errors="replace")
+            if path.is_file()
+            else f"{self.config.name}: no model card."
+        )
 
 
 def sha256(path: Path) -> str:
@@ -124,7 +130,9 @@ def open_bundle(name_or_path: str | Path) -> Bundle:
         if str(name_or_path) not in known:
             if path.is_dir():
                 raise UserError(f"{path}: is not a model folder: it has no {CONFIG}.")
-            raise UserError(f"There is no model '{name_or_path}': give a model folder or one of {', '.join(known) or 'none'}.")
+            raise UserError(
+                f"There is no model '{name_or_path}': give a model folder or one of {', '.join(known) or 'none'}."
+            )
         path = known[str(name_or_path)]
     return Bundle(path, read_config(path / CONFIG))
 

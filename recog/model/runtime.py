@@ -55,7 +55,11 @@ class Runtime:
             fits = len(inputs) == 1 and len(outputs) == 1 and len(inputs[0].shape) == len(outputs[0].shape) == 2
         except Exception as error:  # ONNX Runtime's exceptions have no common base but Exception
             raise UserError(f"{path}: ONNX Runtime cannot load it ({str(error).splitlines()[0][:200]}).") from None
-        if not fits or outputs[0].shape[1] != len(bundle.config.symbols) or inputs[0].shape[1] != bundle.config.encoder.height:
+        if (
+            not fits
+            or outputs[0].shape[1] != len(bundle.config.symbols)
+            or inputs[0].shape[1] != bundle.config.encoder.height
+        ):
             raise UserError(f"{path}: the network does not have the inputs and outputs that the config says.")
         self._input = inputs[0].name
 

@@ -80,7 +80,14 @@ def build_onnx(config: EncoderConfig, weights: Weights, symbols: int) -> onnx.Mo
         kernel, bias = folded(weights, f"front.{i}")
         inputs = [x, g.constant(f"front.{i}.kernel", kernel), g.constant(f"front.{i}.bias", bias)]
         high, wide = (0 if spec.collapse else spec.kernel[0] // 2), spec.kernel[1] // 2
-        x = g.add("Conv", inputs, f"front.{i}.conv", kernel_shape=spec.kernel, strides=spec.stride, pads=[high, wide, high, wide])
+        x = g.add(
+            "Conv",
+            inputs,
+            f"front.{i}.conv",
+            kernel_shape=spec.kernel,
+            strides=spec.stride,
+            pads=[high, wide, high, wide],
+        )
         x = g.add("Relu", [x], f"front.{i}.relu")
         if spec.pool != (1, 1):
             x = g.add("MaxPool", [x], f"front.{i}.pool", kernel_shape=spec.pool, strides=spec.pool, ceil_mode=1)
@@ -89,12 +96,16 @@ def build_onnx(config: EncoderConfig, weights: Weights, symbols: int) -> onnx.Mo
         pooled = [g.add(f"Reduce{kind}", [x], f"columns.{kind}", axes=[2], keepdims=0) for kind in ("Max", "Mean")]
         x = g.add("Concat", pooled, "columns", axis=1)
     else:
-        x = g.add("Reshape", [x, g.constant("columns.shape", np.array([1, channels * height, -1], np.int64))], "columns")
+        x = g.add(
+            "Reshape", [x, g.constant("columns.shape", np.array([1, channels * height, -1], np.int64))], "columns"
+        )
     x = g.add("Transpose", [x], "frames", perm=[2, 0, 1])
     for i in range(config.layers):
         x = _lstm(g, x, weights, i, config.hidden)
     x = g.add("Squeeze", [x, g.constant("one", np.array([1], np.int64))], "states")
-    x = g.add("MatMul", [x, g.constant("head.kernel", np.asarray(weights["head.weight"], np.float32).T)], "head.product")
+    x = g.add(
+        "MatMul", [x, g.constant("head.kernel", np.asarray(weights["head.weight"], np.float32).T)], "head.product"
+    )
     x = g.add("Add", [x, g.constant("head.offset", np.asarray(weights["head.bias"], np.float32))], "scores")
     g.add("LogSoftmax", [x], "log_probs", axis=-1)
     graph = helper.make_graph(

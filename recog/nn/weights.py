@@ -71,7 +71,9 @@ def network_from(bundle: Bundle, alphabet: Alphabet | None = None) -> Encoder:
     try:
         missing, unexpected = network.load_state_dict(weights, strict=False)
     except RuntimeError as error:
-        raise UserError(f"{bundle.path}: the weights do not fit the config ({str(error).splitlines()[-1].strip()}).") from None
+        raise UserError(
+            f"{bundle.path}: the weights do not fit the config ({str(error).splitlines()[-1].strip()})."
+        ) from None
     missing = [name for name in missing if not name.endswith("num_batches_tracked")]
     if missing or unexpected:
         raise UserError(f"{bundle.path}: the weights do not fit the config ({[*missing, *unexpected][0]}).")

@@ -35,7 +35,9 @@ def quietest(wave: NDArray[np.float32], sample_rate: int) -> int:
     return int((int(smooth.argmin()) + width / 2) * hop)
 
 
-def segments(blocks: Iterable[NDArray[np.float32]], sample_rate: int, *, longest: float = MAX_SEGMENT_SECONDS) -> Iterator[Segment]:
+def segments(
+    blocks: Iterable[NDArray[np.float32]], sample_rate: int, *, longest: float = MAX_SEGMENT_SECONDS
+) -> Iterator[Segment]:
     """Cut a stream of samples into segments of at most ``longest`` seconds.
 
     A recording shorter than that is one segment. The result does not depend on the size of the blocks, and at most one

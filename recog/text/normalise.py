@@ -53,7 +53,14 @@ def basic(text: str) -> str:
     return collapse("".join(c if c == "'" or not unicodedata.category(c).startswith(("P", "S")) else " " for c in text))
 
 
-RULES: dict[str, Callable[[str], str]] = {"none": str, "collapse": collapse, "plain": plain, "diplomatic": diplomatic, "spoken": spoken, "basic": basic}
+RULES: dict[str, Callable[[str], str]] = {
+    "none": str,
+    "collapse": collapse,
+    "plain": plain,
+    "diplomatic": diplomatic,
+    "spoken": spoken,
+    "basic": basic,
+}
 
 
 def rule(name: str) -> Callable[[str], str]:

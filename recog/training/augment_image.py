@@ -23,7 +23,10 @@ def affine(strip: Strip, rng: np.random.Generator, stretch: float) -> Strip:
     shift = float(rng.normal(0.0, 0.03)) * height
     out = max(8, int(round(width * stretch)))
     matrix = np.array(
-        [[stretch, -slant, slant * height / 2], [turn * scale, scale, (1 - scale) * height / 2 + shift - turn * width / 2]],
+        [
+            [stretch, -slant, slant * height / 2],
+            [turn * scale, scale, (1 - scale) * height / 2 + shift - turn * width / 2],
+        ],
         dtype=np.float64,
     )
     return cv2.warpAffine(strip, matrix, (out, height), flags=cv2.INTER_LINEAR)  # type: ignore[return-value]

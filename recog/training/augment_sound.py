@@ -39,7 +39,13 @@ def perturb_speed(frames: Frames, config: SpectrogramConfig, stretch: float, pit
 
 
 def spec_augment(
-    frames: Frames, rng: np.random.Generator, *, masks: int = 2, max_bands: int = 15, max_frames: int = 40, share: float = 0.05
+    frames: Frames,
+    rng: np.random.Generator,
+    *,
+    masks: int = 2,
+    max_bands: int = 15,
+    max_frames: int = 40,
+    share: float = 0.05,
 ) -> Frames:
     """SpecAugment's masks in frequency and time (Park et al. 2019) on normalised frames, where 0 is the mean.
 

@@ -83,7 +83,9 @@ def cut(items: Sequence[Item], max_columns: int, max_items: int) -> list[list[It
     return batches
 
 
-def features_of(item: Item, store: FeatureStore, recipe: Recipe, rng: np.random.Generator | None) -> NDArray[np.float32]:
+def features_of(
+    item: Item, store: FeatureStore, recipe: Recipe, rng: np.random.Generator | None
+) -> NDArray[np.float32]:
     """Columns of one row as the network reads them (columns, height) float32, augmented where ``rng`` is given."""
     stored = store[item.example.index]
     if recipe.modality == "handwriting":

@@ -16,7 +16,9 @@ def model_card(config: ModelConfig, history: list[dict[str, Any]]) -> str:
     """A card in Markdown from the config and the epochs of the run. What only people know (licences) they add to it."""
     features = config.spectrogram or config.strip
     lines = [f"# {config.name}", ""]
-    lines.append(f"A {config.modality} model of recog" + (f" for {', '.join(config.languages)}." if config.languages else "."))
+    lines.append(
+        f"A {config.modality} model of recog" + (f" for {', '.join(config.languages)}." if config.languages else ".")
+    )
     lines += ["", "## Network", ""]
     encoder = config.encoder
     lines.append(
@@ -31,11 +33,18 @@ def model_card(config: ModelConfig, history: list[dict[str, Any]]) -> str:
             lines.append(f"Trained on from the model {trained['from']}.")
     if config.dev:
         dev = config.dev
-        lines += ["", "## Results on dev", "", f"{dev['rows']} rows, best path, int8, texts normalised by '{config.normalise}'."]
+        lines += [
+            "",
+            "## Results on dev",
+            "",
+            f"{dev['rows']} rows, best path, int8, texts normalised by '{config.normalise}'.",
+        ]
         lines += ["", "| | CER % | 95 % interval | WER % | 95 % interval |", "|---|---|---|---|---|"]
         for name, row in {"all": dev, **dev.get("sources", {})}.items():
             intervals = [" to ".join(percent(v) for v in row.get(f"{k}_interval", ())) or "-" for k in ("cer", "wer")]
-            lines.append(f"| {name} | {percent(row['cer'])} | {intervals[0]} | {percent(row['wer'])} | {intervals[1]} |")
+            lines.append(
+                f"| {name} | {percent(row['cer'])} | {intervals[0]} | {percent(row['wer'])} | {intervals[1]} |"
+            )
     if history:
         lines += ["", "## Epochs", "", "| epoch | loss | dev CER % | dev WER % |", "|---|---|---|---|"]
         step = max(1, len(history) // 12)

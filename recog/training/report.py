@@ -69,7 +69,13 @@ class Reporter:
         if self.quiet:
             return
         self.stop()
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[info]}"))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[info]}"),
+        )
         self.bar = Progress(*columns, console=self.console, transient=True)
         self.task = self.bar.add_task(what, total=total, info="")
         self.bar.start()
@@ -117,7 +123,8 @@ class Reporter:
         by = "  ".join(f"{k} {100 * v:.1f}" for k, v in result.sources.items()) if len(result.sources) > 1 else ""
         self.say(
             f"epoch {entry['epoch']}  loss {entry['loss']:.3f}  dev CER {100 * result.cer:.2f} %  WER {100 * result.wer:.2f} %"
-            f"  blank {100 * result.blank:.0f} %{'  (best so far)' if better else ''}" + (f"\n  CER by source: {by}" if by else "")
+            f"  blank {100 * result.blank:.0f} %{'  (best so far)' if better else ''}"
+            + (f"\n  CER by source: {by}" if by else "")
         )
         for reference, hypothesis in result.samples:
             self.say(f"  reference  {reference}\n  hypothesis {hypothesis}")

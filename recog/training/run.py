@@ -174,7 +174,9 @@ def _complete(recipe: Recipe, data: Dataset, bundle: Bundle | None) -> Recipe:
 
 def _opening(recipe: Recipe, data: Dataset, trainer: Trainer, resumed: bool) -> str:
     parameters = sum(p.numel() for p in trainer.network.parameters())
-    where = f"{trainer.device}, {torch.get_num_threads()} threads" if trainer.device.type == "cpu" else str(trainer.device)
+    where = (
+        f"{trainer.device}, {torch.get_num_threads()} threads" if trainer.device.type == "cpu" else str(trainer.device)
+    )
     p = trainer.progress
     start = f"going on from epoch {p.epoch + 1}, step {p.step}" if resumed else "starting"
     split = f" ({data.split})" if data.split else ""
@@ -203,7 +205,9 @@ def finish(recipe: Recipe, data: Dataset, trainer: Trainer, out: Path, report: R
     config = bundle.config.model_copy(update={"dev": result})
     files = {name: bundle.file(name).read_bytes() for name in (WEIGHTS, GRAPH)}
     bundle = write_bundle(out, config, files, model_card(config, trainer.progress.history))
-    report.say(f"{out}: ready, dev CER {100 * result['cer']:.2f} %, WER {100 * result['wer']:.2f} % (best path, as shipped in int8).")
+    report.say(
+        f"{out}: ready, dev CER {100 * result['cer']:.2f} %, WER {100 * result['wer']:.2f} % (best path, as shipped in int8)."
+    )
     return bundle
 
 
@@ -230,5 +234,3 @@ def export_bundle(
     )
     files = {WEIGHTS: weights_bytes(kept), GRAPH: graph.SerializeToString()}
     return write_bundle(out, config, files, model_card(config, []))
-
-

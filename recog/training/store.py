@@ -114,7 +114,9 @@ def build_store(
     return FeatureStore(data, index)
 
 
-def _bounded_map(pool: ThreadPoolExecutor, function: Callable[[Row], Any], rows: Sequence[Row], ahead: int) -> Iterator[Any]:
+def _bounded_map(
+    pool: ThreadPoolExecutor, function: Callable[[Row], Any], rows: Sequence[Row], ahead: int
+) -> Iterator[Any]:
     """``pool.map`` with at most ``ahead`` results waiting in memory."""
     pending = [pool.submit(function, row) for row in islice(rows, ahead)]
     for row in islice(rows, ahead, None):

@@ -159,7 +159,12 @@ class Trainer:
             source.pop("path")
         for free in ("workers", "device", "threads"):
             recipe["training"].pop(free)
-        return {"recipe": recipe, "data": self.data.fingerprint, "symbols": len(self.data.alphabet), "world": self.world}
+        return {
+            "recipe": recipe,
+            "data": self.data.fingerprint,
+            "symbols": len(self.data.alphabet),
+            "world": self.world,
+        }
 
     def save(self) -> None:
         if self.rank != 0:
@@ -169,7 +174,8 @@ class Trainer:
         tensors |= optimiser_tensors(self.optimiser, self.names)
         state = {
             "identity": self.identity(),
-            "progress": self.progress.__dict__ | {"best": None if math.isinf(self.progress.best) else self.progress.best},
+            "progress": self.progress.__dict__
+            | {"best": None if math.isinf(self.progress.best) else self.progress.best},
             "threads": torch.get_num_threads(),
         }
         write_checkpoint(self.last, tensors, state)
@@ -255,7 +261,9 @@ class Trainer:
             now = time.monotonic()
             p.seconds += now - started
             started = now
-            self.report.step(p.step, p.epoch, loss / batch.labels, short / batch.labels, rate, norm, len(batch.items) * self.world)
+            self.report.step(
+                p.step, p.epoch, loss / batch.labels, short / batch.labels, rate, norm, len(batch.items) * self.world
+            )
             if now - saved > CHECKPOINT_SECONDS:
                 self.save()
                 saved = time.monotonic()
@@ -399,5 +407,3 @@ def seeded_network(recipe: Recipe, symbols: int) -> Encoder:
     """A fresh network whose weights are a function of the recipe's seed."""
     torch.manual_seed(recipe.training.seed)
     return Encoder(recipe.encoder, symbols)
-
-

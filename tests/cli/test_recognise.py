@@ -15,7 +15,9 @@ SAMPLES = Path(__file__).parent.parent.parent / "data" / "samples"
 
 
 def command(*arguments: object, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "recog", *map(str, arguments)], capture_output=True, text=True, **options)
+    return subprocess.run(
+        [sys.executable, "-m", "recog", *map(str, arguments)], capture_output=True, text=True, **options
+    )
 
 
 def touch(path: Path) -> Path:

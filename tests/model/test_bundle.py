@@ -63,7 +63,9 @@ def test_wrong_configs_are_named(tmp_path, change, message):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.binary(max_size=300) | st.text(max_size=50).map(lambda s: json.dumps({"format_version": 1, "name": s}).encode()))
+@given(
+    st.binary(max_size=300) | st.text(max_size=50).map(lambda s: json.dumps({"format_version": 1, "name": s}).encode())
+)
 def test_hostile_configs_give_a_sentence(tmp_path_factory, content: bytes):
     path = tmp_path_factory.mktemp("bundle")
     (path / "config.json").write_bytes(content)

@@ -137,6 +137,8 @@ def test_sigkill(recipe_file, whole, tmp_path):
     )
     killed = subprocess.run([sys.executable, "-c", program, str(recipe_file), str(out)], capture_output=True)
     assert killed.returncode == -9
-    again = subprocess.run([sys.executable, "-m", "recog", "train", str(recipe_file), "--out", str(out)], capture_output=True)
+    again = subprocess.run(
+        [sys.executable, "-m", "recog", "train", str(recipe_file), "--out", str(out)], capture_output=True
+    )
     assert again.returncode == 0, again.stderr.decode()
     assert all(torch.equal(v, weights(out)[k]) for k, v in weights(whole).items())

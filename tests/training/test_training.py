@@ -156,6 +156,7 @@ def test_a_small_net_learns_a_and_b(recipe_file, lines: Path, tmp_path):
     run(recipe_file, tmp_path / "model", None)
     model = load(tmp_path / "model")
     wrong = sum(
-        model.transcribe(image).text != image.with_suffix(".gt.txt").read_text().strip() for image in lines.glob("*.png")
+        model.transcribe(image).text != image.with_suffix(".gt.txt").read_text().strip()
+        for image in lines.glob("*.png")
     )
     assert wrong <= 2
