@@ -90,7 +90,8 @@ class Recogniser:
                 for t, a, b in zip(best[0].tokens, starts, ends, strict=True)
             ]
             ends = [min(b, a + 3) for a, b in zip(starts, ends, strict=True)]
-            alternatives = tuple(Alternative(to_logical(h.text), round(h.score, 4)) for h in best)
+            alternatives = tuple(Alternative(to_logical(" ".join(h.text.split())), round(h.score, 4)) for h in best)
+        display = " ".join(display.split())
         text = to_logical(display)
         spans = word_spans(symbols, starts, ends, peaks)
         if text != display:  # words of a right-to-left line: their order and letters are the text's, not the image's

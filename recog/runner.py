@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from recog.corpora.lines import line_image
 from recog.corpora.manifest import Row
 from recog.errors import UserError
 from recog.features.spectrogram import MAX_SEGMENT_SECONDS
-from recog.media.image import crop_line, read_image
 from recog.media.sound import read_sound
 from recog.model.runtime import parallel
 from recog.ocr import LineReader
@@ -44,10 +44,7 @@ def recognise_row(recogniser: Recogniser, row: Row) -> str:
         UserError: the media cannot be read, or is not of the model's kind.
     """
     if isinstance(recogniser, LineReader):
-        image = read_image(row.media)
-        if row.line is not None:
-            image = crop_line(image, row.line.polygon, row.line.baseline or None)
-        return recogniser.decode(recogniser.log_probs(image))[0]
+        return recogniser.decode(recogniser.log_probs(line_image(row)))[0]
     assert isinstance(recogniser, Transcriber)
     rate = recogniser.features.sample_rate
     wave = read_sound(row.media, sample_rate=rate, start=row.start, end=row.end)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -21,12 +23,46 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("transcribe")(recognise.transcribe)
-app.command("ocr")(recognise.ocr)
-app.command("evaluate")(evaluate.evaluate)
-app.command("train")(train.train)
-app.command("prepare")(prepare.prepare)
-app.command("models")(models.models)
+
+
+def guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """A user's mistake gives one sentence and exit code 1, wrong usage 2, an interruption 130; never a traceback."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except UsageError as error:
+            _leave(error, 2)
+        except UserError as error:
+            _leave(error, 1)
+        except KeyboardInterrupt:
+            _leave("interrupted.", 130)
+        except MemoryError:
+            _leave("there is not enough memory for this; try fewer --threads.", 1)
+        except BrokenPipeError:  # the reader of our output left, as `| head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(141) from None
+        except OSError as error:
+            _leave(f"{error.filename}: {error.strerror}." if error.filename else f"{error}.", 1)
+
+    return run
+
+
+def _leave(message: object, code: int) -> None:
+    print(f"recog: {message}", file=sys.stderr)
+    raise typer.Exit(code) from None
+
+
+for name, command in (
+    ("transcribe", recognise.transcribe),
+    ("ocr", recognise.ocr),
+    ("evaluate", evaluate.evaluate),
+    ("train", train.train),
+    ("prepare", prepare.prepare),
+    ("models", models.models),
+):
+    app.command(name)(guarded(command))
 
 
 def _version(asked: bool) -> None:
@@ -45,32 +81,5 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line; a user's mistake gives one sentence and exit code 1, wrong usage 2, never a traceback."""
-    from click.exceptions import Abort, ClickException
-
-    try:
-        code = app(standalone_mode=False)
-    except ClickException as error:
-        error.show()
-        code = error.exit_code
-    except UsageError as error:
-        code = _complain(error, 2)
-    except UserError as error:
-        code = _complain(error, 1)
-    except (KeyboardInterrupt, Abort):
-        print("recog: interrupted.", file=sys.stderr)
-        code = 130
-    except BrokenPipeError:  # the reader of our output left, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 141
-    except MemoryError:
-        code = _complain("there is not enough memory for this; try fewer --threads.", 1)
-    except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        code = _complain(f"{name}{error.strerror or error}.", 1)
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _complain(message: object, code: int) -> int:
-    print(f"recog: {message}", file=sys.stderr)
-    return code
+    """Run the command line."""
+    app()

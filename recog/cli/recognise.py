@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -136,24 +138,18 @@ def deliver(entry: Input, transcript: Transcript, format: str, names: bool) -> N
         print(WRITERS[format](transcript).rstrip("\n"), flush=True)
 
 
-class progress_bar:  # noqa: N801 - used as a function
-    """A bar on standard error where that is a terminal and standard output is not in its way; else nothing."""
+@contextmanager
+def progress_bar(total: int) -> Iterator[Callable[[], None]]:
+    """A bar on standard error where that is a terminal and standard output is not in its way; else nothing.
 
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self.bar = None
+    Gives the function to call after each item.
+    """
+    if total < 2 or not sys.stderr.isatty() or sys.stdout.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
 
-    def __enter__(self):  # type: ignore[no-untyped-def]
-        if self.total > 1 and sys.stderr.isatty() and not sys.stdout.isatty():
-            from rich.console import Console
-            from rich.progress import Progress
-
-            self.bar = Progress(console=Console(stderr=True), transient=True)
-            self.bar.start()
-            task = self.bar.add_task("", total=self.total)
-            return lambda: self.bar.advance(task)
-        return lambda: None
-
-    def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.stop()
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda: bar.advance(task)

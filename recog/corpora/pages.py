@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path, PureWindowsPath
+from statistics import median
 
 from recog.corpora.files import IMAGE_SUFFIXES, find_media, is_image, walk
-from recog.corpora.manifest import Row, group_by_folder, settle_splits
+from recog.corpora.manifest import LineShape, Row, group_by_folder, settle_splits
 from recog.corpora.xml import Element, local, parse
 from recog.errors import UserError
 
@@ -32,7 +35,7 @@ def page_rows(xml: Path, *, strict: bool = True) -> list[Row]:
         if strict:
             raise UserError(f"{xml} is neither PAGE nor ALTO: its root is <{local(root)}>.")
         return []
-    return reader(root, xml)
+    return with_bands(reader(root, xml))
 
 
 def rows_of(src: Path, root_name: str, reader: Reader, layout: str) -> Iterator[Row]:
@@ -48,10 +51,30 @@ def rows_of(src: Path, root_name: str, reader: Reader, layout: str) -> Iterator[
         root = parse(file)
         if local(root) == root_name:
             pages += 1
-            found += reader(root, file)
+            found += with_bands(reader(root, file))
     if not pages:
         raise UserError(f"{src} has no {layout} file: no XML with the root <{root_name}>.")
     return iter(settle_splits(group_by_folder(found, src if src.is_dir() else src.parent)))
+
+
+def with_bands(rows: list[Row]) -> list[Row]:
+    """The rows of a page; a line with a baseline alone gets a band around it as its polygon.
+
+    The band reaches 0.75 of the page's line spacing above the baseline and 0.3 below, the spacing being the median
+    distance between neighbouring baselines (a tenth of the line's length where there is only one).
+    """
+    levels = sorted(median(y for _, y in row.line.baseline) for row in rows if row.line and row.line.baseline)
+    steps = [b - a for a, b in pairwise(levels) if b - a > 5]
+    found = []
+    for row in rows:
+        if row.line is not None and row.line.baseline and not row.line.polygon:
+            baseline = row.line.baseline
+            spacing = median(steps) if steps else max(10.0, abs(baseline[-1][0] - baseline[0][0]) / 10)
+            above = tuple((x, y - 0.75 * spacing) for x, y in baseline)
+            below = tuple((x, y + 0.3 * spacing) for x, y in reversed(baseline))
+            row = replace(row, line=LineShape(above + below, baseline))
+        found.append(row)
+    return found
 
 
 def image_of(xml: Path, name: str) -> Path:

@@ -9,6 +9,7 @@ mean and deviation, and by the mean of the segment.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,7 +66,7 @@ def mel_power(waveform: Floats, config: SpectrogramConfig) -> Floats:
     Args:
         waveform: (samples,) float32 in [-1, 1] at ``config.sample_rate``. One shorter than a frame is padded with zeros.
     """
-    wave = np.ascontiguousarray(waveform, dtype=np.float64)  # float32 would lose quiet bands beside loud ones
+    wave = np.asarray(waveform).astype(np.float64)  # float32 would lose quiet bands beside loud ones
     count = frame_count(len(wave), config)
     if count == 0:
         return np.zeros((0, config.bands), np.float32)
@@ -121,7 +122,7 @@ def normalise(frames: Floats, config: SpectrogramConfig) -> Floats:
     Returns:
         The same shape; a silent segment becomes zeros, never NaN.
     """
-    x = frames
+    x: NDArray[Any] = frames
     if config.mean:
         x = x - np.asarray(config.mean, np.float32)
     if config.deviation:

@@ -31,13 +31,13 @@ def to_strip(grey: NDArray[np.uint8], config: StripConfig) -> NDArray[np.uint8]:
         (config.height, width') uint8, 0 the paper, 255 the darkest ink; a blank image gives zeros.
     """
     rows, columns = grey.shape
-    width = int(round(columns * config.height / rows))
+    width = round(columns * config.height / rows)
     width = min(max(width, 4), MAX_ASPECT * config.height)
     if not is_dark_on_light(grey):
         grey = 255 - grey
     shrink = rows > config.height
     small = cv2.resize(grey, (width, config.height), interpolation=cv2.INTER_AREA if shrink else cv2.INTER_CUBIC)
-    return _stretch(small)
+    return _stretch(np.asarray(small, np.uint8))
 
 
 def _stretch(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:

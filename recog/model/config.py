@@ -16,6 +16,11 @@ class Strict(BaseModel):
 Size = tuple[int, int]
 
 
+def ceil_div(n: int, by: int) -> int:
+    """``n / by`` rounded up."""
+    return (n + by - 1) // by
+
+
 class ConvLayer(Strict):
     """One convolution with batch norm, ReLU and pooling; sizes are (height, width).
 
@@ -40,7 +45,7 @@ class ConvLayer(Strict):
         """Rows left of ``height`` after the convolution and the pooling."""
         padding = 0 if self.collapse else self.kernel[0] // 2
         rows = (height + 2 * padding - self.kernel[0]) // self.stride[0] + 1
-        return -(-rows // self.pool[0])
+        return ceil_div(rows, self.pool[0])
 
 
 class EncoderConfig(Strict):
@@ -74,7 +79,7 @@ class EncoderConfig(Strict):
     def frames(self, columns: int) -> int:
         """Output frames for an input of ``columns`` columns."""
         for layer in self.convolutions:
-            columns = -(-(-(-columns // layer.stride[1])) // layer.pool[1])
+            columns = ceil_div(ceil_div(columns, layer.stride[1]), layer.pool[1])
         return columns
 
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from recog.errors import UserError
 
-ALLOWED = frozenset(
-    """Add Cast Concat Constant Conv DequantizeLinear DynamicQuantizeLinear DynamicQuantizeLSTM DynamicQuantizeMatMul
-    Identity LSTM LogSoftmax MatMul MatMulInteger MatMulIntegerToFloat MaxPool Mul QuantizeLinear ReduceMax ReduceMean
-    Relu Reshape Squeeze Transpose Unsqueeze""".split()
-)
+_ALLOWED = """
+    Add Cast Concat Constant Conv DequantizeLinear DynamicQuantizeLinear DynamicQuantizeLSTM DynamicQuantizeMatMul Identity
+    LSTM LogSoftmax MatMul MatMulInteger MatMulIntegerToFloat MaxPool Mul QuantizeLinear ReduceMax ReduceMean Relu Reshape
+    Squeeze Transpose Unsqueeze
+"""
+ALLOWED = frozenset(_ALLOWED.split())
 DOMAINS = frozenset({"", "ai.onnx", "com.microsoft"})
 MAX_NODES = 10_000
 

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from recog.model.config import ConvLayer, EncoderConfig
 from recog.nn.cells import BidirectionalLSTM, reversal_index
 
+STATISTICS_MOMENTUM = 0.01  # share of each batch in the running mean and variance
+
 
 class _MaskedNormReLU(torch.autograd.Function):
     """Batch normalisation over valid positions only (Ioffe and Szegedy 2015), ReLU and mask in few passes over memory.
@@ -72,16 +74,16 @@ class ConvBlock(nn.Module):
         padding = (0 if spec.collapse else kernel[0] // 2, kernel[1] // 2)
         self.conv = nn.Conv2d(inputs, spec.channels, kernel, stride, padding, bias=False)
         nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
-        self.norm = nn.BatchNorm2d(spec.channels, momentum=0.01)
+        self.norm = nn.BatchNorm2d(spec.channels)
 
     def widths(self, widths: Tensor) -> Tensor:
-        s, p = self.spec.stride[1], self.spec.pool[1]
-        return -(-(-(-widths // s)) // p)
+        """Valid widths after the block."""
+        return ceil_div(ceil_div(widths, self.spec.stride[1]), self.spec.pool[1])
 
     def forward(self, x: Tensor, widths: Tensor) -> tuple[Tensor, Tensor]:
         """(batch, channels, height, width) and valid widths (batch,) -> the same after the block."""
         x = self.conv(x)
-        widths = -(-widths // self.spec.stride[1])
+        widths = ceil_div(widths, self.spec.stride[1])
         mask = _mask(widths, x.shape[3]).to(x.dtype)[:, None, None, :]
         norm = self.norm
         if self.training:
@@ -95,15 +97,21 @@ class ConvBlock(nn.Module):
             x, mean, var = _MaskedNormReLU.apply(x, mask, count, norm.weight, norm.bias, norm.eps)
             with torch.no_grad():
                 assert norm.running_mean is not None and norm.running_var is not None
-                norm.running_mean.lerp_(mean, norm.momentum)
-                norm.running_var.lerp_(var * (count / (count - 1).clamp_min(1.0)), norm.momentum)
-                norm.num_batches_tracked += 1  # type: ignore[operator]
+                assert norm.num_batches_tracked is not None
+                norm.running_mean.lerp_(mean, STATISTICS_MOMENTUM)
+                norm.running_var.lerp_(var * (count / (count - 1).clamp_min(1.0)), STATISTICS_MOMENTUM)
+                norm.num_batches_tracked.add_(1)
         else:
             x = F.relu(norm(x)) * mask
         if self.spec.pool != (1, 1):
             x = F.max_pool2d(x, self.spec.pool, ceil_mode=True)
-            widths = -(-widths // self.spec.pool[1])
+            widths = ceil_div(widths, self.spec.pool[1])
         return x, widths
+
+
+def ceil_div(n: Tensor, by: int) -> Tensor:
+    """``n / by`` rounded up."""
+    return (n + by - 1) // by
 
 
 def _mask(lengths: Tensor, size: int) -> Tensor:

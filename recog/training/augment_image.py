@@ -21,7 +21,7 @@ def affine(strip: Strip, rng: np.random.Generator, stretch: float) -> Strip:
     slant = float(rng.normal(0.0, 0.15))
     turn = float(np.clip(rng.normal(0.0, 0.012), -0.03, 0.03)) * min(1.0, 600.0 / width)
     shift = float(rng.normal(0.0, 0.03)) * height
-    out = max(8, int(round(width * stretch)))
+    out = max(8, round(width * stretch))
     matrix = np.array(
         [
             [stretch, -slant, slant * height / 2],

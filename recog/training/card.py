@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from recog.model.config import SpectrogramConfig, StripConfig
 from recog.model.bundle import ModelConfig
+from recog.model.config import SpectrogramConfig, StripConfig
 
 
 def percent(value: float | None) -> str:

@@ -19,8 +19,9 @@ class Source(Strict):
     """One corpus of a run.
 
     ``path`` is a folder of media with their texts, a manifest, or with ``layout`` (one of ``recog prepare``'s) a corpus as
-    its publisher lays it out, read with its ``options``; ``$NAME`` in it is an environment variable. ``weight`` is how often each of its rows is seen in an epoch on average: 0.3 takes another random third each time,
-    2 takes every row twice. ``max_repeats`` bounds how many rows may share one text (formulas that half a corpus repeats).
+    its publisher lays it out, read with its ``options``; ``$NAME`` in it is an environment variable. ``weight`` is how
+    often each of its rows is seen in an epoch on average: 0.3 takes another random third each time, 2 takes every row
+    twice. ``max_repeats`` bounds how many rows may share one text (formulas that half a corpus repeats).
     """
 
     path: str

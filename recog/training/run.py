@@ -15,9 +15,9 @@ import torch.distributed as dist
 from recog.corpora.manifest import load_data, modality
 from recog.errors import UsageError, UserError
 from recog.model.bundle import GRAPH, WEIGHTS, Bundle, ModelConfig, open_bundle, write_bundle
-
 from recog.nn.weights import half_precision, network_from, weights_bytes
 from recog.text.alphabet import Alphabet
+from recog.training.batches import plan_epoch
 from recog.training.card import model_card
 from recog.training.checkpoint import read_checkpoint
 from recog.training.data import Dataset, prepare
@@ -26,7 +26,6 @@ from recog.training.report import Reporter
 from recog.training.scoring import score_bundle
 from recog.training.store import corpus_statistics
 from recog.training.trainer import Interrupted, Trainer, default_epochs, numbers_of_threads, seeded_network
-from recog.training.batches import plan_epoch
 
 MAX_PROBLEMS_SHOWN = 20
 

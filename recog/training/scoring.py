@@ -47,12 +47,12 @@ def evaluate(
     items = sorted((Item(e) for e in data.dev), key=lambda item: item.columns)
     plan = cut(items, 2 * recipe.training.batch_columns, 2 * recipe.training.batch_items)
     rows: list[tuple[str, str, str, int, int]] = []
-    for i, batch in enumerate(Epoch(plan, data.store, recipe, 0, train=False)):
-        if i % world != rank:
-            continue
+    batches = Epoch(plan, data.store, recipe, 0, train=False)
+    for i in range(rank, len(batches), world):
+        batch = batches[i]
         log_probs, frames, _ = network(batch.features.to(device), batch.lengths.to(device))
         for item, matrix, n in zip(batch.items, log_probs.cpu().numpy(), frames.tolist(), strict=True):
-            hypothesis = data.alphabet.decode(best_path(matrix[:n]))
+            hypothesis = " ".join(data.alphabet.decode(best_path(matrix[:n])).split())
             blanks = int((matrix[:n].argmax(-1) == 0).sum())
             rows.append((item.example.source, item.example.text, hypothesis, blanks, n))
     if world > 1:
@@ -94,7 +94,7 @@ def score_bundle(bundle: Bundle, data: Dataset, recipe: Recipe) -> dict[str, Any
         features = features_of(Item(example), data.store, recipe, None)
         log_probs = runtime.log_probs(features)
         blanks = int((log_probs.argmax(-1) == 0).sum())
-        text = data.alphabet.decode(best_path(log_probs))
+        text = " ".join(data.alphabet.decode(best_path(log_probs)).split())
         return example.source, example.text, text, blanks, len(log_probs)
 
     rows = list(parallel(one, data.dev, cores()))

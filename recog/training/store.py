@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recog.corpora.lines import line_image
 from recog.corpora.manifest import Row
 from recog.errors import UserError
 from recog.features.spectrogram import log_mel
@@ -29,12 +30,7 @@ def extract(row: Row, config: Features) -> NDArray[Any]:
         UserError: the media cannot be read.
     """
     if isinstance(config, StripConfig):
-        from recog.media.image import crop_line, read_image
-
-        image = read_image(row.media)
-        if row.line is not None:
-            image = crop_line(image, row.line.polygon, row.line.baseline or None)
-        return np.ascontiguousarray(to_strip(image, config).T)
+        return np.ascontiguousarray(to_strip(line_image(row), config).T)
     from recog.media.sound import read_sound
 
     wave = read_sound(row.media, sample_rate=config.sample_rate, start=row.start, end=row.end)

@@ -127,7 +127,8 @@ def test_a_damaged_checkpoint_is_named(recipe_file, whole):
 def test_sigkill(recipe_file, whole, tmp_path):
     out = tmp_path / "sigkill"
     program = (
-        "import os, sys; from pathlib import Path; from recog.training import trainer; from recog.training.report import Reporter\n"
+        "import os, sys; from pathlib import Path; from recog.training import trainer\n"
+        "from recog.training.report import Reporter\n"
         "trainer.CHECKPOINT_SECONDS = 0.0; plain = Reporter.step\n"
         "def step(self, n, *rest):\n"
         "    plain(self, n, *rest)\n"
@@ -142,3 +143,18 @@ def test_sigkill(recipe_file, whole, tmp_path):
     )
     assert again.returncode == 0, again.stderr.decode()
     assert all(torch.equal(v, weights(out)[k]) for k, v in weights(whole).items())
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one(recipe_file, tmp_path):
+    """The global batch is formed first and then shared out: with dropout 0 torchrun on two processes gives one's weights."""
+    recipe_file.write_text(recipe_file.read_text().replace("hidden: 16", "hidden: 16\n  dropout: 0.0"))
+    run(recipe_file, tmp_path / "one", None)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    command = [*torchrun, "-m", "recog", "train", str(recipe_file), "--out", str(tmp_path / "two")]
+    done = subprocess.run(command, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    two = weights(tmp_path / "two")
+    for name, value in weights(tmp_path / "one").items():
+        if name.startswith("network."):
+            torch.testing.assert_close(two[name], value, atol=1e-4, rtol=1e-4)
