@@ -12,8 +12,12 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.2f}"
 
 
-def model_card(config: ModelConfig, history: list[dict[str, Any]]) -> str:
-    """A card in Markdown from the config and the epochs of the run. What only people know (licences) they add to it."""
+def model_card(config: ModelConfig, history: list[dict[str, Any]], notes: str = "") -> str:
+    """A card in Markdown from the config and the epochs of the run.
+
+    Args:
+        notes: what only people know (licences, what the model cannot do), in Markdown; goes before the epochs.
+    """
     features = config.spectrogram or config.strip
     lines = [f"# {config.name}", ""]
     lines.append(
@@ -45,6 +49,8 @@ def model_card(config: ModelConfig, history: list[dict[str, Any]]) -> str:
             lines.append(
                 f"| {name} | {percent(row['cer'])} | {intervals[0]} | {percent(row['wer'])} | {intervals[1]} |"
             )
+    if notes:
+        lines += ["", notes.strip()]
     if history:
         lines += ["", "## Epochs", "", "| epoch | loss | dev CER % | dev WER % |", "|---|---|---|---|"]
         step = max(1, len(history) // 12)

@@ -56,7 +56,7 @@ def run(
         torch.set_num_threads(numbers_of_threads(recipe.training))
         if restart and rank == 0:
             shutil.rmtree(out / "training", ignore_errors=True)
-        _train(recipe, out, bundle, rank)
+        _train(recipe, out, bundle, rank, notes_beside(what))
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
@@ -94,12 +94,14 @@ def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe
             kept["strip"] = config.strip
         if what.suffix.lower() not in (".yaml", ".yml"):
             kept["normalise"] = config.normalise
-            kept["training"] = recipe.training.model_copy(update={"learning_rate": 5e-4, "short_first": False})
+            kept["training"] = recipe.training.model_copy(update={"learning_rate": 5e-4})
         recipe = recipe.model_copy(update=kept)
+        training = recipe.training.model_copy(update={"short_first": False})  # the base knows long lines already
+        recipe = recipe.model_copy(update={"training": training})
     return recipe, out
 
 
-def _train(recipe: Recipe, out: Path, bundle: Bundle | None, rank: int) -> None:
+def _train(recipe: Recipe, out: Path, bundle: Bundle | None, rank: int, notes: str) -> None:
     folder = out / "training"
     step = _step_of(folder / "last.safetensors")
     report = Reporter(folder, quiet=rank != 0, resume_step=step)
@@ -119,11 +121,17 @@ def _train(recipe: Recipe, out: Path, bundle: Bundle | None, rank: int) -> None:
             report.say(f"Interrupted; the same command goes on from step {trainer.progress.step}.")
             raise KeyboardInterrupt from None
         if rank == 0:
-            finish(recipe, data, trainer, out, report, bundle)
+            finish(recipe, data, trainer, out, report, bundle, notes)
         if dist.is_initialized():
             dist.barrier()
     finally:
         report.close()
+
+
+def notes_beside(what: Path) -> str:
+    """What the card says about licences and limits: the Markdown file of a recipe's name beside it."""
+    notes = what.with_suffix(".md")
+    return notes.read_text(encoding="utf-8") if what.is_file() and notes.is_file() else ""
 
 
 def _step_of(checkpoint: Path) -> int:
@@ -186,7 +194,9 @@ def _opening(recipe: Recipe, data: Dataset, trainer: Trainer, resumed: bool) -> 
     )
 
 
-def finish(recipe: Recipe, data: Dataset, trainer: Trainer, out: Path, report: Reporter, base: Bundle | None) -> Bundle:
+def finish(
+    recipe: Recipe, data: Dataset, trainer: Trainer, out: Path, report: Reporter, base: Bundle | None, notes: str = ""
+) -> Bundle:
     """Write the model folder from the best weights: float16 weights, the int8 graph made of them, config and card."""
     best, state = read_checkpoint(trainer.best)
     trained = {
@@ -203,7 +213,7 @@ def finish(recipe: Recipe, data: Dataset, trainer: Trainer, out: Path, report: R
     result = score_bundle(bundle, data, recipe)
     config = bundle.config.model_copy(update={"dev": result})
     files = {name: bundle.file(name).read_bytes() for name in (WEIGHTS, GRAPH)}
-    bundle = write_bundle(out, config, files, model_card(config, trainer.progress.history))
+    bundle = write_bundle(out, config, files, model_card(config, trainer.progress.history, notes))
     report.say(
         f"{out}: ready, dev CER {100 * result['cer']:.2f} %, WER {100 * result['wer']:.2f} % (best path, as shipped in int8)."
     )
