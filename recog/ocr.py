@@ -39,8 +39,9 @@ class LineReader(Recogniser):
         """
         image = read_image(source)
         height, width = image.shape
-        text, spans, alternatives = self.decode(self.log_probs(image))
-        scale = self.config.encoder.subsampling * height / self.features.height  # image pixels a frame
+        strip = to_strip(image, self.features)
+        text, spans, alternatives = self.decode(self.runtime.log_probs(to_columns(strip)))
+        scale = self.config.encoder.subsampling * width / strip.shape[1]  # image pixels a frame
         words = tuple(self._word(span, scale, width, height) for span in spans)
         line = Line(text, words, confidence=line_confidence(spans), alternatives=alternatives)
         if advance:

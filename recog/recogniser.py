@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from recog.model.bundle import Bundle, ModelConfig, open_bundle
 from recog.model.runtime import Runtime, cores
 from recog.text.alphabet import Alphabet
 from recog.text.bidi import to_logical
-from recog.transcript import Alternative, Line, Transcript, Word
+from recog.transcript import Alternative, Transcript, Word
 
 if TYPE_CHECKING:
     from recog.decoding.decoder import Decoder
@@ -64,7 +64,9 @@ class Recogniser:
     def config(self) -> ModelConfig:
         return self.bundle.config
 
-    def transcribe(self, source: str | Path, *, advance: Callable[[float], None] | None = None) -> Transcript:
+    def transcribe(
+        self, source: str | Path | BinaryIO, *, name: str | None = None, advance: Callable[[float], None] | None = None
+    ) -> Transcript:
         """Recognise one file; see the subclass."""
         raise NotImplementedError
 
@@ -84,7 +86,7 @@ class Recogniser:
             display = best[0].text
             symbols = [self.config.symbols[token] for token in best[0].tokens]
             starts = list(best[0].timesteps)
-            ends = [*starts[1:], len(log_probs)]
+            ends = [*starts, len(log_probs)][1:]  # none where nothing was read
             peaks = [
                 float(np.exp(log_probs[a : max(b, a + 1), t].max()))
                 for t, a, b in zip(best[0].tokens, starts, ends, strict=True)
@@ -127,9 +129,19 @@ def word_spans(symbols: list[str], starts: list[int], ends: list[int], peaks: li
 
 
 def reorder(spans: list[Span], text: str) -> list[Span]:
-    """Give the words of ``text`` (logical order) the places of the displayed words that they are."""
-    places = {to_logical(word): (a, b, c) for word, a, b, c in spans}
-    return [(word, *places[word]) for word in text.split() if word in places]
+    """Give the words of ``text`` (logical order) the places of the displayed words that they are.
+
+    A word that stands there several times takes its places from the right, where such a line begins; one whose display
+    alone does not tell it (a number that turned, a bracket) takes the rightmost place that no other word has.
+    """
+    places: dict[str, list[int]] = {}
+    for i, span in enumerate(spans):
+        places.setdefault(to_logical(span[0]), []).append(i)
+    words = text.split()
+    found = [places[word].pop() if places.get(word) else None for word in words]
+    free = sorted({*range(len(spans))} - {*found})
+    order = [free.pop() if i is None and free else i for i in found]
+    return [(word, *spans[i][1:]) for word, i in zip(words, order, strict=True) if i is not None]
 
 
 def make_words(spans: list[Span], seconds: Callable[[int], float]) -> tuple[Word, ...]:
@@ -146,11 +158,6 @@ def line_confidence(spans: list[Span]) -> float | None:
         return None
     weights = [len(word) for word, _, _, _ in spans]
     return round(min(1.0, float(np.average([c for _, _, _, c in spans], weights=weights))), 4)
-
-
-def empty_line(start: float | None = None, end: float | None = None) -> Line:
-    """A line in which nothing was recognised."""
-    return Line("", (), start, end)
 
 
 def load(name_or_path: str | Path, *, beam: int = 0, n_best: int = 1, threads: int = 0) -> Recogniser:

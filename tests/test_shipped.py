@@ -1,5 +1,7 @@
 """The shipped models on the project's own samples, through the Python interface and the command line."""
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -74,7 +76,17 @@ def test_silence_gives_no_text(loaded, tmp_path):
     import soundfile
 
     soundfile.write(tmp_path / "silence.wav", np.zeros(48_000), 16_000)
-    assert loaded["english-speech"].transcribe(tmp_path / "silence.wav").text == ""
+    transcript = loaded["english-speech"].transcribe(tmp_path / "silence.wav")
+    assert transcript.text == "" and transcript.duration == 3.0
+
+
+@pytest.mark.parametrize("beam", [0, 4])
+@pytest.mark.parametrize("frames", [0, 10])
+def test_blanks_alone_decode_to_nothing(beam, frames):
+    model = recog.load("english-speech", beam=beam)
+    log_probs = np.full((frames, len(model.config.symbols)), -20.0, np.float32)
+    log_probs[:, 0] = -1e-6
+    assert model.decode(log_probs) == ("", [], ())
 
 
 def test_torch_and_the_shipped_graph_read_the_same(loaded):
@@ -117,7 +129,15 @@ def test_formats_and_folders(tmp_path):
     assert "-->" in (tmp_path / "weather.srt").read_text()
 
 
-def test_evaluate_command():
-    done = command("evaluate", "--model", "latin-handwriting", SAMPLES, "--json", text=True)
-    if done.returncode == 2 or "mixes" in done.stderr:
-        pytest.skip("samples hold both kinds of media")
+def test_evaluate_command_scores_what_the_model_reads(loaded, tmp_path):
+    images = sorted(SAMPLES.glob("*.png"))
+    for media in images:
+        shutil.copy(media, tmp_path)
+        shutil.copy(media.with_suffix(".gt.txt"), tmp_path)
+    done = command("evaluate", "--model", "latin-handwriting", tmp_path, "--normalise", "none", "--json", text=True)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    texts = [(reference(media), loaded["latin-handwriting"].transcribe(media).text) for media in images]
+    assert result["n"] == len(images) and result["missing"] == 0
+    assert result["cer"]["errors"] == sum(Levenshtein.distance(*pair) for pair in texts)
+    assert result["cer"]["reference"] == sum(len(text) for text, _ in texts)

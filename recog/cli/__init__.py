@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import logging
 import os
 import sys
@@ -81,5 +82,7 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. Text is UTF-8 whatever the locale, and a file name's odd bytes come out as they went in."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     app()

@@ -59,16 +59,22 @@ def _distinct(inputs: Sequence[Input]) -> None:
     for entry in inputs:
         if entry.output is None:
             continue
-        other = owners.setdefault(entry.output, entry.name)
-        if other != entry.name or sum(e.output == entry.output for e in inputs if e.name == other) > 1:
+        if entry.output in owners:
             raise UsageError(
-                f"{other} and {entry.name} would both be written to {entry.output}; rename one or use two folders."
+                f"{owners[entry.output]} and {entry.name} would both be written to {entry.output}; "
+                "rename one or use two folders."
             )
+        owners[entry.output] = entry.name
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a result, all or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    try:
+        # A file name that is not UTF-8 stands in a result as escapes
+        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise

@@ -20,5 +20,6 @@ def models(
         config = read_config(path / "config.json")
         size = sum(file.stat().st_size for file in path.iterdir()) / 1e6
         languages = ", ".join(config.languages)
-        typer.echo(f"{shipped_name}\t{config.modality}\t{languages}\t{size:.1f} MB\t{config.dev.get('summary', '')}")
+        rates = [f"dev {key.upper()} {100 * config.dev[key]:.1f} %" for key in ("cer", "wer") if key in config.dev]
+        typer.echo(f"{shipped_name}\t{config.modality}\t{languages}\t{size:.1f} MB\t{', '.join(rates)}")
     typer.echo("\n`recog models NAME` prints a model's card.", err=True)

@@ -95,7 +95,7 @@ def run_batch(
     if recogniser.config.modality != modality:
         raise UsageError(f"The model '{model}' is for {recogniser.config.modality}, not for {modality}.")
     failed = 0
-    with progress_bar(len(inputs)) as advance:
+    with progress_bar(len(inputs), printing=any(entry.output is None for entry in inputs)) as advance:
         work = parallel(lambda entry: attempt(recogniser, entry), inputs, workers if many else 1)
         for entry, result in zip(inputs, work, strict=True):
             if isinstance(result, str):
@@ -116,7 +116,7 @@ def attempt(recogniser: Recogniser, entry: Input) -> Transcript | str:
     try:
         if entry.path is not None and not entry.path.exists():
             return f"{entry.path}: there is no such file."
-        return recogniser.transcribe(entry.source, name=entry.name)  # type: ignore[call-arg, arg-type]
+        return recogniser.transcribe(entry.source, name=entry.name)
     except UserError as error:
         return str(error)
     except MemoryError:
@@ -139,17 +139,21 @@ def deliver(entry: Input, transcript: Transcript, format: str, names: bool) -> N
 
 
 @contextmanager
-def progress_bar(total: int) -> Iterator[Callable[[], None]]:
-    """A bar on standard error where that is a terminal and standard output is not in its way; else nothing.
+def progress_bar(total: int, *, printing: bool) -> Iterator[Callable[[], None]]:
+    """A bar on standard error where that is a terminal and nothing else goes to it; else nothing.
+
+    Args:
+        printing: results go to standard output, which must not be the same terminal.
 
     Gives the function to call after each item.
     """
-    if total < 2 or not sys.stderr.isatty() or sys.stdout.isatty():
+    if total < 2 or not sys.stderr.isatty() or (printing and sys.stdout.isatty()):
         yield lambda: None
         return
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    # rich would print what goes to standard output on its own console, standard error
+    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
         task = bar.add_task("", total=total)
         yield lambda: bar.advance(task)

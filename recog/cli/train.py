@@ -34,7 +34,7 @@ def train(
         import onnx  # noqa: F401
         import torch  # noqa: F401
     except ImportError as error:
-        raise UserError(f"Training needs {error.name}: pip install 'recog[train]'.") from None
+        raise UserError(f"Training needs {error.name or 'torch'}: pip install 'recog[train]'.") from None
     from recog.training.run import run
 
     run(what, out, base, epochs=epochs, rate=rate, device=device, threads=threads, restart=restart)

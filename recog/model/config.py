@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -96,6 +97,16 @@ class SpectrogramConfig(Strict):
     high: float = 7_600.0
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
+
+    @model_validator(mode="after")
+    def _possible(self) -> SpectrogramConfig:
+        if self.window > self.fft:
+            raise ValueError(f"a window of {self.window} samples does not fit an FFT of {self.fft}")
+        if not 0.0 <= self.low < self.high <= self.sample_rate / 2:
+            raise ValueError("the mel filters must lie between 0 Hz and half the sample rate, low below high")
+        if not all(map(isfinite, (*self.mean, *self.deviation))):
+            raise ValueError("mean and deviation must be finite numbers")
+        return self
 
 
 class StripConfig(Strict):

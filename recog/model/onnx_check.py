@@ -99,8 +99,11 @@ def _check_graph(graph: memoryview, path: Path) -> None:
         if operator not in ALLOWED or domain not in DOMAINS:
             raise UserError(f"{path}: the model uses the operator '{operator}', which recog does not run.")
         for attribute in _blocks(node, 5):
-            if any(number in (6, 11) for number, _, _ in _fields(attribute)):  # AttributeProto.g, .graphs
+            inside = {number for number, _, _ in _fields(attribute)}
+            if inside & {6, 11}:  # AttributeProto.g, .graphs
                 raise UserError(f"{path}: the model holds a graph inside the operator '{operator}'.")
+            if inside & {10, 22, 23}:  # AttributeProto.tensors, .sparse_tensor, .sparse_tensors
+                raise UserError(f"{path}: the model holds tensors of a kind that recog does not run in '{operator}'.")
             for tensor in _blocks(attribute, 5):  # AttributeProto.t
                 _check_tensor(tensor, path)
     if not 0 < count <= MAX_NODES:

@@ -1,5 +1,6 @@
 """``recog transcribe`` and ``recog ocr`` on batches with bad luck in them."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,37 @@ def test_nothing_half_written(tmp_path):
     write_text(tmp_path / "deep/er/a.txt", "é\n")
     assert (tmp_path / "deep/er/a.txt").read_text(encoding="utf-8") == "é\n"
     assert [p.name for p in (tmp_path / "deep/er").iterdir()] == ["a.txt"]
+
+
+def test_a_result_that_cannot_be_written_leaves_nothing(tmp_path):
+    (tmp_path / "a.txt").mkdir()  # in the way
+    with pytest.raises(OSError):
+        write_text(tmp_path / "a.txt", "text")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_many_inputs_are_looked_at_once_each(tmp_path):
+    names = [str(tmp_path / f"{i}.wav") for i in range(20_000)]
+    assert len(collect(names, (".wav",), tmp_path / "out", "txt")) == 20_000  # minutes, if each looked at all others
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_the_progress_bar_leaves_standard_output_alone():
+    import pty
+
+    program = (
+        "from recog.cli.recognise import progress_bar\n"
+        "with progress_bar(2, printing=True) as advance:\n"
+        "    for text in ('one', 'two'): print(text, flush=True); advance()\n"
+    )
+    terminal, screen = pty.openpty()
+    try:
+        done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=screen, text=True)
+        os.close(screen)
+        shown = os.read(terminal, 10_000).decode()
+    finally:
+        os.close(terminal)
+    assert done.stdout == "one\ntwo\n" and "one" not in shown and "%" in shown
 
 
 @pytest.mark.parametrize("kind", ["transcribe", "ocr"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from recog.errors import UserError
 from recog.model.bundle import ModelConfig, open_bundle, shipped, write_bundle
-from recog.model.config import ConvLayer, EncoderConfig, StripConfig
+from recog.model.config import ConvLayer, EncoderConfig, SpectrogramConfig, StripConfig
 
 
 def config(**changes) -> ModelConfig:
@@ -96,3 +96,17 @@ def test_half_written_folders_are_no_models(tmp_path):
     with pytest.raises(OSError, match="disk full"):
         write_bundle(path, config(), FailingFiles(), "# new\n")
     assert not (path / "config.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"window": 600}, "does not fit an FFT of 512"),
+        ({"high": 9000.0}, "half the sample rate"),
+        ({"low": 8000.0}, "low below high"),
+        ({"mean": [float("nan")] * 80}, "finite"),
+    ],
+)
+def test_impossible_spectrograms_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        SpectrogramConfig(**change)
