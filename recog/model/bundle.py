@@ -161,23 +161,25 @@ def read_config(path: Path) -> ModelConfig:
 
 
 def write_bundle(folder: Path, config: ModelConfig, files: Mapping[str, bytes], card: str) -> Bundle:
-    """Write a model folder; ``config.json`` comes last, so that a half-written folder is never a model."""
+    """Write a model folder. An older model in it stays whole until everything is on the disk, and ``config.json`` comes
+    last, so that a half-written folder is never a model."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / CONFIG).unlink(missing_ok=True)
-    sums = {}
-    for name, content in files.items():
-        _write(folder / name, content)
-        sums[name] = hashlib.sha256(content).hexdigest()
-    _write(folder / CARD, card.encode())
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     config = config.model_copy(update={"files": sums})
-    _write(folder / CONFIG, (config.model_dump_json(indent=1, exclude_none=True) + "\n").encode())
+    text = config.model_dump_json(indent=1, exclude_none=True) + "\n"
+    contents = {**files, CARD: card.encode(), CONFIG: text.encode()}
+    beside = {name: folder / f"{name}.part" for name in contents}
+    try:
+        for name, content in contents.items():
+            with beside[name].open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+    except BaseException:
+        for path in beside.values():
+            path.unlink(missing_ok=True)
+        raise
+    (folder / CONFIG).unlink(missing_ok=True)
+    for name, path in beside.items():
+        path.replace(folder / name)
     return Bundle(folder, config)
-
-
-def _write(path: Path, content: bytes) -> None:
-    beside = path.with_name(path.name + ".part")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)

@@ -98,8 +98,10 @@ class ConvBlock(nn.Module):
             with torch.no_grad():
                 assert norm.running_mean is not None and norm.running_var is not None
                 assert norm.num_batches_tracked is not None
-                norm.running_mean.lerp_(mean, STATISTICS_MOMENTUM)
-                norm.running_var.lerp_(var * (count / (count - 1).clamp_min(1.0)), STATISTICS_MOMENTUM)
+                unbiased = var * (count / (count - 1).clamp_min(1.0))
+                for running, batch in ((norm.running_mean, mean), (norm.running_var, unbiased)):
+                    # a batch that overflowed is skipped by the optimiser and must not stay here for good
+                    running.lerp_(torch.where(batch.isfinite(), batch, running), STATISTICS_MOMENTUM)
                 norm.num_batches_tracked.add_(1)
         else:
             x = F.relu(norm(x)) * mask

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 
 from recog.features.spectrogram import normalise
+from recog.model.config import SpectrogramConfig
 from recog.training import augment_image, augment_sound
 from recog.training.data import Example
 from recog.training.recipe import Recipe
@@ -59,7 +60,10 @@ def plan_epoch(examples: Sequence[Example], epoch: int, recipe: Recipe) -> list[
         whole = int(example.weight)
         times = whole + int(rng.random() < example.weight - whole)
         for repeat in range(times):
-            items.append(Item(example, draw(rng) if options.augment else 1.0, repeat))
+            stretch = draw(rng) if options.augment else 1.0
+            if recipe.encoder.frames(max(1, round(example.columns * stretch))) < example.needed:
+                stretch = 1.0  # squeezed so far, its labels would no longer fit its frames
+            items.append(Item(example, stretch, repeat))
     if epoch == 0 and options.short_first and len(items) > 1:
         longest = np.quantile([item.columns for item in items], 0.6)
         items = [item for item in items if item.columns <= longest]
@@ -83,20 +87,26 @@ def cut(items: Sequence[Item], max_columns: int, max_items: int) -> list[list[It
     return batches
 
 
-def features_of(
-    item: Item, store: FeatureStore, recipe: Recipe, rng: np.random.Generator | None
+def stored_features(
+    example: Example, store: FeatureStore, spectrogram: SpectrogramConfig | None
 ) -> NDArray[np.float32]:
-    """Columns of one row as the network reads them (columns, height) float32, augmented where ``rng`` is given."""
+    """Columns of one row as the network reads them (columns, height) float32, not augmented."""
+    stored = store[example.index]
+    if spectrogram is None:
+        return np.ascontiguousarray(stored, dtype=np.float32) / np.float32(255.0)
+    return normalise(stored.astype(np.float32), spectrogram)
+
+
+def augmented_features(
+    item: Item, store: FeatureStore, recipe: Recipe, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """The same of one item of an epoch, augmented by ``rng``."""
     stored = store[item.example.index]
     if recipe.modality == "handwriting":
-        if rng is not None:
-            stored = augment_image.augment(np.ascontiguousarray(stored.T), rng, item.stretch).T
-        return np.ascontiguousarray(stored, dtype=np.float32) / np.float32(255.0)
-    frames = stored.astype(np.float32)
-    if rng is not None:
-        frames = augment_sound.augment_raw(frames, rng, recipe.spectrogram, item.stretch)
-    frames = normalise(frames, recipe.spectrogram)
-    return augment_sound.spec_augment(frames, rng) if rng is not None else frames
+        strip = augment_image.augment(np.ascontiguousarray(stored.T), rng, item.stretch)
+        return np.ascontiguousarray(strip.T, dtype=np.float32) / np.float32(255.0)
+    frames = augment_sound.augment_raw(stored.astype(np.float32), rng, recipe.spectrogram, item.stretch)
+    return augment_sound.spec_augment(normalise(frames, recipe.spectrogram), rng)
 
 
 def collate(features: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
@@ -139,11 +149,13 @@ class Epoch(TorchDataset[Batch]):
             mine, weights = whole[:1], [0.0]
         options = self.recipe.training
         features = []
+        spectrogram = self.recipe.spectrogram if self.recipe.modality == "speech" else None
         for item in mine:
-            rng = None
             if self.train and options.augment:
                 rng = np.random.default_rng([options.seed, self.epoch, item.example.index, item.repeat, 2])
-            features.append(features_of(item, self.store, self.recipe, rng))
+                features.append(augmented_features(item, self.store, self.recipe, rng))
+            else:
+                features.append(stored_features(item.example, self.store, spectrogram))
         batch, lengths = collate(features)
         labels = [item.example.labels for item in mine]
         return Batch(

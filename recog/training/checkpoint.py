@@ -21,13 +21,26 @@ FORMAT = "recog-checkpoint-1"
 
 
 def write_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-    """Write ``tensors`` and the JSON-able ``state`` to ``path``, all or nothing."""
+    """Write ``tensors`` and the JSON-able ``state`` to ``path``, all or nothing.
+
+    Raises:
+        UserError: it cannot be written, for instance because the disk is full.
+    """
     beside = path.with_name(path.name + ".part")
     packed = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-    save_file(packed, beside, metadata={"format": FORMAT, "state": json.dumps(state)})
-    with beside.open("rb+") as file:
-        os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        save_file(packed, beside, metadata={"format": FORMAT, "state": json.dumps(state)})
+        with beside.open("rb+") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except (SafetensorError, OSError) as error:
+        beside.unlink(missing_ok=True)
+        raise UserError(f"{path}: the checkpoint cannot be written ({error}).") from None
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """The state of a checkpoint without its tensors; see :func:`read_checkpoint`."""
+    return _open(path, tensors=False)[1]
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -36,12 +49,17 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         UserError: it is damaged or not a checkpoint.
     """
+    return _open(path, tensors=True)
+
+
+def _open(path: Path, *, tensors: bool) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise UserError(f"{path}: is not a checkpoint of this version of recog.")
-            return {name: file.get_tensor(name) for name in file.keys()}, json.loads(metadata["state"])  # noqa: SIM118
+            names = file.keys() if tensors else ()
+            return {name: file.get_tensor(name) for name in names}, json.loads(metadata["state"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise UserError(f"{path}: the checkpoint is damaged ({error}); delete it to start again.") from None
 
@@ -58,12 +76,14 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer, names: list[str]) -> dic
 
 def restore_optimiser(optimiser: torch.optim.Optimizer, names: list[str], tensors: dict[str, Tensor]) -> None:
     """Put back what :func:`optimiser_tensors` gave."""
+    fused = bool(optimiser.defaults.get("fused"))
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     for name, parameter in zip(names, parameters, strict=True):
         state = {}
         for key in ("step", "exp_avg", "exp_avg_sq"):
             value = tensors.get(f"optimiser.{key}.{name}")
             if value is not None:
-                state[key] = value.clone() if key == "step" else value.to(parameter.device, copy=True)
+                here = key == "step" and not fused  # AdamW keeps its step on the CPU unless it is fused
+                state[key] = value.clone() if here else value.to(parameter.device, copy=True)
         if state:
             optimiser.state[parameter] = state

@@ -22,7 +22,10 @@ from recog.training.store import FeatureStore, build_store
 
 @dataclass(frozen=True)
 class Example:
-    """One utterance or line, ready to train on: ``index`` in the feature store, its size, labels and weight."""
+    """One utterance or line, ready to train on: ``index`` in the feature store, its size, labels and weight.
+
+    ``needed`` is the least number of frames that can carry the labels.
+    """
 
     index: int
     columns: int
@@ -31,6 +34,8 @@ class Example:
     weight: float
     source: str
     name: str
+    needed: int = 1
+    group: str | None = None
 
 
 @dataclass
@@ -41,34 +46,45 @@ class Dataset:
     dev: list[Example]
     alphabet: Alphabet
     store: FeatureStore
-    fingerprint: str
+    fingerprint: dict[str, str]
     problems: list[str] = field(default_factory=list)
     split: str = ""
 
 
-def load_rows(recipe: Recipe) -> tuple[list[tuple[Row, Source]], str]:
-    """Rows of every source with their split decided, texts normalised and in display order, and how they were split."""
-    found: list[tuple[Row, Source]] = []
-    how = ""
+@dataclass
+class Loaded:
+    """Rows of every source with their split decided, texts normalised and in display order; ``how`` they were split."""
+
+    rows: list[tuple[Row, Source]] = field(default_factory=list)
+    how: str = ""
+    problems: list[str] = field(default_factory=list)
+
+
+def load_rows(recipe: Recipe) -> Loaded:
+    """Load what the recipe's sources hold. Test sets stay out of every training."""
+    loaded = Loaded()
     normalise = rule(recipe.normalise)
     for source in recipe.data:
         path = Path(source.path)
         rows = list(importer(source.layout, **source.options)(path)) if source.layout else load_data(path)
-        rows = [row for row in rows if row.split != "test"]  # test sets stay out of every training
+        rows = [row for row in rows if row.split != "test"]
         if source.split == "auto":
             result = split_rows(rows, dev_share=recipe.dev_share, seed=recipe.training.seed)
-            rows, how = result.rows, result.reason
+            rows, loaded.how = result.rows, result.reason
         seen: Counter[str] = Counter()
         for row in rows:
             text = to_display(normalise(row.text))
             split = row.split or "train" if source.split == "auto" else source.split
             if split == "train" and not spoken_as_written(row.text, recipe):
+                loaded.problems.append(
+                    f"{row.media.name}: has digits, and the rule 'spoken' cannot say how they were read."
+                )
                 continue
             seen[text] += 1
             if split == "train" and source.max_repeats and seen[text] > source.max_repeats:
                 continue
-            found.append((Row(row.media, text, row.start, row.end, row.line, row.group, split), source))
-    return found, how
+            loaded.rows.append((Row(row.media, text, row.start, row.end, row.line, row.group, split), source))
+    return loaded
 
 
 def spoken_as_written(text: str, recipe: Recipe) -> bool:
@@ -76,12 +92,18 @@ def spoken_as_written(text: str, recipe: Recipe) -> bool:
     return recipe.normalise != "spoken" or not any(c.isdigit() for c in text)
 
 
-def fingerprint(rows: Sequence[tuple[Row, Source]]) -> str:
-    """SHA-256 over everything about the rows that training depends on, except where the files lie."""
-    digest = hashlib.sha256()
-    for row, _ in rows:
-        digest.update(f"{row.media.name}\0{row.text}\0{row.start}\0{row.end}\0{row.split}\0{row.line}\n".encode())
-    return digest.hexdigest()
+def fingerprints(rows: Sequence[tuple[Row, Source]], columns: Sequence[int]) -> dict[str, str]:
+    """SHA-256 for each source over everything about its rows that training depends on, except where the files lie.
+
+    Args:
+        columns: width of each row's features; 0 for those that could not be read.
+    """
+    digests: dict[str, hashlib._Hash] = {}
+    for (row, source), width in zip(rows, columns, strict=True):
+        digest = digests.setdefault(source.name or Path(source.path).name, hashlib.sha256())
+        where = f"{row.start}\0{row.end}\0{row.split}\0{row.line}\0{width}"
+        digest.update(f"{row.media.name}\0{row.text}\0{where}\n".encode())
+    return {name: digest.hexdigest() for name, digest in digests.items()}
 
 
 def prepare(
@@ -100,8 +122,8 @@ def prepare(
     Raises:
         UserError: nothing to train on, or nothing to evaluate on.
     """
-    rows, how = load_rows(recipe)
-    problems: list[str] = []
+    loaded = load_rows(recipe)
+    rows, problems = loaded.rows, loaded.problems
     if recipe.alphabet is not None:
         alphabet = Alphabet.from_list(recipe.alphabet)
     else:
@@ -131,14 +153,17 @@ def prepare(
         frames = recipe.encoder.frames(store.columns[i])
         needed = needed_frames(labels)
         if frames < needed:
-            problems.append(f"{where}: its {len(labels)} symbols need {needed} frames, the media gives {frames}.")
+            kept = "" if row.split == "train" else " It stays in dev, where it counts as errors."
+            problems.append(f"{where}: its {len(labels)} symbols need {needed} frames, the media gives {frames}.{kept}")
             if row.split == "train":
                 continue
-        example = Example(i, store.columns[i], labels, row.text, source.weight, source.name, str(row.media))
+        example = Example(
+            i, store.columns[i], labels, row.text, source.weight, source.name, str(row.media), needed, row.group
+        )
         (dev if row.split == "dev" else train).append(example)
     if not train:
         shown = " ".join(problems[:3])
         raise UserError(f"There is nothing to train on: none of {total} rows can be used. {shown}".strip())
     if not dev:
         raise UserError("There is nothing to evaluate on: no row is in the dev split; add data or raise dev_share.")
-    return Dataset(train, dev, alphabet, store, fingerprint(rows), problems, how)
+    return Dataset(train, dev, alphabet, store, fingerprints(rows, store.columns), problems, loaded.how)

@@ -26,6 +26,7 @@ class Reporter:
         self.clock = time.monotonic()
         self.lines = 0
         self.sums = [0.0, 0.0, 0.0]
+        self.count = 0  # updates in the sums
         self.tensorboard: Any = None
         if quiet:
             return
@@ -57,7 +58,7 @@ class Reporter:
 
     def say(self, text: str) -> None:
         if not self.quiet:
-            self.console.print(text, markup=False, soft_wrap=True)
+            self.console.print(text, markup=False, emoji=False, soft_wrap=True)
 
     def write(self, entry: dict[str, Any]) -> None:
         if not self.quiet:
@@ -93,20 +94,22 @@ class Reporter:
         self.counting(f"epoch {epoch + 1}/{epochs}", batches)
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, completed=done)
-        self.clock, self.lines, self.sums = time.monotonic(), 0, [0.0, 0.0, 0.0]
+        self.clock, self.lines = time.monotonic(), 0
+        self.sums, self.count = [0.0, 0.0, 0.0], 0
 
     def step(self, step: int, epoch: int, loss: float, short: float, rate: float, norm: float, lines: int) -> None:
         """Count one update: losses per label, learning rate, gradient norm before clipping, rows."""
         if self.quiet:
             return
         self.lines += lines
+        self.count += 1
         for i, value in enumerate((loss, short, norm)):
             self.sums[i] += value
         speed = self.lines / max(1e-9, time.monotonic() - self.clock)
         self.advance(f"loss {loss:.3f}  {speed:.0f} rows/s")
         if step % EVERY == 0:
-            mean = [value / EVERY for value in self.sums]
-            self.sums = [0.0, 0.0, 0.0]
+            mean = [value / self.count for value in self.sums]
+            self.sums, self.count = [0.0, 0.0, 0.0], 0
             entry = {"step": step, "epoch": epoch + 1, "loss": mean[0], "shortcut_loss": mean[1], "learning_rate": rate}
             entry |= {"gradient_norm": mean[2], "rows_per_second": round(speed, 2)}
             self.write(entry)

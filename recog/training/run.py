@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +18,12 @@ import torch.distributed as dist
 from recog.corpora.manifest import load_data, modality
 from recog.errors import UsageError, UserError
 from recog.model.bundle import GRAPH, WEIGHTS, Bundle, ModelConfig, open_bundle, write_bundle
+from recog.model.runtime import cores
 from recog.nn.weights import half_precision, network_from, weights_bytes
 from recog.text.alphabet import Alphabet
 from recog.training.batches import plan_epoch
 from recog.training.card import model_card
-from recog.training.checkpoint import read_checkpoint
+from recog.training.checkpoint import read_checkpoint, read_state
 from recog.training.data import Dataset, prepare
 from recog.training.recipe import Recipe, default_recipe, read_recipe
 from recog.training.report import Reporter
@@ -28,6 +32,7 @@ from recog.training.store import corpus_statistics
 from recog.training.trainer import Interrupted, Trainer, default_epochs, numbers_of_threads, seeded_network
 
 MAX_PROBLEMS_SHOWN = 20
+MAX_QUANTISATION_LOSS = 0.003  # of CER, by which int8 may be worse than float32 before the trainer says so
 
 
 def run(
@@ -54,21 +59,49 @@ def run(
         options["threads"] = threads or recipe.training.threads
         recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update=options)})
         torch.set_num_threads(numbers_of_threads(recipe.training))
-        if restart and rank == 0:
-            shutil.rmtree(out / "training", ignore_errors=True)
-        _train(recipe, out, bundle, rank, notes_beside(what))
+        with _locked(out / "training") if rank == 0 else nullcontext():
+            if restart and rank == 0:
+                _forget(out / "training")
+            _train(recipe, out, bundle, rank, notes_beside(what))
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep a second training out of the folder; the lock goes with the process, however that ends."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(f"{folder.parent}: another training is running in it; give another --out.") from None
+        yield
+
+
+def _forget(folder: Path) -> None:
+    """Throw a run's progress away; the features, which cost time and depend on the data alone, stay."""
+    for name in ("last.safetensors", "best.safetensors", "log.jsonl", "problems.txt"):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 
 
 def _join_processes() -> int:
     """Join the process group that ``torchrun`` announces in the environment; 0 when alone."""
     if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
         return 0
+    backend = "gloo"
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        backend = "cpu:gloo,cuda:nccl"
+    # the first process computes features while the others wait, which may take hours
+    dist.init_process_group(backend, timeout=timedelta(hours=24))
     return dist.get_rank()
 
 
@@ -87,7 +120,7 @@ def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe
         if bundle.config.modality != recipe.modality:
             raise UserError(f"The base model is for {bundle.config.modality} and the data is {recipe.modality}.")
         config = bundle.config
-        kept: dict[str, Any] = {"encoder": config.encoder}
+        kept: dict[str, Any] = {"encoder": config.encoder, "languages": recipe.languages or config.languages}
         if config.spectrogram:
             kept["spectrogram"] = config.spectrogram
         if config.strip:
@@ -109,7 +142,8 @@ def _train(recipe: Recipe, out: Path, bundle: Bundle | None, rank: int, notes: s
         data = _data(recipe, folder, bundle, report, rank)
         recipe = _complete(recipe, data, bundle)
         network = network_from(bundle, data.alphabet) if bundle else seeded_network(recipe, len(data.alphabet))
-        trainer = Trainer(recipe, data, network, out, report)
+        begun = bundle.config.files.get(WEIGHTS) if bundle else None
+        trainer = Trainer(recipe, data, network, out, report, base=begun)
         resumed = trainer.resume()
         if trainer.progress.finished and (out / "config.json").exists():
             report.say(f"{out}: this training is finished (dev CER {100 * trainer.progress.best:.2f} %).")
@@ -122,6 +156,8 @@ def _train(recipe: Recipe, out: Path, bundle: Bundle | None, rank: int, notes: s
             raise KeyboardInterrupt from None
         if rank == 0:
             finish(recipe, data, trainer, out, report, bundle, notes)
+            trainer.progress.finished = True
+            trainer.save()
         if dist.is_initialized():
             dist.barrier()
     finally:
@@ -135,7 +171,7 @@ def notes_beside(what: Path) -> str:
 
 
 def _step_of(checkpoint: Path) -> int:
-    return int(read_checkpoint(checkpoint)[1]["progress"]["step"]) if checkpoint.exists() else 0
+    return int(read_state(checkpoint)["progress"]["step"]) if checkpoint.exists() else 0
 
 
 def _data(recipe: Recipe, folder: Path, bundle: Bundle | None, report: Reporter, rank: int) -> Dataset:
@@ -201,7 +237,7 @@ def finish(
     best, state = read_checkpoint(trainer.best)
     trained = {
         "epochs": trainer.progress.epoch,
-        "best_epoch": state["epoch"] + 1,
+        "best_epoch": state["epoch"],
         "steps": trainer.progress.step,
         "hours": round(trainer.progress.seconds / 3600, 2),
         "rows": len(data.train),
@@ -210,7 +246,10 @@ def finish(
         "data": [source.name or Path(source.path).name for source in recipe.data],
     }
     bundle = export_bundle(recipe, data.alphabet, best, out, trained=trained)
-    result = score_bundle(bundle, data, recipe)
+    result = score_bundle(bundle, data, cores())
+    loss = result["cer"] - state["dev"]["cer"]
+    if loss > MAX_QUANTISATION_LOSS:
+        report.say(f"Note: in int8 the dev CER is {100 * loss:.2f} points higher than in float32.")
     config = bundle.config.model_copy(update={"dev": result})
     files = {name: bundle.file(name).read_bytes() for name in (WEIGHTS, GRAPH)}
     bundle = write_bundle(out, config, files, model_card(config, trainer.progress.history, notes))

@@ -6,16 +6,17 @@ import random
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from rapidfuzz.distance import Levenshtein
 
 from recog.decoding.best_path import best_path
+from recog.evaluation.counts import Pair
+from recog.evaluation.score import evaluate as score_pairs
 from recog.model.bundle import Bundle
-from recog.model.runtime import Runtime, cores, parallel
+from recog.model.runtime import Runtime, parallel
 from recog.nn.encoder import Encoder
-from recog.training.batches import Epoch, Item, cut, features_of
+from recog.training.batches import Epoch, Item, cut, stored_features
 from recog.training.data import Dataset, Example
 from recog.training.recipe import Recipe
 
@@ -27,12 +28,12 @@ class DevResult:
     cer: float
     wer: float
     blank: float
-    loss_rows: int
+    rows: int
     sources: dict[str, float] = field(default_factory=dict)
     samples: list[tuple[str, str]] = field(default_factory=list)
 
     def summary(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"cer": self.cer, "wer": self.wer, "blank": self.blank, "rows": self.loss_rows}
+        found: dict[str, Any] = {"cer": self.cer, "wer": self.wer, "blank": self.blank, "rows": self.rows}
         if len(self.sources) > 1:
             found["sources"] = self.sources
         return found
@@ -80,39 +81,39 @@ def score(rows: list[tuple[str, str, str, int, int]]) -> DevResult:
         cer=char_errors / max(1, chars),
         wer=word_errors / max(1, words),
         blank=sum(r[3] for r in rows) / max(1, sum(r[4] for r in rows)),
-        loss_rows=len(rows),
+        rows=len(rows),
         sources={k: a / max(1, b) for k, (a, b) in sorted(sources.items())},
         samples=[(r[1], r[2]) for r in shown],
     )
 
 
-def score_bundle(bundle: Bundle, data: Dataset, recipe: Recipe) -> dict[str, Any]:
-    """Dev results of a model as shipped, best path of the ONNX graph, with 95 % bootstrap intervals over rows."""
+def score_bundle(bundle: Bundle, data: Dataset, threads: int) -> dict[str, Any]:
+    """Dev results of a model as shipped, best path of the ONNX graph, with 95 % bootstrap intervals."""
     runtime = Runtime(bundle)
+    config = bundle.config
 
-    def one(example: Example) -> tuple[str, str, str, int, int]:
-        features = features_of(Item(example), data.store, recipe, None)
-        log_probs = runtime.log_probs(features)
-        blanks = int((log_probs.argmax(-1) == 0).sum())
-        text = " ".join(data.alphabet.decode(best_path(log_probs)).split())
-        return example.source, example.text, text, blanks, len(log_probs)
+    def one(numbered: tuple[int, Example]) -> tuple[str, Pair]:
+        i, example = numbered
+        features = stored_features(example, data.store, config.spectrogram)
+        labels = best_path(runtime.log_probs(features))
+        text = " ".join(data.alphabet.decode(labels).split())
+        return example.source, Pair(f"{i} {example.name}", example.text, text, example.group)
 
-    rows = list(parallel(one, data.dev, cores()))
-    found = _with_intervals(rows)
-    sources = sorted({row[0] for row in rows})
+    rows = list(parallel(one, enumerate(data.dev), threads))
+    found = _summary([pair for _, pair in rows])
+    sources = sorted({source for source, _ in rows})
     if len(sources) > 1:
-        found["sources"] = {s: _with_intervals([row for row in rows if row[0] == s]) for s in sources}
+        found["sources"] = {s: _summary([pair for source, pair in rows if source == s]) for s in sources}
     return found
 
 
-def _with_intervals(rows: list[tuple[str, str, str, int, int]]) -> dict[str, Any]:
-    result = score(rows)
-    found: dict[str, Any] = {"rows": len(rows), "cer": round(result.cer, 5), "wer": round(result.wer, 5)}
-    rng = np.random.default_rng(0)
-    picks = rng.integers(0, len(rows), (1000, len(rows)))
-    for key, split in (("cer", str), ("wer", str.split)):
-        errors = np.array([Levenshtein.distance(split(r[1]), split(r[2])) for r in rows], float)
-        lengths = np.array([len(split(r[1])) for r in rows], float)
-        rates = errors[picks].sum(1) / np.maximum(lengths[picks].sum(1), 1)
-        found[f"{key}_interval"] = [round(float(v), 5) for v in np.percentile(rates, [2.5, 97.5])]
-    return found
+def _summary(pairs: list[Pair]) -> dict[str, Any]:
+    result = score_pairs(pairs)
+    return {
+        "rows": result.n,
+        "cer": round(result.cer.rate or 0.0, 5),
+        "wer": round(result.wer.rate or 0.0, 5),
+        "cer_interval": [round(v, 5) for v in result.cer_interval or ()],
+        "wer_interval": [round(v, 5) for v in result.wer_interval or ()],
+        "resampled": result.resampling.unit,
+    }

@@ -102,7 +102,11 @@ def build_store(
                     file.write(result.tobytes())
                 advance()
     except OSError as error:
+        part.unlink(missing_ok=True)
         raise UserError(f"{part}: the features cannot be written ({error.strerror}).") from None
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
     part.replace(data)
     beside = meta.with_suffix(".part-json")
     beside.write_text(json.dumps(index))

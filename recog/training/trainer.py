@@ -27,6 +27,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from recog.errors import UserError
+from recog.model.runtime import cores
 from recog.nn.encoder import Encoder
 from recog.training.batches import Batch, Epoch, plan_epoch
 from recog.training.checkpoint import optimiser_tensors, read_checkpoint, restore_optimiser, write_checkpoint
@@ -36,6 +37,7 @@ from recog.training.report import Reporter
 from recog.training.scoring import DevResult, evaluate
 
 CHECKPOINT_SECONDS = 40.0
+MAX_SKIPPED = 100  # updates without a finite gradient in a row
 
 
 @dataclass
@@ -108,10 +110,20 @@ class Trainer:
         network: the initial network (a base model's weights or fresh ones).
         out: model folder; the run keeps its files in ``out/training``.
         report: where progress is told.
+        base: checksum of the weights that ``network`` began with; None for fresh ones.
     """
 
-    def __init__(self, recipe: Recipe, data: Dataset, network: Encoder, out: Path, report: Reporter) -> None:
-        self.recipe, self.data, self.report = recipe, data, report
+    def __init__(
+        self,
+        recipe: Recipe,
+        data: Dataset,
+        network: Encoder,
+        out: Path,
+        report: Reporter,
+        *,
+        base: str | None = None,
+    ) -> None:
+        self.recipe, self.data, self.report, self.base = recipe, data, report, base
         self.folder = out / "training"
         self.options = recipe.training
         self.device = pick_device(self.options.device)
@@ -128,6 +140,7 @@ class Trainer:
         self.bf16 = amp == "bf16" or (amp == "auto" and bf16_pays(self.device))
         self.progress = Progress()
         self._stop = False
+        self._skipped = 0
 
     def _optimiser(self) -> tuple[list[str], torch.optim.AdamW]:
         """AdamW (Loshchilov and Hutter 2019); biases and norms are not decayed."""
@@ -155,6 +168,7 @@ class Trainer:
     def identity(self) -> dict[str, Any]:
         """What must not change between a run and its resumption; where files lie and how many workers read them may."""
         recipe = self.recipe.model_dump(mode="json")
+        recipe.pop("name")
         for source in recipe["data"]:
             source.pop("path")
         for free in ("workers", "device", "threads"):
@@ -162,8 +176,9 @@ class Trainer:
         return {
             "recipe": recipe,
             "data": self.data.fingerprint,
-            "symbols": len(self.data.alphabet),
-            "world": self.world,
+            "alphabet": list(self.data.alphabet.symbols),
+            "base model": self.base,
+            "processes": self.world,
         }
 
     def save(self) -> None:
@@ -218,8 +233,6 @@ class Trainer:
         try:
             while p.epoch < self.options.epochs:
                 self._epoch()
-            p.finished = True
-            self.save()
         finally:
             for s, handler in previous.items():
                 signal.signal(s, handler)
@@ -270,8 +283,8 @@ class Trainer:
             if self._stop_everywhere():
                 self.save()
                 raise Interrupted
-        result = self.evaluate()
-        self._close_epoch(result)
+        self.save()  # an evaluation may take longer than a checkpoint's interval
+        self._close_epoch(self.evaluate())
 
     def _stop_everywhere(self) -> bool:
         if self.world == 1:
@@ -287,7 +300,7 @@ class Trainer:
         """One update. Returns the summed CTC loss of both heads over all processes and the gradient norm."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        torch.manual_seed((self.options.seed * 1_000_003 + self.progress.step) * 64 + self.rank)  # dropout
+        torch.manual_seed((self.options.seed * 1_000_003 + self.progress.step) * 4096 + self.rank)  # dropout
         features = batch.features.to(self.device, non_blocking=True)
         lengths = batch.lengths.to(self.device, non_blocking=True)
         weights = batch.weights.to(self.device, non_blocking=True)
@@ -308,7 +321,15 @@ class Trainer:
         if math.isfinite(norm_value) and math.isfinite(main_sum):
             self.optimiser.step()
             self._update_average()
-        return main_sum, second_sum, norm_value
+            self._skipped = 0
+            return main_sum, second_sum, norm_value
+        self._skipped += 1
+        if self._skipped >= MAX_SKIPPED:
+            raise UserError(
+                f"The training has diverged: {MAX_SKIPPED} updates in a row had no finite gradient; "
+                "give a lower --learning-rate, and --restart."
+            )
+        return 0.0, 0.0, 0.0
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -384,8 +405,8 @@ def first_difference(old: Any, new: Any, where: str = "") -> str:
             return ""
         if a == b:
             return ""
-        if path == "data":
-            return "the data or its transcripts have changed"
+        if path.startswith("data."):
+            return f"the data or the transcripts of '{path[5:]}' have changed"
         return f"{path.removeprefix('recipe.')} was {_short(a)} and is {_short(b)}"
 
     return walk(old, new, where)
@@ -397,10 +418,11 @@ def _short(value: Any) -> str:
 
 
 def numbers_of_threads(options: Optimisation) -> int:
-    """Threads of a run: the recipe's, else every core this process may use."""
+    """Threads of a run: the recipe's, else every core, shared with the other processes of ``torchrun`` on this machine."""
     if options.threads:
         return options.threads
-    return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1))
+    beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, cores() // beside)
 
 
 def seeded_network(recipe: Recipe, symbols: int) -> Encoder:

@@ -110,7 +110,7 @@ def test_changed_transcripts_are_refused(recipe_file, whole, lines):
     before = file.read_text()
     file.write_text("bbbb\n")
     try:
-        with pytest.raises(UserError, match="transcripts have changed"):
+        with pytest.raises(UserError, match=r"transcripts of 'lines.*' have changed"):
             run(recipe_file, whole, None)
     finally:
         file.write_text(before)
@@ -158,3 +158,45 @@ def test_two_processes_train_as_one(recipe_file, tmp_path):
     for name, value in weights(tmp_path / "one").items():
         if name.startswith("network."):
             torch.testing.assert_close(two[name], value, atol=1e-4, rtol=1e-4)
+
+
+def test_a_kill_during_the_export_is_made_good(recipe_file, whole, tmp_path, monkeypatch):
+    out = tmp_path / "export"
+
+    def kill(*_args, **_options):
+        raise Kill
+
+    with monkeypatch.context() as patch:
+        patch.setattr("recog.training.run.score_bundle", kill)
+        with pytest.raises(Kill):
+            run(recipe_file, out, None)
+    run(recipe_file, out, None)
+    assert (
+        json.loads((out / "config.json").read_text())["dev"] == json.loads((whole / "config.json").read_text())["dev"]
+    )
+
+
+def test_another_base_model_is_refused(recipe_file, whole, tmp_path, monkeypatch):
+    out = tmp_path / "tuned"
+    with monkeypatch.context() as patch:
+        stop_at(2, patch)
+        patch.setattr(trainer_module, "CHECKPOINT_SECONDS", 0.0)
+        with pytest.raises(Kill):
+            run(recipe_file, out, str(whole))
+    with pytest.raises(UserError, match="base model was"):
+        run(recipe_file, out, None)
+
+
+def test_a_second_training_in_one_folder_is_refused(recipe_file, whole):
+    fcntl = pytest.importorskip("fcntl")
+    with (whole / "training" / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="another training is running"):
+            run(recipe_file, whole, None)
+
+
+def test_divergence_is_told(recipe_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer_module, "MAX_SKIPPED", 3)
+    monkeypatch.setattr(trainer_module, "ctc", lambda log_probs, *_: log_probs.sum() * float("nan"))
+    with pytest.raises(UserError, match=r"diverged.*--learning-rate"):
+        run(recipe_file, tmp_path / "diverged", None)
