@@ -86,6 +86,7 @@ def run_batch(
         inputs = [entry for entry in inputs if entry.output is None or not entry.output.exists()]
         if not inputs:
             return
+    keep_references(inputs)
     from recog.model.runtime import cores, parallel
     from recog.recogniser import load
 
@@ -109,6 +110,22 @@ def run_batch(
             advance()
     if failed:
         raise typer.Exit(1)
+
+
+def keep_references(inputs: list[Input]) -> None:
+    """Refuse to overwrite a text beside its recording or image: it may be the true transcript, and the only one.
+
+    Raises:
+        UsageError: naming the first such file.
+    """
+    for entry in inputs:
+        if entry.path is not None and entry.output is not None and entry.output.exists():
+            beside = entry.path.parent.resolve() == entry.output.parent.resolve()
+            if beside:
+                raise UsageError(
+                    f"{entry.output} is there already, beside {entry.path.name}, and may be its true text; "
+                    "give another --output, or --skip-existing."
+                )
 
 
 def attempt(recogniser: Recogniser, entry: Input) -> Transcript | str:

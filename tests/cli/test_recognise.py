@@ -163,3 +163,12 @@ def test_using_recog_imports_no_torch_and_plain_transcription_no_numba():
     )
     done = subprocess.run([sys.executable, "-c", program, str(SAMPLES / "numbers.wav")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_true_text_beside_its_recording_is_not_overwritten(tmp_path):
+    shutil.copy(SAMPLES / "numbers.wav", tmp_path / "numbers.wav")
+    (tmp_path / "numbers.txt").write_text("the truth")
+    done = command("transcribe", tmp_path, "--output", tmp_path)
+    assert done.returncode == 2 and "numbers.txt is there already" in done.stderr
+    assert (tmp_path / "numbers.txt").read_text() == "the truth"
+    assert command("transcribe", tmp_path, "--output", tmp_path, "--format", "json").returncode == 0
