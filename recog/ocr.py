@@ -25,7 +25,12 @@ class LineReader(Recogniser):
         return self.config.strip
 
     def transcribe(
-        self, source: str | Path | BinaryIO, *, name: str | None = None, advance: Callable[[float], None] | None = None
+        self,
+        source: str | Path | BinaryIO,
+        *,
+        name: str | None = None,
+        advance: Callable[[float], None] | None = None,
+        keep: Callable[[NDArray[np.float32]], None] | None = None,
     ) -> Transcript:
         """Read one image of one line.
 
@@ -33,6 +38,7 @@ class LineReader(Recogniser):
             source: path of an image file, or a binary stream.
             name: what to call it in the result; its path unless given.
             advance: called with 1 when done.
+            keep: called with the line's log-probabilities (frames, symbols).
 
         Raises:
             UserError: the file cannot be read.
@@ -40,7 +46,10 @@ class LineReader(Recogniser):
         image = read_image(source)
         height, width = image.shape
         strip = to_strip(image, self.features)
-        text, spans, alternatives = self.decode(self.runtime.log_probs(to_columns(strip)))
+        log_probs = self.runtime.log_probs(to_columns(strip))
+        if keep:
+            keep(log_probs)
+        text, spans, alternatives = self.decode(log_probs)
         scale = self.config.encoder.subsampling * width / strip.shape[1]  # image pixels a frame
         words = tuple(self._word(span, scale, width, height) for span in spans)
         line = Line(text, words, confidence=line_confidence(spans), alternatives=alternatives)

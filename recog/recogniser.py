@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.best_path import best_path_frames
+from recog.decoding.align import Timing, spans_of
+from recog.decoding.best_path import best_path
+from recog.errors import UserError
 from recog.model.bundle import Bundle, ModelConfig, open_bundle
 from recog.model.runtime import Runtime, cores
 from recog.text.alphabet import Alphabet
@@ -20,22 +22,30 @@ from recog.transcript import Alternative, Transcript, Word
 if TYPE_CHECKING:
     from recog.decoding.decoder import Decoder
 
-Span = tuple[str, int, int, float]  # word, first frame, frame after its last, confidence
+DEFAULT_BEAM = 25
+Span = tuple[str, float, float, float]  # word, its start and end in frames, confidence
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to decode.
+    """How to decode; None is what was tuned for the model and is kept in its config.
 
     Attributes:
         beam: width of the prefix beam search; 0 takes the best path.
         n_best: alternatives to keep for each line (more than 1 needs a beam).
         threads: items recognised at the same time; 0 for every core this process may use.
+        lm: path of an n-gram model (ARPA or binary) instead of the model's own; "none" for none.
+        alpha, beta: weights of the language model; see :class:`recog.decoding.Decoder`.
+        hotwords: phrases to expect, and their boosts.
     """
 
-    beam: int = 0
+    beam: int | None = None
     n_best: int = 1
     threads: int = 0
+    lm: str | Path | None = None
+    alpha: float | None = None
+    beta: float | None = None
+    hotwords: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def workers(self) -> int:
@@ -52,80 +62,102 @@ class Recogniser:
     def __post_init__(self) -> None:
         self.runtime = Runtime(self.bundle)
         self.alphabet = Alphabet.from_list(self.config.symbols[1:])
-        self.decoder: Decoder | None = None
-        if self.options.beam:
-            from recog.decoding.decoder import Decoder
-
-            self.decoder = Decoder(
-                list(self.config.symbols), beam_width=self.options.beam, n_best=self.options.n_best, threads=1
-            )
+        self.decoder = make_decoder(self.bundle, self.options)
 
     @property
     def config(self) -> ModelConfig:
         return self.bundle.config
 
     def transcribe(
-        self, source: str | Path | BinaryIO, *, name: str | None = None, advance: Callable[[float], None] | None = None
+        self,
+        source: str | Path | BinaryIO,
+        *,
+        name: str | None = None,
+        advance: Callable[[float], None] | None = None,
+        keep: Callable[[NDArray[np.float32]], None] | None = None,
     ) -> Transcript:
         """Recognise one file; see the subclass."""
         raise NotImplementedError
 
-    def decode(self, log_probs: NDArray[np.float32]) -> tuple[str, list[Span], tuple[Alternative, ...]]:
-        """Text in logical order, word spans in frames, and alternatives where asked for, of (frames, symbols)."""
+    def decode(
+        self, log_probs: NDArray[np.float32], *, before: str | None = None
+    ) -> tuple[str, list[Span], tuple[Alternative, ...]]:
+        """Text in logical order, word spans in frames, and alternatives where asked for, of (frames, symbols).
+
+        Args:
+            before: the text that this one follows, as the network displays it, for the language model.
+        """
+        alternatives: tuple[Alternative, ...] = ()
         if self.decoder is None:
-            labels, starts = best_path_frames(log_probs)
-            ends = run_ends(log_probs, starts)
-            peaks = [
-                float(np.exp(log_probs[a:b, label].max())) for label, a, b in zip(labels, starts, ends, strict=True)
-            ]
-            symbols = [self.config.symbols[label] for label in labels]
-            display = "".join(symbols)
-            alternatives: tuple[Alternative, ...] = ()
+            tokens = best_path(log_probs)
         else:
-            best = self.decoder.decode([log_probs])[0]
-            display = best[0].text
-            symbols = [self.config.symbols[token] for token in best[0].tokens]
-            starts = list(best[0].timesteps)
-            ends = [*starts, len(log_probs)][1:]  # none where nothing was read
-            peaks = [
-                float(np.exp(log_probs[a : max(b, a + 1), t].max()))
-                for t, a, b in zip(best[0].tokens, starts, ends, strict=True)
-            ]
-            ends = [min(b, a + 3) for a, b in zip(starts, ends, strict=True)]
-            alternatives = tuple(Alternative(to_logical(" ".join(h.text.split())), round(h.score, 4)) for h in best)
+            log_probs = tempered(log_probs, self.config.decoding.temperature)
+            best = self.decoder.decode([log_probs], before=[before])[0]
+            tokens = list(best[0].tokens)
+            alternatives = tuple(
+                Alternative(self.reading_order(" ".join(h.text.split())), round(h.score, 4)) for h in best
+            )
+        display = "".join(self.config.symbols[token] for token in tokens)
+        timing = Timing(offset=self.config.decoding.offset)
+        spans = [
+            (span.word, span.start, span.end, self.calibrated(span.confidence))
+            for span in spans_of(log_probs, tokens, self.config.symbols, timing=timing)
+        ]
         display = " ".join(display.split())
-        text = to_logical(display)
-        spans = word_spans(symbols, starts, ends, peaks)
+        text = self.reading_order(display)
         if text != display:  # words of a right-to-left line: their order and letters are the text's, not the image's
             spans = reorder(spans, text)
         return text, spans, alternatives if self.options.n_best > 1 else ()
 
+    def reading_order(self, text: str) -> str:
+        """The logical order of a text that the network gives: an image of a right-to-left script is read from the left."""
+        return to_logical(text) if self.config.modality == "handwriting" else text
 
-def run_ends(log_probs: NDArray[np.float32], starts: list[int]) -> list[int]:
-    """The frame after the last of each best-path run that begins at one of ``starts``."""
-    path = log_probs.argmax(axis=1)
-    borders = np.append(np.flatnonzero(np.diff(path)) + 1, len(path))
-    return borders[np.searchsorted(borders, starts, side="right")].tolist()
+    def calibrated(self, confidence: float) -> float:
+        """A word's confidence as the share of words that are right, where the model knows it."""
+        return confidence if self.config.confidence is None else self.config.confidence(confidence)
 
 
-def word_spans(symbols: list[str], starts: list[int], ends: list[int], peaks: list[float]) -> list[Span]:
-    """Group symbols into words at spaces. A word's confidence is the mean of its symbols' highest posteriors."""
-    spans: list[Span] = []
-    current: list[int] = []
+def make_decoder(bundle: Bundle, options: Options) -> Decoder | None:
+    """The beam search that the options ask for, or None for the best path.
 
-    def close() -> None:
-        if current:
-            word = "".join(symbols[i] for i in current)
-            spans.append((word, starts[current[0]], ends[current[-1]], float(np.mean([peaks[i] for i in current]))))
-            current.clear()
+    A model with a language model of its own uses it, unless a beam of 0 is asked for.
 
-    for i, symbol in enumerate(symbols):
-        if symbol == " ":
-            close()
-        else:
-            current.append(i)
-    close()
-    return spans
+    Raises:
+        UserError: the options do not go together, or the language model cannot be read.
+    """
+    tuned = bundle.config.decoding
+    own = bundle.file(tuned.lm) if tuned.lm is not None and options.lm is None and options.beam != 0 else None
+    lm = own if options.lm is None else None if str(options.lm) == "none" else options.lm
+    wanted = lm is not None or options.hotwords or options.n_best > 1
+    beam = options.beam if options.beam is not None else (tuned.beam or DEFAULT_BEAM) if wanted else 0
+    if beam == 0:
+        if wanted:
+            raise UserError("A language model, hotwords and alternatives need a beam of at least 1.")
+        return None
+    from recog.decoding.decoder import Decoder
+
+    return Decoder(
+        list(bundle.config.symbols),
+        beam_width=max(beam, options.n_best),
+        n_best=options.n_best,
+        threads=1,
+        lm=lm,
+        alpha=tuned.alpha if options.alpha is None else options.alpha,
+        beta=tuned.beta if options.beta is None else options.beta,
+        hotwords=options.hotwords,
+        sentence=tuned.sentence,
+        unknown_cost=tuned.unknown_cost,
+    )
+
+
+def tempered(log_probs: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """Log-probabilities (frames, symbols) divided by the temperature and normalised again."""
+    if temperature == 1.0:
+        return log_probs
+    scaled = log_probs.astype(np.float64) / temperature
+    scaled -= scaled.max(axis=1, keepdims=True)
+    return np.asarray(scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True)), np.float32)
 
 
 def reorder(spans: list[Span], text: str) -> list[Span]:
@@ -144,7 +176,7 @@ def reorder(spans: list[Span], text: str) -> list[Span]:
     return [(word, *spans[i][1:]) for word, i in zip(words, order, strict=True) if i is not None]
 
 
-def make_words(spans: list[Span], seconds: Callable[[int], float]) -> tuple[Word, ...]:
+def make_words(spans: list[Span], seconds: Callable[[float], float]) -> tuple[Word, ...]:
     """Words with times, ``seconds`` giving the time at which a frame begins."""
     return tuple(
         Word(word, round(seconds(a), 3), round(seconds(b), 3), confidence=round(min(1.0, c), 4))
@@ -160,14 +192,12 @@ def line_confidence(spans: list[Span]) -> float | None:
     return round(min(1.0, float(np.average([c for _, _, _, c in spans], weights=weights))), 4)
 
 
-def load(name_or_path: str | Path, *, beam: int = 0, n_best: int = 1, threads: int = 0) -> Recogniser:
+def load(name_or_path: str | Path, **options: Any) -> Recogniser:
     """Load a model.
 
     Args:
         name_or_path: the name of a shipped model (see ``recog models``) or the path of a model folder.
-        beam: width of the prefix beam search; 0 takes the best path.
-        n_best: alternatives to keep for each line; more than 1 needs a beam of at least as many.
-        threads: items recognised at the same time; 0 for every core.
+        options: see :class:`Options`; what is left out is as it was tuned for the model.
 
     Returns:
         A recogniser whose ``transcribe(path)`` gives a :class:`recog.transcript.Transcript`.
@@ -183,5 +213,4 @@ def load(name_or_path: str | Path, *, beam: int = 0, n_best: int = 1, threads: i
     from recog.transcribe import Transcriber
 
     bundle = open_bundle(name_or_path)
-    options = Options(beam=beam, n_best=n_best, threads=threads)
-    return (Transcriber if bundle.config.modality == "speech" else LineReader)(bundle, options)
+    return (Transcriber if bundle.config.modality == "speech" else LineReader)(bundle, Options(**options))

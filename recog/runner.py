@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from recog.corpora.lines import line_image
 from recog.corpora.manifest import Row, modality
 from recog.errors import UsageError, UserError
@@ -28,10 +31,10 @@ def recognise_rows(
 
     Args:
         model: name or path.
-        beam: width of the beam search; None or 0 for the best path.
+        beam: width of the beam search; 0 for the best path, None for what was tuned for the model.
         threads: rows at the same time; None or 0 for every core.
     """
-    recogniser = load(model, beam=beam or 0, threads=threads or 0)
+    recogniser = load(model, beam=beam, threads=threads or 0)
     if modality(rows) != recogniser.config.modality:
         raise UsageError(f"The model '{model}' is for {recogniser.config.modality}, and the data is {modality(rows)}.")
 
@@ -51,12 +54,22 @@ def recognise_row(recogniser: Recogniser, row: Row) -> str:
     Raises:
         UserError: the media cannot be read, or is not of the model's kind.
     """
+    if isinstance(recogniser, Transcriber) and row.start is None and row.end is None:
+        return recogniser.transcribe(row.media).text
+    return " ".join(filter(None, (recogniser.decode(piece)[0] for piece in log_probs_of(recogniser, row))))
+
+
+def log_probs_of(recogniser: Recogniser, row: Row) -> Iterator[NDArray[np.float32]]:
+    """Log-probabilities (frames, symbols) of a row: of a line, or of each segment of a recording.
+
+    Raises:
+        UserError: the media cannot be read, or is not of the model's kind.
+    """
     if isinstance(recogniser, LineReader):
-        return recogniser.decode(recogniser.log_probs(line_image(row)))[0]
+        yield recogniser.log_probs(line_image(row))
+        return
     assert isinstance(recogniser, Transcriber)
     rate = recogniser.features.sample_rate
-    if row.start is None and row.end is None:
-        return recogniser.transcribe(row.media).text
     wave = read_sound(row.media, sample_rate=rate, start=row.start, end=row.end)
-    parts = segments([wave], rate)
-    return " ".join(filter(None, (recogniser.decode(recogniser.log_probs(part.wave))[0] for part in parts)))
+    for part in segments([wave], rate):
+        yield recogniser.log_probs(part.wave)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 import recog
-from recog.cli import evaluate, models, prepare, recognise, train
+from recog.cli import align, decode, evaluate, lm, models, prepare, recognise, train, tune
 from recog.errors import UsageError, UserError
 
 app = typer.Typer(
@@ -58,12 +58,25 @@ def _leave(message: object, code: int) -> None:
 for name, command in (
     ("transcribe", recognise.transcribe),
     ("ocr", recognise.ocr),
+    ("decode", decode.decode),
+    ("align", align.align),
     ("evaluate", evaluate.evaluate),
     ("train", train.train),
+    ("tune", tune.tune),
     ("prepare", prepare.prepare),
     ("models", models.models),
 ):
     app.command(name)(guarded(command))
+
+lm_app = typer.Typer(help="Train, prune, mix and measure n-gram language models.", no_args_is_help=True)
+for lm_name, lm_command in (
+    ("train", lm.train),
+    ("prune", lm.prune),
+    ("mix", lm.mix),
+    ("perplexity", lm.perplexity),
+):
+    lm_app.command(lm_name)(guarded(lm_command))
+app.add_typer(lm_app, name="lm")
 
 
 def _version(asked: bool) -> None:

@@ -69,11 +69,16 @@ def _distinct(inputs: Sequence[Input]) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a result, all or nothing."""
+    # A file name that is not UTF-8 stands in a result as escapes
+    write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, all or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
     try:
-        # A file name that is not UTF-8 stands in a result as escapes
-        beside.write_text(text, encoding="utf-8", errors="backslashreplace")
+        beside.write_bytes(content)
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)

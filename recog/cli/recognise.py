@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from recog.cli.files import Input, collect, write_text
+from recog.cli.files import Input, collect, write_bytes, write_text
 from recog.errors import UsageError, UserError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from recog.recogniser import Recogniser
     from recog.transcript import Transcript
 
@@ -21,8 +24,25 @@ Files = Annotated[list[str], typer.Argument(metavar="FILES|FOLDERS...", help="Wh
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="Folder for one result a file; else standard output.")
 ]
-Beam = Annotated[int, typer.Option("--beam", min=0, max=10_000, help="Beam width; 0 takes the best path.")]
-NBest = Annotated[int, typer.Option("--n-best", min=1, max=1000, help="Alternatives to keep in JSON (needs --beam).")]
+Beam = Annotated[
+    int | None,
+    typer.Option("--beam", min=0, max=10_000, help="Beam width; 0 is the best path, with no language model."),
+]
+NBest = Annotated[int, typer.Option("--n-best", min=1, max=1000, help="Alternatives to keep in JSON.")]
+Lm = Annotated[
+    str | None,
+    typer.Option("--lm", metavar="FILE|none", help="n-gram model (ARPA or .bin) to use in place of the model's own."),
+]
+Alpha = Annotated[float | None, typer.Option(min=0.0, max=100.0, help="Weight of the language model.")]
+Beta = Annotated[float | None, typer.Option(min=-100.0, max=100.0, help="Added for each word (or character).")]
+Hotwords = Annotated[
+    Path | None,
+    typer.Option("--hotwords", metavar="FILE", help="Words and phrases to expect, one a line; a tab and a boost (5)."),
+]
+LogProbs = Annotated[
+    Path | None,
+    typer.Option("--log-probs", metavar="DIR", help="Also keep the network's outputs there, for recog decode."),
+]
 Skip = Annotated[bool, typer.Option("--skip-existing", help="Leave out files whose result is there already.")]
 Names = Annotated[bool, typer.Option("--names", help="Print each file's name and a tab before its text.")]
 Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Threads; 0 for every core.")]
@@ -34,8 +54,13 @@ def transcribe(
     model: Model = "english-speech",
     format: Annotated[Literal["txt", "json", "srt", "vtt"], typer.Option("--format", "-f")] = "txt",
     output: Output = None,
-    beam: Beam = 0,
+    beam: Beam = None,
     n_best: NBest = 1,
+    lm: Lm = None,
+    alpha: Alpha = None,
+    beta: Beta = None,
+    hotwords: Hotwords = None,
+    log_probs: LogProbs = None,
     skip_existing: Skip = False,
     names: Names = False,
     threads: Threads = 0,
@@ -43,8 +68,9 @@ def transcribe(
     """Transcribe recordings: wav, flac, ogg, opus, mp3, aiff, m4a, webm, wma, mp4 and more, of any length."""
     from recog.corpora.files import SOUND_SUFFIXES
 
+    decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
     inputs = collect(files, SOUND_SUFFIXES, output, format)
-    run_batch("speech", inputs, model, format, beam, n_best, skip_existing, names, threads)
+    run_batch("speech", inputs, model, format, decoding, skip_existing, names, threads, log_probs)
 
 
 def ocr(
@@ -55,8 +81,13 @@ def ocr(
     ] = "line",
     format: Annotated[Literal["txt", "json"], typer.Option("--format", "-f")] = "txt",
     output: Output = None,
-    beam: Beam = 0,
+    beam: Beam = None,
     n_best: NBest = 1,
+    lm: Lm = None,
+    alpha: Alpha = None,
+    beta: Beta = None,
+    hotwords: Hotwords = None,
+    log_probs: LogProbs = None,
     skip_existing: Skip = False,
     names: Names = False,
     threads: Threads = 0,
@@ -64,8 +95,9 @@ def ocr(
     """Read images of handwritten lines: PNG, JPEG, WebP, TIFF or BMP."""
     from recog.corpora.files import IMAGE_SUFFIXES
 
+    decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
     inputs = collect(files, IMAGE_SUFFIXES, output, format)
-    run_batch("handwriting", inputs, model, format, beam, n_best, skip_existing, names, threads)
+    run_batch("handwriting", inputs, model, format, decoding, skip_existing, names, threads, log_probs)
 
 
 def run_batch(
@@ -73,15 +105,21 @@ def run_batch(
     inputs: list[Input],
     model: str,
     format: str,
-    beam: int,
-    n_best: int,
+    decoding: dict[str, Any],
     skip_existing: bool,
     names: bool,
     threads: int,
+    log_probs: Path | None,
 ) -> None:
     """Recognise every input. One that fails is reported and the others go on; then the exit code is 1."""
-    if n_best > 1 and beam < n_best:
-        raise UsageError(f"--n-best {n_best} needs a --beam of at least {n_best}.")
+    if decoding["beam"] is not None and decoding["n_best"] > max(1, decoding["beam"]):
+        raise UsageError(f"--n-best {decoding['n_best']} needs a --beam of at least as many.")
+    if decoding["beam"] == 0 and (decoding["lm"] not in (None, "none") or decoding["hotwords"]):
+        raise UsageError("--beam 0 is the best path, without a language model and hotwords; leave it out.")
+    if decoding["hotwords"] is not None:
+        decoding = {**decoding, "hotwords": read_hotwords(decoding["hotwords"])}
+    else:
+        decoding = {**decoding, "hotwords": {}}
     if skip_existing:
         inputs = [entry for entry in inputs if entry.output is None or not entry.output.exists()]
         if not inputs:
@@ -92,12 +130,12 @@ def run_batch(
 
     workers = threads or cores()
     many = len(inputs) > 1  # several files share the cores; a single one has its segments on them
-    recogniser = load(model, beam=beam, n_best=n_best, threads=1 if many else workers)
+    recogniser = load(model, threads=1 if many else workers, **decoding)
     if recogniser.config.modality != modality:
         raise UsageError(f"The model '{model}' is for {recogniser.config.modality}, not for {modality}.")
     failed = 0
     with progress_bar(len(inputs), printing=any(entry.output is None for entry in inputs)) as advance:
-        work = parallel(lambda entry: attempt(recogniser, entry), inputs, workers if many else 1)
+        work = parallel(lambda entry: attempt(recogniser, entry, log_probs), inputs, workers if many else 1)
         for entry, result in zip(inputs, work, strict=True):
             if isinstance(result, str):
                 failed += 1
@@ -128,18 +166,64 @@ def keep_references(inputs: list[Input]) -> None:
                 )
 
 
-def attempt(recogniser: Recogniser, entry: Input) -> Transcript | str:
-    """The transcript of one input, or the sentence that says why there is none."""
+def attempt(recogniser: Recogniser, entry: Input, log_probs: Path | None = None) -> Transcript | str:
+    """The transcript of one input, or the sentence that says why there is none.
+
+    Args:
+        log_probs: folder for the network's outputs.
+    """
     try:
         if entry.path is not None and not entry.path.exists():
             return f"{entry.path}: there is no such file."
-        return recogniser.transcribe(entry.source, name=entry.name)
+        if log_probs is None:
+            return recogniser.transcribe(entry.source, name=entry.name)
+        kept: list[NDArray[np.float32]] = []
+        transcript = recogniser.transcribe(entry.source, name=entry.name, keep=kept.append)
+        write_log_probs(log_probs, entry, kept, recogniser.config.symbols)
+        return transcript
     except UserError as error:
         return str(error)
     except MemoryError:
         return f"{entry.name}: there is not enough memory for it."
     except OSError as error:
         return f"{entry.name}: cannot be read ({error.strerror or error})."
+
+
+def write_log_probs(folder: Path, entry: Input, pieces: list[NDArray[np.float32]], symbols: Sequence[str]) -> None:
+    """Keep a file's log-probabilities as ``STEM.npz``, an array (frames, symbols) for each segment or line, and beside it
+    the symbols as a JSON list: what ``recog decode`` reads."""
+    import io
+    import json
+
+    import numpy as np
+
+    stem = "stdin" if entry.path is None else entry.path.stem
+    buffer = io.BytesIO()
+    arrays: dict[str, Any] = {f"{i:05d}": piece for i, piece in enumerate(pieces)}
+    np.savez_compressed(buffer, **arrays)
+    write_bytes(folder / f"{stem}.npz", buffer.getvalue())
+    write_text(folder / "symbols.json", json.dumps(list(symbols), ensure_ascii=False) + "\n")
+
+
+def read_hotwords(path: Path) -> dict[str, float]:
+    """Phrases and boosts: a phrase a line, after it a tab and its boost where it is not the usual one.
+
+    Raises:
+        UserError: the file cannot be read, or a boost is no number.
+    """
+    from recog.decoding.decoder import HOTWORD_BOOST
+    from recog.evaluation.text_files import read_text
+
+    boosts: dict[str, float] = {}
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        phrase, tab, boost = line.partition("\t")
+        if not phrase.strip():
+            continue
+        try:
+            boosts[phrase.strip()] = float(boost) if tab else HOTWORD_BOOST
+        except ValueError:
+            raise UserError(f"{path}, line {number}: '{boost.strip()}' is not a number.") from None
+    return boosts
 
 
 def deliver(entry: Input, transcript: Transcript, format: str, names: bool) -> None:

@@ -24,7 +24,9 @@ def train(
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 for every core.")] = 0,
     restart: Annotated[bool, typer.Option("--restart", help="Throw away the progress of an earlier run.")] = False,
 ) -> None:
-    """Train a model. The same command, given again after an interruption, goes on where it stopped.
+    """Train a model: a recogniser, or by a recipe of modality text a neural language model for rescoring.
+
+    The same command, given again after an interruption, goes on where it stopped.
 
     On several GPUs: torchrun --nproc_per_node=N -m recog train ...
     """
@@ -35,6 +37,15 @@ def train(
         import torch  # noqa: F401
     except ImportError as error:
         raise UserError(f"Training needs {error.name or 'torch'}: pip install 'recog[train]'.") from None
+    from recog.training.language_recipe import is_language_recipe
+
+    if is_language_recipe(what):
+        from recog.training.language_run import run_language
+
+        if base is not None:
+            raise UsageError("--from trains recognisers on; a language model begins from its recipe alone.")
+        run_language(what, out, epochs=epochs, rate=rate, device=device, threads=threads, restart=restart)
+        return
     from recog.training.run import run
 
     run(what, out, base, epochs=epochs, rate=rate, device=device, threads=threads, restart=restart)

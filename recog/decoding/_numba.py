@@ -37,9 +37,10 @@ def _user_folder() -> Path | None:
 
 
 def _digest() -> str:
-    """Of every module with kernels: this folder's, as they are on disk."""
+    """Of every module with kernels: this folder's and the language models', as they are on disk."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    here = Path(__file__).parent
+    for path in sorted([*here.glob("*.py"), here.parent / "lm" / "query.py"]):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -94,7 +95,7 @@ class _Notice(event.Listener):
     def on_start(self, event: event.Event) -> None:
         if not self.said:
             self.said = True
-            logger.info("Compiling the decoder for this machine; this happens once.")
+            logger.warning("Compiling the decoder for this machine; this takes a few seconds, once.")
 
     def on_end(self, event: event.Event) -> None:
         pass

@@ -1,17 +1,20 @@
-"""Where a known text lies in the log-probabilities: the Viterbi alignment, by symbol and by word."""
+"""Where a known text lies in the log-probabilities: the Viterbi alignment, by symbol, by character and by word."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from recog.decoding.checks import InvalidInputError, as_labels, as_log_probs
+from recog.decoding.checks import Floats, InvalidInputError, as_labels, as_log_probs
 
-MAX_CELLS = 2**32  # bytes of back-pointers; longer recordings are aligned piece by piece
+MAX_CELLS = 2**32  # bytes of back-pointers; longer recordings are aligned piece by piece: recog.decoding.anchors
+MAX_SHIFT = 100.0  # frames
+EDGE = 25  # frames before the first symbol and after the last that a word's confidence looks at
 
 
 @dataclass(frozen=True)
@@ -34,17 +37,53 @@ class Alignment:
 
 
 @dataclass(frozen=True)
-class WordSpan:
-    """A word in the frames: ``start`` the first, ``end`` one past the last.
+class Timing:
+    """From the frames that emit a symbol to the time it takes, in frames of the model.
 
-    ``confidence`` is e to the mean log-probability of the frames in which the path emits the word's symbols: 0 to 1,
-    and not calibrated.
+    A CTC network emits a symbol in a frame or two, and blanks for the rest of it; a network trained so emits early or
+    late by about as much everywhere, so that one constant makes it good.
+
+    Attributes:
+        offset: added to all starts and ends, -100 to 100; fitted on dev against another aligner.
+        reach: how long the last symbol of a word goes on after its last frame, 0 to 100; never into the next word.
+
+    Raises:
+        InvalidInputError: a value out of range.
+    """
+
+    offset: float = 0.0
+    reach: float = 3.0
+
+    def __post_init__(self) -> None:
+        if not -MAX_SHIFT <= self.offset <= MAX_SHIFT or not 0.0 <= self.reach <= MAX_SHIFT:
+            raise InvalidInputError(
+                f"The timing has offset {self.offset} and reach {self.reach}; they must lie between -100 and 100 and "
+                "between 0 and 100 frames."
+            )
+
+
+@dataclass(frozen=True)
+class CharacterSpan:
+    """A character in the frames: from ``start`` up to ``end``, fractions included."""
+
+    character: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class WordSpan:
+    """A word in the frames: from ``start`` up to ``end``; whole frames from :func:`words`, not so from :func:`spans_of`.
+
+    ``confidence``, 0 to 1 and not calibrated, is the one that the function which made it describes. ``characters`` are
+    the word's characters in order; :func:`words` leaves them out.
     """
 
     word: str
-    start: int
-    end: int
+    start: float
+    end: float
     confidence: float
+    characters: tuple[CharacterSpan, ...] = ()
 
 
 def viterbi(log_probs: Any, labels: Sequence[int]) -> Alignment:
@@ -90,7 +129,8 @@ def words(alignment: Alignment, symbols: Sequence[str], *, space: str = " ") -> 
         space: the symbol between words; it belongs to none.
 
     Returns:
-        The words in order; none is empty, however many spaces follow one another.
+        The words in order; none is empty, however many spaces follow one another. A word's confidence is e to the mean
+        log-probability of the frames in which the path emits its symbols.
     """
     spans: list[WordSpan] = []
     word: list[int] = []  # positions in the alignment
@@ -114,3 +154,154 @@ def _span(alignment: Alignment, symbols: Sequence[str], positions: list[int]) ->
         end=alignment.ends[positions[-1]],
         confidence=min(1.0, math.exp(log_prob)),
     )
+
+
+def spans_of(
+    log_probs: Any, tokens: Sequence[int], symbols: Sequence[str], *, space: str = " ", timing: Timing | None = None
+) -> list[WordSpan]:
+    """Where the words and the characters of a recognised text lie, and how sure the network is of each word.
+
+    A symbol takes the time from its first frame up to the next symbol's; the last of a word goes on for
+    ``timing.reach``. A symbol of several characters is split evenly among them. A word's confidence is the forward sum
+    over all alignments of its symbols, with the space or symbol on either side, to the frames between these: the
+    probability that just this word stands there (on LibriSpeech it tells right words from wrong ones better than any
+    mean, minimum or product of the symbols' posteriors, and N-best masses add nothing to it).
+
+    Args:
+        log_probs: (time, symbols) natural log-probabilities, blank at index 0; an array or a tensor.
+        tokens: the text's symbol indices, without blanks: ``Hypothesis.tokens``, or what ``best_path`` gives. For the
+            latter, nothing has to be compiled.
+        symbols: the strings of all indices, the blank's first; of several characters, or with spaces in them, too.
+        space: the character between words; it belongs to none.
+        timing: see :class:`Timing`; its defaults unless given.
+
+    Returns:
+        The words in order, with starts and ends that never decrease, from 0 to ``time``.
+
+    Raises:
+        InvalidInputError: as :func:`viterbi`.
+    """
+    timing = timing or Timing()
+    array = as_log_probs(log_probs, symbols=len(symbols))
+    alignment = _of_best_path(array, tokens) or viterbi(array, tokens)
+    grouped = _group(alignment.labels, symbols, space)
+    if not grouped:
+        return []
+    ends = _extents(alignment, grouped, timing.reach, len(array))
+    confidences = _confidences(array, alignment, grouped)
+    return [
+        _timed(word, alignment.starts, ends, confidence, timing.offset, len(array))
+        for word, confidence in zip(grouped, confidences, strict=True)
+    ]
+
+
+class _Piece(NamedTuple):
+    """A symbol's part in a word: its characters are those from ``first`` on of the symbol's ``length`` that are none of
+    the spaces."""
+
+    position: int  # in the alignment
+    text: str
+    first: int
+    length: int
+
+
+def _of_best_path(log_probs: Floats, tokens: Sequence[int]) -> Alignment | None:
+    """The alignment of the best path's own labels, which is the best path; None for any others."""
+    path = log_probs.argmax(axis=1)
+    first = np.append(0, np.flatnonzero(np.diff(path)) + 1)[: len(path)]
+    runs = [(s, e) for s, e in zip(first.tolist(), [*first[1:].tolist(), len(path)], strict=False) if path[s]]
+    labels = tuple(int(path[s]) for s, _ in runs)
+    if tuple(tokens) != labels:
+        return None
+    scores = tuple(float(log_probs[s:e, path[s]].mean(dtype=np.float64)) for s, e in runs)
+    log_prob = float(log_probs.max(axis=1, initial=-np.inf).sum(dtype=np.float64))
+    return Alignment(labels, tuple(s for s, _ in runs), tuple(e for _, e in runs), scores, log_prob)
+
+
+def _group(labels: Sequence[int], symbols: Sequence[str], space: str) -> list[list[_Piece]]:
+    """The words, each its pieces in order."""
+    grouped: list[list[_Piece]] = [[]]
+    for position, label in enumerate(labels):
+        parts = symbols[label].split(space)
+        first, length = 0, sum(map(len, parts))
+        for k, part in enumerate(parts):
+            if k:
+                grouped.append([])
+            if part:
+                grouped[-1].append(_Piece(position, part, first, length))
+            first += len(part)
+    return [word for word in grouped if word]
+
+
+def _extents(alignment: Alignment, grouped: list[list[_Piece]], reach: float, frames: int) -> dict[int, float]:
+    """Where each symbol of a word ends, by its position."""
+    order = {piece.position: piece is word[-1] for word in grouped for piece in word}  # whether it ends its last word
+    limits = [*(alignment.starts[position] for position in order), frames][1:]
+    return {
+        position: float(min(alignment.ends[position] + reach, limit) if last else limit)
+        for (position, last), limit in zip(order.items(), limits, strict=True)
+    }
+
+
+def _timed(
+    word: list[_Piece], starts: Sequence[int], ends: dict[int, float], confidence: float, offset: float, frames: int
+) -> WordSpan:
+    characters = []
+    for piece in word:
+        begin, step = starts[piece.position], (ends[piece.position] - starts[piece.position]) / piece.length
+        for k, character in enumerate(piece.text, start=piece.first):
+            low, high = (min(max(begin + n * step + offset, 0.0), float(frames)) for n in (k, k + 1))
+            characters.append(CharacterSpan(character, low, high))
+    spelled = "".join(piece.text for piece in word)
+    return WordSpan(spelled, characters[0].start, characters[-1].end, confidence, tuple(characters))
+
+
+def _confidences(log_probs: Floats, alignment: Alignment, grouped: list[list[_Piece]]) -> list[float]:
+    windows, labellings = [], []
+    last = len(alignment.labels) - 1
+    for word in grouped:
+        a, b = word[0].position, word[-1].position
+        first = alignment.starts[a - 1] if a > 0 else max(0, alignment.starts[a] - EDGE)
+        after = alignment.ends[b + 1] if b < last else min(len(log_probs), alignment.ends[b] + EDGE)
+        windows.append((first, after))
+        labellings.append(alignment.labels[max(0, a - 1) : b + 2])
+    return np.exp(np.minimum(0.0, forward_sums(log_probs, windows, labellings))).tolist()
+
+
+def forward_sums(
+    log_probs: Floats, windows: Sequence[tuple[int, int]], labellings: Sequence[Sequence[int]]
+) -> NDArray[np.float64]:
+    """:func:`recog.decoding.forward.log_prob_of` for many short stretches at once, in NumPy alone: nothing to compile.
+
+    Args:
+        log_probs: (time, symbols) natural log-probabilities, blank at index 0.
+        windows: of each stretch the first frame and one past the last.
+        labellings: of each the symbol indices, without blanks.
+
+    Returns:
+        (stretches,) natural log; -inf where no alignment fits.
+    """
+    lengths = np.array([after - first for first, after in windows], np.int64)
+    order = np.argsort(-lengths, kind="stable")  # longest first: those still going are always the first ones
+    lengths = lengths[order]
+    firsts = np.array([first for first, _ in windows], np.int64)[order]
+    sizes = np.array([len(labels) for labels in labellings], np.int64)[order]
+    states = np.zeros((len(order), 2 * int(sizes.max(initial=0)) + 1), np.int64)  # blank, label, blank, ..., blank
+    for row, k in enumerate(order):
+        states[row, 1 : 2 * len(labellings[k]) : 2] = labellings[k]
+    skips = np.zeros(states.shape, bool)
+    skips[:, 2:] = (states[:, 2:] != 0) & (states[:, 2:] != states[:, :-2])
+    alpha = np.full(states.shape, -np.inf)
+    alpha[:, 0] = 0.0
+    for t in range(int(lengths.max(initial=0))):
+        n = int(np.searchsorted(-lengths, -t, side="left"))
+        now = alpha[:n]
+        entered = now.copy()
+        entered[:, 1:] = np.logaddexp(now[:, 1:], now[:, :-1])
+        entered[:, 2:] = np.logaddexp(entered[:, 2:], np.where(skips[:n, 2:], now[:, :-2], -np.inf))
+        alpha[:n] = entered + log_probs[(firsts[:n] + t)[:, None], states[:n]]
+    rows = np.arange(len(order))
+    ends_in_label = np.where(sizes > 0, alpha[rows, np.maximum(2 * sizes - 1, 0)], -np.inf)
+    sums = np.empty(len(order))
+    sums[order] = np.logaddexp(alpha[rows, 2 * sizes], ends_in_label)
+    return sums

@@ -10,6 +10,10 @@ What makes it fast, without changing what is found:
   only inside the beam, from parent to child, and the trie is consulted only for the few extensions that enter.
 - To enter, an extension needs more than the least of the beam. With rows and symbols both sorted, each row's scan stops
   at the first symbol that cannot, and the whole scan at the first row that cannot; in a typical frame that is at once.
+
+With a language model the masses are weighted ones (see :mod:`recog.decoding.fusion`): a scan stops where even the
+largest factor would not be enough, and the model is asked only for what is left. Without one, ``fusion``, ``places`` and
+``rows`` are None, and Numba leaves their branches out of what it compiles.
 """
 
 # mypy: disallow-untyped-defs=False
@@ -21,9 +25,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from recog.decoding._numba import helper
-from recog.decoding.trie import ROOT, child_of, with_room
+from recog.decoding.fusion import SPACE, WORDS, close_of, look_ahead, settle_place, step, with_places
+from recog.decoding.trie import ROOT, Trie, child_of, with_room
 
-LOW, LIFT = 2.0**-200, 2.0**200  # masses are multiplied by LIFT when the best falls below LOW
+LOW, LIFT = 2.0**-200, 2.0**200  # masses are multiplied by LIFT when the best falls below LOW, divided above LIFT
 
 
 class Beam(NamedTuple):
@@ -37,7 +42,7 @@ class Beam(NamedTuple):
     total: Any  # (width,) float64, their sum
     ranking: Any  # (width,) int64, rows by falling total
     count: Any  # (1,) int64, rows in use
-    lifts: Any  # (1,) int64, how many times the masses were multiplied by LIFT
+    lifts: Any  # (1,) int64, how many times the masses were multiplied by LIFT; less than 0 where divided
 
 
 class Scratch(NamedTuple):
@@ -53,19 +58,19 @@ class Scratch(NamedTuple):
     node: Any  # (width,) int64, nodes of the prefixes that enter
     kept: Any  # (width,) bool, rows that stay
     short: Any  # (symbols,) int64, the symbols worth a look
+    breaks: Any  # (symbols,) int64, those of them that hold a space
+    listed: Any  # (symbols,) bool, whether a symbol is worth a look
 
 
-@helper
-def new_beam(width, trie):
-    """A beam that holds the empty prefix."""
+def new_beam(width: int, trie: Trie, mass: float) -> Beam:
+    """A beam that holds the empty prefix, with this mass. Runs in Python."""
     beam = Beam(
         np.zeros(width, np.int64), np.zeros(width, np.int64), np.zeros(width, np.int64),
         np.zeros(width), np.zeros(width), np.zeros(width),
-        np.zeros(width, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64),
+        np.zeros(width, np.int64), np.ones(1, np.int64), np.zeros(1, np.int64),
     )  # fmt: skip
     beam.node[0] = ROOT
-    beam.blank[0] = beam.total[0] = 1.0
-    beam.count[0] = 1
+    beam.blank[0] = beam.total[0] = mass
     trie.row[ROOT] = 0
     return beam
 
@@ -114,7 +119,7 @@ def _heapify(score, code):
 
 
 @helper
-def _stay(p, beam, trie, work):
+def _stay(p, beam, trie, work, places):
     """Masses of the prefixes in the beam after one more frame, and the links from parents to children in the beam."""
     count = beam.count[0]
     best, least = 0.0, np.inf
@@ -124,7 +129,10 @@ def _stay(p, beam, trie, work):
         mass = beam.last[i]
         j = trie.row[beam.parent[i]]
         if j >= 0:
-            mass += beam.blank[j] if beam.label[j] == beam.label[i] else beam.total[j]
+            flow = beam.blank[j] if beam.label[j] == beam.label[i] else beam.total[j]
+            if places is not None:
+                flow *= places[beam.node[i]]["factor"]
+            mass += flow
             work.sibling[i] = work.child[j]
             work.child[j] = i
         work.last[i] = mass * p[beam.label[i]]
@@ -136,16 +144,29 @@ def _stay(p, beam, trie, work):
 
 
 @helper
-def _shortlist(p, floor, tokens, cutoff, work):
-    """Symbols more probable than ``floor``, best first, after the user's own pruning; the blank counts, but is not
-    listed. Returns how many."""
-    size = np.int64(0)
-    for s in range(1, len(p)):
-        if p[s] > floor:
-            work.short[size] = s
-            size += 1
+def _shortlist(p, beam, bar, tokens, cutoff, work, fusion, places):
+    """Symbols that could lift some extension above ``bar``, best first, after the user's own pruning; the blank counts,
+    but is not listed. Returns how many."""
+    floor = bar / beam.total[beam.ranking[0]]
+    if fusion is not None:
+        floor /= fusion.options[0]["bound"]
+    pruned, size = tokens < len(p) or cutoff < 1.0, np.int64(0)
+    if fusion is not None and fusion.options[0]["kind"] == WORDS:
+        options, reach = fusion.options[0], 0.0
+        for i in range(beam.count[0]):
+            reach = max(reach, beam.total[i] / places[beam.node[i]]["ahead"])
+        floors = (0.0, 0.0) if pruned else (floor, bar / (reach * options["close_bound"] * options["bound"]))
+        for s in range(1, len(p)):
+            if p[s] > floors[1 if fusion.breaks[s] else 0]:
+                work.short[size] = s
+                size += 1
+    else:
+        for s in range(1, len(p)):
+            if p[s] > floor:
+                work.short[size] = s
+                size += 1
     sort_down(work.short, size, p)
-    if tokens >= len(p) and cutoff >= 1.0:
+    if not pruned:
         return size
     mass, taken, blank_due = 0.0, 0, True
     for q in range(size):
@@ -161,17 +182,22 @@ def _shortlist(p, floor, tokens, cutoff, work):
 
 
 @helper
-def _extend(p, beam, work, size, bar):
+def _extend(p, beam, work, size, bar, fusion, places, rows):
     """Fill the heap with the best of what stays and what extends; only extensions of more than ``bar`` may enter.
 
     Returns how many candidates there are, or -1 where nothing enters and the heap is not filled.
     """
-    count, width, symbols = beam.count[0], len(beam.node), len(p)
-    score, code = work.score, work.code
-    filled = -1
-    for rank in range(count):
+    filled = np.int64(-1)
+    if fusion is not None and fusion.options[0]["kind"] == WORDS:
+        filled, bar = _end_words(p, beam, work, size, bar, fusion, places, rows)
+        if fusion.options[0]["single"]:
+            return _spell_words(p, beam, work, size, bar, filled, fusion, places)
+    bound = 1.0
+    if fusion is not None:
+        bound = fusion.options[0]["bound"]
+    for rank in range(beam.count[0]):
         i = beam.ranking[rank]
-        total = beam.total[i]
+        total = beam.total[i] * bound
         if size == 0 or total * p[work.short[0]] <= bar:
             break
         for q in range(size):
@@ -180,27 +206,138 @@ def _extend(p, beam, work, size, bar):
             if x <= bar:
                 break
             if s == beam.label[i]:  # a repeat is a new label only after a blank
-                x = beam.blank[i] * p[s]
+                x = beam.blank[i] * bound * p[s]
                 if x <= bar:
                     continue
-            j = work.child[i]
-            while j >= 0 and beam.label[j] != s:
-                j = work.sibling[j]
-            if j >= 0:  # in the beam: _stay has merged it
+            if _merged(beam, work, i, s):
                 continue
-            if filled < 0:
-                filled = _heap_of_stays(beam, work)
-            if filled < width:
-                score[filled] = x
-                code[filled] = width + rank * symbols + s
-                filled += 1
-                if filled < width:
+            if fusion is not None:
+                if fusion.options[0]["kind"] == WORDS and fusion.breaks[s]:
+                    continue  # _end_words had it
+                x *= step(fusion, places, rows, beam.node[i], s)[0] / bound
+                if x <= bar:
                     continue
-                _heapify(score, code)
-            else:
-                _sift(score, code, np.int64(0), x, width + rank * symbols + s)
-            bar = max(bar, score[0])
+            filled, bar = _push(beam, work, filled, bar, x, rank, s, len(p))
     return filled
+
+
+@helper
+def _end_words(p, beam, work, size, bar, fusion, places, rows):
+    """Offer the extensions by symbols with a space: what they multiply a weight by differs from prefix to prefix."""
+    options, breaks, filled = fusion.options[0], 0, np.int64(-1)
+    for q in range(size):
+        if fusion.breaks[work.short[q]]:
+            work.breaks[breaks] = work.short[q]
+            breaks += 1
+    if breaks == 0:
+        return filled, bar
+    for rank in range(beam.count[0]):
+        i = beam.ranking[rank]
+        node = beam.node[i]
+        total = beam.total[i] / places[node]["ahead"] * options["bound"]
+        if total * options["close_bound"] * p[work.breaks[0]] <= bar:
+            continue
+        total *= close_of(fusion, places, node)
+        for q in range(breaks):
+            s = work.breaks[q]
+            if total * p[s] <= bar:
+                break
+            if _merged(beam, work, i, s):
+                continue
+            x = (beam.blank[i] if s == beam.label[i] else beam.total[i]) * p[s]
+            x *= step(fusion, places, rows, node, s)[0]
+            if x > bar:
+                filled, bar = _push(beam, work, filled, bar, x, rank, s, len(p))
+    return filled, bar
+
+
+@helper
+def _spell_words(p, beam, work, size, bar, filled, fusion, places):
+    """Offer the extensions that spell on in a word, where symbols are single characters: those that the lexicon knows
+    by going through its node's children, and all others together, as they have the same look-ahead."""
+    options = fusion.options[0]
+    for q in range(size):
+        work.listed[work.short[q]] = True
+    for rank in range(beam.count[0]):
+        i = beam.ranking[rank]
+        place = places[beam.node[i]]
+        base, lex, hot = beam.total[i] / place["ahead"] * options["hot_bound"], np.int64(place["lex"]), place["hot"]
+        top = fusion.lexicon[lex]["ahead"] if lex >= 0 else place["ahead"]
+        if size == 0 or base * top * p[work.short[0]] <= bar:
+            continue
+        repeated = beam.blank[i] / beam.total[i]
+        if lex >= 0:
+            for child in range(fusion.lexicon[lex]["begin"], fusion.lexicon[lex + 1]["begin"]):
+                below = fusion.lexicon[child]
+                s = np.int64(below["symbol"])
+                x = base * p[s] * below["ahead"]
+                if x <= bar or not work.listed[s]:
+                    continue
+                x *= _repeat_and_hot(beam, i, s, repeated, fusion, hot, below["code"])
+                if x > bar and not _merged(beam, work, i, s):
+                    filled, bar = _push(beam, work, filled, bar, x, rank, s, len(p))
+        if options["closed"]:
+            continue
+        base *= look_ahead(fusion, np.int64(-1), np.int64(place["spelled"] + 1), np.int64(0))
+        for q in range(size):
+            s = work.short[q]
+            x = base * p[s]
+            if x <= bar:
+                break
+            code = fusion.codes[fusion.first[s]]
+            x *= _repeat_and_hot(beam, i, s, repeated, fusion, hot, code)
+            if x <= bar or code == SPACE or _merged(beam, work, i, s) or _child_of(fusion, lex, code):
+                continue
+            filled, bar = _push(beam, work, filled, bar, x, rank, s, len(p))
+    for q in range(size):
+        work.listed[work.short[q]] = False
+    return filled
+
+
+@helper
+def _repeat_and_hot(beam, i, s, repeated, fusion, hot, code):
+    """The factor of a repeated label, which must follow a blank, and of the hotwords."""
+    factor = repeated if s == beam.label[i] else 1.0
+    if len(fusion.hot_next) > 1:
+        after = fusion.hot_next[hot, code]
+        factor *= fusion.hot_gain[after, 0] * fusion.hot_gain[after, 1] / fusion.options[0]["hot_bound"]
+    return factor
+
+
+@helper
+def _child_of(fusion, lex, code):
+    found = False
+    if lex >= 0:
+        for child in range(fusion.lexicon[lex]["begin"], fusion.lexicon[lex + 1]["begin"]):
+            found |= fusion.lexicon[child]["code"] == code
+    return found
+
+
+@helper
+def _merged(beam, work, i, s):
+    """Whether the extension is in the beam, so that :func:`_stay` has merged it."""
+    j = work.child[i]
+    while j >= 0 and beam.label[j] != s:
+        j = work.sibling[j]
+    return j >= 0
+
+
+@helper
+def _push(beam, work, filled, bar, x, rank, s, symbols):
+    """Offer an extension to the heap; returns how many candidates it holds, and what the next ones must exceed."""
+    width = len(beam.node)
+    if filled < 0:
+        filled = _heap_of_stays(beam, work)
+    if filled < width:
+        work.score[filled] = x
+        work.code[filled] = width + rank * symbols + s
+        filled += 1
+        if filled < width:
+            return filled, bar
+        _heapify(work.score, work.code)
+    else:
+        _sift(work.score, work.code, np.int64(0), x, width + rank * symbols + s)
+    return filled, max(bar, work.score[0])
 
 
 @helper
@@ -215,7 +352,7 @@ def _heap_of_stays(beam, work):
 
 
 @helper
-def _enter(beam, trie, work, filled, symbols):
+def _enter(beam, trie, work, filled, symbols, fusion, places, rows):
     """Let the heap's extensions take the rows of the prefixes that fell out of it."""
     count, width = beam.count[0], len(beam.node)
     for i in range(count):
@@ -225,7 +362,10 @@ def _enter(beam, trie, work, filled, symbols):
             work.kept[beam.ranking[work.code[k]]] = True
         else:  # all nodes before any row is overwritten: a parent may be among those that leave
             extension = work.code[k] - width
-            work.node[k] = child_of(trie, beam.node[beam.ranking[extension // symbols]], extension % symbols)
+            parent = beam.node[beam.ranking[extension // symbols]]
+            work.node[k] = child_of(trie, parent, extension % symbols)
+            if fusion is not None:
+                settle_place(fusion, places, rows, parent, extension % symbols, work.node[k])
     for i in range(count):
         if not work.kept[i]:
             trie.row[beam.node[i]] = -1
@@ -258,6 +398,9 @@ def _settle(beam, work, ratio):
     if best < LOW:
         lift = LIFT
         beam.lifts[0] += 1
+    elif best > LIFT:
+        lift = LOW
+        beam.lifts[0] -= 1
     for i in range(count):
         factor = lift if work.total[i] >= best * ratio else 0.0
         beam.blank[i] = work.blank[i] * factor
@@ -266,28 +409,40 @@ def _settle(beam, work, ratio):
     sort_down(beam.ranking, count, beam.total)
 
 
-@helper
-def advance(probs, beam, trie, tokens, cutoff, ratio):
-    """Take the beam through more frames; returns the trie, which may have had to grow."""
+def advance(probs, beam, trie, tokens, cutoff, ratio, fusion, places, rows):
+    """Take the beam through more frames: not compiled by itself, but by :mod:`recog.decoding.kernels` without and by
+    :mod:`recog.decoding.weighted_kernels` with a language model.
+
+    Args:
+        probs: (time, symbols) probabilities, each frame's sum at most 1.
+        tokens, cutoff: extend by the ``tokens`` most probable symbols of a frame, and by those that make up ``cutoff``
+            of its mass; the number of symbols and 1.0 switch them off.
+        ratio: drop prefixes below this share of the best's mass; 0.0 switches it off.
+        fusion, places, rows: see :mod:`recog.decoding.fusion`; None without a language model.
+
+    Returns:
+        The trie and the places, which may have had to grow.
+    """
     frames, symbols = probs.shape
     width = len(beam.node)
     work = Scratch(
         np.empty(width), np.empty(width), np.empty(width),
         np.empty(width, np.int64), np.empty(width, np.int64),
         np.empty(width), np.empty(width, np.int64), np.empty(width, np.int64), np.empty(width, np.bool_),
-        np.empty(symbols, np.int64),
+        np.empty(symbols, np.int64), np.empty(symbols, np.int64), np.zeros(symbols, np.bool_),
     )  # fmt: skip
     for t in range(frames):
         p = probs[t]
         trie = with_room(trie, width)
-        best, least = _stay(p, beam, trie, work)
+        if fusion is not None:
+            places = with_places(places, len(trie.parent))
+        best, least = _stay(p, beam, trie, work, places)
         bar = best * ratio
         if beam.count[0] == width:
             bar = max(bar, least)
-        highest = beam.total[beam.ranking[0]]
-        size = _shortlist(p, bar / highest, tokens, cutoff, work)
-        filled = _extend(p, beam, work, size, bar)
+        size = _shortlist(p, beam, bar, tokens, cutoff, work, fusion, places)
+        filled = _extend(p, beam, work, size, bar, fusion, places, rows)
         if filled >= 0:
-            _enter(beam, trie, work, filled, symbols)
+            _enter(beam, trie, work, filled, symbols, fusion, places, rows)
         _settle(beam, work, ratio)
-    return trie
+    return trie, places

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,17 @@ POSITIVE_TOLERANCE = 1e-2  # how far above 0 a log-probability may lie: half-pre
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """What the beam keeps: ``width`` prefixes, extended by the ``tokens`` most probable symbols of a frame and by those
+    that make up ``cutoff`` of its mass, none below ``ratio`` of the best's mass."""
+
+    width: int
+    tokens: int
+    cutoff: float
+    ratio: float
 
 
 class InvalidInputError(UserError, ValueError):
@@ -54,7 +66,7 @@ def as_log_probs(values: Any, *, symbols: int | None = None, name: str = "log_pr
     if array.shape[1] == 0:
         raise InvalidInputError(f"{name} has no symbols, not even the blank.")
     with np.errstate(over="ignore"):  # below float32's range is as good as -inf
-        array = np.ascontiguousarray(array, dtype=np.float32)
+        array = np.require(array, np.float32, ["C", "A", "W"])  # kernels take no mapped or frozen arrays
     _check_values(array, name)
     return array
 

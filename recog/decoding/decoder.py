@@ -1,19 +1,27 @@
-"""The decoder as others see it: options in, hypotheses out. The work is done in :mod:`recog.decoding.beam`."""
+"""The decoder as others see it: options in, hypotheses out. The work is done in :mod:`recog.decoding.search`."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recog.decoding.checks import Floats, InvalidInputError, as_array, as_log_probs
+from recog.decoding.checks import Floats, InvalidInputError, Pruning, as_array, as_log_probs
+
+if TYPE_CHECKING:
+    from recog.decoding.language import Language
+    from recog.decoding.search import Search
+    from recog.lm.trie import NGramTrie
 
 MAX_BEAM = 1_000_000
+HOTWORD_BOOST = 5.0
+UNKNOWN_COST = 2.0  # about the entropy of a letter, natural log
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,8 @@ class Hypothesis:
 
     Attributes:
         text: the tokens' symbols, joined.
-        score: what the N-best is ordered by, higher is better; without a language model the same as ``log_prob``.
+        score: what the N-best is ordered by, higher is better: ``log_prob`` + alpha ln P_lm + beta n + boosts, where n
+            counts words or, of a character model, characters; without a language model and hotwords ``log_prob``.
         log_prob: natural log of the labelling's probability, summed over all its alignments (float64).
         tokens: symbol indices, without blanks.
         timesteps: for each token the frame at which it starts on the most probable alignment; rising.
@@ -36,11 +45,16 @@ class Hypothesis:
 
 
 class Decoder:
-    """CTC prefix beam search (Hannun et al. 2014).
+    """CTC prefix beam search (Hannun et al. 2014), with n-gram language models and hotwords.
 
-    After each frame the ``beam_width`` prefixes with the most probability over all their alignments are kept. The best
-    path's labelling always joins the final candidates, and candidates are compared by their exact sums: at any width
-    the first hypothesis is at least as probable as best path's.
+    After each frame the ``beam_width`` prefixes with the most probability over all their alignments are kept, weighted
+    by the language model where there is one. The best path's labelling always joins the final candidates (unless the
+    vocabulary is closed), and candidates are compared by their exact sums: without a model the first hypothesis is at
+    any width at least as probable as best path's.
+
+    A model of words scores a word where it ends, at a space or at the end; inside, the unigram of the best word that the
+    spelling may become is a look-ahead. Unknown words can be spelled: at P(<unk>) and ``unknown_cost`` a character. A
+    model of characters scores each one.
 
     Args:
         symbols: the strings of indices 0 to n - 1. Index 0 is the blank, whatever its string; the others may be of any
@@ -53,6 +67,15 @@ class Decoder:
         cutoff_prob: extend prefixes only by a frame's most probable symbols that together reach this probability; None
             or 1 does not limit them.
         beam_threshold: drop prefixes whose log-probability lies more than this below the best's; None drops none.
+        lm: a model of words or of characters, or the path of its file (ARPA, plain or compressed, or recog's binary).
+        alpha: weight of ln P_lm, from 0.
+        beta: added to the score for each word or, with a model of characters, for each character.
+        hotwords: words and phrases to expect, each spelled in the symbols; or, with each, its boost.
+        hotword_boost: added to the score where one of ``hotwords`` occurs as whole words, 0 to 50, natural log.
+        closed_vocabulary: only the words of the model of words, nothing else.
+        sentence: an utterance is a sentence: the model begins it with <s> and ends it with </s>. A line of handwriting
+            or a stretch of speech is not.
+        unknown_cost: what each character of an unknown word costs, natural log, weighed by alpha.
 
     Raises:
         InvalidInputError: an option out of range.
@@ -74,6 +97,14 @@ class Decoder:
         beam_size_token: int | None = None,
         cutoff_prob: float | None = None,
         beam_threshold: float | None = None,
+        lm: str | Path | NGramTrie | None = None,
+        alpha: float = 0.5,
+        beta: float = 0.5,
+        hotwords: Iterable[str] | Mapping[str, float] | None = None,
+        hotword_boost: float = HOTWORD_BOOST,
+        closed_vocabulary: bool = False,
+        sentence: bool = False,
+        unknown_cost: float = UNKNOWN_COST,
     ) -> None:
         self.symbols = tuple(symbols)
         if not self.symbols or not all(isinstance(symbol, str) for symbol in self.symbols):
@@ -82,22 +113,41 @@ class Decoder:
         self.n_best = _whole("n_best", n_best, self.beam_width, " (beam_width)")
         self.threads = _cpus() if threads is None else _whole("threads", threads, 1024)
         n = len(self.symbols)
-        self._tokens = n if beam_size_token is None else min(_whole("beam_size_token", beam_size_token, 2**31), n)
-        self._cutoff = 1.0 if cutoff_prob is None else float(cutoff_prob)
-        if not 0.0 < self._cutoff <= 1.0:
+        tokens = n if beam_size_token is None else min(_whole("beam_size_token", beam_size_token, 2**31), n)
+        cutoff = 1.0 if cutoff_prob is None else float(cutoff_prob)
+        if not 0.0 < cutoff <= 1.0:
             raise InvalidInputError(f"cutoff_prob is {cutoff_prob}; it must lie above 0 and at most at 1.")
         threshold = math.inf if beam_threshold is None else float(beam_threshold)
         if not threshold >= 0.0:
             raise InvalidInputError(f"beam_threshold is {beam_threshold}; it must be at least 0.")
-        self._ratio = math.exp(-threshold)
+        self._pruning = Pruning(self.beam_width, tokens, cutoff, math.exp(-threshold))
+        self.sentence = sentence
+        self.language: Language | None = None
+        boosts = _boosts(hotwords, hotword_boost)
+        if boosts or closed_vocabulary or (lm is not None and (alpha or beta)):  # weights of 0 are no model at all
+            from recog.decoding.language import make_language
 
-    def decode(self, log_probs: Any, lengths: Any = None) -> list[list[Hypothesis]]:
+            self.language = make_language(
+                self.symbols,
+                _open(lm),
+                alpha=alpha,
+                beta=beta,
+                closed_vocabulary=closed_vocabulary,
+                unknown_cost=unknown_cost,
+                hotwords=boosts,
+            )
+
+    def decode(
+        self, log_probs: Any, lengths: Any = None, *, before: Sequence[str | None] | None = None
+    ) -> list[list[Hypothesis]]:
         """Decode a batch; the result for an utterance does not depend on the others.
 
         Args:
             log_probs: (batch, time, symbols), or a sequence of (time, symbols); natural log, NumPy arrays or torch
                 tensors, computed in float64 from float32 values.
             lengths: (batch,) frames of each utterance; the rest is padding, whatever it holds. None takes all.
+            before: for each utterance the text that it follows, for the language model: the line above, of which a
+                hyphen at the end lets the word go on.
 
         Returns:
             For each utterance its hypotheses, best first: at most ``n_best``, at least one, no two of the same tokens.
@@ -110,26 +160,49 @@ class Decoder:
         utterances = self._utterances(log_probs, lengths)
         if not utterances:
             return []
-        from recog.decoding import (
-            search as kernels,
-        )  # compiles at the first use ever; a plain best path never waits for it
-
-        def search(utterance: Floats) -> list[Hypothesis]:
-            if len(utterance) == 0:
-                return [Hypothesis("", 0.0, 0.0, (), ())]
-            found = kernels.search(utterance, self.beam_width, self.n_best, self._tokens, self._cutoff, self._ratio)
-            return [self._hypothesis(*row) for row in zip(*found, strict=True)]
-
+        if before is not None and len(before) != len(utterances):
+            raise InvalidInputError(f"before has {len(before)} texts for {len(utterances)} utterances.")
+        texts = list(before) if before is not None else [None] * len(utterances)
         threads = min(self.threads, len(utterances))
         if threads == 1:
-            return [search(utterance) for utterance in utterances]
+            return [self._search(*pair) for pair in zip(utterances, texts, strict=True)]
         with ThreadPoolExecutor(threads) as pool:  # the kernels leave the GIL
-            return list(pool.map(search, utterances))
+            return list(pool.map(self._search, utterances, texts))
 
-    def _hypothesis(self, labels: Any, starts: Any, length: int, log_prob: float) -> Hypothesis:
+    def begin(self, before: str | None = None, *, frames: int = 0) -> Search:
+        """A beam before the first frame; ``frames`` is how many are expected."""
+        from recog.decoding.search import PlainSearch, WeightedSearch
+
+        if self.language is None:
+            return PlainSearch(self._pruning, frames)
+        return WeightedSearch(self._pruning, self.language, before, self.sentence, frames)
+
+    def weight(self, tokens: Sequence[int], *, before: str | None = None) -> float:
+        """What the language model and the hotwords add to the log-probability of a text to make its score."""
+        if self.language is None:
+            return 0.0
+        from recog.decoding.search import weight_of
+
+        return weight_of(self.language, tokens, before, self.sentence)
+
+    def _search(self, log_probs: Floats, before: str | None) -> list[Hypothesis]:
+        from recog.decoding.search import probabilities  # here, as it imports Numba: a best path never waits for it
+
+        if len(log_probs) == 0:
+            return [Hypothesis("", self.weight((), before=before), 0.0, (), ())]
+        search = self.begin(before, frames=len(log_probs))
+        probs, log_scale = probabilities(log_probs)
+        search.feed(probs)
+        return self.hypotheses(search.finish(log_probs, probs, log_scale, self.n_best))
+
+    def hypotheses(self, found: Sequence[Any]) -> list[Hypothesis]:
+        """What :meth:`recog.decoding.search.Search.finish` found, for people."""
+        return [self._hypothesis(*row) for row in zip(*found, strict=True)]
+
+    def _hypothesis(self, labels: Any, starts: Any, length: int, log_prob: float, score: float) -> Hypothesis:
         tokens = tuple(labels[:length].tolist())
         text = "".join([self.symbols[token] for token in tokens])
-        return Hypothesis(text, float(log_prob), float(log_prob), tokens, tuple(starts[:length].tolist()))
+        return Hypothesis(text, float(score), float(log_prob), tokens, tuple(starts[:length].tolist()))
 
     def _utterances(self, log_probs: Any, lengths: Any) -> list[Floats]:
         if isinstance(log_probs, (list, tuple)):
@@ -151,6 +224,24 @@ class Decoder:
                     raise InvalidInputError(f"lengths[{i}] is {count}, but utterance {i} has {len(item)} frames.")
                 items[i] = item[:count]
         return [as_log_probs(x, symbols=len(self.symbols), name=f"utterance {i}") for i, x in enumerate(items)]
+
+
+def _boosts(hotwords: Iterable[str] | Mapping[str, float] | None, boost: float) -> dict[str, float]:
+    if hotwords is None:
+        return {}
+    if isinstance(hotwords, str):
+        raise InvalidInputError("hotwords must be a list of words and phrases, not one string.")
+    if isinstance(hotwords, Mapping):
+        return {phrase: float(own) for phrase, own in hotwords.items()}
+    return {phrase: float(boost) for phrase in hotwords}
+
+
+def _open(lm: str | Path | NGramTrie | None) -> NGramTrie | None:
+    if isinstance(lm, (str, Path)):
+        from recog.lm.binary import load_lm
+
+        return load_lm(lm)
+    return lm
 
 
 def _whole(name: str, value: int, highest: int, why: str = "") -> int:

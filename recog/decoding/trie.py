@@ -23,8 +23,8 @@ class Trie(NamedTuple):
     size: Any  # (1,) int64, nodes in use
 
 
-@helper
-def new_trie(capacity):
+def make_trie(capacity):
+    """A trie of the empty prefix, with room for this many nodes. Runs in Python; kernels call ``new_trie``."""
     slots = 16
     while slots < 2 * capacity:
         slots *= 2
@@ -33,6 +33,9 @@ def new_trie(capacity):
     row[:] = -1
     size[0] = 2
     return Trie(parent, label, row, table, size)
+
+
+new_trie = helper(make_trie)
 
 
 @helper

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from recog.errors import UserError
-from recog.model.config import EncoderConfig, SpectrogramConfig, Strict, StripConfig
+from recog.model.config import Calibration, DecodingConfig, EncoderConfig, SpectrogramConfig, Strict, StripConfig
 
 FORMAT_VERSION = 1
 CONFIG = "config.json"
@@ -34,7 +34,8 @@ class ModelConfig(Strict):
     """Everything about a model but its weights.
 
     ``symbols`` are the strings of the output indices, the blank (index 0) an empty string. ``normalise`` names the text
-    normalisation of the transcripts it was trained on. ``files`` holds the SHA-256 of the other files of the folder.
+    normalisation of the transcripts it was trained on, ``decoding`` how its outputs are best decoded,
+    ``confidence`` how sure of its words it may be. ``files`` holds the SHA-256 of the other files of the folder.
     ``trained`` and ``dev`` record how it was made and what it reached, for people to read.
     """
 
@@ -47,6 +48,8 @@ class ModelConfig(Strict):
     spectrogram: SpectrogramConfig | None = None
     strip: StripConfig | None = None
     encoder: EncoderConfig
+    decoding: DecodingConfig = DecodingConfig()
+    confidence: Calibration | None = None
     files: dict[str, str] = {}
     trained: dict[str, Any] = {}
     dev: dict[str, Any] = {}
@@ -183,3 +186,10 @@ def write_bundle(folder: Path, config: ModelConfig, files: Mapping[str, bytes], 
     for name, path in beside.items():
         path.replace(folder / name)
     return Bundle(folder, config)
+
+
+def update_bundle(bundle: Bundle, folder: Path, config: ModelConfig, files: Mapping[str, bytes]) -> Bundle:
+    """Write a model again with another config and some new files; what the config no longer names is left out."""
+    kept = {name for name in (WEIGHTS, GRAPH, config.decoding.lm) if name in bundle.config.files and name not in files}
+    contents = {name: bundle.file(name).read_bytes() for name in sorted(kept)}
+    return write_bundle(folder, config, {**contents, **files}, bundle.card)

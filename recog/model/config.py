@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import isfinite
-from typing import Literal
+from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
@@ -15,6 +18,7 @@ class Strict(BaseModel):
 
 
 Size = tuple[int, int]
+MIN_CONFIDENCE = 1e-12  # confidences are interpolated by their logarithms; below it all are alike
 
 
 def ceil_div(n: int, by: int) -> int:
@@ -114,3 +118,53 @@ class StripConfig(Strict):
 
     kind: Literal["strip"] = "strip"
     height: int = Field(48, ge=8, le=512)
+
+
+class Calibration(Strict):
+    """A map from raw confidences to the share of words that are right, as a model's config keeps it.
+
+    ``raw`` are the knots, rising, and ``right`` the shares there, never falling. Between two knots the share is linear
+    in ln raw; before the first and after the last it is theirs.
+    """
+
+    kind: Literal["isotonic"] = "isotonic"
+    raw: tuple[float, ...] = Field(min_length=1, max_length=100)
+    right: tuple[float, ...] = Field(min_length=1, max_length=100)
+
+    @model_validator(mode="after")
+    def _rising(self) -> Calibration:
+        if len(self.raw) != len(self.right):
+            raise ValueError(f"the calibration has {len(self.raw)} knots and {len(self.right)} shares")
+        if not all(MIN_CONFIDENCE <= x <= 1.0 for x in self.raw) or not all(0.0 <= y <= 1.0 for y in self.right):
+            raise ValueError("the calibration's knots and shares must lie between 0 and 1")
+        if any(a >= b for a, b in pairwise(self.raw)) or any(a > b for a, b in pairwise(self.right)):
+            raise ValueError("the calibration's knots must rise, and its shares never fall")
+        return self
+
+    def apply(self, confidences: ArrayLike) -> NDArray[np.float64]:
+        """Calibrated confidences, 0 to 1, of raw ones, in any shape."""
+        raw = np.maximum(np.asarray(confidences, np.float64), MIN_CONFIDENCE)
+        return np.asarray(np.interp(np.log(raw), np.log(self.raw), self.right))
+
+    def __call__(self, confidence: float) -> float:
+        """:meth:`apply` for a single word."""
+        return float(self.apply(confidence))
+
+
+class DecodingConfig(Strict):
+    """How the model's outputs are best decoded, as tuned on dev; see :class:`recog.decoding.Decoder` for the options.
+
+    ``lm`` names the language model's file in the model folder; ``offset`` is added to the times of words, in frames, as
+    a CTC network emits early or late by about as much everywhere; ``temperature`` divides the log-probabilities before they
+    are normalised again: above 1 the network counts for less. ``dev`` records what tuning measured, for people to read.
+    """
+
+    lm: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    beam: int = Field(0, ge=0, le=10_000)
+    alpha: float = Field(0.5, ge=0.0, le=100.0)
+    beta: float = Field(0.5, ge=-100.0, le=100.0)
+    unknown_cost: float = Field(2.0, ge=0.0, le=100.0)
+    sentence: bool = False
+    temperature: float = Field(1.0, gt=0.0, le=100.0)
+    offset: float = Field(0.0, ge=-100.0, le=100.0)
+    dev: dict[str, Any] = {}

@@ -73,8 +73,12 @@ def _text(data: memoryview, number: int) -> str:
     return "".join(bytes(block).decode("utf-8", "replace") for block in _blocks(data, number))
 
 
-def check_onnx(path: Path) -> None:
+def check_onnx(path: Path, *, also: frozenset[str] = frozenset()) -> None:
     """Accept or refuse an ONNX file.
+
+    Args:
+        path: the file.
+        also: operators that this kind of model needs beside :data:`ALLOWED`.
 
     Raises:
         UserError: it is not an ONNX model, or holds something that no model of recog needs; the message names it.
@@ -86,17 +90,17 @@ def check_onnx(path: Path) -> None:
         graphs = list(_blocks(content, 7))  # ModelProto.graph
         if len(graphs) != 1:
             raise _MalformedError
-        _check_graph(graphs[0], path)
+        _check_graph(graphs[0], path, ALLOWED | also)
     except _MalformedError:
         raise UserError(f"{path}: is not an ONNX model, or is damaged.") from None
 
 
-def _check_graph(graph: memoryview, path: Path) -> None:
+def _check_graph(graph: memoryview, path: Path, allowed: frozenset[str]) -> None:
     count = 0
     for node in _blocks(graph, 1):  # GraphProto.node
         count += 1
         operator, domain = _text(node, 4), _text(node, 7)
-        if operator not in ALLOWED or domain not in DOMAINS:
+        if operator not in allowed or domain not in DOMAINS:
             raise UserError(f"{path}: the model uses the operator '{operator}', which recog does not run.")
         for attribute in _blocks(node, 5):
             inside = {number for number, _, _ in _fields(attribute)}

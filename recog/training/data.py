@@ -73,7 +73,9 @@ def load_rows(recipe: Recipe) -> Loaded:
             rows, loaded.how = result.rows, result.reason
         seen: Counter[str] = Counter()
         for row in rows:
-            text = to_display(normalise(row.text))
+            text = normalise(row.text)
+            if recipe.modality == "handwriting":
+                text = to_display(text)
             split = row.split or "train" if source.split == "auto" else source.split
             if split == "train" and not spoken_as_written(row.text, recipe):
                 loaded.problems.append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import Field, ValidationError
@@ -13,6 +13,7 @@ from recog.errors import UserError
 from recog.model.config import ConvLayer, EncoderConfig, SpectrogramConfig, Strict, StripConfig
 
 Modality = Literal["speech", "handwriting"]
+AnyRecipe = TypeVar("AnyRecipe", bound=Strict)
 
 
 class Source(Strict):
@@ -120,6 +121,17 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         UserError: the file cannot be read, or a key or value in it is wrong; the message names it.
     """
+    loaded = read_yaml(path)
+    if loaded.get("encoder", "default") == "default":
+        speech = loaded.get("modality") == "speech"
+        loaded["encoder"] = (SPEECH_ENCODER if speech else HANDWRITING_ENCODER).model_dump()
+    recipe = validated(Recipe, loaded, path)
+    data = tuple(s.model_copy(update={"path": resolve(s.path, path)}) for s in recipe.data)
+    return recipe.model_copy(update={"data": data})
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file, not yet checked; :class:`UserError` where there is none."""
     try:
         loaded: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -128,20 +140,21 @@ def read_recipe(path: Path) -> Recipe:
         raise UserError(f"{path}: is not valid YAML ({str(error).splitlines()[0]}).") from None
     if not isinstance(loaded, dict):
         raise UserError(f"{path}: a recipe is a YAML mapping with name, modality and data.")
-    if loaded.get("encoder", "default") == "default":
-        speech = loaded.get("modality") == "speech"
-        loaded["encoder"] = (SPEECH_ENCODER if speech else HANDWRITING_ENCODER).model_dump()
+    return loaded
+
+
+def validated(kind: type[AnyRecipe], loaded: dict[str, Any], path: Path) -> AnyRecipe:
+    """The recipe in a mapping; :class:`UserError` names the first key or value that is wrong."""
     try:
-        recipe = Recipe.model_validate(loaded)
+        return kind.model_validate(loaded)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{path}: {where}: {first['msg']}.") from None
-    data = tuple(s.model_copy(update={"path": _resolve(s.path, path)}) for s in recipe.data)
-    return recipe.model_copy(update={"data": data})
 
 
-def _resolve(source: str, recipe: Path) -> str:
+def resolve(source: str, recipe: Path) -> str:
+    """A path as a recipe names it, absolute: environment variables filled in, relative to the recipe's folder."""
     expanded = os.path.expandvars(source)
     if "$" in expanded:
         raise UserError(f"{recipe}: {source}: set the environment variable to the folder of the corpora.")

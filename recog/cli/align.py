@@ -1,0 +1,148 @@
+"""``recog align``: times, or boxes, for a text that is known."""
+
+from __future__ import annotations
+
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from recog.cli.files import write_text
+from recog.errors import UsageError, UserError
+
+if TYPE_CHECKING:
+    from recog.corpora.manifest import Row
+    from recog.transcript import Transcript, Word
+
+LONGEST_ROW = 20.0  # seconds of a training row
+PAD = 0.15  # seconds of the silence on either side that such a row keeps
+DEFAULT_MODELS = {"speech": "english-speech", "handwriting": "latin-handwriting"}
+
+
+def align(
+    media: Annotated[Path, typer.Argument(metavar="MEDIA", help="A recording, or an image of one line.")],
+    text: Annotated[
+        Path, typer.Argument(metavar="TEXT", help="Its text: .txt with a cue a line, .srt, .vtt; - is standard input.")
+    ],
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Name of a shipped model or path of a model folder.")
+    ] = None,
+    format: Annotated[Literal["srt", "vtt", "textgrid", "json", "manifest"], typer.Option("--format", "-f")] = "json",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; else standard output.")] = None,
+    min_confidence: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Lines less sure than this stay out of a manifest.")
+    ] = 0.3,
+    threads: Annotated[int, typer.Option("--threads", min=0, max=1024, help="Threads; 0 for every core.")] = 0,
+) -> None:
+    """Find out when each word of a known text is said in a recording, however long, or where it stands in an image."""
+    if format == "manifest" and output is None:
+        raise UsageError("A manifest names files from where it stands; give --output.")
+    _keep(output, media, text)
+    if not media.exists():
+        raise UserError(f"{media}: there is no such file.")
+    lines = read_lines_of(text)
+    from recog.align import DOUBTFUL, align_text
+    from recog.corpora.manifest import modality_of, write_manifest
+    from recog.formats import json, srt, textgrid, vtt
+    from recog.recogniser import load
+
+    recogniser = load(model or DEFAULT_MODELS[modality_of(media)], threads=threads)
+    if recogniser.config.modality == "handwriting" and format not in ("json", "manifest"):
+        raise UsageError(f"{media} is an image, which has no times; use --format json or manifest.")
+    transcript = align_text(recogniser, media, lines)
+    doubtful = [line for line in transcript.lines if (line.confidence or 0.0) < DOUBTFUL]
+    if doubtful:
+        print(
+            f"recog: {len(doubtful)} of {len(transcript.lines)} lines do not fit {media}, the first of them "
+            f"'{doubtful[0].text[:60]}'; their places are a guess.",
+            file=sys.stderr,
+        )
+    if format == "manifest":
+        assert output is not None  # by the first check
+        rows = training_rows(transcript, media, least=min_confidence)
+        if not rows:
+            raise UserError(f"No line of {text} fits {media}; lower --min-confidence, or give the text of this file.")
+        write_manifest(rows, output)
+    else:
+        writers = {"srt": srt.write, "vtt": vtt.write, "textgrid": textgrid.write, "json": json.write}
+        content = writers[format](transcript)
+        if output is not None:
+            write_text(output, content)
+        else:
+            print(content.rstrip("\n"), flush=True)
+    for warning in transcript.warnings:
+        print(f"recog: {warning}", file=sys.stderr)
+    if transcript.warnings:
+        raise typer.Exit(1)
+
+
+def _keep(output: Path | None, media: Path, text: Path) -> None:
+    """Refuse to write over what is read."""
+    for path in (media, text):
+        if output is not None and output.exists() and path.exists() and output.samefile(path):
+            raise UsageError(f"--output {output} is the file to read; give another.")
+
+
+def read_lines_of(path: Path) -> list[str]:
+    """The lines, or cues, of a text file, by its suffix; ``-`` is standard input.
+
+    Raises:
+        UserError: it cannot be read, or is not UTF-8.
+    """
+    from recog.corpora.files import read_text
+    from recog.formats import srt, textgrid, txt, vtt
+
+    if str(path) == "-":
+        try:
+            content = sys.stdin.buffer.read().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise UserError(f"Standard input is not UTF-8 text (byte {error.start}); convert it to UTF-8.") from None
+    else:
+        content = read_text(path)
+    readers = {".srt": srt.read, ".vtt": vtt.read, ".textgrid": textgrid.read}
+    return [line.text for line in readers.get(path.suffix.lower(), txt.read)(content, source=str(path)).lines]
+
+
+def training_rows(transcript: Transcript, media: Path, *, least: float, longest: float = LONGEST_ROW) -> list[Row]:
+    """Rows of a manifest, one a line; one that takes more than ``longest`` seconds is cut at its longest pauses.
+
+    Args:
+        least: lines of lower confidence are left out.
+    """
+    from recog.corpora.manifest import Row
+
+    if transcript.size is not None:
+        return [Row(media, line.text) for line in transcript.lines if (line.confidence or 0.0) >= least]
+    words = [word for line in transcript.lines for word in line.words]
+    before = {id(word): previous.end or 0.0 for previous, word in pairwise(words)}
+    after = {id(word): following.start for word, following in pairwise(words)}
+    rows = []
+    for line in transcript.lines:
+        if (line.confidence or 0.0) < least:
+            continue
+        for part in _parts(list(line.words), longest):
+            start, end = part[0].start or 0.0, part[-1].end or 0.0
+            free_from, free_to = before.get(id(part[0]), 0.0), after.get(id(part[-1]), transcript.duration)
+            start = max(start - PAD, (free_from + start) / 2)
+            end = min(end + PAD, (end + (end if free_to is None else free_to)) / 2)
+            if end > start:
+                rows.append(Row(media, " ".join(w.text for w in part), round(start, 3), round(end, 3)))
+    return rows
+
+
+def _parts(words: list[Word], longest: float) -> list[list[Word]]:
+    """Words in order, cut at the longest pause, the one nearest the middle of several, until no part is too long."""
+    waiting, parts = [words], []
+    while waiting:
+        part = waiting.pop()
+        if len(part) < 2 or (part[-1].end or 0.0) - (part[0].start or 0.0) <= longest:
+            parts.append(part)
+            continue
+        cut = max(
+            range(1, len(part)),
+            key=lambda k: ((part[k].start or 0.0) - (part[k - 1].end or 0.0), -abs(2 * k - len(part))),
+        )
+        waiting += [part[cut:], part[:cut]]
+    return parts

@@ -1,0 +1,148 @@
+"""``recog decode``: other people's log-probabilities -> text."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from recog.errors import UsageError, UserError
+
+if TYPE_CHECKING:
+    from recog.decoding import Decoder, Hypothesis
+    from recog.decoding.checks import Floats
+
+
+def decode(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="LOGPROBS...",
+            help=".npy of (time, symbols) or (batch, time, symbols); .npz of arrays (time, symbols) by name, or of "
+            "log_probs (batch, time, symbols) and lengths. Natural logarithms, the blank first.",
+        ),
+    ],
+    symbols: Annotated[
+        Path,
+        typer.Option(help="A JSON list of the symbols, the blank first; or lines: <blank>, then one symbol each."),
+    ],
+    beam: Annotated[int, typer.Option(min=1, max=100_000, help="Beam width.")] = 25,
+    n_best: Annotated[int, typer.Option("--n-best", min=1, max=10_000, help="Alternatives in JSON.")] = 1,
+    lm: Annotated[
+        Path | None, typer.Option(help="A language model: ARPA, plain or compressed, or recog's own.")
+    ] = None,
+    alpha: Annotated[float | None, typer.Option(help="Weight of the language model. Default: 0.5.")] = None,
+    beta: Annotated[float | None, typer.Option(help="Added for each word (or character). Default: 0.5.")] = None,
+    hotwords: Annotated[Path | None, typer.Option(help="Words and phrases to expect, one a line.")] = None,
+    closed: Annotated[
+        bool, typer.Option("--closed-vocabulary", help="Only words of the language model, nothing else.")
+    ] = False,
+    format: Annotated[
+        Literal["txt", "json"], typer.Option("--format", "-f", help="json: a line for each utterance.")
+    ] = "txt",
+    names: Annotated[
+        bool, typer.Option("--names", help="Print each utterance's name and a tab before its text.")
+    ] = False,
+    threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads; 0 for every core.")] = 0,
+) -> None:
+    """Decode log-probabilities of any CTC model: beam search, language model, hotwords.
+
+    Prints one line for each utterance. A file that cannot be read is reported, and the others go on; the exit code is then 1.
+    """
+    from recog.decoding import Decoder
+    from recog.decoding.log_prob_files import read_log_probs, read_symbols
+
+    if n_best > beam:
+        raise UsageError(f"--n-best {n_best} needs a --beam of at least {n_best}.")
+    if lm is None and (alpha is not None or beta is not None or closed):
+        raise UsageError("--alpha, --beta and --closed-vocabulary belong to --lm; give it, or leave them out.")
+    weights: dict[str, Any] = {name: value for name, value in (("alpha", alpha), ("beta", beta)) if value is not None}
+    decoder = Decoder(
+        read_symbols(symbols),
+        beam_width=beam,
+        n_best=n_best,
+        threads=threads or None,
+        lm=lm,
+        hotwords=None if hotwords is None else read_phrases(hotwords),
+        closed_vocabulary=closed,
+        **weights,
+    )
+    failed = False
+    for file in files:
+        try:
+            for name, hypotheses in results(decoder, read_log_probs(file, len(decoder.symbols))):
+                print(render(file, name, hypotheses, format, names), flush=True)
+        except UserError as error:
+            failed = True
+            print(f"recog: {error}", file=sys.stderr)
+        except MemoryError:
+            failed = True
+            print(f"recog: {file}: there is not enough memory for it.", file=sys.stderr)
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            failed = True
+            print(f"recog: {file}: cannot be read ({error.strerror or error}).", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)
+
+
+def results(decoder: Decoder, utterances: Iterator[tuple[str, Floats]]) -> Iterator[tuple[str, list[Hypothesis]]]:
+    """Decode as many utterances at once as there are threads, in order; what comes before a bad one is decoded."""
+    while True:
+        batch: list[tuple[str, Floats]] = []
+        error: UserError | None = None
+        try:
+            for utterance in islice(utterances, decoder.threads):
+                batch.append(utterance)  # one by one: those before an error count
+        except UserError as caught:
+            error = caught
+        found = decoder.decode([log_probs for _, log_probs in batch])
+        yield from zip((name for name, _ in batch), found, strict=True)
+        if error is not None:
+            raise error
+        if len(batch) < decoder.threads:
+            return
+
+
+def render(file: Path, name: str, hypotheses: Sequence[Hypothesis], format: str, names: bool) -> str:
+    """One utterance's line."""
+    import json
+
+    if format == "txt":
+        text = " ".join(hypotheses[0].text.splitlines())  # one line, whatever the symbols are
+        return f"{name}\t{text}" if names else text
+    rows = [
+        {
+            "text": hypothesis.text,
+            "score": finite(hypothesis.score),
+            "log_prob": finite(hypothesis.log_prob),
+            "tokens": hypothesis.tokens,
+            "timesteps": hypothesis.timesteps,
+        }
+        for hypothesis in hypotheses
+    ]
+    return json.dumps({"file": str(file), "name": name, "hypotheses": rows}, ensure_ascii=False, allow_nan=False)
+
+
+def finite(value: float) -> float | None:
+    """JSON has no infinity: null stands for what is impossible."""
+    return round(value, 6) if math.isfinite(value) else None
+
+
+def read_phrases(path: Path) -> list[str]:
+    """One phrase a line; empty lines are left out.
+
+    Raises:
+        UserError: the file is no UTF-8 text.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not UTF-8; write the hotwords as UTF-8 text, one a line.") from None
+    return [" ".join(line.split()) for line in lines if line.strip()]

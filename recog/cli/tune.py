@@ -1,0 +1,64 @@
+"""``recog tune``: how a model's outputs are best decoded, written into the model."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def tune(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of a shipped model or path of a model folder.")],
+    data: Annotated[
+        Path, typer.Argument(metavar="DATA", help="A manifest, a folder or a recipe: its rows of dev, or of no split.")
+    ],
+    lm: Annotated[
+        Path | None, typer.Option("--lm", help="n-gram model (ARPA or .bin) to tune and to put into the model.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder for the tuned model; else MODEL itself is changed.")
+    ] = None,
+    metric: Annotated[
+        Literal["wer", "cer"] | None, typer.Option(help="What to lower. Default: wer for speech, cer for handwriting.")
+    ] = None,
+    beam: Annotated[int, typer.Option(min=1, max=10_000, help="Width of the beam while searching.")] = 25,
+    sentence: Annotated[
+        bool, typer.Option("--sentence", help="Each utterance is a sentence, from <s> to </s>.")
+    ] = False,
+    fixed: Annotated[
+        list[str] | None, typer.Option("--fix", help="Leave alpha, beta, unknown_cost, temperature or beam alone.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads; 0 for every core.")] = 0,
+) -> None:
+    """Find the language model's weights, the temperature and the beam that suit a model best, on data that it was not
+    trained on, and how sure of its words it may be; all of it goes into the model's config."""
+    from recog.errors import UsageError
+    from recog.recogniser import load
+    from recog.tune import STEPS, dev_rows, tune_model
+
+    unknown = set(fixed or []) - {*STEPS, "beam"}
+    if unknown:
+        raise UsageError(f"--fix {sorted(unknown)[0]} is none of {', '.join(STEPS)} and beam.")
+    recogniser = load(model, beam=0, threads=threads)
+    if out is None and not Path(model).is_dir():
+        raise UsageError(f"{model} is a shipped model; give --out for the tuned one.")
+    rows = dev_rows(data)
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    summary = tune_model(
+        recogniser,
+        rows,
+        lm=lm,
+        out=out or Path(model),
+        what=data.stem,
+        metric=metric or ("wer" if recogniser.config.modality == "speech" else "cer"),
+        beam=beam,
+        sentence=sentence,
+        fixed=frozenset(fixed or ()),
+        say=say,
+    )
+    print(summary)

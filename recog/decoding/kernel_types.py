@@ -1,0 +1,18 @@
+"""Numba's types of what passes between Python and the compiled entry points of the beam search."""
+
+from __future__ import annotations
+
+from numba import float64, from_dtype, int32, int64, typeof, types
+
+from recog.decoding.beam import Beam
+from recog.decoding.fusion import PLACE, Rows
+from recog.decoding.language import sample_fusion
+from recog.decoding.trie import Trie
+
+BEAM = types.NamedTuple(3 * (int64[::1],) + 3 * (float64[::1],) + 3 * (int64[::1],), Beam)
+TRIE = types.NamedTuple(4 * (int32[::1],) + (int64[::1],), Trie)
+FUSION = typeof(sample_fusion())
+PLACES = from_dtype(PLACE)[::1]
+ROWS = types.NamedTuple((float64[:, ::1], int32[:, ::1], int32[::1], int32[::1], int64[::1]), Rows)
+START = types.UniTuple(int64, 4)
+FOUND = (int32[:, ::1], int32[:, ::1], int64[::1], float64[::1])  # see recog.decoding.kernels.end

@@ -1,0 +1,41 @@
+"""The compiled entry points of the beam search without a language model; importing this compiles, or loads, them."""
+
+# mypy: disallow-untyped-defs=False
+
+from __future__ import annotations
+
+from numba import float32, float64, int64, types
+
+from recog.decoding._numba import kernel
+from recog.decoding.beam import advance
+from recog.decoding.candidates import best_path_node, candidates, exact_sums, falling, spelled_out
+from recog.decoding.kernel_types import BEAM, FOUND, TRIE
+from recog.decoding.trie import with_room
+
+extend = kernel(
+    types.Tuple((TRIE, types.none))(
+        float64[:, ::1], BEAM, TRIE, int64, float64, float64, types.none, types.none, types.none
+    )
+)(advance)
+
+
+@kernel(types.Tuple(FOUND)(float32[:, ::1], float64[:, ::1], float64, BEAM, TRIE, int64))
+def end(log_probs, probs, log_scale, beam, trie, n_best):
+    """The hypotheses once the beam has gone through all frames.
+
+    Args:
+        log_probs: (time, symbols), at least one frame.
+        probs, log_scale: what :func:`recog.decoding.trellis.probabilities` makes of them.
+        n_best: hypotheses wanted, 1 to the beam's width.
+
+    Returns:
+        For each hypothesis, by falling log-probability: labels and the frame at which each starts, both (hypotheses,
+        longest), undefined beyond the number of labels; that number; log of the forward sum over all alignments.
+    """
+    trie = with_room(trie, len(probs))
+    best_path, path_log_prob = best_path_node(probs, trie)
+    nodes, least = candidates(beam, best_path, path_log_prob, n_best)
+    sums = exact_sums(probs, trie, nodes, least)
+    best = falling(sums)[:n_best]
+    labels, starts, lengths = spelled_out(log_probs, trie, nodes[best])
+    return labels, starts, lengths, sums[best] + log_scale

@@ -1,0 +1,183 @@
+"""What the user asks of a language model and hotwords -> the tables that the beam's kernels take."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.decoding.checks import InvalidInputError
+from recog.decoding.fusion import CHARACTERS, NODE, NOTHING, OPTIONS, WORDS, Fusion
+from recog.decoding.hotwords import Hotwords, build_hotwords, no_hotwords
+from recog.decoding.lexicon import Lexicon, build_lexicon
+from recog.lm.query import frozen, make_query
+from recog.lm.tables import BEGIN, END, UNKNOWN
+from recog.lm.tables import SPACE as SPACE_TOKEN
+
+if TYPE_CHECKING:
+    from recog.lm.trie import NGramTrie
+
+SPACES = (" ", "▁", "|")  # of these the first that occurs in the symbols stands between words
+HYPHENS = ("-", "¬", "⸗", "‐", "\u00ad")  # at the end of a line: the word goes on in the next
+SPECIAL = {UNKNOWN, BEGIN, END}
+Start = tuple[int, int, int, int]  # state, node of the lexicon, characters spelled, state of the hotwords
+
+
+@dataclass(frozen=True)
+class Language:
+    """A language model and hotwords over some symbols, ready for the beam.
+
+    Attributes:
+        fusion: the kernels' tables.
+        codes: the number of each character of the symbols; 0 is the space.
+        end_token: the language model's ``</s>``.
+        begin: the state after ``<s>``.
+        hot_start: the hotwords' state at the beginning of a text.
+    """
+
+    fusion: Fusion
+    codes: dict[str, int]
+    end_token: int
+    begin: int
+    hot_start: int
+
+    def start(self, before: str | None, *, sentence: bool) -> Start:
+        """Where decoding begins.
+
+        Args:
+            before: the text that this one follows. Where it ends in a hyphen, as a line does, its last word goes on.
+            sentence: without a text before, begin after ``<s>`` rather than anywhere.
+        """
+        if not before:
+            return (self.begin if sentence else 0, 0, 0, self.hot_start)
+        from recog.decoding import context_kernels
+
+        joined = before.rstrip()
+        unfinished = joined.endswith(HYPHENS) and not before[-1].isspace()
+        text = joined[:-1] if unfinished else joined + " "
+        codes = np.array([self.codes.get(" " if c.isspace() else c, -1) for c in text], np.int32)
+        return context_kernels.position_after(self.fusion, codes, (0, 0, 0, self.hot_start))
+
+
+def make_language(
+    symbols: Sequence[str],
+    lm: NGramTrie | None,
+    *,
+    alpha: float,
+    beta: float,
+    closed_vocabulary: bool,
+    unknown_cost: float,
+    hotwords: Mapping[str, float],
+) -> Language:
+    """Check the options and build the tables.
+
+    Args:
+        symbols: as the decoder has them, the blank's first.
+        lm: an n-gram model of words or characters.
+        alpha: weight of ln P_lm, at least 0.
+        beta: added to the score for each word (word models) or character.
+        closed_vocabulary: allow the words of a word model only.
+        unknown_cost: what each character of an unknown word costs beside P(<unk>), natural log, weighed by alpha.
+        hotwords: phrases and their boosts, natural log.
+
+    Raises:
+        InvalidInputError: an option out of range, or a hotword that cannot be spelled.
+    """
+    for name, value, lowest in (("alpha", alpha, 0.0), ("beta", beta, -100.0), ("unknown_cost", unknown_cost, 0.0)):
+        if not (math.isfinite(value) and lowest <= value <= 100.0):
+            raise InvalidInputError(f"{name} is {value}; it must lie between {lowest:g} and 100.")
+    if closed_vocabulary and (lm is None or lm.unit != "word"):
+        raise InvalidInputError("a closed vocabulary needs a language model of words.")
+    codes, first, spelled = _spellings(symbols)
+    hot = build_hotwords(hotwords, codes, words=0 in codes.values()) if hotwords else no_hotwords(len(codes) + 1)
+    index = {} if lm is None else {word: i for i, word in enumerate(lm.words)}
+    lexicon = _lexicon(lm, codes)
+    unknown = index.get(UNKNOWN, 0)
+    unknown_log_prob = float(lm.log_prob[1 + unknown]) if lm is not None else 0.0
+    ahead = lexicon.best
+    if not closed_vocabulary:
+        ahead = np.maximum(ahead, unknown_log_prob - unknown_cost * lexicon.depth)
+    lengths = np.diff(first)
+    kind = NOTHING if lm is None else CHARACTERS if lm.unit == "character" else WORDS
+    hot_bound = math.exp(min(600.0, hot.bound * lengths.max(initial=1)))
+    bound = 1.0
+    if kind == WORDS:
+        bound = max(1.0, math.exp(alpha * float(ahead[1:].max(initial=-100.0)) + beta))
+    elif kind == CHARACTERS:
+        bound = max(math.exp(beta * float(length)) for length in lengths[1:]) if len(lengths) > 1 else 1.0
+    options = np.zeros(1, OPTIONS)
+    for name, value in (
+        ("alpha", alpha), ("beta", beta), ("unknown_log_prob", unknown_log_prob), ("unknown_cost", unknown_cost),
+        ("bound", bound * hot_bound), ("close_bound", max(1.0, math.exp(beta))), ("hot_bound", hot_bound),
+        ("unknown", unknown), ("kind", kind), ("closed", closed_vocabulary), ("hot_words", hot.words),
+        ("single", bool((lengths[1:] == 1).all()) and len(set(spelled)) == len(spelled)),
+    ):  # fmt: skip
+        options[name] = value
+    fusion = Fusion(
+        options=frozen(options, OPTIONS),
+        first=frozen(first, np.int32),
+        codes=frozen(spelled, np.int32),
+        breaks=frozen([0 in spelled[a:b] for a, b in itertools.pairwise(first)], np.bool_),
+        tokens=frozen(_tokens(codes, index, unknown, hot), np.int32),
+        lexicon=_nodes(lexicon, np.exp(alpha * ahead + beta), spelled),
+        hot_next=frozen(hot.following, np.int32),
+        hot_gain=frozen(np.exp(np.stack([hot.gain, hot.lent], axis=1)), np.float64),
+        lm=make_query(lm),
+    )
+    begin = 1 + index[BEGIN] if BEGIN in index and lm is not None and lm.order > 1 else 0
+    return Language(fusion, codes, index.get(END, -1), begin, hot.start)
+
+
+def _spellings(symbols: Sequence[str]) -> tuple[dict[str, int], list[int], list[int]]:
+    """Codes of the symbols' characters, and the symbols in them: where each begins, and all one after the other."""
+    characters = {c for symbol in symbols[1:] for c in symbol}
+    space = next((c for c in SPACES if c in characters), None)
+    codes = {c: i for i, c in enumerate(sorted(characters - {space}), 1)}
+    if space is not None:
+        codes[space] = 0
+    first, spelled = [0, 0], []
+    for symbol in symbols[1:]:
+        spelled += [codes[c] for c in symbol]
+        first.append(len(spelled))
+    if space is not None:
+        codes.setdefault(" ", 0)
+    return codes, first, spelled
+
+
+def _lexicon(lm: NGramTrie | None, codes: dict[str, int]) -> Lexicon:
+    if lm is None or lm.unit != "word":
+        return build_lexicon([], np.zeros(0, np.int32), np.zeros(0), codes)
+    ids = np.array([i for i, word in enumerate(lm.words) if word not in SPECIAL], np.int32)
+    words = [lm.words[i] for i in ids]
+    return build_lexicon(words, ids, lm.log_prob[1 + ids], codes)
+
+
+def _nodes(lexicon: Lexicon, ahead: NDArray[np.float64], spelled: list[int]) -> NDArray[np.void]:
+    """The lexicon as kernels take it, with one more node for the end of the last one's children."""
+    symbol_of = np.zeros(max([*spelled, *lexicon.code.tolist()], default=0) + 1, np.int32)
+    symbol_of[spelled] = np.arange(1, len(spelled) + 1)  # of one character each, or never asked
+    nodes = np.zeros(len(lexicon.code) + 1, NODE)
+    nodes["ahead"][:-1], nodes["begin"] = ahead, lexicon.begin
+    nodes["code"][:-1], nodes["word"][:-1] = lexicon.code, lexicon.word
+    nodes["symbol"][:-1] = symbol_of[lexicon.code]
+    return frozen(nodes, NODE)
+
+
+def _tokens(codes: dict[str, int], index: dict[str, int], unknown: int, hot: Hotwords) -> list[int]:
+    tokens = [unknown] * hot.following.shape[1]
+    for character, code in codes.items():
+        token = SPACE_TOKEN if code == 0 else character
+        tokens[code] = index.get(token, unknown)
+    return tokens
+
+
+def sample_fusion() -> Fusion:
+    """Tables of nothing, for their types."""
+    return make_language(
+        ["", "a", " "], None, alpha=0.0, beta=0.0, closed_vocabulary=False, unknown_cost=0.0, hotwords={}
+    ).fusion

@@ -1,0 +1,28 @@
+"""The compiled entry point of partial results."""
+
+# mypy: disallow-untyped-defs=False
+
+from __future__ import annotations
+
+import numpy as np
+from numba import int32, types
+
+from recog.decoding._numba import kernel
+from recog.decoding.candidates import labels_of
+from recog.decoding.kernel_types import BEAM, TRIE
+
+
+@kernel(types.UniTuple(int32[::1], 2)(BEAM, TRIE))
+def shared_and_best(beam, trie):
+    """Labels of the longest prefix that all live prefixes begin with, and of the most probable of them."""
+    best = beam.node[beam.ranking[0]]
+    shared = best
+    for i in range(beam.count[0]):
+        other = beam.node[i]
+        if beam.total[i] > 0.0:
+            while other != shared:  # a parent's number is lower than its children's
+                if other > shared:
+                    other = np.int64(trie.parent[other])
+                else:
+                    shared = np.int64(trie.parent[shared])
+    return labels_of(trie, shared), labels_of(trie, best)

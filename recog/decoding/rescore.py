@@ -1,0 +1,74 @@
+"""Rescoring the N-best with a neural language model, which reads further back than any n-gram.
+
+The beam needs a model that answers for every prefix at every frame; a neural one is too slow for that, and is asked about
+the few readings that the beam leaves (Mikolov et al. 2010, "Recurrent neural network based language model", section 3).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.decoding.checks import InvalidInputError
+from recog.decoding.decoder import Hypothesis
+
+if TYPE_CHECKING:
+    from recog.lm.neural import State
+
+
+class LanguageModel(Protocol):
+    """What rescoring asks of a model; :class:`recog.lm.neural.NeuralLM` is one."""
+
+    def score(
+        self, texts: Sequence[str], before: str | State | None = None, *, sentence: bool | None = None
+    ) -> NDArray[np.float64]:
+        """Natural log of the probability of each text, (texts,)."""
+        ...
+
+
+def rescore(
+    hypotheses: Sequence[Hypothesis],
+    lm: LanguageModel,
+    weight: float,
+    *,
+    interpolate: float = 0.0,
+    before: str | State | None = None,
+    sentence: bool | None = None,
+) -> list[Hypothesis]:
+    """Order the readings of one utterance anew.
+
+    A reading's new score is ``log_prob + (1 - interpolate) * (score - log_prob) + weight * ln P_neural(text)``. In the
+    decoder's ``score``, ``score - log_prob`` is what its n-gram model, its bonus a word or character and its hotwords
+    added; at ``interpolate`` 0 all of that stays and the neural model comes on top, at 1 the neural model stands in its
+    place. ``log_prob``, which is the network's alone, stays as it is.
+
+    Args:
+        hypotheses: as :meth:`recog.decoding.Decoder.decode` gives them for one utterance; the list is left as it is.
+        lm: the neural model.
+        weight: of ln P_neural, 0 to 100; 0 asks the model nothing.
+        interpolate: the share, 0 to 1, of what the decoder added to ``log_prob`` that is taken back.
+        before: the text that this one follows, or where :meth:`recog.lm.neural.NeuralLM.read` left off.
+        sentence: whether each text is a whole sentence; by default as the model was trained.
+
+    Returns:
+        The same readings with their new scores, best first; those of equal score stay in their order.
+
+    Raises:
+        InvalidInputError: an option out of range.
+    """
+    for name, value, highest in (("weight", weight, 100.0), ("interpolate", interpolate, 1.0)):
+        if not (math.isfinite(value) and 0.0 <= value <= highest):
+            raise InvalidInputError(f"{name} is {value}; it must lie between 0 and {highest:g}.")
+    if not hypotheses:
+        return []
+    kept = [h.log_prob + (1.0 - interpolate) * (h.score - h.log_prob) if interpolate else h.score for h in hypotheses]
+    neural = [0.0] * len(kept)
+    if weight:
+        neural = (weight * lm.score([h.text for h in hypotheses], before, sentence=sentence)).tolist()
+    found = [replace(h, score=a + b) for h, a, b in zip(hypotheses, kept, neural, strict=True)]
+    return sorted(found, key=lambda h: h.score, reverse=True)  # stable: reverse keeps the order of equals

@@ -1,0 +1,1 @@
+"""n-gram language models: estimated from text, read and written as ARPA, queried by the decoder's kernels."""

@@ -1,0 +1,106 @@
+"""The neural language model -> ONNX, built node by node as :mod:`recog.nn.export` does.
+
+Inputs: ``tokens`` (batch, time) int64, ``hidden`` and ``cell`` (layers, batch, hidden), the state that the text before
+left. Outputs: ``log_probs`` (batch, time, symbols), natural log, ``hidden_after`` and ``cell_after``. Padding on the right
+needs no mask: the network reads from left to right only.
+
+Weights are packed as int8 with one scale a row, and computed with in float32: ONNX Runtime unpacks them once, when it
+loads the graph. Dynamic int8, as the recognisers have it, takes its activation scale from the whole tensor, so that a
+text's score would depend on the texts beside it in the N-best.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from recog.model.language import LanguageNetworkConfig
+from recog.nn.export import OPSET, Weights, _gates, _Graph
+
+
+class _PackedGraph(_Graph):
+    """A graph whose matrices may be stored in fewer bits."""
+
+    def __init__(self, *, int8: bool) -> None:
+        super().__init__()
+        self.int8 = int8
+
+    def matrix(self, name: str, value: NDArray[np.float32], *, axis: int) -> str:
+        """A matrix that rows along ``axis`` share a scale in: value = round(value / scale) * scale, |rounded| <= 127."""
+        if not self.int8:
+            return self.constant(name, value)
+        others = tuple(a for a in range(value.ndim) if a != axis)
+        scale = np.maximum(np.abs(value).max(axis=others, keepdims=True), 1e-12) / 127.0
+        packed = self.constant(f"{name}.int8", np.rint(value / scale).astype(np.int8))
+        unpacked = self.add("Cast", [packed], f"{name}.float", to=TensorProto.FLOAT)
+        return self.add("Mul", [unpacked, self.constant(f"{name}.scale", scale.astype(np.float32))], name)
+
+    def embedding(self, value: NDArray[np.float32], tokens: str) -> str:
+        """Rows of a table; kept in float16 where that loses nothing, as with weights read from a model folder."""
+        half = value.astype(np.float16)
+        if not np.array_equal(half.astype(np.float32), value):
+            return self.add("Gather", [self.constant("embedding.table", value), tokens], "embedding", axis=0)
+        rows = self.add("Gather", [self.constant("embedding.table", half), tokens], "embedding.rows", axis=0)
+        return self.add("Cast", [rows], "embedding", to=TensorProto.FLOAT)
+
+
+def build_language_onnx(
+    config: LanguageNetworkConfig, weights: Weights, symbols: int, *, int8: bool = False
+) -> onnx.ModelProto:
+    """The graph of a :class:`recog.nn.language.LanguageNetwork` with these weights (names as in its state dict).
+
+    Args:
+        int8: pack the matrices of LSTM and output layers as int8; a quarter of the size.
+    """
+    g = _PackedGraph(int8=int8)
+    tokens = g.add("Transpose", ["tokens"], "steps", perm=[1, 0])
+    x = g.embedding(np.asarray(weights["embedding.weight"], np.float32), tokens)
+    direction = g.constant("direction", np.array([1], np.int64))
+    after: dict[str, list[str]] = {"hidden": [], "cell": []}
+    for i in range(config.layers):
+        name = f"layers.{i}"
+        w, r = (_gates(weights[f"{name}.weight_{kind}_l0"])[None] for kind in ("ih", "hh"))
+        bias = np.concatenate([_gates(weights[f"{name}.bias_{kind}_l0"]) for kind in ("ih", "hh")])[None]
+        layer = g.constant(f"{name}.index", np.array([i], np.int64))
+        before = [g.add("Gather", [kind, layer], f"{name}.{kind}.before", axis=0) for kind in ("hidden", "cell")]
+        inputs = [x, g.matrix(f"{name}.W", w, axis=1), g.matrix(f"{name}.R", r, axis=1)]
+        inputs += [g.constant(f"{name}.B", bias), "", *before]  # "": no lengths, for there is nothing to mask
+        outputs = [f"{name}.lstm", f"{name}.hidden.after", f"{name}.cell.after"]
+        g.nodes.append(helper.make_node("LSTM", inputs, outputs, name=outputs[0], hidden_size=config.hidden))
+        after["hidden"].append(outputs[1])
+        after["cell"].append(outputs[2])
+        x = g.add("Squeeze", [outputs[0], direction], f"{name}.out")
+    for kind, layers in after.items():
+        g.add("Concat", layers, f"{kind}_after", axis=0)
+    head = np.asarray(weights["head.weight"], np.float32).T
+    x = g.add("MatMul", [x, g.matrix("head.kernel", head, axis=1)], "head.product")
+    x = g.add("Add", [x, g.constant("head.offset", np.asarray(weights["head.bias"], np.float32))], "scores")
+    x = g.add("LogSoftmax", [x], "step_log_probs", axis=-1)
+    g.add("Transpose", [x], "log_probs", perm=[1, 0, 2])
+    return _model(g, config, symbols)
+
+
+def _model(g: _Graph, config: LanguageNetworkConfig, symbols: int) -> onnx.ModelProto:
+    state: list[str | int | None] = [config.layers, "batch", config.hidden]
+    value, single = helper.make_tensor_value_info, TensorProto.FLOAT
+    graph = helper.make_graph(
+        g.nodes,
+        "recog-language",
+        [
+            value("tokens", TensorProto.INT64, ["batch", "time"]),
+            value("hidden", single, state),
+            value("cell", single, state),
+        ],
+        [
+            value("log_probs", single, ["batch", "time", symbols]),
+            value("hidden_after", single, state),
+            value("cell_after", single, state),
+        ],
+        g.constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="recog")
+    model.ir_version = 8
+    onnx.checker.check_model(model)
+    return model

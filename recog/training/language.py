@@ -1,0 +1,329 @@
+"""The training loop of a language model: truncated back-propagation through time over running text (Williams and Peng 1990).
+
+``batch`` readers stand at evenly spaced places of the text and read on side by side, window by window, each with its own
+state. As with recognisers, what a step does is a function of the recipe, the text and the step's number, and the rest is
+in ``training/last.safetensors``: after a kill at any moment the same command goes on from there and, on the CPU, ends with
+bitwise the same weights as a run that was never interrupted.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recog.errors import UserError
+from recog.model.language import UNKNOWN_ID
+from recog.nn.language import Carried, LanguageNetwork
+from recog.training.checkpoint import optimiser_tensors, read_checkpoint, restore_optimiser, write_checkpoint
+from recog.training.language_data import TextData
+from recog.training.language_recipe import LanguageRecipe
+from recog.training.recipe import Optimisation
+from recog.training.report import EVERY, Reporter
+from recog.training.trainer import Interrupted, bf16_pays, first_difference, learning_rate, pick_device
+
+CHECKPOINT_SECONDS = 40.0
+MAX_SKIPPED = 100  # updates without a finite gradient in a row
+DEV_ROWS, DEV_WINDOW = 16, 64  # places of the dev text that are read side by side, and tokens at a time
+
+Ids = NDArray[np.int64]
+
+
+@dataclass
+class LanguageProgress:
+    """Where a run stands. Everything in it goes into the checkpoint's JSON."""
+
+    epoch: int = 0
+    window: int = 0  # windows of this epoch already done
+    step: int = 0
+    best: float | None = None  # dev perplexity
+    best_epoch: int = -1
+    loss: float = 0.0  # sum over this epoch so far
+    tokens: int = 0
+    seconds: float = 0.0
+    finished: bool = False
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+class LanguageReporter(Reporter):
+    """The same report, of perplexities."""
+
+    def update(self, step: int, epoch: int, loss: float, rate: float, norm: float, tokens: int) -> None:
+        """Count one update: loss per token, learning rate, gradient norm before clipping, tokens."""
+        self.lines += tokens
+        speed = self.lines / max(1e-9, time.monotonic() - self.clock)
+        self.advance(f"perplexity {perplexity(loss):.2f}  {speed:.0f} tokens/s")
+        if step % EVERY == 0:
+            entry = {"step": step, "epoch": epoch + 1, "loss": loss, "learning_rate": rate, "gradient_norm": norm}
+            self.write(entry | {"tokens_per_second": round(speed)})
+            if self.tensorboard is not None:
+                for key in ("loss", "learning_rate", "gradient_norm"):
+                    self.tensorboard.add_scalar(f"train/{key}", entry[key], step)
+
+    def measured(self, entry: dict[str, Any], better: bool) -> None:
+        """Tell an epoch's perplexity on dev."""
+        self.stop()
+        self.write(entry)
+        self.say(
+            f"epoch {entry['epoch']}  loss {entry['loss']:.3f}  dev perplexity {entry['perplexity']:.3f}"
+            f"{'  (best so far)' if better else ''}"
+        )
+        if self.tensorboard is not None:
+            self.tensorboard.add_scalar("dev/perplexity", entry["perplexity"], entry["step"])
+            self.tensorboard.flush()
+
+
+def perplexity(loss: float) -> float:
+    """exp of a mean negative log-probability, infinite rather than an overflow."""
+    return math.exp(loss) if loss < 700.0 else math.inf
+
+
+class LanguageTrainer:
+    """One run: the network, its optimiser and how far it has come."""
+
+    def __init__(self, recipe: LanguageRecipe, data: TextData, out: Path, report: LanguageReporter) -> None:
+        self.recipe, self.data, self.report = recipe, data, report
+        self.options = recipe.training
+        self.folder = out / "training"
+        self.device = pick_device(self.options.device)
+        torch.manual_seed(self.options.seed)
+        self.network = LanguageNetwork(recipe.network, len(data.symbols)).to(self.device)
+        self.names, self.optimiser = self._optimiser()
+        self.schedule = Optimisation(
+            learning_rate=self.options.learning_rate, warmup=self.options.warmup, schedule="one-cycle"
+        )
+        self.rows = max(1, min(self.options.batch, len(data.train) // (2 * self.options.window)))
+        self.reach = len(data.train) // self.rows  # tokens that a reader reads in an epoch
+        self.windows = max(1, (self.reach - 1) // self.options.window)
+        self.carried = self.network.start(self.rows)
+        self.bf16 = self.options.amp == "bf16" or (self.options.amp == "auto" and bf16_pays(self.device))
+        self.progress = LanguageProgress()
+        self._stop = False
+        self._skipped = 0
+
+    def _optimiser(self) -> tuple[list[str], torch.optim.AdamW]:
+        """AdamW (Loshchilov and Hutter 2019); biases are not decayed."""
+        named = list(self.network.named_parameters())
+        matrices = [(n, p) for n, p in named if p.ndim > 1]
+        vectors = [(n, p) for n, p in named if p.ndim <= 1]
+        groups = [
+            {"params": [p for _, p in matrices], "weight_decay": self.options.weight_decay},
+            {"params": [p for _, p in vectors], "weight_decay": 0.0},
+        ]
+        optimiser = torch.optim.AdamW(
+            groups, lr=self.options.learning_rate, betas=(0.9, 0.98), fused=self.device.type == "cuda"
+        )
+        return [n for n, _ in matrices + vectors], optimiser
+
+    # ---- checkpoints -------------------------------------------------------------------------------------------------
+
+    @property
+    def last(self) -> Path:
+        return self.folder / "last.safetensors"
+
+    @property
+    def best(self) -> Path:
+        return self.folder / "best.safetensors"
+
+    def identity(self) -> dict[str, Any]:
+        """What must not change between a run and its resumption; where files lie may."""
+        recipe = self.recipe.model_dump(mode="json")
+        recipe.pop("name")
+        for source in recipe["data"]:
+            source.pop("path")
+        for free in ("device", "threads"):
+            recipe["training"].pop(free)
+        return {"recipe": recipe, "data": self.data.fingerprint, "symbols": list(self.data.symbols)}
+
+    def save(self) -> None:
+        """Write the checkpoint that the run goes on from."""
+        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
+        tensors |= {"carried.hidden": self.carried[0], "carried.cell": self.carried[1]}
+        tensors |= optimiser_tensors(self.optimiser, self.names)
+        state = {
+            "identity": self.identity(),
+            "progress": asdict(self.progress),
+            "threads": torch.get_num_threads(),
+        }
+        write_checkpoint(self.last, tensors, state)
+
+    def resume(self) -> bool:
+        """Go on from ``last.safetensors`` where there is one.
+
+        Raises:
+            UserError: it belongs to another recipe or other texts; the message names the first difference.
+        """
+        if not self.last.exists():
+            return False
+        tensors, state = read_checkpoint(self.last)
+        difference = first_difference(state["identity"], self.identity())
+        if difference:
+            raise UserError(
+                f"{self.last.parent.parent}: holds a training with other settings ({difference}); "
+                "give another --out, the old settings, or --restart to throw its progress away."
+            )
+        self.network.load_state_dict({k[8:]: v for k, v in tensors.items() if k.startswith("network.")})
+        self.carried = (tensors["carried.hidden"].to(self.device), tensors["carried.cell"].to(self.device))
+        restore_optimiser(self.optimiser, self.names, tensors)
+        torch.set_num_threads(int(state["threads"]))
+        self.progress = LanguageProgress(**state["progress"])
+        return True
+
+    # ---- the loop ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> LanguageProgress:
+        """Train to the end, or until interrupted (the checkpoint is then written).
+
+        Raises:
+            Interrupted: on SIGINT or SIGTERM.
+        """
+        previous = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            while self.progress.epoch < self.options.epochs:
+                self._epoch()
+        finally:
+            for s, handler in previous.items():
+                signal.signal(s, handler)
+        return self.progress
+
+    def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
+        self._stop = True
+
+    def _epoch(self) -> None:
+        p = self.progress
+        self.network.train()
+        if p.window == 0:
+            self.carried = self.network.start(self.rows)
+        # every epoch cuts the text elsewhere
+        offset = int(np.random.default_rng((self.options.seed, p.epoch)).integers(len(self.data.train)))
+        begun = saved = time.monotonic()
+        self.report.epoch(p.epoch, self.options.epochs, p.window, self.windows)
+        while p.window < self.windows:
+            share = (p.epoch + p.window / self.windows) / self.options.epochs
+            rate = learning_rate(self.schedule, share)
+            tokens = self._window(offset, p.window)
+            loss, norm = self.step(tokens, rate)
+            p.window += 1
+            p.step += 1
+            count = tokens[:, 1:].size
+            p.loss += loss * count
+            p.tokens += count
+            now = time.monotonic()
+            p.seconds, begun = p.seconds + now - begun, now
+            self.report.update(p.step, p.epoch, loss, rate, norm, count)
+            if now - saved > CHECKPOINT_SECONDS:
+                self.save()
+                saved = now
+            if self._stop:
+                self.save()
+                raise Interrupted
+        self._close_epoch()
+
+    def _window(self, offset: int, number: int) -> Ids:
+        """(rows, window + 1): what each reader reads next; a window's last token is the next one's first."""
+        text = self.data.train
+        first = number * self.options.window
+        places = np.arange(first, min(first + self.options.window, self.reach - 1) + 1)
+        starts = offset + self.reach * np.arange(self.rows)
+        return text[(starts[:, None] + places) % len(text)].astype(np.int64)
+
+    def step(self, tokens: Ids, rate: float) -> tuple[float, float]:
+        """One update on windows (rows, time + 1). Returns the loss per token and the gradient norm before clipping."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        numbers = np.random.default_rng((self.options.seed, self.progress.step, 1))
+        tokens[numbers.random(tokens.shape) < self.options.unknown] = UNKNOWN_ID
+        goes_on = torch.from_numpy(numbers.random(self.rows) >= self.options.reset).to(self.device)
+        before = (self.carried[0] * goes_on[None, :, None], self.carried[1] * goes_on[None, :, None])
+        torch.manual_seed(self.options.seed * 1_000_003 + self.progress.step)  # dropout
+        batch = torch.from_numpy(tokens).to(self.device)
+        with self.autocast():
+            log_probs, after = self.network(batch[:, :-1], before)
+        loss = -log_probs.gather(2, batch[:, 1:, None]).mean()
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
+        value, norm_value = torch.stack((loss.detach(), norm.detach().to(loss.dtype))).tolist()
+        if math.isfinite(value) and math.isfinite(norm_value):
+            self.optimiser.step()
+            self.carried = (after[0].detach().float(), after[1].detach().float())
+            self._skipped = 0
+            return value, norm_value
+        self.carried = self.network.start(self.rows)
+        self._skipped += 1
+        if self._skipped >= MAX_SKIPPED:
+            raise UserError(
+                f"The training has diverged: {MAX_SKIPPED} updates in a row had no finite gradient; "
+                "give a lower --learning-rate, and --restart."
+            )
+        return 0.0, 0.0
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+
+    # ---- evaluation --------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def evaluate(self) -> float:
+        """Perplexity of the dev text."""
+        self.network.eval()
+        carried: Carried | None = None
+
+        def score(inputs: Ids, targets: Ids) -> float:
+            nonlocal carried
+            log_probs, carried = self.network(
+                torch.from_numpy(inputs).to(self.device), carried or self.network.start(len(inputs))
+            )
+            wanted: Tensor = torch.from_numpy(targets).to(self.device)
+            return float(log_probs.gather(2, wanted[:, :, None]).double().sum())
+
+        try:
+            return dev_perplexity(self.data.dev, score)
+        finally:
+            self.network.train()
+
+    def _close_epoch(self) -> None:
+        p = self.progress
+        value = self.evaluate()
+        better = p.best is None or value < p.best
+        entry = {
+            "epoch": p.epoch + 1, "step": p.step, "loss": p.loss / max(1, p.tokens), "seconds": round(p.seconds, 1),
+            "perplexity": value,
+        }  # fmt: skip
+        p.history.append(entry)
+        if better:
+            p.best, p.best_epoch = value, p.epoch
+        p.epoch, p.window, p.loss, p.tokens = p.epoch + 1, 0, 0.0, 0
+        if better:
+            weights = {k: v.detach() for k, v in self.network.state_dict().items()}
+            write_checkpoint(self.best, weights, {"dev": {"perplexity": value}, "epoch": p.epoch})
+        self.save()
+        self.report.measured(entry, better)
+
+
+def dev_perplexity(dev: NDArray[np.int32], score: Callable[[Ids, Ids], float]) -> float:
+    """Perplexity of a text that is read in a few places side by side, from no state on.
+
+    Args:
+        dev: (tokens,) the text.
+        score: takes inputs and targets (rows, time), window after window, and gives the sum of the log-probabilities
+            of the targets, having kept the state from the window before.
+    """
+    rows = max(1, min(DEV_ROWS, len(dev) // 256))
+    reach = (len(dev) - 1) // rows
+    inputs = dev[: rows * reach].reshape(rows, reach).astype(np.int64)
+    targets = dev[1 : rows * reach + 1].reshape(rows, reach).astype(np.int64)
+    windows = [slice(i, i + DEV_WINDOW) for i in range(0, reach, DEV_WINDOW)]
+    total = sum(score(inputs[:, part], targets[:, part]) for part in windows)
+    return perplexity(-total / targets.size)

@@ -1,0 +1,139 @@
+"""Texts -> two streams of symbols, one to train a language model on and one to measure it on."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.errors import UserError
+from recog.lm.tables import SPACE
+from recog.lm.text import read_text, tokens
+from recog.model.language import END, END_ID, UNKNOWN, UNKNOWN_ID
+from recog.text.normalise import rule
+from recog.training.language_recipe import LanguageRecipe, TextSource
+
+STRETCHES = 10  # of each text that dev is made of
+MAX_DEV = 500_000  # symbols that an evaluation reads
+
+
+@dataclass(frozen=True)
+class TextData:
+    """The texts of a training.
+
+    Attributes:
+        symbols: the vocabulary, ``<unk>`` and ``</s>`` first, then the most frequent first.
+        train: (tokens,) int32.
+        dev: (tokens,) int32.
+        unknown: share of the training text that the vocabulary lacks.
+        lines: lines to train on.
+        fingerprint: SHA-256 of each text, by the name of its file.
+    """
+
+    symbols: tuple[str, ...]
+    train: NDArray[np.int32]
+    dev: NDArray[np.int32]
+    unknown: float
+    lines: int
+    fingerprint: dict[str, str]
+
+
+class _Numbers(dict[str, int]):
+    """Token -> a number, a new one for a new token."""
+
+    def __missing__(self, token: str) -> int:
+        self[token] = number = len(self)
+        return number
+
+
+def prepare_texts(recipe: LanguageRecipe) -> TextData:
+    """Read the texts of a recipe; one pass, 4 bytes a token.
+
+    Raises:
+        UserError: a text cannot be read, or there is too little of it.
+    """
+    numbers = _Numbers({UNKNOWN: UNKNOWN_ID, END: END_ID})
+    train: list[NDArray[np.int32]] = []
+    dev: list[NDArray[np.int32]] = []
+    fingerprint, lines = {}, 0
+    for i, source in enumerate(recipe.data):
+        ids, starts, digest = _read(source, recipe, numbers)
+        held_out = _held_out(len(starts), source.split, recipe.dev_share)
+        of_dev = np.repeat(held_out, np.diff(starts, append=len(ids)))
+        train.append(ids[~of_dev])
+        dev.append(ids[of_dev])
+        lines += int((~held_out).sum())
+        name = Path(source.path).name
+        fingerprint[name if name not in fingerprint else f"{name} ({i + 1})"] = digest
+    symbols, final = _vocabulary(np.concatenate(train), numbers, recipe)
+    streams = [np.concatenate([final[part] for part in parts]) for parts in (train, dev)]
+    for stream, what in zip(streams, ("to train on", "for dev"), strict=True):
+        if len(stream) < 2:
+            raise UserError(
+                f"{recipe.name}: there is too little text {what}; give more text, or a source of 'split: dev'."
+            )
+    unknown = float((streams[0] == UNKNOWN_ID).mean())
+    return TextData(symbols, streams[0], streams[1][:MAX_DEV], unknown, lines, fingerprint)
+
+
+def _read(
+    source: TextSource, recipe: LanguageRecipe, numbers: _Numbers
+) -> tuple[NDArray[np.int32], NDArray[np.int64], str]:
+    """The tokens of a text, where in them each line begins, and the text's SHA-256. What separates lines ends them."""
+    normalise, digest = rule(recipe.normalise), hashlib.sha256()
+    ids, starts = array("i"), array("q")
+    between = [END_ID] if recipe.sentence else [numbers[SPACE]] if recipe.unit == "character" else []
+    for line in read_text([source.path]):
+        line = normalise(line)
+        digest.update(line.encode() + b"\n")
+        found = tokens(line, recipe.unit)
+        if found:
+            starts.append(len(ids))
+            ids.extend(map(numbers.__getitem__, found))
+            ids.extend(between)
+        else:
+            _close(ids, between)
+    _close(ids, between)
+    return np.array(ids, np.int32), np.array(starts, np.int64), digest.hexdigest()
+
+
+def _close(ids: array[int], between: list[int]) -> None:
+    """End running text with ``</s>``, in place of the space after its last line."""
+    if not ids or ids[-1] == END_ID:
+        return
+    if between:
+        ids[-1] = END_ID
+    else:
+        ids.append(END_ID)
+
+
+def _held_out(lines: int, split: str, share: float) -> NDArray[np.bool_]:
+    """(lines,) which lines are dev: up to ten stretches evenly over a text, as neighbouring lines are alike."""
+    if split != "auto":
+        return np.full(lines, split == "dev")
+    stretches = min(STRETCHES, max(1, int(lines * share)))
+    place = (np.arange(lines) * stretches) % max(1, lines)
+    return place >= lines * (1.0 - share)
+
+
+def _vocabulary(
+    train: NDArray[np.int32], numbers: _Numbers, recipe: LanguageRecipe
+) -> tuple[tuple[str, ...], NDArray[np.int32]]:
+    """The symbols, and for each number the index of its symbol."""
+    names = list(numbers)
+    counts = np.bincount(train, minlength=len(names))
+    wanted = [i for i in range(2, len(names)) if counts[i] >= recipe.least_count]
+    wanted.sort(key=lambda i: (-counts[i], names[i]))
+    wanted = wanted[: recipe.vocabulary or None]
+    if not wanted:
+        raise UserError(
+            f"{recipe.name}: no {recipe.unit} occurs {recipe.least_count} times or more; give more text, or a lower min_count."
+        )
+    final = np.full(len(names), UNKNOWN_ID, np.int32)
+    final[END_ID] = END_ID
+    final[wanted] = np.arange(2, 2 + len(wanted), dtype=np.int32)
+    return (UNKNOWN, END, *(names[i] for i in wanted)), final

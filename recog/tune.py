@@ -1,0 +1,311 @@
+"""How a model's outputs are best decoded, found on data that it was not trained on: weights of the language model,
+temperature and beam, by search over log-probabilities that are computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.corpora.manifest import Row, modality
+from recog.decoding.align import spans_of
+from recog.decoding.confidence import calibrate, correct_words, expected_calibration_error
+from recog.decoding.decoder import Decoder
+from recog.errors import UsageError, UserError
+from recog.evaluation.counts import Pair
+from recog.evaluation.rules import normalisation
+from recog.evaluation.score import Result, evaluate
+from recog.lm.binary import load_lm
+from recog.lm.trie import NGramTrie
+from recog.model.bundle import update_bundle
+from recog.model.config import Calibration, DecodingConfig
+from recog.recogniser import Recogniser, tempered
+from recog.runner import log_probs_of
+from recog.text.normalise import rule
+
+Metric = Literal["wer", "cer"]
+Pieces = tuple[NDArray[np.float32], ...]
+STEPS = {"alpha": 0.2, "beta": 0.5, "unknown_cost": 1.0, "temperature": 0.2}
+RANGES = {"alpha": (0.0, 5.0), "beta": (-5.0, 8.0), "unknown_cost": (0.0, 10.0), "temperature": (0.4, 3.0)}
+ROUNDS = 3  # times the steps are halved
+BEAMS = (8, 16, 25, 50, 100)
+MIN_WORDS = 100
+GAIN = 0.001  # a wider beam must lower the error rate by so much
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What is decoded again and again: the log-probabilities (frames, symbols) of its pieces, and its true text."""
+
+    name: str
+    pieces: Pieces
+    text: str
+    group: str | None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to decode; see :class:`recog.decoding.Decoder`."""
+
+    alpha: float = 0.5
+    beta: float = 0.5
+    unknown_cost: float = 2.0
+    temperature: float = 1.0
+    beam: int = 25
+
+
+@dataclass
+class Search:
+    """Error rates by setting, each measured once.
+
+    Args:
+        symbols: the model's, the blank first.
+        utterances: the data.
+        lm: the language model, or None.
+        metric: what is lowered.
+        normalise: name of the normalisation of texts.
+        sentence: see :class:`recog.decoding.Decoder`.
+        in_order: from the order in which the network reads to that of the text.
+        report: called with each setting and its result.
+    """
+
+    symbols: Sequence[str]
+    utterances: Sequence[Utterance]
+    lm: NGramTrie | None
+    metric: Metric
+    normalise: str
+    sentence: bool = False
+    threads: int | None = None
+    in_order: Callable[[str], str] = str
+    report: Callable[[Setting, Result], None] = lambda setting, result: None
+    results: dict[Setting, Result] = field(default_factory=dict)
+
+    def measure(self, setting: Setting) -> float:
+        """The error rate of a setting."""
+        if setting not in self.results:
+            self.results[setting] = evaluate(self.pairs(setting), normalise=self.normalise, confusions=0)
+            self.report(setting, self.results[setting])
+        result = self.results[setting]
+        return result.wer.rate if self.metric == "wer" else result.cer.rate
+
+    def pairs(self, setting: Setting) -> list[Pair]:
+        """Texts as decoded with a setting, beside the true ones."""
+        decoder = self.decoder(setting)
+        pieces = [tempered(piece, setting.temperature) for utterance in self.utterances for piece in utterance.pieces]
+        texts = iter([found[0].text for found in decoder.decode(pieces)])
+        return [
+            Pair(u.name, u.text, self.in_order(" ".join(" ".join(next(texts) for _ in u.pieces).split())), u.group)
+            for u in self.utterances
+        ]
+
+    def decoder(self, setting: Setting) -> Decoder:
+        return Decoder(
+            self.symbols,
+            beam_width=setting.beam,
+            threads=self.threads,
+            lm=self.lm,
+            alpha=setting.alpha,
+            beta=setting.beta,
+            unknown_cost=setting.unknown_cost,
+            sentence=self.sentence,
+        )
+
+    def run(self, start: Setting, names: Sequence[str]) -> Setting:
+        """Pattern search (Hooke and Jeeves 1961): step along each coordinate while that helps, then halve the steps."""
+        best = start
+        steps = {name: STEPS[name] for name in names}
+        for _ in range(ROUNDS):
+            improved = True
+            while improved:
+                improved = False
+                for name in names:
+                    found = min(_neighbours(best, name, steps[name]), key=self.measure)
+                    if self.measure(found) < self.measure(best):
+                        best, improved = found, True
+            steps = {name: step / 2 for name, step in steps.items()}
+        return best
+
+    def choose_beam(self, setting: Setting, beams: Sequence[int] = BEAMS) -> Setting:
+        """The narrowest beam that is as good as the best one, but for 0.1 points."""
+        candidates = [replace(setting, beam=beam) for beam in sorted({*beams, setting.beam})]
+        best = min(map(self.measure, candidates))
+        return next(candidate for candidate in candidates if self.measure(candidate) <= best + GAIN)
+
+
+def _neighbours(setting: Setting, name: str, step: float) -> list[Setting]:
+    low, high = RANGES[name]
+    value = getattr(setting, name)
+    moved = [round(min(high, max(low, value + sign * step)), 4) for sign in (-1, 1)]
+    return [replace(setting, **{name: other}) for other in moved]
+
+
+def collect(recogniser: Recogniser, rows: Sequence[Row], normalise: Callable[[str], str]) -> Iterator[Utterance]:
+    """Run the network over each row, once.
+
+    Raises:
+        UsageError: the model is for another kind of media.
+        UserError: nothing is to be had from any row.
+    """
+    if modality(rows) != recogniser.config.modality:
+        raise UsageError(f"The model is for {recogniser.config.modality}, and the data is {modality(rows)}.")
+    count = 0
+    for i, row in enumerate(rows):
+        try:
+            pieces = log_probs_of(recogniser, row)
+        except UserError:
+            continue
+        count += 1
+        yield Utterance(f"{row.media.name}#{i}", tuple(pieces), normalise(row.text), row.group)
+    if count == 0:
+        raise UserError("None of the rows could be read.")
+
+
+def summary(setting: Setting, result: Result, baseline: Result, what: str) -> dict[str, Any]:
+    """What the model's config and card say about the tuning."""
+    return {
+        "data": what,
+        "utterances": result.n,
+        "wer": round(result.wer.rate, 4),
+        "cer": round(result.cer.rate, 4),
+        "best_path_wer": round(baseline.wer.rate, 4),
+        "best_path_cer": round(baseline.cer.rate, 4),
+        "beam": setting.beam,
+    }
+
+
+def best_path_result(search: Search) -> Result:
+    """The same data without a beam and a language model."""
+    from recog.decoding.best_path import best_path
+
+    pairs = []
+    for u in search.utterances:
+        text = " ".join("".join(search.symbols[k] for k in best_path(piece)) for piece in u.pieces)
+        pairs.append(Pair(u.name, u.text, search.in_order(" ".join(text.split())), u.group))
+    return evaluate(pairs, normalise=search.normalise, confusions=0)
+
+
+def dev_rows(data: Path) -> list[Row]:
+    """The rows to tune on: of a manifest or a folder those of no split and of dev, of a recipe its dev rows."""
+    if data.suffix.lower() in (".yaml", ".yml"):
+        from recog.training.data import load_rows
+        from recog.training.recipe import read_recipe
+
+        rows = [row for row, _ in load_rows(read_recipe(data)).rows if row.split == "dev"]
+    else:
+        from recog.corpora.manifest import load_data
+
+        rows = [row for row in load_data(data) if row.split in (None, "dev")]
+    if not rows:
+        raise UserError(f"{data} has no rows of dev; mark some, or give data without splits.")
+    return rows
+
+
+def tune_model(
+    recogniser: Recogniser,
+    rows: Sequence[Row],
+    *,
+    lm: Path | None,
+    out: Path,
+    what: str,
+    metric: Metric,
+    beam: int,
+    sentence: bool,
+    fixed: frozenset[str],
+    say: Callable[[str], None],
+) -> str:
+    """Search, calibrate the words' confidences at what was found, and write the model.
+
+    Args:
+        recogniser: a model loaded with a beam of 0.
+        lm: n-gram model for it; None tunes with the one that it has, if any.
+        out: the model folder to write.
+        what: a name for the data.
+        fixed: names that keep the value they have in the model.
+        say: takes a line of progress.
+
+    Returns:
+        A line that sums up what was reached.
+    """
+    config = recogniser.config
+    own = recogniser.bundle.file(config.decoding.lm) if lm is None and config.decoding.lm else None
+    path = lm or own
+    model = load_lm(path) if path else None
+    utterances = list(collect(recogniser, rows, rule(config.normalise)))
+    say(f"{len(utterances)} utterances; searching.")
+
+    def report(setting: Setting, result: Result) -> None:
+        shown = ", ".join(f"{name} {getattr(setting, name):g}" for name in ("beam", *STEPS))
+        say(f"{shown}: WER {100 * result.wer.rate:.2f} %, CER {100 * result.cer.rate:.2f} %")
+
+    search = Search(
+        config.symbols, utterances, model, metric, config.normalise, sentence, recogniser.options.workers,
+        recogniser.reading_order, report,
+    )  # fmt: skip
+    old = config.decoding
+    start = Setting(old.alpha, old.beta, old.unknown_cost, old.temperature, beam)
+    names = [name for name in _searched(model) if name not in fixed]
+    found = search.run(start, names)
+    if "beam" not in fixed:
+        found = search.choose_beam(found)
+    baseline, best = best_path_result(search), search.results.get(found)
+    if best is None:
+        search.measure(found)
+        best = search.results[found]
+    decoding = DecodingConfig(
+        lm=f"lm{path.suffix if path.suffix == '.bin' else '.arpa'}" if path else None,
+        beam=found.beam,
+        alpha=found.alpha,
+        beta=found.beta,
+        unknown_cost=found.unknown_cost,
+        sentence=sentence,
+        temperature=found.temperature,
+        offset=old.offset,
+        dev=summary(found, best, baseline, what),
+    )
+    calibration, error = calibrate_words(search, found)
+    files = {decoding.lm: path.read_bytes()} if path and decoding.lm else {}
+    changed = config.model_copy(update={"decoding": decoding, "confidence": calibration})
+    update_bundle(recogniser.bundle, out, changed, files)
+    return (
+        f"{what}: WER {100 * best.wer.rate:.2f} % (best path {100 * baseline.wer.rate:.2f} %), CER "
+        f"{100 * best.cer.rate:.2f} % ({100 * baseline.cer.rate:.2f} %); alpha {found.alpha:g}, beta {found.beta:g}, "
+        f"unknown_cost {found.unknown_cost:g}, temperature {found.temperature:g}, beam {found.beam}; "
+        f"expected calibration error {error:.3f}."
+    )
+
+
+def _searched(lm: NGramTrie | None) -> list[str]:
+    if lm is None:
+        return []
+    return ["alpha", "beta", "unknown_cost", "temperature"] if lm.unit == "word" else ["alpha", "beta", "temperature"]
+
+
+def calibrate_words(search: Search, setting: Setting) -> tuple[Calibration | None, float]:
+    """A calibration of the words' confidences and its expected calibration error, by halves: each half of the utterances
+    judged by the other's. None, and NaN, where there are too few words."""
+    decoder = search.decoder(setting)
+    raw: list[NDArray[np.float64]] = []
+    right: list[NDArray[np.bool_]] = []
+    normalise = normalisation(search.normalise)
+    for u in search.utterances:
+        pieces = [tempered(piece, setting.temperature) for piece in u.pieces]
+        spans = [
+            span
+            for piece, found in zip(pieces, decoder.decode(pieces), strict=True)
+            for span in spans_of(piece, found[0].tokens, search.symbols)
+        ]
+        words = [search.in_order(span.word) for span in spans]
+        raw.append(np.array([span.confidence for span in spans]))
+        right.append(np.array(correct_words(normalise(u.text).split(), words), bool))
+    if sum(map(len, raw)) < 2 * MIN_WORDS:
+        return None, float("nan")
+    errors = []
+    for half in (0, 1):
+        fitted = calibrate(np.concatenate(raw[half::2]), np.concatenate(right[half::2]))
+        others, truth = np.concatenate(raw[1 - half :: 2]), np.concatenate(right[1 - half :: 2])
+        errors.append(expected_calibration_error(fitted.apply(others), truth))
+    return calibrate(np.concatenate(raw), np.concatenate(right)), float(np.mean(errors))

@@ -1,0 +1,224 @@
+"""Word spans of a recognised text, their confidences, and what calibrates and judges these."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from recog.decoding.align import Timing, forward_sums, spans_of
+from recog.decoding.best_path import best_path
+from recog.decoding.checks import InvalidInputError
+from recog.decoding.confidence import (
+    Calibration,
+    calibrate,
+    correct_words,
+    expected_calibration_error,
+    normalised_cross_entropy,
+    reliability,
+    reliability_svg,
+)
+from recog.decoding.forward import _by_logarithms
+from recog.errors import UserError
+
+SYMBOLS = ["", " ", "a", "b", "c"]
+
+
+def planted(path: list[int], symbols: int = 5, sure: float = 0.9) -> np.ndarray:
+    probs = np.full((len(path), symbols), (1.0 - sure) / (symbols - 1))
+    probs[np.arange(len(path)), path] = sure
+    return np.log(probs).astype(np.float32)
+
+
+def noise(frames: int, symbols: int, seed: int) -> np.ndarray:
+    logits = np.random.default_rng(seed).normal(0, 2, (frames, symbols))
+    return (logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))).astype(np.float32)
+
+
+PATH = [0, 2, 0, 0, 3, 3, 0, 0, 0, 0, 0, 1, 0, 4, 0, 1, 2, 0]  # "ab c a"
+
+
+def test_words_start_with_their_first_frame_and_reach_into_the_pause():
+    ab, c, a = spans_of(planted(PATH), [2, 3, 1, 4, 1, 2], SYMBOLS)
+    assert [(s.word, s.start, s.end) for s in (ab, c, a)] == [("ab", 1, 9), ("c", 13, 16), ("a", 16, 18)]
+    assert [(x.character, x.start, x.end) for x in ab.characters] == [("a", 1, 4), ("b", 4, 9)]
+
+
+def test_timing_shifts_everything_and_stays_inside():
+    ab, c, a = spans_of(planted(PATH), [2, 3, 1, 4, 1, 2], SYMBOLS, timing=Timing(offset=-1.5, reach=1))
+    assert [(s.start, s.end) for s in (ab, c, a)] == [(0, 5.5), (11.5, 13.5), (14.5, 16.5)]
+    *_, last = spans_of(planted(PATH), [2, 3, 1, 4, 1, 2], SYMBOLS, timing=Timing(offset=5))
+    assert (last.start, last.end) == (18, 18)
+
+
+@pytest.mark.parametrize("offset, reach", [(math.nan, 1), (101, 1), (0, -1), (0, math.inf)])
+def test_timing_out_of_range(offset, reach):
+    with pytest.raises(InvalidInputError, match="timing"):
+        Timing(offset, reach)
+
+
+def test_a_symbol_of_several_characters_is_split_evenly():
+    symbols = ["", " th", "e c", "at"]
+    the, cat = spans_of(planted([0, 1, 0, 0, 0, 2, 0, 0, 3, 0, 0, 0, 0], 4), [1, 2, 3], symbols)
+    assert (the.word, cat.word) == ("the", "cat")
+    assert [(x.character, x.start, x.end) for x in the.characters] == [("t", 1, 3), ("h", 3, 5), ("e", 5, 6.5)]
+    assert [(x.character, x.start, x.end) for x in cat.characters] == [("c", 6.5, 8), ("a", 8, 10), ("t", 10, 12)]
+
+
+def test_no_words():
+    assert spans_of(planted([0, 1, 0]), [1], SYMBOLS) == []
+    assert spans_of(planted([0]), [], SYMBOLS) == []
+    assert spans_of(np.zeros((0, 5), np.float32), [], SYMBOLS) == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_path_needs_no_viterbi_to_give_what_it_gives(seed):
+    log_probs = noise(30, 5, seed)
+    tokens = best_path(log_probs)
+    padded = np.concatenate((log_probs, planted([0], sure=0.99)))  # another array, the same path but for a blank
+    quick = spans_of(log_probs, tokens, SYMBOLS)
+    assert "".join(SYMBOLS[k] for k in tokens).split() == [span.word for span in quick]
+    times = [t for span in quick for x in span.characters for t in (x.start, x.end)]
+    assert times == sorted(times) and all(0 <= t <= 30 for t in times)
+    from recog.decoding import align
+
+    runs = align._of_best_path(align.as_log_probs(padded), tokens)
+    assert runs == align.viterbi(padded, tokens)
+
+
+def test_other_labels_than_the_best_paths_are_aligned():
+    [span] = spans_of(planted([0, 2, 0, 3, 0]), [2, 4], SYMBOLS)
+    assert span.word == "ac" and span.start == 1 and span.confidence < 0.1
+
+
+def test_confidence_is_the_probability_of_the_word_between_its_spaces():
+    log_probs = planted(PATH, sure=0.7)
+    ab, c, a = spans_of(log_probs, [2, 3, 1, 4, 1, 2], SYMBOLS)
+    assert ab.confidence == pytest.approx(math.exp(_by_logarithms(log_probs[:12], np.array([2, 3, 1]))), rel=1e-9)
+    assert c.confidence == pytest.approx(math.exp(_by_logarithms(log_probs[11:16], np.array([1, 4, 1]))), rel=1e-9)
+    assert a.confidence == pytest.approx(math.exp(_by_logarithms(log_probs[15:], np.array([1, 2]))), rel=1e-9)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 12), st.lists(st.integers(1, 3), max_size=5)), max_size=5))
+def test_forward_sums_equal_single_ones(stretches):
+    log_probs = noise(25, 4, 1)
+    log_probs[7, 2] = -np.inf
+    windows = [(first, first + length) for first, length, _ in stretches]
+    sums = forward_sums(log_probs, windows, [labels for _, _, labels in stretches])
+    for total, (first, after), (_, _, labels) in zip(sums, windows, stretches, strict=True):
+        if first == after:
+            assert total == (0.0 if not labels else -np.inf)
+        else:
+            assert total == pytest.approx(_by_logarithms(log_probs[first:after], np.array(labels, int)), abs=1e-9)
+
+
+def test_importing_the_decoder_brings_no_pydantic():
+    program = "import sys, recog.decoding; assert not {'pydantic', 'numba', 'torch', 'rapidfuzz'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_correct_words():
+    assert correct_words(["a", "b", "c", "d"], ["a", "x", "c", "d", "e"]) == [True, False, True, True, False]
+    assert correct_words([], ["a"]) == [False]
+    assert correct_words(["a", "b"], []) == []
+    assert correct_words(["a", "b"], ["b"]) == [True]
+
+
+def simulated(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Raw confidences whose square root is the truth."""
+    rng = np.random.default_rng(seed)
+    raw = rng.uniform(0.001, 1.0, count) ** 2
+    return raw, rng.uniform(size=count) < np.sqrt(raw)
+
+
+def test_calibration_finds_the_truth():
+    calibration = calibrate(*simulated(20_000))
+    assert 5 < len(calibration.raw) <= 20
+    raw = np.array([0.01, 0.04, 0.25, 0.49, 0.81])
+    assert calibration.apply(raw) == pytest.approx(np.sqrt(raw), abs=0.04)
+    fresh, right = simulated(20_000, seed=1)
+    assert expected_calibration_error(fresh, right) > 0.1
+    assert expected_calibration_error(calibration.apply(fresh), right) < 0.02
+    assert normalised_cross_entropy(calibration.apply(fresh), right) > normalised_cross_entropy(fresh, right)
+    assert calibration(0.25) == calibration.apply([0.25])[0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=120), st.integers(1, 6))
+def test_any_calibration_is_valid_and_monotone(words, knots):
+    calibration = calibrate([c for c, _ in words], [ok for _, ok in words], max_knots=knots)
+    assert len(calibration.raw) <= knots
+    assert Calibration.model_validate_json(calibration.model_dump_json()) == calibration
+    values = calibration.apply(np.linspace(0, 1, 50))
+    assert (np.diff(values) >= 0).all() and values[0] > 0 and values[-1] < 1
+
+
+def test_pooling_by_hand():
+    calibration = calibrate(np.repeat([0.1, 0.2, 0.4], 100), [k % 4 == 0 for k in range(200)] + [True] * 100)
+    assert calibration.raw == pytest.approx((math.sqrt(0.02), 0.4))  # 0.1 and 0.2 are equally right, and pooled
+    assert calibration.right == pytest.approx((0.25, 0.995))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"raw": (0.1, 0.2), "right": (0.5,)},
+        {"raw": (0.2, 0.1), "right": (0.1, 0.2)},
+        {"raw": (0.1, 0.2), "right": (0.2, 0.1)},
+        {"raw": (0.0, 0.2), "right": (0.1, 0.2)},
+        {"raw": (0.1, math.nan), "right": (0.1, 0.2)},
+        {"raw": (0.1, 0.2), "right": (0.1, 1.2)},
+        {"raw": (), "right": ()},
+        {"raw": (0.1,), "right": (0.1,), "kind": "platt"},
+        {"raw": (0.1,), "right": (0.1,), "more": 1},
+    ],
+)
+def test_invalid_calibrations_are_refused(fields):
+    with pytest.raises(ValidationError):
+        Calibration.model_validate(fields)
+
+
+def test_nothing_to_calibrate_on():
+    with pytest.raises(UserError, match="no recognised words"):
+        calibrate([], [])
+    for confidences in ([0.1, 0.2], [1.5], [math.nan]):
+        with pytest.raises(ValueError):
+            calibrate(confidences, [True])
+
+
+def test_reliability_by_hand():
+    confidences, right = [0.05, 0.15, 0.15, 0.95, 1.0], [False, True, False, True, True]
+    table = reliability(confidences, right, bins=10)
+    assert [(row.low, row.count, row.accuracy) for row in table] == [(0.0, 1, 0.0), (0.1, 2, 0.5), (0.9, 2, 1.0)]
+    assert table[2].confidence == pytest.approx(0.975)
+    error = (1 * 0.05 + 2 * 0.35 + 2 * 0.025) / 5
+    assert expected_calibration_error(confidences, right, bins=10) == pytest.approx(error)
+    assert expected_calibration_error([], []) == 0.0
+
+
+def test_normalised_cross_entropy_by_hand():
+    assert normalised_cross_entropy([0.5, 0.5], [True, False]) == pytest.approx(0.0)
+    assert normalised_cross_entropy([0.8, 0.2], [True, False]) == pytest.approx(1 + math.log2(0.8))
+    assert normalised_cross_entropy([1.0, 0.0], [True, False]) == pytest.approx(1.0, abs=1e-4)
+    assert normalised_cross_entropy([1.0, 0.0], [False, True]) < -10
+    assert normalised_cross_entropy([0.3], [True]) == 0.0
+
+
+def test_the_diagram_is_plain_svg():
+    table = reliability(*simulated(500))
+    root = ElementTree.fromstring(reliability_svg(table, title='model "x" <1> & 2'))
+    ns = "{http://www.w3.org/2000/svg}"
+    bars = [bar for bar in root.iter(f"{ns}rect") if bar.find(f"{ns}title") is not None]
+    assert len(bars) == len(table)
+    assert float(bars[-1].attrib["height"]) == pytest.approx(250 * table[-1].accuracy, abs=0.1)
+    assert 'model "x" <1> & 2' in "".join(root.itertext())
+    assert {element.tag.removeprefix(ns) for element in root.iter()} <= {"svg", "rect", "text", "title", "path"}
+    ElementTree.fromstring(reliability_svg([]))

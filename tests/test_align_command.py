@@ -1,0 +1,216 @@
+"""``recog align`` and what stands behind it, on the project's samples and on planted recordings."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import recog
+from recog.align import align_text
+from recog.cli.align import read_lines_of, training_rows
+from recog.corpora.manifest import Row, read_manifest
+from recog.decoding.align import Timing
+from recog.errors import UserError
+from recog.formats import textgrid
+from recog.transcript import Line, Transcript, Word
+
+SAMPLES = Path(__file__).parent.parent / "data" / "samples"
+FRAME = 0.04
+
+
+def command(*arguments: object, **options) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "recog", *map(str, arguments)], capture_output=True, text=True, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def speech():
+    return recog.load("english-speech", threads=1)
+
+
+@pytest.fixture(scope="module")
+def handwriting():
+    return recog.load("latin-handwriting", threads=1)
+
+
+@pytest.fixture
+def saying(speech, tmp_path):
+    """A recording in which the model hears given words, each with the second at which it begins."""
+    import soundfile
+
+    def make(said: list[tuple[float, str]], seconds: float) -> tuple[object, Path]:
+        path = tmp_path / "planted.wav"
+        soundfile.write(path, np.zeros(round(seconds * 16_000), np.int16), 16_000)
+        symbols = list(speech.config.symbols)
+        heard = np.full(round(seconds / FRAME), 0)
+        for start, word in said:
+            first = round(start / FRAME)
+            for k, letter in enumerate(word):
+                heard[first + 2 * k] = symbols.index(letter)
+            heard[first + 2 * len(word)] = symbols.index(" ")
+        done = 0
+
+        def log_probs(wave):
+            nonlocal done
+            frames = round(len(wave) / 16_000 / FRAME)
+            here = heard[done : done + frames]
+            done += frames
+            probs = np.full((frames, len(symbols)), 0.001)
+            probs[np.arange(len(here)), here] = 1.0
+            return np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
+
+        model = type(speech)(speech.bundle, replace(speech.options, threads=1))
+        model.log_probs = log_probs
+        return model, path
+
+    return make
+
+
+def test_planted_words_get_their_times(saying):
+    model, path = saying([(1.0, "good"), (2.0, "morning"), (5.0, "friends")], 8.0)
+    transcript = align_text(model, path, ["Good morning,", "", "friends!"], timing=Timing(offset=0, reach=2))
+    assert [(w.text, w.start) for line in transcript.lines for w in line.words] == [
+        ("Good", 1.0),
+        ("morning,", 2.0),
+        ("friends!", 5.0),
+    ]
+    first, second = transcript.lines
+    assert first.words[0].end == pytest.approx(1.0 + 7 * FRAME + 2 * FRAME)
+    assert (first.text, first.start, first.end) == ("Good morning,", 1.0, first.words[1].end)
+    assert (second.text, transcript.duration) == ("friends!", 8.0)
+    assert all(word.confidence > 0.8 for line in transcript.lines for word in line.words)
+    shifted = align_text(*saying([(1.0, "good")], 3.0), ["good"], timing=Timing(offset=-2))
+    assert shifted.lines[0].start == pytest.approx(1.0 - 2 * FRAME)
+
+
+def test_words_that_cannot_be_spelled_keep_their_place(saying):
+    model, path = saying([(1.0, "in"), (4.0, "we"), (5.0, "came")], 8.0)
+    [line] = align_text(model, path, ["In 1984 — we came 42"]).lines
+    texts, starts = [w.text for w in line.words], [w.start for w in line.words]
+    assert texts == ["In", "1984", "—", "we", "came", "42"] and line.text == "In 1984 — we came 42"
+    assert starts == sorted(starts) and line.words[1].end == 4.0 and line.words[5].end == 8.0
+    assert [w.confidence is None for w in line.words] == [False, True, True, False, False, True]
+    assert line.confidence > 0.8
+
+
+def test_a_passage_that_nobody_says_is_marked(saying):
+    words = ["the", "quick", "brown", "fox", "jumps", "over", "every", "lazy", "dog"]
+    said = [(1.0 + k + 4 * (k > 3), word) for k, word in enumerate(words)]
+    model, path = saying(said, 16.0)
+    lines = ["the quick brown fox", "unheard sentences of nothing at all", "jumps over every lazy dog"]
+    first, unheard, last = align_text(model, path, lines).lines
+    assert [w.start for w in first.words] == [1.0, 2.0, 3.0, 4.0] and first.confidence > 0.8
+    assert [w.start for w in last.words] == [9.0, 10.0, 11.0, 12.0, 13.0] and last.confidence > 0.8
+    assert unheard.confidence < 0.1 and 4.0 <= unheard.start <= unheard.end <= 9.0
+
+
+def test_longer_text_than_sound(saying):
+    model, path = saying([(0.2, "yes")], 1.0)
+    transcript = align_text(model, path, ["yes " * 200])
+    times = [t for w in transcript.lines[0].words for t in (w.start, w.end)]
+    assert len(times) == 400 and times == sorted(times) and times[-1] <= 1.0
+
+
+def test_texts_that_cannot_be_aligned(speech, handwriting):
+    with pytest.raises(UserError, match="no text"):
+        align_text(speech, SAMPLES / "weather.wav", ["", "  "])
+    with pytest.raises(UserError, match=r"cannot spell .* '1' \(U\+0031\)"):
+        align_text(speech, SAMPLES / "weather.wav", ["11 11"])
+    with pytest.raises(UserError, match="image of one line"):
+        align_text(handwriting, SAMPLES / "garden.png", ["one", "two"])
+
+
+def test_a_sample_with_its_own_text(speech):
+    text = (SAMPLES / "weather.txt").read_text(encoding="utf-8")
+    transcript = align_text(speech, SAMPLES / "weather.wav", [text])
+    times = [t for w in transcript.lines[0].words for t in (w.start, w.end)]
+    assert times == sorted(times) and times[0] >= 0 and times[-1] <= transcript.duration
+    assert transcript.lines[0].confidence > 0.2
+    middle = next(w for w in transcript.lines[0].words if w.text == "today")
+    assert 1.0 < middle.start < 1.6
+
+
+def test_boxes_in_a_line_image(handwriting):
+    text = (SAMPLES / "garden.gt.txt").read_text(encoding="utf-8").strip()
+    transcript = align_text(handwriting, SAMPLES / "garden.png", [text])
+    [line] = transcript.lines
+    assert [w.text for w in line.words] == text.split() and transcript.size[0] > 0
+    edges = [x for w in line.words for x in (w.box[0], w.box[2])]
+    assert edges == sorted(edges) and edges[-1] <= transcript.size[0] and line.confidence > 0.5
+    assert all(w.box[0] < w.box[2] for w in line.words)
+
+
+def sentence(texts: str, times: list[tuple[float, float]], confidence: float = 0.9) -> Line:
+    words = tuple(Word(t, a, b, confidence=confidence) for t, (a, b) in zip(texts.split(), times, strict=True))
+    return Line(texts, words, start=times[0][0], end=times[-1][1], confidence=confidence)
+
+
+def test_training_rows():
+    lines = (
+        sentence("a b", [(1.0, 2.0), (2.0, 3.0)]),
+        sentence("bad", [(3.0, 3.1)], 0.01),
+        sentence("c d e", [(3.2, 10.0), (12.0, 22.0), (22.5, 30.0)]),
+    )
+    rows = training_rows(Transcript("x.wav", lines, duration=30.1), Path("x.wav"), least=0.2, longest=20)
+    assert [(row.text, row.start, row.end) for row in rows] == [
+        ("a b", 0.85, 3.0),  # no silence before the next word
+        ("c", 3.15, 10.15),
+        ("d e", 11.85, 30.05),
+    ]
+    image = Transcript("p.png", (Line("x y", confidence=0.9),), size=(9, 9))
+    assert training_rows(image, Path("p.png"), least=0.2) == [Row(Path("p.png"), "x y")]
+
+
+def test_texts_are_read_by_their_suffix(tmp_path):
+    (tmp_path / "a.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\n<i>one</i>\ntwo\n\n", encoding="utf-8")
+    (tmp_path / "a.txt").write_text("\ufeffone two\r\n\r\nthree\n", encoding="utf-8")
+    (tmp_path / "b.txt").write_bytes(b"\xff\xfe")
+    assert read_lines_of(tmp_path / "a.srt") == ["one two"]
+    assert read_lines_of(tmp_path / "a.txt") == ["one two", "three"]
+    with pytest.raises(UserError, match="not UTF-8"):
+        read_lines_of(tmp_path / "b.txt")
+
+
+def test_the_command_writes_what_it_is_asked_for(tmp_path):
+    media = Path(shutil.copy(SAMPLES / "weather.wav", tmp_path))
+    (tmp_path / "t.txt").write_text("The weather is fine today,\nand we are going to walk along the river.\n")
+    done = command("align", media, tmp_path / "t.txt", "--format", "textgrid", "--output", tmp_path / "o.TextGrid")
+    assert done.returncode == 0, done.stderr
+    lines = textgrid.read((tmp_path / "o.TextGrid").read_text(encoding="utf-8")).lines
+    assert [line.text for line in lines] == (tmp_path / "t.txt").read_text().splitlines()
+    done = command("align", media, tmp_path / "o.TextGrid", "--format", "manifest", "-o", tmp_path / "m.jsonl")
+    assert done.returncode == 0, done.stderr
+    rows = read_manifest(tmp_path / "m.jsonl")
+    assert [row.text for row in rows] == [line.text for line in lines] and rows[0].media == media
+    assert 0 < rows[0].end <= rows[1].start + 0.01
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.jsonl", "o.TextGrid", "t.txt", "weather.wav"]
+
+
+def test_a_text_of_something_else_is_told(tmp_path):
+    text = "quarterly figures exceeded expectations\n"
+    out = tmp_path / "m.jsonl"
+    done = command("align", SAMPLES / "weather.wav", "-", "--format", "manifest", "--output", out, input=text)
+    assert done.returncode == 1 and "1 of 1 lines do not fit" in done.stderr and "No line of -" in done.stderr
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("weather.wav",), 2, "TEXT"),
+        (("weather.wav", "weather.txt", "--format", "manifest"), 2, "--output"),
+        (("weather.wav", "weather.txt", "--output", "weather.txt"), 2, "the file to read"),
+        (("absent.wav", "weather.txt"), 1, "absent.wav"),
+        (("weather.wav", "absent.txt"), 1, "absent.txt"),
+        (("garden.png", "garden.gt.txt", "--format", "srt"), 2, "is an image"),
+    ],
+)
+def test_wrong_usage(arguments, code, message):
+    done = command("align", *arguments, cwd=SAMPLES, env=None)
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr and "Traceback" not in done.stderr
