@@ -1,15 +1,18 @@
-"""Words of right-to-left lines, and spans from symbols."""
+"""Words of right-to-left lines."""
 
 import pytest
 
-from recog.recogniser import reorder, word_spans
+from recog.recogniser import reorder
 from recog.text.bidi import to_display
 
 
-def displayed(text: str) -> list[tuple[str, int, int, float]]:
+def displayed(text: str) -> list[tuple[str, float, float, float]]:
     """Spans of ``text`` as the network gives them: from left to right, a frame a symbol."""
-    symbols = list(to_display(text))
-    return word_spans(symbols, list(range(len(symbols))), list(range(1, len(symbols) + 1)), [1.0] * len(symbols))
+    spans, start = [], 0
+    for word in to_display(text).split(" "):
+        spans.append((word, float(start), float(start + len(word)), 1.0))
+        start += len(word) + 1
+    return spans
 
 
 @pytest.mark.parametrize(
@@ -29,10 +32,3 @@ def test_repeated_words_keep_their_order():
     text = "גם שלום גם עולם"
     first, _, third, _ = reorder(displayed(text), text)
     assert first[1] > third[1]
-
-
-def test_a_word_reaches_from_its_first_to_its_last_symbol():
-    assert word_spans(list("ab c"), [1, 3, 5, 8], [2, 5, 6, 9], [0.5, 1.0, 1.0, 0.25]) == [
-        ("ab", 1, 5, 0.75),
-        ("c", 8, 9, 0.25),
-    ]

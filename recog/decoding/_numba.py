@@ -13,8 +13,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import subprocess
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,6 +64,26 @@ def cache_folder() -> Path | None:
         return None
 
 
+@contextmanager
+def compiling_beside(module: str) -> Iterator[None]:
+    """Have another process compile a module with kernels, into the cache, while this one does something else; wait for
+    it at the end. Does nothing where it was compiled before, or cannot be kept."""
+    folder = cache_folder()
+    interpreter = Path(sys.executable or "").name.startswith("python")
+    done = folder / f"{module}.compiled" if folder else None
+    child: subprocess.Popen[bytes] | None = None
+    if done is not None and not done.exists() and module not in sys.modules and interpreter:
+        code = f"import sys; sys.path[:] = {sys.path!r}; import {module}"
+        with suppress(OSError):
+            child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        if child is not None and child.wait() == 0 and done is not None:
+            with suppress(OSError):
+                done.touch()
+
+
 def kernel(signature: Any) -> Callable[[F], F]:
     """``numba.njit`` without the GIL, kept in :func:`cache_folder`: for functions that Python calls.
 
@@ -84,6 +107,13 @@ def kernel(signature: Any) -> Callable[[F], F]:
 def helper(function: F) -> F:
     """For functions that only kernels call: compiled into them, without the wrappers that Python would need."""
     return njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+
+
+def inlined(function: F) -> F:
+    """A :func:`helper` that is too small to be called: passing all arrays of its arguments would cost more than it does."""
+    return njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)(
+        function
+    )
 
 
 class _Notice(event.Listener):

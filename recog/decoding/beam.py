@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from recog.decoding._numba import helper
-from recog.decoding.fusion import SPACE, WORDS, close_of, look_ahead, settle_place, step, with_places
+from recog.decoding._numba import helper, inlined
+from recog.decoding.fusion import LONGEST, SPACE, WORDS, close_bound, close_of, settle_place, step, with_places
 from recog.decoding.trie import ROOT, Trie, child_of, with_room
 
 LOW, LIFT = 2.0**-200, 2.0**200  # masses are multiplied by LIFT when the best falls below LOW, divided above LIFT
@@ -112,7 +112,7 @@ def _sift(score, code, i, new_score, new_code):
     code[i] = new_code
 
 
-@helper
+@inlined
 def _heapify(score, code):
     for i in range(len(score) // 2 - 1, -1, -1):
         _sift(score, code, i, score[i], code[i])
@@ -147,25 +147,26 @@ def _stay(p, beam, trie, work, places):
 def _shortlist(p, beam, bar, tokens, cutoff, work, fusion, places):
     """Symbols that could lift some extension above ``bar``, best first, after the user's own pruning; the blank counts,
     but is not listed. Returns how many."""
-    floor = bar / beam.total[beam.ranking[0]]
+    pruned, size = tokens < len(p) or cutoff < 1.0, np.int64(0)
+    floor = break_floor = bar / beam.total[beam.ranking[0]]
     if fusion is not None:
         floor /= fusion.options[0]["bound"]
-    pruned, size = tokens < len(p) or cutoff < 1.0, np.int64(0)
-    if fusion is not None and fusion.options[0]["kind"] == WORDS:
-        options, reach = fusion.options[0], 0.0
-        for i in range(beam.count[0]):
-            reach = max(reach, beam.total[i] / places[beam.node[i]]["ahead"])
-        floors = (0.0, 0.0) if pruned else (floor, bar / (reach * options["close_bound"] * options["bound"]))
-        for s in range(1, len(p)):
-            if p[s] > floors[1 if fusion.breaks[s] else 0]:
+        if fusion.options[0]["kind"] == WORDS and not pruned:
+            floor, break_floor = _floors(beam, bar, fusion, places)
+    if pruned and fusion is not None:
+        floor = break_floor = 0.0
+    for s in range(1, len(p)):
+        least = floor
+        if fusion is not None and fusion.breaks[s]:
+            least = break_floor
+        if p[s] > least:
+            if tokens < len(p):
+                size = _insert(work.short, size, tokens, s, p)
+            else:
                 work.short[size] = s
                 size += 1
-    else:
-        for s in range(1, len(p)):
-            if p[s] > floor:
-                work.short[size] = s
-                size += 1
-    sort_down(work.short, size, p)
+    if tokens == len(p):
+        sort_down(work.short, size, p)
     if not pruned:
         return size
     mass, taken, blank_due = 0.0, 0, True
@@ -182,7 +183,39 @@ def _shortlist(p, beam, bar, tokens, cutoff, work, fusion, places):
 
 
 @helper
-def _extend(p, beam, work, size, bar, fusion, places, rows):
+def _insert(order, size, most, s, key):
+    """Put ``s`` into its place in ``order[:size]``, which falls by ``key`` and keeps at most ``most``; returns how many."""
+    if size == most:
+        if key[s] <= key[order[size - 1]]:
+            return size
+        size -= 1
+    j = size
+    while j > 0 and key[order[j - 1]] < key[s]:
+        order[j] = order[j - 1]
+        j -= 1
+    order[j] = s
+    return size + 1
+
+
+@helper
+def _floors(beam, bar, fusion, places):
+    """How probable a symbol must be to be worth a look: one that spells on in a word, and one that ends it. Where every
+    symbol is one character, those that the lexicon knows need no list, and only the others count."""
+    options, spelling, ending = fusion.options[0], 0.0, 0.0
+    for i in range(beam.count[0]):
+        place = places[beam.node[i]]
+        base = beam.total[i] / place["ahead"]
+        ending = max(ending, base * close_bound(fusion, place))
+        if not options["single"]:
+            spelling = max(spelling, beam.total[i] * options["bound"])
+        elif not options["closed"]:
+            unknown = fusion.unknown[min(place["spelled"] + 1, LONGEST - 1), 0]
+            spelling = max(spelling, base * unknown * options["hot_bound"])
+    return bar / spelling, bar / (ending * options["bound"])
+
+
+@helper
+def _extend(p, beam, work, size, bar, pruned, fusion, places, rows):
     """Fill the heap with the best of what stays and what extends; only extensions of more than ``bar`` may enter.
 
     Returns how many candidates there are, or -1 where nothing enters and the heap is not filled.
@@ -191,7 +224,7 @@ def _extend(p, beam, work, size, bar, fusion, places, rows):
     if fusion is not None and fusion.options[0]["kind"] == WORDS:
         filled, bar = _end_words(p, beam, work, size, bar, fusion, places, rows)
         if fusion.options[0]["single"]:
-            return _spell_words(p, beam, work, size, bar, filled, fusion, places)
+            return _spell_words(p, beam, work, size, bar, filled, pruned, fusion, places)
     bound = 1.0
     if fusion is not None:
         bound = fusion.options[0]["bound"]
@@ -235,7 +268,7 @@ def _end_words(p, beam, work, size, bar, fusion, places, rows):
         i = beam.ranking[rank]
         node = beam.node[i]
         total = beam.total[i] / places[node]["ahead"] * options["bound"]
-        if total * options["close_bound"] * p[work.breaks[0]] <= bar:
+        if total * close_bound(fusion, places[node]) * p[work.breaks[0]] <= bar:
             continue
         total *= close_of(fusion, places, node)
         for q in range(breaks):
@@ -252,10 +285,13 @@ def _end_words(p, beam, work, size, bar, fusion, places, rows):
 
 
 @helper
-def _spell_words(p, beam, work, size, bar, filled, fusion, places):
+def _spell_words(p, beam, work, size, bar, filled, pruned, fusion, places):
     """Offer the extensions that spell on in a word, where symbols are single characters: those that the lexicon knows
     by going through its node's children, and all others together, as they have the same look-ahead."""
-    options = fusion.options[0]
+    options, highest = fusion.options[0], 0.0
+    for s in range(1, len(p)):
+        work.listed[s] = not pruned
+        highest = max(highest, p[s])
     for q in range(size):
         work.listed[work.short[q]] = True
     for rank in range(beam.count[0]):
@@ -263,22 +299,22 @@ def _spell_words(p, beam, work, size, bar, filled, fusion, places):
         place = places[beam.node[i]]
         base, lex, hot = beam.total[i] / place["ahead"] * options["hot_bound"], np.int64(place["lex"]), place["hot"]
         top = fusion.lexicon[lex]["ahead"] if lex >= 0 else place["ahead"]
-        if size == 0 or base * top * p[work.short[0]] <= bar:
+        if base * top * highest <= bar:
             continue
         repeated = beam.blank[i] / beam.total[i]
         if lex >= 0:
             for child in range(fusion.lexicon[lex]["begin"], fusion.lexicon[lex + 1]["begin"]):
-                below = fusion.lexicon[child]
-                s = np.int64(below["symbol"])
-                x = base * p[s] * below["ahead"]
+                after = fusion.lexicon[child]
+                s = np.int64(after["symbol"])
+                x = base * p[s] * after["ahead"]
                 if x <= bar or not work.listed[s]:
                     continue
-                x *= _repeat_and_hot(beam, i, s, repeated, fusion, hot, below["code"])
+                x *= _repeat_and_hot(beam, i, s, repeated, fusion, hot, after["code"])
                 if x > bar and not _merged(beam, work, i, s):
                     filled, bar = _push(beam, work, filled, bar, x, rank, s, len(p))
         if options["closed"]:
             continue
-        base *= look_ahead(fusion, np.int64(-1), np.int64(place["spelled"] + 1), np.int64(0))
+        base *= fusion.unknown[min(place["spelled"] + 1, LONGEST - 1), 0]
         for q in range(size):
             s = work.short[q]
             x = base * p[s]
@@ -289,12 +325,10 @@ def _spell_words(p, beam, work, size, bar, filled, fusion, places):
             if x <= bar or code == SPACE or _merged(beam, work, i, s) or _child_of(fusion, lex, code):
                 continue
             filled, bar = _push(beam, work, filled, bar, x, rank, s, len(p))
-    for q in range(size):
-        work.listed[work.short[q]] = False
     return filled
 
 
-@helper
+@inlined
 def _repeat_and_hot(beam, i, s, repeated, fusion, hot, code):
     """The factor of a repeated label, which must follow a blank, and of the hotwords."""
     factor = repeated if s == beam.label[i] else 1.0
@@ -304,7 +338,7 @@ def _repeat_and_hot(beam, i, s, repeated, fusion, hot, code):
     return factor
 
 
-@helper
+@inlined
 def _child_of(fusion, lex, code):
     found = False
     if lex >= 0:
@@ -313,7 +347,7 @@ def _child_of(fusion, lex, code):
     return found
 
 
-@helper
+@inlined
 def _merged(beam, work, i, s):
     """Whether the extension is in the beam, so that :func:`_stay` has merged it."""
     j = work.child[i]
@@ -322,7 +356,7 @@ def _merged(beam, work, i, s):
     return j >= 0
 
 
-@helper
+@inlined
 def _push(beam, work, filled, bar, x, rank, s, symbols):
     """Offer an extension to the heap; returns how many candidates it holds, and what the next ones must exceed."""
     width = len(beam.node)
@@ -410,8 +444,8 @@ def _settle(beam, work, ratio):
 
 
 def advance(probs, beam, trie, tokens, cutoff, ratio, fusion, places, rows):
-    """Take the beam through more frames: not compiled by itself, but by :mod:`recog.decoding.kernels` without and by
-    :mod:`recog.decoding.weighted_kernels` with a language model.
+    """Take the beam through more frames: not compiled by itself, but by :mod:`recog.decoding.kernels_extend` without
+    and by :mod:`recog.decoding.weighted_extend` with a language model.
 
     Args:
         probs: (time, symbols) probabilities, each frame's sum at most 1.
@@ -441,7 +475,8 @@ def advance(probs, beam, trie, tokens, cutoff, ratio, fusion, places, rows):
         if beam.count[0] == width:
             bar = max(bar, least)
         size = _shortlist(p, beam, bar, tokens, cutoff, work, fusion, places)
-        filled = _extend(p, beam, work, size, bar, fusion, places, rows)
+        pruned = tokens < symbols or cutoff < 1.0
+        filled = _extend(p, beam, work, size, bar, pruned, fusion, places, rows)
         if filled >= 0:
             _enter(beam, trie, work, filled, symbols, fusion, places, rows)
         _settle(beam, work, ratio)

@@ -17,22 +17,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from recog.decoding._numba import helper
+from recog.decoding._numba import helper, inlined
 from recog.decoding.trie import ROOT
 from recog.lm.query import Query, score
 
 NOTHING, CHARACTERS, WORDS = 0, 1, 2  # kinds of language model
 SPACE = 0  # the code of the character between words
 MAX_ROWS = 8192
+LONGEST = 256  # characters of a word; the look-ahead of longer ones stays the same
 
 
 OPTIONS = np.dtype(
     [
         ("alpha", "f8"), ("beta", "f8"),
-        ("unknown_log_prob", "f8"),  # P(<unk>) without context
         ("unknown_cost", "f8"),  # what each character of an unknown word costs beside it
         ("bound", "f8"),  # the most that a symbol without a space can multiply a weight by
-        ("close_bound", "f8"),  # the most that ending a word can
+        ("close_bound", "f8"),  # the most that ending a word can, where none has begun too
         ("hot_bound", "f8"),  # the most that a symbol's hotwords can
         ("unknown", "i4"),  # the language model's index of <unk>
         ("kind", "i1"),
@@ -44,6 +44,7 @@ OPTIONS = np.dtype(
 NODE = np.dtype(  # of the lexicon, see recog.decoding.lexicon
     [
         ("ahead", "f8"),  # the look-ahead's factor: of the best word at or below, or of an unknown one
+        ("close", "f8"),  # the most that ending a word here can multiply by, whatever came before
         ("begin", "i4"),  # its children are begin to the next node's begin - 1
         ("code", "i4"),
         ("word", "i4"),  # the language model's index of the word that ends here, or -1
@@ -74,6 +75,7 @@ class Fusion(NamedTuple):
     breaks: Any  # (symbols,) bool: whether it holds a space
     tokens: Any  # (codes,) int32: the language model's indices of the characters
     lexicon: Any  # (nodes + 1,) NODE
+    unknown: Any  # (LONGEST, 2) float64, "ahead" and "close" of an unknown word of so many characters
     hot_next: Any  # (states, codes) int32, see recog.decoding.hotwords
     hot_gain: Any  # (states, 2) float64, factors: the gain, and what is lent
     lm: Query
@@ -194,7 +196,7 @@ def _longer_row(fusion, rows, shorter, state):
     return row
 
 
-@helper
+@inlined
 def below(fusion, node, code):
     """The lexicon's node after one more character, or -1."""
     for child in range(fusion.lexicon[node]["begin"], fusion.lexicon[node + 1]["begin"]):
@@ -217,34 +219,43 @@ def word_score(fusion, state, lex, spelled):
     return log_prob - options["unknown_cost"] * spelled, state
 
 
-@helper
+@inlined
 def look_ahead(fusion, lex, spelled, hot):
     """The part of a weight that is an estimate: of the word that is being spelled, and the boosts that are lent."""
     options = fusion.options[0]
     ahead = fusion.hot_gain[hot, 1]
     if options["kind"] == WORDS and spelled > 0:
-        if lex >= 0:
-            return ahead * fusion.lexicon[lex]["ahead"]
-        log_prob = options["unknown_log_prob"] - options["unknown_cost"] * spelled
-        return ahead * np.exp(options["alpha"] * log_prob + options["beta"])
+        ahead *= fusion.lexicon[lex]["ahead"] if lex >= 0 else fusion.unknown[min(spelled, LONGEST - 1), 0]
     return ahead
 
 
-@helper
+@inlined
 def close_of(fusion, places, node):
     """What ending the last word multiplies a prefix's weight by; 1 where none has begun, 0 where it may not end."""
-    options = fusion.options[0]
     if places[node]["close"] < 0.0:
-        spelled = np.int64(places[node]["spelled"])
-        places[node]["close"] = 1.0
-        places[node]["closed_state"] = places[node]["state"]
-        if options["kind"] == WORDS and spelled > 0:
-            log_prob, state = word_score(
-                fusion, np.int64(places[node]["state"]), np.int64(places[node]["lex"]), spelled
-            )
-            places[node]["close"] = np.exp(options["alpha"] * log_prob + options["beta"]) if log_prob > -np.inf else 0.0
-            places[node]["closed_state"] = state
+        _close(fusion, places[node])
     return places[node]["close"]
+
+
+@inlined
+def close_bound(fusion, place):
+    """The most that :func:`close_of` can give, known without asking the language model."""
+    if place["close"] >= 0.0 or place["spelled"] == 0:
+        return abs(place["close"])
+    if place["lex"] >= 0:
+        return fusion.lexicon[place["lex"]]["close"]
+    return fusion.unknown[min(place["spelled"], LONGEST - 1), 1]
+
+
+@helper
+def _close(fusion, place):
+    options, spelled = fusion.options[0], np.int64(place["spelled"])
+    place["close"] = 1.0
+    place["closed_state"] = place["state"]
+    if options["kind"] == WORDS and spelled > 0:
+        log_prob, state = word_score(fusion, np.int64(place["state"]), np.int64(place["lex"]), spelled)
+        place["close"] = np.exp(options["alpha"] * log_prob + options["beta"]) if log_prob > -np.inf else 0.0
+        place["closed_state"] = state
 
 
 @helper
@@ -304,15 +315,13 @@ def make_places(fusion: Fusion, capacity: int, start: tuple[int, int, int, int])
     state, lex, spelled, hot = start
     ahead = fusion.hot_gain[hot, 1]
     if options["kind"] == WORDS and spelled > 0:
-        log_prob = options["unknown_log_prob"] - options["unknown_cost"] * spelled
-        unknown = np.exp(options["alpha"] * log_prob + options["beta"])
-        ahead *= fusion.lexicon[lex]["ahead"] if lex >= 0 else unknown
+        ahead *= fusion.lexicon[lex]["ahead"] if lex >= 0 else fusion.unknown[min(spelled, LONGEST - 1), 0]
     places = np.zeros(capacity, PLACE)
     places[ROOT] = (1.0, ahead, -1.0, state, 0, lex, spelled, hot, 0)
     return places
 
 
-@helper
+@inlined
 def last_hot(fusion, hot, ends_in_space):
     """The factor of the phrases that are complete because the text ends."""
     options = fusion.options[0]

@@ -15,4 +15,4 @@ FUSION = typeof(sample_fusion())
 PLACES = from_dtype(PLACE)[::1]
 ROWS = types.NamedTuple((float64[:, ::1], int32[:, ::1], int32[::1], int32[::1], int64[::1]), Rows)
 START = types.UniTuple(int64, 4)
-FOUND = (int32[:, ::1], int32[:, ::1], int64[::1], float64[::1])  # see recog.decoding.kernels.end
+FOUND = (int32[:, ::1], int32[:, ::1], int64[::1], float64[::1])  # see recog.decoding.kernels_end.end

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.decoding.checks import InvalidInputError
-from recog.decoding.fusion import CHARACTERS, NODE, NOTHING, OPTIONS, WORDS, Fusion
+from recog.decoding.fusion import CHARACTERS, LONGEST, NODE, NOTHING, OPTIONS, WORDS, Fusion
 from recog.decoding.hotwords import Hotwords, build_hotwords, no_hotwords
 from recog.decoding.lexicon import Lexicon, build_lexicon
 from recog.lm.query import frozen, make_query
@@ -99,9 +99,14 @@ def make_language(
     lexicon = _lexicon(lm, codes)
     unknown = index.get(UNKNOWN, 0)
     unknown_log_prob = float(lm.log_prob[1 + unknown]) if lm is not None else 0.0
-    ahead = lexicon.best
+    most = _most(lm)
+    lengths_of_words = np.arange(LONGEST)
+    spelled_unknown = unknown_log_prob - unknown_cost * lengths_of_words
+    ended_unknown = (most[unknown] if lm is not None else 0.0) - unknown_cost * lengths_of_words
+    ahead, closing = lexicon.best, np.where(lexicon.word >= 0, most[lexicon.word], -np.inf)
     if not closed_vocabulary:
         ahead = np.maximum(ahead, unknown_log_prob - unknown_cost * lexicon.depth)
+        closing = np.where(lexicon.word >= 0, closing, ended_unknown[np.minimum(lexicon.depth, LONGEST - 1)])
     lengths = np.diff(first)
     kind = NOTHING if lm is None else CHARACTERS if lm.unit == "character" else WORDS
     hot_bound = math.exp(min(600.0, hot.bound * lengths.max(initial=1)))
@@ -112,7 +117,7 @@ def make_language(
         bound = max(math.exp(beta * float(length)) for length in lengths[1:]) if len(lengths) > 1 else 1.0
     options = np.zeros(1, OPTIONS)
     for name, value in (
-        ("alpha", alpha), ("beta", beta), ("unknown_log_prob", unknown_log_prob), ("unknown_cost", unknown_cost),
+        ("alpha", alpha), ("beta", beta), ("unknown_cost", unknown_cost),
         ("bound", bound * hot_bound), ("close_bound", max(1.0, math.exp(beta))), ("hot_bound", hot_bound),
         ("unknown", unknown), ("kind", kind), ("closed", closed_vocabulary), ("hot_words", hot.words),
         ("single", bool((lengths[1:] == 1).all()) and len(set(spelled)) == len(spelled)),
@@ -124,7 +129,10 @@ def make_language(
         codes=frozen(spelled, np.int32),
         breaks=frozen([0 in spelled[a:b] for a, b in itertools.pairwise(first)], np.bool_),
         tokens=frozen(_tokens(codes, index, unknown, hot), np.int32),
-        lexicon=_nodes(lexicon, np.exp(alpha * ahead + beta), spelled),
+        lexicon=_nodes(lexicon, np.exp(alpha * ahead + beta), _factor(closing, alpha, beta), spelled),
+        unknown=frozen(
+            np.stack([_factor(x, alpha, beta) for x in (spelled_unknown, ended_unknown)], axis=1), np.float64
+        ),
         hot_next=frozen(hot.following, np.int32),
         hot_gain=frozen(np.exp(np.stack([hot.gain, hot.lent], axis=1)), np.float64),
         lm=make_query(lm),
@@ -157,12 +165,32 @@ def _lexicon(lm: NGramTrie | None, codes: dict[str, int]) -> Lexicon:
     return build_lexicon(words, ids, lm.log_prob[1 + ids], codes)
 
 
-def _nodes(lexicon: Lexicon, ahead: NDArray[np.float64], spelled: list[int]) -> NDArray[np.void]:
+def _factor(log_prob: NDArray[np.float64], alpha: float, beta: float) -> NDArray[np.float64]:
+    return np.where(log_prob > -np.inf, np.exp(alpha * np.maximum(log_prob, -1e4) + beta), 0.0)
+
+
+def _most(lm: NGramTrie | None) -> NDArray[np.float64]:
+    """For each word the most that ln P(word | history) can be, whatever the history: its highest n-gram, and back-offs
+    that are above 1."""
+    if lm is None or lm.unit != "word":
+        return np.zeros(1 if lm is None else len(lm.words))
+    most = np.full(len(lm.words), -np.inf)
+    np.maximum.at(most, lm.word[1:], lm.log_prob[1:].astype(np.float64))
+    above = sum(
+        max(0.0, float(lm.backoff[a:b].max(initial=0.0)))
+        for a, b in itertools.pairwise(lm.level_starts[: lm.order + 1])
+    )
+    return np.minimum(0.0, most + above)
+
+
+def _nodes(
+    lexicon: Lexicon, ahead: NDArray[np.float64], closing: NDArray[np.float64], spelled: list[int]
+) -> NDArray[np.void]:
     """The lexicon as kernels take it, with one more node for the end of the last one's children."""
     symbol_of = np.zeros(max([*spelled, *lexicon.code.tolist()], default=0) + 1, np.int32)
     symbol_of[spelled] = np.arange(1, len(spelled) + 1)  # of one character each, or never asked
     nodes = np.zeros(len(lexicon.code) + 1, NODE)
-    nodes["ahead"][:-1], nodes["begin"] = ahead, lexicon.begin
+    nodes["ahead"][:-1], nodes["close"][:-1], nodes["begin"] = ahead, closing, lexicon.begin
     nodes["code"][:-1], nodes["word"][:-1] = lexicon.code, lexicon.word
     nodes["symbol"][:-1] = symbol_of[lexicon.code]
     return frozen(nodes, NODE)

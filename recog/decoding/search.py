@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from recog.decoding._numba import compiling_beside
 from recog.decoding.beam import new_beam
 from recog.decoding.checks import Floats, Pruning
 from recog.decoding.trie import ROOT, make_trie
@@ -34,21 +37,19 @@ class PlainSearch:
     """Without a language model."""
 
     def __init__(self, pruning: Pruning, frames: int = 0) -> None:
-        from recog.decoding import kernels  # here, as it may compile: a best path never waits for it
-
-        self._kernels = kernels
+        self._extend, self._end = _kernels("kernels_extend", "kernels_end")
         self._pruning = (pruning.tokens, pruning.cutoff, pruning.ratio)
         self._trie = make_trie(max(CAPACITY, 4 * frames))
         self._beam = new_beam(pruning.width, self._trie, 1.0)
 
     def feed(self, probs: Any) -> None:
-        self._trie, _ = self._kernels.extend(probs, self._beam, self._trie, *self._pruning, None, None, None)
+        self._trie, _ = self._extend(probs, self._beam, self._trie, *self._pruning, None, None, None)
 
     def prefixes(self) -> tuple[Any, Any]:
         return _prefixes(self._beam, self._trie)
 
     def finish(self, log_probs: Floats, probs: Any, log_scale: float, n_best: int) -> Sequence[Any]:
-        *labels, sums = self._kernels.end(log_probs, probs, log_scale, self._beam, self._trie, n_best)
+        *labels, sums = self._end(log_probs, probs, log_scale, self._beam, self._trie, n_best)
         return [*labels, sums, sums]
 
 
@@ -63,10 +64,9 @@ class WeightedSearch:
     def __init__(
         self, pruning: Pruning, language: Language, before: str | None, sentence: bool, frames: int = 0
     ) -> None:
-        from recog.decoding import weighted_kernels as kernels
         from recog.decoding.fusion import make_places, make_rows
 
-        self._kernels = kernels
+        self._extend, self._end = _kernels("weighted_extend", "weighted_end")
         self._pruning = (pruning.tokens, pruning.cutoff, pruning.ratio)
         self._fusion = language.fusion
         self._start = language.start(before, sentence=sentence)
@@ -77,7 +77,7 @@ class WeightedSearch:
         self._beam = new_beam(pruning.width, self._trie, float(self._places[ROOT]["ahead"]))
 
     def feed(self, probs: Any) -> None:
-        self._trie, self._places = self._kernels.extend(
+        self._trie, self._places = self._extend(
             probs, self._beam, self._trie, *self._pruning, self._fusion, self._places, self._rows
         )
 
@@ -85,10 +85,19 @@ class WeightedSearch:
         return _prefixes(self._beam, self._trie)
 
     def finish(self, log_probs: Floats, probs: Any, log_scale: float, n_best: int) -> Sequence[Any]:
-        return self._kernels.end(
+        return self._end(
             log_probs, probs, log_scale, self._beam, self._trie, n_best,
             self._fusion, self._places, self._start, self._end_token,
         )  # fmt: skip
+
+
+@cache
+def _kernels(extend: str, end: str) -> tuple[Any, Any]:
+    """The two kernels of a search by their modules, which compile at the first use ever: side by side."""
+    package = "recog.decoding"
+    with compiling_beside(f"{package}.{extend}"):
+        ending = import_module(f"{package}.{end}")
+    return import_module(f"{package}.{extend}").extend, ending.end
 
 
 def _prefixes(beam: Any, trie: Any) -> tuple[Any, Any]:

@@ -188,7 +188,9 @@ class _Tokens:
                 self.string()
             return name, None
         if kind != "IntervalTier":
-            raise UserError(f"{self.name} has a tier of the class '{kind[:40]}'; give a valid TextGrid.")
+            raise UserError(
+                f"{self.name} has a tier of the class '{' '.join(kind.split())[:40]}'; give a valid TextGrid."
+            )
         intervals = []
         for _ in range(self.count()):
             start, end = self.number(), self.number()

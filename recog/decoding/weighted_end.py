@@ -1,4 +1,4 @@
-"""The compiled entry points of the beam search with a language model; importing this compiles, or loads, them."""
+"""The compiled way from a beam to its hypotheses, with a language model; importing this compiles, or loads, it."""
 
 # mypy: disallow-untyped-defs=False
 
@@ -8,17 +8,12 @@ import numpy as np
 from numba import float32, float64, int64, types
 
 from recog.decoding._numba import helper, kernel
-from recog.decoding.beam import advance
 from recog.decoding.candidates import LOG_LIFT, best_path_node, exact_sums, falling, labels_of, spelled_out
 from recog.decoding.fusion import SPACE, WORDS, close_of, last_hot, weigh, with_places
-from recog.decoding.kernel_types import BEAM, FOUND, FUSION, PLACES, ROWS, START, TRIE
+from recog.decoding.kernel_types import BEAM, FOUND, FUSION, PLACES, START, TRIE
 from recog.decoding.trie import ROOT, with_room
 
 MARGIN = 10.0  # natural log
-
-extend = kernel(
-    types.Tuple((TRIE, PLACES))(float64[:, ::1], BEAM, TRIE, int64, float64, float64, FUSION, PLACES, ROWS)
-)(advance)
 
 
 @helper
@@ -78,7 +73,7 @@ def _candidates(beam, trie, fusion, places, n_best, best_path):
     )
 )
 def end(log_probs, probs, log_scale, beam, trie, n_best, fusion, places, start, end_token):
-    """The hypotheses once the beam has gone through all frames, as :func:`recog.decoding.kernels.end`, by falling score:
+    """The hypotheses once the beam has gone through all frames, as :func:`recog.decoding.kernels_end.end`, by falling score:
     the log-probability plus the log of the text's weight, which comes last in what is returned.
 
     Args:

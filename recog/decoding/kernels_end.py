@@ -1,4 +1,4 @@
-"""The compiled entry points of the beam search without a language model; importing this compiles, or loads, them."""
+"""The compiled way from a beam to its hypotheses, without a language model; importing this compiles, or loads, it."""
 
 # mypy: disallow-untyped-defs=False
 
@@ -7,16 +7,9 @@ from __future__ import annotations
 from numba import float32, float64, int64, types
 
 from recog.decoding._numba import kernel
-from recog.decoding.beam import advance
 from recog.decoding.candidates import best_path_node, candidates, exact_sums, falling, spelled_out
 from recog.decoding.kernel_types import BEAM, FOUND, TRIE
 from recog.decoding.trie import with_room
-
-extend = kernel(
-    types.Tuple((TRIE, types.none))(
-        float64[:, ::1], BEAM, TRIE, int64, float64, float64, types.none, types.none, types.none
-    )
-)(advance)
 
 
 @kernel(types.Tuple(FOUND)(float32[:, ::1], float64[:, ::1], float64, BEAM, TRIE, int64))

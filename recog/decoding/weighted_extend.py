@@ -1,0 +1,15 @@
+"""The compiled way of a beam through frames, with a language model; importing this compiles, or loads, it."""
+
+# mypy: disallow-untyped-defs=False
+
+from __future__ import annotations
+
+from numba import float64, int64, types
+
+from recog.decoding._numba import kernel
+from recog.decoding.beam import advance
+from recog.decoding.kernel_types import BEAM, FUSION, PLACES, ROWS, TRIE
+
+extend = kernel(
+    types.Tuple((TRIE, PLACES))(float64[:, ::1], BEAM, TRIE, int64, float64, float64, FUSION, PLACES, ROWS)
+)(advance)
