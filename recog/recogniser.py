@@ -21,8 +21,10 @@ from recog.transcript import Alternative, Transcript, Word
 
 if TYPE_CHECKING:
     from recog.decoding.decoder import Decoder
+    from recog.lm.neural import NeuralLM
 
 DEFAULT_BEAM = 25
+RESCORED = 20  # hypotheses that a neural language model sees
 Span = tuple[str, float, float, float]  # word, its start and end in frames, confidence
 
 
@@ -37,6 +39,8 @@ class Options:
         lm: path of an n-gram model (ARPA or binary) instead of the model's own; "none" for none.
         alpha, beta: weights of the language model; see :class:`recog.decoding.Decoder`.
         hotwords: phrases to expect, and their boosts.
+        rescore: folder of a neural language model that orders the N-best anew; needs a beam.
+        rescore_weight: what ln P of that model counts for in the score.
     """
 
     beam: int | None = None
@@ -46,6 +50,8 @@ class Options:
     alpha: float | None = None
     beta: float | None = None
     hotwords: Mapping[str, float] = field(default_factory=dict)
+    rescore: str | Path | None = None
+    rescore_weight: float = 0.3
 
     @property
     def workers(self) -> int:
@@ -63,6 +69,11 @@ class Recogniser:
         self.runtime = Runtime(self.bundle)
         self.alphabet = Alphabet.from_list(self.config.symbols[1:])
         self.decoder = make_decoder(self.bundle, self.options)
+        self.rescorer: NeuralLM | None = None
+        if self.options.rescore is not None:
+            from recog.lm.neural import NeuralLM
+
+            self.rescorer = NeuralLM.open(Path(self.options.rescore))
 
     @property
     def config(self) -> ModelConfig:
@@ -93,6 +104,10 @@ class Recogniser:
         else:
             log_probs = tempered(log_probs, self.config.decoding.temperature)
             best = self.decoder.decode([log_probs], before=[before])[0]
+            if self.rescorer is not None:
+                from recog.decoding.rescore import rescore
+
+                best = rescore(best, self.rescorer, self.options.rescore_weight, before=before)[: self.options.n_best]
             tokens = list(best[0].tokens)
             alternatives = tuple(
                 Alternative(self.reading_order(" ".join(h.text.split())), round(h.score, 4)) for h in best
@@ -129,7 +144,8 @@ def make_decoder(bundle: Bundle, options: Options) -> Decoder | None:
     tuned = bundle.config.decoding
     own = bundle.file(tuned.lm) if tuned.lm is not None and options.lm is None and options.beam != 0 else None
     lm = own if options.lm is None else None if str(options.lm) == "none" else options.lm
-    wanted = lm is not None or options.hotwords or options.n_best > 1
+    n_best = options.n_best if options.rescore is None else max(options.n_best, RESCORED)
+    wanted = lm is not None or options.hotwords or n_best > 1
     beam = options.beam if options.beam is not None else (tuned.beam or DEFAULT_BEAM) if wanted else 0
     if beam == 0:
         if wanted:
@@ -139,8 +155,8 @@ def make_decoder(bundle: Bundle, options: Options) -> Decoder | None:
 
     return Decoder(
         list(bundle.config.symbols),
-        beam_width=max(beam, options.n_best),
-        n_best=options.n_best,
+        beam_width=max(beam, n_best),
+        n_best=n_best,
         threads=1,
         lm=lm,
         alpha=tuned.alpha if options.alpha is None else options.alpha,

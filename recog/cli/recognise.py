@@ -39,6 +39,9 @@ Hotwords = Annotated[
     Path | None,
     typer.Option("--hotwords", metavar="FILE", help="Words and phrases to expect, one a line; a tab and a boost (5)."),
 ]
+Rescore = Annotated[
+    str | None, typer.Option("--rescore", metavar="MODEL", help="Neural language model to order the N-best anew.")
+]
 LogProbs = Annotated[
     Path | None,
     typer.Option("--log-probs", metavar="DIR", help="Also keep the network's outputs there, for recog decode."),
@@ -60,6 +63,7 @@ def transcribe(
     alpha: Alpha = None,
     beta: Beta = None,
     hotwords: Hotwords = None,
+    rescore: Rescore = None,
     log_probs: LogProbs = None,
     skip_existing: Skip = False,
     names: Names = False,
@@ -69,6 +73,7 @@ def transcribe(
     from recog.corpora.files import SOUND_SUFFIXES
 
     decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
+    decoding["rescore"] = rescore
     inputs = collect(files, SOUND_SUFFIXES, output, format)
     run_batch("speech", inputs, model, format, decoding, skip_existing, names, threads, log_probs)
 
@@ -87,6 +92,7 @@ def ocr(
     alpha: Alpha = None,
     beta: Beta = None,
     hotwords: Hotwords = None,
+    rescore: Rescore = None,
     log_probs: LogProbs = None,
     skip_existing: Skip = False,
     names: Names = False,
@@ -96,6 +102,7 @@ def ocr(
     from recog.corpora.files import IMAGE_SUFFIXES
 
     decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
+    decoding["rescore"] = rescore
     inputs = collect(files, IMAGE_SUFFIXES, output, format)
     run_batch("handwriting", inputs, model, format, decoding, skip_existing, names, threads, log_probs)
 
@@ -114,7 +121,7 @@ def run_batch(
     """Recognise every input. One that fails is reported and the others go on; then the exit code is 1."""
     if decoding["beam"] is not None and decoding["n_best"] > max(1, decoding["beam"]):
         raise UsageError(f"--n-best {decoding['n_best']} needs a --beam of at least as many.")
-    if decoding["beam"] == 0 and (decoding["lm"] not in (None, "none") or decoding["hotwords"]):
+    if decoding["beam"] == 0 and (decoding["lm"] not in (None, "none") or decoding["hotwords"] or decoding["rescore"]):
         raise UsageError("--beam 0 is the best path, without a language model and hotwords; leave it out.")
     if decoding["hotwords"] is not None:
         decoding = {**decoding, "hotwords": read_hotwords(decoding["hotwords"])}

@@ -305,13 +305,13 @@ def _spell_words(p, beam, work, size, bar, filled, pruned, fusion, places):
         if lex >= 0:
             for child in range(fusion.lexicon[lex]["begin"], fusion.lexicon[lex + 1]["begin"]):
                 after = fusion.lexicon[child]
-                s = np.int64(after["symbol"])
-                x = base * p[s] * after["ahead"]
-                if x <= bar or not work.listed[s]:
+                symbol = np.int64(after["symbol"])
+                x = base * p[symbol] * after["ahead"]
+                if x <= bar or not work.listed[symbol]:
                     continue
-                x *= _repeat_and_hot(beam, i, s, repeated, fusion, hot, after["code"])
-                if x > bar and not _merged(beam, work, i, s):
-                    filled, bar = _push(beam, work, filled, bar, x, rank, s, len(p))
+                x *= _repeat_and_hot(beam, i, symbol, repeated, fusion, hot, after["code"])
+                if x > bar and not _merged(beam, work, i, symbol):
+                    filled, bar = _push(beam, work, filled, bar, x, rank, symbol, len(p))
         if options["closed"]:
             continue
         base *= fusion.unknown[min(place["spelled"] + 1, LONGEST - 1), 0]

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,7 +165,7 @@ def _lexicon(lm: NGramTrie | None, codes: dict[str, int]) -> Lexicon:
     return build_lexicon(words, ids, lm.log_prob[1 + ids], codes)
 
 
-def _factor(log_prob: NDArray[np.float64], alpha: float, beta: float) -> NDArray[np.float64]:
+def _factor(log_prob: NDArray[Any], alpha: float, beta: float) -> NDArray[np.float64]:
     return np.where(log_prob > -np.inf, np.exp(alpha * np.maximum(log_prob, -1e4) + beta), 0.0)
 
 

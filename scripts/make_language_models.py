@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""The language models of the shipped recognisers, from public-domain text.
+
+    python scripts/make_language_models.py english-speech CORPORA OUT.bin
+    python scripts/make_language_models.py latin-handwriting CORPORA OUT.bin
+
+CORPORA is the folder of the corpora (data/README.md says what lies where). english-speech gets a 3-gram of words over
+the transcripts of LibriSpeech's train-clean-100 (its two dev speakers left out) and English prose;
+latin-handwriting a 6-gram of characters, interpolated of the transcriptions that the recogniser was trained on, French
+prose and English prose, with weights that suit the dev lines best. Then `recog tune MODEL DATA --lm OUT.bin`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from recog.lm.binary import write_binary
+from recog.lm.kneser_ney import estimate
+from recog.lm.mix import mix, tune_weights
+from recog.lm.perplexity import perplexity
+from recog.lm.prune import prune_to
+from recog.lm.text import read_text
+from recog.text.normalise import diplomatic, spoken
+from recog.training.data import load_rows
+from recog.training.recipe import read_recipe
+
+SENTENCE = re.compile(r"(?<=[.!?;:])[\"')\u201d\u2019]*\s+")
+READ_AS = {"mr": "mister", "mrs": "missus", "dr": "doctor", "st": "saint"}  # as readers say and LibriSpeech spells them
+RECIPE = Path(__file__).parents[1] / "pipelines" / "handwriting" / "latin-handwriting.yaml"
+SAID_TWICE = {"lathrop": 4}  # few lines of another kind than the rest
+
+
+def said(text: str) -> str:
+    return " ".join(READ_AS.get(word, word) for word in spoken(text).split())
+
+
+def english_speech(corpora: Path, out: Path) -> None:
+    def lines() -> Iterator[str]:
+        yield from map(said, read_text([corpora / "text" / "librispeech-train-clean-100.txt.xz"]))
+        for paragraph in read_text([corpora / "text" / "en.txt.xz"]):
+            for sentence in SENTENCE.split(paragraph):
+                words = said(sentence)
+                if " " in words:
+                    yield words
+
+    model = prune_to(estimate(lines(), unit="word", order=3, vocabulary=80_000), 5_300_000)
+    write_binary(model, out, quantise=True)
+
+
+def latin_handwriting(corpora: Path, out: Path) -> None:
+    os.environ["RECOG_CORPORA"] = str(corpora)
+    rows = load_rows(read_recipe(RECIPE)).rows
+    dev = [row.text for row, _ in rows if row.split == "dev"]
+    train = [row.text for row, source in rows if row.split == "train" for _ in range(SAID_TWICE.get(source.name, 1))]
+
+    def prose(name: str, every: int) -> Iterator[str]:
+        for i, paragraph in enumerate(read_text([corpora / "text" / name])):
+            if i % every == 0:
+                yield diplomatic(paragraph)
+
+    cut = (0, 0, 0, 0, 1, 1)
+    french = estimate(prose("fr.txt.xz", 1), unit="character", order=6, cutoffs=cut)
+    english = estimate(prose("en.txt.xz", 2), unit="character", order=6, cutoffs=cut)
+    models = [
+        estimate(train, unit="character", order=6),
+        prune_to(french, 2_200_000),
+        prune_to(english, 1_600_000),
+    ]
+    weights = tune_weights(models, dev)
+    mixed = mix(models, weights)
+    print("weights", [round(weight, 3) for weight in weights], perplexity(mixed, dev))
+    write_binary(mixed, out, quantise=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", choices=("english-speech", "latin-handwriting"))
+    parser.add_argument("corpora", type=Path)
+    parser.add_argument("out", type=Path)
+    arguments = parser.parse_args()
+    {"english-speech": english_speech, "latin-handwriting": latin_handwriting}[arguments.model](
+        arguments.corpora, arguments.out
+    )
+
+
+if __name__ == "__main__":
+    main()
