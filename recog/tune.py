@@ -3,6 +3,7 @@ temperature and beam, by search over log-probabilities that are computed once.""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,7 +14,13 @@ from numpy.typing import NDArray
 
 from recog.corpora.manifest import Row, modality
 from recog.decoding.align import spans_of
-from recog.decoding.confidence import calibrate, correct_words, expected_calibration_error
+from recog.decoding.confidence import (
+    calibrate,
+    correct_words,
+    expected_calibration_error,
+    reliability,
+    reliability_svg,
+)
 from recog.decoding.decoder import Decoder
 from recog.errors import UsageError, UserError
 from recog.evaluation.counts import Pair
@@ -34,6 +41,8 @@ RANGES = {"alpha": (0.0, 5.0), "beta": (-5.0, 8.0), "unknown_cost": (0.0, 10.0),
 ROUNDS = 3  # times the steps are halved
 BEAMS = (8, 16, 25, 50, 100)
 MIN_WORDS = 100
+PLOT = "reliability.svg"
+HEADING = "## Decoding"
 GAIN = 0.001  # a wider beam must lower the error rate by so much
 
 
@@ -266,10 +275,15 @@ def tune_model(
         offset=old.offset,
         dev=summary(found, best, baseline, what),
     )
-    calibration, error = calibrate_words(search, found)
+    calibration, fitted, right = calibrate_words(search, found)
+    error = expected_calibration_error(fitted, right) if calibration else float("nan")
     files = {decoding.lm: path.read_bytes()} if path and decoding.lm else {}
+    if calibration:
+        table = reliability(fitted, right)
+        files[PLOT] = reliability_svg(table, title=f"{config.name}: word confidences on {what}").encode()
     changed = config.model_copy(update={"decoding": decoding, "confidence": calibration})
-    update_bundle(recogniser.bundle, out, changed, files)
+    section = decoding_section(found, best, baseline, what, path is not None, error)
+    update_bundle(recogniser.bundle, out, changed, files, with_section(recogniser.bundle.card, section))
     return (
         f"{what}: WER {100 * best.wer.rate:.2f} % (best path {100 * baseline.wer.rate:.2f} %), CER "
         f"{100 * best.cer.rate:.2f} % ({100 * baseline.cer.rate:.2f} %); alpha {found.alpha:g}, beta {found.beta:g}, "
@@ -284,9 +298,56 @@ def _searched(lm: NGramTrie | None) -> list[str]:
     return ["alpha", "beta", "unknown_cost", "temperature"] if lm.unit == "word" else ["alpha", "beta", "temperature"]
 
 
-def calibrate_words(search: Search, setting: Setting) -> tuple[Calibration | None, float]:
-    """A calibration of the words' confidences and its expected calibration error, by halves: each half of the utterances
-    judged by the other's. None, and NaN, where there are too few words."""
+def decoding_section(
+    setting: Setting, best: Result, baseline: Result, what: str, has_lm: bool, calibration_error: float
+) -> str:
+    """What the card says of the tuning."""
+    weights = (
+        f"alpha {setting.alpha:g}, beta {setting.beta:g}, unknown_cost {setting.unknown_cost:g}, " if has_lm else ""
+    )
+    lines = [
+        HEADING,
+        "",
+        f"Tuned on {what} ({best.n} rows): {weights}temperature {setting.temperature:g}, beam {setting.beam}.",
+        "",
+        "| | CER % | 95 % interval | WER % | 95 % interval |",
+        "|---|---|---|---|---|",
+    ]
+    for name, result in (("best path", baseline), ("with the language model" if has_lm else "beam", best)):
+        lines.append(
+            f"| {name} | {100 * result.cer.rate:.2f} | {_percents(result.cer_interval)} "
+            f"| {100 * result.wer.rate:.2f} | {_percents(result.wer_interval)} |"
+        )
+    lines += ["", "The figures with the language model are of the data that its weights were tuned on."]
+    if not math.isnan(calibration_error):
+        lines += [
+            "",
+            f"Word confidences are calibrated: expected calibration error {calibration_error:.3f}, each half of the rows "
+            f"judged by the other's ([plot]({PLOT})).",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _percents(interval: tuple[float, float] | None) -> str:
+    return "-" if interval is None else f"{100 * interval[0]:.2f} to {100 * interval[1]:.2f}"
+
+
+def with_section(card: str, section: str) -> str:
+    """The card with this section, in the place of an older one or before the epochs."""
+    if HEADING in card:
+        start = card.index(HEADING)
+        end = card.find("\n## ", start + 1)
+        card = card[:start] + ("" if end < 0 else card[end + 1 :])
+    at = card.find("## Data and licences")
+    at = at if at >= 0 else card.find("## Epochs")
+    return f"{card.rstrip()}\n\n{section}" if at < 0 else f"{card[:at]}{section}\n{card[at:]}"
+
+
+def calibrate_words(
+    search: Search, setting: Setting
+) -> tuple[Calibration | None, NDArray[np.float64], NDArray[np.bool_]]:
+    """A calibration of the words' confidences; and to judge it confidences calibrated by halves, each half of the
+    utterances by the other's, with which of the words are right. None where there are too few words."""
     decoder = search.decoder(setting)
     raw: list[NDArray[np.float64]] = []
     right: list[NDArray[np.bool_]] = []
@@ -302,10 +363,11 @@ def calibrate_words(search: Search, setting: Setting) -> tuple[Calibration | Non
         raw.append(np.array([span.confidence for span in spans]))
         right.append(np.array(correct_words(normalise(u.text).split(), words), bool))
     if sum(map(len, raw)) < 2 * MIN_WORDS:
-        return None, float("nan")
-    errors = []
+        return None, np.zeros(0), np.zeros(0, bool)
+    fitted, truth = [], []
     for half in (0, 1):
-        fitted = calibrate(np.concatenate(raw[half::2]), np.concatenate(right[half::2]))
-        others, truth = np.concatenate(raw[1 - half :: 2]), np.concatenate(right[1 - half :: 2])
-        errors.append(expected_calibration_error(fitted.apply(others), truth))
-    return calibrate(np.concatenate(raw), np.concatenate(right)), float(np.mean(errors))
+        own = calibrate(np.concatenate(raw[half::2]), np.concatenate(right[half::2]))
+        fitted.append(own.apply(np.concatenate(raw[1 - half :: 2])))
+        truth.append(np.concatenate(right[1 - half :: 2]))
+    whole = calibrate(np.concatenate(raw), np.concatenate(right))
+    return whole, np.concatenate(fitted), np.concatenate(truth)

@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -38,6 +39,10 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         except UserError as error:
             _leave(error, 1)
         except KeyboardInterrupt:
+            if threading.active_count() > 1:  # files in work: Python would wait for them
+                print("recog: interrupted.", file=sys.stderr, flush=True)
+                sys.stdout.flush()
+                os._exit(130)
             _leave("interrupted.", 130)
         except MemoryError:
             _leave("there is not enough memory for this; try fewer --threads.", 1)

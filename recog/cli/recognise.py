@@ -141,8 +141,9 @@ def run_batch(
     if recogniser.config.modality != modality:
         raise UsageError(f"The model '{model}' is for {recogniser.config.modality}, not for {modality}.")
     failed = 0
-    with progress_bar(len(inputs), printing=any(entry.output is None for entry in inputs)) as advance:
-        work = parallel(lambda entry: attempt(recogniser, entry, log_probs), inputs, workers if many else 1)
+    with progress_bar(len(inputs), printing=any(entry.output is None for entry in inputs)) as (advance, heard):
+        told = None if many else heard
+        work = parallel(lambda entry: attempt(recogniser, entry, log_probs, told), inputs, workers if many else 1)
         for entry, result in zip(inputs, work, strict=True):
             if isinstance(result, str):
                 failed += 1
@@ -173,19 +174,25 @@ def keep_references(inputs: list[Input]) -> None:
                 )
 
 
-def attempt(recogniser: Recogniser, entry: Input, log_probs: Path | None = None) -> Transcript | str:
+def attempt(
+    recogniser: Recogniser,
+    entry: Input,
+    log_probs: Path | None = None,
+    advance: Callable[[float], None] | None = None,
+) -> Transcript | str:
     """The transcript of one input, or the sentence that says why there is none.
 
     Args:
         log_probs: folder for the network's outputs.
+        advance: called with the seconds done.
     """
     try:
         if entry.path is not None and not entry.path.exists():
             return f"{entry.path}: there is no such file."
         if log_probs is None:
-            return recogniser.transcribe(entry.source, name=entry.name)
+            return recogniser.transcribe(entry.source, name=entry.name, advance=advance)
         kept: list[NDArray[np.float32]] = []
-        transcript = recogniser.transcribe(entry.source, name=entry.name, keep=kept.append)
+        transcript = recogniser.transcribe(entry.source, name=entry.name, advance=advance, keep=kept.append)
         write_log_probs(log_probs, entry, kept, recogniser.config.symbols)
         return transcript
     except UserError as error:
@@ -247,21 +254,25 @@ def deliver(entry: Input, transcript: Transcript, format: str, names: bool) -> N
 
 
 @contextmanager
-def progress_bar(total: int, *, printing: bool) -> Iterator[Callable[[], None]]:
+def progress_bar(total: int, *, printing: bool) -> Iterator[tuple[Callable[[], None], Callable[[float], None]]]:
     """A bar on standard error where that is a terminal and nothing else goes to it; else nothing.
 
     Args:
         printing: results go to standard output, which must not be the same terminal.
 
-    Gives the function to call after each item.
+    Gives the function to call after each item, and one to tell how many seconds of a recording are done.
     """
-    if total < 2 or not sys.stderr.isatty() or (printing and sys.stdout.isatty()):
-        yield lambda: None
+    if not sys.stderr.isatty() or (printing and sys.stdout.isatty()):
+        yield lambda: None, lambda seconds: None
         return
     from rich.console import Console
     from rich.progress import Progress
 
     # rich would print what goes to standard output on its own console, standard error
     with Progress(console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda: bar.advance(task)
+        task = bar.add_task("", total=total if total > 1 else None)
+
+        def tell(seconds: float) -> None:
+            bar.update(task, description=f"{int(seconds) // 60}:{int(seconds) % 60:02d} done")
+
+        yield lambda: bar.advance(task), tell

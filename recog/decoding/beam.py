@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from recog.decoding._numba import helper, inlined
+from recog.compilation import helper, inlined
 from recog.decoding.fusion import LONGEST, SPACE, WORDS, close_bound, close_of, settle_place, step, with_places
 from recog.decoding.trie import ROOT, Trie, child_of, with_room
 

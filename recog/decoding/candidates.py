@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recog.decoding._numba import helper
+from recog.compilation import helper
 from recog.decoding.beam import LIFT, sort_down
 from recog.decoding.trellis import forward, viterbi_path
 from recog.decoding.trie import NOBODY, ROOT, child_of

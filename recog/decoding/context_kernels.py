@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from numba import float64, int32, int64
 
-from recog.decoding._numba import kernel
+from recog.compilation import kernel
 from recog.decoding.fusion import CHARACTERS, SPACE, WORDS, below, weigh
 from recog.decoding.kernel_types import FUSION, START
 from recog.lm.query import score

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from recog.decoding._numba import helper, inlined
+from recog.compilation import helper, inlined
 from recog.decoding.trie import ROOT
 from recog.lm.query import Query, score
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from numba import float32, float64, int64, types
 
-from recog.decoding._numba import kernel
+from recog.compilation import kernel
 from recog.decoding.candidates import best_path_node, candidates, exact_sums, falling, spelled_out
 from recog.decoding.kernel_types import BEAM, FOUND, TRIE
 from recog.decoding.trie import with_room

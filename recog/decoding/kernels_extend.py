@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from numba import float64, int64, types
 
-from recog.decoding._numba import kernel
+from recog.compilation import kernel
 from recog.decoding.beam import advance
 from recog.decoding.kernel_types import BEAM, TRIE
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from numba import int32, types
 
-from recog.decoding._numba import kernel
+from recog.compilation import kernel
 from recog.decoding.candidates import labels_of
 from recog.decoding.kernel_types import BEAM, TRIE
 

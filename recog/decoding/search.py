@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from recog.decoding._numba import compiling_beside
+from recog.compilation import compiling_beside
 from recog.decoding.beam import new_beam
 from recog.decoding.checks import Floats, Pruning
 from recog.decoding.trie import ROOT, make_trie

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recog.decoding._numba import kernel
+from recog.compilation import kernel
 
 STEP = 2.0**-256
 LOG_STEP = float(np.log(STEP))

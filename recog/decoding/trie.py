@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from recog.decoding._numba import helper
+from recog.compilation import helper
 
 NOBODY, ROOT = 0, 1  # nodes of every trie: the parent of the empty prefix, and the empty prefix
 

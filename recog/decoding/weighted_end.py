@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from numba import float32, float64, int64, types
 
-from recog.decoding._numba import helper, kernel
+from recog.compilation import helper, kernel
 from recog.decoding.candidates import LOG_LIFT, best_path_node, exact_sums, falling, labels_of, spelled_out
 from recog.decoding.fusion import SPACE, WORDS, close_of, last_hot, weigh, with_places
 from recog.decoding.kernel_types import BEAM, FOUND, FUSION, PLACES, START, TRIE

@@ -188,8 +188,8 @@ def write_bundle(folder: Path, config: ModelConfig, files: Mapping[str, bytes], 
     return Bundle(folder, config)
 
 
-def update_bundle(bundle: Bundle, folder: Path, config: ModelConfig, files: Mapping[str, bytes]) -> Bundle:
-    """Write a model again with another config and some new files; what the config no longer names is left out."""
+def update_bundle(bundle: Bundle, folder: Path, config: ModelConfig, files: Mapping[str, bytes], card: str) -> Bundle:
+    """Write a model again with another config, card and some new files; what the config no longer names is left out."""
     kept = {name for name in (WEIGHTS, GRAPH, config.decoding.lm) if name in bundle.config.files and name not in files}
     contents = {name: bundle.file(name).read_bytes() for name in sorted(kept)}
-    return write_bundle(folder, config, {**contents, **files}, bundle.card)
+    return write_bundle(folder, config, {**contents, **files}, card)

@@ -79,15 +79,18 @@ def parallel(function: Callable[[T], R], items: Iterable[T], threads: int) -> It
     if threads <= 1:
         yield from map(function, items)
         return
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[R]] = deque()
-        try:
-            for item in items:
-                waiting.append(pool.submit(function, item))
-                if len(waiting) >= 3 * threads:
-                    yield waiting.popleft().result()
-            while waiting:
+    pool = ThreadPoolExecutor(threads)
+    waiting: deque[Future[R]] = deque()
+    patient = True
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= 3 * threads:
                 yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        while waiting:
+            yield waiting.popleft().result()
+    except KeyboardInterrupt:
+        patient = False  # whoever interrupts does not want to see what runs finish
+        raise
+    finally:
+        pool.shutdown(wait=patient, cancel_futures=True)

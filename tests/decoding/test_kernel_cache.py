@@ -7,36 +7,36 @@ from pathlib import Path
 
 import pytest
 
-from recog.decoding import _numba
+from recog import compilation
 
 
 @pytest.fixture(autouse=True)
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_numba.config, "CACHE_DIR", "")
+    monkeypatch.setattr(compilation.config, "CACHE_DIR", "")
 
 
 def test_compiled_code_goes_to_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    folder = _numba.cache_folder.__wrapped__()
+    folder = compilation.cache_folder.__wrapped__()
     assert folder is not None and folder.is_dir() and folder.parent == tmp_path / "recog"
 
 
 def test_numbas_own_setting_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(_numba.config, "CACHE_DIR", str(tmp_path / "mine"))
-    folder = _numba.cache_folder.__wrapped__()
+    monkeypatch.setattr(compilation.config, "CACHE_DIR", str(tmp_path / "mine"))
+    folder = compilation.cache_folder.__wrapped__()
     assert folder is not None and folder.parent == tmp_path / "mine"
 
 
 def test_nothing_writable_keeps_it_in_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert _numba.cache_folder.__wrapped__() is None
+    assert compilation.cache_folder.__wrapped__() is None
 
 
 def test_a_kernel_is_compiled_once_says_so_and_is_loaded_after(tmp_path: Path) -> None:
     (tmp_path / "tiny.py").write_text(
         "import logging; logging.basicConfig(level=logging.INFO)\n"
-        "from recog.decoding._numba import kernel\n"
+        "from recog.compilation import kernel\n"
         "@kernel('int64(int64)')\ndef twice(n):\n    return 2 * n\n"
         "assert twice(21) == 42\n"
     )

@@ -40,10 +40,10 @@ def _user_folder() -> Path | None:
 
 
 def _digest() -> str:
-    """Of every module with kernels: this folder's and the language models', as they are on disk."""
+    """Of every module with kernels, as they are on disk: the decoder's, and the language models' queries."""
     digest = hashlib.sha256()
     here = Path(__file__).parent
-    for path in sorted([*here.glob("*.py"), here.parent / "lm" / "query.py"]):
+    for path in sorted([Path(__file__), *(here / "decoding").glob("*.py"), here / "lm" / "query.py"]):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

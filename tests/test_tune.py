@@ -1,0 +1,98 @@
+"""Tuning: the search finds the best setting, and what was found is written into the model and used."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import recog
+from recog.errors import UserError
+from recog.lm.binary import write_binary
+from recog.lm.kneser_ney import estimate
+from recog.lm.trie import NGramTrie
+from recog.tune import HEADING, Search, Setting, Utterance, dev_rows, tune_model, with_section
+
+SAMPLES = Path(__file__).parents[1] / "data" / "samples"
+SYMBOLS = ["", "a", "b", " "]
+
+
+class Bowl(Search):
+    """An error rate with one lowest point, known beforehand."""
+
+    def measure(self, setting: Setting) -> float:
+        self.results.setdefault(setting, SimpleNamespace())
+        return (setting.alpha - 1.3) ** 2 + (setting.beta + 1.0) ** 2 / 10 + 0.002 * (setting.beam < 16)
+
+
+def test_the_search_walks_to_the_lowest_point_and_measures_nothing_twice() -> None:
+    search = Bowl(SYMBOLS, [], None, "wer", "none")
+    found = search.run(Setting(beam=25), ["alpha", "beta"])
+    assert abs(found.alpha - 1.3) <= 0.05 and abs(found.beta + 1.0) <= 0.125
+    assert (found.unknown_cost, found.temperature, found.beam) == (2.0, 1.0, 25)
+    assert len(search.results) < 60
+
+
+def test_the_narrowest_beam_that_is_as_good_is_chosen() -> None:
+    assert Bowl(SYMBOLS, [], None, "wer", "none").choose_beam(Setting(beam=50)).beam == 16
+
+
+def test_a_language_model_that_knows_better_gets_a_weight() -> None:
+    frame = {
+        "a": [0.04, 0.5, 0.42, 0.04],
+        "b": [0.04, 0.42, 0.5, 0.04],
+        " ": [0.02, 0.02, 0.02, 0.94],
+        "-": [1, 0, 0, 0],
+    }
+    heard = "a-a- -b-a- -a-b"  # "ab" throughout, in half of the letters misheard
+    x = np.log(np.array([frame[c] for c in heard]) + 1e-4)
+    x = (x - np.log(np.exp(x).sum(axis=1, keepdims=True))).astype(np.float32)
+    lm = NGramTrie.from_ngrams(estimate(["ab ab ab ab"] * 5, unit="word", order=2))
+    search = Search(SYMBOLS, [Utterance("u", (x,), "ab ab ab", None)], lm, "wer", "none", threads=1)
+    start = Setting(alpha=0.0, beta=0.0)
+    assert search.measure(start) > 0
+    found = search.run(start, ["alpha", "beta"])
+    assert search.measure(found) == 0 and found.alpha > 0
+    assert search.pairs(found)[0].hypothesis == "ab ab ab"
+    assert search.pairs(replace(found, temperature=2.0))[0].reference == "ab ab ab"
+
+
+def test_the_section_of_a_card_is_written_once() -> None:
+    card = "# m\n\n## Network\n\nx\n\n## Data and licences\n\ny\n"
+    once = with_section(card, f"{HEADING}\n\nfirst\n")
+    twice = with_section(once, f"{HEADING}\n\nsecond\n")
+    assert once.index(HEADING) < once.index("## Data and licences") and "x" in once and "y" in once
+    assert twice == once.replace("first", "second")
+    assert with_section("# m\n", f"{HEADING}\n\nz\n") == f"# m\n\n{HEADING}\n\nz\n"
+
+
+def test_a_tuned_model_keeps_its_language_model_and_uses_it(tmp_path: Path) -> None:
+    for name in ("letter", "numbers"):
+        for suffix in (".wav", ".txt"):
+            shutil.copy(SAMPLES / f"{name}{suffix}", tmp_path / f"{name}{suffix}")
+    rows = dev_rows(tmp_path)
+    model = NGramTrie.from_ngrams(estimate([row.text.lower() for row in rows] * 3, unit="word", order=2))
+    write_binary(model, tmp_path / "own.bin")
+    out = tmp_path / "tuned"
+    said: list[str] = []
+    summary = tune_model(
+        recog.load("english-speech", beam=0, threads=1), rows, lm=tmp_path / "own.bin", out=out, what="samples",
+        metric="wer", beam=8, sentence=False, fixed=frozenset({"unknown_cost", "temperature", "beam"}), say=said.append,
+    )  # fmt: skip
+    assert "best path" in summary and len(said) > 5
+    config = json.loads((out / "config.json").read_text())
+    assert config["decoding"]["lm"] == "lm.bin" and config["decoding"]["beam"] == 8
+    assert (out / "lm.bin").read_bytes() == (tmp_path / "own.bin").read_bytes()
+    assert HEADING in (out / "README.md").read_text()
+    tuned = recog.load(out)
+    assert tuned.decoder is not None and tuned.decoder.language is not None
+    assert tuned.transcribe(tmp_path / "letter.wav").text
+    assert recog.load(out, beam=0).decoder is None
+    (out / "lm.bin").write_bytes(b"another")
+    with pytest.raises(UserError, match="checksum"):
+        recog.load(out)
