@@ -422,10 +422,10 @@ def _enter(beam, trie, work, filled, symbols, fusion, places, rows):
 
 
 @helper
-def _settle(beam, work, ratio):
-    """Take over the new masses, sort the rows, empty those below ``ratio`` of the best, and keep clear of underflow."""
-    count = beam.count[0]
-    best = 0.0
+def _settle(beam, trie, work, ratio):
+    """Take over the new masses, drop the rows below ``ratio`` of the best, sort the others, and keep clear of underflow
+    and overflow."""
+    count, kept, best = beam.count[0], np.int64(0), 0.0
     for i in range(count):
         best = max(best, work.total[i])
     lift = 1.0
@@ -435,12 +435,25 @@ def _settle(beam, work, ratio):
     elif best > LIFT:
         lift = LOW
         beam.lifts[0] -= 1
+    bar = best * ratio
     for i in range(count):
-        factor = lift if work.total[i] >= best * ratio else 0.0
-        beam.blank[i] = work.blank[i] * factor
-        beam.last[i] = work.last[i] * factor
-        beam.total[i] = work.total[i] * factor
-    sort_down(beam.ranking, count, beam.total)
+        if work.total[i] < bar:
+            trie.row[beam.node[i]] = -1
+            continue
+        if kept < i:
+            beam.node[kept] = beam.node[i]
+            beam.parent[kept] = beam.parent[i]
+            beam.label[kept] = beam.label[i]
+            trie.row[beam.node[i]] = kept
+        beam.blank[kept] = work.blank[i] * lift
+        beam.last[kept] = work.last[i] * lift
+        beam.total[kept] = work.total[i] * lift
+        kept += 1
+    if kept < count:
+        beam.count[0] = kept
+        for i in range(kept):
+            beam.ranking[i] = i
+    sort_down(beam.ranking, kept, beam.total)
 
 
 def advance(probs, beam, trie, tokens, cutoff, ratio, fusion, places, rows):
@@ -479,5 +492,5 @@ def advance(probs, beam, trie, tokens, cutoff, ratio, fusion, places, rows):
         filled = _extend(p, beam, work, size, bar, pruned, fusion, places, rows)
         if filled >= 0:
             _enter(beam, trie, work, filled, symbols, fusion, places, rows)
-        _settle(beam, work, ratio)
+        _settle(beam, trie, work, ratio)
     return trie, places
