@@ -32,6 +32,7 @@ from recog.model.bundle import update_bundle
 from recog.model.config import Calibration, DecodingConfig
 from recog.recogniser import Recogniser, tempered
 from recog.runner import log_probs_of
+from recog.text.bidi import to_logical
 from recog.text.normalise import rule
 
 Metric = Literal["wer", "cer"]
@@ -203,7 +204,10 @@ def dev_rows(data: Path) -> list[Row]:
         from recog.training.data import load_rows
         from recog.training.recipe import read_recipe
 
-        rows = [row for row, _ in load_rows(read_recipe(data)).rows if row.split == "dev"]
+        recipe = read_recipe(data)
+        rows = [row for row, _ in load_rows(recipe).rows if row.split == "dev"]
+        if recipe.modality == "handwriting":  # they come as the network reads them
+            rows = [replace(row, text=to_logical(row.text)) for row in rows]
     else:
         from recog.corpora.manifest import load_data
 

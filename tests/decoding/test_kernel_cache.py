@@ -55,3 +55,22 @@ def test_a_kernel_is_compiled_once_says_so_and_is_loaded_after(tmp_path: Path) -
     assert "Compiling" in runs[0].stderr
     assert "Compiling" not in runs[1].stderr
     assert list((tmp_path / "recog").rglob("*.nbi"))
+
+
+def test_another_process_compiles_a_module_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "planted_kernel.py").write_text(
+        "from recog.compilation import kernel\n@kernel('int64(int64)')\ndef thrice(n):\n    return 3 * n\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+    compilation.cache_folder.cache_clear()
+    try:
+        with compilation.compiling_beside("planted_kernel"):
+            assert "planted_kernel" not in sys.modules
+        assert list((tmp_path / "recog").rglob("planted_kernel*.nbi"))
+        monkeypatch.setattr(subprocess, "Popen", lambda *args, **options: pytest.fail("compiled again"))
+        with compilation.compiling_beside("planted_kernel"):
+            pass
+    finally:
+        compilation.cache_folder.cache_clear()
