@@ -16,7 +16,7 @@ from recog.errors import UserError
 from recog.model.bundle import Bundle, ModelConfig, open_bundle
 from recog.model.runtime import Runtime, cores
 from recog.text.alphabet import Alphabet
-from recog.text.bidi import to_logical
+from recog.text.bidi import to_display, to_logical
 from recog.transcript import Alternative, Transcript, Word
 
 if TYPE_CHECKING:
@@ -146,13 +146,16 @@ def make_decoder(bundle: Bundle, options: Options) -> Decoder | None:
     lm = own if options.lm is None else None if str(options.lm) == "none" else options.lm
     n_best = options.n_best if options.rescore is None else max(options.n_best, RESCORED)
     wanted = lm is not None or options.hotwords or n_best > 1
-    beam = options.beam if options.beam is not None else (tuned.beam or DEFAULT_BEAM) if wanted else 0
+    beam = options.beam if options.beam is not None else tuned.beam or (DEFAULT_BEAM if wanted else 0)
+    if lm is None and (options.alpha is not None or options.beta is not None):
+        raise UserError("The weights alpha and beta belong to a language model; give one, or leave them out.")
     if beam == 0:
         if wanted:
             raise UserError("A language model, hotwords and alternatives need a beam of at least 1.")
         return None
     from recog.decoding.decoder import Decoder
 
+    in_display = to_display if bundle.config.modality == "handwriting" else str  # the network reads from the left
     return Decoder(
         list(bundle.config.symbols),
         beam_width=max(beam, n_best),
@@ -161,7 +164,7 @@ def make_decoder(bundle: Bundle, options: Options) -> Decoder | None:
         lm=lm,
         alpha=tuned.alpha if options.alpha is None else options.alpha,
         beta=tuned.beta if options.beta is None else options.beta,
-        hotwords=options.hotwords,
+        hotwords={in_display(phrase): boost for phrase, boost in options.hotwords.items()},
         sentence=tuned.sentence,
         unknown_cost=tuned.unknown_cost,
     )

@@ -30,7 +30,7 @@ from recog.lm.binary import load_lm
 from recog.lm.trie import NGramTrie
 from recog.model.bundle import update_bundle
 from recog.model.config import Calibration, DecodingConfig
-from recog.recogniser import Recogniser, tempered
+from recog.recogniser import Recogniser, Span, reorder, tempered
 from recog.runner import log_probs_of
 from recog.text.bidi import to_logical
 from recog.text.normalise import rule
@@ -358,13 +358,14 @@ def calibrate_words(
     normalise = normalisation(search.normalise)
     for u in search.utterances:
         pieces = [tempered(piece, setting.temperature) for piece in u.pieces]
-        spans = [
-            span
-            for piece, found in zip(pieces, decoder.decode(pieces), strict=True)
-            for span in spans_of(piece, found[0].tokens, search.symbols)
-        ]
-        words = [search.in_order(span.word) for span in spans]
-        raw.append(np.array([span.confidence for span in spans]))
+        spans: list[Span] = []
+        for piece, found in zip(pieces, decoder.decode(pieces), strict=True):
+            shown = [(s.word, s.start, s.end, s.confidence) for s in spans_of(piece, found[0].tokens, search.symbols)]
+            display = " ".join(word for word, *_ in shown)
+            text = search.in_order(display)
+            spans += shown if text == display else reorder(shown, text)
+        words = [word for word, *_ in spans]
+        raw.append(np.array([confidence for *_, confidence in spans]))
         right.append(np.array(correct_words(normalise(u.text).split(), words), bool))
     if sum(map(len, raw)) < 2 * MIN_WORDS:
         return None, np.zeros(0), np.zeros(0, bool)

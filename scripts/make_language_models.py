@@ -6,7 +6,7 @@
 
 CORPORA is the folder of the corpora (data/README.md says what lies where). english-speech gets a 3-gram of words over
 the transcripts of LibriSpeech's train-clean-100 (its two dev speakers left out) and English prose;
-latin-handwriting a 6-gram of characters, interpolated of the transcriptions that the recogniser was trained on, French
+latin-handwriting a 7-gram of characters, interpolated of the transcriptions that the recogniser was trained on, French
 prose and English prose, with weights that suit the dev lines best. Then `recog tune MODEL DATA --lm OUT.bin`.
 """
 
@@ -62,13 +62,13 @@ def latin_handwriting(corpora: Path, out: Path) -> None:
             if i % every == 0:
                 yield diplomatic(paragraph)
 
-    cut = (0, 0, 0, 0, 1, 1)
-    french = estimate(prose("fr.txt.xz", 1), unit="character", order=6, cutoffs=cut)
-    english = estimate(prose("en.txt.xz", 2), unit="character", order=6, cutoffs=cut)
+    cut = (0, 0, 0, 0, 0, 1, 1)
+    french = estimate(prose("fr.txt.xz", 1), unit="character", order=7, cutoffs=cut)
+    english = estimate(prose("en.txt.xz", 2), unit="character", order=7, cutoffs=cut)
     models = [
-        estimate(train, unit="character", order=6),
-        prune_to(french, 2_200_000),
-        prune_to(english, 1_600_000),
+        estimate(train, unit="character", order=7),
+        prune_to(french, 4_000_000),
+        prune_to(english, 2_500_000),
     ]
     weights = tune_weights(models, dev)
     mixed = mix(models, weights)

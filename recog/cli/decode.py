@@ -38,7 +38,9 @@ def decode(
     ] = None,
     alpha: Annotated[float | None, typer.Option(help="Weight of the language model. Default: 0.5.")] = None,
     beta: Annotated[float | None, typer.Option(help="Added for each word (or character). Default: 0.5.")] = None,
-    hotwords: Annotated[Path | None, typer.Option(help="Words and phrases to expect, one a line.")] = None,
+    hotwords: Annotated[
+        Path | None, typer.Option(help="Words and phrases to expect, one a line; a tab and a boost (5).")
+    ] = None,
     closed: Annotated[
         bool, typer.Option("--closed-vocabulary", help="Only words of the language model, nothing else.")
     ] = False,
@@ -54,6 +56,7 @@ def decode(
 
     Prints one line for each utterance. A file that cannot be read is reported, and the others go on; the exit code is then 1.
     """
+    from recog.cli.recognise import read_hotwords
     from recog.decoding import Decoder
     from recog.decoding.log_prob_files import read_log_probs, read_symbols
 
@@ -68,7 +71,7 @@ def decode(
         n_best=n_best,
         threads=threads or None,
         lm=lm,
-        hotwords=None if hotwords is None else read_phrases(hotwords),
+        hotwords=None if hotwords is None else read_hotwords(hotwords),
         closed_vocabulary=closed,
         **weights,
     )
@@ -133,16 +136,3 @@ def render(file: Path, name: str, hypotheses: Sequence[Hypothesis], format: str,
 def finite(value: float) -> float | None:
     """JSON has no infinity: null stands for what is impossible."""
     return round(value, 6) if math.isfinite(value) else None
-
-
-def read_phrases(path: Path) -> list[str]:
-    """One phrase a line; empty lines are left out.
-
-    Raises:
-        UserError: the file is no UTF-8 text.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not UTF-8; write the hotwords as UTF-8 text, one a line.") from None
-    return [" ".join(line.split()) for line in lines if line.strip()]

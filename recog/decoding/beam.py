@@ -150,7 +150,7 @@ def _shortlist(p, beam, bar, tokens, cutoff, work, fusion, places):
     pruned, size = tokens < len(p) or cutoff < 1.0, np.int64(0)
     floor = break_floor = bar / beam.total[beam.ranking[0]]
     if fusion is not None:
-        floor /= fusion.options[0]["bound"]
+        floor = break_floor = floor / fusion.options[0]["bound"]
         if fusion.options[0]["kind"] == WORDS and not pruned:
             floor, break_floor = _floors(beam, bar, fusion, places)
     if pruned and fusion is not None:

@@ -130,7 +130,7 @@ def spelled_out(log_probs, trie, nodes):
     for k in range(len(nodes)):
         lengths[k] = len(labels_of(trie, nodes[k]))
         longest = max(longest, lengths[k])
-    labels, starts = np.empty((len(nodes), longest), np.int32), np.empty((len(nodes), longest), np.int32)
+    labels, starts = np.empty((len(nodes), longest), np.int32), np.zeros((len(nodes), longest), np.int32)
     ends = np.empty(longest, np.int32)
     for k in range(len(nodes)):
         own = labels_of(trie, nodes[k])

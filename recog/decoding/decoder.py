@@ -124,12 +124,15 @@ class Decoder:
         self.sentence = sentence
         self.language: Language | None = None
         boosts = _boosts(hotwords, hotword_boost)
-        if boosts or closed_vocabulary or (lm is not None and (alpha or beta)):  # weights of 0 are no model at all
+        alpha, beta = _real("alpha", alpha, 0.0), _real("beta", beta, -100.0)
+        unknown_cost = _real("unknown_cost", unknown_cost, 0.0)
+        model = _open(lm)
+        if boosts or closed_vocabulary or (model is not None and (alpha or beta)):  # weights of 0 are no model at all
             from recog.decoding.language import make_language
 
             self.language = make_language(
                 self.symbols,
-                _open(lm),
+                model,
                 alpha=alpha,
                 beta=beta,
                 closed_vocabulary=closed_vocabulary,
@@ -162,6 +165,8 @@ class Decoder:
             return []
         if before is not None and len(before) != len(utterances):
             raise InvalidInputError(f"before has {len(before)} texts for {len(utterances)} utterances.")
+        if before is not None and not all(text is None or isinstance(text, str) for text in before):
+            raise InvalidInputError("before must hold texts, or None.")
         texts = list(before) if before is not None else [None] * len(utterances)
         threads = min(self.threads, len(utterances))
         if threads == 1:
@@ -231,9 +236,10 @@ def _boosts(hotwords: Iterable[str] | Mapping[str, float] | None, boost: float) 
         return {}
     if isinstance(hotwords, str):
         raise InvalidInputError("hotwords must be a list of words and phrases, not one string.")
-    if isinstance(hotwords, Mapping):
-        return {phrase: float(own) for phrase, own in hotwords.items()}
-    return {phrase: float(boost) for phrase in hotwords}
+    boosts = dict(hotwords) if isinstance(hotwords, Mapping) else dict.fromkeys(hotwords, boost)
+    if not all(isinstance(phrase, str) for phrase in boosts):
+        raise InvalidInputError("hotwords must be words and phrases.")
+    return {phrase: _real(f"the boost of '{phrase}'", own, 0.0, 50.0) for phrase, own in boosts.items()}
 
 
 def _open(lm: str | Path | NGramTrie | None) -> NGramTrie | None:
@@ -242,6 +248,14 @@ def _open(lm: str | Path | NGramTrie | None) -> NGramTrie | None:
 
         return load_lm(lm)
     return lm
+
+
+def _real(name: str, value: float, lowest: float, highest: float = 100.0) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise InvalidInputError(f"{name} is {value!r}; it must be a number.")
+    if not lowest <= value <= highest:
+        raise InvalidInputError(f"{name} is {value}; it must lie between {lowest:g} and {highest:g}.")
+    return float(value)
 
 
 def _whole(name: str, value: int, highest: int, why: str = "") -> int:

@@ -23,7 +23,7 @@ from recog.lm.query import Query, score
 
 NOTHING, CHARACTERS, WORDS = 0, 1, 2  # kinds of language model
 SPACE = 0  # the code of the character between words
-MAX_ROWS = 8192
+ROWS_BYTES = 1 << 26
 LONGEST = 256  # characters of a word; the look-ahead of longer ones stays the same
 
 
@@ -104,8 +104,10 @@ def with_places(places, capacity):
 
 def make_rows(fusion: Fusion) -> Rows:
     """Room for a character model's answers; runs in Python."""
-    size = MAX_ROWS if fusion.options[0]["kind"] == CHARACTERS else 1
     codes = len(fusion.tokens)
+    size = 1
+    if fusion.options[0]["kind"] == CHARACTERS:
+        size = 1 << min(13, max(6, (ROWS_BYTES // (12 * codes)).bit_length() - 1))
     return Rows(
         np.empty((size, codes)), np.empty((size, codes), np.int32), np.empty(size, np.int32),
         np.zeros(4 * size, np.int32), np.zeros(1, np.int64),
@@ -287,8 +289,8 @@ def step(fusion, places, rows, node, symbol):
                     log_prob, state = word_score(fusion, state, lex, spelled)
                     factor *= np.exp(options["alpha"] * log_prob + options["beta"]) if log_prob > -np.inf else 0.0
                 lex, spelled = np.int64(0), np.int64(0)
-            elif options["closed"]:
-                return 0.0, 1.0, state, lex, spelled, hot
+            elif options["closed"] and fusion.first[symbol + 1] - fusion.first[symbol] == 1:
+                return 0.0, 1.0, state, lex, spelled, hot  # a space after no word; in "▁the" it begins one
         hot = np.int64(fusion.hot_next[hot, code])
         factor *= fusion.hot_gain[hot, 0]
     ahead = look_ahead(fusion, lex, spelled, hot)
@@ -353,7 +355,7 @@ def weigh(fusion, labels, start, end_token):
                     log_prob, state = word_score(fusion, state, lex, spelled)
                     total += options["alpha"] * log_prob + options["beta"] if log_prob > -np.inf else -np.inf
                     lex, spelled = np.int64(0), np.int64(0)
-                elif options["closed"]:
+                elif options["closed"] and fusion.first[label + 1] - fusion.first[label] == 1:
                     return -np.inf
             hot = np.int64(fusion.hot_next[hot, code])
             total += np.log(fusion.hot_gain[hot, 0])

@@ -13,6 +13,7 @@ from recog.decoding.checks import InvalidInputError
 
 MAX_BOOST = 50.0  # natural log: e**50 outweighs any acoustics
 MAX_CELLS = 50_000_000
+MAX_SUM = 300.0  # natural log, of the boosts of phrases that end in one another
 
 
 @dataclass(frozen=True)
@@ -113,4 +114,6 @@ def _link(
             queue.append(below)
         for code, below in children[node].items():
             following[node, code] = below
+    if float((gain + lent).max()) > MAX_SUM:
+        raise InvalidInputError("too many hotwords end in one another; their boosts add up beyond what can be weighed.")
     return Hotwords(following, gain, lent, int(following[0, 0]) if words else 0, words)

@@ -60,8 +60,11 @@ class Language:
         joined = before.rstrip()
         unfinished = joined.endswith(HYPHENS) and not before[-1].isspace()
         text = joined[:-1] if unfinished else joined + " "
-        codes = np.array([self.codes.get(" " if c.isspace() else c, -1) for c in text], np.int32)
-        return context_kernels.position_after(self.fusion, codes, (0, 0, 0, self.hot_start))
+        codes = np.array([0 if c.isspace() else self.codes.get(c, -1) for c in text], np.int32)
+        state, lex, spelled, hot = context_kernels.position_after(self.fusion, codes, (0, 0, 0, self.hot_start))
+        if lex < 0 and self.fusion.options[0]["closed"]:  # no word of the vocabulary goes on so
+            lex = spelled = 0
+        return state, lex, spelled, hot
 
 
 def make_language(
@@ -88,9 +91,6 @@ def make_language(
     Raises:
         InvalidInputError: an option out of range, or a hotword that cannot be spelled.
     """
-    for name, value, lowest in (("alpha", alpha, 0.0), ("beta", beta, -100.0), ("unknown_cost", unknown_cost, 0.0)):
-        if not (math.isfinite(value) and lowest <= value <= 100.0):
-            raise InvalidInputError(f"{name} is {value}; it must lie between {lowest:g} and 100.")
     if closed_vocabulary and (lm is None or lm.unit != "word"):
         raise InvalidInputError("a closed vocabulary needs a language model of words.")
     codes, first, spelled = _spellings(symbols)
@@ -109,12 +109,16 @@ def make_language(
         closing = np.where(lexicon.word >= 0, closing, ended_unknown[np.minimum(lexicon.depth, LONGEST - 1)])
     lengths = np.diff(first)
     kind = NOTHING if lm is None else CHARACTERS if lm.unit == "character" else WORDS
-    hot_bound = math.exp(min(600.0, hot.bound * lengths.max(initial=1)))
-    bound = 1.0
+    hot_bound = min(300.0, hot.bound * lengths.max(initial=1))
+    bound = 0.0  # these are logarithms
     if kind == WORDS:
-        bound = max(1.0, math.exp(alpha * float(ahead[1:].max(initial=-100.0)) + beta))
-    elif kind == CHARACTERS:
-        bound = max(math.exp(beta * float(length)) for length in lengths[1:]) if len(lengths) > 1 else 1.0
+        begun = max(float(ahead[1:].max(initial=-1e4)), float(spelled_unknown[1]))
+        inside = max(0, *(spelled[a:b].count(0) for a, b in itertools.pairwise(first))) if len(first) > 2 else 0
+        ended = max(0.0, alpha * float(most.max(initial=-1e4)) + beta)
+        bound = max(0.0, alpha * begun + beta) + inside * ended
+    elif kind == CHARACTERS and len(lengths) > 1:
+        bound = max(beta * float(length) for length in lengths[1:])
+    bound, hot_bound = math.exp(max(-300.0, min(300.0, bound))), math.exp(hot_bound)
     options = np.zeros(1, OPTIONS)
     for name, value in (
         ("alpha", alpha), ("beta", beta), ("unknown_cost", unknown_cost),

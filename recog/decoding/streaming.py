@@ -23,7 +23,8 @@ class Partial:
     Attributes:
         frames: how many were fed so far.
         stable: the text that all prefixes in the beam begin with. It only grows; the final hypotheses begin with it too,
-            except where best path's labelling, which left the beam, turns out more probable by its exact sum.
+            except where best path's labelling, which left the beam, turns out more probable by its exact sum, or where
+            a closed vocabulary cuts an unfinished word off.
         best: the text of the most probable prefix now; begins with ``stable``.
         stable_tokens: the symbol indices of ``stable``.
         best_tokens: those of ``best``.

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from recog.decoding import Decoder, InvalidInputError, log_prob_of
+from recog.decoding.hotwords import build_hotwords
+from recog.decoding.search import probabilities
+from recog.decoding.trie import ROOT
 from recog.lm.kneser_ney import estimate
 from recog.lm.trie import NGramTrie
 
@@ -230,3 +233,61 @@ def test_what_cannot_be_is_refused_in_a_sentence(words: NGramTrie, options: dict
 def test_a_closed_vocabulary_needs_words(characters: NGramTrie) -> None:
     with pytest.raises(InvalidInputError, match="words"):
         Decoder(["_", "a", " "], lm=characters, closed_vocabulary=True)
+
+
+def naive_beam(
+    probs: np.ndarray, symbols: list[str], boosts: dict[str, float], width: int
+) -> dict[tuple[int, ...], float]:
+    """Weighted masses of the prefixes that are left, by dictionaries: all extensions of all prefixes, then the best."""
+    codes = {symbol: i for i, symbol in enumerate(sorted(set(symbols[1:]) - {" "}), 1)} | {" ": 0}
+    automaton = build_hotwords(boosts, codes, words=True)
+    beam = {(): (math.exp(automaton.lent[automaton.start]), 0.0, automaton.start)}
+    for p in probs:
+        new: dict[tuple[int, ...], list] = {}
+        for prefix, (blank, last, state) in beam.items():
+            stay = new.setdefault(prefix, [0.0, 0.0, state])
+            stay[0] += (blank + last) * p[0]
+            stay[1] += last * p[prefix[-1]] if prefix else 0.0
+            for k in range(1, len(p)):
+                after = int(automaton.following[state, codes[symbols[k]]])
+                factor = math.exp(automaton.gain[after] + automaton.lent[after] - automaton.lent[state])
+                mass = (blank if prefix and prefix[-1] == k else blank + last) * p[k] * factor
+                new.setdefault((*prefix, k), [0.0, 0.0, after])[1] += mass
+        kept = sorted(new.items(), key=lambda item: -(item[1][0] + item[1][1]))[:width]
+        beam = {prefix: (row[0], row[1], row[2]) for prefix, row in kept}
+    return {prefix: blank + last for prefix, (blank, last, _) in beam.items()}
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 5])
+def test_a_narrow_beam_keeps_what_a_naive_one_keeps(width: int) -> None:
+    symbols, boosts = ["_", "a", "b", " "], {"a": 2.0, "a b": 5.0, "b": 1.0}
+    decoder = Decoder(symbols, beam_width=width, hotwords=boosts)
+    for log_probs in matrices(30, seed=width):
+        probs, _ = probabilities(log_probs)
+        search = decoder.begin()
+        search.feed(probs)
+        beam, trie = search._beam, search._trie
+        found = {}
+        for row in range(int(beam.count[0])):
+            node, labels = int(beam.node[row]), []
+            while node != ROOT:
+                labels.append(int(trie.label[node]))
+                node = int(trie.parent[node])
+            found[tuple(reversed(labels))] = float(beam.total[row])
+        assert found == pytest.approx(naive_beam(probs, symbols, boosts, width))
+
+
+def test_pieces_that_begin_words_can_begin_a_text_of_a_closed_vocabulary() -> None:
+    lm = NGramTrie.from_ngrams(estimate(["the cat", "the", "cat the"], unit="word", order=2))
+    x = np.log(np.array([[0.02, 0.94, 0.02, 0.02], [0.02, 0.02, 0.94, 0.02]], np.float32))
+    [[best]] = Decoder(["_", "▁the", "▁cat", "s"], lm=lm, closed_vocabulary=True).decode([x])
+    assert best.text == "▁the▁cat"
+
+
+def test_large_weights_do_not_overflow(characters: NGramTrie, words: NGramTrie) -> None:
+    x = matrices(1)
+    for lm, symbols in ((characters, ["_", "abbaabbaa", "b"]), (words, ["_", "a", "b", " "])):
+        for beta in (-100.0, 100.0):
+            assert np.isfinite(Decoder(symbols, lm=lm, beta=beta).decode([x[0][:, : len(symbols)]])[0][0].score)
+    with pytest.raises(InvalidInputError, match="add up"):
+        Decoder(["_", "a", " "], hotwords={" ".join("a" * n): 50.0 for n in range(1, 30)})
