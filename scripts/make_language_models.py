@@ -47,7 +47,7 @@ def english_speech(corpora: Path, out: Path) -> None:
                 if " " in words:
                     yield words
 
-    model = prune_to(estimate(lines(), unit="word", order=3, vocabulary=80_000), 5_100_000)
+    model = prune_to(estimate(lines(), unit="word", order=3, vocabulary=80_000), 2_350_000)
     write_binary(model, out, quantise=True)
 
 
@@ -73,7 +73,7 @@ def latin_handwriting(corpora: Path, out: Path) -> None:
     weights = tune_weights(models, dev)
     mixed = mix(models, weights)
     print("weights", [round(weight, 3) for weight in weights], perplexity(mixed, dev))
-    write_binary(mixed, out, quantise=True)
+    write_binary(prune_to(mixed, 1_500_000), out, quantise=True)
 
 
 def main() -> None:
