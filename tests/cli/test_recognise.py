@@ -77,8 +77,8 @@ def test_the_progress_bar_leaves_standard_output_alone():
 
     program = (
         "from recog.cli.recognise import progress_bar\n"
-        "with progress_bar(2, printing=True) as advance:\n"
-        "    for text in ('one', 'two'): print(text, flush=True); advance()\n"
+        "with progress_bar(2, printing=True) as (advance, tell):\n"
+        "    for text in ('one', 'two'): print(text, flush=True); tell(61.0); advance()\n"
     )
     terminal, screen = pty.openpty()
     try:
