@@ -273,6 +273,6 @@ def progress_bar(total: int, *, printing: bool) -> Iterator[tuple[Callable[[], N
         task = bar.add_task("", total=total if total > 1 else None)
 
         def tell(seconds: float) -> None:
-            bar.update(task, description=f"{int(seconds) // 60}:{int(seconds) % 60:02d} done")
+            bar.update(task, description=f"{int(seconds) // 60}:{int(seconds) % 60:02d} transcribed")
 
         yield lambda: bar.advance(task), tell
