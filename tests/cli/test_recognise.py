@@ -173,3 +173,23 @@ def test_a_true_text_beside_its_recording_is_not_overwritten(tmp_path):
     assert done.returncode == 2 and "numbers.txt is there already" in done.stderr
     assert (tmp_path / "numbers.txt").read_text() == "the truth"
     assert command("transcribe", tmp_path, "--output", tmp_path, "--format", "json").returncode == 0
+
+
+def test_hotwords_come_with_or_without_a_boost(tmp_path):
+    from recog.cli.recognise import read_hotwords
+    from recog.errors import UserError
+
+    path = tmp_path / "names.txt"
+    path.write_text("Ada Lovelace\n\nriver\t8\n", encoding="utf-8")
+    assert read_hotwords(path) == {"Ada Lovelace": 5.0, "river": 8.0}
+    path.write_text("river\tfar\n", encoding="utf-8")
+    with pytest.raises(UserError, match="line 1: 'far' is not a number"):
+        read_hotwords(path)
+
+
+def test_log_probs_are_kept_for_decode(tmp_path):
+    sound, kept = SAMPLES / "numbers.wav", tmp_path / "kept"
+    said = command("transcribe", sound, "--beam", "0", "--log-probs", kept)
+    assert said.returncode == 0, said.stderr
+    again = command("decode", kept / "numbers.npz", "--symbols", kept / "symbols.json", "--beam", "1")
+    assert again.returncode == 0 and again.stdout.split()[:3] == said.stdout.split()[:3]
