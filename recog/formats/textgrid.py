@@ -155,7 +155,9 @@ class _Tokens:
         if match is None:
             raise UserError(f"{self.name} is cut short: {what} is missing; give the whole TextGrid.")
         if match[group] is None:
-            raise UserError(f"{self.name} has '{' '.join(match[0].split())[:40]}' where {what} belongs; give a valid TextGrid.")
+            raise UserError(
+                f"{self.name} has '{' '.join(match[0].split())[:40]}' where {what} belongs; give a valid TextGrid."
+            )
         return match[group]
 
     def string(self) -> str:
