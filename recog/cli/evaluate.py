@@ -37,7 +37,9 @@ def evaluate(
         list[str] | None,
         typer.Option(help="With --model: rows of this split only; may be repeated. Default: dev, test and none."),
     ] = None,
-    beam: Annotated[int | None, typer.Option(min=1, help="With --model: width of the beam.")] = None,
+    beam: Annotated[
+        int | None, typer.Option(min=0, help="With --model: width of the beam; 0 is the best path.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="With --model: CPU threads.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write the JSON to this file, too.")] = None,
@@ -62,7 +64,7 @@ def evaluate(
         raise UsageError("There is nothing to compare with REF; give HYP, or --model to recognise REF.")
     if model is not None and hypothesis is not None:
         raise UsageError("HYP and --model exclude each other; give one of them.")
-    if model is None and (split or beam or threads):
+    if model is None and (split or beam is not None or threads):
         raise UsageError("--split, --beam and --threads belong to --model; give it, or leave them out.")
 
     if model is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -73,7 +74,7 @@ def transcribe(
     from recog.corpora.files import SOUND_SUFFIXES
 
     decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
-    decoding["rescore"] = rescore
+    decoding |= {"rescore": rescore}
     inputs = collect(files, SOUND_SUFFIXES, output, format)
     run_batch("speech", inputs, model, format, decoding, skip_existing, names, threads, log_probs)
 
@@ -102,7 +103,7 @@ def ocr(
     from recog.corpora.files import IMAGE_SUFFIXES
 
     decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
-    decoding["rescore"] = rescore
+    decoding |= {"rescore": rescore}
     inputs = collect(files, IMAGE_SUFFIXES, output, format)
     run_batch("handwriting", inputs, model, format, decoding, skip_existing, names, threads, log_probs)
 
@@ -132,6 +133,8 @@ def run_batch(
         if not inputs:
             return
     keep_references(inputs)
+    if log_probs is not None:
+        distinct_stems(inputs, log_probs)
     from recog.model.runtime import cores, parallel
     from recog.recogniser import load
 
@@ -140,6 +143,9 @@ def run_batch(
     recogniser = load(model, threads=1 if many else workers, **decoding)
     if recogniser.config.modality != modality:
         raise UsageError(f"The model '{model}' is for {recogniser.config.modality}, not for {modality}.")
+    if log_probs is not None:
+        symbols = json.dumps(list(recogniser.config.symbols), ensure_ascii=False)
+        write_text(log_probs / "symbols.json", symbols + "\n")
     failed = 0
     with progress_bar(len(inputs), printing=any(entry.output is None for entry in inputs)) as (advance, heard):
         told = None if many else heard
@@ -193,30 +199,48 @@ def attempt(
             return recogniser.transcribe(entry.source, name=entry.name, advance=advance)
         kept: list[NDArray[np.float32]] = []
         transcript = recogniser.transcribe(entry.source, name=entry.name, advance=advance, keep=kept.append)
-        write_log_probs(log_probs, entry, kept, recogniser.config.symbols)
+        write_log_probs(log_probs / f"{stem_of(entry)}.npz", kept)
         return transcript
     except UserError as error:
         return str(error)
     except MemoryError:
         return f"{entry.name}: there is not enough memory for it."
     except OSError as error:
-        return f"{entry.name}: cannot be read ({error.strerror or error})."
+        failed_to = "read" if log_probs is None else "read, or its outputs not kept"
+        return f"{entry.name}: cannot be {failed_to} ({error.strerror or error})."
 
 
-def write_log_probs(folder: Path, entry: Input, pieces: list[NDArray[np.float32]], symbols: Sequence[str]) -> None:
-    """Keep a file's log-probabilities as ``STEM.npz``, an array (frames, symbols) for each segment or line, and beside it
-    the symbols as a JSON list: what ``recog decode`` reads."""
+def stem_of(entry: Input) -> str:
+    """What an input's kept outputs are called."""
+    return "stdin" if entry.path is None else entry.path.stem
+
+
+def distinct_stems(inputs: list[Input], folder: Path) -> None:
+    """Refuse two inputs whose outputs would be kept in the same file.
+
+    Raises:
+        UsageError: naming both.
+    """
+    owners: dict[str, str] = {}
+    for entry in inputs:
+        other = owners.setdefault(stem_of(entry), entry.name)
+        if other != entry.name:
+            raise UsageError(
+                f"{other} and {entry.name} would both be kept as {folder / stem_of(entry)}.npz; rename one."
+            )
+
+
+def write_log_probs(path: Path, pieces: list[NDArray[np.float32]]) -> None:
+    """Keep a file's log-probabilities, an array (frames, symbols) for each segment or line: what ``recog decode`` reads,
+    with the ``symbols.json`` beside it."""
     import io
-    import json
 
     import numpy as np
 
-    stem = "stdin" if entry.path is None else entry.path.stem
     buffer = io.BytesIO()
     arrays: dict[str, Any] = {f"{i:05d}": piece for i, piece in enumerate(pieces)}
     np.savez_compressed(buffer, **arrays)
-    write_bytes(folder / f"{stem}.npz", buffer.getvalue())
-    write_text(folder / "symbols.json", json.dumps(list(symbols), ensure_ascii=False) + "\n")
+    write_bytes(path, buffer.getvalue())
 
 
 def read_hotwords(path: Path) -> dict[str, float]:

@@ -187,6 +187,14 @@ def test_hotwords_come_with_or_without_a_boost(tmp_path):
         read_hotwords(path)
 
 
+def test_kept_outputs_of_one_name_are_refused_before_work(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        shutil.copy(SAMPLES / "numbers.wav", tmp_path / folder / "one.wav")
+    done = command("transcribe", tmp_path / "a", tmp_path / "b", "--log-probs", tmp_path / "kept")
+    assert done.returncode == 2 and "would both be kept" in done.stderr and not (tmp_path / "kept").exists()
+
+
 def test_log_probs_are_kept_for_decode(tmp_path):
     sound, kept = SAMPLES / "numbers.wav", tmp_path / "kept"
     said = command("transcribe", sound, "--beam", "0", "--log-probs", kept)
