@@ -105,8 +105,7 @@ def augmented_features(
     if recipe.modality == "handwriting":
         strip = augment_image.augment(np.ascontiguousarray(stored.T), rng, item.stretch)
         return np.ascontiguousarray(strip.T, dtype=np.float32) / np.float32(255.0)
-    frames = augment_sound.augment_raw(stored.astype(np.float32), rng, recipe.spectrogram, item.stretch)
-    return augment_sound.spec_augment(normalise(frames, recipe.spectrogram), rng)
+    return augment_sound.augment(stored.astype(np.float32), rng, recipe.spectrogram, recipe.sound, item.stretch)
 
 
 def collate(features: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:

@@ -66,6 +66,9 @@ def load_rows(recipe: Recipe) -> Loaded:
     normalise = rule(recipe.normalise)
     for source in recipe.data:
         path = Path(source.path)
+        if source.optional and not path.exists():
+            loaded.problems.append(f"{path}: is not there, and optional.")
+            continue
         rows = list(importer(source.layout, **source.options)(path)) if source.layout else load_data(path)
         rows = [row for row in rows if row.split != "test"]
         if source.split == "auto":

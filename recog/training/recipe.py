@@ -22,7 +22,8 @@ class Source(Strict):
     ``path`` is a folder of media with their texts, a manifest, or with ``layout`` (one of ``recog prepare``'s) a corpus as
     its publisher lays it out, read with its ``options``; ``$NAME`` in it is an environment variable. ``weight`` is how
     often each of its rows is seen in an epoch on average: 0.3 takes another random third each time, 2 takes every row
-    twice. ``max_repeats`` bounds how many rows may share one text (formulas that half a corpus repeats).
+    twice. ``max_repeats`` bounds how many rows may share one text (formulas that half a corpus repeats). A missing path is
+    an error unless ``optional``.
     """
 
     path: str
@@ -32,6 +33,7 @@ class Source(Strict):
     weight: float = Field(1.0, ge=0.0, le=100.0)
     split: Literal["auto", "train", "dev"] = "auto"
     max_repeats: int = Field(0, ge=0)
+    optional: bool = False
 
 
 class Optimisation(Strict):
@@ -62,6 +64,23 @@ class Optimisation(Strict):
     workers: int = Field(-1, ge=-1)
 
 
+class SoundAugmentation(Strict):
+    """How clips are varied (see :mod:`recog.training.augment_sound`); ``training.augment: false`` turns all of it off.
+
+    ``pitch`` is the deviation of the logarithm of the factor on frequencies, ``rooms`` and ``noise`` are the shares of the
+    clips that get reverberation and noise, the rest are SpecAugment's masks: ``band_masks`` of up to ``band_width`` bands,
+    and ``time_masks`` per second (100 frames) of up to ``time_width`` frames.
+    """
+
+    pitch: float = Field(0.06, ge=0.0, le=0.2)
+    rooms: float = Field(0.25, ge=0.0, le=1.0)
+    noise: float = Field(0.35, ge=0.0, le=1.0)
+    band_masks: int = Field(2, ge=0, le=20)
+    band_width: int = Field(20, ge=0)
+    time_masks: float = Field(0.7, ge=0.0, le=10.0)
+    time_width: int = Field(35, ge=0)
+
+
 class Recipe(Strict):
     """A whole training run."""
 
@@ -75,6 +94,7 @@ class Recipe(Strict):
     dev_share: float = Field(0.1, gt=0.0, lt=0.9)
     spectrogram: SpectrogramConfig = SpectrogramConfig()
     strip: StripConfig = StripConfig()
+    sound: SoundAugmentation = SoundAugmentation()
     encoder: EncoderConfig
     training: Optimisation = Optimisation()
 
@@ -116,15 +136,18 @@ def default_recipe(name: str, modality: Modality, path: str, *, rows: int) -> Re
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a YAML recipe. ``encoder: default`` is the modality's. Data paths are relative to the recipe's folder.
+    """Read a YAML recipe. ``encoder: default`` is the modality's, and a mapping without convolutions changes parts of it.
+    Data paths are relative to the recipe's folder.
 
     Raises:
         UserError: the file cannot be read, or a key or value in it is wrong; the message names it.
     """
     loaded = read_yaml(path)
-    if loaded.get("encoder", "default") == "default":
-        speech = loaded.get("modality") == "speech"
-        loaded["encoder"] = (SPEECH_ENCODER if speech else HANDWRITING_ENCODER).model_dump()
+    encoder = loaded.get("encoder", "default")
+    changes: dict[str, Any] = {} if encoder == "default" else encoder
+    if isinstance(changes, dict) and "convolutions" not in changes:
+        default = SPEECH_ENCODER if loaded.get("modality") == "speech" else HANDWRITING_ENCODER
+        loaded["encoder"] = default.model_dump() | changes
     recipe = validated(Recipe, loaded, path)
     data = tuple(s.model_copy(update={"path": resolve(s.path, path)}) for s in recipe.data)
     return recipe.model_copy(update={"data": data})

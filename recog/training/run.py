@@ -120,7 +120,8 @@ def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe
         if bundle.config.modality != recipe.modality:
             raise UserError(f"The base model is for {bundle.config.modality} and the data is {recipe.modality}.")
         config = bundle.config
-        kept: dict[str, Any] = {"encoder": config.encoder, "languages": recipe.languages or config.languages}
+        encoder = config.encoder.model_copy(update={"dropout": recipe.encoder.dropout})
+        kept: dict[str, Any] = {"encoder": encoder, "languages": recipe.languages or config.languages}
         if config.spectrogram:
             kept["spectrogram"] = config.spectrogram
         if config.strip:

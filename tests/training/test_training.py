@@ -16,7 +16,7 @@ from recog.text.alphabet import Alphabet  # noqa: E402
 from recog.training import augment_image, augment_sound  # noqa: E402
 from recog.training.batches import Epoch, plan_epoch  # noqa: E402
 from recog.training.data import Example, prepare  # noqa: E402
-from recog.training.recipe import Optimisation, read_recipe  # noqa: E402
+from recog.training.recipe import Optimisation, SoundAugmentation, read_recipe  # noqa: E402
 from recog.training.run import run  # noqa: E402
 from recog.training.trainer import first_difference, learning_rate  # noqa: E402
 
@@ -96,10 +96,48 @@ def test_speed_perturbation_moves_time_and_frequency():
 
 
 def test_spec_augment_masks_a_bounded_share():
+    options = SoundAugmentation(band_masks=2, band_width=15, time_masks=1.0, time_width=10)
+    masked = []
     for seed in range(20):
-        frames = augment_sound.spec_augment(np.ones((200, 80), np.float32), np.random.default_rng(seed))
+        frames = augment_sound.spec_augment(np.ones((200, 80), np.float32), np.random.default_rng(seed), options)
         assert (frames == 0).all(axis=1).sum() <= 2 * 10
         assert (frames == 0).all(axis=0).sum() <= 2 * 15
+        masked.append((frames == 0).mean())
+    assert 0.05 < np.mean(masked) < 0.4
+    off = SoundAugmentation(band_masks=0, time_masks=0.0)
+    assert (augment_sound.spec_augment(np.ones((200, 80), np.float32), np.random.default_rng(1), off) == 1).all()
+
+
+def test_noise_adds_power_at_the_level_it_says():
+    """Against silence with one loud second: the added power, over all cells, lies 3 to 35 dB below the clip's own."""
+    frames = np.full((400, 80), np.log(1e-6), np.float32)
+    frames[100:200] = 0.0
+    for seed in range(30):
+        noisy = augment_sound.add_noise(frames, np.random.default_rng(seed))
+        assert noisy.shape == frames.shape and noisy.dtype == np.float32 and (noisy >= frames).all()
+        added = (np.exp(noisy.astype(np.float64)) - np.exp(frames.astype(np.float64))).mean()
+        below = -10 * np.log10(added / np.exp(frames.astype(np.float64)).mean())
+        assert 2.0 < below < 36.0
+
+
+def test_a_room_decays_exponentially_after_the_sound():
+    frames = np.full((300, 80), np.log(1e-12), np.float32)
+    frames[50] = 0.0
+    for seed in range(10):
+        wet = augment_sound.add_room(frames, np.random.default_rng(seed), 0.01)
+        assert (wet[:51] <= frames[:51] + 3.0).all(), "nothing sounds before its cause"
+        tail = wet[51:91].mean(1)
+        slope = np.polyfit(np.arange(40) * 0.01, tail * 10 / np.log(10), 1)[0]  # dB a second
+        assert -60 / 0.05 < slope < -60 / 0.9
+        assert np.isfinite(wet).all()
+
+
+def test_sound_augmentation_is_a_function_of_its_generator():
+    config = SpectrogramConfig(mean=(0.0,) * 80, deviation=(1.0,) * 80)
+    frames = np.random.default_rng(0).normal(-5.0, 2.0, (150, 80)).astype(np.float32)
+    options = SoundAugmentation(rooms=0.5, noise=0.5)
+    one, two = (augment_sound.augment(frames, np.random.default_rng(3), config, options, 1.1) for _ in range(2))
+    assert one.shape == (165, 80) and (one == two).all() and np.isfinite(one).all()
 
 
 def test_first_difference_names_the_place():
