@@ -25,38 +25,56 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from recog.compilation import helper, inlined
-from recog.decoding.fusion import LONGEST, SPACE, WORDS, close_bound, close_of, settle_place, step, with_places
-from recog.decoding.trie import ROOT, Trie, child_of, with_room
+from recog.decoding.fusion import LONGEST, SPACE, WORDS, close_bound, close_of, settle_place, step
+from recog.decoding.trie import ROOT, Trie, child_of
 
 LOW, LIFT = 2.0**-200, 2.0**200  # masses are multiplied by LIFT when the best falls below LOW, divided above LIFT
 
 
-class Beam(NamedTuple):
-    """The live prefixes. Rows keep their place for as long as their prefix lives; ``ranking`` sorts them."""
+COUNT, LIFTS = 0, 1  # in Beam.marks
+ROW = np.dtype(  # of the beam: a prefix, and the masses of its alignments but for their sum
+    [
+        ("blank", "f8"),  # of those that end in blank
+        ("last", "f8"),  # of those that end in its last label
+        ("node", "i8"),
+        ("parent", "i8"),  # the node's parent
+        ("label", "i8"),  # its last label
+    ]
+)
+NEXT = np.dtype(  # what becomes of a row in one frame
+    [
+        ("blank", "f8"), ("last", "f8"), ("total", "f8"),
+        ("child", "i8"),  # first row whose parent is this row, or -1
+        ("sibling", "i8"),  # the next such row
+        ("kept", "i8"),
+    ]
+)  # fmt: skip
+CANDIDATE = np.dtype(
+    [
+        ("score", "f8"),
+        ("code", "i8"),  # what it is: a rank below width stays, width + rank * symbols + s extends
+        ("node", "i8"),  # of a prefix that enters
+    ]
+)
 
-    node: Any  # (width,) int64
-    parent: Any  # (width,) int64, the node's parent
-    label: Any  # (width,) int64, its last label
-    blank: Any  # (width,) float64, mass of its alignments that end in blank
-    last: Any  # (width,) float64, of those that end in its last label
-    total: Any  # (width,) float64, their sum
+
+class Beam(NamedTuple):
+    """The live prefixes. Rows keep their place for as long as their prefix lives; ``ranking`` sorts them.
+
+    Few arrays, of records: kernels hand all of a tuple's arrays on with every call, and compile a type for each.
+    """
+
+    rows: Any  # (width,) ROW
+    total: Any  # (width,) float64, their masses: blank + last
     ranking: Any  # (width,) int64, rows by falling total
-    count: Any  # (1,) int64, rows in use
-    lifts: Any  # (1,) int64, how many times the masses were multiplied by LIFT; less than 0 where divided
+    marks: Any  # (2,) int64: rows in use; how many times the masses were multiplied by LIFT, less than 0 where divided
 
 
 class Scratch(NamedTuple):
     """Room for one frame's work."""
 
-    blank: Any  # (width,) float64, the masses of the next frame
-    last: Any
-    total: Any
-    child: Any  # (width,) int64, first row whose parent is this row, or -1
-    sibling: Any  # (width,) int64, the next such row
-    score: Any  # (width,) float64, heap of the best candidates, worst first
-    code: Any  # (width,) int64, what each is: a rank below width stays, width + rank * symbols + s extends
-    node: Any  # (width,) int64, nodes of the prefixes that enter
-    kept: Any  # (width,) bool, rows that stay
+    rows: Any  # (width,) NEXT
+    heap: Any  # (width,) CANDIDATE, the best candidates, worst first
     short: Any  # (symbols,) int64, the symbols worth a look
     breaks: Any  # (symbols,) int64, those of them that hold a space
     listed: Any  # (symbols,) bool, whether a symbol is worth a look
@@ -64,15 +82,19 @@ class Scratch(NamedTuple):
 
 def new_beam(width: int, trie: Trie, mass: float) -> Beam:
     """A beam that holds the empty prefix, with this mass. Runs in Python."""
-    beam = Beam(
-        np.zeros(width, np.int64), np.zeros(width, np.int64), np.zeros(width, np.int64),
-        np.zeros(width), np.zeros(width), np.zeros(width),
-        np.zeros(width, np.int64), np.ones(1, np.int64), np.zeros(1, np.int64),
-    )  # fmt: skip
-    beam.node[0] = ROOT
-    beam.blank[0] = beam.total[0] = mass
-    trie.row[ROOT] = 0
+    beam = Beam(np.zeros(width, ROW), np.zeros(width), np.zeros(width, np.int64), np.array([1, 0], np.int64))
+    beam.rows[0]["node"] = ROOT
+    beam.rows[0]["blank"] = beam.total[0] = mass
+    trie.nodes[ROOT]["row"] = 1
     return beam
+
+
+def make_scratch(width: int, symbols: int) -> Scratch:
+    """Room for a beam of this width. Runs in Python."""
+    return Scratch(
+        np.zeros(width, NEXT), np.zeros(width, CANDIDATE),
+        np.zeros(symbols, np.int64), np.zeros(symbols, np.int64), np.zeros(symbols, np.bool_),
+    )  # fmt: skip
 
 
 @helper
@@ -93,53 +115,59 @@ def sort_down(order, count, key):
 
 
 @helper
-def _sift(score, code, i, new_score, new_code):
+def _sift(heap, i, new_score, new_code):
     """Put a candidate at ``i`` of the heap and let it sink. Worse is a lower score, and of equals the later code."""
-    size = len(score)
+    size = len(heap)
     while True:
         j = 2 * i + 1
         if j >= size:
             break
         k = j + 1
-        if k < size and (score[k] < score[j] or (score[k] == score[j] and code[k] > code[j])):
+        if k < size and _worse(heap[k], heap[j]["score"], heap[j]["code"]):
             j = k
-        if not (score[j] < new_score or (score[j] == new_score and code[j] > new_code)):
+        if not _worse(heap[j], new_score, new_code):
             break
-        score[i] = score[j]
-        code[i] = code[j]
+        heap[i]["score"] = heap[j]["score"]
+        heap[i]["code"] = heap[j]["code"]
         i = j
-    score[i] = new_score
-    code[i] = new_code
+    heap[i]["score"] = new_score
+    heap[i]["code"] = new_code
 
 
 @inlined
-def _heapify(score, code):
-    for i in range(len(score) // 2 - 1, -1, -1):
-        _sift(score, code, i, score[i], code[i])
+def _worse(candidate, score, code):
+    return candidate["score"] < score or (candidate["score"] == score and candidate["code"] > code)
+
+
+@inlined
+def _heapify(heap):
+    for i in range(len(heap) // 2 - 1, -1, -1):
+        _sift(heap, i, heap[i]["score"], heap[i]["code"])
 
 
 @helper
 def _stay(p, beam, trie, work, places):
     """Masses of the prefixes in the beam after one more frame, and the links from parents to children in the beam."""
-    count = beam.count[0]
+    count = beam.marks[COUNT]
     best, least = 0.0, np.inf
     for i in range(count):
-        work.child[i] = -1
+        work.rows[i]["child"] = -1
     for i in range(count):
-        mass = beam.last[i]
-        j = trie.row[beam.parent[i]]
+        row, after = beam.rows[i], work.rows[i]
+        label, mass = row["label"], row["last"]
+        j = np.int64(trie.nodes[row["parent"]]["row"]) - 1
         if j >= 0:
-            flow = beam.blank[j] if beam.label[j] == beam.label[i] else beam.total[j]
+            flow = beam.rows[j]["blank"] if beam.rows[j]["label"] == label else beam.total[j]
             if places is not None:
-                flow *= places[beam.node[i]]["factor"]
+                flow *= places[row["node"]]["factor"]
             mass += flow
-            work.sibling[i] = work.child[j]
-            work.child[j] = i
-        work.last[i] = mass * p[beam.label[i]]
-        work.blank[i] = beam.total[i] * p[0]
-        work.total[i] = work.last[i] + work.blank[i]
-        best = max(best, work.total[i])
-        least = min(least, work.total[i])
+            after["sibling"] = work.rows[j]["child"]
+            work.rows[j]["child"] = i
+        last, blank = mass * p[label], beam.total[i] * p[0]
+        total = last + blank
+        after["last"], after["blank"], after["total"] = last, blank, total
+        best = max(best, total)
+        least = min(least, total)
     return best, least
 
 
@@ -161,7 +189,8 @@ def _shortlist(p, beam, bar, tokens, cutoff, work, fusion, places):
             least = break_floor
         if p[s] > least:
             if tokens < len(p):
-                size = _insert(work.short, size, tokens, s, p)
+                if size < tokens or p[s] > p[work.short[size - 1]]:
+                    size = _insert(work.short, size, tokens, s, p)
             else:
                 work.short[size] = s
                 size += 1
@@ -182,12 +211,10 @@ def _shortlist(p, beam, bar, tokens, cutoff, work, fusion, places):
     return size
 
 
-@helper
+@inlined
 def _insert(order, size, most, s, key):
     """Put ``s`` into its place in ``order[:size]``, which falls by ``key`` and keeps at most ``most``; returns how many."""
     if size == most:
-        if key[s] <= key[order[size - 1]]:
-            return size
         size -= 1
     j = size
     while j > 0 and key[order[j - 1]] < key[s]:
@@ -202,8 +229,8 @@ def _floors(beam, bar, fusion, places):
     """How probable a symbol must be to be worth a look: one that spells on in a word, and one that ends it. Where every
     symbol is one character, those that the lexicon knows need no list, and only the others count."""
     options, spelling, ending = fusion.options[0], 0.0, 0.0
-    for i in range(beam.count[0]):
-        place = places[beam.node[i]]
+    for i in range(beam.marks[COUNT]):
+        place = places[beam.rows[i]["node"]]
         base = beam.total[i] / place["ahead"]
         ending = max(ending, base * close_bound(fusion, place))
         if not options["single"]:
@@ -228,7 +255,7 @@ def _extend(p, beam, work, size, bar, pruned, fusion, places, rows):
     bound = 1.0
     if fusion is not None:
         bound = fusion.options[0]["bound"]
-    for rank in range(beam.count[0]):
+    for rank in range(beam.marks[COUNT]):
         i = beam.ranking[rank]
         total = beam.total[i] * bound
         if size == 0 or total * p[work.short[0]] <= bar:
@@ -238,8 +265,8 @@ def _extend(p, beam, work, size, bar, pruned, fusion, places, rows):
             x = total * p[s]
             if x <= bar:
                 break
-            if s == beam.label[i]:  # a repeat is a new label only after a blank
-                x = beam.blank[i] * bound * p[s]
+            if s == beam.rows[i]["label"]:  # a repeat is a new label only after a blank
+                x = beam.rows[i]["blank"] * bound * p[s]
                 if x <= bar:
                     continue
             if _merged(beam, work, i, s):
@@ -247,7 +274,7 @@ def _extend(p, beam, work, size, bar, pruned, fusion, places, rows):
             if fusion is not None:
                 if fusion.options[0]["kind"] == WORDS and fusion.breaks[s]:
                     continue  # _end_words had it
-                x *= step(fusion, places, rows, beam.node[i], s)[0] / bound
+                x *= step(fusion, places, rows, beam.rows[i]["node"], s)[0] / bound
                 if x <= bar:
                     continue
             filled, bar = _push(beam, work, filled, bar, x, rank, s, len(p))
@@ -264,9 +291,9 @@ def _end_words(p, beam, work, size, bar, fusion, places, rows):
             breaks += 1
     if breaks == 0:
         return filled, bar
-    for rank in range(beam.count[0]):
+    for rank in range(beam.marks[COUNT]):
         i = beam.ranking[rank]
-        node = beam.node[i]
+        node = beam.rows[i]["node"]
         total = beam.total[i] / places[node]["ahead"] * options["bound"]
         if total * close_bound(fusion, places[node]) * p[work.breaks[0]] <= bar:
             continue
@@ -277,7 +304,7 @@ def _end_words(p, beam, work, size, bar, fusion, places, rows):
                 break
             if _merged(beam, work, i, s):
                 continue
-            x = (beam.blank[i] if s == beam.label[i] else beam.total[i]) * p[s]
+            x = (beam.rows[i]["blank"] if s == beam.rows[i]["label"] else beam.total[i]) * p[s]
             x *= step(fusion, places, rows, node, s)[0]
             if x > bar:
                 filled, bar = _push(beam, work, filled, bar, x, rank, s, len(p))
@@ -294,14 +321,14 @@ def _spell_words(p, beam, work, size, bar, filled, pruned, fusion, places):
         highest = max(highest, p[s])
     for q in range(size):
         work.listed[work.short[q]] = True
-    for rank in range(beam.count[0]):
+    for rank in range(beam.marks[COUNT]):
         i = beam.ranking[rank]
-        place = places[beam.node[i]]
+        place = places[beam.rows[i]["node"]]
         base, lex, hot = beam.total[i] / place["ahead"] * options["hot_bound"], np.int64(place["lex"]), place["hot"]
         top = fusion.lexicon[lex]["ahead"] if lex >= 0 else place["ahead"]
         if base * top * highest <= bar:
             continue
-        repeated = beam.blank[i] / beam.total[i]
+        repeated = beam.rows[i]["blank"] / beam.total[i]
         if lex >= 0:
             for child in range(fusion.lexicon[lex]["begin"], fusion.lexicon[lex + 1]["begin"]):
                 after = fusion.lexicon[child]
@@ -331,7 +358,7 @@ def _spell_words(p, beam, work, size, bar, filled, pruned, fusion, places):
 @inlined
 def _repeat_and_hot(beam, i, s, repeated, fusion, hot, code):
     """The factor of a repeated label, which must follow a blank, and of the hotwords."""
-    factor = repeated if s == beam.label[i] else 1.0
+    factor = repeated if s == beam.rows[i]["label"] else 1.0
     if len(fusion.hot_next) > 1:
         after = fusion.hot_next[hot, code]
         factor *= fusion.hot_gain[after, 0] * fusion.hot_gain[after, 1] / fusion.options[0]["hot_bound"]
@@ -350,74 +377,74 @@ def _child_of(fusion, lex, code):
 @inlined
 def _merged(beam, work, i, s):
     """Whether the extension is in the beam, so that :func:`_stay` has merged it."""
-    j = work.child[i]
-    while j >= 0 and beam.label[j] != s:
-        j = work.sibling[j]
+    j = work.rows[i]["child"]
+    while j >= 0 and beam.rows[j]["label"] != s:
+        j = work.rows[j]["sibling"]
     return j >= 0
 
 
 @inlined
 def _push(beam, work, filled, bar, x, rank, s, symbols):
     """Offer an extension to the heap; returns how many candidates it holds, and what the next ones must exceed."""
-    width = len(beam.node)
+    width = len(beam.rows)
     if filled < 0:
         filled = _heap_of_stays(beam, work)
     if filled < width:
-        work.score[filled] = x
-        work.code[filled] = width + rank * symbols + s
+        work.heap[filled]["score"] = x
+        work.heap[filled]["code"] = width + rank * symbols + s
         filled += 1
         if filled < width:
             return filled, bar
-        _heapify(work.score, work.code)
+        _heapify(work.heap)
     else:
-        _sift(work.score, work.code, np.int64(0), x, width + rank * symbols + s)
-    return filled, max(bar, work.score[0])
+        _sift(work.heap, np.int64(0), x, width + rank * symbols + s)
+    return filled, max(bar, work.heap[0]["score"])
 
 
 @helper
 def _heap_of_stays(beam, work):
-    count = beam.count[0]
+    count = beam.marks[COUNT]
     for rank in range(count):
-        work.score[rank] = work.total[beam.ranking[rank]]
-        work.code[rank] = rank
-    if count == len(beam.node):
-        _heapify(work.score, work.code)
+        work.heap[rank]["score"] = work.rows[beam.ranking[rank]]["total"]
+        work.heap[rank]["code"] = rank
+    if count == len(beam.rows):
+        _heapify(work.heap)
     return count
 
 
 @helper
 def _enter(beam, trie, work, filled, symbols, fusion, places, rows):
     """Let the heap's extensions take the rows of the prefixes that fell out of it."""
-    count, width = beam.count[0], len(beam.node)
+    count, width = beam.marks[COUNT], len(beam.rows)
     for i in range(count):
-        work.kept[i] = False
+        work.rows[i]["kept"] = False
     for k in range(filled):
-        if work.code[k] < width:
-            work.kept[beam.ranking[work.code[k]]] = True
+        if work.heap[k]["code"] < width:
+            work.rows[beam.ranking[work.heap[k]["code"]]]["kept"] = True
         else:  # all nodes before any row is overwritten: a parent may be among those that leave
-            extension = work.code[k] - width
-            parent = beam.node[beam.ranking[extension // symbols]]
-            work.node[k] = child_of(trie, parent, extension % symbols)
+            extension = work.heap[k]["code"] - width
+            parent = beam.rows[beam.ranking[extension // symbols]]["node"]
+            work.heap[k]["node"] = child_of(trie, parent, extension % symbols)
             if fusion is not None:
-                settle_place(fusion, places, rows, parent, extension % symbols, work.node[k])
+                settle_place(fusion, places, rows, parent, extension % symbols, work.heap[k]["node"])
     for i in range(count):
-        if not work.kept[i]:
-            trie.row[beam.node[i]] = -1
+        if not work.rows[i]["kept"]:
+            trie.nodes[beam.rows[i]["node"]]["row"] = 0
     i = 0
     for k in range(filled):
-        if work.code[k] >= width:
-            while i < count and work.kept[i]:
+        if work.heap[k]["code"] >= width:
+            while i < count and work.rows[i]["kept"]:
                 i += 1
-            node = work.node[k]
-            beam.node[i] = node
-            beam.parent[i] = trie.parent[node]
-            beam.label[i] = trie.label[node]
-            trie.row[node] = i
-            work.blank[i] = 0.0
-            work.last[i] = work.total[i] = work.score[k]
-            if i == beam.count[0]:
+            node = work.heap[k]["node"]
+            beam.rows[i]["node"] = node
+            beam.rows[i]["parent"] = trie.nodes[node]["parent"]
+            beam.rows[i]["label"] = trie.nodes[node]["label"]
+            trie.nodes[node]["row"] = i + 1
+            work.rows[i]["blank"] = 0.0
+            work.rows[i]["last"] = work.rows[i]["total"] = work.heap[k]["score"]
+            if i == beam.marks[COUNT]:
                 beam.ranking[i] = i
-                beam.count[0] += 1
+                beam.marks[COUNT] += 1
             i += 1
 
 
@@ -425,38 +452,38 @@ def _enter(beam, trie, work, filled, symbols, fusion, places, rows):
 def _settle(beam, trie, work, ratio):
     """Take over the new masses, drop the rows below ``ratio`` of the best, sort the others, and keep clear of underflow
     and overflow."""
-    count, kept, best = beam.count[0], np.int64(0), 0.0
+    count, kept, best = beam.marks[COUNT], np.int64(0), 0.0
     for i in range(count):
-        best = max(best, work.total[i])
+        best = max(best, work.rows[i]["total"])
     lift = 1.0
     if best < LOW:
         lift = LIFT
-        beam.lifts[0] += 1
+        beam.marks[LIFTS] += 1
     elif best > LIFT:
         lift = LOW
-        beam.lifts[0] -= 1
+        beam.marks[LIFTS] -= 1
     bar = best * ratio
     for i in range(count):
-        if work.total[i] < bar:
-            trie.row[beam.node[i]] = -1
+        if work.rows[i]["total"] < bar:
+            trie.nodes[beam.rows[i]["node"]]["row"] = 0
             continue
         if kept < i:
-            beam.node[kept] = beam.node[i]
-            beam.parent[kept] = beam.parent[i]
-            beam.label[kept] = beam.label[i]
-            trie.row[beam.node[i]] = kept
-        beam.blank[kept] = work.blank[i] * lift
-        beam.last[kept] = work.last[i] * lift
-        beam.total[kept] = work.total[i] * lift
+            beam.rows[kept]["node"] = beam.rows[i]["node"]
+            beam.rows[kept]["parent"] = beam.rows[i]["parent"]
+            beam.rows[kept]["label"] = beam.rows[i]["label"]
+            trie.nodes[beam.rows[i]["node"]]["row"] = kept + 1
+        beam.rows[kept]["blank"] = work.rows[i]["blank"] * lift
+        beam.rows[kept]["last"] = work.rows[i]["last"] * lift
+        beam.total[kept] = work.rows[i]["total"] * lift
         kept += 1
     if kept < count:
-        beam.count[0] = kept
+        beam.marks[COUNT] = kept
         for i in range(kept):
             beam.ranking[i] = i
     sort_down(beam.ranking, kept, beam.total)
 
 
-def advance(probs, beam, trie, tokens, cutoff, ratio, fusion, places, rows):
+def advance(probs, beam, trie, work, tokens, cutoff, ratio, fusion, places, rows):
     """Take the beam through more frames: not compiled by itself, but by :mod:`recog.decoding.kernels_extend` without
     and by :mod:`recog.decoding.weighted_extend` with a language model.
 
@@ -468,29 +495,24 @@ def advance(probs, beam, trie, tokens, cutoff, ratio, fusion, places, rows):
         fusion, places, rows: see :mod:`recog.decoding.fusion`; None without a language model.
 
     Returns:
-        The trie and the places, which may have had to grow.
+        How many frames it went through: fewer than all where the trie, or the places, have no room for another.
     """
     frames, symbols = probs.shape
-    width = len(beam.node)
-    work = Scratch(
-        np.empty(width), np.empty(width), np.empty(width),
-        np.empty(width, np.int64), np.empty(width, np.int64),
-        np.empty(width), np.empty(width, np.int64), np.empty(width, np.int64), np.empty(width, np.bool_),
-        np.empty(symbols, np.int64), np.empty(symbols, np.int64), np.zeros(symbols, np.bool_),
-    )  # fmt: skip
+    width, room = len(beam.rows), len(trie.nodes)
+    pruned = tokens < symbols or cutoff < 1.0
+    if places is not None:
+        room = min(room, len(places))
     for t in range(frames):
+        if trie.size[0] + width > room:
+            return np.int64(t)
         p = probs[t]
-        trie = with_room(trie, width)
-        if fusion is not None:
-            places = with_places(places, len(trie.parent))
         best, least = _stay(p, beam, trie, work, places)
         bar = best * ratio
-        if beam.count[0] == width:
+        if beam.marks[COUNT] == width:
             bar = max(bar, least)
         size = _shortlist(p, beam, bar, tokens, cutoff, work, fusion, places)
-        pruned = tokens < symbols or cutoff < 1.0
         filled = _extend(p, beam, work, size, bar, pruned, fusion, places, rows)
         if filled >= 0:
             _enter(beam, trie, work, filled, symbols, fusion, places, rows)
         _settle(beam, trie, work, ratio)
-    return trie, places
+    return np.int64(frames)

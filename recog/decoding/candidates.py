@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from recog.compilation import helper
-from recog.decoding.beam import LIFT, sort_down
+from recog.decoding.beam import COUNT, LIFT, LIFTS, sort_down
 from recog.decoding.trellis import forward, viterbi_path
 from recog.decoding.trie import NOBODY, ROOT, child_of
 
@@ -38,20 +38,20 @@ def candidates(beam, best_path, path_log_prob, n_best):
     All prefixes together have mass 1, so an exact sum exceeds the mass in the beam by at most what the beam has lost.
     A prefix that even so stays below the mass of N others need not be summed.
     """
-    scale, held = LIFT ** -float(beam.lifts[0]), 0.0
-    for i in range(beam.count[0]):
+    scale, held = LIFT ** -float(beam.marks[LIFTS]), 0.0
+    for i in range(beam.marks[COUNT]):
         held += beam.total[i] * scale
     lost = max(0.0, 1.0 - held) + 1e-9  # for rounding
-    bar = beam.total[beam.ranking[n_best - 1]] * scale if n_best <= beam.count[0] else 0.0
-    nodes = np.empty(beam.count[0] + 1, np.int64)
+    bar = beam.total[beam.ranking[n_best - 1]] * scale if n_best <= beam.marks[COUNT] else 0.0
+    nodes = np.empty(beam.marks[COUNT] + 1, np.int64)
     size, least, best_path_due = 0, 0.0, lost >= bar
-    for rank in range(beam.count[0]):
+    for rank in range(beam.marks[COUNT]):
         i = beam.ranking[rank]
         if beam.total[i] > 0.0 and beam.total[i] * scale + lost >= bar:
-            nodes[size] = beam.node[i]
+            nodes[size] = beam.rows[i]["node"]
             size += 1
-            least = np.log(beam.total[i]) - beam.lifts[0] * LOG_LIFT
-            best_path_due = best_path_due and beam.node[i] != best_path
+            least = np.log(beam.total[i]) - beam.marks[LIFTS] * LOG_LIFT
+            best_path_due = best_path_due and beam.rows[i]["node"] != best_path
     if best_path_due:
         nodes[size] = best_path
         size += 1
@@ -71,11 +71,11 @@ def exact_sums(probs, trie, nodes, least):
         node = nodes[k]
         while node != NOBODY and length[node] == 0:
             length[node] = 1
-            node = np.int64(trie.parent[node])
+            node = np.int64(trie.nodes[node]["parent"])
     counts = np.zeros(len(probs) + 3, np.int64)
     for node in range(ROOT, len(length)):
         if length[node] > 0:
-            length[node] += length[trie.parent[node]]
+            length[node] += length[trie.nodes[node]["parent"]]
             longest = max(longest, length[node])
             counts[length[node] + 1] += 1
             size += 1
@@ -87,8 +87,8 @@ def exact_sums(probs, trie, nodes, least):
         if length[node] > 0:
             place[node] = used[length[node]]
             used[length[node]] += 1
-            parent[place[node]] = place[trie.parent[node]]
-            label[place[node]] = trie.label[node]
+            parent[place[node]] = place[trie.nodes[node]["parent"]]
+            label[place[node]] = trie.nodes[node]["label"]
     for k in range(len(nodes)):
         shortest = min(shortest, length[nodes[k]] - 1)
     negligible = least - np.log(1e12 * len(probs) * size)
@@ -115,11 +115,11 @@ def labels_of(trie, node):
     length, below = 0, node
     while below != ROOT:
         length += 1
-        below = np.int64(trie.parent[below])
+        below = np.int64(trie.nodes[below]["parent"])
     labels = np.empty(length, np.int32)
     for j in range(length - 1, -1, -1):
-        labels[j] = trie.label[node]
-        node = np.int64(trie.parent[node])
+        labels[j] = trie.nodes[node]["label"]
+        node = np.int64(trie.nodes[node]["parent"])
     return labels
 
 

@@ -91,14 +91,12 @@ class Rows(NamedTuple):
     count: Any  # (1,) int64
 
 
-@helper
-def with_places(places, capacity):
-    """The places, or a larger copy, for a trie of this capacity."""
+def with_places(places: Any, capacity: int) -> Any:
+    """The places, or a larger copy, for a trie of this capacity. Runs in Python."""
     if len(places) >= capacity:
         return places
-    larger = np.empty(capacity, PLACE)
-    for node in range(len(places)):
-        larger[node] = places[node]
+    larger = np.zeros(capacity, PLACE)
+    larger[: len(places)] = places
     return larger
 
 

@@ -9,7 +9,6 @@ from numba import float32, float64, int64, types
 from recog.compilation import kernel
 from recog.decoding.candidates import best_path_node, candidates, exact_sums, falling, spelled_out
 from recog.decoding.kernel_types import BEAM, FOUND, TRIE
-from recog.decoding.trie import with_room
 
 
 @kernel(types.Tuple(FOUND)(float32[:, ::1], float64[:, ::1], float64, BEAM, TRIE, int64))
@@ -25,7 +24,6 @@ def end(log_probs, probs, log_scale, beam, trie, n_best):
         For each hypothesis, by falling log-probability: labels and the frame at which each starts, both (hypotheses,
         longest), undefined beyond the number of labels; that number; log of the forward sum over all alignments.
     """
-    trie = with_room(trie, len(probs))
     best_path, path_log_prob = best_path_node(probs, trie)
     nodes, least = candidates(beam, best_path, path_log_prob, n_best)
     sums = exact_sums(probs, trie, nodes, least)

@@ -8,10 +8,8 @@ from numba import float64, int64, types
 
 from recog.compilation import kernel
 from recog.decoding.beam import advance
-from recog.decoding.kernel_types import BEAM, TRIE
+from recog.decoding.kernel_types import BEAM, SCRATCH, TRIE
 
 extend = kernel(
-    types.Tuple((TRIE, types.none))(
-        float64[:, ::1], BEAM, TRIE, int64, float64, float64, types.none, types.none, types.none
-    )
+    int64(float64[:, ::1], BEAM, TRIE, SCRATCH, int64, float64, float64, types.none, types.none, types.none)
 )(advance)

@@ -8,6 +8,7 @@ import numpy as np
 from numba import int32, types
 
 from recog.compilation import kernel
+from recog.decoding.beam import COUNT
 from recog.decoding.candidates import labels_of
 from recog.decoding.kernel_types import BEAM, TRIE
 
@@ -15,14 +16,14 @@ from recog.decoding.kernel_types import BEAM, TRIE
 @kernel(types.UniTuple(int32[::1], 2)(BEAM, TRIE))
 def shared_and_best(beam, trie):
     """Labels of the longest prefix that all live prefixes begin with, and of the most probable of them."""
-    best = beam.node[beam.ranking[0]]
+    best = beam.rows[beam.ranking[0]]["node"]
     shared = best
-    for i in range(beam.count[0]):
-        other = beam.node[i]
+    for i in range(beam.marks[COUNT]):
+        other = beam.rows[i]["node"]
         if beam.total[i] > 0.0:
             while other != shared:  # a parent's number is lower than its children's
                 if other > shared:
-                    other = np.int64(trie.parent[other])
+                    other = np.int64(trie.nodes[other]["parent"])
                 else:
-                    shared = np.int64(trie.parent[shared])
+                    shared = np.int64(trie.nodes[shared]["parent"])
     return labels_of(trie, shared), labels_of(trie, best)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from recog.compilation import compiling_beside
-from recog.decoding.beam import new_beam
+from recog.decoding.beam import make_scratch, new_beam
 from recog.decoding.checks import Floats, Pruning
-from recog.decoding.trie import ROOT, make_trie
+from recog.decoding.fusion import make_places, make_rows, with_places
+from recog.decoding.trie import ROOT, make_trie, with_room
 
 if TYPE_CHECKING:
     from recog.decoding.language import Language
@@ -43,12 +44,16 @@ class PlainSearch:
         self._beam = new_beam(pruning.width, self._trie, 1.0)
 
     def feed(self, probs: Any) -> None:
-        self._trie, _ = self._extend(probs, self._beam, self._trie, *self._pruning, None, None, None)
+        work, done = make_scratch(len(self._beam.rows), probs.shape[1]), 0
+        while done < len(probs):
+            self._trie = with_room(self._trie, len(self._beam.rows))
+            done += self._extend(probs[done:], self._beam, self._trie, work, *self._pruning, None, None, None)
 
     def prefixes(self) -> tuple[Any, Any]:
         return _prefixes(self._beam, self._trie)
 
     def finish(self, log_probs: Floats, probs: Any, log_scale: float, n_best: int) -> Sequence[Any]:
+        self._trie = with_room(self._trie, len(probs))
         *labels, sums = self._end(log_probs, probs, log_scale, self._beam, self._trie, n_best)
         return [*labels, sums, sums]
 
@@ -64,27 +69,33 @@ class WeightedSearch:
     def __init__(
         self, pruning: Pruning, language: Language, before: str | None, sentence: bool, frames: int = 0
     ) -> None:
-        from recog.decoding.fusion import make_places, make_rows
-
         self._extend, self._end = _kernels("weighted_extend", "weighted_end")
         self._pruning = (pruning.tokens, pruning.cutoff, pruning.ratio)
         self._fusion = language.fusion
         self._start = language.start(before, sentence=sentence)
         self._end_token = language.end_token if sentence else -1
         self._trie = make_trie(max(CAPACITY, 4 * frames))
-        self._places = make_places(self._fusion, len(self._trie.parent), self._start)
+        self._places = make_places(self._fusion, len(self._trie.nodes), self._start)
         self._rows = make_rows(self._fusion)
         self._beam = new_beam(pruning.width, self._trie, float(self._places[ROOT]["ahead"]))
 
     def feed(self, probs: Any) -> None:
-        self._trie, self._places = self._extend(
-            probs, self._beam, self._trie, *self._pruning, self._fusion, self._places, self._rows
-        )
+        work, done = make_scratch(len(self._beam.rows), probs.shape[1]), 0
+        while done < len(probs):
+            self._grow(len(self._beam.rows))
+            done += self._extend(
+                probs[done:], self._beam, self._trie, work, *self._pruning, self._fusion, self._places, self._rows
+            )
+
+    def _grow(self, nodes: int) -> None:
+        self._trie = with_room(self._trie, nodes)
+        self._places = with_places(self._places, len(self._trie.nodes))
 
     def prefixes(self) -> tuple[Any, Any]:
         return _prefixes(self._beam, self._trie)
 
     def finish(self, log_probs: Floats, probs: Any, log_scale: float, n_best: int) -> Sequence[Any]:
+        self._grow(len(probs))
         return self._end(
             log_probs, probs, log_scale, self._beam, self._trie, n_best,
             self._fusion, self._places, self._start, self._end_token,

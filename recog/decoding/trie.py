@@ -7,46 +7,77 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recog.compilation import helper
 
 NOBODY, ROOT = 0, 1  # nodes of every trie: the parent of the empty prefix, and the empty prefix
+MULTIPLIER = 0x2545F4914F6CDD1D  # of xorshift64* (Marsaglia 2003; Vigna 2016)
+
+
+NODE = np.dtype(
+    [
+        ("parent", "i4"),
+        ("label", "i4"),  # that the node adds to its parent; 0 for the empty prefix
+        ("row", "i4"),  # 1 + where in the beam the prefix stands, or 0
+    ]
+)
 
 
 class Trie(NamedTuple):
     """Prefixes by number. A parent's number is lower than its children's."""
 
-    parent: Any  # (capacity,) int32
-    label: Any  # (capacity,) int32, the label that the node adds to its parent; 0 for the empty prefix
-    row: Any  # (capacity,) int32, where in the beam the prefix stands, or -1
+    nodes: Any  # (capacity,) NODE
     table: Any  # (power of two,) int32: nodes hashed by parent and label, open addressing, 0 where free
     size: Any  # (1,) int64, nodes in use
 
 
-def make_trie(capacity):
-    """A trie of the empty prefix, with room for this many nodes. Runs in Python; kernels call ``new_trie``."""
-    slots = 16
-    while slots < 2 * capacity:
-        slots *= 2
-    parent, label = np.zeros(capacity, np.int32), np.zeros(capacity, np.int32)
-    row, table, size = np.zeros(capacity, np.int32), np.zeros(slots, np.int32), np.zeros(1, np.int64)
-    row[:] = -1
-    size[0] = 2
-    return Trie(parent, label, row, table, size)
+def make_trie(capacity: int) -> Trie:
+    """A trie of the empty prefix, with room for this many nodes. Runs in Python, as all that makes arrays does: NumPy's
+    constructors are what Numba takes longest to compile."""
+    slots = 1 << max(4, (2 * capacity - 1).bit_length())
+    trie = Trie(np.zeros(capacity, NODE), np.zeros(slots, np.int32), np.zeros(1, np.int64))
+    trie.size[0] = ROOT + 1
+    return trie
 
 
-new_trie = helper(make_trie)
+def with_room(trie: Trie, extra: int) -> Trie:
+    """The trie, or a larger copy, with room for ``extra`` more nodes. Runs in Python."""
+    size = int(trie.size[0])
+    if size + extra <= len(trie.nodes):
+        return trie
+    larger = make_trie(2 * (size + extra))
+    larger.size[0] = size
+    larger.nodes[:size] = trie.nodes[:size]
+    waiting = np.arange(ROOT + 1, size)
+    slots = _hashed(larger.nodes["parent"][waiting], larger.nodes["label"][waiting], len(larger.table) - 1)
+    while len(waiting):  # all try their slots at once; of those that want the same free one the first gets it
+        free = larger.table[slots] == 0
+        _, first = np.unique(slots[free], return_index=True)
+        placed = np.flatnonzero(free)[first]
+        larger.table[slots[placed]] = waiting[placed]
+        left = np.ones(len(waiting), np.bool_)
+        left[placed] = False
+        waiting, slots = waiting[left], (slots[left] + 1) & (len(larger.table) - 1)
+    return larger
+
+
+def _hashed(parent: NDArray[np.int32], label: NDArray[np.int32], mask: int) -> NDArray[np.int64]:
+    """The slots where :func:`_slot` begins to look."""
+    with np.errstate(over="ignore"):
+        key = (parent.astype(np.int64) * 1_000_003 + label) * np.int64(MULTIPLIER)
+    return (key ^ (key >> 31)) & mask
 
 
 @helper
 def _slot(trie, parent, label):
     """Where in the table the child stands, or the free place where it belongs."""
     mask = len(trie.table) - 1
-    key = (parent * 1_000_003 + label) * 0x2545F4914F6CDD1D
+    key = (parent * 1_000_003 + label) * MULTIPLIER
     slot = (key ^ (key >> 31)) & mask
     while True:
         node = trie.table[slot]
-        if node == 0 or (trie.parent[node] == parent and trie.label[node] == label):
+        if node == 0 or (trie.nodes[node]["parent"] == parent and trie.nodes[node]["label"] == label):
             return slot
         slot = (slot + 1) & mask
 
@@ -59,24 +90,7 @@ def child_of(trie, parent, label):
     if node == 0:
         node = trie.size[0]
         trie.size[0] += 1
-        trie.parent[node] = parent
-        trie.label[node] = label
+        trie.nodes[node]["parent"] = parent
+        trie.nodes[node]["label"] = label
         trie.table[slot] = node
     return node
-
-
-@helper
-def with_room(trie, extra):
-    """The trie, or a larger copy, with room for ``extra`` more nodes."""
-    size = trie.size[0]
-    if size + extra <= len(trie.parent):
-        return trie
-    larger = new_trie(2 * (size + extra))
-    larger.size[0] = size
-    larger.row[ROOT] = trie.row[ROOT]
-    for node in range(ROOT + 1, size):  # loops: slices would compile their error messages too
-        larger.parent[node] = trie.parent[node]
-        larger.label[node] = trie.label[node]
-        larger.row[node] = trie.row[node]
-        larger.table[_slot(larger, np.int64(trie.parent[node]), np.int64(trie.label[node]))] = node
-    return larger

@@ -8,10 +8,11 @@ import numpy as np
 from numba import float32, float64, int64, types
 
 from recog.compilation import helper, kernel
+from recog.decoding.beam import COUNT, LIFTS
 from recog.decoding.candidates import LOG_LIFT, best_path_node, exact_sums, falling, labels_of, spelled_out
-from recog.decoding.fusion import SPACE, WORDS, close_of, last_hot, weigh, with_places
+from recog.decoding.fusion import SPACE, WORDS, close_of, last_hot, weigh
 from recog.decoding.kernel_types import BEAM, FOUND, FUSION, PLACES, START, TRIE
-from recog.decoding.trie import ROOT, with_room
+from recog.decoding.trie import ROOT
 
 MARGIN = 10.0  # natural log
 
@@ -20,12 +21,12 @@ MARGIN = 10.0  # natural log
 def _finals(beam, trie, fusion, places):
     """Log of the weighted mass of each row as a whole text: the last word ended, nothing estimated; -inf where it may
     not end."""
-    finals = np.empty(beam.count[0])
-    for i in range(beam.count[0]):
-        node = beam.node[i]
+    finals = np.empty(beam.marks[COUNT])
+    for i in range(beam.marks[COUNT]):
+        node = beam.rows[i]["node"]
         mass = beam.total[i] / places[node]["ahead"] * close_of(fusion, places, node)
-        last = fusion.first[trie.label[node] + 1] - 1
-        in_space = node != ROOT and last >= fusion.first[trie.label[node]] and fusion.codes[last] == SPACE
+        last = fusion.first[trie.nodes[node]["label"] + 1] - 1
+        in_space = node != ROOT and last >= fusion.first[trie.nodes[node]["label"]] and fusion.codes[last] == SPACE
         mass *= last_hot(fusion, np.int64(places[node]["hot"]), in_space)
         finals[i] = np.log(mass) if mass > 0.0 else -np.inf
     return finals
@@ -42,22 +43,22 @@ def _candidates(beam, trie, fusion, places, n_best, best_path):
     """
     finals = _finals(beam, trie, fusion, places)
     order = falling(finals)
-    nodes, size = np.empty(2 * beam.count[0] + 1, np.int64), 0
+    nodes, size = np.empty(2 * beam.marks[COUNT] + 1, np.int64), 0
     bar = finals[order[n_best - 1]] - MARGIN if n_best <= len(order) else -np.inf
     for i in order:
         if finals[i] > -np.inf and finals[i] >= bar:
-            nodes[size] = beam.node[i]
+            nodes[size] = beam.rows[i]["node"]
             size += 1
     rows, more = size, 1
     closed = fusion.options[0]["kind"] == WORDS and fusion.options[0]["closed"]
     if closed and rows < n_best:
-        more = beam.count[0]
+        more = beam.marks[COUNT]
     for rank in range(more):
         node = best_path
         if closed:
-            node = beam.node[beam.ranking[rank]]
+            node = beam.rows[beam.ranking[rank]]["node"]
             while node != ROOT and close_of(fusion, places, node) == 0.0:
-                node = np.int64(trie.parent[node])
+                node = np.int64(trie.nodes[node]["parent"])
         found = False
         for k in range(size):
             found |= nodes[k] == node
@@ -80,8 +81,6 @@ def end(log_probs, probs, log_scale, beam, trie, n_best, fusion, places, start, 
         start: where the text before leaves off: (state, lex, spelled, hot).
         end_token: </s>, or -1 where the text is not the end of a sentence.
     """
-    trie = with_room(trie, len(probs))
-    places = with_places(places, len(trie.parent))
     best_path, path_log_prob = best_path_node(probs, trie)
     nodes, finals = _candidates(beam, trie, fusion, places, n_best, best_path)
     weights, least = np.empty(len(nodes)), path_log_prob
@@ -89,7 +88,7 @@ def end(log_probs, probs, log_scale, beam, trie, n_best, fusion, places, start, 
         labels = labels_of(trie, nodes[k])
         weights[k] = weigh(fusion, labels, start, np.int64(-1))
         if k < len(finals):  # the mass itself, of which the exact sum is never less
-            least = min(least, finals[k] - beam.lifts[0] * LOG_LIFT - weights[k] - 1.0)
+            least = min(least, finals[k] - beam.marks[LIFTS] * LOG_LIFT - weights[k] - 1.0)
         elif fusion.options[0]["closed"]:
             least = -np.inf  # a prefix that fell out of the beam
         if end_token >= 0:

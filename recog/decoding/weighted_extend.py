@@ -4,12 +4,10 @@
 
 from __future__ import annotations
 
-from numba import float64, int64, types
+from numba import float64, int64
 
 from recog.compilation import kernel
 from recog.decoding.beam import advance
-from recog.decoding.kernel_types import BEAM, FUSION, PLACES, ROWS, TRIE
+from recog.decoding.kernel_types import BEAM, FUSION, PLACES, ROWS, SCRATCH, TRIE
 
-extend = kernel(
-    types.Tuple((TRIE, PLACES))(float64[:, ::1], BEAM, TRIE, int64, float64, float64, FUSION, PLACES, ROWS)
-)(advance)
+extend = kernel(int64(float64[:, ::1], BEAM, TRIE, SCRATCH, int64, float64, float64, FUSION, PLACES, ROWS))(advance)

@@ -72,7 +72,9 @@ def add_noise(frames: Frames, rng: np.random.Generator) -> Frames:
     """
     count, bands = frames.shape
     power = np.exp(frames)
-    points = rng.normal(0.0, 1.3, (1, 6)).astype(np.float32) + np.linspace(0.0, rng.normal(0.0, 2.0), 6, dtype=np.float32)
+    points = rng.normal(0.0, 1.3, (1, 6)).astype(np.float32) + np.linspace(
+        0.0, rng.normal(0.0, 2.0), 6, dtype=np.float32
+    )
     spectrum = cv2.resize(points, (bands, 1), interpolation=cv2.INTER_CUBIC)
     swell = rng.normal(0.0, rng.uniform(0.0, 0.8), (max(2, count // 40), 1)).astype(np.float32)
     level = np.exp(spectrum + cv2.resize(swell, (1, count), interpolation=cv2.INTER_LINEAR))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from recog.decoding import Decoder, InvalidInputError, log_prob_of
+from recog.decoding.beam import COUNT
 from recog.decoding.hotwords import build_hotwords
 from recog.decoding.search import probabilities
 from recog.decoding.trie import ROOT
@@ -268,11 +269,11 @@ def test_a_narrow_beam_keeps_what_a_naive_one_keeps(width: int) -> None:
         search.feed(probs)
         beam, trie = search._beam, search._trie
         found = {}
-        for row in range(int(beam.count[0])):
-            node, labels = int(beam.node[row]), []
+        for row in range(int(beam.marks[COUNT])):
+            node, labels = int(beam.rows[row]["node"]), []
             while node != ROOT:
-                labels.append(int(trie.label[node]))
-                node = int(trie.parent[node])
+                labels.append(int(trie.nodes[node]["label"]))
+                node = int(trie.nodes[node]["parent"])
             found[tuple(reversed(labels))] = float(beam.total[row])
         assert found == pytest.approx(naive_beam(probs, symbols, boosts, width))
 
@@ -291,3 +292,24 @@ def test_large_weights_do_not_overflow(characters: NGramTrie, words: NGramTrie) 
             assert np.isfinite(Decoder(symbols, lm=lm, beta=beta).decode([x[0][:, : len(symbols)]])[0][0].score)
     with pytest.raises(InvalidInputError, match="add up"):
         Decoder(["_", "a", " "], hotwords={" ".join("a" * n): 50.0 for n in range(1, 30)})
+
+
+def test_a_trie_that_grows_finds_its_prefixes_again(characters: NGramTrie) -> None:
+    """Prefixes that fell out of the beam come back to their nodes: no node is made twice, however often it grows."""
+    rng = np.random.default_rng(5)
+    scores = rng.normal(0, 1.0, (300, 4))
+    log_probs = (scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)).astype(np.float32)
+    decoder = Decoder(["_", "a", "b", " "], lm=characters, beam_width=20)
+    probs, _ = probabilities(log_probs)
+    search = decoder.begin()
+    for t in range(0, 300, 50):
+        search.feed(probs[t : t + 50])
+        search._grow(len(search._trie.nodes) - int(search._trie.size[0]) + 1)
+    trie = search._trie
+    nodes = trie.nodes[ROOT + 1 : int(trie.size[0])]
+    spelled = set(zip(nodes["parent"].tolist(), nodes["label"].tolist(), strict=True))
+    assert len(spelled) == len(nodes) > 300
+    assert sorted(trie.table[trie.table > 0].tolist()) == list(range(ROOT + 1, int(trie.size[0])))
+    plain = decoder.begin()
+    plain.feed(probs)
+    assert (plain._beam.total == search._beam.total).all()
