@@ -105,15 +105,26 @@ def kernel(signature: Any) -> Callable[[F], F]:
 
 
 def helper(function: F) -> F:
-    """For functions that only kernels call: compiled into them, without the wrappers that Python would need."""
-    return njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    """For functions that only kernels call: compiled into them, without the wrappers that Python would need, and without
+    counting references. They may not make arrays; a kernel that calls them holds what they are given."""
+    return _compiled_into_kernels(function, _nrt=False)
 
 
 def inlined(function: F) -> F:
     """A :func:`helper` that is too small to be called: passing all arrays of its arguments would cost more than it does."""
-    return njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, forceinline=True)(
-        function
-    )
+    return _compiled_into_kernels(function, _nrt=False, forceinline=True)
+
+
+def maker(function: F) -> F:
+    """A :func:`helper` that makes arrays."""
+    return _compiled_into_kernels(function)
+
+
+def _compiled_into_kernels(function: F, **options: bool) -> F:
+    compiled: F = njit(
+        nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, **options
+    )(function)  # fmt: skip
+    return compiled
 
 
 class _Notice(event.Listener):

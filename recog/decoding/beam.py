@@ -483,9 +483,9 @@ def _settle(beam, trie, work, ratio):
     sort_down(beam.ranking, kept, beam.total)
 
 
+@helper
 def advance(probs, beam, trie, work, tokens, cutoff, ratio, fusion, places, rows):
-    """Take the beam through more frames: not compiled by itself, but by :mod:`recog.decoding.kernels_extend` without
-    and by :mod:`recog.decoding.weighted_extend` with a language model.
+    """Take the beam through more frames.
 
     Args:
         probs: (time, symbols) probabilities, each frame's sum at most 1.

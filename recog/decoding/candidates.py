@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recog.compilation import helper
+from recog.compilation import helper, maker
 from recog.decoding.beam import COUNT, LIFT, LIFTS, sort_down
 from recog.decoding.trellis import forward, viterbi_path
 from recog.decoding.trie import NOBODY, ROOT, child_of
@@ -31,7 +31,7 @@ def best_path_node(probs, trie):
     return node, log_prob
 
 
-@helper
+@maker
 def candidates(beam, best_path, path_log_prob, n_best):
     """Nodes that can be among the N best by their exact sums, and a lower bound of the log of those sums.
 
@@ -59,7 +59,7 @@ def candidates(beam, best_path, path_log_prob, n_best):
     return nodes[:size], least
 
 
-@helper
+@maker
 def exact_sums(probs, trie, nodes, least):
     """Log of the forward sum of each of some nodes, over the part of the trie that leads to them.
 
@@ -99,7 +99,7 @@ def exact_sums(probs, trie, nodes, least):
     return result
 
 
-@helper
+@maker
 def falling(values):
     """Indices that sort values from the highest down."""
     order = np.empty(len(values), np.int64)
@@ -109,7 +109,7 @@ def falling(values):
     return order
 
 
-@helper
+@maker
 def labels_of(trie, node):
     """A prefix's labels, int32."""
     length, below = 0, node
@@ -123,7 +123,7 @@ def labels_of(trie, node):
     return labels
 
 
-@helper
+@maker
 def spelled_out(log_probs, trie, nodes):
     """Labels of some prefixes and the frames at which they start, both (nodes, longest), and the labels' numbers."""
     longest, lengths = 0, np.zeros(len(nodes), np.int64)

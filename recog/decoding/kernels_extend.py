@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
-from numba import float64, int64, types
+from numba import float64, int64
 
 from recog.compilation import kernel
 from recog.decoding.beam import advance
 from recog.decoding.kernel_types import BEAM, SCRATCH, TRIE
 
-extend = kernel(
-    int64(float64[:, ::1], BEAM, TRIE, SCRATCH, int64, float64, float64, types.none, types.none, types.none)
-)(advance)
+
+@kernel(int64(float64[:, ::1], BEAM, TRIE, SCRATCH, int64, float64, float64))
+def extend(probs, beam, trie, work, tokens, cutoff, ratio):
+    """:func:`recog.decoding.beam.advance` for Python."""
+    return advance(probs, beam, trie, work, tokens, cutoff, ratio, None, None, None)

@@ -47,7 +47,7 @@ class PlainSearch:
         work, done = make_scratch(len(self._beam.rows), probs.shape[1]), 0
         while done < len(probs):
             self._trie = with_room(self._trie, len(self._beam.rows))
-            done += self._extend(probs[done:], self._beam, self._trie, work, *self._pruning, None, None, None)
+            done += self._extend(probs[done:], self._beam, self._trie, work, *self._pruning)
 
     def prefixes(self) -> tuple[Any, Any]:
         return _prefixes(self._beam, self._trie)

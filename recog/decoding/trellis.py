@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from recog.compilation import kernel
+from recog.compilation import kernel, maker
 
 STEP = 2.0**-256
 LOG_STEP = float(np.log(STEP))
+PLAIN = -650.0  # natural log: where nothing below it matters, float64 needs no exponents beside it
 CERTAIN = -480.0  # natural log, of frames that sum to 1
 
 
@@ -38,6 +39,42 @@ def probabilities(log_probs):
     return probs, log_scale
 
 
+@maker
+def _forward_plain(probs, parent, label, first, shortest, floor):
+    """:func:`forward` where all masses that matter are numbers that float64 has: above ``floor``, and at most 1."""
+    frames, nodes, longest = len(probs), len(parent), len(first) - 2
+    blank, last = np.zeros(nodes), np.zeros(nodes)
+    repeats = np.zeros(nodes, np.bool_)  # whether its label is its parent's
+    for u in range(1, nodes):
+        repeats[u] = label[u] == label[parent[u]]
+    blank[0] = 1.0
+    low, high = 0, 0
+    for t in range(frames):
+        p = probs[t]
+        bottom, top = max(low, shortest - (frames - 1 - t)), min(high + 1, longest)
+        low, high = longest, 0
+        for length in range(top, bottom - 1, -1):
+            alive = False
+            for u in range(first[length], first[length + 1]):
+                v = parent[u]
+                entering = blank[v] if repeats[u] else blank[v] + last[v]
+                if u == 0:
+                    entering = 0.0
+                in_last, in_blank = (last[u] + entering) * p[label[u]], (blank[u] + last[u]) * p[0]
+                if in_last + in_blank < floor:
+                    in_last = in_blank = 0.0
+                else:
+                    alive = True
+                last[u], blank[u] = in_last, in_blank
+            if alive:
+                low, high = length, max(high, length)
+    result = np.empty(nodes)
+    for u in range(nodes):
+        total = blank[u] + last[u]
+        result[u] = np.log(total) if total > 0.0 else -np.inf
+    return result
+
+
 @kernel("float64[::1](float64[:, ::1], int64[::1], int64[::1], int64[::1], int64, float64)")
 def forward(probs, parent, label, first, shortest, negligible):
     """Log of the forward sum over all alignments of each of several labellings that share prefixes.
@@ -54,6 +91,8 @@ def forward(probs, parent, label, first, shortest, negligible):
     Returns:
         (nodes,) natural log; -inf where no alignment fits.
     """
+    if negligible > PLAIN:
+        return _forward_plain(probs, parent, label, first, shortest, np.exp(negligible))
     frames, nodes, longest = len(probs), len(parent), len(first) - 2
     blank = np.zeros(nodes)  # mass of the alignments that end in blank, of those that end in the node's label,
     last = np.zeros(nodes)

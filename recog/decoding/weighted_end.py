@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from numba import float32, float64, int64, types
 
-from recog.compilation import helper, kernel
+from recog.compilation import kernel, maker
 from recog.decoding.beam import COUNT, LIFTS
 from recog.decoding.candidates import LOG_LIFT, best_path_node, exact_sums, falling, labels_of, spelled_out
 from recog.decoding.fusion import SPACE, WORDS, close_of, last_hot, weigh
@@ -17,7 +17,7 @@ from recog.decoding.trie import ROOT
 MARGIN = 10.0  # natural log
 
 
-@helper
+@maker
 def _finals(beam, trie, fusion, places):
     """Log of the weighted mass of each row as a whole text: the last word ended, nothing estimated; -inf where it may
     not end."""
@@ -32,7 +32,7 @@ def _finals(beam, trie, fusion, places):
     return finals
 
 
-@helper
+@maker
 def _candidates(beam, trie, fusion, places, n_best, best_path):
     """Nodes that can be among the N best by their exact scores; the logs of the weighted masses of those of them that
     stand in the beam, which come first.
