@@ -199,6 +199,18 @@ def test_a_text_of_something_else_is_told(tmp_path):
     assert not out.exists()
 
 
+def test_page_of_a_line_image(tmp_path):
+    from recog.corpora import importer
+
+    out = tmp_path / "garden.xml"
+    done = command("align", SAMPLES / "garden.png", SAMPLES / "garden.gt.txt", "--format", "page", "--output", out)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "garden.png").write_bytes((SAMPLES / "garden.png").read_bytes())
+    (row,) = importer("page")(out)
+    assert row.text == (SAMPLES / "garden.gt.txt").read_text().strip()
+    assert out.read_text().count("<Word ") == len(row.text.split())
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -208,6 +220,7 @@ def test_a_text_of_something_else_is_told(tmp_path):
         (("absent.wav", "weather.txt"), 1, "absent.wav"),
         (("weather.wav", "absent.txt"), 1, "absent.txt"),
         (("garden.png", "garden.gt.txt", "--format", "srt"), 2, "is an image"),
+        (("weather.wav", "weather.txt", "--format", "page"), 2, "is sound"),
     ],
 )
 def test_wrong_usage(arguments, code, message):

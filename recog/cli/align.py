@@ -29,7 +29,9 @@ def align(
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Name of a shipped model or path of a model folder.")
     ] = None,
-    format: Annotated[Literal["srt", "vtt", "textgrid", "json", "manifest"], typer.Option("--format", "-f")] = "json",
+    format: Annotated[
+        Literal["srt", "vtt", "textgrid", "page", "json", "manifest"], typer.Option("--format", "-f")
+    ] = "json",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; else standard output.")] = None,
     min_confidence: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Lines less sure than this stay out of a manifest.")
@@ -45,12 +47,14 @@ def align(
     lines = read_lines_of(text)
     from recog.align import DOUBTFUL, align_text
     from recog.corpora.manifest import modality_of, write_manifest
-    from recog.formats import json, srt, textgrid, vtt
+    from recog.formats import WRITERS
     from recog.recogniser import load
 
     recogniser = load(model or DEFAULT_MODELS[modality_of(media)], threads=threads)
-    if recogniser.config.modality == "handwriting" and format not in ("json", "manifest"):
-        raise UsageError(f"{media} is an image, which has no times; use --format json or manifest.")
+    if recogniser.config.modality == "handwriting" and format not in ("page", "json", "manifest"):
+        raise UsageError(f"{media} is an image, which has no times; use --format page, json or manifest.")
+    if recogniser.config.modality == "speech" and format == "page":
+        raise UsageError(f"{media} is sound, and PAGE describes images; use another --format.")
     transcript = align_text(recogniser, media, lines)
     doubtful = [line for line in transcript.lines if (line.confidence or 0.0) < DOUBTFUL]
     if doubtful:
@@ -66,8 +70,7 @@ def align(
             raise UserError(f"No line of {text} fits {media}; lower --min-confidence, or give the text of this file.")
         write_manifest(rows, output)
     else:
-        writers = {"srt": srt.write, "vtt": vtt.write, "textgrid": textgrid.write, "json": json.write}
-        content = writers[format](transcript)
+        content = WRITERS[format](transcript)
         if output is not None:
             write_text(output, content)
         else:

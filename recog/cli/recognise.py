@@ -56,7 +56,7 @@ Model = Annotated[str, typer.Option("--model", "-m", help="Name of a shipped mod
 def transcribe(
     files: Files,
     model: Model = "english-speech",
-    format: Annotated[Literal["txt", "json", "srt", "vtt"], typer.Option("--format", "-f")] = "txt",
+    format: Annotated[Literal["txt", "json", "srt", "vtt", "textgrid"], typer.Option("--format", "-f")] = "txt",
     output: Output = None,
     beam: Beam = None,
     n_best: NBest = 1,
@@ -72,10 +72,11 @@ def transcribe(
 ) -> None:
     """Transcribe recordings: wav, flac, ogg, opus, mp3, aiff, m4a, webm, wma, mp4 and more, of any length."""
     from recog.corpora.files import SOUND_SUFFIXES
+    from recog.formats import SUFFIXES
 
     decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
     decoding |= {"rescore": rescore}
-    inputs = collect(files, SOUND_SUFFIXES, output, format)
+    inputs = collect(files, SOUND_SUFFIXES, output, SUFFIXES.get(format, format))
     run_batch("speech", inputs, model, format, decoding, skip_existing, names, threads, log_probs)
 
 
@@ -85,7 +86,7 @@ def ocr(
     layout: Annotated[
         Literal["line"], typer.Option("--layout", help="What an image shows: one line of writing.")
     ] = "line",
-    format: Annotated[Literal["txt", "json"], typer.Option("--format", "-f")] = "txt",
+    format: Annotated[Literal["txt", "json", "page"], typer.Option("--format", "-f")] = "txt",
     output: Output = None,
     beam: Beam = None,
     n_best: NBest = 1,
@@ -101,10 +102,11 @@ def ocr(
 ) -> None:
     """Read images of handwritten lines: PNG, JPEG, WebP, TIFF or BMP."""
     from recog.corpora.files import IMAGE_SUFFIXES
+    from recog.formats import SUFFIXES
 
     decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
     decoding |= {"rescore": rescore}
-    inputs = collect(files, IMAGE_SUFFIXES, output, format)
+    inputs = collect(files, IMAGE_SUFFIXES, output, SUFFIXES.get(format, format))
     run_batch("handwriting", inputs, model, format, decoding, skip_existing, names, threads, log_probs)
 
 

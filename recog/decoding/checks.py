@@ -20,12 +20,14 @@ Ints = NDArray[np.int32]
 @dataclass(frozen=True)
 class Pruning:
     """What the beam keeps: ``width`` prefixes, extended by the ``tokens`` most probable symbols of a frame and by those
-    that make up ``cutoff`` of its mass, none below ``ratio`` of the best's mass."""
+    that make up ``cutoff`` of its mass, none below ``ratio`` of the best's mass; frames whose symbols other than the
+    blank have at most ``blank_skip`` of probability in sum are not searched."""
 
     width: int
     tokens: int
     cutoff: float
     ratio: float
+    blank_skip: float = 0.0
 
 
 class InvalidInputError(UserError, ValueError):

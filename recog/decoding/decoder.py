@@ -66,6 +66,9 @@ class Decoder:
             does not limit them.
         cutoff_prob: extend prefixes only by a frame's most probable symbols that together reach this probability; None
             or 1 does not limit them.
+        blank_skip: leave frames that are all but certain to be blank out of the search, as long as everything else in
+            all of them has at most this probability, 0 to 0.1. Nothing that the search then cannot see is more probable
+            than that (see :class:`recog.decoding.search.BlankSkipper`); ``log_prob`` counts all frames as ever.
         beam_threshold: drop prefixes whose log-probability lies more than this below the best's; None drops none.
         lm: a model of words or of characters, or the path of its file (ARPA, plain or compressed, or recog's binary).
         alpha: weight of ln P_lm, from 0.
@@ -97,6 +100,7 @@ class Decoder:
         beam_size_token: int | None = None,
         cutoff_prob: float | None = None,
         beam_threshold: float | None = None,
+        blank_skip: float = 0.0,
         lm: str | Path | NGramTrie | None = None,
         alpha: float = 0.5,
         beta: float = 0.5,
@@ -120,7 +124,8 @@ class Decoder:
         threshold = math.inf if beam_threshold is None else float(beam_threshold)
         if not threshold >= 0.0:
             raise InvalidInputError(f"beam_threshold is {beam_threshold}; it must be at least 0.")
-        self._pruning = Pruning(self.beam_width, tokens, cutoff, math.exp(-threshold))
+        skip = _real("blank_skip", blank_skip, 0.0, 0.1)
+        self._pruning = Pruning(self.beam_width, tokens, cutoff, math.exp(-threshold), skip)
         self.sentence = sentence
         self.language: Language | None = None
         boosts = _boosts(hotwords, hotword_boost)

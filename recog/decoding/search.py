@@ -34,16 +34,49 @@ class Search(Protocol):
         """Of all frames at once: labels, starts, numbers of labels, log-probabilities, scores; a row each hypothesis."""
 
 
+class BlankSkipper:
+    """Leaves frames that are all but certain to be blank out of a search, within a bound.
+
+    A run of such frames becomes one that is blank for certain. The search then misses the alignments that have a label
+    in any of them, and no others. Their probability, of all labellings together, is at most the sum of the frames'
+    probabilities of not being blank, which never exceeds ``bound``: with a beam that loses nothing, the labelling found is
+    at most this much less probable than the best. No frame may take more than 1/64 of the bound, so that the first
+    doubtful ones do not use it up; which frames are skipped does not depend on how a stream is cut into chunks.
+    """
+
+    def __init__(self, bound: float) -> None:
+        self._bound = bound
+        self._spent = 0.0
+
+    def __call__(self, probs: Any) -> Any:
+        """The frames to search, of (time, symbols) probabilities."""
+        if self._bound <= 0.0:
+            return probs
+        others = probs[:, 1:].sum(1)
+        sure = others <= self._bound / 64.0
+        spent = np.cumsum(np.concatenate(([self._spent], np.where(sure, others, 0.0))))[1:]
+        self._spent = float(spent[-1])
+        sure &= spent <= self._bound
+        again = sure.copy()
+        again[1:] &= sure[:-1]
+        again[0] = False
+        searched = probs[~again]
+        searched[sure[~again]] = np.eye(1, probs.shape[1])
+        return searched
+
+
 class PlainSearch:
     """Without a language model."""
 
     def __init__(self, pruning: Pruning, frames: int = 0) -> None:
         self._extend, self._end = _kernels("kernels_extend", "kernels_end")
         self._pruning = (pruning.tokens, pruning.cutoff, pruning.ratio)
+        self._skip = BlankSkipper(pruning.blank_skip)
         self._trie = make_trie(max(CAPACITY, 4 * frames))
         self._beam = new_beam(pruning.width, self._trie, 1.0)
 
     def feed(self, probs: Any) -> None:
+        probs = self._skip(probs)
         work, done = make_scratch(len(self._beam.rows), probs.shape[1]), 0
         while done < len(probs):
             self._trie = with_room(self._trie, len(self._beam.rows))
@@ -71,6 +104,7 @@ class WeightedSearch:
     ) -> None:
         self._extend, self._end = _kernels("weighted_extend", "weighted_end")
         self._pruning = (pruning.tokens, pruning.cutoff, pruning.ratio)
+        self._skip = BlankSkipper(pruning.blank_skip)
         self._fusion = language.fusion
         self._start = language.start(before, sentence=sentence)
         self._end_token = language.end_token if sentence else -1
@@ -80,6 +114,7 @@ class WeightedSearch:
         self._beam = new_beam(pruning.width, self._trie, float(self._places[ROOT]["ahead"]))
 
     def feed(self, probs: Any) -> None:
+        probs = self._skip(probs)
         work, done = make_scratch(len(self._beam.rows), probs.shape[1]), 0
         while done < len(probs):
             self._grow(len(self._beam.rows))

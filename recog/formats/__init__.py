@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from recog.errors import UsageError
-from recog.formats import json, srt, txt, vtt
+from recog.formats import json, page, srt, textgrid, txt, vtt
 from recog.transcript import Transcript
 
 
@@ -25,7 +25,10 @@ WRITERS: dict[str, Callable[[Transcript], str]] = {
     "json": json.write,
     "srt": srt.write,
     "vtt": vtt.write,
+    "textgrid": textgrid.write,
+    "page": page.write,
 }
+SUFFIXES = {"textgrid": "TextGrid", "page": "xml"}  # of files, where it is not the format's name
 READERS: dict[str, Reader] = {"txt": txt.read, "json": json.read, "srt": srt.read, "vtt": vtt.read}
 
 

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from recog.decoding import Decoder, Hypothesis, InvalidInputError, best_path, log_prob_of, viterbi
+from recog.decoding.search import BlankSkipper, probabilities
+from recog.decoding.streaming import StreamingDecoder
 from recog.errors import UserError
 
 PATHS = np.array(list(product(range(4), repeat=6)))
@@ -275,3 +277,49 @@ def test_symbols_must_be_strings() -> None:
     for symbols in ([], ["", 1]):
         with pytest.raises(InvalidInputError, match="symbols must be strings"):
             Decoder(symbols)  # type: ignore[list-item]
+
+
+def sure_blanks(seed: int) -> np.ndarray:
+    """(6, 4) log-probabilities, of which some frames are all but certain to be blank."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(0, 1.5, (6, 4))
+    x[rng.random(6) < 0.5, 0] += rng.uniform(4, 18)
+    return log_softmax(x)
+
+
+@pytest.mark.parametrize("bound", [1e-4, 1e-2, 0.1])
+def test_skipped_blanks_cost_at_most_the_bound(bound: float) -> None:
+    skipped = 0
+    for seed in range(300):
+        log_probs = sure_blanks(seed)
+        [[found]] = Decoder(["_", "a", "b", "c"], beam_width=1000, blank_skip=bound).decode([log_probs])
+        sums = exhaustive(log_probs)
+        assert math.exp(found.log_prob) >= math.exp(sums.max()) - bound
+        assert found.log_prob == pytest.approx(sums[LABELLINGS.index(found.tokens)], abs=1e-9), "of all frames"
+        skipped += int((BlankSkipper(bound)(probabilities(log_probs)[0])[:, 0] == 1.0).sum())
+    assert skipped > 0
+
+
+def test_skipping_blanks_keeps_doubled_labels_apart_and_the_budget() -> None:
+    frame = [[0.002, 0.998, 0.0], [0.9995, 0.0005, 0.0], [0.9996, 0.0, 0.0004]]
+    probs = np.array([frame[0], frame[1], frame[2], frame[0]])
+    searched = BlankSkipper(0.05)(probs)
+    assert searched.tolist() == [frame[0], [1.0, 0.0, 0.0], frame[0]]
+    with np.errstate(divide="ignore"):
+        [[best]] = Decoder(["_", "a", "b"], blank_skip=0.05).decode([np.log(probs)])
+    assert best.text == "aa"
+    many = np.tile([[0.9993, 0.0007, 0.0], [0.1, 0.4, 0.5]], (200, 1))
+    skipper = BlankSkipper(0.05)
+    searched = np.concatenate([skipper(many[:150]), skipper(many[150:])])
+    assert (searched[:, 0] == 1.0).sum() == 71, "0.0007 each, until the bound is used up"
+    assert len(searched) == len(many)
+
+
+def test_skipping_blanks_in_a_stream_is_what_it_is_offline() -> None:
+    decoder = Decoder([chr(97 + k) for k in range(20)], blank_skip=0.05, n_best=5)
+    for seed in range(5):
+        log_probs = speech(seed)
+        stream = StreamingDecoder(decoder)
+        for t in range(0, len(log_probs), 7):
+            stream.feed(log_probs[t : t + 7])
+        assert stream.finish() == decoder.decode([log_probs])[0]

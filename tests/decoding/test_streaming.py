@@ -44,6 +44,7 @@ def cut(log_probs: np.ndarray, seed: int) -> Iterator[np.ndarray]:
         {"beam_width": 1},
         {"beam_width": 8, "n_best": 8},
         {"beam_width": 25, "n_best": 5, "beam_size_token": 6, "cutoff_prob": 0.99, "beam_threshold": 9.0},
+        {"beam_width": 8, "n_best": 3, "blank_skip": 0.1},
     ],
 )
 def test_any_cutting_gives_the_offline_result_bit_for_bit(options: dict[str, float]) -> None:
