@@ -9,13 +9,10 @@ bitwise the same weights as a run that was never interrupted.
 from __future__ import annotations
 
 import math
-import signal
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -23,18 +20,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recog.errors import UserError
 from recog.model.language import UNKNOWN_ID
 from recog.nn.language import Carried, LanguageNetwork
-from recog.training.checkpoint import optimiser_tensors, read_checkpoint, restore_optimiser, write_checkpoint
+from recog.training.checkpoint import write_checkpoint
 from recog.training.language_data import TextData
-from recog.training.language_recipe import LanguageRecipe
-from recog.training.recipe import Optimisation
+from recog.training.language_recipe import LanguageOptimisation, LanguageRecipe
+from recog.training.loop import Loop, learning_rate
 from recog.training.report import EVERY, Reporter
-from recog.training.trainer import Interrupted, bf16_pays, first_difference, learning_rate, pick_device
 
-CHECKPOINT_SECONDS = 40.0
-MAX_SKIPPED = 100  # updates without a finite gradient in a row
 DEV_ROWS, DEV_WINDOW = 16, 64  # places of the dev text that are read side by side, and tokens at a time
 
 Ids = NDArray[np.int64]
@@ -89,52 +82,20 @@ def perplexity(loss: float) -> float:
     return math.exp(loss) if loss < 700.0 else math.inf
 
 
-class LanguageTrainer:
+class LanguageTrainer(Loop[LanguageNetwork, LanguageOptimisation]):
     """One run: the network, its optimiser and how far it has come."""
 
     def __init__(self, recipe: LanguageRecipe, data: TextData, out: Path, report: LanguageReporter) -> None:
+        torch.manual_seed(recipe.training.seed)
+        super().__init__(LanguageNetwork(recipe.network, len(data.symbols)), recipe.training, out)
         self.recipe, self.data, self.report = recipe, data, report
-        self.options = recipe.training
-        self.folder = out / "training"
-        self.device = pick_device(self.options.device)
-        torch.manual_seed(self.options.seed)
-        self.network = LanguageNetwork(recipe.network, len(data.symbols)).to(self.device)
-        self.names, self.optimiser = self._optimiser()
-        self.schedule = Optimisation(
-            learning_rate=self.options.learning_rate, warmup=self.options.warmup, schedule="one-cycle"
-        )
         self.rows = max(1, min(self.options.batch, len(data.train) // (2 * self.options.window)))
         self.reach = len(data.train) // self.rows  # tokens that a reader reads in an epoch
         self.windows = max(1, (self.reach - 1) // self.options.window)
         self.carried = self.network.start(self.rows)
-        self.bf16 = self.options.amp == "bf16" or (self.options.amp == "auto" and bf16_pays(self.device))
         self.progress = LanguageProgress()
-        self._stop = False
-        self._skipped = 0
-
-    def _optimiser(self) -> tuple[list[str], torch.optim.AdamW]:
-        """AdamW (Loshchilov and Hutter 2019); biases are not decayed."""
-        named = list(self.network.named_parameters())
-        matrices = [(n, p) for n, p in named if p.ndim > 1]
-        vectors = [(n, p) for n, p in named if p.ndim <= 1]
-        groups = [
-            {"params": [p for _, p in matrices], "weight_decay": self.options.weight_decay},
-            {"params": [p for _, p in vectors], "weight_decay": 0.0},
-        ]
-        optimiser = torch.optim.AdamW(
-            groups, lr=self.options.learning_rate, betas=(0.9, 0.98), fused=self.device.type == "cuda"
-        )
-        return [n for n, _ in matrices + vectors], optimiser
 
     # ---- checkpoints -------------------------------------------------------------------------------------------------
-
-    @property
-    def last(self) -> Path:
-        return self.folder / "last.safetensors"
-
-    @property
-    def best(self) -> Path:
-        return self.folder / "best.safetensors"
 
     def identity(self) -> dict[str, Any]:
         """What must not change between a run and its resumption; where files lie may."""
@@ -146,72 +107,27 @@ class LanguageTrainer:
             recipe["training"].pop(free)
         return {"recipe": recipe, "data": self.data.fingerprint, "symbols": list(self.data.symbols)}
 
-    def save(self) -> None:
-        """Write the checkpoint that the run goes on from."""
-        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
-        tensors |= {"carried.hidden": self.carried[0], "carried.cell": self.carried[1]}
-        tensors |= optimiser_tensors(self.optimiser, self.names)
-        state = {
-            "identity": self.identity(),
-            "progress": asdict(self.progress),
-            "threads": torch.get_num_threads(),
-        }
-        write_checkpoint(self.last, tensors, state)
+    def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        return {"carried.hidden": self.carried[0], "carried.cell": self.carried[1]}, asdict(self.progress)
 
-    def resume(self) -> bool:
-        """Go on from ``last.safetensors`` where there is one.
-
-        Raises:
-            UserError: it belongs to another recipe or other texts; the message names the first difference.
-        """
-        if not self.last.exists():
-            return False
-        tensors, state = read_checkpoint(self.last)
-        difference = first_difference(state["identity"], self.identity())
-        if difference:
-            raise UserError(
-                f"{self.last.parent.parent}: holds a training with other settings ({difference}); "
-                "give another --out, the old settings, or --restart to throw its progress away."
-            )
-        self.network.load_state_dict({k[8:]: v for k, v in tensors.items() if k.startswith("network.")})
+    def take_up(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
         self.carried = (tensors["carried.hidden"].to(self.device), tensors["carried.cell"].to(self.device))
-        restore_optimiser(self.optimiser, self.names, tensors)
-        torch.set_num_threads(int(state["threads"]))
-        self.progress = LanguageProgress(**state["progress"])
-        return True
+        self.progress = LanguageProgress(**progress)
 
     # ---- the loop ----------------------------------------------------------------------------------------------------
 
-    def run(self) -> LanguageProgress:
-        """Train to the end, or until interrupted (the checkpoint is then written).
-
-        Raises:
-            Interrupted: on SIGINT or SIGTERM.
-        """
-        previous = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            while self.progress.epoch < self.options.epochs:
-                self._epoch()
-        finally:
-            for s, handler in previous.items():
-                signal.signal(s, handler)
-        return self.progress
-
-    def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
-        self._stop = True
-
-    def _epoch(self) -> None:
+    def epoch(self) -> None:
         p = self.progress
         self.network.train()
         if p.window == 0:
             self.carried = self.network.start(self.rows)
         # every epoch cuts the text elsewhere
         offset = int(np.random.default_rng((self.options.seed, p.epoch)).integers(len(self.data.train)))
-        begun = saved = time.monotonic()
+        begun = time.monotonic()
         self.report.epoch(p.epoch, self.options.epochs, p.window, self.windows)
         while p.window < self.windows:
             share = (p.epoch + p.window / self.windows) / self.options.epochs
-            rate = learning_rate(self.schedule, share)
+            rate = learning_rate(self.options, share)
             tokens = self._window(offset, p.window)
             loss, norm = self.step(tokens, rate)
             p.window += 1
@@ -222,12 +138,8 @@ class LanguageTrainer:
             now = time.monotonic()
             p.seconds, begun = p.seconds + now - begun, now
             self.report.update(p.step, p.epoch, loss, rate, norm, count)
-            if now - saved > CHECKPOINT_SECONDS:
-                self.save()
-                saved = now
-            if self._stop:
-                self.save()
-                raise Interrupted
+            self.save_when_due()
+            self.stop_if_asked()
         self._close_epoch()
 
     def _window(self, offset: int, number: int) -> Ids:
@@ -240,8 +152,7 @@ class LanguageTrainer:
 
     def step(self, tokens: Ids, rate: float) -> tuple[float, float]:
         """One update on windows (rows, time + 1). Returns the loss per token and the gradient norm before clipping."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        self.prepare_update(rate)
         numbers = np.random.default_rng((self.options.seed, self.progress.step, 1))
         tokens[numbers.random(tokens.shape) < self.options.unknown] = UNKNOWN_ID
         goes_on = torch.from_numpy(numbers.random(self.rows) >= self.options.reset).to(self.device)
@@ -251,26 +162,13 @@ class LanguageTrainer:
         with self.autocast():
             log_probs, after = self.network(batch[:, :-1], before)
         loss = -log_probs.gather(2, batch[:, 1:, None]).mean()
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
+        norm = self.backward(loss)
         value, norm_value = torch.stack((loss.detach(), norm.detach().to(loss.dtype))).tolist()
-        if math.isfinite(value) and math.isfinite(norm_value):
-            self.optimiser.step()
-            self.carried = (after[0].detach().float(), after[1].detach().float())
-            self._skipped = 0
-            return value, norm_value
-        self.carried = self.network.start(self.rows)
-        self._skipped += 1
-        if self._skipped >= MAX_SKIPPED:
-            raise UserError(
-                f"The training has diverged: {MAX_SKIPPED} updates in a row had no finite gradient; "
-                "give a lower --learning-rate, and --restart."
-            )
-        return 0.0, 0.0
-
-    def autocast(self) -> AbstractContextManager[Any]:
-        return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+        if not self.update(value, norm_value):
+            self.carried = self.network.start(self.rows)
+            return 0.0, 0.0
+        self.carried = (after[0].detach().float(), after[1].detach().float())
+        return value, norm_value
 
     # ---- evaluation --------------------------------------------------------------------------------------------------
 

@@ -23,11 +23,11 @@ class TextSource(Strict):
 
 
 class LanguageOptimisation(Strict):
-    """How the network is trained: truncated back-propagation through time over running text, AdamW, one cycle.
+    """How the network is trained: truncated back-propagation through time over running text, AdamW.
 
     ``batch`` is how many places of the text are read side by side, ``window`` how many tokens back-propagation reaches
     back; the state goes on from window to window. ``learning_rate`` is the peak, reached after the share ``warmup`` of
-    the run and falling to 0 at its end. ``reset`` is how often a window begins without a state, as a lone line does, and
+    the run and falling by the ``schedule``. ``reset`` is how often a window begins without a state, as a lone line does, and
     ``unknown`` how often a token is shown as ``<unk>``, so that it has the probability of what is really new.
     """
 
@@ -36,6 +36,7 @@ class LanguageOptimisation(Strict):
     window: int = Field(128, ge=2, le=8192)
     learning_rate: float = Field(2e-3, gt=0.0, lt=1.0)
     warmup: float = Field(0.1, ge=0.0, lt=1.0)
+    schedule: Literal["cosine", "one-cycle", "constant"] = "one-cycle"
     weight_decay: float = Field(0.01, ge=0.0)
     clip: float = Field(1.0, gt=0.0)
     reset: float = Field(0.05, ge=0.0, le=1.0)

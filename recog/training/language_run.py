@@ -15,12 +15,12 @@ from recog.model.language import LanguageBundle, LanguageModelConfig, open_langu
 from recog.model.runtime import cores
 from recog.nn.export_language import build_language_onnx
 from recog.nn.weights import half_precision, weights_bytes
-from recog.training.checkpoint import read_checkpoint, read_state
+from recog.training.checkpoint import read_checkpoint
+from recog.training.folder import forget, locked, notes_beside, steps_done
 from recog.training.language import Ids, LanguageReporter, LanguageTrainer, dev_perplexity
 from recog.training.language_data import TextData, prepare_texts
 from recog.training.language_recipe import LanguageRecipe, read_language_recipe
-from recog.training.run import _forget, _locked, notes_beside
-from recog.training.trainer import Interrupted
+from recog.training.loop import Interrupted
 
 
 def run_language(
@@ -44,12 +44,10 @@ def run_language(
     recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update=options)})
     torch.set_num_threads(threads or recipe.training.threads or cores())
     folder = out / "training"
-    with _locked(folder):
+    with locked(folder):
         if restart:
-            _forget(folder)
-        last = folder / "last.safetensors"
-        step = int(read_state(last)["progress"]["step"]) if last.exists() else 0
-        report = LanguageReporter(folder, resume_step=step)
+            forget(folder)
+        report = LanguageReporter(folder, resume_step=steps_done(folder))
         try:
             _train(recipe, out, report, notes_beside(what))
         finally:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,13 +21,15 @@ from recog.nn.weights import half_precision, network_from, weights_bytes
 from recog.text.alphabet import Alphabet
 from recog.training.batches import plan_epoch
 from recog.training.card import model_card
-from recog.training.checkpoint import read_checkpoint, read_state
+from recog.training.checkpoint import read_checkpoint
 from recog.training.data import Dataset, prepare
+from recog.training.folder import forget, locked, notes_beside, steps_done
+from recog.training.loop import Interrupted
 from recog.training.recipe import Recipe, default_recipe, read_recipe
 from recog.training.report import Reporter
 from recog.training.scoring import score_bundle
 from recog.training.store import corpus_statistics
-from recog.training.trainer import Interrupted, Trainer, default_epochs, numbers_of_threads, seeded_network
+from recog.training.trainer import Trainer, default_epochs, numbers_of_threads, seeded_network
 
 MAX_PROBLEMS_SHOWN = 20
 MAX_QUANTISATION_LOSS = 0.003  # of CER, by which int8 may be worse than float32 before the trainer says so
@@ -59,37 +59,13 @@ def run(
         options["threads"] = threads or recipe.training.threads
         recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update=options)})
         torch.set_num_threads(numbers_of_threads(recipe.training))
-        with _locked(out / "training") if rank == 0 else nullcontext():
+        with locked(out / "training") if rank == 0 else nullcontext():
             if restart and rank == 0:
-                _forget(out / "training")
+                forget(out / "training")
             _train(recipe, out, bundle, rank, notes_beside(what))
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep a second training out of the folder; the lock goes with the process, however that ends."""
-    try:
-        import fcntl
-    except ImportError:  # not on Windows
-        yield
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(f"{folder.parent}: another training is running in it; give another --out.") from None
-        yield
-
-
-def _forget(folder: Path) -> None:
-    """Throw a run's progress away; the features, which cost time and depend on the data alone, stay."""
-    for name in ("last.safetensors", "best.safetensors", "log.jsonl", "problems.txt"):
-        (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 
 
 def _join_processes() -> int:
@@ -137,7 +113,7 @@ def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe
 
 def _train(recipe: Recipe, out: Path, bundle: Bundle | None, rank: int, notes: str) -> None:
     folder = out / "training"
-    step = _step_of(folder / "last.safetensors")
+    step = steps_done(folder)
     report = Reporter(folder, quiet=rank != 0, resume_step=step)
     try:
         data = _data(recipe, folder, bundle, report, rank)
@@ -163,16 +139,6 @@ def _train(recipe: Recipe, out: Path, bundle: Bundle | None, rank: int, notes: s
             dist.barrier()
     finally:
         report.close()
-
-
-def notes_beside(what: Path) -> str:
-    """What the card says about licences and limits: the Markdown file of a recipe's name beside it."""
-    notes = what.with_suffix(".md")
-    return notes.read_text(encoding="utf-8") if what.is_file() and notes.is_file() else ""
-
-
-def _step_of(checkpoint: Path) -> int:
-    return int(read_state(checkpoint)["progress"]["step"]) if checkpoint.exists() else 0
 
 
 def _data(recipe: Recipe, folder: Path, bundle: Bundle | None, report: Reporter, rank: int) -> Dataset:

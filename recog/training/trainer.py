@@ -8,15 +8,11 @@ thread count is kept.
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import signal
 import time
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -26,18 +22,15 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from recog.errors import UserError
 from recog.model.runtime import cores
 from recog.nn.encoder import Encoder
 from recog.training.batches import Batch, Epoch, plan_epoch
-from recog.training.checkpoint import optimiser_tensors, read_checkpoint, restore_optimiser, write_checkpoint
+from recog.training.checkpoint import write_checkpoint
 from recog.training.data import Dataset
+from recog.training.loop import Loop, learning_rate
 from recog.training.recipe import Optimisation, Recipe
 from recog.training.report import Reporter
 from recog.training.scoring import DevResult, evaluate
-
-CHECKPOINT_SECONDS = 40.0
-MAX_SKIPPED = 100  # updates without a finite gradient in a row
 
 
 @dataclass
@@ -56,52 +49,13 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
-class Interrupted(Exception):
-    """Ctrl-C or SIGTERM arrived; the checkpoint is written."""
-
-
 def default_epochs(rows: int, batches: int, base: bool) -> int:
     """Epochs for a recipe that names none: about 4,000 steps (600 from a base model), at least 8 and at most 400 epochs."""
     steps = 600 if base else 4000
     return int(min(400, max(8, math.ceil(steps / max(1, batches)))))
 
 
-def learning_rate(options: Optimisation, progress: float) -> float:
-    """Learning rate when ``progress`` (0 to 1) of the run is done.
-
-    Linear warm-up, then a cosine to 1 % of the peak, or for ``one-cycle`` a straight line to 0 (Smith 2018), or constant.
-    """
-    peak = options.learning_rate
-    if progress < options.warmup:
-        return peak * max(progress / options.warmup, 1e-3)
-    if options.schedule == "constant":
-        return peak
-    rest = (progress - options.warmup) / max(1e-9, 1.0 - options.warmup)
-    if options.schedule == "one-cycle":
-        return peak * max(0.0, 1.0 - rest)
-    return peak * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * rest)))
-
-
-def pick_device(name: str) -> torch.device:
-    """The device a recipe asks for; ``auto`` is the GPU of this process where there is one."""
-    if name == "auto":
-        name = f"cuda:{int(os.environ.get('LOCAL_RANK', 0))}" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError):
-        raise UserError(f"The device '{name}' is not available; use cpu or auto.") from None
-    return device
-
-
-def bf16_pays(device: torch.device) -> bool:
-    """Whether bfloat16 is worth it: on the CPU only with hardware for it (without, it is a hundred times slower)."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
-class Trainer:
+class Trainer(Loop[Encoder, Optimisation]):
     """One training run into ``out``.
 
     Args:
@@ -123,47 +77,18 @@ class Trainer:
         *,
         base: str | None = None,
     ) -> None:
+        super().__init__(network, recipe.training, out)
         self.recipe, self.data, self.report, self.base = recipe, data, report, base
-        self.folder = out / "training"
-        self.options = recipe.training
-        self.device = pick_device(self.options.device)
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.world = dist.get_world_size() if dist.is_initialized() else 1
-        self.network = network.to(self.device)
         self.model: torch.nn.Module = self.network
         if self.world > 1:
             ids = [self.device.index] if self.device.type == "cuda" else None
             self.model = DistributedDataParallel(self.network, device_ids=ids, broadcast_buffers=False)
-        self.names, self.optimiser = self._optimiser()
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items() if v.is_floating_point()}
-        amp = self.options.amp
-        self.bf16 = amp == "bf16" or (amp == "auto" and bf16_pays(self.device))
         self.progress = Progress()
-        self._stop = False
-        self._skipped = 0
-
-    def _optimiser(self) -> tuple[list[str], torch.optim.AdamW]:
-        """AdamW (Loshchilov and Hutter 2019); biases and norms are not decayed."""
-        matrices = [(n, p) for n, p in self.network.named_parameters() if p.ndim > 1]
-        vectors = [(n, p) for n, p in self.network.named_parameters() if p.ndim <= 1]
-        groups = [
-            {"params": [p for _, p in matrices], "weight_decay": self.options.weight_decay},
-            {"params": [p for _, p in vectors], "weight_decay": 0.0},
-        ]
-        optimiser = torch.optim.AdamW(
-            groups, lr=self.options.learning_rate, betas=(0.9, 0.98), fused=self.device.type == "cuda"
-        )
-        return [n for n, _ in matrices + vectors], optimiser
 
     # ---- checkpoints -------------------------------------------------------------------------------------------------
-
-    @property
-    def last(self) -> Path:
-        return self.folder / "last.safetensors"
-
-    @property
-    def best(self) -> Path:
-        return self.folder / "best.safetensors"
 
     def identity(self) -> dict[str, Any]:
         """What must not change between a run and its resumption; where files lie and how many workers read them may."""
@@ -182,64 +107,20 @@ class Trainer:
         }
 
     def save(self) -> None:
-        if self.rank != 0:
-            return
-        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()}
-        tensors |= {f"average.{k}": v for k, v in self.average.items()}
-        tensors |= optimiser_tensors(self.optimiser, self.names)
-        state = {
-            "identity": self.identity(),
-            "progress": self.progress.__dict__
-            | {"best": None if math.isinf(self.progress.best) else self.progress.best},
-            "threads": torch.get_num_threads(),
-        }
-        write_checkpoint(self.last, tensors, state)
+        if self.rank == 0:
+            super().save()
 
-    def resume(self) -> bool:
-        """Go on from ``last.safetensors`` where there is one.
+    def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        best = None if math.isinf(self.progress.best) else self.progress.best
+        return {f"average.{k}": v for k, v in self.average.items()}, self.progress.__dict__ | {"best": best}
 
-        Raises:
-            UserError: it belongs to another recipe or other data; the message names the first difference.
-        """
-        if not self.last.exists():
-            return False
-        tensors, state = read_checkpoint(self.last)
-        difference = first_difference(state["identity"], self.identity())
-        if difference:
-            raise UserError(
-                f"{self.last.parent.parent}: holds a training with other settings ({difference}); "
-                "give another --out, the old settings, or --restart to throw its progress away."
-            )
-        self.network.load_state_dict({k[8:]: v for k, v in tensors.items() if k.startswith("network.")})
+    def take_up(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
         for k, v in tensors.items():
             if k.startswith("average."):
                 self.average[k[8:]].copy_(v)
-        restore_optimiser(self.optimiser, self.names, tensors)
-        torch.set_num_threads(int(state["threads"]))
-        kept = state["progress"]
-        self.progress = Progress(**(kept | {"best": math.inf if kept["best"] is None else kept["best"]}))
-        return True
+        self.progress = Progress(**(progress | {"best": math.inf if progress["best"] is None else progress["best"]}))
 
     # ---- the loop ----------------------------------------------------------------------------------------------------
-
-    def run(self) -> Progress:
-        """Train to the end, or until interrupted (the checkpoint is then written).
-
-        Raises:
-            Interrupted: on SIGINT or SIGTERM.
-        """
-        p = self.progress
-        previous = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            while p.epoch < self.options.epochs:
-                self._epoch()
-        finally:
-            for s, handler in previous.items():
-                signal.signal(s, handler)
-        return p
-
-    def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
-        self._stop = True
 
     def _loader(self, plan: list[Any]) -> DataLoader[Batch]:
         data = Epoch(
@@ -257,11 +138,11 @@ class Trainer:
             prefetch_factor=6 if workers else None,
         )
 
-    def _epoch(self) -> None:
+    def epoch(self) -> None:
         p = self.progress
         plan = plan_epoch(self.data.train, p.epoch, self.recipe)
         self.model.train()
-        started, saved = time.monotonic(), time.monotonic()
+        started = time.monotonic()
         self.report.epoch(p.epoch, self.options.epochs, p.batch, len(plan))
         for batch in self._loader(plan):
             share = (p.epoch + p.batch / len(plan)) / self.options.epochs
@@ -277,29 +158,21 @@ class Trainer:
             self.report.step(
                 p.step, p.epoch, loss / batch.labels, short / batch.labels, rate, norm, len(batch.items) * self.world
             )
-            if now - saved > CHECKPOINT_SECONDS:
-                self.save()
-                saved = time.monotonic()
-            if self._stop_everywhere():
-                self.save()
-                raise Interrupted
+            self.save_when_due()
+            self.stop_if_asked()
         self.save()  # an evaluation may take longer than a checkpoint's interval
         self._close_epoch(self.evaluate())
 
-    def _stop_everywhere(self) -> bool:
-        if self.world == 1:
-            return self._stop
-        flag = torch.tensor([float(self._stop)], device=self.device)
-        dist.all_reduce(flag)
-        return bool(flag.item() > 0)
-
-    def autocast(self) -> AbstractContextManager[Any]:
-        return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+    def stop_if_asked(self) -> None:
+        if self.world > 1:  # of all processes together
+            flag = torch.tensor([float(self._stop)], device=self.device)
+            dist.all_reduce(flag)
+            self._stop = bool(flag.item() > 0)
+        super().stop_if_asked()
 
     def step(self, batch: Batch, rate: float) -> tuple[float, float, float]:
         """One update. Returns the summed CTC loss of both heads over all processes and the gradient norm."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        self.prepare_update(rate)
         torch.manual_seed((self.options.seed * 1_000_003 + self.progress.step) * 4096 + self.rank)  # dropout
         features = batch.features.to(self.device, non_blocking=True)
         lengths = batch.lengths.to(self.device, non_blocking=True)
@@ -310,26 +183,16 @@ class Trainer:
         second = ctc(short, frames, batch, weights) if short is not None else main.new_zeros(())
         # gradients are averaged over processes: the sum over the global batch is world times their mean
         loss = (main + self.options.shortcut * second) * (self.world / batch.labels)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
+        norm = self.backward(loss)
         sums = torch.stack((main.detach(), second.detach(), norm.detach()))
         if self.world > 1:
             dist.all_reduce(sums)
             sums[2] /= self.world
         main_sum, second_sum, norm_value = sums.tolist()
-        if math.isfinite(norm_value) and math.isfinite(main_sum):
-            self.optimiser.step()
-            self._update_average()
-            self._skipped = 0
-            return main_sum, second_sum, norm_value
-        self._skipped += 1
-        if self._skipped >= MAX_SKIPPED:
-            raise UserError(
-                f"The training has diverged: {MAX_SKIPPED} updates in a row had no finite gradient; "
-                "give a lower --learning-rate, and --restart."
-            )
-        return 0.0, 0.0, 0.0
+        if not self.update(main_sum, norm_value):
+            return 0.0, 0.0, 0.0
+        self._update_average()
+        return main_sum, second_sum, norm_value
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -383,38 +246,6 @@ def ctc(log_probs: Tensor, frames: Tensor, batch: Batch, weights: Tensor) -> Ten
         zero_infinity=True,
     )
     return (losses * weights).sum()
-
-
-def first_difference(old: Any, new: Any, where: str = "") -> str:
-    """Name of the first place where two JSON-like values differ, with both values; empty if they are equal."""
-    old = json.loads(json.dumps(old))
-    new = json.loads(json.dumps(new))
-
-    def walk(a: Any, b: Any, path: str) -> str:
-        if isinstance(a, dict) and isinstance(b, dict):
-            for key in sorted(a.keys() | b.keys()):
-                found = walk(a.get(key), b.get(key), f"{path}.{key}" if path else key)
-                if found:
-                    return found
-            return ""
-        if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
-            for i, (x, y) in enumerate(zip(a, b, strict=True)):
-                found = walk(x, y, f"{path}[{i}]")
-                if found:
-                    return found
-            return ""
-        if a == b:
-            return ""
-        if path.startswith("data."):
-            return f"the data or the transcripts of '{path[5:]}' have changed"
-        return f"{path.removeprefix('recipe.')} was {_short(a)} and is {_short(b)}"
-
-    return walk(old, new, where)
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def numbers_of_threads(options: Optimisation) -> int:

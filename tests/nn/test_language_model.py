@@ -247,7 +247,7 @@ class Kill(BaseException):
 
 def test_a_killed_run_ends_bitwise_the_same_and_a_finished_one_says_so(recipe, trained, tmp_path, monkeypatch, capsys):
     out = tmp_path / "killed"
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("recog.training.loop.CHECKPOINT_SECONDS", 0.0)
     plain = loop.LanguageReporter.update
     for stop in (5, 31, 40):
 

@@ -46,7 +46,7 @@ def whole(recipe_file: Path, tmp_path: Path) -> Path:
 
 def test_killed_in_the_middle_of_an_epoch_ends_bitwise_the_same(recipe_file, whole, tmp_path, monkeypatch):
     out = tmp_path / "killed"
-    monkeypatch.setattr(trainer_module, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("recog.training.loop.CHECKPOINT_SECONDS", 0.0)
     for step in (2, 7, 8):
         with monkeypatch.context() as patch:
             stop_at(step, patch)
@@ -127,9 +127,9 @@ def test_a_damaged_checkpoint_is_named(recipe_file, whole):
 def test_sigkill(recipe_file, whole, tmp_path):
     out = tmp_path / "sigkill"
     program = (
-        "import os, sys; from pathlib import Path; from recog.training import trainer\n"
+        "import os, sys; from pathlib import Path; from recog.training import loop\n"
         "from recog.training.report import Reporter\n"
-        "trainer.CHECKPOINT_SECONDS = 0.0; plain = Reporter.step\n"
+        "loop.CHECKPOINT_SECONDS = 0.0; plain = Reporter.step\n"
         "def step(self, n, *rest):\n"
         "    plain(self, n, *rest)\n"
         "    if n == 7: os.kill(os.getpid(), 9)\n"
@@ -180,7 +180,7 @@ def test_another_base_model_is_refused(recipe_file, whole, tmp_path, monkeypatch
     out = tmp_path / "tuned"
     with monkeypatch.context() as patch:
         stop_at(2, patch)
-        patch.setattr(trainer_module, "CHECKPOINT_SECONDS", 0.0)
+        patch.setattr("recog.training.loop.CHECKPOINT_SECONDS", 0.0)
         with pytest.raises(Kill):
             run(recipe_file, out, str(whole))
     with pytest.raises(UserError, match="base model was"):
@@ -196,7 +196,7 @@ def test_a_second_training_in_one_folder_is_refused(recipe_file, whole):
 
 
 def test_divergence_is_told(recipe_file, tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer_module, "MAX_SKIPPED", 3)
+    monkeypatch.setattr("recog.training.loop.MAX_SKIPPED", 3)
     monkeypatch.setattr(trainer_module, "ctc", lambda log_probs, *_: log_probs.sum() * float("nan"))
     with pytest.raises(UserError, match=r"diverged.*--learning-rate"):
         run(recipe_file, tmp_path / "diverged", None)

@@ -16,9 +16,9 @@ from recog.text.alphabet import Alphabet  # noqa: E402
 from recog.training import augment_image, augment_sound  # noqa: E402
 from recog.training.batches import Epoch, plan_epoch  # noqa: E402
 from recog.training.data import Example, prepare  # noqa: E402
+from recog.training.loop import first_difference, learning_rate  # noqa: E402
 from recog.training.recipe import Optimisation, SoundAugmentation, read_recipe  # noqa: E402
 from recog.training.run import run  # noqa: E402
-from recog.training.trainer import first_difference, learning_rate  # noqa: E402
 
 
 def examples(count: int = 300, weight: float = 1.0) -> list[Example]:

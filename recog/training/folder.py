@@ -1,0 +1,47 @@
+"""The folder ``training`` of a run: one run at a time, and what is thrown away to begin anew."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from recog.errors import UserError
+from recog.training.checkpoint import read_state
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep a second training out of the folder; the lock goes with the process, however that ends."""
+    try:
+        import fcntl
+    except ImportError:  # not on Windows
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(f"{folder.parent}: another training is running in it; give another --out.") from None
+        yield
+
+
+def forget(folder: Path) -> None:
+    """Throw a run's progress away; the features, which cost time and depend on the data alone, stay."""
+    for name in ("last.safetensors", "best.safetensors", "log.jsonl", "problems.txt"):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+
+
+def steps_done(folder: Path) -> int:
+    """The step that a run goes on from, 0 for a new one."""
+    last = folder / "last.safetensors"
+    return int(read_state(last)["progress"]["step"]) if last.exists() else 0
+
+
+def notes_beside(recipe: Path) -> str:
+    """What the card says about licences and limits: the Markdown file of a recipe's name beside it."""
+    notes = recipe.with_suffix(".md")
+    return notes.read_text(encoding="utf-8") if recipe.is_file() and notes.is_file() else ""

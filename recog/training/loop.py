@@ -1,0 +1,258 @@
+"""What every training loop shares: device, AdamW, learning rate, checkpoints, resume, interruption, divergence."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import time
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from types import FrameType
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from recog.errors import UserError
+from recog.training.checkpoint import optimiser_tensors, read_checkpoint, restore_optimiser, write_checkpoint
+from recog.training.language_recipe import LanguageOptimisation
+from recog.training.recipe import Optimisation
+
+CHECKPOINT_SECONDS = 40.0
+MAX_SKIPPED = 100  # updates without a finite gradient in a row
+
+Network = TypeVar("Network", bound=nn.Module)
+Options = TypeVar("Options", bound=Optimisation | LanguageOptimisation)
+
+
+class Interrupted(Exception):
+    """Ctrl-C or SIGTERM arrived; the checkpoint is written."""
+
+
+class Loop(ABC, Generic[Network, Options]):
+    """One run into ``out``: a network, its optimiser and how far they have come.
+
+    A subclass has ``progress``, a dataclass with at least epoch, step and finished, and says what an epoch is, what else
+    belongs into a checkpoint, and what must not change before a run goes on from one.
+    """
+
+    progress: Any
+
+    def __init__(self, network: Network, options: Options, out: Path) -> None:
+        self.options = options
+        self.folder = out / "training"
+        self.device = pick_device(options.device)
+        self.network = network.to(self.device)
+        self.names, self.optimiser = adamw(self.network, options, fused=self.device.type == "cuda")
+        self.bf16 = options.amp == "bf16" or (options.amp == "auto" and bf16_pays(self.device))
+        self._stop = False
+        self._skipped = 0
+        self._saved = time.monotonic()
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """What must not change between a run and its resumption."""
+
+    @abstractmethod
+    def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """What a checkpoint needs beside network and optimiser: tensors, and the progress as JSON."""
+
+    @abstractmethod
+    def take_up(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
+        """Put back what :meth:`kept` gave."""
+
+    @abstractmethod
+    def epoch(self) -> None:
+        """Train for one epoch, or what is left of it, and count it."""
+
+    # ---- checkpoints -------------------------------------------------------------------------------------------------
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint that the run goes on from."""
+        return self.folder / "last.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """The weights that were best on dev so far."""
+        return self.folder / "best.safetensors"
+
+    def save(self) -> None:
+        """Write the checkpoint that the run goes on from."""
+        tensors, progress = self.kept()
+        tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()} | tensors
+        tensors |= optimiser_tensors(self.optimiser, self.names)
+        state = {"identity": self.identity(), "progress": progress, "threads": torch.get_num_threads()}
+        write_checkpoint(self.last, tensors, state)
+        self._saved = time.monotonic()
+
+    def save_when_due(self) -> None:
+        """Write it when the last one is old enough that losing what came after would hurt."""
+        if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+            self.save()
+
+    def resume(self) -> bool:
+        """Go on from :attr:`last` where there is one.
+
+        Raises:
+            UserError: it belongs to another recipe or other data; the message names the first difference.
+        """
+        if not self.last.exists():
+            return False
+        tensors, state = read_checkpoint(self.last)
+        difference = first_difference(state["identity"], self.identity())
+        if difference:
+            raise UserError(
+                f"{self.last.parent.parent}: holds a training with other settings ({difference}); "
+                "give another --out, the old settings, or --restart to throw its progress away."
+            )
+        self.network.load_state_dict({k[8:]: v for k, v in tensors.items() if k.startswith("network.")})
+        restore_optimiser(self.optimiser, self.names, tensors)
+        torch.set_num_threads(int(state["threads"]))
+        self.take_up(tensors, state["progress"])
+        return True
+
+    # ---- the loop ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> Any:
+        """Train to the end, or until interrupted (the checkpoint is then written); gives the progress.
+
+        Raises:
+            Interrupted: on SIGINT or SIGTERM.
+        """
+        previous = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
+        self._saved = time.monotonic()
+        try:
+            while self.progress.epoch < self.options.epochs:
+                self.epoch()
+        finally:
+            for s, handler in previous.items():
+                signal.signal(s, handler)
+        return self.progress
+
+    def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
+        self._stop = True
+
+    def stop_if_asked(self) -> None:
+        """Write the checkpoint and leave, where a signal arrived."""
+        if self._stop:
+            self.save()
+            raise Interrupted
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """bfloat16 where it is used."""
+        return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+
+    def prepare_update(self, rate: float) -> None:
+        """Set the learning rate."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+
+    def backward(self, loss: Tensor) -> Tensor:
+        """Gradients of ``loss``, clipped; gives their norm before."""
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        return torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
+
+    def update(self, *values: float) -> bool:
+        """Take the step where all of these, loss and gradient norm, are finite; else leave the batch out.
+
+        Raises:
+            UserError: they have not been for too long.
+        """
+        if all(math.isfinite(value) for value in values):
+            self.optimiser.step()
+            self._skipped = 0
+            return True
+        self._skipped += 1
+        if self._skipped >= MAX_SKIPPED:
+            raise UserError(
+                f"The training has diverged: {MAX_SKIPPED} updates in a row had no finite gradient; "
+                "give a lower --learning-rate, and --restart."
+            )
+        return False
+
+
+def adamw(
+    network: nn.Module, options: Optimisation | LanguageOptimisation, *, fused: bool
+) -> tuple[list[str], torch.optim.AdamW]:
+    """AdamW (Loshchilov and Hutter 2019), in which biases and norms are not decayed, and the names of its parameters in
+    its order."""
+    matrices = [(n, p) for n, p in network.named_parameters() if p.ndim > 1]
+    vectors = [(n, p) for n, p in network.named_parameters() if p.ndim <= 1]
+    groups = [
+        {"params": [p for _, p in matrices], "weight_decay": options.weight_decay},
+        {"params": [p for _, p in vectors], "weight_decay": 0.0},
+    ]
+    optimiser = torch.optim.AdamW(groups, lr=options.learning_rate, betas=(0.9, 0.98), fused=fused)
+    return [n for n, _ in matrices + vectors], optimiser
+
+
+def learning_rate(options: Optimisation | LanguageOptimisation, progress: float) -> float:
+    """Learning rate when ``progress`` (0 to 1) of the run is done.
+
+    Linear warm-up, then a cosine to 1 % of the peak, or for ``one-cycle`` a straight line to 0 (Smith 2018), or constant.
+    """
+    peak = options.learning_rate
+    if progress < options.warmup:
+        return peak * max(progress / options.warmup, 1e-3)
+    if options.schedule == "constant":
+        return peak
+    rest = (progress - options.warmup) / max(1e-9, 1.0 - options.warmup)
+    if options.schedule == "one-cycle":
+        return peak * max(0.0, 1.0 - rest)
+    return peak * (0.01 + 0.99 * 0.5 * (1.0 + math.cos(math.pi * rest)))
+
+
+def pick_device(name: str) -> torch.device:
+    """The device a recipe asks for; ``auto`` is the GPU of this process where there is one."""
+    if name == "auto":
+        name = f"cuda:{int(os.environ.get('LOCAL_RANK', 0))}" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError):
+        raise UserError(f"The device '{name}' is not available; use cpu or auto.") from None
+    return device
+
+
+def bf16_pays(device: torch.device) -> bool:
+    """Whether bfloat16 is worth it: on the CPU only with hardware for it (without, it is a hundred times slower)."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def first_difference(old: Any, new: Any, where: str = "") -> str:
+    """Name of the first place where two JSON-like values differ, with both values; empty if they are equal."""
+    old = json.loads(json.dumps(old))
+    new = json.loads(json.dumps(new))
+
+    def walk(a: Any, b: Any, path: str) -> str:
+        if isinstance(a, dict) and isinstance(b, dict):
+            for key in sorted(a.keys() | b.keys()):
+                found = walk(a.get(key), b.get(key), f"{path}.{key}" if path else key)
+                if found:
+                    return found
+            return ""
+        if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+            for i, (x, y) in enumerate(zip(a, b, strict=True)):
+                found = walk(x, y, f"{path}[{i}]")
+                if found:
+                    return found
+            return ""
+        if a == b:
+            return ""
+        if path.startswith("data."):
+            return f"the data or the transcripts of '{path[5:]}' have changed"
+        return f"{path.removeprefix('recipe.')} was {_short(a)} and is {_short(b)}"
+
+    return walk(old, new, where)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else text[:37] + "..."
