@@ -11,13 +11,14 @@ def models(
     name: Annotated[str | None, typer.Argument(help="A model's name or folder: print its card.")] = None,
 ) -> None:
     """List the shipped models, or print the card of one."""
-    from recog.model.bundle import open_bundle, read_config, shipped
+    from recog.model.bundle import open_bundle, shipped
+    from recog.model.language import is_language_folder, open_language_bundle
 
     if name is not None:
-        typer.echo(open_bundle(name).card)
+        typer.echo(open_language_bundle(name).card if is_language_folder(name) else open_bundle(name).card)
         return
     for shipped_name, path in shipped().items():
-        config = read_config(path / "config.json")
+        config = open_bundle(path).config
         size = sum(file.stat().st_size for file in path.iterdir()) / 1e6
         languages = ", ".join(config.languages)
         rates = [f"dev {key.upper()} {100 * config.dev[key]:.1f} %" for key in ("cer", "wer") if key in config.dev]

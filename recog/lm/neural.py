@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from recog.errors import UserError
 from recog.lm.tables import SPACE
 from recog.lm.text import tokens as tokens_of
-from recog.model.bundle import GRAPH
+from recog.model.folder import GRAPH
 from recog.model.language import END_ID, UNKNOWN_ID, LanguageBundle, open_language_bundle
 from recog.model.onnx_check import check_onnx
 from recog.text.normalise import rule

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from recog.errors import UserError
-from recog.model.bundle import CONFIG, FORMAT_VERSION, MAX_CONFIG_BYTES, Bundle
 from recog.model.config import Strict
+from recog.model.folder import CONFIG, FolderConfig, ModelFolder, read_config, write_folder
 from recog.text.normalise import RULES
 
 UNKNOWN, END = "<unk>", "</s>"
@@ -38,7 +38,7 @@ class LanguageNetworkConfig(Strict):
         return self
 
 
-class LanguageModelConfig(Strict):
+class LanguageModelConfig(FolderConfig):
     """Everything about a neural language model but its weights.
 
     ``symbols`` are the tokens by index, ``<unk>`` and ``</s>`` first; a character model writes the space between words as
@@ -46,18 +46,11 @@ class LanguageModelConfig(Strict):
     was trained on were sentences, each closed by ``</s>``; else they were running text.
     """
 
-    format_version: Literal[1] = 1
-    name: str = Field(max_length=200)
     modality: Literal["text"] = "text"
-    languages: tuple[str, ...] = ()
     unit: Literal["word", "character"]
     symbols: tuple[str, ...] = Field(min_length=3, max_length=200_000)
-    normalise: str = "plain"
     sentence: bool = False
     network: LanguageNetworkConfig
-    files: dict[str, str] = {}
-    trained: dict[str, Any] = {}
-    dev: dict[str, Any] = {}
 
     @model_validator(mode="after")
     def _consistent(self) -> LanguageModelConfig:
@@ -68,11 +61,8 @@ class LanguageModelConfig(Strict):
         return self
 
 
-@dataclass(frozen=True)
-class LanguageBundle(Bundle):
-    """An opened folder of a language model; files and checksums as in :class:`recog.model.bundle.Bundle`."""
-
-    config: LanguageModelConfig  # type: ignore[assignment]  # the same folder, another config
+class LanguageBundle(ModelFolder[LanguageModelConfig]):
+    """An opened folder of a language model."""
 
 
 def open_language_bundle(path: str | Path) -> LanguageBundle:
@@ -85,26 +75,20 @@ def open_language_bundle(path: str | Path) -> LanguageBundle:
     file = path / CONFIG
     if not file.is_file():
         raise UserError(f"{path}: is not the folder of a neural language model: it has no {CONFIG}.")
-    return LanguageBundle(path, _read_config(file))
+    return LanguageBundle(path, read_config(file, LanguageModelConfig, ("text",)))
 
 
-def _read_config(path: Path) -> LanguageModelConfig:
+def is_language_folder(path: str | Path) -> bool:
+    """Whether this is the folder of a neural language model, rather than of a recogniser or nothing."""
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise UserError(f"{path}: is too large for a model's config.")
-        loaded = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
-    except (ValueError, RecursionError):
-        raise UserError(f"{path}: is not valid JSON.") from None
-    if not isinstance(loaded, dict) or loaded.get("modality") != "text":
-        raise UserError(f"{path}: is not the config of a language model; one is made by recog train, modality text.")
-    if loaded.get("format_version") != FORMAT_VERSION:
-        version = loaded.get("format_version")
-        raise UserError(f"{path}: has format version {version!r}; this recog reads {FORMAT_VERSION}. Update recog.")
-    try:
-        return LanguageModelConfig.model_validate(loaded)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "config"
-        raise UserError(f"{path}: {where}: {first['msg']}.") from None
+        loaded = json.loads((Path(path) / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(loaded, dict) and loaded.get("modality") == "text"
+
+
+def write_language_bundle(
+    folder: Path, config: LanguageModelConfig, files: Mapping[str, bytes], card: str
+) -> LanguageBundle:
+    """Write a language model's folder, see :func:`recog.model.folder.write_folder`."""
+    return LanguageBundle(folder, write_folder(folder, config, files, card))

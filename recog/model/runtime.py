@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.errors import UserError
-from recog.model.bundle import GRAPH, Bundle
+from recog.model.bundle import Bundle
+from recog.model.folder import GRAPH
 from recog.model.onnx_check import check_onnx
 
 T = TypeVar("T")

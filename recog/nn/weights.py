@@ -10,7 +10,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from recog.errors import UserError
-from recog.model.bundle import WEIGHTS, Bundle
+from recog.model.bundle import Bundle
+from recog.model.folder import WEIGHTS
 from recog.nn.encoder import Encoder
 from recog.text.alphabet import Alphabet
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 
 from recog.lm.neural import NeuralLM
-from recog.model.bundle import GRAPH, WEIGHTS, ModelConfig, write_bundle
-from recog.model.language import LanguageBundle, LanguageModelConfig, open_language_bundle
+from recog.model.folder import GRAPH, WEIGHTS
+from recog.model.language import LanguageBundle, LanguageModelConfig, open_language_bundle, write_language_bundle
 from recog.model.runtime import cores
 from recog.nn.export_language import build_language_onnx
 from recog.nn.weights import half_precision, weights_bytes
@@ -114,7 +114,7 @@ def finish(
     dev = {"perplexity": round(bundle_perplexity(bundle, data), 4), "tokens": len(data.dev)}
     config = bundle.config.model_copy(update={"dev": dev})
     files = {name: bundle.file(name).read_bytes() for name in (WEIGHTS, GRAPH)}
-    _write(out, config, files, language_card(config, p.history, notes))
+    write_language_bundle(out, config, files, language_card(config, p.history, notes))
     report.say(f"{out}: ready, dev perplexity {dev['perplexity']:.3f} (as shipped in int8).")
     return open_language_bundle(out)
 
@@ -144,12 +144,7 @@ def export_language_bundle(
         trained=trained,
     )
     files = {WEIGHTS: weights_bytes(kept), GRAPH: graph.SerializeToString()}
-    return _write(out, config, files, language_card(config, []))
-
-
-def _write(out: Path, config: LanguageModelConfig, files: dict[str, bytes], card: str) -> LanguageBundle:
-    written = write_bundle(out, cast("ModelConfig", config), files, card)  # it asks nothing of a recogniser's config
-    return LanguageBundle(written.path, cast("LanguageModelConfig", written.config))
+    return write_language_bundle(out, config, files, language_card(config, []))
 
 
 def bundle_perplexity(bundle: LanguageBundle, data: TextData) -> float:

@@ -15,7 +15,8 @@ import torch.distributed as dist
 
 from recog.corpora.manifest import load_data, modality
 from recog.errors import UsageError, UserError
-from recog.model.bundle import GRAPH, WEIGHTS, Bundle, ModelConfig, open_bundle, write_bundle
+from recog.model.bundle import Bundle, ModelConfig, open_bundle, write_bundle
+from recog.model.folder import GRAPH, WEIGHTS
 from recog.model.runtime import cores
 from recog.nn.weights import half_precision, network_from, weights_bytes
 from recog.text.alphabet import Alphabet

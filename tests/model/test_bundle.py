@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from recog.errors import UserError
 from recog.model.bundle import ModelConfig, open_bundle, shipped, write_bundle
 from recog.model.config import ConvLayer, EncoderConfig, StripConfig
+from recog.model.language import open_language_bundle
 
 
 def config(**changes) -> ModelConfig:
@@ -112,3 +113,14 @@ def test_a_write_that_ends_in_the_middle_of_its_renames_is_no_model(tmp_path, mo
     with pytest.raises(KeyboardInterrupt):
         write_bundle(path, config(), {"model.onnx": b"new", "model.safetensors": b"new"}, "# new\n")
     assert not (path / "config.json").exists()
+
+
+def test_a_language_model_is_no_recogniser_and_the_other_way_round(tmp_path):
+    write_bundle(tmp_path / "m", config(), {"model.onnx": b"graph", "model.safetensors": b"weights"}, "# m\n")
+    with pytest.raises(UserError, match=r"m: is for .*, where a model is needed that is a language model"):
+        open_language_bundle(tmp_path / "m")
+    text = (tmp_path / "m" / "config.json").read_text()
+    kind = open_bundle(tmp_path / "m").config.modality
+    (tmp_path / "m" / "config.json").write_text(text.replace(f'"modality": "{kind}"', '"modality": "text"'))
+    with pytest.raises(UserError, match="is a language model, for --rescore, where"):
+        open_bundle(tmp_path / "m")

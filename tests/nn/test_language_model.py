@@ -170,7 +170,7 @@ def test_folders_that_cannot_be_used_are_named(letters, tmp_path):
     config = open_language_bundle(letters[0].path).config.model_dump(mode="json")
     file = tmp_path / "config.json"
     for change, message in (
-        ({"modality": "speech"}, "is not the config of a language model"),
+        ({"modality": "speech"}, "is for speech, where a model is needed that is a language model"),
         ({"format_version": 9}, "format version 9"),
         ({"symbols": ["a", "b", "c"]}, "the first two <unk> and </s>"),
         ({"normalise": "none at all"}, "no text normalisation"),

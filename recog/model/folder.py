@@ -1,0 +1,148 @@
+"""The folder of any model: read, check, write.
+
+A model is a folder of plain files: ``config.json``, ``model.safetensors`` (float16 weights, to train on), ``model.onnx``
+(to run) and ``README.md`` (the model card). Nothing in it is unpickled or executed; a folder from a stranger is checked
+for sizes, checksums and allowed operators before ONNX Runtime sees it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import Field, ValidationError
+
+from recog.errors import UserError
+from recog.model.config import Strict
+
+FORMAT_VERSION = 1
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+GRAPH = "model.onnx"
+CARD = "README.md"
+MAX_CONFIG_BYTES = 4 << 20
+MAX_FILE_BYTES = 1 << 30
+KINDS = {"speech": "for speech", "handwriting": "for handwriting", "text": "a language model, for --rescore"}
+
+
+class FolderConfig(Strict):
+    """What every model's config says.
+
+    ``normalise`` names the text normalisation of the texts it was trained on. ``files`` holds the SHA-256 of the other
+    files of the folder. ``trained`` and ``dev`` record how it was made and what it reached, for people to read.
+    """
+
+    format_version: Literal[1] = 1
+    name: str = Field(max_length=200)
+    modality: str
+    languages: tuple[str, ...] = ()
+    normalise: str = "plain"
+    files: dict[str, str] = {}
+    trained: dict[str, Any] = {}
+    dev: dict[str, Any] = {}
+
+
+Config = TypeVar("Config", bound=FolderConfig)
+
+
+@dataclass(frozen=True)
+class ModelFolder(Generic[Config]):
+    """An opened model folder whose config is valid."""
+
+    path: Path
+    config: Config
+
+    def file(self, name: str) -> Path:
+        """Path of one of its files, its checksum verified.
+
+        Raises:
+            UserError: it is missing, too large or not the file that the config was written for.
+        """
+        path = self.path / name
+        if not path.is_file():
+            raise UserError(f"{path}: the model lacks this file.")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise UserError(f"{path}: is larger than any model may be ({MAX_FILE_BYTES >> 20} MiB).")
+        expected = self.config.files.get(name)
+        if expected is None or sha256(path) != expected:
+            raise UserError(f"{path}: does not match the checksum in {CONFIG}; the model is damaged or was changed.")
+        return path
+
+    @property
+    def card(self) -> str:
+        """The model card, or a line saying there is none."""
+        path = self.path / CARD
+        return (
+            path.read_text(encoding="utf-8", errors="replace")
+            if path.is_file()
+            else f"{self.config.name}: no model card."
+        )
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_config(path: Path, kind: type[Config], modalities: tuple[str, ...]) -> Config:
+    """Read and validate a ``config.json``.
+
+    Raises:
+        UserError: it cannot be used, or is of a model for another modality.
+    """
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise UserError(f"{path}: is too large for a model's config.")
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
+    except (ValueError, RecursionError):
+        raise UserError(f"{path}: is not valid JSON.") from None
+    if not isinstance(loaded, dict):
+        raise UserError(f"{path}: is not a model's config.")
+    version, modality = loaded.get("format_version"), loaded.get("modality")
+    if version != FORMAT_VERSION:
+        raise UserError(f"{path}: has format version {version!r}; this recog reads {FORMAT_VERSION}. Update recog.")
+    if modality in KINDS and modality not in modalities:
+        wanted = " or ".join(KINDS[name] for name in modalities)
+        raise UserError(f"{path.parent}: is {KINDS[modality]}, where a model is needed that is {wanted}.")
+    try:
+        return kind.model_validate(loaded)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "config"
+        raise UserError(f"{path}: {where}: {first['msg']}.") from None
+
+
+def write_folder(folder: Path, config: Config, files: Mapping[str, bytes], card: str) -> Config:
+    """Write a model folder; gives the config with the files' checksums.
+
+    An older model in it stays whole until everything is on the disk, and ``config.json`` comes last, so that a
+    half-written folder is never a model.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    config = config.model_copy(update={"files": sums})
+    text = config.model_dump_json(indent=1, exclude_none=True) + "\n"
+    contents = {**files, CARD: card.encode(), CONFIG: text.encode()}
+    beside = {name: folder / f"{name}.part" for name in contents}
+    try:
+        for name, content in contents.items():
+            with beside[name].open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+    except BaseException:
+        for path in beside.values():
+            path.unlink(missing_ok=True)
+        raise
+    (folder / CONFIG).unlink(missing_ok=True)
+    for name, path in beside.items():
+        path.replace(folder / name)
+    return config
