@@ -16,6 +16,7 @@ from recog.model.runtime import parallel
 from recog.ocr import LineReader
 from recog.recogniser import Recogniser, load
 from recog.segment.speech import segments
+from recog.text.bidi import to_display
 from recog.transcribe import Transcriber
 
 logger = logging.getLogger("recog")
@@ -73,3 +74,19 @@ def log_probs_of(recogniser: Recogniser, row: Row) -> Iterator[NDArray[np.float3
     wave = read_sound(row.media, sample_rate=rate, start=row.start, end=row.end)
     for part in segments([wave], rate):
         yield recogniser.log_probs(part.wave)
+
+
+def log_probs_of_texts(recogniser: Recogniser, row: Row, texts: Sequence[str]) -> list[float]:
+    """Log-probability of each of some texts given a row's media, a recording's segments taken as one.
+
+    Raises:
+        UserError: the media cannot be read.
+    """
+    from recog.decoding import log_prob_of
+
+    pieces = list(log_probs_of(recogniser, row))
+    if not pieces:
+        return [-np.inf] * len(texts)
+    joined = np.concatenate(pieces)
+    shown = [to_display(text) if recogniser.config.modality == "handwriting" else text for text in texts]
+    return [log_prob_of(joined, recogniser.alphabet.encode(text, skip_unknown=True)) for text in shown]

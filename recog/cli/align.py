@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 LONGEST_ROW = 20.0  # seconds of a training row
 PAD = 0.15  # seconds of the silence on either side that such a row keeps
-DEFAULT_MODELS = {"speech": "english-speech", "handwriting": "latin-handwriting"}
 
 
 def align(
@@ -48,9 +47,10 @@ def align(
     from recog.align import DOUBTFUL, align_text
     from recog.corpora.manifest import modality_of, write_manifest
     from recog.formats import WRITERS
+    from recog.model.bundle import DEFAULTS
     from recog.recogniser import load
 
-    recogniser = load(model or DEFAULT_MODELS[modality_of(media)], threads=threads)
+    recogniser = load(model or DEFAULTS[modality_of(media)], threads=threads)
     if recogniser.config.modality == "handwriting" and format not in ("page", "json", "manifest"):
         raise UsageError(f"{media} is an image, which has no times; use --format page, json or manifest.")
     if recogniser.config.modality == "speech" and format == "page":

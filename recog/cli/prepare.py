@@ -30,14 +30,22 @@ def prepare(
     normalise: Annotated[str, typer.Option(metavar="RULE", help=f"Text rule: {', '.join(RULES)}.")] = "collapse",
     columns: Annotated[str | None, typer.Option(help="tsv: names of the columns, as path,group,text.")] = None,
     pattern: Annotated[str | None, typer.Option(help="filenames: regular expression with (?P<text>...).")] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Find the rows whose text does not fit, with a model.")
+    ] = False,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="The model for --check; else a shipped one.")
+    ] = None,
 ) -> None:
     """Read a corpus in a known layout, check every row, split it by speaker or writer, and write a manifest.
 
-    Rows that cannot be used are named and left out. Text is kept in logical order.
+    Rows that cannot be used are named and left out; with --check also those whose text belongs to other media, by what
+    a model reads there. Text is kept in logical order.
     """
     from recog.corpora.check import check_rows
     from recog.corpora.manifest import modality, write_manifest
     from recog.corpora.splits import split_rows
+    from recog.model.bundle import DEFAULTS
     from recog.text.normalise import rule
 
     if normalise not in RULES:
@@ -59,12 +67,54 @@ def prepare(
     if not usable:
         raise UserError(f"{src} has no row that can be used; {out} is not written.")
     kind = modality(usable)
+    if check or model:
+        usable = _fitting(usable, model or DEFAULTS[kind])
     split = split_rows(usable, dev_share=dev_share, seed=seed)
     write_manifest(split.rows, out)
     _say(f"Split: {split.reason}.")
     for line in _summary(split.rows, kind):
         _say(line)
     _say(f"{len(split.rows)} rows written to {out}.")
+
+
+def _fitting(rows: list[Row], model: str) -> list[Row]:
+    """The rows whose text fits, by what the model reads; the others are named."""
+    from recog.cli.progress import progress_bar
+    from recog.corpora.fit import misfits
+    from recog.recogniser import load
+    from recog.runner import log_probs_of_texts, recognise_rows
+    from recog.text.normalise import rule
+
+    recogniser = load(model)
+    write = rule(recogniser.config.normalise)
+    texts = [write(row.text) for row in rows]
+    read = []
+    with progress_bar(len(rows), printing=False) as (advance, _):
+        for _, text in recognise_rows(model, rows, beam=0):
+            read.append(text)
+            advance()
+    found = misfits(texts, read, lambda row, candidates: log_probs_of_texts(recogniser, rows[row], candidates))
+    for misfit in found[:MAX_REPORTED]:
+        row, heard = rows[misfit.row], read[misfit.row]
+        other = "" if misfit.belongs is None else f", which is the text of {_name(rows[misfit.belongs])}"
+        _say(f"{_name(row)} has the text '{_brief(row.text)}', and {model} reads '{_brief(heard or '')}'{other}.")
+    if found:
+        _say(f"{len(found)} of {len(rows)} rows have a text that does not fit and are left out.")
+    left_out = {misfit.row for misfit in found}
+    return [row for number, row in enumerate(rows) if number not in left_out]
+
+
+def _name(row: Row) -> str:
+    """A row's media, and where in it: what tells it from the others."""
+    if row.start is not None:
+        return f"{row.media} from {row.start:g} s"
+    if row.line is not None and (points := row.line.baseline or row.line.polygon):
+        return f"{row.media}, the line at x {points[0][0]:g}, y {points[0][1]:g}"
+    return str(row.media)
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _summary(rows: list[Row], kind: str) -> list[str]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from recog.cli.files import Input, collect, write_bytes, write_text
+from recog.cli.progress import progress_bar
 from recog.errors import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -277,28 +277,3 @@ def deliver(entry: Input, transcript: Transcript, format: str, names: bool) -> N
         print(f"{entry.name}\t{text}" if names else text, flush=True)
     else:
         print(WRITERS[format](transcript).rstrip("\n"), flush=True)
-
-
-@contextmanager
-def progress_bar(total: int, *, printing: bool) -> Iterator[tuple[Callable[[], None], Callable[[float], None]]]:
-    """A bar on standard error where that is a terminal and nothing else goes to it; else nothing.
-
-    Args:
-        printing: results go to standard output, which must not be the same terminal.
-
-    Gives the function to call after each item, and one to tell how many seconds of a recording are done.
-    """
-    if not sys.stderr.isatty() or (printing and sys.stdout.isatty()):
-        yield lambda: None, lambda seconds: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    # rich would print what goes to standard output on its own console, standard error
-    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task("", total=total if total > 1 else None)
-
-        def tell(seconds: float) -> None:
-            bar.update(task, description=f"{int(seconds) // 60}:{int(seconds) % 60:02d} transcribed")
-
-        yield lambda: bar.advance(task), tell

@@ -13,6 +13,8 @@ from recog.errors import UserError
 from recog.model.config import Calibration, DecodingConfig, EncoderConfig, SpectrogramConfig, StripConfig
 from recog.model.folder import CONFIG, GRAPH, WEIGHTS, FolderConfig, ModelFolder, read_config, write_folder
 
+DEFAULTS = {"speech": "english-speech", "handwriting": "latin-handwriting"}  # the shipped model for each modality
+
 
 class ModelConfig(FolderConfig):
     """Everything about a recogniser but its weights.

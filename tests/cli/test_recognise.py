@@ -76,7 +76,7 @@ def test_the_progress_bar_leaves_standard_output_alone():
     import pty
 
     program = (
-        "from recog.cli.recognise import progress_bar\n"
+        "from recog.cli.progress import progress_bar\n"
         "with progress_bar(2, printing=True) as (advance, tell):\n"
         "    for text in ('one', 'two'): print(text, flush=True); tell(61.0); advance()\n"
     )

@@ -89,3 +89,18 @@ def test_wrong_usage(corpus: Path, tmp_path: Path, arguments: tuple[str, ...]) -
 def test_missing_source(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not there"):
         run("fsdd", tmp_path / "none", tmp_path / "out.jsonl")
+
+
+def test_check_finds_the_texts_that_belong_to_other_images(tmp_path: Path) -> None:
+    samples = Path(__file__).parents[2] / "data" / "samples"
+    texts = {name: (samples / f"{name}.gt.txt").read_text() for name in ("garden", "maison", "voyage")}
+    swapped = {"garden": texts["maison"], "maison": texts["garden"], "voyage": texts["voyage"]}
+    for name, text in swapped.items():
+        (tmp_path / f"{name}.png").write_bytes((samples / f"{name}.png").read_bytes())
+        (tmp_path / f"{name}.gt.txt").write_text(text)
+    said = run("folder", tmp_path, tmp_path / "all.jsonl", "--check", "--dev-share", 0)
+    assert "garden.png has the text 'La petite maison" in said
+    assert "which is the text of" in said and "2 of 3 rows have a text that does not fit" in said
+    (row,) = read_manifest(tmp_path / "all.jsonl")
+    assert row.media.name == "voyage.png"
+    assert "2 of 3" not in run("folder", tmp_path, tmp_path / "all2.jsonl", "--dev-share", 0)

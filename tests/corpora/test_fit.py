@@ -1,0 +1,61 @@
+"""Rows with another row's text are found; rows that a poor model misreads are not."""
+
+from __future__ import annotations
+
+import random
+import string
+from collections.abc import Sequence
+
+import pytest
+from rapidfuzz.distance import Levenshtein
+
+from recog.corpora.fit import Misfit, misfits
+
+
+def sentences(count: int, seed: int = 1) -> list[str]:
+    rng = random.Random(seed)
+    words = ["".join(rng.choices(string.ascii_lowercase, k=rng.randint(2, 9))) for _ in range(400)]
+    return [" ".join(rng.choices(words, k=rng.randint(2, 9))) for _ in range(count)]
+
+
+def misread(text: str, share: float, rng: random.Random) -> str:
+    return "".join(rng.choice(string.ascii_lowercase) if rng.random() < share else c for c in text)
+
+
+def by_edits(read: Sequence[str | None]):
+    """A model that holds a text for the less probable the more edits it is from what was read."""
+    return lambda row, texts: [-float(Levenshtein.distance(read[row] or "", text)) for text in texts]
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.3, 0.5])
+def test_swapped_texts_are_found_and_named(wrong: float) -> None:
+    rng = random.Random(7)
+    true = sentences(400)
+    read = [misread(text, wrong, rng) for text in true]
+    swapped = rng.sample(range(400), 40)
+    texts = list(true)
+    for a, b in zip(swapped, [*swapped[1:], swapped[0]], strict=True):
+        texts[a] = true[b]
+    found = misfits(texts, read, by_edits(read))
+    rows = {misfit.row for misfit in found}
+    assert len(rows & set(swapped)) >= 36 and len(rows - set(swapped)) <= 7
+    if wrong < 0.4:
+        named = [misfit for misfit in found if misfit.belongs is not None and texts[misfit.belongs] == true[misfit.row]]
+        assert len(named) >= 36
+
+
+def test_what_is_read_right_is_never_asked_about() -> None:
+    true = sentences(50)
+    assert misfits(true, true, lambda *_: pytest.fail("the text agrees")) == []
+
+
+def test_the_model_has_the_last_word_on_short_lines() -> None:
+    texts, read = ["if", "on", "at", "of"], ["xx", "on", "at", "of"]
+    assert misfits(texts, read, lambda row, given: [0.0] + [-1.0] * (len(given) - 1)) == []
+    assert misfits(texts, read, lambda row, given: [-1.0] * len(given)) == [Misfit(0, 0.0)]
+
+
+def test_rows_that_cannot_be_read_and_a_single_row_say_nothing() -> None:
+    assert misfits(["a b", "c d"], [None, "c d"], by_edits([None, "c d"])) == []
+    assert misfits(["a b"], ["zz"], lambda row, given: [0.0] * len(given)) == []
+    assert misfits([], [], by_edits([])) == []
