@@ -224,6 +224,10 @@ def finish(
     report.say(
         f"{out}: ready, dev CER {100 * result['cer']:.2f} %, WER {100 * result['wer']:.2f} % (best path, as shipped in int8)."
     )
+    if base is not None:
+        from recog.training.inherit import inherit_language_model
+
+        bundle = inherit_language_model(bundle, base, recipe, report, cores())
     return bundle
 
 

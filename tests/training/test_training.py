@@ -187,6 +187,26 @@ def test_training_from_a_model_grows_its_alphabet(recipe_file, tmp_path):
         network_from(base, Alphabet.from_list(["z"]))
 
 
+def test_training_from_a_model_takes_its_language_model_over(recipe_file, tmp_path, capsys):
+    run(recipe_file, tmp_path / "base", None)
+    from recog.lm.arpa import write_arpa
+    from recog.lm.kneser_ney import estimate
+    from recog.model.bundle import update_bundle
+    from recog.model.config import DecodingConfig
+
+    write_arpa(estimate(["ab ba", "aab a"], unit="character", order=3), tmp_path / "lm.arpa")
+    base = open_bundle(tmp_path / "base")
+    decoding = DecodingConfig(lm="lm.arpa", beam=7, alpha=0.3, beta=0.1, dev={"wer": 0.5})
+    config = base.config.model_copy(update={"decoding": decoding})
+    update_bundle(base, base.path, config, {"lm.arpa": (tmp_path / "lm.arpa").read_bytes()}, base.card)
+    run(recipe_file, tmp_path / "tuned", str(tmp_path / "base"), epochs=1)
+    tuned = open_bundle(tmp_path / "tuned")
+    assert tuned.file("lm.arpa").read_bytes() == (tmp_path / "lm.arpa").read_bytes()
+    assert tuned.config.decoding.beam == 7 and tuned.config.decoding.dev != decoding.dev
+    assert "## Decoding" in tuned.card and "Weighing the language model" in capsys.readouterr().err
+    assert load(tmp_path / "tuned").decoder is not None
+
+
 @pytest.mark.slow
 def test_a_small_net_learns_a_and_b(recipe_file, lines: Path, tmp_path):
     text = recipe_file.read_text().replace("epochs: 3", "epochs: 200")
