@@ -136,6 +136,14 @@ class Reporter:
                 self.tensorboard.add_scalar(f"dev/{key}", entry[key], entry["step"])
             self.tensorboard.flush()
 
+    def explain(self, step: int, sentences: list[str]) -> None:
+        """Tell what the run's figures say about it."""
+        if self.quiet or not sentences:
+            return
+        self.write({"step": step, "explanation": sentences})
+        for sentence in sentences:
+            self.say(sentence)
+
     def close(self) -> None:
         self.stop()
         if not self.quiet:

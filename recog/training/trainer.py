@@ -27,6 +27,7 @@ from recog.nn.encoder import Encoder
 from recog.training.batches import Batch, Epoch, plan_epoch
 from recog.training.checkpoint import write_checkpoint
 from recog.training.data import Dataset
+from recog.training.diagnosis import Watch
 from recog.training.loop import Loop, learning_rate
 from recog.training.recipe import Optimisation, Recipe
 from recog.training.report import Reporter
@@ -87,6 +88,7 @@ class Trainer(Loop[Encoder, Optimisation]):
             self.model = DistributedDataParallel(self.network, device_ids=ids, broadcast_buffers=False)
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items() if v.is_floating_point()}
         self.progress = Progress()
+        self.watch: Watch | None = None  # from the first epoch on
 
     # ---- checkpoints -------------------------------------------------------------------------------------------------
 
@@ -142,6 +144,8 @@ class Trainer(Loop[Encoder, Optimisation]):
         p = self.progress
         plan = plan_epoch(self.data.train, p.epoch, self.recipe)
         self.model.train()
+        if self.watch is None:
+            self.watch = Watch(self.data, self.recipe, len(plan))
         started = time.monotonic()
         self.report.epoch(p.epoch, self.options.epochs, p.batch, len(plan))
         for batch in self._loader(plan):
@@ -179,8 +183,9 @@ class Trainer(Loop[Encoder, Optimisation]):
         weights = batch.weights.to(self.device, non_blocking=True)
         with self.autocast():
             log_probs, frames, short = self.model(features, lengths)
-        main = ctc(log_probs, frames, batch, weights)
-        second = ctc(short, frames, batch, weights) if short is not None else main.new_zeros(())
+        losses = ctc(log_probs, frames, batch)
+        main = (losses * weights).sum()
+        second = (ctc(short, frames, batch) * weights).sum() if short is not None else main.new_zeros(())
         # gradients are averaged over processes: the sum over the global batch is world times their mean
         loss = (main + self.options.shortcut * second) * (self.world / batch.labels)
         norm = self.backward(loss)
@@ -191,6 +196,8 @@ class Trainer(Loop[Encoder, Optimisation]):
         main_sum, second_sum, norm_value = sums.tolist()
         if not self.update(main_sum, norm_value):
             return 0.0, 0.0, 0.0
+        if self.watch is not None:
+            self.watch.saw([item.example for item in batch.items], losses.detach().tolist())
         self._update_average()
         return main_sum, second_sum, norm_value
 
@@ -230,14 +237,16 @@ class Trainer(Loop[Encoder, Optimisation]):
                 write_checkpoint(self.best, dict(self.average), {"dev": result.summary(), "epoch": p.epoch})
             self.save()
         self.report.evaluated(entry, result, better)
+        if self.rank == 0 and self.watch is not None:
+            self.report.explain(p.step, self.watch.after_epoch(p.history))
 
 
-def ctc(log_probs: Tensor, frames: Tensor, batch: Batch, weights: Tensor) -> Tensor:
-    """CTC loss (Graves et al. 2006) in float32, summed over the batch; rows of weight 0 count nothing.
+def ctc(log_probs: Tensor, frames: Tensor, batch: Batch) -> Tensor:
+    """CTC loss (Graves et al. 2006) of each row, in float32.
 
-    Rows that CTC cannot align never come here but through augmentation that shortened them; they are left out.
+    Rows that CTC cannot align never come here but through augmentation that shortened them; theirs is 0.
     """
-    losses = F.ctc_loss(
+    return F.ctc_loss(
         log_probs.float().transpose(0, 1),
         batch.targets.to(log_probs.device) if log_probs.device.type == "cuda" else batch.targets,
         frames,
@@ -245,7 +254,6 @@ def ctc(log_probs: Tensor, frames: Tensor, batch: Batch, weights: Tensor) -> Ten
         reduction="none",
         zero_infinity=True,
     )
-    return (losses * weights).sum()
 
 
 def numbers_of_threads(options: Optimisation) -> int:

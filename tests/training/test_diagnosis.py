@@ -1,0 +1,141 @@
+"""The trainer's explanations: each cause planted is named, and a run that learns is left in peace."""
+
+from __future__ import annotations
+
+import math
+from itertools import groupby, product
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+from recog.model.config import ConvLayer, EncoderConfig
+from recog.text.alphabet import Alphabet
+from recog.training.data import Dataset, Example
+from recog.training.diagnosis import Watch, chance_loss, outliers
+from recog.training.recipe import Optimisation, Recipe
+
+ENCODER = EncoderConfig(height=16, convolutions=(ConvLayer(channels=4, stride=(2, 2)),), layers=1, hidden=4)
+
+
+def recipe(**changes: Any) -> Recipe:
+    training = Optimisation(**({"epochs": 10, "learning_rate": 1e-3} | changes.pop("training", {})))
+    fields = {"name": "t", "modality": "handwriting", "data": (), "encoder": ENCODER, "training": training} | changes
+    return Recipe(**fields)
+
+
+class Store:
+    """Features that are all of one value."""
+
+    def __init__(self, value: int = 20) -> None:
+        self.value = value
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        return np.full((10, 16), self.value, np.uint8)
+
+
+def dataset(
+    columns: list[int], texts: list[str], *, store: Store | None = None, problems: list[str] | None = None
+) -> Dataset:
+    alphabet = Alphabet.of(texts)
+    rows = [
+        Example(i, width, tuple(alphabet.encode(text)), text, 1.0, "s", f"{i}.png", needed=len(text))
+        for i, (width, text) in enumerate(zip(columns, texts, strict=True))
+    ]
+    return Dataset(rows, rows[:2], alphabet, store or Store(), {}, problems or [])  # type: ignore[arg-type]
+
+
+def of_right_data(seed: int = 1, **options: Any) -> Dataset:
+    rng = np.random.default_rng(seed)
+    texts = ["".join(rng.choice(list("abcdef"), rng.integers(5, 40))) for _ in range(60)]
+    return dataset([20 * len(text) for text in texts], texts, **options)
+
+
+def epoch(number: int, loss: float, cer: float = 1.0, blank: float = 1.0) -> dict[str, Any]:
+    return {"epoch": number, "step": 50 * number, "loss": loss, "cer": cer, "blank": blank}
+
+
+def test_chance_is_the_sum_over_all_alignments_of_a_guess() -> None:
+    data = dataset([8, 8], ["ab", "b"])
+    counts = np.array([0.0, 1.001, 2.001])
+    expected = math.inf
+    for blank in (0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99):
+        guess = (1 - blank) * (counts + np.array([1e-3, 0.0, 0.0])) / (counts.sum() + 1e-3)
+        guess[0] = blank
+        total = 0.0
+        for example in data.train:
+            paths = product(range(3), repeat=4)
+            right = (p for p in paths if [k for k, _ in groupby(p) if k] == list(example.labels))
+            total -= math.log(sum(math.prod(guess[k] for k in path) for path in right))
+        expected = min(expected, total / 3)
+    assert chance_loss(data.train, recipe(), 3) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_run_that_learns_is_left_in_peace() -> None:
+    watch = Watch(of_right_data(), recipe(), 50)
+    assert watch.after_epoch([epoch(1, watch.chance * 0.5, cer=0.6, blank=0.7)]) == []
+    history = [epoch(1, watch.chance), epoch(2, watch.chance * 0.6, cer=0.9)]
+    assert len(watch.after_epoch(history[:1])) == 1
+    assert watch.after_epoch(history) == [] and watch.stuck == 0
+
+
+def explained(data: Dataset, losses: list[float] | None = None, **changes: Any) -> str:
+    watch = Watch(data, recipe(**changes), 500)
+    losses = losses or [watch.chance] * 4
+    said: list[str] = []
+    history: list[dict[str, Any]] = []
+    for number, loss in enumerate(losses, start=1):
+        history.append(epoch(number, loss))
+        said += watch.after_epoch(history)
+    assert f"guessing by frequency gives {watch.chance:.2f}" in said[0]
+    assert sum("What speaks for which cause" in line for line in said) == 1, "told once"
+    return "\n".join(said)
+
+
+def test_transcripts_of_other_files_are_told_by_their_lengths() -> None:
+    data = of_right_data()
+    rng = np.random.default_rng(3)
+    shuffled = dataset([data.train[k].columns for k in rng.permutation(60)], [row.text for row in data.train])
+    assert "belong to other files" in explained(shuffled) and "rank correlation" in explained(shuffled)
+    assert "belong to other files" not in explained(data)
+    assert "nothing in the data" in explained(data)
+
+
+def test_texts_too_long_for_their_frames() -> None:
+    data = of_right_data(problems=[f"{i}.png: its 90 symbols need 90 frames, the media gives 40." for i in range(30)])
+    assert "30 of 90 rows do not fit" in explained(data)
+
+
+def test_a_learning_rate_too_high() -> None:
+    assert "learning rate (0.001) is too high" in explained(of_right_data(), [3.0, 2.9, 9.0, 30.0])
+
+
+def test_polarity_and_empty_images() -> None:
+    assert "more ink than paper" in explained(of_right_data(store=Store(200)))
+    assert "next to no ink" in explained(of_right_data(store=Store(0)))
+
+
+def test_a_sample_rate_that_cannot_be() -> None:
+    data = dataset([2 * n for n in range(10, 40)], ["ab" * (n // 2) for n in range(10, 40)])
+    assert "symbols a second" in explained(data, modality="speech", encoder=ENCODER)
+
+
+def test_right_to_left_texts_and_too_few_updates() -> None:
+    texts = ["שלום" * n for n in range(1, 31)]
+    assert "right-to-left" in explained(dataset([200 * n for n in range(1, 31)], texts))
+    watch = Watch(of_right_data(), recipe(), 10)
+    assert any("100 are planned" in cause for cause in watch.causes([epoch(1, watch.chance)]))
+
+
+def test_rows_with_a_loss_far_above_the_others_are_named() -> None:
+    rows = of_right_data().train
+    losses = {row.index: (row, 0.3 + 0.01 * (row.index % 7)) for row in rows}
+    assert outliers(losses) == []
+    losses[17] = (rows[17], 5.0)
+    said = outliers(losses)
+    assert said[0].startswith("1 of 60 rows") and "17.png: loss 5.0" in said[1]
+    watch = Watch(of_right_data(), recipe(training={"epochs": 1}), 50)
+    watch.saw(rows, [(5.0 if row.index == 17 else 0.3) * len(row.labels) for row in rows])
+    assert any("17.png" in line for line in watch.after_epoch([epoch(1, 0.4, cer=0.1)]))
