@@ -1,28 +1,48 @@
-"""Images of handwriting -> transcripts."""
+"""Images of handwriting -> transcripts: single lines, and whole pages line by line."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recog.errors import UserError
 from recog.features.strips import to_columns, to_strip
 from recog.media.image import read_image
+from recog.media.lines import LineCrop, cut_line
 from recog.model.config import StripConfig
+from recog.model.runtime import parallel
 from recog.recogniser import Recogniser, Span, line_confidence
-from recog.transcript import Line, Transcript, Word
+from recog.text.bidi import to_display
+from recog.transcript import Line, Point, Transcript, Word
+
+if TYPE_CHECKING:
+    from recog.segment.page import PageSegmenter
+
+PAGE_HEIGHT = 300  # pixels from which an image can be a page,
+PAGE_SHAPE = 4.0  # and how many times as wide as high it then is at most
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+Found = tuple[tuple[Point, ...], tuple[Point, ...]]  # baseline and polygon
 
 
 class LineReader(Recogniser):
-    """A handwriting model that reads images of single lines."""
+    """A handwriting model that reads lines, and pages of lines."""
 
     @property
     def features(self) -> StripConfig:
         assert self.config.strip is not None  # the config was validated
         return self.config.strip
+
+    @cached_property
+    def segmenter(self) -> PageSegmenter:
+        """What finds the lines of a page; loaded with the first page."""
+        from recog.segment.page import PageSegmenter
+
+        return PageSegmenter()
 
     def transcribe(
         self,
@@ -32,38 +52,121 @@ class LineReader(Recogniser):
         advance: Callable[[float], None] | None = None,
         keep: Callable[[NDArray[np.float32]], None] | None = None,
     ) -> Transcript:
-        """Read one image of one line.
+        """Read one image, of a line or of a page as the option ``layout`` says.
 
         Args:
             source: path of an image file, or a binary stream.
             name: what to call it in the result; its path unless given.
-            advance: called with 1 when done.
-            keep: called with the line's log-probabilities (frames, symbols).
+            advance: called with the number of lines done so far.
+            keep: called with each line's log-probabilities (frames, symbols).
 
         Raises:
             UserError: the file cannot be read.
         """
         image = read_image(source)
+        page = self.options.layout == "page" or (self.options.layout == "auto" and is_page(image))
+        lines = self._page(image, advance, keep) if page else (self._single(image, advance, keep),)
         height, width = image.shape
-        strip = to_strip(image, self.features)
-        log_probs = self.runtime.log_probs(to_columns(strip))
-        if keep:
-            keep(log_probs)
-        text, spans, alternatives = self.decode(log_probs)
-        scale = self.config.encoder.subsampling * width / strip.shape[1]  # image pixels a frame
-        words = tuple(self._word(span, scale, width, height) for span in spans)
-        line = Line(text, words, confidence=line_confidence(spans), alternatives=alternatives)
-        if advance:
-            advance(1.0)
-        return Transcript(name or str(source), (line,), self.config.name, size=(width, height))
+        return Transcript(name or str(source), lines, self.config.name, size=(width, height))
 
     def log_probs(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Log-probabilities (frames, symbols) of a grey line image (height, width)."""
-        return self.runtime.log_probs(to_columns(to_strip(image, self.features)))
+        return self._run(image)[0]
 
-    @staticmethod
-    def _word(span: Span, scale: float, width: int, height: int) -> Word:
-        word, first, after, confidence = span
-        left, right = min(width, first * scale), min(width, after * scale)
-        box = (round(left, 1), 0.0, round(right, 1), float(height))
-        return Word(word, box=box, confidence=round(min(1.0, confidence), 4))
+    def _run(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
+        """The same, and how many pixels of the image a frame is wide."""
+        strip = to_strip(image, self.features)
+        return self.runtime.log_probs(to_columns(strip)), self.config.encoder.subsampling * image.shape[
+            1
+        ] / strip.shape[1]
+
+    def _single(
+        self,
+        image: NDArray[np.uint8],
+        advance: Callable[[float], None] | None,
+        keep: Callable[[NDArray[np.float32]], None] | None,
+    ) -> Line:
+        height, width = image.shape
+        log_probs, scale = self._run(image)
+        if keep:
+            keep(log_probs)
+
+        def place(first: float, after: float) -> Box:
+            return min(width, first * scale), 0.0, min(width, after * scale), float(height)
+
+        line = self._line(log_probs, None, place)
+        if advance:
+            advance(1.0)
+        return line
+
+    def _page(
+        self,
+        image: NDArray[np.uint8],
+        advance: Callable[[float], None] | None,
+        keep: Callable[[NDArray[np.float32]], None] | None,
+    ) -> tuple[Line, ...]:
+        """Lines in reading order. The network reads them in parallel; the language model goes from line to line."""
+
+        def read(found: Found) -> tuple[Found, LineCrop, NDArray[np.float32], float] | None:
+            try:
+                crop = cut_line(image, found[1], found[0])
+            except UserError:  # a sliver at the page's edge
+                return None
+            return found, crop, *self._run(crop.image)
+
+        lines: list[Line] = []
+        for result in parallel(read, self.segmenter.lines(image), self.options.workers):
+            if result is None:
+                continue
+            (baseline, polygon), crop, log_probs, scale = result
+            before = to_display(lines[-1].text) if lines else None
+            line = self._line(log_probs, before, _placer(crop, scale), baseline, polygon)
+            if not line.text:
+                continue
+            lines.append(line)
+            if keep:
+                keep(log_probs)
+            if advance:
+                advance(float(len(lines)))
+        return tuple(lines)
+
+    def _line(
+        self,
+        log_probs: NDArray[np.float32],
+        before: str | None,
+        place: Callable[[float, float], Box],
+        baseline: tuple[Point, ...] = (),
+        polygon: tuple[Point, ...] = (),
+    ) -> Line:
+        """
+        Args:
+            before: the line above, as the network displays it.
+            place: from the frames at which a word starts and ends to its box on the page.
+        """
+        text, spans, alternatives = self.decode(log_probs, before=before)
+        words = tuple(_word(span, place) for span in spans)
+        return Line(
+            text,
+            words,
+            baseline=baseline,
+            polygon=polygon,
+            confidence=line_confidence(spans),
+            alternatives=alternatives,
+        )
+
+
+def _placer(crop: LineCrop, scale: float) -> Callable[[float, float], Box]:
+    return lambda first, after: crop.box(first * scale, after * scale)
+
+
+def _word(span: Span, place: Callable[[float, float], Box]) -> Word:
+    word, first, after, confidence = span
+    left, top, right, bottom = place(first, after)
+    box = (round(left, 1), round(top, 1), round(right, 1), round(bottom, 1))
+    return Word(word, box=box, confidence=round(min(1.0, confidence), 4))
+
+
+def is_page(image: NDArray[np.uint8]) -> bool:
+    """Whether a grey image is more likely a page than a line, by its shape."""
+    height, width = image.shape
+    return height >= PAGE_HEIGHT and width <= PAGE_SHAPE * height

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,7 @@ class Options:
         hotwords: phrases to expect, and their boosts.
         rescore: folder of a neural language model that orders the N-best anew; needs a beam.
         rescore_weight: what ln P of that model counts for in the score.
+        layout: what an image shows: a "line", a "page", or "auto" to tell by its shape.
     """
 
     beam: int | None = None
@@ -52,6 +53,7 @@ class Options:
     hotwords: Mapping[str, float] = field(default_factory=dict)
     rescore: str | Path | None = None
     rescore_weight: float = 0.3
+    layout: Literal["line", "page", "auto"] = "line"
 
     @property
     def workers(self) -> int:

@@ -84,8 +84,9 @@ def ocr(
     files: Files,
     model: Model = "latin-handwriting",
     layout: Annotated[
-        Literal["line"], typer.Option("--layout", help="What an image shows: one line of writing.")
-    ] = "line",
+        Literal["auto", "line", "page"],
+        typer.Option("--layout", help="What an image shows: a page, one line of writing, or what its shape suggests."),
+    ] = "auto",
     format: Annotated[Literal["txt", "json", "page"], typer.Option("--format", "-f")] = "txt",
     output: Output = None,
     beam: Beam = None,
@@ -100,12 +101,12 @@ def ocr(
     names: Names = False,
     threads: Threads = 0,
 ) -> None:
-    """Read images of handwritten lines: PNG, JPEG, WebP, TIFF or BMP."""
+    """Read images of handwritten pages or lines: PNG, JPEG, WebP, TIFF or BMP."""
     from recog.corpora.files import IMAGE_SUFFIXES
     from recog.formats import SUFFIXES
 
     decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
-    decoding |= {"rescore": rescore}
+    decoding |= {"rescore": rescore, "layout": layout}
     inputs = collect(files, IMAGE_SUFFIXES, output, SUFFIXES.get(format, format))
     run_batch("handwriting", inputs, model, format, decoding, skip_existing, names, threads, log_probs)
 

@@ -24,7 +24,8 @@ def train(
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 for every core.")] = 0,
     restart: Annotated[bool, typer.Option("--restart", help="Throw away the progress of an earlier run.")] = False,
 ) -> None:
-    """Train a model: a recogniser, or by a recipe of modality text a neural language model for rescoring.
+    """Train a model: a recogniser, or by a recipe of modality text a neural language model for rescoring, of modality page
+    one that finds the lines of pages.
 
     The same command, given again after an interruption, goes on where it stopped.
 
@@ -45,6 +46,13 @@ def train(
         if base is not None:
             raise UsageError("--from trains recognisers on; a language model begins from its recipe alone.")
         run_language(what, out, epochs=epochs, rate=rate, device=device, threads=threads, restart=restart)
+        return
+    from recog.training.page import is_page_recipe, run_page
+
+    if is_page_recipe(what):
+        if base is not None:
+            raise UsageError("--from trains recognisers on; a page model begins from its recipe alone.")
+        run_page(what, out, epochs=epochs, rate=rate, device=device, threads=threads, restart=restart)
         return
     from recog.training.run import run
 

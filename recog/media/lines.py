@@ -7,6 +7,7 @@ A straight baseline makes that a rotation.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,25 @@ POLYGON_POINTS = 256  # points along the polygon's outline where its distance fr
 Points = Sequence[Sequence[float]] | Sequence[tuple[float, float]] | NDArray[np.floating]
 
 
+class LineCrop(NamedTuple):
+    """A line cut out of a page, and where each of its columns came from."""
+
+    image: NDArray[np.uint8]  # (above + below + 1, columns)
+    points: NDArray[np.float64]  # (columns, 2) x and y on the page, on the baseline
+    normals: NDArray[np.float64]  # (columns, 2) unit vectors down the letters there
+    above: int  # pixels
+    below: int
+
+    def box(self, left: float, right: float) -> tuple[float, float, float, float]:
+        """(left, top, right, bottom) on the page of a stretch of columns of the crop."""
+        first = int(np.clip(np.floor(left), 0, len(self.points) - 1))
+        last = int(np.clip(np.ceil(right), first, len(self.points) - 1))
+        part, normals = self.points[first : last + 1], self.normals[first : last + 1]
+        corners = np.concatenate([part - self.above * normals, part + self.below * normals])
+        (x0, y0), (x1, y1) = corners.min(0), corners.max(0)
+        return float(x0), float(y0), float(x1), float(y1)
+
+
 def crop_line(
     image: NDArray[np.uint8],
     polygon: Points | None,
@@ -29,6 +49,18 @@ def crop_line(
     height: int | None = None,
     margin: float = 0.0,
 ) -> NDArray[np.uint8]:
+    """The picture of :func:`cut_line` alone."""
+    return cut_line(image, polygon, baseline, height=height, margin=margin).image
+
+
+def cut_line(
+    image: NDArray[np.uint8],
+    polygon: Points | None,
+    baseline: Points | None = None,
+    *,
+    height: int | None = None,
+    margin: float = 0.0,
+) -> LineCrop:
     """Cut one line out of a grey page, level, with the paper's grey outside the polygon.
 
     Args:
@@ -40,7 +72,7 @@ def crop_line(
         margin: paper to add on all sides, as a share of the line's height.
 
     Returns:
-        uint8 of shape (the line's height, the line's length), in pixels of the page.
+        The picture, of shape (the line's height, the line's length) in pixels of the page, and its place there.
 
     Raises:
         UserError: the polygon has fewer than three points or no area on this page, or there is nothing to cut along.
@@ -60,7 +92,8 @@ def crop_line(
     pad = round(margin * (above + below))
     if pad > 0:
         points, normals = _extended(points, normals, pad)
-    return _sampled(image, outline, points, normals, above + pad, below + pad)
+    above, below = above + pad, below + pad
+    return LineCrop(_sampled(image, outline, points, normals, above, below), points, normals, above, below)
 
 
 def _checked_points(points: Points, what: str) -> NDArray[np.float64]:

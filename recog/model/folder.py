@@ -27,7 +27,12 @@ GRAPH = "model.onnx"
 CARD = "README.md"
 MAX_CONFIG_BYTES = 4 << 20
 MAX_FILE_BYTES = 1 << 30
-KINDS = {"speech": "for speech", "handwriting": "for handwriting", "text": "a language model, for --rescore"}
+KINDS = {
+    "speech": "for speech",
+    "handwriting": "for handwriting",
+    "text": "a language model, for --rescore",
+    "page": "a page model, which finds lines",
+}
 
 
 class FolderConfig(Strict):

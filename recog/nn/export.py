@@ -25,7 +25,7 @@ OPSET = 17
 Weights = Mapping[str, NDArray[np.float32]]
 
 
-class _Graph:
+class Graph:
     """Nodes and initialisers under construction; every method returns the name of its output."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ def _gates(x: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate((i, o, f, g))
 
 
-def _lstm(graph: _Graph, x: str, weights: Weights, index: int, hidden: int) -> str:
+def _lstm(graph: Graph, x: str, weights: Weights, index: int, hidden: int) -> str:
     prefix = f"layers.{index}"
     directions = [f"{prefix}.ahead", f"{prefix}.back"]
     w = np.stack([_gates(weights[f"{d}.weight_ih_l0"]) for d in directions])
@@ -72,7 +72,7 @@ def _lstm(graph: _Graph, x: str, weights: Weights, index: int, hidden: int) -> s
 
 def build_onnx(config: EncoderConfig, weights: Weights, symbols: int) -> onnx.ModelProto:
     """The float32 graph of an :class:`recog.nn.encoder.Encoder` with these weights (names as in its state dict)."""
-    g = _Graph()
+    g = Graph()
     axes = g.constant("axes", np.array([0, 1], np.int64))
     x = g.add("Transpose", ["features"], "rows", perm=[1, 0])
     x = g.add("Unsqueeze", [x, axes], "image")

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from recog.model.language import LanguageNetworkConfig
-from recog.nn.export import OPSET, Weights, _gates, _Graph
+from recog.nn.export import OPSET, Graph, Weights, _gates
 
 
-class _PackedGraph(_Graph):
+class _PackedGraph(Graph):
     """A graph whose matrices may be stored in fewer bits."""
 
     def __init__(self, *, int8: bool) -> None:
@@ -82,7 +82,7 @@ def build_language_onnx(
     return _model(g, config, symbols)
 
 
-def _model(g: _Graph, config: LanguageNetworkConfig, symbols: int) -> onnx.ModelProto:
+def _model(g: Graph, config: LanguageNetworkConfig, symbols: int) -> onnx.ModelProto:
     state: list[str | int | None] = [config.layers, "batch", config.hidden]
     value, single = helper.make_tensor_value_info, TensorProto.FLOAT
     graph = helper.make_graph(

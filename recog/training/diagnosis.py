@@ -95,6 +95,8 @@ class Watch:
             return outliers(seen) if last["epoch"] == epochs else []
         self.stuck += 1
         before = f" ({100 * history[-2]['blank']:.0f} % before)" if len(history) > 1 else ""
+        if self.stuck > PATIENCE and self.stuck % 10 and last["epoch"] < epochs and self.explained:
+            return []
         said = [
             f"On the blank plateau: loss {last['loss']:.2f} a symbol, where guessing by frequency gives {self.chance:.2f};"
             f" {100 * last['blank']:.0f} % of the frames are blank{before}."

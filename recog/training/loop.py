@@ -11,21 +11,42 @@ from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import FrameType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from recog.errors import UserError
 from recog.training.checkpoint import optimiser_tensors, read_checkpoint, restore_optimiser, write_checkpoint
-from recog.training.language_recipe import LanguageOptimisation
-from recog.training.recipe import Optimisation
 
 CHECKPOINT_SECONDS = 40.0
 MAX_SKIPPED = 100  # updates without a finite gradient in a row
 
 Network = TypeVar("Network", bound=nn.Module)
-Options = TypeVar("Options", bound=Optimisation | LanguageOptimisation)
+
+
+class Settings(Protocol):
+    """The options that every loop needs."""
+
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def warmup(self) -> float: ...
+    @property
+    def schedule(self) -> str: ...
+    @property
+    def weight_decay(self) -> float: ...
+    @property
+    def clip(self) -> float: ...
+    @property
+    def amp(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+
+
+Options = TypeVar("Options", bound=Settings)
 
 
 class Interrupted(Exception):
@@ -176,9 +197,7 @@ class Loop(ABC, Generic[Network, Options]):
         return False
 
 
-def adamw(
-    network: nn.Module, options: Optimisation | LanguageOptimisation, *, fused: bool
-) -> tuple[list[str], torch.optim.AdamW]:
+def adamw(network: nn.Module, options: Settings, *, fused: bool) -> tuple[list[str], torch.optim.AdamW]:
     """AdamW (Loshchilov and Hutter 2019), in which biases and norms are not decayed, and the names of its parameters in
     its order."""
     matrices = [(n, p) for n, p in network.named_parameters() if p.ndim > 1]
@@ -191,7 +210,7 @@ def adamw(
     return [n for n, _ in matrices + vectors], optimiser
 
 
-def learning_rate(options: Optimisation | LanguageOptimisation, progress: float) -> float:
+def learning_rate(options: Settings, progress: float) -> float:
     """Learning rate when ``progress`` (0 to 1) of the run is done.
 
     Linear warm-up, then a cosine to 1 % of the peak, or for ``one-cycle`` a straight line to 0 (Smith 2018), or constant.

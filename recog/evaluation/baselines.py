@@ -1,0 +1,92 @@
+"""How well baselines were found (Gruening et al. 2017, "READ-BAD: A New Dataset and Evaluation Scheme for Baseline
+Detection in Archival Documents"): a true line counts as far as found ones lie along it, a found line as far as it follows
+a true one of its own, within a tolerance of a quarter of the distance to the next line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.transcript import Point
+
+STEP = 2.0  # pixels between the points that stand for a baseline
+TOLERANCE = 0.25  # of the distance between lines; fades out to three times as much
+LONELY = 50.0  # pixels between lines where a page has but one
+
+Baseline = Sequence[Point] | NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class BaselineScore:
+    """Shares from 0 to 1."""
+
+    precision: float
+    recall: float
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall."""
+        total = self.precision + self.recall
+        return 2.0 * self.precision * self.recall / total if total > 0 else 0.0
+
+
+def score_page(true: Iterable[Baseline], found: Iterable[Baseline]) -> BaselineScore:
+    """Score the baselines found on one page. No true and no found ones are right."""
+    truth, hypotheses = [_points(line) for line in true], [_points(line) for line in found]
+    if not truth or not hypotheses:
+        return BaselineScore(float(not hypotheses), float(not truth))
+    tolerances = _tolerances(truth)
+    everything = np.concatenate(hypotheses)
+    recall = np.mean([_covered(line, everything, t) for line, t in zip(truth, tolerances, strict=True)])
+    match = np.array([[_covered(h, line, t) for line, t in zip(truth, tolerances, strict=True)] for h in hypotheses])
+    total = 0.0
+    for _ in range(min(match.shape)):  # one true line for each found one, the best pairs first
+        i, j = np.unravel_index(int(match.argmax()), match.shape)
+        if match[i, j] <= 0.0:
+            break
+        total += float(match[i, j])
+        match[i, :] = match[:, j] = -1.0
+    return BaselineScore(total / len(hypotheses), float(recall))
+
+
+def mean_score(pages: Sequence[BaselineScore]) -> BaselineScore:
+    """Mean over pages."""
+    return BaselineScore(
+        float(np.mean([page.precision for page in pages])), float(np.mean([page.recall for page in pages]))
+    )
+
+
+def _points(line: Baseline) -> NDArray[np.float64]:
+    corners = np.asarray(line, np.float64).reshape(-1, 2)
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(corners, axis=0).T))])
+    at = np.linspace(0.0, along[-1], max(2, int(along[-1] / STEP) + 1))
+    return np.stack([np.interp(at, along, corners[:, 0]), np.interp(at, along, corners[:, 1])], axis=1)
+
+
+def _nearest(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance of each point to the nearest of others."""
+    found = np.empty(len(points))
+    for start in range(0, len(points), 128):
+        block = points[start : start + 128, None, :] - others[None, :, :]
+        found[start : start + 128] = np.sqrt(np.einsum("ijk,ijk->ij", block, block).min(axis=1))
+    return found
+
+
+def _covered(points: NDArray[np.float64], others: NDArray[np.float64], tolerance: float) -> float:
+    return float(np.clip((3.0 * tolerance - _nearest(points, others)) / (2.0 * tolerance), 0.0, 1.0).mean())
+
+
+def _tolerances(lines: list[NDArray[np.float64]]) -> list[float]:
+    apart: list[float] = []
+    for i, line in enumerate(lines):
+        beside = [
+            float(np.median(_nearest(line[::3], other)))
+            for j, other in enumerate(lines)
+            if i != j and min(line[:, 0].max(), other[:, 0].max()) > max(line[:, 0].min(), other[:, 0].min())
+        ]
+        apart.append(min(beside) if beside else np.nan)
+    usual = float(np.nanmean(apart)) if np.isfinite(apart).any() else LONELY
+    return [TOLERANCE * max(1.0, min(d, 2.0 * usual) if np.isfinite(d) else usual) for d in apart]

@@ -1,0 +1,60 @@
+"""The folder of a page model: what finds the lines of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from recog.errors import UserError
+from recog.model.config import Strict
+from recog.model.folder import CONFIG, FolderConfig, ModelFolder, read_config, write_folder
+
+MAPS = ("baseline", "end", "body")  # what the network gives for each pixel
+DEFAULT = "pages"  # the shipped one
+
+
+class PageNetworkConfig(Strict):
+    """Shape of :class:`recog.nn.page.PageNetwork`: ``widths`` are its channels from the finest level to the coarsest.
+
+    ``side`` is the longer side, in pixels, that a page is scaled to before the network sees it.
+    """
+
+    widths: tuple[int, ...] = Field((16, 32, 48, 64, 96), min_length=2, max_length=8)
+    side: int = Field(1024, ge=64, le=8192)
+
+
+class PageModelConfig(FolderConfig):
+    """Everything about a page model but its weights."""
+
+    modality: Literal["page"] = "page"
+    network: PageNetworkConfig = PageNetworkConfig()
+
+
+class PageBundle(ModelFolder[PageModelConfig]):
+    """An opened folder of a page model."""
+
+
+def open_page_bundle(name_or_path: str | Path = DEFAULT) -> PageBundle:
+    """Open the page model of this path, or the shipped one of this name.
+
+    Raises:
+        UserError: there is none, or its config cannot be used.
+    """
+    path = Path(name_or_path)
+    if not (path / CONFIG).is_file():
+        shipped = Path(str(resources.files("recog") / "pretrained")) / str(name_or_path)
+        if not (shipped / CONFIG).is_file():
+            raise UserError(
+                f"There is no page model '{name_or_path}': give its folder, or leave it out for the shipped one."
+            )
+        path = shipped
+    return PageBundle(path, read_config(path / CONFIG, PageModelConfig, ("page",)))
+
+
+def write_page_bundle(folder: Path, config: PageModelConfig, files: Mapping[str, bytes], card: str) -> PageBundle:
+    """Write a page model's folder, see :func:`recog.model.folder.write_folder`."""
+    return PageBundle(folder, write_folder(folder, config, files, card))

@@ -1,0 +1,113 @@
+"""The page network: a small U-Net (Ronneberger et al. 2015) whose levels are added rather than stacked, to baselines, their
+ends and line bodies (as ARU-Net has them: Gruening et al. 2019, "A two-stage method for text line detection in historical
+documents")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import numpy as np
+import onnx
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+from torch import Tensor, nn
+
+from recog.model.page import MAPS, PageNetworkConfig
+from recog.nn.export import OPSET, Graph, folded
+
+
+class ConvNormReLU(nn.Module):
+    """Convolution, batch norm, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, dilation: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, dilation * (kernel // 2), dilation, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, inputs, height, width) -> (batch, outputs, height / stride, width / stride)."""
+        return F.relu(self.norm(self.conv(x)), inplace=True)
+
+
+class PageNetwork(nn.Module):
+    """Ink to maps.
+
+    The input's sides must be multiples of 2 to the number of levels; the output has half of them.
+    """
+
+    def __init__(self, config: PageNetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        w = config.widths
+        self.stem = nn.Sequential(ConvNormReLU(1, w[0], kernel=5, stride=2), ConvNormReLU(w[0], w[0]))
+        self.down = nn.ModuleList(
+            nn.Sequential(ConvNormReLU(a, b, stride=2), ConvNormReLU(b, b)) for a, b in pairwise(w)
+        )
+        self.middle = ConvNormReLU(w[-1], w[-1], dilation=2)
+        self.side = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(w))
+        self.up = nn.ModuleList(ConvNormReLU(a, a) for a in w[:-1])
+        self.head = nn.Conv2d(w[0], len(MAPS), 3, padding=1)
+
+    def forward(self, ink: Tensor) -> Tensor:
+        """(batch, 1, height, width), 0 paper to 1 ink -> logits (batch, maps, height / 2, width / 2)."""
+        levels = [self.stem(ink)]
+        for block in self.down:
+            levels.append(block(levels[-1]))
+        x = self.middle(levels[-1])
+        for i in range(len(self.up) - 1, -1, -1):
+            x = F.interpolate(self.side[i](x), scale_factor=2.0, mode="nearest")
+            x = self.up[i](x + levels[i])
+        logits: Tensor = self.head(x)
+        return logits
+
+
+def build_page_onnx(config: PageNetworkConfig, weights: Mapping[str, NDArray[np.float32]]) -> onnx.ModelProto:
+    """The graph of a :class:`PageNetwork` with these weights, ink (1, 1, height, width) to probabilities."""
+    g = Graph()
+
+    def conv(x: str, name: str, kernel: NDArray, bias: NDArray, stride: int = 1, dilation: int = 1) -> str:
+        size, pad = kernel.shape[2], dilation * (kernel.shape[2] // 2)
+        inputs = [x, g.constant(f"{name}.kernel", kernel), g.constant(f"{name}.offset", bias)]
+        shape = {"kernel_shape": [size, size], "strides": [stride] * 2, "pads": [pad] * 4, "dilations": [dilation] * 2}
+        return g.add("Conv", inputs, f"{name}.conv", **shape)
+
+    def block(x: str, name: str, stride: int = 1, dilation: int = 1) -> str:
+        kernel, bias = folded(weights, name)
+        return g.add("Relu", [conv(x, name, kernel, bias, stride, dilation)], f"{name}.relu")
+
+    def plain(x: str, name: str) -> str:
+        return conv(x, name, np.asarray(weights[f"{name}.weight"]), np.asarray(weights[f"{name}.bias"]))
+
+    levels = [block(block("ink", "stem.0", 2), "stem.1")]
+    for i in range(len(config.widths) - 1):
+        levels.append(block(block(levels[-1], f"down.{i}.0", 2), f"down.{i}.1"))
+    x = block(levels[-1], "middle", dilation=2)
+    double = g.constant("double", np.array([1, 1, 2, 2], np.float32))
+    for i in range(len(config.widths) - 2, -1, -1):
+        x = plain(x, f"side.{i}")
+        x = g.add(
+            "Resize", [x, "", double], f"up.{i}.wide", mode="nearest", coordinate_transformation_mode="asymmetric",
+            nearest_mode="floor",
+        )  # fmt: skip
+        x = block(g.add("Add", [x, levels[i]], f"up.{i}.sum"), f"up.{i}")
+    g.add("Sigmoid", [plain(x, "head")], "maps")
+    graph = helper.make_graph(
+        g.nodes,
+        "recog-page",
+        [helper.make_tensor_value_info("ink", TensorProto.FLOAT, [1, 1, "height", "width"])],
+        [helper.make_tensor_value_info("maps", TensorProto.FLOAT, [1, len(MAPS), "half_height", "half_width"])],
+        g.constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="recog")
+    model.ir_version = 8
+    onnx.checker.check_model(model)
+    return model
+
+
+def page_arrays(network: PageNetwork | Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
+    """Weights as arrays."""
+    state = network.state_dict() if isinstance(network, torch.nn.Module) else network
+    return {name: value.detach().float().cpu().numpy() for name, value in state.items()}

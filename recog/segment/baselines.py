@@ -1,0 +1,199 @@
+"""From what the page network sees to lines: baselines as polylines, and an outline around each.
+
+The network gives, for every second pixel of the page it is shown, how likely a baseline, the end of one, and the body of a
+line lie there. All coordinates here are those of its output; :mod:`recog.segment.page` scales them.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Polyline = NDArray[np.float64]  # (points, 2) x and y
+
+THRESHOLD = 0.35  # of a pixel that belongs to a baseline
+END_WEIGHT = 0.6  # what the map of ends takes away there, so that lines side by side come apart
+SHORTEST = 10  # pixels of a baseline
+LEAST_AREA = 18  # pixels of a piece of one
+LONGEST_GAP = 30  # pixels between two pieces of one line
+DRIFT = 6.0  # pixels that the second may lie above or below where the first leads
+CERTAIN_END = 0.5
+TAIL = 20  # columns that say where a piece leads
+COARSENESS = 0.7  # pixels by which a polyline may leave the points it was found from
+
+
+def find_baselines(maps: Floats) -> list[Polyline]:
+    """Baselines, from left to right each, in no order.
+
+    Args:
+        maps: (2 or more, height, width) probabilities: of a baseline, and of the end of one.
+    """
+    line = cv2.GaussianBlur(maps[0] - END_WEIGHT * maps[1], (0, 0), 1.0)
+    pieces = _joined(_pieces(line), maps[1])
+    return [_simple(piece) for piece in pieces if piece[-1, 0] - piece[0, 0] >= SHORTEST]
+
+
+def _pieces(line: NDArray[np.floating]) -> list[Polyline]:
+    """For each connected stretch of baseline its height in every column, weighed by the probability."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((line > THRESHOLD).astype(np.uint8), connectivity=8)
+    found = []
+    for k in range(1, count):
+        x, y, width, height, area = (int(v) for v in stats[k])
+        if area < LEAST_AREA or width < SHORTEST // 2 or height > 1.2 * width:
+            continue
+        weights = np.where(labels[y : y + height, x : x + width] == k, line[y : y + height, x : x + width], 0.0)
+        sums = weights.sum(0)
+        columns = np.flatnonzero(sums > 0)
+        middle = (weights * np.arange(height)[:, None]).sum(0)[columns] / sums[columns]
+        found.append(np.stack([columns + x, middle + y], axis=1).astype(np.float64))
+    return found
+
+
+def _joined(pieces: list[Polyline], ends: Floats) -> list[Polyline]:
+    """Join pieces that go on in each other, the nearest first, unless a line ends between them."""
+    pieces = list(pieces)
+    while True:
+        best: tuple[float, int, int] | None = None
+        for i, first in enumerate(pieces):
+            for j, second in enumerate(pieces):
+                cost = _gap(first, second, ends) if i != j else None
+                if cost is not None and (best is None or cost < best[0]):
+                    best = (cost, i, j)
+        if best is None:
+            return pieces
+        _, i, j = best
+        tail = pieces[j][pieces[j][:, 0] > pieces[i][-1, 0]]
+        whole = np.concatenate([pieces[i], tail])
+        pieces = [piece for k, piece in enumerate(pieces) if k not in (i, j)] + [whole]
+
+
+def _gap(first: Polyline, second: Polyline, ends: Floats) -> float | None:
+    """How far the second piece lies from where the first leads; None where it is no continuation of it."""
+    across = second[0, 0] - first[-1, 0]
+    if not -4 < across < LONGEST_GAP or second[-1, 0] <= first[-1, 0]:
+        return None
+    tail = first[-TAIL:]
+    slope = np.clip(np.polyfit(tail[:, 0], tail[:, 1], 1)[0], -0.3, 0.3) if len(tail) > 5 else 0.0
+    drift = abs(second[0, 1] - (first[-1, 1] + slope * across))
+    if drift > DRIFT:
+        return None
+    if across > DRIFT:
+        left, right = int(first[-1, 0]) - 3, int(second[0, 0]) + 4
+        middle = int((first[-1, 1] + second[0, 1]) / 2)
+        between = ends[max(0, middle - 3) : middle + 4, max(0, left) : right]
+        if between.size and between.max() > CERTAIN_END:
+            return None
+    return float(max(across, 0.0) + 3.0 * drift)
+
+
+def _simple(piece: Polyline) -> Polyline:
+    """Smoothed over nine columns, and reduced to the points that it needs (Douglas and Peucker 1973)."""
+    smooth = np.convolve(np.pad(piece[:, 1], 4, mode="edge"), np.full(9, 1 / 9), mode="valid")
+    points = np.stack([piece[:, 0], smooth], axis=1).astype(np.float32)
+    return cv2.approxPolyDP(points[:, None], COARSENESS, False)[:, 0].astype(np.float64)
+
+
+def outlines(baselines: list[Polyline], body: Floats) -> list[Polyline]:
+    """A polygon around each line: up to where its body ends or its upper neighbour's begins, down to its descenders.
+
+    Args:
+        baselines: as :func:`find_baselines` gives them.
+        body: (height, width) probability of a line's body, ascenders and descenders included.
+    """
+    dense = [_dense(line) for line in baselines]
+    found = []
+    for own, columns in enumerate(dense):
+        spacing = _spacing(own, dense)
+        above = np.array([_extent(body, x, y, -1, 1.1 * spacing) for x, y in columns])
+        below = np.array([_extent(body, x, y, 1, 0.55 * spacing) for x, y in columns])
+        up = float(np.clip(np.percentile(above, 75), 0.45 * spacing, 1.1 * spacing))
+        down = float(np.clip(np.percentile(below, 75), 0.15 * spacing, 0.5 * spacing))
+        line, pad = baselines[own], 0.15 * spacing
+        points = line.copy()
+        points[0, 0] -= pad
+        points[-1, 0] += pad
+        upper, lower = points - np.array([0.0, up]), points + np.array([0.0, down])
+        found.append(np.concatenate([upper, lower[::-1]]))
+    return found
+
+
+def _dense(line: Polyline) -> Polyline:
+    across = np.arange(np.ceil(line[0, 0]), line[-1, 0] + 1, 4.0)
+    return np.stack([across, np.interp(across, line[:, 0], line[:, 1])], axis=1)
+
+
+def _spacing(own: int, lines: list[Polyline]) -> float:
+    """Distance to the nearest line above or below, else the page's usual one."""
+    nearest = _to_neighbours(own, lines)
+    if nearest is not None:
+        usual = [d for d in (_to_neighbours(k, lines) for k in range(len(lines))) if d is not None]
+        return float(np.clip(nearest, 0.6 * np.median(usual), 1.6 * np.median(usual)))
+    others = [d for d in (_to_neighbours(k, lines) for k in range(len(lines))) if d is not None]
+    return float(np.median(others)) if others else 20.0
+
+
+def _to_neighbours(own: int, lines: list[Polyline]) -> float | None:
+    mine, found = lines[own], []
+    for k, other in enumerate(lines):
+        left, right = max(mine[0, 0], other[0, 0]), min(mine[-1, 0], other[-1, 0])
+        if k == own or right - left < SHORTEST:
+            continue
+        at = np.linspace(left, right, 9)
+        apart = np.interp(at, other[:, 0], other[:, 1]) - np.interp(at, mine[:, 0], mine[:, 1])
+        if abs(np.median(apart)) > 3.0:
+            found.append(abs(float(np.median(apart))))
+    return min(found) if found else None
+
+
+def _extent(body: Floats, x: float, y: float, step: int, most: float) -> float:
+    """How far the body reaches from a point on the baseline, up (-1) or down (1)."""
+    column, row = int(np.clip(round(x), 0, body.shape[1] - 1)), int(np.clip(round(y), 0, body.shape[0] - 1))
+    reach = (
+        body[max(0, row - int(most)) : row + 1, column][::-1] if step < 0 else body[row : row + int(most) + 1, column]
+    )
+    gone = np.flatnonzero(reach < 0.4)
+    return float(gone[gone > 2][0]) if (gone > 2).any() else float(len(reach))
+
+
+def reading_order(baselines: list[Polyline], width: float) -> list[int]:
+    """Indices of the lines as people read them: columns, or facing pages, from left to right, each from above.
+
+    A line comes before another that it overlaps sideways and lies above, and before one that lies entirely to its right
+    unless something that spans both stands between them (Breuel 2003, "High Performance Document Layout Analysis").
+    """
+    boxes = [(line[:, 0].min(), line[:, 1].mean(), line[:, 0].max()) for line in baselines]
+    count = len(boxes)
+    before = np.zeros((count, count), np.bool_)
+    for i, (left, y, right) in enumerate(boxes):
+        for j, (other_left, other_y, other_right) in enumerate(boxes):
+            if i == j:
+                continue
+            overlap = min(right, other_right) - max(left, other_left)
+            if overlap > 0.02 * width:
+                before[i, j] = y < other_y
+            elif right <= other_left + 0.02 * width:
+                before[i, j] = not _spanned(i, j, boxes, width)
+    order: list[int] = []
+    left_over = set(range(count))
+    while left_over:  # topological; where rules contradict each other, the highest first
+        free = [k for k in left_over if not any(before[i, k] for i in left_over if i != k)]
+        chosen = min(free or left_over, key=lambda k: (boxes[k][1], boxes[k][0]))
+        if free:
+            chosen = min(free, key=lambda k: (round(boxes[k][0] / (0.1 * width)), boxes[k][1]))
+        order.append(chosen)
+        left_over.remove(chosen)
+    return order
+
+
+def _spanned(i: int, j: int, boxes: list[tuple[float, float, float]], width: float) -> bool:
+    """Whether a line between their heights overlaps both sideways: they are then no columns side by side."""
+    low, high = sorted((boxes[i][1], boxes[j][1]))
+    for k, (left, y, right) in enumerate(boxes):
+        if k in (i, j) or not low < y < high:
+            continue
+        both = [min(right, boxes[m][2]) - max(left, boxes[m][0]) > 0.02 * width for m in (i, j)]
+        if all(both):
+            return True
+    return False

@@ -1,0 +1,157 @@
+"""Page models from recipe to lines: crops and their maps, a run, its resumption, the graph, what cannot be used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("onnx")
+
+import torch
+
+from recog.errors import UserError
+from recog.formats import page as page_xml
+from recog.model.page import PageNetworkConfig, open_page_bundle
+from recog.nn.page import PageNetwork, build_page_onnx, page_arrays
+from recog.segment.page import PageSegmenter, page_ink
+from recog.training.page import Page, draw_crop, draw_maps, load_pages, read_page_recipe, run_page
+from recog.training.report import Reporter
+from recog.transcript import Line, Transcript
+
+
+def written_page(folder: Path, name: str) -> None:
+    """A page of three lines of writing, and its PAGE file."""
+    image, lines = np.full((200, 260), 240, np.uint8), []
+    for y in (50, 100, 150):
+        cv2.putText(image, "abc defgh", (20, y), cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, 1.0, 30, 2)
+        polygon = ((15.0, y - 30.0), (230.0, y - 30.0), (230.0, y + 12.0), (15.0, y + 12.0))
+        lines.append(Line("abc defgh", baseline=((20.0, float(y)), (225.0, float(y))), polygon=polygon))
+    cv2.imwrite(str(folder / f"{name}.png"), image)
+    transcript = Transcript(f"{name}.png", tuple(lines), size=(260, 200))
+    (folder / f"{name}.xml").write_text(page_xml.write(transcript), encoding="utf-8")
+
+
+@pytest.fixture
+def recipe_file(tmp_path: Path) -> Path:
+    for split in ("train", "dev"):
+        (tmp_path / "pages" / split).mkdir(parents=True)
+        for number in range(2):
+            written_page(tmp_path / "pages" / split, f"{split}{number}")
+    path = tmp_path / "tiny.yaml"
+    path.write_text(
+        "name: tiny\nmodality: page\n"
+        f'data: [{{name: drawn, layout: page, path: "{tmp_path}/pages"}}]\n'
+        "network: {widths: [4, 6, 8, 8, 8], side: 256}\n"
+        "training: {epochs: 2, updates: 3, batch: 2, crop: 96, device: cpu, threads: 1}\n",
+        encoding="utf-8",
+    )
+    return path
+
+
+def test_maps_lie_where_the_ink_is(recipe_file: Path) -> None:
+    train, dev, problems = load_pages(read_page_recipe(recipe_file))
+    assert [len(train), len(dev), problems] == [2, 2, []]
+    page = train[0]
+    maps = draw_maps(page.lines, np.array([[0.5, 0, 0], [0, 0.5, 0]]), 128)
+    small = cv2.resize(page.ink, None, fx=0.5, fy=0.5)
+    body = maps[2][: small.shape[0], : small.shape[1]]
+    assert small[body > 0].mean() > 5 * max(1.0, small[body == 0].mean())
+    rows = np.flatnonzero(maps[0].any(axis=1))
+    assert {round(2 * r / 256 * 260) // 50 for r in rows} == {0, 1, 2, 3} or len(rows) == 9
+    assert 0 < maps[1].sum() < maps[0].sum()
+
+
+def test_crops_are_functions_of_their_generator(recipe_file: Path) -> None:
+    page = load_pages(read_page_recipe(recipe_file))[0][0]
+    one, two = (draw_crop(page, np.random.default_rng(4), 96) for _ in range(2))
+    assert (one[0] == two[0]).all() and (one[1] == two[1]).all()
+    assert one[0].shape == (96, 96) and one[1].shape == (3, 48, 48)
+    other = draw_crop(page, np.random.default_rng(5), 96)
+    assert (one[0] != other[0]).any()
+
+
+def test_a_run_makes_a_model_and_goes_on_after_a_kill(recipe_file: Path, tmp_path: Path, monkeypatch) -> None:
+    run_page(recipe_file, tmp_path / "whole")
+    bundle = open_page_bundle(tmp_path / "whole")
+    assert bundle.config.dev["pages"] == 2 and "drawn" in bundle.card
+    plain = Reporter.advance
+
+    def killed(self, info=""):
+        plain(self, info)
+        killed.count += 1
+        if killed.count == 4:
+            raise KeyboardInterrupt
+
+    killed.count = 0
+    monkeypatch.setattr("recog.training.loop.CHECKPOINT_SECONDS", 0.0)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Reporter, "advance", killed)
+        run_page(recipe_file, tmp_path / "killed")
+    run_page(recipe_file, tmp_path / "killed")
+    for name in ("model.safetensors", "model.onnx"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    entries = [json.loads(line) for line in (tmp_path / "whole/training/log.jsonl").read_text().splitlines()]
+    assert [entry["epoch"] for entry in entries if "f1" in entry] == [1, 2]
+
+
+def test_the_graph_gives_what_the_network_gives() -> None:
+    torch.manual_seed(1)
+    config = PageNetworkConfig(widths=(4, 6, 8), side=64)
+    network = PageNetwork(config).eval()
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.normal_()
+                module.running_var.uniform_(0.5, 2.0)
+    import onnxruntime
+
+    graph = build_page_onnx(config, page_arrays(network))
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    for shape in ((32, 64), (64, 32)):
+        ink = torch.rand(1, 1, *shape)
+        with torch.no_grad():
+            expected = torch.sigmoid(network(ink)).numpy()
+        assert np.abs(session.run(None, {"ink": ink.numpy()})[0] - expected).max() < 1e-5
+
+
+def test_a_page_is_the_same_under_any_light() -> None:
+    rng = np.random.default_rng(2)
+    page = np.full((300, 400), 230.0)
+    page[100:104, 50:350] = 40.0
+    plain, scale = page_ink(page.astype(np.uint8), 400)
+    assert scale == 1.0 and plain.max() == 1.0 and plain[:90].max() < 0.05
+    light = np.linspace(0.5, 1.0, 400)[None] * np.linspace(0.7, 1.0, 300)[:, None]
+    shaded, _ = page_ink((page * light + rng.normal(0, 1, page.shape)).clip(0, 255).astype(np.uint8), 400)
+    assert np.abs(shaded[100:104, 60:340] - plain[100:104, 60:340]).mean() < 0.12
+    blank, _ = page_ink(np.full((50, 40), 200, np.uint8), 128)
+    assert blank.shape == (128, 102) and blank.max() == 0.0
+
+
+def test_what_cannot_be_used_is_named(recipe_file: Path, tmp_path: Path) -> None:
+    text = recipe_file.read_text()
+    recipe_file.write_text(text.replace("crop: 96", "crop: 97"))
+    with pytest.raises(UserError, match=r"training\.crop"):
+        read_page_recipe(recipe_file)
+    recipe_file.write_text(text.replace("/pages", "/pages/train"))
+    with pytest.raises(UserError, match="no page of dev"):
+        load_pages(read_page_recipe(recipe_file))
+    with pytest.raises(UserError, match="no page model"):
+        open_page_bundle(tmp_path / "nothing")
+
+
+def test_an_empty_page_has_no_lines(recipe_file: Path, tmp_path: Path) -> None:
+    run_page(recipe_file, tmp_path / "m", epochs=1)
+    segmenter = PageSegmenter(open_page_bundle(tmp_path / "m"))
+    assert isinstance(segmenter.lines(np.full((80, 60), 255, np.uint8)), list)
+    assert isinstance(segmenter.lines(np.zeros((1, 1), np.uint8)), list)
+
+
+def test_pages_are_drawn_from_all_corpora() -> None:
+    page = Page("a", "p", np.zeros((40, 40), np.uint8), ())
+    crop, maps = draw_crop(page, np.random.default_rng(1), 64)
+    assert crop.shape == (64, 64) and maps.sum() == 0
