@@ -40,9 +40,10 @@ class LineReader(Recogniser):
     @cached_property
     def segmenter(self) -> PageSegmenter:
         """What finds the lines of a page; loaded with the first page."""
+        from recog.model.page import DEFAULT, open_page_bundle
         from recog.segment.page import PageSegmenter
 
-        return PageSegmenter()
+        return PageSegmenter(open_page_bundle(self.options.page_model or DEFAULT))
 
     def transcribe(
         self,

@@ -42,6 +42,7 @@ class Options:
         rescore: folder of a neural language model that orders the N-best anew; needs a beam.
         rescore_weight: what ln P of that model counts for in the score.
         layout: what an image shows: a "line", a "page", or "auto" to tell by its shape.
+        page_model: folder of the page model that finds the lines; None for the shipped one.
     """
 
     beam: int | None = None
@@ -54,6 +55,7 @@ class Options:
     rescore: str | Path | None = None
     rescore_weight: float = 0.3
     layout: Literal["line", "page", "auto"] = "line"
+    page_model: str | Path | None = None
 
     @property
     def workers(self) -> int:

@@ -2,7 +2,7 @@
 """More training speech for spelling, not for voices: sentences read by flite's four American and Scottish voices.
 
     apt-get install flite
-    python scripts/synthesise_speech.py $RECOG_CORPORA/text/librispeech-train-clean-100.txt.xz $RECOG_CORPORA/speech/flite --hours 3.6
+    cd $RECOG_CORPORA; python .../scripts/synthesise_speech.py text/librispeech-train-clean-100.txt.xz speech/flite
 
 Writes OUT/NAME.opus (16 kHz mono) and OUT/transcripts.tsv (path, voice, text): what `layout: tsv` with the columns
 `path,group,text` reads. Some 20 times real time on one core. flite is free to use for any purpose (its licence is of the

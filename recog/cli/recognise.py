@@ -87,6 +87,9 @@ def ocr(
         Literal["auto", "line", "page"],
         typer.Option("--layout", help="What an image shows: a page, one line of writing, or what its shape suggests."),
     ] = "auto",
+    page_model: Annotated[
+        str | None, typer.Option("--page-model", metavar="FOLDER", help="What finds the lines; else the shipped one.")
+    ] = None,
     format: Annotated[Literal["txt", "json", "page"], typer.Option("--format", "-f")] = "txt",
     output: Output = None,
     beam: Beam = None,
@@ -106,7 +109,7 @@ def ocr(
     from recog.formats import SUFFIXES
 
     decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
-    decoding |= {"rescore": rescore, "layout": layout}
+    decoding |= {"rescore": rescore, "layout": layout, "page_model": page_model}
     inputs = collect(files, IMAGE_SUFFIXES, output, SUFFIXES.get(format, format))
     run_batch("handwriting", inputs, model, format, decoding, skip_existing, names, threads, log_probs)
 

@@ -21,6 +21,8 @@ LONGEST_GAP = 30  # pixels between two pieces of one line
 DRIFT = 6.0  # pixels that the second may lie above or below where the first leads
 CERTAIN_END = 0.5
 TAIL = 20  # columns that say where a piece leads
+FREE = 0.85  # of the way to the next baseline that a line may take
+INSIDE = 0.4  # probability of its body
 COARSENESS = 0.7  # pixels by which a polyline may leave the points it was found from
 
 
@@ -96,7 +98,8 @@ def _simple(piece: Polyline) -> Polyline:
 
 
 def outlines(baselines: list[Polyline], body: Floats) -> list[Polyline]:
-    """A polygon around each line: up to where its body ends or its upper neighbour's begins, down to its descenders.
+    """A polygon around each line: column by column up to where its body ends, or is thinnest before its upper
+    neighbour's begins, and down likewise.
 
     Args:
         baselines: as :func:`find_baselines` gives them.
@@ -106,17 +109,40 @@ def outlines(baselines: list[Polyline], body: Floats) -> list[Polyline]:
     found = []
     for own, columns in enumerate(dense):
         spacing = _spacing(own, dense)
-        above = np.array([_extent(body, x, y, -1, 1.1 * spacing) for x, y in columns])
-        below = np.array([_extent(body, x, y, 1, 0.55 * spacing) for x, y in columns])
-        up = float(np.clip(np.percentile(above, 75), 0.45 * spacing, 1.1 * spacing))
-        down = float(np.clip(np.percentile(below, 75), 0.15 * spacing, 0.5 * spacing))
-        line, pad = baselines[own], 0.15 * spacing
-        points = line.copy()
-        points[0, 0] -= pad
-        points[-1, 0] += pad
-        upper, lower = points - np.array([0.0, up]), points + np.array([0.0, down])
-        found.append(np.concatenate([upper, lower[::-1]]))
+        sides = []
+        for step, least, most in ((-1, 0.35, 1.15), (1, 0.1, 0.6)):
+            room = np.minimum(_room(own, dense, step), most * spacing / FREE)
+            reach = np.array([_extent(body, x, y, step, r) for (x, y), r in zip(columns, room, strict=True)])
+            reach = np.clip(_smoothed(reach), least * spacing, most * spacing)
+            sides.append(columns + np.stack([np.zeros(len(columns)), step * reach], axis=1))
+        upper, lower = sides
+        pad = 0.15 * spacing
+        for side in sides:
+            side[0, 0] -= pad
+            side[-1, 0] += pad
+        around = np.concatenate([upper, lower[::-1]]).astype(np.float32)
+        found.append(cv2.approxPolyDP(around[:, None], COARSENESS, True)[:, 0].astype(np.float64))
     return found
+
+
+def _room(own: int, lines: list[Polyline], step: int) -> NDArray[np.float64]:
+    """For each point of a line how far it is to the next line above (-1) or below (1) it; infinite where there is none."""
+    mine = lines[own]
+    room = np.full(len(mine), np.inf)
+    for k, other in enumerate(lines):
+        if k == own:
+            continue
+        y = np.interp(mine[:, 0], other[:, 0], other[:, 1], left=np.nan, right=np.nan)
+        apart = step * (y - mine[:, 1])
+        room = np.where(np.isfinite(apart) & (apart > 3.0), np.minimum(room, apart), room)
+    return room
+
+
+def _smoothed(reach: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The largest of three neighbours, so that no stroke is cut, without what stands out alone."""
+    padded = np.pad(reach, 2, mode="edge")
+    middle = np.median(np.lib.stride_tricks.sliding_window_view(padded, 3), axis=1)
+    return np.lib.stride_tricks.sliding_window_view(middle, 3).max(axis=1)
 
 
 def _dense(line: Polyline) -> Polyline:
@@ -147,14 +173,17 @@ def _to_neighbours(own: int, lines: list[Polyline]) -> float | None:
     return min(found) if found else None
 
 
-def _extent(body: Floats, x: float, y: float, step: int, most: float) -> float:
-    """How far the body reaches from a point on the baseline, up (-1) or down (1)."""
+def _extent(body: Floats, x: float, y: float, step: int, room: float) -> float:
+    """How far the body reaches from a point on the baseline, up (-1) or down (1): to where it ends, or to its thinnest
+    place in the ``FREE`` share of the ``room`` that is left before the next baseline."""
     column, row = int(np.clip(round(x), 0, body.shape[1] - 1)), int(np.clip(round(y), 0, body.shape[0] - 1))
-    reach = (
-        body[max(0, row - int(most)) : row + 1, column][::-1] if step < 0 else body[row : row + int(most) + 1, column]
-    )
-    gone = np.flatnonzero(reach < 0.4)
-    return float(gone[gone > 2][0]) if (gone > 2).any() else float(len(reach))
+    most = max(4, int(FREE * room)) if np.isfinite(room) else body.shape[0]
+    reach = body[max(0, row - most) : row + 1, column][::-1] if step < 0 else body[row : row + most + 1, column]
+    gone = np.flatnonzero(reach < INSIDE)
+    if (gone > 2).any():
+        return float(gone[gone > 2][0])
+    first = len(reach) // (2 if step < 0 else 5)
+    return float(first + reach[first:].argmin()) if len(reach) > first else float(len(reach))
 
 
 def reading_order(baselines: list[Polyline], width: float) -> list[int]:

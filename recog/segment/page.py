@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from recog.errors import UserError
 from recog.model.folder import GRAPH
 from recog.model.onnx_check import check_onnx
-from recog.model.page import MAPS, PageBundle, open_page_bundle
+from recog.model.page import MAPS, PageBundle
 from recog.segment.baselines import find_baselines, outlines, reading_order
 from recog.transcript import Point
 
@@ -23,13 +23,13 @@ class PageSegmenter:
     """Finds the lines of pages. Thread-safe.
 
     Args:
-        bundle: a page model; the shipped one unless given.
+        bundle: a page model.
     """
 
-    def __init__(self, bundle: PageBundle | None = None) -> None:
+    def __init__(self, bundle: PageBundle) -> None:
         import onnxruntime
 
-        self.bundle = bundle or open_page_bundle()
+        self.bundle = bundle
         path = self.bundle.file(GRAPH)
         check_onnx(path, also=OPERATORS)
         options = onnxruntime.SessionOptions()

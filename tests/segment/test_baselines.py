@@ -19,7 +19,7 @@ def maps(lines: list[list[tuple[float, float]]], gaps: list[tuple[int, int]] = (
         cv2.polylines(found[0], [points], False, 1.0, 3)
         for x, y in (points[0], points[-1]):
             cv2.circle(found[1], (int(x), int(y)), 4, 1.0, -1)
-        outline = np.concatenate([points - (0, band), (points + (0, 4))[::-1]])
+        outline = np.concatenate([points - np.array([0, band]), (points + np.array([0, 4]))[::-1]])
         cv2.fillPoly(found[2], [outline], 1.0)
     for start, end in gaps:
         found[0, :, start:end] = 0.0

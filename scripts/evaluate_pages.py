@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+"""Whole pages against their ALTO or PAGE files: baseline F1, character error rate of the page, and what it costs.
+
+    python scripts/evaluate_pages.py $RECOG_CORPORA/handwriting/pages/peraire --layout alto [--page-model runs/pages]
+
+Printed for each page and over all: baseline precision, recall and F1 (Gruening et al. 2017), CER of the page's text in
+reading order, CER of the same lines where they are given, and CPU seconds. Texts are normalised by 'diplomatic', and the
+editorial marks # ⋎ ⟦ ⟧ < > ^ are taken out. Rows of the dev split are read; of all, where a corpus has no splits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+from rapidfuzz.distance import Levenshtein
+
+import recog
+from recog.corpora import importer
+from recog.corpora.manifest import Row
+from recog.evaluation.baselines import mean_score, score_page
+from recog.runner import recognise_row
+from recog.text.normalise import rule
+
+MARKS = str.maketrans("", "", "#⋎⟦⟧<>^")
+
+
+def plain(text: str) -> str:
+    return " ".join(rule("diplomatic")(text).translate(MARKS).split())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pages", type=Path)
+    parser.add_argument("--layout", choices=("alto", "page"), default="alto")
+    parser.add_argument("--model", default="latin-handwriting")
+    parser.add_argument("--page-model")
+    arguments = parser.parse_args()
+    pages: dict[Path, list[Row]] = {}
+    for row in importer(arguments.layout)(arguments.pages):
+        if row.split in (None, "dev"):
+            pages.setdefault(row.media, []).append(row)
+    reader = recog.load(arguments.model, layout="page", page_model=arguments.page_model, threads=1)
+    scores, errors, given, characters, seconds = [], 0, 0, 0, 0.0
+    for media, rows in pages.items():
+        begin = time.process_time()
+        transcript = reader.transcribe(media)
+        spent = time.process_time() - begin
+        true = [row.line.baseline for row in rows if row.line is not None and len(row.line.baseline) >= 2]
+        score = score_page(true, [line.baseline for line in transcript.lines])
+        truth = plain(" ".join(row.text for row in rows))
+        wrong = Levenshtein.distance(plain(" ".join(line.text for line in transcript.lines)), truth)
+        of_lines = sum(Levenshtein.distance(plain(recognise_row(reader, row)), plain(row.text)) for row in rows)
+        size = sum(len(plain(row.text)) for row in rows)
+        print(
+            f"{media.name}: {len(true)} lines, {len(transcript.lines)} found, precision {100 * score.precision:.1f}, recall "
+            f"{100 * score.recall:.1f}, F1 {100 * score.f1:.1f}; CER {100 * wrong / max(1, len(truth)):.1f} %, of given lines "
+            f"{100 * of_lines / max(1, size):.1f} %; {spent:.1f} s"
+        )
+        scores.append(score)
+        errors, given, characters, seconds = errors + wrong, given + of_lines, characters + size, seconds + spent
+    f1 = 100 * np.mean([score.f1 for score in scores])
+    mean = mean_score(scores)
+    print(
+        f"{len(scores)} pages: F1 {f1:.1f} (precision {100 * mean.precision:.1f}, recall {100 * mean.recall:.1f}), CER "
+        f"{100 * errors / characters:.1f} %, of given lines {100 * given / characters:.1f} %, "
+        f"{seconds / len(scores):.1f} s a page"
+    )
+
+
+if __name__ == "__main__":
+    main()
