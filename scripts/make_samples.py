@@ -35,6 +35,21 @@ LINES = [
     ("voyage", "cedarville-cursive", "Nous sommes arrivés à Paris le 12 mai."),
     ("maison", "homemade-apple", "La petite maison est au bord de la mer."),
 ]
+PAGE = (
+    "page",
+    "caveat",
+    [
+        "Dear Anna,",
+        "we came home late last night, tired but happy.",
+        "The road along the river was white with frost,",
+        "and the horses went slowly all the way.",
+        "Your letter lay on the table by the window.",
+        "How good it was to read your news again!",
+        "Come and see us before the winter is over.",
+        "With love from all of us,",
+        "Marie",
+    ],
+)
 
 
 def speak(name: str, voice: str, speed: int, text: str) -> None:
@@ -76,12 +91,31 @@ def write(folder: Path, name: str, face: str, text: str, seed: int) -> None:
     (SAMPLES / f"{name}.gt.txt").write_text(text + "\n", encoding="utf-8")
 
 
+def write_page(folder: Path, name: str, face: str, texts: list[str], seed: int) -> None:
+    """A letter of several lines on paper that was photographed a little askew, brighter on one side."""
+    rng = np.random.default_rng(seed)
+    pen, size, spacing = font(folder, face, 52), (1100, 900), 84
+    ink = Image.new("L", size, 0)
+    draw = ImageDraw.Draw(ink)
+    for number, text in enumerate(texts):
+        left = 90 + 10 * float(rng.normal()) + (450 if number >= len(texts) - 2 else 0)
+        draw.text((left, 60 + spacing * number), text, fill=255, font=pen)
+    ink = ink.rotate(1.2, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(0.8))
+    mask = np.asarray(ink, np.float32)[..., None] / 255.0
+    light = np.linspace(0.78, 1.0, size[0])[None, :, None] * np.linspace(1.0, 0.9, size[1])[:, None, None]
+    paper = np.array([236, 228, 205], np.float32) * light + rng.normal(0, 2.5, (size[1], size[0], 1))
+    picture = paper * (1 - 0.85 * mask) + np.array([38, 44, 92], np.float32) * 0.85 * mask
+    Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).save(SAMPLES / f"{name}.jpg", quality=82)
+    (SAMPLES / f"{name}.txt").write_text("\n".join(texts) + "\n", encoding="utf-8")
+
+
 def main() -> None:
     SAMPLES.mkdir(parents=True, exist_ok=True)
     for sample in SPEECH:
         speak(*sample)
     for seed, sample in enumerate(LINES):
         write(Path(sys.argv[1]), *sample, seed)
+    write_page(Path(sys.argv[1]), *PAGE, len(LINES))
 
 
 if __name__ == "__main__":

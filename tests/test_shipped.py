@@ -12,6 +12,7 @@ from rapidfuzz.distance import Levenshtein
 
 import recog
 from recog.model.bundle import open_bundle, shipped
+from recog.model.folder import pretrained
 from recog.model.onnx_check import check_onnx
 
 SAMPLES = Path(__file__).parent.parent / "data" / "samples"
@@ -153,3 +154,50 @@ def test_evaluate_command_scores_what_the_model_reads(loaded, tmp_path):
     assert result["n"] == len(images) and result["missing"] == 0
     assert result["cer"]["errors"] == sum(Levenshtein.distance(*pair) for pair in texts)
     assert result["cer"]["reference"] == sum(len(text) for text, _ in texts)
+
+
+def test_a_page_is_read_line_by_line_in_order(tmp_path: Path):
+    from recog.corpora import importer
+
+    expected = (SAMPLES / "page.txt").read_text(encoding="utf-8").strip()
+    done = command("ocr", SAMPLES / "page.jpg", text=True)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.strip().split("\n")
+    assert len(lines) == len(expected.split("\n"))
+    assert Levenshtein.distance(done.stdout.strip(), expected) <= 0.1 * len(expected), done.stdout
+    (tmp_path / "page.jpg").write_bytes((SAMPLES / "page.jpg").read_bytes())
+    done = command("ocr", tmp_path / "page.jpg", "--format", "page", "--output", tmp_path, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = list(importer("page")(tmp_path / "page.xml"))
+    assert [row.text for row in rows] == lines
+    assert all(row.line.baseline[0][0] < row.line.baseline[-1][0] for row in rows)
+    tops = [row.line.baseline[0][1] for row in rows]
+    assert tops == sorted(tops)
+
+
+def test_words_of_a_page_lie_in_their_lines():
+    transcript = recog.load("latin-handwriting", layout="auto").transcribe(SAMPLES / "page.jpg")
+    width, height = transcript.size
+    for line in transcript.lines:
+        xs, ys = [x for x, _ in line.polygon], [y for _, y in line.polygon]
+        for word in line.words:
+            left, top, right, bottom = word.box
+            assert 0 <= left < right <= width and 0 <= top < bottom <= height
+            assert left >= min(xs) - 20 and right <= max(xs) + 20
+            assert top >= min(ys) - 20 and bottom <= max(ys) + 20
+        lefts = [word.box[0] for word in line.words]
+        assert lefts == sorted(lefts)
+
+
+def test_the_page_model_is_listed_and_small():
+    assert "pages\tpage" in command("models", text=True).stdout
+    assert "F1" in command("models", "pages", text=True).stdout
+    assert sum(file.stat().st_size for file in pretrained()["pages"].iterdir()) < 6e6
+
+
+def test_a_blank_page_has_no_text(tmp_path: Path):
+    import cv2
+
+    cv2.imwrite(str(tmp_path / "blank.png"), np.full((1200, 900), 235, np.uint8))
+    done = command("ocr", tmp_path / "blank.png", text=True)
+    assert done.returncode == 0 and done.stdout.strip() == ""

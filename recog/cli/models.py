@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from recog.model.folder import ModelFolder
 
 
 def models(
     name: Annotated[str | None, typer.Argument(help="A model's name or folder: print its card.")] = None,
 ) -> None:
     """List the shipped models, or print the card of one."""
-    from recog.model.bundle import open_bundle, shipped
-    from recog.model.language import is_language_folder, open_language_bundle
+    from recog.model.folder import pretrained
 
     if name is not None:
-        typer.echo(open_language_bundle(name).card if is_language_folder(name) else open_bundle(name).card)
+        typer.echo(open_any(name).card)
         return
-    for shipped_name, path in shipped().items():
-        config = open_bundle(path).config
+    for shipped_name, path in pretrained().items():
+        config = open_any(shipped_name).config
         size = sum(file.stat().st_size for file in path.iterdir()) / 1e6
-        languages = ", ".join(config.languages)
-        rates = [f"dev {key.upper()} {100 * config.dev[key]:.1f} %" for key in ("cer", "wer") if key in config.dev]
+        languages = ", ".join(config.languages) or "any language"
+        rates = [
+            f"dev {key.upper()} {100 * config.dev[key]:.1f} %" for key in ("cer", "wer", "f1") if key in config.dev
+        ]
         typer.echo(f"{shipped_name}\t{config.modality}\t{languages}\t{size:.1f} MB\t{', '.join(rates)}")
     typer.echo("\n`recog models NAME` prints a model's card.", err=True)
+
+
+def open_any(name: str) -> ModelFolder[Any]:
+    """A model of any kind, by name or folder."""
+    from recog.model.bundle import open_bundle
+    from recog.model.folder import modality_of, pretrained
+    from recog.model.language import open_language_bundle
+    from recog.model.page import open_page_bundle
+
+    path = pretrained().get(name, name)
+    openers: dict[str, Callable[[Any], ModelFolder[Any]]] = {"text": open_language_bundle, "page": open_page_bundle}
+    return openers.get(modality_of(path) or "", open_bundle)(path)

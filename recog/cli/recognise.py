@@ -164,7 +164,7 @@ def run_batch(
                 failed += bool(result.warnings)
                 for warning in result.warnings:
                     print(f"recog: {warning}", file=sys.stderr)
-                deliver(entry, result, format, names)
+                deliver(entry, result, format, names, many)
             advance()
     if failed:
         raise typer.Exit(1)
@@ -270,14 +270,14 @@ def read_hotwords(path: Path) -> dict[str, float]:
     return boosts
 
 
-def deliver(entry: Input, transcript: Transcript, format: str, names: bool) -> None:
-    """Write a transcript to its file, or to standard output."""
+def deliver(entry: Input, transcript: Transcript, format: str, names: bool, many: bool) -> None:
+    """Write a transcript to its file, or to standard output: text as it is, or on one line where it is one of many."""
     from recog.formats import WRITERS
 
     if entry.output is not None:
         write_text(entry.output, WRITERS[format](transcript))
     elif format == "txt":
-        text = transcript.text.replace("\n", " ")
+        text = transcript.text.replace("\n", " ") if many or names else transcript.text
         print(f"{entry.name}\t{text}" if names else text, flush=True)
     else:
         print(WRITERS[format](transcript).rstrip("\n"), flush=True)

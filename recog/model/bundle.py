@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +10,17 @@ from pydantic import Field, model_validator
 
 from recog.errors import UserError
 from recog.model.config import Calibration, DecodingConfig, EncoderConfig, SpectrogramConfig, StripConfig
-from recog.model.folder import CONFIG, GRAPH, WEIGHTS, FolderConfig, ModelFolder, read_config, write_folder
+from recog.model.folder import (
+    CONFIG,
+    GRAPH,
+    WEIGHTS,
+    FolderConfig,
+    ModelFolder,
+    modality_of,
+    pretrained,
+    read_config,
+    write_folder,
+)
 
 DEFAULTS = {"speech": "english-speech", "handwriting": "latin-handwriting"}  # the shipped model for each modality
 
@@ -55,11 +64,8 @@ class Bundle(ModelFolder[ModelConfig]):
 
 
 def shipped() -> dict[str, Path]:
-    """Name -> folder of the models that come with recog."""
-    root = Path(str(resources.files("recog") / "pretrained"))
-    if not root.is_dir():
-        return {}
-    return {path.name: path for path in sorted(root.iterdir()) if (path / CONFIG).is_file()}
+    """Name -> folder of the recognisers that come with recog."""
+    return {name: path for name, path in pretrained().items() if modality_of(path) in DEFAULTS}
 
 
 def open_bundle(name_or_path: str | Path) -> Bundle:

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -123,6 +124,24 @@ def read_config(path: Path, kind: type[Config], modalities: tuple[str, ...]) -> 
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "config"
         raise UserError(f"{path}: {where}: {first['msg']}.") from None
+
+
+def modality_of(folder: str | Path) -> str | None:
+    """What kind of model a folder holds, by its config; None where it holds none."""
+    try:
+        loaded = json.loads((Path(folder) / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    found = loaded.get("modality") if isinstance(loaded, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def pretrained() -> dict[str, Path]:
+    """Name -> folder of all models that come with recog."""
+    root = Path(str(resources.files("recog") / "pretrained"))
+    if not root.is_dir():
+        return {}
+    return {path.name: path for path in sorted(root.iterdir()) if (path / CONFIG).is_file()}
 
 
 def write_folder(folder: Path, config: Config, files: Mapping[str, bytes], card: str) -> Config:

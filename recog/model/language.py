@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -76,15 +75,6 @@ def open_language_bundle(path: str | Path) -> LanguageBundle:
     if not file.is_file():
         raise UserError(f"{path}: is not the folder of a neural language model: it has no {CONFIG}.")
     return LanguageBundle(path, read_config(file, LanguageModelConfig, ("text",)))
-
-
-def is_language_folder(path: str | Path) -> bool:
-    """Whether this is the folder of a neural language model, rather than of a recogniser or nothing."""
-    try:
-        loaded = json.loads((Path(path) / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(loaded, dict) and loaded.get("modality") == "text"
 
 
 def write_language_bundle(

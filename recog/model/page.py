@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +10,7 @@ from pydantic import Field
 
 from recog.errors import UserError
 from recog.model.config import Strict
-from recog.model.folder import CONFIG, FolderConfig, ModelFolder, read_config, write_folder
+from recog.model.folder import CONFIG, FolderConfig, ModelFolder, pretrained, read_config, write_folder
 
 MAPS = ("baseline", "end", "body")  # what the network gives for each pixel
 DEFAULT = "pages"  # the shipped one
@@ -46,8 +45,8 @@ def open_page_bundle(name_or_path: str | Path = DEFAULT) -> PageBundle:
     """
     path = Path(name_or_path)
     if not (path / CONFIG).is_file():
-        shipped = Path(str(resources.files("recog") / "pretrained")) / str(name_or_path)
-        if not (shipped / CONFIG).is_file():
+        shipped = pretrained().get(str(name_or_path))
+        if shipped is None:
             raise UserError(
                 f"There is no page model '{name_or_path}': give its folder, or leave it out for the shipped one."
             )

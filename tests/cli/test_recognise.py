@@ -140,7 +140,7 @@ def test_skip_existing(tmp_path):
         (("transcribe", "x.wav", "--model", "latin-handwriting"), 2, "not for speech"),
         (("transcribe", "x.wav", "--n-best", "5", "--beam", "3"), 2, "--beam"),
         (("transcribe", "x.wav", "--beam", "0", "--lm", "model.arpa"), 2, "--beam"),
-        (("ocr", "x.png", "--layout", "page"), 2, "page"),
+        (("ocr", "x.png", "--layout", "columns"), 2, "columns"),
         (("train", "no-such-folder"), 2, "no such file"),
         (("evaluate", "no-such-file", "other"), 1, "no-such-file"),
         (("nonsense",), 2, "nonsense"),
