@@ -27,9 +27,9 @@ LENGTHS = range(40, 191)  # characters of a sentence
 
 def sentences(path: Path) -> list[str]:
     """The lines of a text, plain or .xz, that are neither too short nor too long."""
-    opened = lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8")
-    with opened as file:
-        return [line.strip().lower() for line in file if len(line.strip()) in LENGTHS]
+    raw = path.read_bytes()
+    lines = (lzma.decompress(raw) if path.suffix == ".xz" else raw).decode("utf-8").splitlines()
+    return [line.strip().lower() for line in lines if len(line.strip()) in LENGTHS]
 
 
 def speak(text: str, voice: str, stretch: float) -> tuple[np.ndarray, int]:

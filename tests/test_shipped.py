@@ -201,3 +201,25 @@ def test_a_blank_page_has_no_text(tmp_path: Path):
     cv2.imwrite(str(tmp_path / "blank.png"), np.full((1200, 900), 235, np.uint8))
     done = command("ocr", tmp_path / "blank.png", text=True)
     assert done.returncode == 0 and done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_a_turned_page_gives_the_same_text_and_its_own_coordinates(turns: int, tmp_path: Path):
+    import cv2
+
+    image = cv2.imread(str(SAMPLES / "page.jpg"))
+    cv2.imwrite(str(tmp_path / "turned.png"), np.ascontiguousarray(np.rot90(image, turns)))
+    reader = recog.load("latin-handwriting", layout="page")
+    upright, turned = reader.transcribe(SAMPLES / "page.jpg"), reader.transcribe(tmp_path / "turned.png")
+    assert Levenshtein.distance(turned.text, upright.text) <= 0.03 * len(upright.text)
+    first = np.array(turned.lines[0].baseline)
+    width, height = turned.size
+    expected = {
+        1: first[:, 0].mean() < width / 3,
+        2: first[:, 1].mean() > 0.7 * height,
+        3: first[:, 0].mean() > 0.7 * width,
+    }
+    assert expected[turns], "the first line is where the page's top has been turned to"
+    for line in turned.lines:
+        for left, top, right, bottom in (word.box for word in line.words):
+            assert -1 <= left < right <= width and -1 <= top < bottom <= height

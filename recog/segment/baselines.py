@@ -192,7 +192,8 @@ def reading_order(baselines: list[Polyline], width: float) -> list[int]:
     A line comes before another that it overlaps sideways and lies above, and before one that lies entirely to its right
     unless something that spans both stands between them (Breuel 2003, "High Performance Document Layout Analysis").
     """
-    boxes = [(line[:, 0].min(), line[:, 1].mean(), line[:, 0].max()) for line in baselines]
+    slope = _slope(baselines)  # a page askew is levelled first
+    boxes = [(line[:, 0].min(), (line[:, 1] - slope * line[:, 0]).mean(), line[:, 0].max()) for line in baselines]
     count = len(boxes)
     before = np.zeros((count, count), np.bool_)
     for i, (left, y, right) in enumerate(boxes):
@@ -214,6 +215,17 @@ def reading_order(baselines: list[Polyline], width: float) -> list[int]:
         order.append(chosen)
         left_over.remove(chosen)
     return order
+
+
+def _slope(baselines: list[Polyline]) -> float:
+    """How much the lines fall a pixel to the right: the median, weighed by their lengths."""
+    if not baselines:
+        return 0.0
+    rises = np.array([line[-1] - line[0] for line in baselines])
+    slopes, weights = rises[:, 1] / np.maximum(rises[:, 0], 1.0), np.maximum(rises[:, 0], 1.0)
+    order = np.argsort(slopes)
+    reached = np.cumsum(weights[order])
+    return float(slopes[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
 def _spanned(i: int, j: int, boxes: list[tuple[float, float, float]], width: float) -> bool:

@@ -57,15 +57,24 @@ class PageSegmenter:
 
         return [(on_page(found[k]), on_page(polygons[k])) for k in order]
 
+    def written(self, image: NDArray[np.uint8]) -> float:
+        """How much writing runs from left to right on a page: the length of its baselines, in pixels of a small copy."""
+        ink, _ = page_ink(image, self.bundle.config.network.side // 2)
+        found = find_baselines(self._run(ink))
+        return float(sum(line[-1, 0] - line[0, 0] for line in found))
+
     def maps(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
         """Probabilities (maps, height, width), see :data:`recog.model.page.MAPS`, and their pixels for one of the page."""
         ink, scale = page_ink(image, self.bundle.config.network.side)
+        return self._run(ink), scale / STRIDE
+
+    def _run(self, ink: NDArray[np.float32]) -> NDArray[np.float32]:
         height, width = ink.shape
         padded = np.zeros((-height % MULTIPLE + height, -width % MULTIPLE + width), np.float32)
         padded[:height, :width] = ink
         found = self._session.run(None, {self._session.get_inputs()[0].name: padded[None, None]})[0][0]
         assert len(found) == len(MAPS)
-        return np.ascontiguousarray(found[:, : -(-height // STRIDE), : -(-width // STRIDE)]), scale / STRIDE
+        return np.ascontiguousarray(found[:, : -(-height // STRIDE), : -(-width // STRIDE)])
 
 
 def page_ink(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.float32], float]:

@@ -84,6 +84,11 @@ def line(left: float, right: float, y: float) -> np.ndarray:
             [line(10, 140, 20), line(160, 290, 20), line(10, 290, 50), line(10, 140, 80), line(160, 290, 80)],
             [0, 1, 2, 3, 4],
         ),
+        # a page askew: the short line at the right begins lower than the next line at the left
+        (
+            [line(10, 90, 60), np.array([[10.0, 20.0], [290.0, 62.0]]), np.array([[10.0, 50.0], [290.0, 92.0]])],
+            [1, 2, 0],
+        ),
         # an indented last line
         ([line(10, 290, 20), line(200, 290, 50)], [0, 1]),
         ([], []),
