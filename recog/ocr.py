@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from recog.segment.page import PageSegmenter
 
 LINES_TRIED = 4  # to tell a page from one that stands on its head
-ENOUGH_SENSE = -0.35  # on 14 dev pages the right way has -0.49 to -0.08, the page on its head -0.79 to -0.40
+ENOUGH_SENSE = -0.15  # on 14 dev pages the right way has -0.49 to -0.08, the page on its head -0.79 to -0.40
 PAGE_HEIGHT = 300  # pixels from which an image can be a page,
 PAGE_SHAPE = 4.0  # and how many times as wide as high it then is at most
 Box = tuple[float, float, float, float]  # left, top, right, bottom
