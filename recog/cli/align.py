@@ -29,7 +29,7 @@ def align(
         str | None, typer.Option("--model", "-m", help="Name of a shipped model or path of a model folder.")
     ] = None,
     format: Annotated[
-        Literal["srt", "vtt", "textgrid", "page", "json", "manifest"], typer.Option("--format", "-f")
+        Literal["srt", "vtt", "textgrid", "page", "alto", "json", "manifest"], typer.Option("--format", "-f")
     ] = "json",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; else standard output.")] = None,
     min_confidence: Annotated[
@@ -51,10 +51,10 @@ def align(
     from recog.recogniser import load
 
     recogniser = load(model or DEFAULTS[modality_of(media)], threads=threads)
-    if recogniser.config.modality == "handwriting" and format not in ("page", "json", "manifest"):
-        raise UsageError(f"{media} is an image, which has no times; use --format page, json or manifest.")
-    if recogniser.config.modality == "speech" and format == "page":
-        raise UsageError(f"{media} is sound, and PAGE describes images; use another --format.")
+    if recogniser.config.modality == "handwriting" and format not in ("page", "alto", "json", "manifest"):
+        raise UsageError(f"{media} is an image, which has no times; use --format page, alto, json or manifest.")
+    if recogniser.config.modality == "speech" and format in ("page", "alto"):
+        raise UsageError(f"{media} is sound, and {format.upper()} describes images; use another --format.")
     transcript = align_text(recogniser, media, lines)
     doubtful = [line for line in transcript.lines if (line.confidence or 0.0) < DOUBTFUL]
     if doubtful:

@@ -90,7 +90,7 @@ def ocr(
     page_model: Annotated[
         str | None, typer.Option("--page-model", metavar="FOLDER", help="What finds the lines; else the shipped one.")
     ] = None,
-    format: Annotated[Literal["txt", "json", "page"], typer.Option("--format", "-f")] = "txt",
+    format: Annotated[Literal["txt", "json", "page", "alto"], typer.Option("--format", "-f")] = "txt",
     output: Output = None,
     beam: Beam = None,
     n_best: NBest = 1,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from recog.errors import UsageError
-from recog.formats import json, page, srt, textgrid, txt, vtt
+from recog.formats import alto, json, page, srt, textgrid, txt, vtt
 from recog.transcript import Transcript
 
 
@@ -27,8 +27,9 @@ WRITERS: dict[str, Callable[[Transcript], str]] = {
     "vtt": vtt.write,
     "textgrid": textgrid.write,
     "page": page.write,
+    "alto": alto.write,
 }
-SUFFIXES = {"textgrid": "TextGrid", "page": "xml"}  # of files, where it is not the format's name
+SUFFIXES = {"textgrid": "TextGrid", "page": "xml", "alto": "xml"}  # of files, where it is not the format's name
 READERS: dict[str, Reader] = {"txt": txt.read, "json": json.read, "srt": srt.read, "vtt": vtt.read}
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from lxml import etree
 
 from recog.errors import UsageError
-from recog.transcript import Line, Point, Transcript, Word
+from recog.formats.shapes import bounds, clean, corners, outline_of, points_text
+from recog.transcript import Line, Point, Transcript
 
 NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
-Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 def write(transcript: Transcript) -> str:
@@ -32,19 +32,18 @@ def write(transcript: Transcript) -> str:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
     root = etree.Element(_name("PcGts"), nsmap={None: NAMESPACE})
     metadata = _add(root, "Metadata")
-    _add(metadata, "Creator").text = f"recog ({_clean(transcript.model)})" if transcript.model else "recog"
+    _add(metadata, "Creator").text = f"recog ({clean(transcript.model)})" if transcript.model else "recog"
     _add(metadata, "Created").text = now
     _add(metadata, "LastChange").text = now
     width, height = transcript.size
-    page = _add(root, "Page", imageFilename=_clean(Path(transcript.source).name), imageWidth=width, imageHeight=height)
-    whole = (0.0, 0.0, float(width), float(height))
-    outlines = [line.polygon or _corners(_around(line.words) or whole) for line in transcript.lines]
+    page = _add(root, "Page", imageFilename=clean(Path(transcript.source).name), imageWidth=width, imageHeight=height)
+    outlines = [outline_of(line, transcript) for line in transcript.lines]
     if outlines:
         region = _add(page, "TextRegion", id="r1")
-        _points(region, "Coords", _corners(_bounds([point for outline in outlines for point in outline])), transcript)
+        _points(region, "Coords", corners(bounds([point for outline in outlines for point in outline])), transcript)
         for number, (line, outline) in enumerate(zip(transcript.lines, outlines, strict=True), start=1):
             _line(region, line, outline, f"r1l{number}", transcript)
-        _add(_add(region, "TextEquiv"), "Unicode").text = _clean(transcript.text)
+        _add(_add(region, "TextEquiv"), "Unicode").text = clean(transcript.text)
     written: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
     return written.decode("utf-8")
 
@@ -58,7 +57,7 @@ def _line(region: etree._Element, line: Line, outline: Iterable[Point], name: st
     for number, word in enumerate(boxed, start=1):
         assert word.box is not None
         own = _add(element, "Word", id=f"{name}w{number}")
-        _points(own, "Coords", _corners(word.box), transcript)
+        _points(own, "Coords", corners(word.box), transcript)
         _reading(own, word.text, word.confidence)
     others = [other.text for other in line.alternatives if other.text != line.text]
     _reading(element, line.text, line.confidence, index=0 if others else None)
@@ -70,32 +69,11 @@ def _reading(parent: etree._Element, text: str, confidence: float | None, index:
     attributes: dict[str, object] = {} if index is None else {"index": index}
     if confidence is not None and math.isfinite(confidence):
         attributes["conf"] = f"{min(1.0, max(0.0, confidence)):.4f}"
-    _add(_add(parent, "TextEquiv", **attributes), "Unicode").text = _clean(text)
+    _add(_add(parent, "TextEquiv", **attributes), "Unicode").text = clean(text)
 
 
 def _points(parent: etree._Element, tag: str, points: Iterable[Point], transcript: Transcript) -> None:
-    """``points="x,y x,y"`` inside the image; the schema knows neither fractions nor anything negative."""
-    assert transcript.size is not None
-    width, height = transcript.size
-    inside = (
-        f"{min(max(round(x), 0), max(0, width - 1))},{min(max(round(y), 0), max(0, height - 1))}" for x, y in points
-    )
-    _add(parent, tag, points=" ".join(inside))
-
-
-def _corners(box: Box) -> tuple[Point, ...]:
-    left, top, right, bottom = box
-    return (left, top), (right, top), (right, bottom), (left, bottom)
-
-
-def _around(words: Iterable[Word]) -> Box | None:
-    corners = [corner for word in words if word.box is not None for corner in _corners(word.box)]
-    return _bounds(corners) if corners else None
-
-
-def _bounds(points: list[Point]) -> Box:
-    across, down = [x for x, _ in points], [y for _, y in points]
-    return min(across), min(down), max(across), max(down)
+    _add(parent, tag, points=points_text(points, transcript))
 
 
 def _add(parent: etree._Element, tag: str, **attributes: object) -> etree._Element:
@@ -104,8 +82,3 @@ def _add(parent: etree._Element, tag: str, **attributes: object) -> etree._Eleme
 
 def _name(tag: str) -> str:
     return f"{{{NAMESPACE}}}{tag}"
-
-
-def _clean(text: str) -> str:
-    """Without the characters that XML 1.0 cannot hold."""
-    return "".join(c for c in text if c in "\t\n" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff")

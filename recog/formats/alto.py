@@ -1,0 +1,77 @@
+"""ALTO 4 (Library of Congress, https://www.loc.gov/standards/alto/): pages of lines of words. :mod:`recog.corpora.alto` reads
+ALTO of any version.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+from lxml import etree
+
+from recog.errors import UsageError
+from recog.formats.shapes import bounds, clean, corners, inside, outline_of, points_text
+from recog.transcript import Line, Point, Transcript, Word
+
+NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"
+
+
+def write(transcript: Transcript) -> str:
+    """One block that holds every line, in order: baseline, outline, and a ``String`` for each word, or for the line where
+    its words have no boxes.
+
+    Raises:
+        UsageError: the transcript is of sound.
+    """
+    if transcript.size is None:
+        raise UsageError(f"{transcript.source} is sound, and ALTO describes images; choose another format.")
+    root = etree.Element(_name("alto"), nsmap={None: NAMESPACE})
+    description = _add(root, "Description")
+    _add(description, "MeasurementUnit").text = "pixel"
+    _add(_add(description, "sourceImageInformation"), "fileName").text = clean(Path(transcript.source).name)
+    software = _add(_add(description, "Processing", ID="recog"), "processingSoftware")
+    _add(software, "softwareName").text = "recog"
+    width, height = transcript.size
+    page = _add(_add(root, "Layout"), "Page", ID="page", PHYSICAL_IMG_NR=1, WIDTH=width, HEIGHT=height)
+    space = _add(page, "PrintSpace", HPOS=0, VPOS=0, WIDTH=width, HEIGHT=height)
+    outlines = [outline_of(line, transcript) for line in transcript.lines]
+    if outlines:
+        everything = [point for outline in outlines for point in outline]
+        block = _add(space, "TextBlock", ID="block", **_place(everything, transcript))
+        for number, (line, outline) in enumerate(zip(transcript.lines, outlines, strict=True), start=1):
+            _line(block, line, outline, f"line{number}", transcript)
+    written: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
+    return written.decode("utf-8")
+
+
+def _line(block: etree._Element, line: Line, outline: tuple[Point, ...], name: str, transcript: Transcript) -> None:
+    attributes: dict[str, object] = {"ID": name}
+    if len(line.baseline) >= 2:
+        attributes["BASELINE"] = points_text(line.baseline, transcript)
+    element = _add(block, "TextLine", **attributes, **_place(outline, transcript))
+    _add(_add(element, "Shape"), "Polygon", POINTS=points_text(outline, transcript))
+    words = line.words if line.words and all(word.box is not None for word in line.words) else ()
+    if " ".join(word.text for word in words) != line.text:
+        words = (Word(line.text, box=bounds(outline), confidence=line.confidence),)
+    for number, word in enumerate(words):
+        if number:
+            _add(element, "SP")
+        assert word.box is not None
+        own: dict[str, object] = {"CONTENT": clean(word.text)}
+        if word.confidence is not None and math.isfinite(word.confidence):
+            own["WC"] = f"{min(1.0, max(0.0, word.confidence)):.4f}"
+        _add(element, "String", **own, **_place(corners(word.box), transcript))
+
+
+def _place(points: Iterable[Point], transcript: Transcript) -> dict[str, object]:
+    left, top, right, bottom = bounds(inside(points, transcript))
+    return {"HPOS": left, "VPOS": top, "WIDTH": right - left, "HEIGHT": bottom - top}
+
+
+def _add(parent: etree._Element, tag: str, **attributes: object) -> etree._Element:
+    return etree.SubElement(parent, _name(tag), {key: str(value) for key, value in attributes.items()})
+
+
+def _name(tag: str) -> str:
+    return f"{{{NAMESPACE}}}{tag}"

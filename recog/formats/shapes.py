@@ -1,0 +1,50 @@
+"""What the XML formats of pages share: where lines and words lie, in whole pixels, and text that XML can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from recog.transcript import Line, Point, Transcript, Word
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+
+
+def outline_of(line: Line, transcript: Transcript) -> tuple[Point, ...]:
+    """The line's polygon; without one, the box around its words or, where they have none, the whole image."""
+    assert transcript.size is not None
+    width, height = transcript.size
+    return line.polygon or corners(_around(line.words) or (0.0, 0.0, float(width), float(height)))
+
+
+def corners(box: Box) -> tuple[Point, ...]:
+    """The four corners of a box, clockwise."""
+    left, top, right, bottom = box
+    return (left, top), (right, top), (right, bottom), (left, bottom)
+
+
+def bounds(points: Iterable[Point]) -> Box:
+    """The box around some points."""
+    across, down = zip(*points, strict=True)
+    return min(across), min(down), max(across), max(down)
+
+
+def inside(points: Iterable[Point], transcript: Transcript) -> list[tuple[int, int]]:
+    """The points in whole pixels, on the image."""
+    assert transcript.size is not None
+    width, height = transcript.size
+    return [(min(max(round(x), 0), max(0, width - 1)), min(max(round(y), 0), max(0, height - 1))) for x, y in points]
+
+
+def points_text(points: Iterable[Point], transcript: Transcript) -> str:
+    """``x,y x,y``, as PAGE and ALTO write points."""
+    return " ".join(f"{x},{y}" for x, y in inside(points, transcript))
+
+
+def clean(text: str) -> str:
+    """Without the characters that XML 1.0 cannot hold."""
+    return "".join(c for c in text if c in "\t\n" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff")
+
+
+def _around(words: Iterable[Word]) -> Box | None:
+    found = [corner for word in words if word.box is not None for corner in corners(word.box)]
+    return bounds(found) if found else None
