@@ -41,7 +41,7 @@ def test_lines_words_and_places() -> None:
     assert [e.tag.split("}")[1] for e in first] == ["Shape", "String", "SP", "String", "SP", "String"]
     strings = list(first.iterfind("a:String", NS))
     assert [(s.get("CONTENT"), s.get("WC")) for s in strings] == [("le", "0.9100"), ("3", None), ("août", "1.0000")]
-    assert strings[0].attrib.items() >= {"HPOS": "10", "VPOS": "5", "WIDTH": "30", "HEIGHT": "25"}.items()
+    assert dict(strings[0].attrib).items() >= {"HPOS": "10", "VPOS": "5", "WIDTH": "30", "HEIGHT": "25"}.items()
     assert [s.get("CONTENT") for s in second.iterfind("a:String", NS)] == ["& <fin>"]
 
 
