@@ -47,7 +47,7 @@ def english_speech(corpora: Path, out: Path) -> None:
                 if " " in words:
                     yield words
 
-    model = prune_to(estimate(lines(), unit="word", order=3, vocabulary=80_000), 2_350_000)
+    model = prune_to(estimate(lines(), unit="word", order=3, vocabulary=80_000), 2_000_000)
     write_binary(model, out, quantise=True)
 
 

@@ -36,6 +36,11 @@ class Graph:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
+    def half(self, name: str, value: NDArray) -> str:
+        """A float32 constant that takes half the room: what was trained is kept in half precision anyway."""
+        stored = self.constant(f"{name}.half", np.asarray(value, np.float16))
+        return self.add("Cast", [stored], name, to=TensorProto.FLOAT)
+
     def add(self, operator: str, inputs: list[str], name: str, **attributes: Any) -> str:
         self.nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
         return name

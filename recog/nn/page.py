@@ -70,7 +70,7 @@ def build_page_onnx(config: PageNetworkConfig, weights: Mapping[str, NDArray[np.
 
     def conv(x: str, name: str, kernel: NDArray, bias: NDArray, stride: int = 1, dilation: int = 1) -> str:
         size, pad = kernel.shape[2], dilation * (kernel.shape[2] // 2)
-        inputs = [x, g.constant(f"{name}.kernel", kernel), g.constant(f"{name}.offset", bias)]
+        inputs = [x, g.half(f"{name}.kernel", kernel), g.constant(f"{name}.offset", bias)]
         shape = {"kernel_shape": [size, size], "strides": [stride] * 2, "pads": [pad] * 4, "dilations": [dilation] * 2}
         return g.add("Conv", inputs, f"{name}.conv", **shape)
 

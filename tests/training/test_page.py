@@ -116,7 +116,8 @@ def test_the_graph_gives_what_the_network_gives() -> None:
         ink = torch.rand(1, 1, *shape)
         with torch.no_grad():
             expected = torch.sigmoid(network(ink)).numpy()
-        assert np.abs(session.run(None, {"ink": ink.numpy()})[0] - expected).max() < 1e-5
+        found = session.run(None, {"ink": ink.numpy()})[0]
+        assert np.abs(found - expected).max() < 5e-3, "kernels are stored in half precision"
 
 
 def test_a_page_is_the_same_under_any_light() -> None:
