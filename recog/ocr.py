@@ -68,9 +68,13 @@ class LineReader(Recogniser):
             UserError: the file cannot be read.
         """
         image = read_image(source)
-        page = self.options.layout == "page" or (self.options.layout == "auto" and is_page(image))
-        lines = self._page(image, advance, keep) if page else (self._single(image, advance, keep),)
         height, width = image.shape
+        told = self.options.layout != "auto"
+        lines: tuple[Line, ...] = ()
+        if self.options.layout == "page" or (not told and is_page(image)):
+            lines = self._page(image, advance, keep)
+        if self.options.layout == "line" or (not told and not lines and height < 2 * PAGE_HEIGHT):
+            lines = (self._single(image, advance, keep),)
         return Transcript(name or str(source), lines, self.config.name, size=(width, height))
 
     def log_probs(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -223,3 +223,15 @@ def test_a_turned_page_gives_the_same_text_and_its_own_coordinates(turns: int, t
     for line in turned.lines:
         for left, top, right, bottom in (word.box for word in line.words):
             assert -1 <= left < right <= width and -1 <= top < bottom <= height
+
+
+def test_a_large_picture_of_one_line_is_read_as_such(tmp_path: Path):
+    import cv2
+
+    image = cv2.imread(str(SAMPLES / "garden.png"))
+    word = image[:, : image.shape[1] // 4]
+    large = cv2.resize(word, None, fx=4.0, fy=4.0, interpolation=cv2.INTER_CUBIC)
+    cv2.imwrite(str(tmp_path / "word.png"), large)
+    assert large.shape[0] >= 300
+    text = recog.load("latin-handwriting", layout="auto").transcribe(tmp_path / "word.png").text
+    assert text and "dear" in text.lower()
