@@ -39,7 +39,7 @@ def test_lines_are_found_where_they_are() -> None:
 def test_a_gap_is_closed_but_two_lines_side_by_side_stay_two() -> None:
     assert len(find_baselines(maps([[(20, 50), (280, 56)]], gaps=[(120, 140)]))) == 1
     assert len(find_baselines(maps([[(20, 50), (140, 50)], [(156, 50), (280, 50)]]))) == 2
-    assert len(find_baselines(maps([[(20, 50), (280, 50)]], gaps=[(100, 160)]))) == 2, "too far apart to be one"
+    assert len(find_baselines(maps([[(20, 50), (280, 50)]], gaps=[(100, 175)]))) == 2, "too far apart to be one"
 
 
 def test_specks_and_nothing_are_no_lines() -> None:
