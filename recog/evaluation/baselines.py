@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from recog.transcript import Point
 
-STEP = 2.0  # pixels between the points that stand for a baseline
+STEP = 4.0  # pixels between the points that stand for a baseline
 TOLERANCE = 0.25  # of the distance between lines; fades out to three times as much
 LONELY = 50.0  # pixels between lines where a page has but one
 
