@@ -136,7 +136,7 @@ class _Notice(event.Listener):
     def on_start(self, event: event.Event) -> None:
         if not self.said:
             self.said = True
-            logger.warning("Compiling the decoder for this machine; this takes some 20 seconds, once.")
+            logger.warning("Compiling the decoder for this machine; this takes some 15 seconds, once.")
 
     def on_end(self, event: event.Event) -> None:
         pass
