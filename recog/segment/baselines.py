@@ -15,12 +15,15 @@ Polyline = NDArray[np.float64]  # (points, 2) x and y
 
 THRESHOLD = 0.35  # of a pixel that belongs to a baseline
 END_WEIGHT = 0.6  # what the map of ends takes away there, so that lines side by side come apart
+MOST = 500  # lines of a page, the longest: no page has more
 SHORTEST = 10  # pixels of a baseline
 LEAST_AREA = 18  # pixels of a piece of one
 LONGEST_GAP = 45  # pixels between two pieces of one line
 DRIFT = 6.0  # pixels that the second may lie above or below where the first leads
+STEEPEST = 0.3  # of a line at its end, down or up for a pixel to the right
 CERTAIN_END = 0.5
 TAIL = 20  # columns that say where a piece leads
+LONELY = 20.0  # pixels between lines where a page has but one
 FREE = 0.85  # of the way to the next baseline that a line may take
 INSIDE = 0.4  # probability of its body
 COARSENESS = 0.7  # pixels by which a polyline may leave the points it was found from
@@ -33,7 +36,7 @@ def find_baselines(maps: Floats) -> list[Polyline]:
         maps: (2 or more, height, width) probabilities: of a baseline, and of the end of one.
     """
     line = cv2.GaussianBlur(maps[0] - END_WEIGHT * maps[1], (0, 0), 1.0)
-    pieces = _joined(_pieces(line), maps[1])
+    pieces = sorted(_joined(_pieces(line), maps[1]), key=lambda piece: piece[0, 0] - piece[-1, 0])[:MOST]
     return [_simple(piece) for piece in pieces if piece[-1, 0] - piece[0, 0] >= SHORTEST]
 
 
@@ -55,20 +58,31 @@ def _pieces(line: NDArray[np.floating]) -> list[Polyline]:
 
 def _joined(pieces: list[Polyline], ends: Floats) -> list[Polyline]:
     """Join pieces that go on in each other, the nearest first, unless a line ends between them."""
-    pieces = list(pieces)
-    while True:
-        best: tuple[float, int, int] | None = None
-        for i, first in enumerate(pieces):
-            for j, second in enumerate(pieces):
-                cost = _gap(first, second, ends) if i != j else None
-                if cost is not None and (best is None or cost < best[0]):
-                    best = (cost, i, j)
-        if best is None:
-            return pieces
-        _, i, j = best
-        tail = pieces[j][pieces[j][:, 0] > pieces[i][-1, 0]]
-        whole = np.concatenate([pieces[i], tail])
-        pieces = [piece for k, piece in enumerate(pieces) if k not in (i, j)] + [whole]
+    starts = np.array([piece[0] for piece in pieces]).reshape(-1, 2)
+    links: list[tuple[float, int, int]] = []
+    for i, first in enumerate(pieces):
+        across, down = starts[:, 0] - first[-1, 0], np.abs(starts[:, 1] - first[-1, 1])
+        near = (across > -4) & (across < LONGEST_GAP) & (down <= DRIFT + STEEPEST * LONGEST_GAP)
+        for j in np.flatnonzero(near).tolist():
+            cost = _gap(first, pieces[j], ends) if i != j else None
+            if cost is not None:
+                links.append((cost, i, j))
+    following: dict[int, int] = {}
+    preceded: set[int] = set()
+    for _, i, j in sorted(links):
+        if i not in following and j not in preceded:
+            following[i] = j
+            preceded.add(j)
+    whole = []
+    for i, piece in enumerate(pieces):
+        if i in preceded:
+            continue
+        chain, k = [piece], i
+        while k in following:  # from left to right: never in a circle
+            k = following[k]
+            chain.append(pieces[k][pieces[k][:, 0] > chain[-1][-1, 0]])
+        whole.append(np.concatenate(chain))
+    return whole
 
 
 def _gap(first: Polyline, second: Polyline, ends: Floats) -> float | None:
@@ -77,7 +91,7 @@ def _gap(first: Polyline, second: Polyline, ends: Floats) -> float | None:
     if not -4 < across < LONGEST_GAP or second[-1, 0] <= first[-1, 0]:
         return None
     tail = first[-TAIL:]
-    slope = np.clip(np.polyfit(tail[:, 0], tail[:, 1], 1)[0], -0.3, 0.3) if len(tail) > 5 else 0.0
+    slope = np.clip(np.polyfit(tail[:, 0], tail[:, 1], 1)[0], -STEEPEST, STEEPEST) if len(tail) > 5 else 0.0
     drift = abs(second[0, 1] - (first[-1, 1] + slope * across))
     if drift > DRIFT:
         return None
@@ -106,9 +120,10 @@ def outlines(baselines: list[Polyline], body: Floats) -> list[Polyline]:
         body: (height, width) probability of a line's body, ascenders and descenders included.
     """
     dense = [_dense(line) for line in baselines]
+    apart = [_to_neighbours(own, dense) for own in range(len(dense))]
     found = []
     for own, columns in enumerate(dense):
-        spacing = _spacing(own, dense)
+        spacing = _spacing(own, apart)
         sides = []
         for step, least, most in ((-1, 0.35, 1.15), (1, 0.1, 0.6)):
             room = np.minimum(_room(own, dense, step), most * spacing / FREE)
@@ -150,14 +165,12 @@ def _dense(line: Polyline) -> Polyline:
     return np.stack([across, np.interp(across, line[:, 0], line[:, 1])], axis=1)
 
 
-def _spacing(own: int, lines: list[Polyline]) -> float:
-    """Distance to the nearest line above or below, else the page's usual one."""
-    nearest = _to_neighbours(own, lines)
-    if nearest is not None:
-        usual = [d for d in (_to_neighbours(k, lines) for k in range(len(lines))) if d is not None]
-        return float(np.clip(nearest, 0.6 * np.median(usual), 1.6 * np.median(usual)))
-    others = [d for d in (_to_neighbours(k, lines) for k in range(len(lines))) if d is not None]
-    return float(np.median(others)) if others else 20.0
+def _spacing(own: int, apart: list[float | None]) -> float:
+    """Distance to the nearest line above or below, within what is usual on the page; where there is none, the usual."""
+    known = [d for d in apart if d is not None]
+    usual = float(np.median(known)) if known else LONELY
+    nearest = apart[own]
+    return usual if nearest is None else float(np.clip(nearest, 0.6 * usual, 1.6 * usual))
 
 
 def _to_neighbours(own: int, lines: list[Polyline]) -> float | None:
@@ -193,27 +206,30 @@ def reading_order(baselines: list[Polyline], width: float) -> list[int]:
     unless something that spans both stands between them (Breuel 2003, "High Performance Document Layout Analysis").
     """
     slope = _slope(baselines)  # a page askew is levelled first
-    boxes = [(line[:, 0].min(), (line[:, 1] - slope * line[:, 0]).mean(), line[:, 0].max()) for line in baselines]
-    count = len(boxes)
-    before = np.zeros((count, count), np.bool_)
-    for i, (left, y, right) in enumerate(boxes):
-        for j, (other_left, other_y, other_right) in enumerate(boxes):
-            if i == j:
-                continue
-            overlap = min(right, other_right) - max(left, other_left)
-            if overlap > 0.02 * width:
-                before[i, j] = y < other_y
-            elif right <= other_left + 0.02 * width:
-                before[i, j] = not _spanned(i, j, boxes, width)
+    left = np.array([line[:, 0].min() for line in baselines])
+    right = np.array([line[:, 0].max() for line in baselines])
+    y = np.array([(line[:, 1] - slope * line[:, 0]).mean() for line in baselines])
+    if len(y) == 0:
+        return []
+    least = 0.02 * width
+    overlap = np.minimum(right[:, None], right) - np.maximum(left[:, None], left) > least
+    above = y[:, None] < y
+    beside = right[:, None] <= left + least
+    before = np.where(overlap, above, beside & ~_spanned(overlap, y))
+    np.fill_diagonal(before, False)
     order: list[int] = []
-    left_over = set(range(count))
-    while left_over:  # topological; where rules contradict each other, the highest first
-        free = [k for k in left_over if not any(before[i, k] for i in left_over if i != k)]
-        chosen = min(free or left_over, key=lambda k: (boxes[k][1], boxes[k][0]))
-        if free:
-            chosen = min(free, key=lambda k: (round(boxes[k][0] / (0.1 * width)), boxes[k][1]))
-        order.append(chosen)
-        left_over.remove(chosen)
+    waiting, blocked = np.ones(len(y), np.bool_), before.sum(axis=0)
+    columns = np.round(left / (0.1 * width))
+    while waiting.any():  # topological; where rules contradict each other, the highest first
+        free = np.flatnonzero(waiting & (blocked == 0))
+        chosen = (
+            min(free, key=lambda k: (columns[k], y[k]))
+            if len(free)
+            else min(np.flatnonzero(waiting), key=lambda k: y[k])
+        )
+        order.append(int(chosen))
+        waiting[chosen] = False
+        blocked = blocked - before[chosen]
     return order
 
 
@@ -228,13 +244,10 @@ def _slope(baselines: list[Polyline]) -> float:
     return float(slopes[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
-def _spanned(i: int, j: int, boxes: list[tuple[float, float, float]], width: float) -> bool:
-    """Whether a line between their heights overlaps both sideways: they are then no columns side by side."""
-    low, high = sorted((boxes[i][1], boxes[j][1]))
-    for k, (left, y, right) in enumerate(boxes):
-        if k in (i, j) or not low < y < high:
-            continue
-        both = [min(right, boxes[m][2]) - max(left, boxes[m][0]) > 0.02 * width for m in (i, j)]
-        if all(both):
-            return True
-    return False
+def _spanned(overlap: NDArray[np.bool_], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether a line between the heights of two overlaps both sideways: they are then no columns side by side."""
+    found = np.zeros(overlap.shape, np.bool_)
+    for i in range(len(y)):
+        between = (y[:, None] > np.minimum(y[i], y)) & (y[:, None] < np.maximum(y[i], y))
+        found[i] = (overlap[:, i, None] & overlap & between).any(axis=0)
+    return found

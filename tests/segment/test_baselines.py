@@ -96,3 +96,14 @@ def line(left: float, right: float, y: float) -> np.ndarray:
 )
 def test_reading_order(lines: list[np.ndarray], order: list[int]) -> None:
     assert reading_order(lines, 300.0) == order
+
+
+def test_a_page_full_of_scraps_does_not_take_forever() -> None:
+    """A thousand pieces: by what they cost when pairs were gone through again after each join, this took minutes."""
+    seen = np.zeros((3, 512, 400), np.float32)
+    for y in range(8, 508, 6):
+        for x in range(4, 380, 16):
+            seen[0, y : y + 3, x : x + 11] = 1.0
+    lines = find_baselines(seen)
+    assert len(lines) == 84 == len(outlines(lines, seen[0]))
+    assert reading_order(lines, 400.0) == list(np.argsort([line[:, 1].mean() for line in lines], kind="stable"))
