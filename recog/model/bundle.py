@@ -76,14 +76,14 @@ def open_bundle(name_or_path: str | Path) -> Bundle:
     """
     path = Path(name_or_path)
     if not (path / CONFIG).is_file():
-        known = shipped()
-        if str(name_or_path) not in known:
+        found = pretrained()
+        if str(name_or_path) not in found:
             if path.is_dir():
                 raise UserError(f"{path}: is not a model folder: it has no {CONFIG}.")
             raise UserError(
-                f"There is no model '{name_or_path}': give a model folder or one of {', '.join(known) or 'none'}."
+                f"There is no model '{name_or_path}': give a model folder or one of {', '.join(shipped()) or 'none'}."
             )
-        path = known[str(name_or_path)]
+        path = found[str(name_or_path)]  # of another kind: read_config says which
     return Bundle(path, read_config(path / CONFIG, ModelConfig, ("speech", "handwriting")))
 
 
