@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 import recog
-from recog.cli import align, decode, evaluate, lm, models, prepare, recognise, train, tune
+from recog.cli import align, decode, evaluate, lm, models, ocr, prepare, train, transcribe, tune
 from recog.errors import UsageError, UserError
 
 app = typer.Typer(
@@ -61,8 +61,8 @@ def _leave(message: object, code: int) -> None:
 
 
 for name, command in (
-    ("transcribe", recognise.transcribe),
-    ("ocr", recognise.ocr),
+    ("transcribe", transcribe.transcribe),
+    ("ocr", ocr.ocr),
     ("decode", decode.decode),
     ("align", align.align),
     ("evaluate", evaluate.evaluate),

@@ -56,7 +56,7 @@ def decode(
 
     Prints one line for each utterance. A file that cannot be read is reported, and the others go on; the exit code is then 1.
     """
-    from recog.cli.recognise import read_hotwords
+    from recog.cli.batch import read_hotwords
     from recog.decoding import Decoder
     from recog.decoding.log_prob_files import read_log_probs, read_symbols
 

@@ -52,9 +52,21 @@ def contrast(strip: Strip, rng: np.random.Generator) -> Strip:
     table = np.clip(255.0 * gain * (np.arange(256) / 255.0) ** gamma, 0, 255).astype(np.uint8)
     out = cv2.LUT(strip, table)
     if rng.random() < 0.3:
-        noise = rng.integers(0, int(rng.integers(6, 30)), strip.shape, dtype=np.uint8)
+        noise = rng.integers(0, int(rng.integers(6, 60)), strip.shape, dtype=np.uint8)
         out = cv2.add(out, noise)
     return out  # type: ignore[return-value]
+
+
+def rub_out(strip: Strip, rng: np.random.Generator) -> Strip:
+    """Patches of paper over the ink: at most one for two heights of width, each up to half a height across (the masks of
+    SpecAugment, for columns of ink)."""
+    height, width = strip.shape
+    out = strip.copy()
+    for _ in range(int(rng.integers(1, 2 + width // (2 * height)))):
+        left, across = int(rng.integers(0, width)), int(rng.integers(2, height // 2 + 1))
+        top, tall = int(rng.integers(-height // 2, height)), int(rng.integers(height // 3, height + 1))
+        out[max(0, top) : top + tall, left : left + across] = 0
+    return out
 
 
 def stroke(strip: Strip, rng: np.random.Generator) -> Strip:
@@ -77,4 +89,6 @@ def augment(strip: Strip, rng: np.random.Generator, stretch: float = 1.0) -> Str
         strip = stroke(strip, rng)
     if rng.random() < 0.6:
         strip = contrast(strip, rng)
+    if rng.random() < 0.3:
+        strip = rub_out(strip, rng)
     return strip

@@ -1,4 +1,4 @@
-"""``recog transcribe`` and ``recog ocr``: a batch of files through a model."""
+"""A batch of files through a model: what ``recog transcribe`` and ``recog ocr`` do."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from recog.cli.files import Input, collect, write_bytes, write_text
+from recog.cli.files import Input, write_bytes, write_text
 from recog.cli.progress import progress_bar
 from recog.errors import UsageError, UserError
 
@@ -20,98 +20,6 @@ if TYPE_CHECKING:
 
     from recog.recogniser import Recogniser
     from recog.transcript import Transcript
-
-Files = Annotated[list[str], typer.Argument(metavar="FILES|FOLDERS...", help="What to read; - is standard input.")]
-Output = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Folder for one result a file; else standard output.")
-]
-Beam = Annotated[
-    int | None,
-    typer.Option("--beam", min=0, max=10_000, help="Beam width; 0 is the best path, with no language model."),
-]
-NBest = Annotated[int, typer.Option("--n-best", min=1, max=1000, help="Alternatives to keep in JSON.")]
-Lm = Annotated[
-    str | None,
-    typer.Option("--lm", metavar="FILE|none", help="n-gram model (ARPA or .bin) to use in place of the model's own."),
-]
-Alpha = Annotated[float | None, typer.Option(min=0.0, max=100.0, help="Weight of the language model.")]
-Beta = Annotated[float | None, typer.Option(min=-100.0, max=100.0, help="Added for each word (or character).")]
-Hotwords = Annotated[
-    Path | None,
-    typer.Option("--hotwords", metavar="FILE", help="Words and phrases to expect, one a line; a tab and a boost (5)."),
-]
-Rescore = Annotated[
-    str | None, typer.Option("--rescore", metavar="MODEL", help="Neural language model to order the N-best anew.")
-]
-LogProbs = Annotated[
-    Path | None,
-    typer.Option("--log-probs", metavar="DIR", help="Also keep the network's outputs there, for recog decode."),
-]
-Skip = Annotated[bool, typer.Option("--skip-existing", help="Leave out files whose result is there already.")]
-Names = Annotated[bool, typer.Option("--names", help="Print each file's name and a tab before its text.")]
-Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Threads; 0 for every core.")]
-Model = Annotated[str, typer.Option("--model", "-m", help="Name of a shipped model or path of a model folder.")]
-
-
-def transcribe(
-    files: Files,
-    model: Model = "english-speech",
-    format: Annotated[Literal["txt", "json", "srt", "vtt", "textgrid"], typer.Option("--format", "-f")] = "txt",
-    output: Output = None,
-    beam: Beam = None,
-    n_best: NBest = 1,
-    lm: Lm = None,
-    alpha: Alpha = None,
-    beta: Beta = None,
-    hotwords: Hotwords = None,
-    rescore: Rescore = None,
-    log_probs: LogProbs = None,
-    skip_existing: Skip = False,
-    names: Names = False,
-    threads: Threads = 0,
-) -> None:
-    """Transcribe recordings: wav, flac, ogg, opus, mp3, aiff, m4a, webm, wma, mp4 and more, of any length."""
-    from recog.corpora.files import SOUND_SUFFIXES
-    from recog.formats import SUFFIXES
-
-    decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
-    decoding |= {"rescore": rescore}
-    inputs = collect(files, SOUND_SUFFIXES, output, SUFFIXES.get(format, format))
-    run_batch("speech", inputs, model, format, decoding, skip_existing, names, threads, log_probs)
-
-
-def ocr(
-    files: Files,
-    model: Model = "latin-handwriting",
-    layout: Annotated[
-        Literal["auto", "line", "page"],
-        typer.Option("--layout", help="What an image shows: a page, one line of writing, or what its shape suggests."),
-    ] = "auto",
-    page_model: Annotated[
-        str | None, typer.Option("--page-model", metavar="FOLDER", help="What finds the lines; else the shipped one.")
-    ] = None,
-    format: Annotated[Literal["txt", "json", "page", "alto"], typer.Option("--format", "-f")] = "txt",
-    output: Output = None,
-    beam: Beam = None,
-    n_best: NBest = 1,
-    lm: Lm = None,
-    alpha: Alpha = None,
-    beta: Beta = None,
-    hotwords: Hotwords = None,
-    rescore: Rescore = None,
-    log_probs: LogProbs = None,
-    skip_existing: Skip = False,
-    names: Names = False,
-    threads: Threads = 0,
-) -> None:
-    """Read images of handwritten pages or lines: PNG, JPEG, WebP, TIFF or BMP."""
-    from recog.corpora.files import IMAGE_SUFFIXES
-    from recog.formats import SUFFIXES
-
-    decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
-    decoding |= {"rescore": rescore, "layout": layout, "page_model": page_model}
-    inputs = collect(files, IMAGE_SUFFIXES, output, SUFFIXES.get(format, format))
-    run_batch("handwriting", inputs, model, format, decoding, skip_existing, names, threads, log_probs)
 
 
 def run_batch(

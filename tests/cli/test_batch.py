@@ -176,7 +176,7 @@ def test_a_true_text_beside_its_recording_is_not_overwritten(tmp_path):
 
 
 def test_hotwords_come_with_or_without_a_boost(tmp_path):
-    from recog.cli.recognise import read_hotwords
+    from recog.cli.batch import read_hotwords
     from recog.errors import UserError
 
     path = tmp_path / "names.txt"

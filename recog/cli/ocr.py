@@ -1,0 +1,60 @@
+"""``recog ocr``: images to text."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from recog.cli.batch import run_batch
+from recog.cli.files import collect
+from recog.cli.options import (
+    Alpha,
+    Beam,
+    Beta,
+    Files,
+    Hotwords,
+    Lm,
+    LogProbs,
+    Model,
+    Names,
+    NBest,
+    Output,
+    Rescore,
+    Skip,
+    Threads,
+)
+
+
+def ocr(
+    files: Files,
+    model: Model = "latin-handwriting",
+    layout: Annotated[
+        Literal["auto", "line", "page"],
+        typer.Option("--layout", help="What an image shows: a page, one line of writing, or what its shape suggests."),
+    ] = "auto",
+    page_model: Annotated[
+        str | None, typer.Option("--page-model", metavar="FOLDER", help="What finds the lines; else the shipped one.")
+    ] = None,
+    format: Annotated[Literal["txt", "json", "page", "alto"], typer.Option("--format", "-f")] = "txt",
+    output: Output = None,
+    beam: Beam = None,
+    n_best: NBest = 1,
+    lm: Lm = None,
+    alpha: Alpha = None,
+    beta: Beta = None,
+    hotwords: Hotwords = None,
+    rescore: Rescore = None,
+    log_probs: LogProbs = None,
+    skip_existing: Skip = False,
+    names: Names = False,
+    threads: Threads = 0,
+) -> None:
+    """Read images of handwritten pages or lines: PNG, JPEG, WebP, TIFF or BMP."""
+    from recog.corpora.files import IMAGE_SUFFIXES
+    from recog.formats import SUFFIXES
+
+    decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
+    decoding |= {"rescore": rescore, "layout": layout, "page_model": page_model}
+    inputs = collect(files, IMAGE_SUFFIXES, output, SUFFIXES.get(format, format))
+    run_batch("handwriting", inputs, model, format, decoding, skip_existing, names, threads, log_probs)

@@ -1,0 +1,39 @@
+"""The options that ``recog transcribe`` and ``recog ocr`` share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Files = Annotated[list[str], typer.Argument(metavar="FILES|FOLDERS...", help="What to read; - is standard input.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Folder for one result a file; else standard output.")
+]
+Beam = Annotated[
+    int | None,
+    typer.Option("--beam", min=0, max=10_000, help="Beam width; 0 is the best path, with no language model."),
+]
+NBest = Annotated[int, typer.Option("--n-best", min=1, max=1000, help="Alternatives to keep in JSON.")]
+Lm = Annotated[
+    str | None,
+    typer.Option("--lm", metavar="FILE|none", help="n-gram model (ARPA or .bin) to use in place of the model's own."),
+]
+Alpha = Annotated[float | None, typer.Option(min=0.0, max=100.0, help="Weight of the language model.")]
+Beta = Annotated[float | None, typer.Option(min=-100.0, max=100.0, help="Added for each word (or character).")]
+Hotwords = Annotated[
+    Path | None,
+    typer.Option("--hotwords", metavar="FILE", help="Words and phrases to expect, one a line; a tab and a boost (5)."),
+]
+Rescore = Annotated[
+    str | None, typer.Option("--rescore", metavar="MODEL", help="Neural language model to order the N-best anew.")
+]
+LogProbs = Annotated[
+    Path | None,
+    typer.Option("--log-probs", metavar="DIR", help="Also keep the network's outputs there, for recog decode."),
+]
+Skip = Annotated[bool, typer.Option("--skip-existing", help="Leave out files whose result is there already.")]
+Names = Annotated[bool, typer.Option("--names", help="Print each file's name and a tab before its text.")]
+Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Threads; 0 for every core.")]
+Model = Annotated[str, typer.Option("--model", "-m", help="Name of a shipped model or path of a model folder.")]
