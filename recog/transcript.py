@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 Point = tuple[float, float]
 
@@ -67,6 +68,8 @@ class Transcript:
         duration: seconds of sound; None for images.
         size: (width, height) of the image in pixels; None for sound.
         warnings: sentences for the user, for instance that the file is cut short.
+        pages: of a document of several pages the transcript of each, in order; ``lines`` are then those of all of them,
+            each in pixels of its own page, and ``size`` is that of the first. Else empty.
     """
 
     source: str
@@ -75,9 +78,24 @@ class Transcript:
     duration: float | None = None
     size: tuple[int, int] | None = None
     warnings: tuple[str, ...] = field(default_factory=tuple)
+    pages: tuple[Transcript, ...] = ()
+
+    @classmethod
+    def of_pages(cls, source: str, pages: Sequence[Transcript], warnings: tuple[str, ...] = ()) -> Transcript:
+        """A document of these pages, of which there is at least one; of a single page, that page under this name."""
+        if len(pages) == 1:
+            return replace(pages[0], source=source, warnings=warnings + pages[0].warnings)
+        lines = tuple(line for page in pages for line in page.lines)
+        told = tuple(warning for page in pages for warning in page.warnings)
+        return cls(source, lines, pages[0].model, size=pages[0].size, warnings=warnings + told, pages=tuple(pages))
 
     @property
     def text(self) -> str:
-        """The lines that are not empty: a page's one below the other, a recording's joined by spaces."""
+        """The lines that are not empty: a page's one below the other, a recording's joined by spaces.
+
+        Between the pages of a document stands a line break and a form feed.
+        """
+        if self.pages:
+            return "\n\f".join(page.text for page in self.pages)
         joiner = "\n" if self.size is not None else " "
         return joiner.join(line.text for line in self.lines if line.text)

@@ -1,4 +1,4 @@
-"""PAGE XML (Pletschacher and Antonacopoulos 2010) of any year: a row for each ``TextLine``, in document order.
+"""PAGE XML (Pletschacher and Antonacopoulos 2010) of any year: a row for each ``TextLine``, in reading order.
 
 Of several readings (``TextEquiv``) that with the lowest index is taken; a line without one is the sum of its words.
 Group: the folder, when there are several. Split: folders called train, dev, test.
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recog.corpora.manifest import LineShape, Row
-from recog.corpora.xml import Element, child, children, descendants, number, points, text_of
-from recog.transcript import Point
+from recog.formats.page import lines_of
+from recog.formats.xml import Element, children
 
 
 def rows(src: Path) -> Iterator[Row]:
@@ -32,33 +32,5 @@ def page_lines(root: Element, xml: Path) -> list[Row]:
     found = []
     for page in children(root, "Page"):
         media = image_of(xml, page.get("imageFilename", ""))
-        for line in descendants(page, "TextLine"):
-            shape = LineShape(_points(child(line, "Coords"), 3), _points(child(line, "Baseline"), 2))
-            found.append(Row(media, _text(line), line=shape))
+        found += [Row(media, line.text, line=LineShape(line.polygon, line.baseline)) for line in lines_of(page)]
     return found
-
-
-def _text(line: Element) -> str:
-    readings = list(children(line, "TextEquiv"))
-    if not readings:
-        return " ".join(filter(None, (_text(word) for word in children(line, "Word"))))
-    best = min(readings, key=_index)
-    unicode = child(best, "Unicode")
-    return text_of(unicode if unicode is not None else child(best, "PlainText")).strip()
-
-
-def _index(reading: Element) -> float:
-    """One without an index is the only or the main one."""
-    index = number(reading.get("index"))
-    return -1.0 if index is None else index
-
-
-def _points(element: Element | None, least: int) -> tuple[Point, ...]:
-    """``points="x,y x,y"``, or <Point x= y=/> as up to 2010."""
-    if element is None:
-        return ()
-    value = element.get("points")
-    if value is None:
-        value = " ".join(f"{point.get('x')},{point.get('y')}" for point in children(element, "Point"))
-    found = points(value)
-    return found if len(found) >= least else ()

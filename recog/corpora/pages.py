@@ -10,8 +10,8 @@ from statistics import median
 
 from recog.corpora.files import IMAGE_SUFFIXES, find_media, is_image, walk
 from recog.corpora.manifest import LineShape, Row, group_by_folder, settle_splits
-from recog.corpora.xml import Element, local, parse
 from recog.errors import UserError
+from recog.formats.xml import Element, local, parse
 
 Reader = Callable[[Element, Path], list[Row]]
 

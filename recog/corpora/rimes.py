@@ -19,8 +19,8 @@ from pathlib import Path, PureWindowsPath
 
 from recog.corpora.files import is_image, split_named, walk
 from recog.corpora.manifest import LineShape, Row, settle_splits
-from recog.corpora.xml import Element, children, descendants, local, number, parse
 from recog.errors import UserError
+from recog.formats.xml import Element, children, descendants, local, number, parse
 
 _DOUBTFUL = re.compile(r"¤\{([^¤{}/|]*)(?:[/|][^¤{}]*)?\}¤")
 

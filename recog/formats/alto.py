@@ -1,5 +1,5 @@
-"""ALTO 4 (Library of Congress, https://www.loc.gov/standards/alto/): pages of lines of words. :mod:`recog.corpora.alto` reads
-ALTO of any version.
+"""ALTO (Library of Congress, https://www.loc.gov/standards/alto/): pages of lines of words. Written is ALTO 4, read is any
+version. :mod:`recog.formats.alto_reader` is the reading half.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from pathlib import Path
 from lxml import etree
 
 from recog.errors import UsageError
-from recog.formats.shapes import bounds, clean, corners, inside, outline_of, points_text
+from recog.formats.alto_reader import MODEL, NAMESPACE, read
+from recog.formats.shapes import bounds, clean, corners, inside, outline_of, points_text, share
 from recog.transcript import Line, Point, Transcript, Word
 
-NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"
+__all__ = ["NAMESPACE", "read", "write"]
 
 
 def write(transcript: Transcript) -> str:
-    """One block that holds every line, in order: baseline, outline, and a ``String`` for each word, or for the line where
-    its words have no boxes.
+    """On each page one block that holds every line, in order: baseline, outline, and a ``String`` for each word, or for the
+    line where its words have no boxes. ALTO holds no alternatives of a line, and confidences of words alone.
 
     Raises:
         UsageError: the transcript is of sound.
@@ -30,19 +31,27 @@ def write(transcript: Transcript) -> str:
     description = _add(root, "Description")
     _add(description, "MeasurementUnit").text = "pixel"
     _add(_add(description, "sourceImageInformation"), "fileName").text = clean(Path(transcript.source).name)
-    software = _add(_add(description, "Processing", ID="recog"), "processingSoftware")
-    _add(software, "softwareName").text = "recog"
-    width, height = transcript.size
-    page = _add(_add(root, "Layout"), "Page", ID="page", PHYSICAL_IMG_NR=1, WIDTH=width, HEIGHT=height)
+    processing = _add(description, "Processing", ID="recog")
+    if transcript.model:
+        _add(processing, "processingStepSettings").text = clean(f"{MODEL}{transcript.model}")
+    _add(_add(processing, "processingSoftware"), "softwareName").text = "recog"
+    layout = _add(root, "Layout")
+    for number, page in enumerate(transcript.pages or [transcript], start=1):
+        _page(layout, page, number)
+    written: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
+    return written.decode("utf-8")
+
+
+def _page(layout: etree._Element, transcript: Transcript, number: int) -> None:
+    width, height = transcript.size or (0, 0)
+    page = _add(layout, "Page", ID=f"page{number}", PHYSICAL_IMG_NR=number, WIDTH=width, HEIGHT=height)
     space = _add(page, "PrintSpace", HPOS=0, VPOS=0, WIDTH=width, HEIGHT=height)
     outlines = [outline_of(line, transcript) for line in transcript.lines]
     if outlines:
         everything = [point for outline in outlines for point in outline]
-        block = _add(space, "TextBlock", ID="block", **_place(everything, transcript))
-        for number, (line, outline) in enumerate(zip(transcript.lines, outlines, strict=True), start=1):
-            _line(block, line, outline, f"line{number}", transcript)
-    written: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
-    return written.decode("utf-8")
+        block = _add(space, "TextBlock", ID=f"page{number}block", **_place(everything, transcript))
+        for at, (line, outline) in enumerate(zip(transcript.lines, outlines, strict=True), start=1):
+            _line(block, line, outline, f"page{number}line{at}", transcript)
 
 
 def _line(block: etree._Element, line: Line, outline: tuple[Point, ...], name: str, transcript: Transcript) -> None:
@@ -52,7 +61,7 @@ def _line(block: etree._Element, line: Line, outline: tuple[Point, ...], name: s
     element = _add(block, "TextLine", **attributes, **_place(outline, transcript))
     _add(_add(element, "Shape"), "Polygon", POINTS=points_text(outline, transcript))
     words = line.words if line.words and all(word.box is not None for word in line.words) else ()
-    if " ".join(word.text for word in words) != line.text:
+    if not words or " ".join(word.text for word in words) != line.text:
         words = (Word(line.text, box=bounds(outline), confidence=line.confidence),)
     for number, word in enumerate(words):
         if number:
@@ -60,7 +69,7 @@ def _line(block: etree._Element, line: Line, outline: tuple[Point, ...], name: s
         assert word.box is not None
         own: dict[str, object] = {"CONTENT": clean(word.text)}
         if word.confidence is not None and math.isfinite(word.confidence):
-            own["WC"] = f"{min(1.0, max(0.0, word.confidence)):.4f}"
+            own["WC"] = share(word.confidence)
         _add(element, "String", **own, **_place(corners(word.box), transcript))
 
 

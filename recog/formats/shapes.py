@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from recog.formats.xml import number
 from recog.transcript import Line, Point, Transcript, Word
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -38,6 +39,24 @@ def inside(points: Iterable[Point], transcript: Transcript) -> list[tuple[int, i
 def points_text(points: Iterable[Point], transcript: Transcript) -> str:
     """``x,y x,y``, as PAGE and ALTO write points."""
     return " ".join(f"{x},{y}" for x, y in inside(points, transcript))
+
+
+def share(confidence: float) -> str:
+    """A confidence as the formats write it: 0 to 1, four decimals."""
+    return f"{min(1.0, max(0.0, confidence)):.4f}"
+
+
+def size_of(width: str | None, height: str | None) -> tuple[int, int] | None:
+    """(width, height) of an image in whole pixels, or None where a file does not say."""
+    sides = number(width), number(height)
+    if sides[0] is None or sides[1] is None or min(round(sides[0]), round(sides[1])) < 1:
+        return None
+    return round(sides[0]), round(sides[1])
+
+
+def stripped(text: str) -> str:
+    """Without the white space that XML is laid out with; other spaces are text."""
+    return text.strip(" \t\r\n")
 
 
 def clean(text: str) -> str:

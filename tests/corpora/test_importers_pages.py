@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from recog.corpora import importer
 from recog.corpora.manifest import LineShape, Row
-from recog.corpora.xml import number, parse, points
 from recog.errors import UserError
+from recog.formats.xml import number, parse, points
 
 BOX = ((10.0, 20.0), (110.0, 20.0), (110.0, 50.0), (10.0, 50.0))
 

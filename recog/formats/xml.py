@@ -27,7 +27,37 @@ def parse(path: Path) -> Element:
     Raises:
         UserError: the file cannot be read, is too large, is not well-formed, or declares entities.
     """
-    parser = etree.XMLParser(
+    try:
+        if path.stat().st_size > MAX_XML_BYTES:
+            raise UserError(f"{path} is larger than {MAX_XML_BYTES >> 20} MiB; split it.")
+        return _checked(etree.parse(str(path), _parser()), str(path))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or 'is not a readable file'}.") from None
+    except etree.XMLSyntaxError as error:
+        raise UserError(f"{path} is not well-formed XML: {error.msg}.") from None
+
+
+def parse_text(text: str, name: str) -> Element:
+    """The root element of XML that was read already, whatever encoding it declares.
+
+    Args:
+        name: what messages call it.
+
+    Raises:
+        UserError: as :func:`parse`.
+    """
+    content = text.encode("utf-8", errors="surrogatepass")
+    if len(content) > MAX_XML_BYTES:
+        raise UserError(f"{name} is larger than {MAX_XML_BYTES >> 20} MiB; split it.")
+    try:
+        return _checked(etree.ElementTree(etree.fromstring(content, _parser("utf-8"))), name)
+    except etree.XMLSyntaxError as error:
+        raise UserError(f"{name} is not well-formed XML: {error.msg}.") from None
+
+
+def _parser(encoding: str | None = None) -> etree.XMLParser:
+    return etree.XMLParser(
+        encoding=encoding,
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
@@ -36,17 +66,12 @@ def parse(path: Path) -> Element:
         remove_comments=True,
         remove_pis=True,
     )
-    try:
-        if path.stat().st_size > MAX_XML_BYTES:
-            raise UserError(f"{path} is larger than {MAX_XML_BYTES >> 20} MiB; split it.")
-        tree = etree.parse(str(path), parser)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or 'is not a readable file'}.") from None
-    except etree.XMLSyntaxError as error:
-        raise UserError(f"{path} is not well-formed XML: {error.msg}.") from None
+
+
+def _checked(tree: etree._ElementTree, name: str) -> Element:
     dtd = tree.docinfo.internalDTD
     if dtd is not None and any(True for _ in dtd.iterentities()):
-        raise UserError(f"{path} declares XML entities, which are not accepted; save it without.")
+        raise UserError(f"{name} declares XML entities, which are not accepted; save it without.")
     return tree.getroot()
 
 
