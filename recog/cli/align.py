@@ -23,13 +23,15 @@ PAD = 0.15  # seconds of the silence on either side that such a row keeps
 def align(
     media: Annotated[Path, typer.Argument(metavar="MEDIA", help="A recording, or an image of one line.")],
     text: Annotated[
-        Path, typer.Argument(metavar="TEXT", help="Its text: .txt with a cue a line, .srt, .vtt; - is standard input.")
+        Path,
+        typer.Argument(metavar="TEXT", help="Its text: .txt with a cue a line, .srt, .vtt, .tsv; - is standard input."),
     ],
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Name of a shipped model or path of a model folder.")
     ] = None,
     format: Annotated[
-        Literal["srt", "vtt", "textgrid", "page", "alto", "json", "manifest"], typer.Option("--format", "-f")
+        Literal["srt", "vtt", "tsv", "ctm", "textgrid", "page", "alto", "json", "manifest"],
+        typer.Option("--format", "-f"),
     ] = "json",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; else standard output.")] = None,
     min_confidence: Annotated[
@@ -95,7 +97,7 @@ def read_lines_of(path: Path) -> list[str]:
         UserError: it cannot be read, or is not UTF-8.
     """
     from recog.corpora.files import read_text
-    from recog.formats import srt, textgrid, txt, vtt
+    from recog.formats import srt, textgrid, tsv, txt, vtt
 
     if str(path) == "-":
         try:
@@ -104,7 +106,7 @@ def read_lines_of(path: Path) -> list[str]:
             raise UserError(f"Standard input is not UTF-8 text (byte {error.start}); convert it to UTF-8.") from None
     else:
         content = read_text(path)
-    readers = {".srt": srt.read, ".vtt": vtt.read, ".textgrid": textgrid.read}
+    readers = {".srt": srt.read, ".vtt": vtt.read, ".tsv": tsv.read, ".textgrid": textgrid.read}
     return [line.text for line in readers.get(path.suffix.lower(), txt.read)(content, source=str(path)).lines]
 
 

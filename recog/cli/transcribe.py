@@ -29,7 +29,9 @@ from recog.cli.options import (
 def transcribe(
     files: Files,
     model: Model = "english-speech",
-    format: Annotated[Literal["txt", "json", "srt", "vtt", "textgrid"], typer.Option("--format", "-f")] = "txt",
+    format: Annotated[
+        Literal["txt", "json", "srt", "vtt", "tsv", "ctm", "textgrid"], typer.Option("--format", "-f")
+    ] = "txt",
     output: Output = None,
     beam: Beam = None,
     n_best: NBest = 1,

@@ -38,7 +38,8 @@ def read_pairs(reference: Path, hypothesis: Path) -> tuple[list[Pair], list[str]
 
     Both may be text files (matched line by line), trn files, JSONL (``id`` or ``media``, ``text``, ``group``), folders
     (matched by relative path without suffix; see :mod:`recog.evaluation.sources`), or two single transcripts
-    (``.json``, ``.srt``, ``.vtt``, one of them also ``.txt``). Those with ids match each other in any combination.
+    (``.json``, ``.srt``, ``.vtt``, ``.tsv``, ``.ctm``, one of them also ``.txt``). Those with ids match each
+    other in any combination; a ctm of several recordings has ids.
 
     Returns:
         The pairs, in the order of the references, and sentences about texts that have no partner.

@@ -14,13 +14,13 @@ from typing import Any, Literal
 
 from recog.errors import UserError
 from recog.evaluation.text_files import printable, read_text
-from recog.formats import READERS, trn
+from recog.formats import READERS, ctm, trn, tsv
 
 # In a folder, the first of these that a stem has is read. `recog transcribe` writes STEM.txt next to the STEM.gt.txt of
 # a bare training folder: the truth is looked for in the one, the hypothesis in the other.
 REFERENCE_SUFFIXES = (".gt.txt", ".txt", ".json", ".srt", ".vtt")
 HYPOTHESIS_SUFFIXES = (".txt", ".json", ".srt", ".vtt", ".gt.txt")
-_DOCUMENTS = (".json", ".srt", ".vtt")
+_DOCUMENTS = (".json", ".srt", ".vtt", ".tsv", ".ctm")
 _ROWS = (".jsonl", ".ndjson")
 
 
@@ -59,7 +59,11 @@ def read_source(path: Path, *, suffixes: tuple[str, ...] = REFERENCE_SUFFIXES) -
         return as_trn(path, text)
     if suffix in _ROWS or (suffix not in _DOCUMENTS and _looks_like_rows(text)):
         return Source(path, "keyed", _unique(path, _rows(path, text)))
-    if suffix in _DOCUMENTS:
+    if suffix == ".ctm":
+        recordings = ctm.read_all(text, source=str(path))
+        if len(recordings) > 1:
+            return Source(path, "keyed", tuple(Entry(recording.source, recording.text) for recording in recordings))
+    if suffix in _DOCUMENTS and (suffix != ".tsv" or text.startswith(tsv.HEADER)):  # other tables are lines
         return Source(path, "document", (Entry(path.stem, _document(path, text)),))
     return Source(path, "lines", tuple(Entry(str(number), row) for number, row in enumerate(_split(text), start=1)))
 

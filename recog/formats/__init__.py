@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from recog.errors import UsageError
-from recog.formats import alto, json, page, srt, textgrid, txt, vtt
+from recog.formats import alto, ctm, json, page, srt, textgrid, tsv, txt, vtt
 from recog.transcript import Transcript
 
 
@@ -25,12 +25,21 @@ WRITERS: dict[str, Callable[[Transcript], str]] = {
     "json": json.write,
     "srt": srt.write,
     "vtt": vtt.write,
+    "tsv": tsv.write,
+    "ctm": ctm.write,
     "textgrid": textgrid.write,
     "page": page.write,
     "alto": alto.write,
 }
 SUFFIXES = {"textgrid": "TextGrid", "page": "xml", "alto": "xml"}  # of files, where it is not the format's name
-READERS: dict[str, Reader] = {"txt": txt.read, "json": json.read, "srt": srt.read, "vtt": vtt.read}
+READERS: dict[str, Reader] = {
+    "txt": txt.read,
+    "json": json.read,
+    "srt": srt.read,
+    "vtt": vtt.read,
+    "tsv": tsv.read,
+    "ctm": ctm.read,
+}
 
 
 def writer(name: str) -> Callable[[Transcript], str]:

@@ -1,45 +1,59 @@
-"""Subtitle cues, for SubRip and WebVTT alike: where they start, end and break."""
+"""Subtitle cues, for SubRip and WebVTT alike: when they are shown, and how their times are written.
+
+A cue is shown from 5/6 of a second to 7 seconds, at most 17 columns of text a second where the pause after it allows, and
+two frames (of 24 a second) before the next: Netflix's Timed Text Style Guide, as in :mod:`recog.formats.breaking`.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
 from recog.errors import UsageError, UserError
-from recog.transcript import Line, Transcript, Word
+from recog.formats.breaking import (
+    LINGER,
+    MAX_COLUMNS,
+    MAX_ROWS,
+    MAX_SECONDS,
+    MAX_SPEED,
+    MIN_SECONDS,
+    broken,
+    clean,
+    columns,
+    joined,
+    units_of,
+)
+from recog.transcript import Line, Transcript
 
-MAX_COLUMNS = 42  # characters in a row: the common limit of broadcasters' style guides for Latin script
-MAX_ROWS = 2
+GAP = 83  # milliseconds between cues at least: two frames
+LEAST = math.ceil(1000 * MIN_SECONDS)
+CHAINED = 500  # a gap shorter than this is closed to GAP: flicker
 
-# Line breaks and control characters, which would end a cue early; no-break spaces are text and stay.
-_BREAKS = re.compile(r"[ \t\n\x00-\x1f\x7f\x85\u2028\u2029]+")
 _TIME = r"(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})[,.](\d{1,3})"
 _TIMING = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?")
 
 
 @dataclass(frozen=True)
 class Cue:
-    """A subtitle: ``start`` and ``end`` in whole milliseconds, ``text`` on one line."""
+    """A subtitle: ``start`` and ``end`` in whole milliseconds, ``rows`` one or two, wider than 42 columns only where a
+    single word is."""
 
     start: int
     end: int
-    text: str
+    rows: tuple[str, ...]
 
     @property
-    def rows(self) -> list[str]:
-        """The text in rows of at most 42 characters, unless a single word is longer."""
-        return _wrap(self.text)
+    def text(self) -> str:
+        return " ".join(self.rows)
 
 
 def make_cues(transcript: Transcript) -> list[Cue]:
     """The cues of a recording's transcript, in order of time: each ends after it starts, none overlaps the next.
 
-    A line of more than two rows of 42 characters is broken at its words' times; without such times it stays one cue,
-    since any other break would be a guess.
+    A line breaks at its words' times; without such times its own is shared out by the width of the text.
 
     Raises:
         UsageError: the transcript is of an image.
@@ -47,72 +61,58 @@ def make_cues(transcript: Transcript) -> list[Cue]:
     """
     if transcript.size is not None:
         raise UsageError(f"{transcript.source} is an image, and subtitles need sound; choose another format.")
-    cues = [cue for line in transcript.lines if _clean(line.text) for cue in _line_cues(line, transcript.source)]
-    return _in_order(cues)
+    spoken = [cue for line in transcript.lines if clean(line.text) for cue in _line_cues(line, transcript.source)]
+    return _shown(sorted(spoken, key=lambda cue: cue.start), transcript.duration)
 
 
-def _line_cues(line: Line, source: str) -> list[Cue]:
-    text = _clean(line.text)
-    start, end = _milliseconds(line.start), _milliseconds(line.end)
-    if len(_wrap(text)) > MAX_ROWS and _all_timed(line.words) and _clean(_join(line.words)) == text:
-        return [_word_cue(chunk) for chunk in _chunks(line.words)]
-    if start is None or end is None:
-        if not line.words or not _all_timed(line.words):
-            raise UserError(f"A line of {source} has no times, which subtitles need; choose another format.")
-        cue = _word_cue(line.words)
-        start, end = cue.start, cue.end
-    return [Cue(start, end, text)]
+def _line_cues(line: Line, source: str) -> Iterator[Cue]:
+    """Cues with the times at which they are spoken."""
+    units, timed = units_of(line)
+    if not units:
+        raise UserError(f"A line of {source} has no times, which subtitles need; choose another format.")
+    whole = columns(joined(units)) <= MAX_ROWS * MAX_COLUMNS  # and not to be broken at a time that is a guess
+    for rows in broken(units, timed=timed or not whole):
+        start, end = rows[0][0].start, rows[-1][-1].end
+        if timed:
+            end = min(end, start + MAX_SECONDS)  # a word that is drawn out longer
+        yield Cue(round(start * 1000), round(end * 1000), tuple(joined(row) for row in rows))
 
 
-def _word_cue(words: Sequence[Word]) -> Cue:
-    start, end = _milliseconds(words[0].start), _milliseconds(words[-1].end)
-    assert start is not None and end is not None  # by _all_timed
-    return Cue(start, end, _clean(_join(words)))
+def _shown(cues: Sequence[Cue], duration: float | None) -> list[Cue]:
+    """The times at which cues in order of time are shown; one that runs into the next is cut there.
 
-
-def _chunks(words: Sequence[Word]) -> list[list[Word]]:
-    """Words in order, as many together as fit the rows; one word that fits none stands alone."""
-    chunks: list[list[Word]] = []
-    for word in words:
-        if chunks and len(_wrap(_clean(_join([*chunks[-1], word])))) <= MAX_ROWS:
-            chunks[-1].append(word)
-        else:
-            chunks.append([word])
-    return [chunk for chunk in chunks if _clean(_join(chunk))]
-
-
-def _in_order(cues: list[Cue]) -> list[Cue]:
-    """Sorted by start; a cue that runs into the next is cut there; none is shorter than a millisecond."""
-    cues = sorted(cues, key=lambda cue: cue.start)
+    Where two are spoken at the same time the second waits until the first could be read.
+    """
     result: list[Cue] = []
     free = 0  # first millisecond that no cue before has taken
     for cue, following in zip_longest(cues, cues[1:]):
         start = max(cue.start, free)
-        end = cue.end if following is None else min(cue.end, following.start)
+        end = _read(cue, start)
+        if following is not None:
+            end = _before(following.start, cue, start, end)
+        elif duration is not None and math.isfinite(duration):
+            end = min(end, max(cue.end, math.ceil(duration * 1000)))
         free = max(end, start + 1)
-        result.append(Cue(start, free, cue.text))
+        result.append(Cue(start, free, cue.rows))
     return result
 
 
-def _wrap(text: str) -> list[str]:
-    return textwrap.wrap(text, MAX_COLUMNS, break_long_words=False, break_on_hyphens=False)
+def _read(cue: Cue, start: int) -> int:
+    """When a cue goes that comes at ``start``: with its last word, or as soon after as it has been read."""
+    reading = max(LEAST, min(round(1000 * MAX_SECONDS), math.ceil(1000 * sum(map(columns, cue.rows)) / MAX_SPEED)))
+    return max(cue.end, min(start + reading, max(cue.end + round(1000 * LINGER), start + LEAST)))
 
 
-def _clean(text: str) -> str:
-    return _BREAKS.sub(" ", text).strip()
-
-
-def _join(words: Iterable[Word]) -> str:
-    return " ".join(word.text for word in words)
-
-
-def _all_timed(words: Sequence[Word]) -> bool:
-    return all(_milliseconds(word.start) is not None and _milliseconds(word.end) is not None for word in words)
-
-
-def _milliseconds(seconds: float | None) -> int | None:
-    """Whole milliseconds, not before the start of the recording; None where there is no time."""
-    return None if seconds is None or not math.isfinite(seconds) else max(0, round(seconds * 1000))
+def _before(following: int, cue: Cue, start: int, end: int) -> int:
+    """When it goes where the next cue comes at ``following``."""
+    if following - start < LEAST and cue.end > following:  # spoken at the same time
+        return min(cue.end, start + LEAST)
+    if following - start < 2 * GAP:  # no room for a gap
+        return following
+    chained = following - GAP
+    if following - end < CHAINED and chained - start <= max(end - start, 1000 * MAX_SECONDS):
+        return chained
+    return end
 
 
 def stamp(milliseconds: int, separator: str) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recog.errors import UsageError, UserError
 from recog.formats import READERS, WRITERS, srt, vtt, writer
-from recog.formats.cues import MAX_COLUMNS, make_cues
+from recog.formats.breaking import MAX_COLUMNS, MAX_SECONDS, clean, columns
+from recog.formats.cues import GAP, LEAST, make_cues
 from recog.transcript import Line, Transcript, Word
 
 BOTH = pytest.mark.parametrize("name", ["srt", "vtt"])
@@ -29,9 +31,9 @@ def recording(*lines: Line) -> Transcript:
 
 def test_srt_exactly() -> None:
     transcript = recording(
-        Line("hello", start=0.5, end=1.25), Line("", start=1.3, end=2.0), Line("x", start=3661.0, end=3662.0)
+        Line("hello", start=0.5, end=1.75), Line("", start=1.3, end=2.0), Line("x", start=3661.0, end=3662.0)
     )
-    assert srt.write(transcript) == ("1\n00:00:00,500 --> 00:00:01,250\nhello\n\n2\n01:01:01,000 --> 01:01:02,000\nx\n")
+    assert srt.write(transcript) == ("1\n00:00:00,500 --> 00:00:01,750\nhello\n\n2\n01:01:01,000 --> 01:01:02,000\nx\n")
 
 
 def test_vtt_exactly() -> None:
@@ -47,9 +49,8 @@ def test_nothing_recognised() -> None:
 
 def test_long_line_breaks_at_word_times() -> None:
     cues = make_cues(recording(LONG))
-    assert [len(cue.text.split()) for cue in cues] == [12, 12, 6]  # six words of six letters fill 41 of 42 columns
-    assert [(cue.start, cue.end) for cue in cues] == [(0, 11_500), (12_000, 23_500), (24_000, 29_500)]
-    assert all(len(cue.rows) <= 2 and max(map(len, cue.rows)) <= MAX_COLUMNS for cue in cues)
+    assert [cue.start % 1000 for cue in cues] == [0] * len(cues) and len(cues) == 5
+    assert [(cue.start, cue.end) for cue in cues][:2] == [(0, 5_500), (6_000, 11_500)]
     assert " ".join(cue.text for cue in cues) == LONG.text
 
 
@@ -61,17 +62,58 @@ def test_long_line_breaks_at_word_times() -> None:
         Line(LONG.text, (*LONG.words[:-1], Word(WORDS[-1])), start=0.0, end=29.5),  # a word without times
     ],
 )
-def test_long_line_without_word_times_stays_whole(line: Line) -> None:
-    (cue,) = make_cues(recording(line))
-    assert cue.text == LONG.text
+def test_long_line_without_word_times_is_shared_out(line: Line) -> None:
+    cues = make_cues(recording(line))
+    assert " ".join(cue.text for cue in cues) == LONG.text and len(cues) > 3
+    for cue in cues:
+        assert abs(cue.start - 29_500 * WORDS.index(cue.text.split()[0]) / 30) < 100
+    (short,) = make_cues(recording(Line("two words", start=0.0, end=29.5)))  # nowhere to break
+    assert (short.start, short.end) == (0, 29_500)
+
+
+def test_breaks_where_people_would() -> None:
+    said = (
+        "well i think that the first thing we did when we came to the city was to look for a place to stay "
+        "and my brother who had been there before said that he knew a woman in the old town who rented rooms"
+    )
+    rows = [row for cue in make_cues(recording(Line(said, start=0.0, end=12.0))) for row in cue.rows]
+    held = {"a", "the", "to", "my", "i", "we", "he", "had", "was", "for", "in", "of", "and", "who", "that"}
+    assert not [row for row in rows if row.split()[-1] in held], rows
+    (cue,) = make_cues(recording(Line("he came from the village, and he saw the town", start=0.0, end=4.0)))
+    assert cue.rows == ("he came from the village,", "and he saw the town")
+    assert make_cues(recording(Line("one row is enough for it", start=0.0, end=4.0)))[0].rows == (
+        "one row is enough for it",
+    )
+
+
+def test_wide_characters_count_two() -> None:
+    said = "今天早上我和我的朋友一起去了北京的故宫博物院，那里有很多来自世界各地的游客。我们走了三个小时。"
+    cues = make_cues(recording(Line(said, start=0.0, end=12.0)))
+    rows = [row for cue in cues for row in cue.rows]
+    assert "".join(rows) == said and max(map(len, rows)) <= 21 and not [row for row in rows if row[0] in "，。"]
+    assert columns("か\u3099x") == 3  # a mark on a letter takes no room
+    word = "https://example.org/" + "x" * 60
+    assert [cue.rows for cue in make_cues(recording(Line(f"see {word} now", start=0.0, end=6.0)))][1] == (word,)
+
+
+def test_shown_long_enough_to_read() -> None:
+    fast = Line("x" * 40, (Word("x" * 40, 1.0, 1.5),), start=1.0, end=1.5)
+    (alone,) = make_cues(recording(fast))
+    assert (alone.start, alone.end) == (1000, 2000)  # half a second more, no longer
+    cue, _ = make_cues(recording(fast, Line("y", start=1.7, end=3.0)))
+    assert (cue.start, cue.end) == (1000, 1617)
+    cue, _ = make_cues(recording(Line("slow", start=1.0, end=3.0), Line("y", start=3.3, end=5.0)))
+    assert (cue.start, cue.end) == (1000, 3217)  # a gap of less than half a second is closed
+    (last,) = make_cues(Transcript("a.wav", (Line("x", start=1.0, end=1.1),), duration=1.2))
+    assert last.end == 1200
 
 
 def test_overlapping_and_backward_lines() -> None:
     lines = [Line("b", start=2.0, end=9.0), Line("a", start=0.0, end=3.0), Line("c", start=2.0, end=2.0)]
     assert [(cue.text, cue.start, cue.end) for cue in make_cues(recording(*lines))] == [
-        ("a", 0, 2000),
-        ("b", 2000, 2001),
-        ("c", 2001, 2002),
+        ("a", 0, 1917),
+        ("b", 2000, 2834),
+        ("c", 2834, 3668),
     ]
 
 
@@ -152,6 +194,54 @@ def test_any_lines_give_ordered_cues(name: str, lines: list[Line]) -> None:
     if name == "vtt":
         read = [line.text for line in vtt.read(written).lines]
         assert read == [" ".join(cue.text.split()) for cue in make_cues(recording(*lines)) if cue.text.split()]
+
+
+PIECES = st.sampled_from(
+    ["a", "the", "and", "word", "sentence.", "well,", "今天早上", "游客。", "x" * 50, "é\u0301", "-", "Ann"]
+)
+SPOKEN = st.tuples(PIECES, st.floats(0.02, 1.2), st.floats(0.0, 3.0))
+
+
+@settings(max_examples=150, deadline=None)
+@given(spoken=st.lists(st.lists(SPOKEN, min_size=1, max_size=40), max_size=4))
+@example(spoken=[[("x" * 50, 1.0, 0.0)] * 40])
+def test_spoken_words_become_subtitles(spoken: list[list[tuple[str, float, float]]]) -> None:
+    lines, now = [], 0.0
+    for said in spoken:
+        words = []
+        for text, length, pause in said:
+            words.append(Word(text, now, now + length))
+            now += length + pause
+        lines.append(Line(" ".join(w.text for w in words), tuple(words), start=words[0].start, end=words[-1].end))
+    cues = make_cues(Transcript("a.wav", tuple(lines), duration=now))
+    assert "".join("".join(cue.text.split()) for cue in cues) == "".join("".join(x.text.split()) for x in lines)
+    for cue, following in zip_longest(cues, cues[1:]):
+        assert 1 <= len(cue.rows) <= 2 and all(columns(row) <= MAX_COLUMNS or row == "x" * 50 for row in cue.rows)
+        shown = cue.end - cue.start
+        assert 0 < shown <= 1000 * MAX_SECONDS
+        room = (following.start if following else now * 1000) - cue.start
+        assert shown >= min(LEAST, room - GAP)
+        if following is not None:
+            assert following.start - cue.end >= (GAP if room >= 2 * GAP else 0)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    lines=st.lists(
+        st.builds(
+            lambda words, a: Line(" ".join(w.text for w in words), tuple(words), start=a, end=a),
+            st.lists(st.builds(Word, st.one_of(PIECES, st.text(max_size=5)), TIMES, TIMES), max_size=12),
+            TIMES,
+        ),
+        max_size=5,
+    )
+)
+def test_no_word_is_lost_whatever_the_times(lines: list[Line]) -> None:
+    cues = make_cues(recording(*lines))
+    said = sorted("".join("".join(cue.text.split()) for cue in cues))
+    assert said == sorted("".join("".join(clean(line.text).split()) for line in lines))
+    if len(lines) == 1:
+        assert "".join("".join(cue.text.split()) for cue in cues) == "".join(clean(lines[0].text).split())
 
 
 @BOTH

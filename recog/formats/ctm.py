@@ -1,0 +1,125 @@
+"""NIST's time-marked words (.ctm), as sclite reads them: ``recording channel start duration word [confidence]``.
+
+Format: https://github.com/usnistgov/SCTK, doc/infmts.htm. Comments begin with ``;;``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import PurePath
+
+from recog.errors import UsageError, UserError
+from recog.transcript import Line, Transcript, Word
+
+CHANNEL = "1"
+PAUSE = 1.0  # seconds: words further apart are read as two lines
+_NUMBER = re.compile(r"\d{1,9}(?:\.\d*)?|\.\d+")
+
+
+def write(transcript: Transcript) -> str:
+    """A row a word, in order of time; the recording is called as its file, without suffix and white space.
+
+    Raises:
+        UsageError: the transcript is of an image.
+        UserError: a line has text, and a word without times.
+    """
+    if transcript.size is not None:
+        raise UsageError(f"{transcript.source} is an image, and ctm gives times of sound; choose another format.")
+    rows = []
+    for line in transcript.lines:
+        if line.text.split() and not line.words:
+            raise UserError(_untimed(transcript))
+        for word in line.words:
+            rows += _rows(word, transcript)
+    name = "_".join(PurePath(transcript.source).stem.split()) or "recording"
+    name = "_" + name if name.startswith(";;") else name
+    return "".join(f"{name} {CHANNEL} {row}\n" for _, row in sorted(rows, key=lambda row: row[0]))
+
+
+def _untimed(transcript: Transcript) -> str:
+    return f"A line of {transcript.source} has no times of words, which ctm needs; choose another format."
+
+
+def _rows(word: Word, transcript: Transcript) -> list[tuple[int, str]]:
+    """The start in milliseconds and the fields of a word; of several, where it has white space in it."""
+    if word.start is None or word.end is None or not math.isfinite(word.start + word.end):
+        raise UserError(_untimed(transcript))
+    start = max(0, round(word.start * 1000))
+    parts = word.text.split()
+    step = (max(start, round(word.end * 1000)) - start) / max(1, len(parts))
+    sure = word.confidence is not None and math.isfinite(word.confidence)
+    confidence = f" {min(1.0, max(0.0, word.confidence or 0.0)):.4f}" if sure else ""
+    times = [round(start + k * step) for k in range(len(parts) + 1)]
+    return [
+        (a, f"{a / 1000:.3f} {(b - a) / 1000:.3f} {part}{confidence}")
+        for part, a, b in zip(parts, times, times[1:], strict=False)
+    ]
+
+
+def read(text: str, *, source: str = "") -> Transcript:
+    """The words of a file that holds one recording; a line ends where a pause is longer than a second.
+
+    Raises:
+        UserError: as :func:`read_all`, or there are several recordings, or channels.
+    """
+    found = read_all(text, source=source)
+    if len(found) > 1:
+        first, second = (transcript.source for transcript in found[:2])
+        raise UserError(f"{source or 'The text'} holds several recordings, as '{first}' and '{second}'; give one.")
+    return Transcript(source, found[0].lines) if found else Transcript(source)
+
+
+def read_all(text: str, *, source: str = "") -> list[Transcript]:
+    """Each recording of a file, in order, its ``source`` the name there; with its channel, where it has several.
+
+    Of alternatives (``<ALT_BEGIN>``) the first is read; ``@``, sclite's word for nothing, is none.
+
+    Raises:
+        UserError: a row is not a ctm's.
+    """
+    words: dict[tuple[str, str], list[Word]] = {}
+    passing = False
+    rows = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    for number, row in enumerate(rows, start=1):
+        fields = row.split()
+        if not fields or row.startswith(";;"):
+            continue
+        if len(fields) == 5 and fields[2:4] == ["*", "*"]:
+            passing = fields[4].upper() == "<ALT>"
+            continue
+        word = _word(fields)
+        if word is None:
+            raise UserError(
+                f"Line {number} of {source or 'the text'} is not 'recording channel start duration word'; correct it."
+            )
+        own = words.setdefault((fields[0], fields[1]), [])
+        if not passing and word.text != "@":
+            own.append(word)
+    several = [name for name, _ in words]
+    return [
+        Transcript(name if several.count(name) == 1 else f"{name}#{channel}", tuple(_lines(found)))
+        for (name, channel), found in words.items()
+    ]
+
+
+def _word(fields: list[str]) -> Word | None:
+    if len(fields) < 5 or not _NUMBER.fullmatch(fields[2]) or not _NUMBER.fullmatch(fields[3]):
+        return None
+    sure = float(fields[5]) if len(fields) > 5 and _NUMBER.fullmatch(fields[5]) else None
+    start = float(fields[2])
+    return Word(
+        fields[4], start, round(start + float(fields[3]), 6), confidence=None if sure is None else min(1.0, sure)
+    )
+
+
+def _lines(words: list[Word]) -> list[Line]:
+    lines: list[list[Word]] = []
+    for word in sorted(words, key=lambda word: word.start or 0.0):
+        if lines and (word.start or 0.0) - (lines[-1][-1].end or 0.0) <= PAUSE:
+            lines[-1].append(word)
+        else:
+            lines.append([word])
+    return [
+        Line(" ".join(word.text for word in line), tuple(line), start=line[0].start, end=line[-1].end) for line in lines
+    ]
