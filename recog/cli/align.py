@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from recog.cli.files import write_text
+from recog.bulk.files import write_text
 from recog.errors import UsageError, UserError
 
 if TYPE_CHECKING:

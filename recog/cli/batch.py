@@ -2,80 +2,183 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from recog.cli.files import Input, write_bytes, write_text
-from recog.cli.progress import progress_bar
+from recog.bulk.files import Input, sizes, write_bytes, write_text
 from recog.errors import UsageError, UserError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from recog.bulk.work import Result, Task, Tell
 
-    from recog.recogniser import Recogniser
-    from recog.transcript import Transcript
+SIZED = 10_000  # files up to which their sizes are looked up, for the time left
+HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # what fails for one result will fail for all
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a batch is run, and nothing that changes a result.
+
+    Attributes:
+        skip_existing: leave out inputs whose result is there.
+        names: print each file's name and a tab before its text.
+        threads: cores to use in all; 0 for every one.
+        jobs: files at the same time, which share the cores; 0 for one a core.
+        log_probs: folder for the network's outputs.
+        failures: file that lists the inputs that failed, and why.
+    """
+
+    skip_existing: bool = False
+    names: bool = False
+    threads: int = 0
+    jobs: int = 0
+    log_probs: Path | None = None
+    failures: Path | None = None
 
 
 def run_batch(
-    modality: str,
-    inputs: list[Input],
-    model: str,
-    format: str,
-    decoding: dict[str, Any],
-    skip_existing: bool,
-    names: bool,
-    threads: int,
-    log_probs: Path | None,
+    modality: str, inputs: list[Input], model: str, format: str, decoding: dict[str, Any], running: Running
 ) -> None:
     """Recognise every input. One that fails is reported and the others go on; then the exit code is 1."""
-    if decoding["beam"] is not None and decoding["n_best"] > max(1, decoding["beam"]):
-        raise UsageError(f"--n-best {decoding['n_best']} needs a --beam of at least as many.")
-    if decoding["beam"] == 0 and (decoding["lm"] not in (None, "none") or decoding["hotwords"] or decoding["rescore"]):
-        raise UsageError("--beam 0 is the best path, without a language model and hotwords; leave it out.")
-    if decoding["hotwords"] is not None:
-        decoding = {**decoding, "hotwords": read_hotwords(decoding["hotwords"])}
-    else:
-        decoding = {**decoding, "hotwords": {}}
-    if skip_existing:
+    check(decoding)
+    hotwords = decoding["hotwords"]
+    decoding = {**decoding, "hotwords": {} if hotwords is None else read_hotwords(hotwords)}
+    if running.skip_existing:
         inputs = [entry for entry in inputs if entry.output is None or not entry.output.exists()]
         if not inputs:
             return
     keep_references(inputs)
-    if log_probs is not None:
-        distinct_stems(inputs, log_probs)
-    from recog.model.runtime import cores, parallel
-    from recog.recogniser import load
+    if running.log_probs is not None:
+        distinct_stems(inputs, running.log_probs)
+    check_model(model, modality, running.log_probs)
+    from recog.bulk.work import Task
 
-    workers = threads or cores()
-    many = len(inputs) > 1  # several files share the cores; a single one has its segments on them
-    recogniser = load(model, threads=1 if many else workers, **decoding)
-    if recogniser.config.modality != modality:
-        raise UsageError(f"The model '{model}' is for {recogniser.config.modality}, not for {modality}.")
+    jobs, threads = share_cores(running, inputs)
+    task = Task(
+        model,
+        {**decoding, "threads": threads},
+        format,
+        names=running.names,
+        one_line=len(inputs) > 1 or running.names,
+        log_probs=None if running.log_probs is None else str(running.log_probs),
+        alone=len(inputs) == 1,
+    )
+    lead(task, inputs, jobs, running.failures)
+
+
+def check(decoding: dict[str, Any]) -> None:
+    """Refuse options that do not go together, before any work.
+
+    Raises:
+        UsageError: naming them.
+    """
+    if decoding["beam"] is not None and decoding["n_best"] > max(1, decoding["beam"]):
+        raise UsageError(f"--n-best {decoding['n_best']} needs a --beam of at least as many.")
+    if decoding["beam"] == 0 and (decoding["lm"] not in (None, "none") or decoding["hotwords"] or decoding["rescore"]):
+        raise UsageError("--beam 0 is the best path, without a language model and hotwords; leave it out.")
+    if decoding.get("page_model") is not None:
+        from recog.model.page import open_page_bundle
+
+        try:
+            open_page_bundle(decoding["page_model"])
+        except UserError as error:
+            raise UsageError(f"--page-model: {error}") from None
+
+
+def check_model(model: str, modality: str, log_probs: Path | None) -> None:
+    """Refuse a model for something else; write down its symbols where its outputs will be kept.
+
+    Raises:
+        UserError: there is no such model.
+        UsageError: it is for something else.
+    """
+    from recog.model.bundle import open_bundle
+
+    config = open_bundle(model).config
+    if config.modality != modality:
+        raise UsageError(f"The model '{model}' is for {config.modality}, not for {modality}.")
     if log_probs is not None:
-        symbols = json.dumps(list(recogniser.config.symbols), ensure_ascii=False)
-        write_text(log_probs / "symbols.json", symbols + "\n")
-    failed = 0
-    with progress_bar(len(inputs), printing=any(entry.output is None for entry in inputs)) as (advance, heard):
-        told = None if many else heard
-        work = parallel(lambda entry: attempt(recogniser, entry, log_probs, told), inputs, workers if many else 1)
-        for entry, result in zip(inputs, work, strict=True):
-            if isinstance(result, str):
-                failed += 1
-                print(f"recog: {result}", file=sys.stderr)
-            else:
-                failed += bool(result.warnings)
-                for warning in result.warnings:
-                    print(f"recog: {warning}", file=sys.stderr)
-                deliver(entry, result, format, names, many)
-            advance()
-    if failed:
+        write_text(log_probs / "symbols.json", json.dumps(list(config.symbols), ensure_ascii=False) + "\n")
+
+
+def share_cores(running: Running, inputs: Sequence[Input]) -> tuple[int, int]:
+    """Files at the same time, and threads for each: its segments, or its lines. Standard input is read here, and then one
+    file is done after another."""
+    from recog.model.runtime import cores
+
+    threads = running.threads or cores()
+    jobs = min(running.jobs or threads, len(inputs))
+    if any(entry.path is None for entry in inputs):
+        jobs = 1
+    return jobs, max(1, threads // jobs)
+
+
+def lead(task: Task, inputs: list[Input], jobs: int, failures: Path | None) -> None:
+    """Start the engine, write and print what it gives, tell how it goes.
+
+    Raises:
+        typer.Exit: 1, where a file is not whole.
+    """
+    from recog.bulk.failures import Failures
+    from recog.bulk.progress import Progress, shown
+
+    printing = any(entry.target is None for entry in inputs)
+    with ExitStack() as resources:
+        failed = resources.enter_context(Failures(failures))
+        run = start(task, inputs, jobs, printing, resources)
+        show = resources.enter_context(shown(printing=printing, log=len(inputs) > 1))
+        progress = Progress(sizes(inputs) if len(inputs) <= SIZED else [1] * len(inputs), show)
+        try:
+            for index, result in run(progress.tell):
+                failed.add(inputs[index].name, (*result.complaints, *deliver(inputs[index], result)))
+                progress.done(index, result)
+        except KeyboardInterrupt:
+            print(f"recog: {progress}.", file=sys.stderr)
+            raise
+    if failed.count and len(inputs) > 1:
+        where = f"; {failures} lists them" if failures else ""
+        print(f"recog: {failed.count:,} of {len(inputs):,} files failed{where}.", file=sys.stderr)
+    if failed.count:
         raise typer.Exit(1)
+
+
+def start(
+    task: Task, inputs: list[Input], jobs: int, ordered: bool, resources: ExitStack
+) -> Callable[[Tell], Iterator[tuple[int, Result]]]:
+    """Load the model in the engine that suits the inputs; gives what runs it. What it started ends with ``resources``."""
+    from recog.bulk.pool import Pool
+    from recog.bulk.work import FileRecogniser, one_by_one
+
+    if len(inputs) == 1 or any(entry.path is None for entry in inputs):
+        return partial(one_by_one, FileRecogniser(task), inputs)
+    return partial(resources.enter_context(Pool(task, jobs, ordered=ordered)).run, inputs)
+
+
+def deliver(entry: Input, result: Result) -> list[str]:
+    """Write and print what came of a file; gives a sentence for what could not be written.
+
+    Raises:
+        OSError: nothing more can be written, as on a full disk.
+    """
+    for path, content in result.files:
+        try:
+            write_bytes(Path(path), content)
+        except OSError as error:
+            if error.errno in HOPELESS:
+                raise
+            return [f"{entry.name}: its result {path} cannot be written ({error.strerror or error})."]
+    if result.printed is not None:
+        print(result.printed, flush=True)
+    return []
 
 
 def keep_references(inputs: list[Input]) -> None:
@@ -94,41 +197,6 @@ def keep_references(inputs: list[Input]) -> None:
                 )
 
 
-def attempt(
-    recogniser: Recogniser,
-    entry: Input,
-    log_probs: Path | None = None,
-    advance: Callable[[float], None] | None = None,
-) -> Transcript | str:
-    """The transcript of one input, or the sentence that says why there is none.
-
-    Args:
-        log_probs: folder for the network's outputs.
-        advance: called with the seconds done.
-    """
-    try:
-        if entry.path is not None and not entry.path.exists():
-            return f"{entry.path}: there is no such file."
-        if log_probs is None:
-            return recogniser.transcribe(entry.source, name=entry.name, advance=advance)
-        kept: list[NDArray[np.float32]] = []
-        transcript = recogniser.transcribe(entry.source, name=entry.name, advance=advance, keep=kept.append)
-        write_log_probs(log_probs / f"{stem_of(entry)}.npz", kept)
-        return transcript
-    except UserError as error:
-        return str(error)
-    except MemoryError:
-        return f"{entry.name}: there is not enough memory for it."
-    except OSError as error:
-        failed_to = "read" if log_probs is None else "read, or its outputs not kept"
-        return f"{entry.name}: cannot be {failed_to} ({error.strerror or error})."
-
-
-def stem_of(entry: Input) -> str:
-    """What an input's kept outputs are called."""
-    return "stdin" if entry.path is None else entry.path.stem
-
-
 def distinct_stems(inputs: list[Input], folder: Path) -> None:
     """Refuse two inputs whose outputs would be kept in the same file.
 
@@ -137,24 +205,9 @@ def distinct_stems(inputs: list[Input], folder: Path) -> None:
     """
     owners: dict[str, str] = {}
     for entry in inputs:
-        other = owners.setdefault(stem_of(entry), entry.name)
+        other = owners.setdefault(entry.stem, entry.name)
         if other != entry.name:
-            raise UsageError(
-                f"{other} and {entry.name} would both be kept as {folder / stem_of(entry)}.npz; rename one."
-            )
-
-
-def write_log_probs(path: Path, pieces: list[NDArray[np.float32]]) -> None:
-    """Keep a file's log-probabilities, an array (frames, symbols) for each segment or line: what ``recog decode`` reads,
-    with the ``symbols.json`` beside it."""
-    import io
-
-    import numpy as np
-
-    buffer = io.BytesIO()
-    arrays: dict[str, Any] = {f"{i:05d}": piece for i, piece in enumerate(pieces)}
-    np.savez_compressed(buffer, **arrays)
-    write_bytes(path, buffer.getvalue())
+            raise UsageError(f"{other} and {entry.name} would both be kept as {folder / entry.stem}.npz; rename one.")
 
 
 def read_hotwords(path: Path) -> dict[str, float]:
@@ -176,16 +229,3 @@ def read_hotwords(path: Path) -> dict[str, float]:
         except ValueError:
             raise UserError(f"{path}, line {number}: '{boost.strip()}' is not a number.") from None
     return boosts
-
-
-def deliver(entry: Input, transcript: Transcript, format: str, names: bool, many: bool) -> None:
-    """Write a transcript to its file, or to standard output: text as it is, or on one line where it is one of many."""
-    from recog.formats import WRITERS
-
-    if entry.output is not None:
-        write_text(entry.output, WRITERS[format](transcript))
-    elif format == "txt":
-        text = transcript.text.replace("\n", " ") if many or names else transcript.text
-        print(f"{entry.name}\t{text}" if names else text, flush=True)
-    else:
-        print(WRITERS[format](transcript).rstrip("\n"), flush=True)

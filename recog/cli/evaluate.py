@@ -51,7 +51,7 @@ def evaluate(
     import json
     import sys
 
-    from recog.cli.files import write_text
+    from recog.bulk.files import write_text
     from recog.errors import UsageError
     from recog.evaluation.comparison import compare as compare_results
     from recog.evaluation.pairs import read_hypotheses, read_pairs

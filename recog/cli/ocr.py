@@ -6,14 +6,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from recog.cli.batch import run_batch
-from recog.cli.files import collect
+from recog.bulk.files import collect
+from recog.cli.batch import Running, run_batch
 from recog.cli.options import (
     Alpha,
     Beam,
     Beta,
+    Failed,
     Files,
     Hotwords,
+    Jobs,
     Lm,
     LogProbs,
     Model,
@@ -49,6 +51,8 @@ def ocr(
     skip_existing: Skip = False,
     names: Names = False,
     threads: Threads = 0,
+    jobs: Jobs = 0,
+    failures: Failed = None,
 ) -> None:
     """Read images of handwritten pages or lines: PNG, JPEG, WebP, TIFF or BMP."""
     from recog.corpora.files import IMAGE_SUFFIXES
@@ -57,4 +61,5 @@ def ocr(
     decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
     decoding |= {"rescore": rescore, "layout": layout, "page_model": page_model}
     inputs = collect(files, IMAGE_SUFFIXES, output, SUFFIXES.get(format, format))
-    run_batch("handwriting", inputs, model, format, decoding, skip_existing, names, threads, log_probs)
+    running = Running(skip_existing, names, threads, jobs, log_probs, failures)
+    run_batch("handwriting", inputs, model, format, decoding, running)

@@ -35,5 +35,16 @@ LogProbs = Annotated[
 ]
 Skip = Annotated[bool, typer.Option("--skip-existing", help="Leave out files whose result is there already.")]
 Names = Annotated[bool, typer.Option("--names", help="Print each file's name and a tab before its text.")]
-Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Threads; 0 for every core.")]
+Threads = Annotated[int, typer.Option("--threads", min=0, max=1024, help="Cores to use in all; 0 for every one.")]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        "--jobs", "-j", min=0, max=1024,
+        help="Files at the same time, which share the --threads; each needs some 200 MB. 0 for one a core.",
+    ),
+]  # fmt: skip
+Failed = Annotated[
+    Path | None,
+    typer.Option("--failures", metavar="FILE", help="List there the files that failed: path, tab, reason."),
+]
 Model = Annotated[str, typer.Option("--model", "-m", help="Name of a shipped model or path of a model folder.")]

@@ -79,7 +79,7 @@ def prepare(
 
 def _fitting(rows: list[Row], model: str) -> list[Row]:
     """The rows whose text fits, by what the model reads; the others are named."""
-    from recog.cli.progress import progress_bar
+    from recog.bulk.progress import shown
     from recog.corpora.fit import misfits
     from recog.recogniser import load
     from recog.runner import log_probs_of_texts, recognise_rows
@@ -89,10 +89,10 @@ def _fitting(rows: list[Row], model: str) -> list[Row]:
     write = rule(recogniser.config.normalise)
     texts = [write(row.text) for row in rows]
     read = []
-    with progress_bar(len(rows), printing=False) as (advance, _):
+    with shown(printing=False, log=False) as show:
         for _, text in recognise_rows(model, rows, beam=0):
             read.append(text)
-            advance()
+            show(len(read) / len(rows), f"{len(read):,} of {len(rows):,} rows")
     found = misfits(texts, read, lambda row, candidates: log_probs_of_texts(recogniser, rows[row], candidates))
     for misfit in found[:MAX_REPORTED]:
         row, heard = rows[misfit.row], read[misfit.row]

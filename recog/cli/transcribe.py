@@ -6,14 +6,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from recog.cli.batch import run_batch
-from recog.cli.files import collect
+from recog.bulk.files import collect
+from recog.cli.batch import Running, run_batch
 from recog.cli.options import (
     Alpha,
     Beam,
     Beta,
+    Failed,
     Files,
     Hotwords,
+    Jobs,
     Lm,
     LogProbs,
     Model,
@@ -44,6 +46,8 @@ def transcribe(
     skip_existing: Skip = False,
     names: Names = False,
     threads: Threads = 0,
+    jobs: Jobs = 0,
+    failures: Failed = None,
 ) -> None:
     """Transcribe recordings: wav, flac, ogg, opus, mp3, aiff, m4a, webm, wma, mp4 and more, of any length."""
     from recog.corpora.files import SOUND_SUFFIXES
@@ -52,4 +56,5 @@ def transcribe(
     decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
     decoding |= {"rescore": rescore}
     inputs = collect(files, SOUND_SUFFIXES, output, SUFFIXES.get(format, format))
-    run_batch("speech", inputs, model, format, decoding, skip_existing, names, threads, log_probs)
+    running = Running(skip_existing, names, threads, jobs, log_probs, failures)
+    run_batch("speech", inputs, model, format, decoding, running)

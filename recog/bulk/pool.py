@@ -1,0 +1,234 @@
+"""The engine of one machine: a pool of processes, each with a loaded model, each at work on one file.
+
+Processes and not threads, though a model costs each of them 150 MB (speech) to 210 MB (pages): files from strangers go
+through libraries in C, and one that brings such a library down must cost the batch one file and not all. What a
+process read when it died is reported, another takes its place. The first one starts alone, as it may have to compile
+the decoder for all.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from types import TracebackType
+
+from recog.bulk.files import Input
+from recog.bulk.work import FileRecogniser, Heard, Result, Task, Tell
+from recog.errors import UserError
+
+TOLD_EVERY = 0.5  # seconds
+AHEAD = 8  # files for each worker that may be done before an earlier one is, where results are in order
+READY = "ready"
+
+
+class Worker:
+    """A process that recognises one file at a time."""
+
+    def __init__(self, task: Task) -> None:
+        context = multiprocessing.get_context("spawn")  # the same everywhere, and nothing half-inherited
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=serve, args=(theirs, task), daemon=True)
+        self.process.start()
+        theirs.close()  # so that its death is the pipe's end
+        self.ready = False
+        self.index: int | None = None  # of the file in work
+
+    def give(self, index: int, entry: Input) -> None:
+        """Have it recognise a file."""
+        self.index = index
+        with suppress(OSError):  # it is dead, as the next look at its pipe will find
+            self.pipe.send((index, entry))
+
+    def kill(self) -> None:
+        """End it at once. It writes no files, so nothing is left half-written."""
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+    def fate(self) -> str:
+        """How it ended, for a sentence."""
+        self.process.join(timeout=5)
+        code = self.process.exitcode or 0
+        if code >= 0:
+            return f"ended with code {code}"
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        return f"was killed ({name}), perhaps for want of memory" if name == "SIGKILL" else f"crashed ({name})"
+
+
+class Pool:
+    """Workers for a batch. A context manager; when it is entered, a first worker has loaded the model.
+
+    Args:
+        jobs: files at the same time.
+        ordered: give results in the order of the inputs, instead of as they come.
+
+    Raises:
+        UserError: when entered: the model cannot be loaded.
+    """
+
+    def __init__(self, task: Task, jobs: int, *, ordered: bool) -> None:
+        self._task = task
+        self._jobs = jobs
+        self._ordered = ordered
+        self._workers: list[Worker] = []
+
+    def __enter__(self) -> Pool:
+        try:
+            worker = self._start()
+            while not worker.ready:
+                self._receive(worker)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        while self._workers:
+            self._workers.pop().kill()
+
+    def run(self, entries: Sequence[Input], tell: Tell) -> Iterator[tuple[int, Result]]:
+        """Recognise each input; gives its number and what came of it.
+
+        Args:
+            tell: called, about twice a second, with the number of an input in work and how far it is.
+
+        Raises:
+            UserError: no worker can be started any more.
+        """
+        results = self._unordered(entries, tell)
+        return in_order(results) if self._ordered else results
+
+    def _unordered(self, entries: Sequence[Input], tell: Tell) -> Iterator[tuple[int, Result]]:
+        following = 0  # the next input to hand out
+        while True:
+            in_work = [worker.index for worker in self._workers if worker.index is not None]
+            unfinished = len(entries) - following + len(in_work)
+            if not unfinished:
+                return
+            while len(self._workers) < min(self._jobs, unfinished):
+                self._start()
+            limit = len(entries)
+            if self._ordered:
+                limit = min(limit, min(in_work, default=following) + AHEAD * self._jobs)
+            for worker in self._workers:
+                if worker.ready and worker.index is None and following < limit:
+                    worker.give(following, entries[following])
+                    following += 1
+            for worker in self._heard_from():
+                index = worker.index
+                message = self._receive(worker)
+                if index is None:
+                    continue
+                if message is None:
+                    yield (
+                        index,
+                        Result(complaints=(f"{entries[index].name}: the process that read it {worker.fate()}.",)),
+                    )
+                elif isinstance(message, Result):
+                    worker.index = None
+                    yield index, message
+                else:
+                    tell(index, message)
+
+    def _start(self) -> Worker:
+        worker = Worker(self._task)
+        self._workers.append(worker)
+        return worker
+
+    def _heard_from(self) -> list[Worker]:
+        ready = set(wait([worker.pipe for worker in self._workers]))
+        return [worker for worker in self._workers if worker.pipe in ready]
+
+    def _receive(self, worker: Worker) -> Result | Heard | None:
+        """What a worker has to say; None where it has become ready, or has died.
+
+        Raises:
+            UserError: it could not be started, and it was the only one.
+        """
+        try:
+            message = worker.pipe.recv()
+        except (EOFError, OSError):
+            message = None
+        if isinstance(message, Result | Heard):
+            return message
+        if message == READY:
+            worker.ready = True
+            return None
+        self._workers.remove(worker)
+        worker.pipe.close()
+        if not worker.ready:
+            self._jobs = len(self._workers)  # the others go on without it
+            if not self._workers:
+                raise message or UserError(f"The process that loads the model {worker.fate()}; try fewer --jobs.")
+        return None
+
+
+def in_order(results: Iterator[tuple[int, Result]]) -> Iterator[tuple[int, Result]]:
+    """The same in the order of their numbers, which begin at 0."""
+    waiting: dict[int, Result] = {}
+    following = 0
+    for index, result in results:
+        waiting[index] = result
+        while following in waiting:
+            yield following, waiting.pop(following)
+            following += 1
+
+
+def serve(pipe: Connection, task: Task) -> None:
+    """A worker's life: load the model, recognise what comes through the pipe until it closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; who leads the batch ends the others
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    try:
+        recognise = FileRecogniser(task)
+    except UserError as error:
+        return pipe.send(error)
+    except OSError as error:
+        return pipe.send(UserError(f"{error.filename}: {error.strerror}." if error.filename else f"{error}."))
+    except MemoryError:
+        return pipe.send(UserError("There is not enough memory for the model; try fewer --jobs."))
+    pipe.send(READY)
+    while True:
+        try:
+            _, entry = pipe.recv()
+        except EOFError:
+            return None
+        try:
+            result = recognise(entry, seldom(pipe.send))
+        except Exception as error:  # a fault of ours must not end a batch
+            traceback.print_exc()
+            result = Result(complaints=(f"{entry.name}: recog itself failed on it ({type(error).__name__}: {error}).",))
+        pipe.send(result)
+
+
+def seldom(send: Callable[[Heard], None]) -> Callable[[Heard], None]:
+    """How far a file is, told at most twice a second and not after each of a thousand segments."""
+    last = time.monotonic()
+
+    def tell(heard: Heard) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= TOLD_EVERY:
+            last = now
+            send(heard)
+
+    return tell
+
+
+def _leave_with_parent() -> None:
+    """End when the process that leads the batch has ended, even by kill -9, so that a batch begun again is alone."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,152 @@
+"""One file through a model: what every engine does with it, in whatever process it runs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.bulk.files import Input, encoded
+from recog.errors import UserError
+from recog.recogniser import load
+
+if TYPE_CHECKING:
+    from recog.transcript import Transcript
+
+LONG = 4 << 20  # bytes of a recording from which its duration is asked for, to say how far it is
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to do with each file of a batch: all that a worker is told.
+
+    Attributes:
+        model: name or path.
+        options: of :func:`recog.load`.
+        format: of the results, see :mod:`recog.formats`.
+        names: whether a printed text has the file's name and a tab before it.
+        one_line: whether a printed text is joined to one line.
+        log_probs: folder for the network's outputs.
+        alone: whether there is one file only, whose progress is worth more trouble.
+    """
+
+    model: str
+    options: Mapping[str, Any]
+    format: str = "txt"
+    names: bool = False
+    one_line: bool = True
+    log_probs: str | None = None
+    alone: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one file. A worker makes it, and the process that leads the batch writes and prints it.
+
+    Attributes:
+        files: path and content of what is to be written, the transcript last: where it stands, all is done.
+        printed: what goes to standard output.
+        complaints: a sentence for each thing wrong with the file; without any, it is whole.
+        seconds: of sound recognised.
+    """
+
+    files: tuple[tuple[str, bytes], ...] = ()
+    printed: str | None = None
+    complaints: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Heard:
+    """How far a file in work is: seconds of sound done, and of how many where that is known."""
+
+    done: float
+    total: float | None = None
+
+
+Tell = Callable[[int, Heard], None]  # called with an input's number
+
+
+class FileRecogniser:
+    """A loaded model at work on a batch.
+
+    Raises:
+        UserError: when it is made: the model cannot be loaded, or the options do not go together.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self._recogniser = load(task.model, **task.options)
+
+    def __call__(self, entry: Input, tell: Callable[[Heard], None] | None = None) -> Result:
+        """Recognise one file. What is wrong with the file is told in the result."""
+        try:
+            if entry.path is not None and not entry.path.exists():
+                return Result(complaints=(f"{entry.name}: there is no such file.",))
+            tell = tell if self._recogniser.config.modality == "speech" else None  # an image is done at once
+            total = self._duration(entry) if tell else None
+            kept: list[NDArray[np.float32]] = []
+            transcript = self._recogniser.transcribe(
+                entry.source,
+                name=entry.name,
+                advance=(lambda done: tell(Heard(done, total))) if tell else None,
+                keep=kept.append if self.task.log_probs else None,
+            )
+            return self._result(entry, transcript, kept)
+        except UserError as error:
+            return Result(complaints=(str(error),))
+        except MemoryError:
+            return Result(complaints=(f"{entry.name}: there is not enough memory for it.",))
+        except OSError as error:
+            return Result(complaints=(f"{entry.name}: cannot be read ({error.strerror or error}).",))
+
+    def _duration(self, entry: Input) -> float | None:
+        """Seconds of a recording, where that is cheaply known and worth knowing."""
+        if entry.path is None or (not self.task.alone and entry.path.stat().st_size < LONG):
+            return None
+        from recog.media.sound import open_sound
+
+        with open_sound(entry.path) as sound:
+            return sound.duration
+
+    def _result(self, entry: Input, transcript: Transcript, kept: list[NDArray[np.float32]]) -> Result:
+        from recog.formats import WRITERS
+
+        files = []
+        if self.task.log_probs is not None:
+            files.append((str(log_probs_path(self.task.log_probs, entry)), packed(kept)))
+        printed = None
+        if entry.target is not None:
+            files.append((entry.target, encoded(WRITERS[self.task.format](transcript))))
+        elif self.task.format == "txt":
+            text = transcript.text.replace("\n", " ") if self.task.one_line else transcript.text
+            printed = f"{entry.name}\t{text}" if self.task.names else text
+        else:
+            printed = WRITERS[self.task.format](transcript).rstrip("\n")
+        return Result(tuple(files), printed, transcript.warnings, transcript.duration or 0.0)
+
+
+def log_probs_path(folder: str | Path, entry: Input) -> Path:
+    """Where an input's log-probabilities are kept."""
+    return Path(folder) / f"{entry.stem}.npz"
+
+
+def packed(pieces: Sequence[NDArray[np.float32]]) -> bytes:
+    """A file's log-probabilities, an array (frames, symbols) for each segment or line: what ``recog decode`` reads, with
+    the ``symbols.json`` beside it."""
+    buffer = io.BytesIO()
+    arrays: dict[str, Any] = {f"{i:05d}": piece for i, piece in enumerate(pieces)}
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def one_by_one(recognise: FileRecogniser, entries: Sequence[Input], tell: Tell) -> Iterator[tuple[int, Result]]:
+    """The engine for a single file, and for what only this process can read: no other processes, one after another."""
+    for index, entry in enumerate(entries):
+        yield index, recognise(entry, partial(tell, index))

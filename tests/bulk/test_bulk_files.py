@@ -1,0 +1,92 @@
+"""What goes into a batch, and where each result goes."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from recog.bulk.failures import Failures
+from recog.bulk.files import Input, collect, encoded, sizes, walk
+from recog.errors import UserError
+
+SOUND = frozenset({".wav"})
+
+
+def test_a_folder_is_walked_in_the_order_of_names_and_links_to_folders_are_left_alone(tmp_path):
+    for name in ("b.wav", "a/z.wav", "a/A.WAV", "a.wav", "c/deep/er/x.wav", "c/notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
+    found = [os.path.relpath(name, tmp_path) for name in walk(str(tmp_path), SOUND)]
+    assert found == ["a/A.WAV", "a/z.wav", "a.wav", "b.wav", "c/deep/er/x.wav"]
+
+
+def test_a_folder_that_cannot_be_listed_is_not_left_out_silently(tmp_path, monkeypatch):
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "one.wav").touch()
+    scandir = os.scandir
+
+    def closed(folder):
+        if str(folder).endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(UserError, match=r"closed: cannot be listed \(Permission denied\)"):
+        collect([str(tmp_path)], SOUND, None, "txt")
+
+
+def test_names_that_no_encoding_fits_and_names_that_are_not_latin(tmp_path):
+    names = ["рукопись.wav", "手紙.wav", "a\tb\nc.wav"]
+    if sys.platform == "linux":
+        names.append(os.fsdecode(b"\xff\xfe.wav"))
+    for name in names:
+        (tmp_path / name).touch()
+    found = collect([str(tmp_path)], SOUND, tmp_path / "out", "srt")
+    assert {Path(entry.target or "").name for entry in found} == {n.removesuffix("wav") + "srt" for n in names}
+    assert all(entry.path and entry.path.exists() for entry in found)
+
+
+def test_sizes(tmp_path):
+    (tmp_path / "a").write_bytes(b"12345")
+    (tmp_path / "empty").touch()
+    names = [str(tmp_path / "a"), str(tmp_path / "empty"), str(tmp_path / "absent"), "-"]
+    assert sizes([Input(name) for name in names]) == [5, 1, 1, 1]
+
+
+def test_encoded():
+    assert encoded("é\n") == "é\n".encode() and encoded("\udcff") == rb"\udcff"
+
+
+def unescaped(text: str) -> str:
+    pairs = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
+    parts, i = [], 0
+    while i < len(text):
+        step = 2 if text[i] == "\\" else 1
+        parts.append(pairs.get(text[i : i + step], text[i : i + step]))
+        i += step
+    return "".join(parts)
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=("Cs",)))))
+def test_the_list_of_failures_holds_every_name(tmp_path_factory, names):
+    path = tmp_path_factory.mktemp("list") / "deep" / "failures.tsv"
+    with Failures(path) as failures:
+        for name in names:
+            failures.add(name, ["a reason"])
+        failures.add("whole", [])
+    rows = [line.split("\t") for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
+    assert [unescaped(name) for name, _ in rows] == names and failures.count == len(names)
+    assert all(reason == "a reason" for _, reason in rows) and [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_what_failed_is_known_even_where_the_batch_was_killed(tmp_path):
+    path = tmp_path / "failures.tsv"
+    failures = Failures(path).__enter__()
+    failures.add("a.wav", ["first", "second"])
+    assert (tmp_path / "failures.tsv.part").read_text() == "a.wav\tfirst\na.wav\tsecond\n" and not path.exists()
+    failures.__exit__(None, None, None)
+    assert path.exists() and failures.count == 1
