@@ -193,23 +193,28 @@ def serve(pipe: Connection, task: Task) -> None:
     try:
         recognise = FileRecogniser(task)
     except UserError as error:
-        return pipe.send(error)
+        pipe.send(error)
+        return
     except OSError as error:
-        return pipe.send(UserError(f"{error.filename}: {error.strerror}." if error.filename else f"{error}."))
+        pipe.send(UserError(f"{error.filename}: {error.strerror}." if error.filename else f"{error}."))
+        return
     except MemoryError:
-        return pipe.send(UserError("There is not enough memory for the model; try fewer --jobs."))
+        pipe.send(UserError("There is not enough memory for the model; try fewer --jobs."))
+        return
     pipe.send(READY)
-    while True:
-        try:
+    with suppress(EOFError, ConnectionError):  # who leads the batch is gone, and this process goes, too
+        while True:
             _, entry = pipe.recv()
-        except EOFError:
-            return None
-        try:
-            result = recognise(entry, seldom(pipe.send))
-        except Exception as error:  # a fault of ours must not end a batch
-            traceback.print_exc()
-            result = Result(complaints=(f"{entry.name}: recog itself failed on it ({type(error).__name__}: {error}).",))
-        pipe.send(result)
+            pipe.send(guarded(recognise, entry, seldom(pipe.send)))
+
+
+def guarded(recognise: FileRecogniser, entry: Input, tell: Callable[[Heard], None]) -> Result:
+    """What comes of a file; a fault of recog's own is told in the result, too, and must not end a batch."""
+    try:
+        return recognise(entry, tell)
+    except Exception as error:
+        traceback.print_exc()
+        return Result(complaints=(f"{entry.name}: recog itself failed on it ({type(error).__name__}: {error}).",))
 
 
 def seldom(send: Callable[[Heard], None]) -> Callable[[Heard], None]:
