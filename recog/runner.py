@@ -18,14 +18,15 @@ from recog.recogniser import Recogniser, load
 from recog.segment.speech import segments
 from recog.text.bidi import to_display
 from recog.transcribe import Transcriber
+from recog.transcript import Line, Word
 
 logger = logging.getLogger("recog")
 
 
-def recognise_rows(
+def read_rows(
     model: str, rows: Sequence[Row], *, beam: int | None = None, threads: int | None = None
-) -> Iterator[tuple[Row, str | None]]:
-    """Each row with the text that ``model`` reads in it, in order; None where its media cannot be read.
+) -> Iterator[tuple[Row, Line | None]]:
+    """Each row with what ``model`` reads in it, in order; None where its media cannot be read.
 
     Raises:
         UsageError: the model is for another kind of media.
@@ -39,9 +40,9 @@ def recognise_rows(
     if modality(rows) != recogniser.config.modality:
         raise UsageError(f"The model '{model}' is for {recogniser.config.modality}, and the data is {modality(rows)}.")
 
-    def one(row: Row) -> tuple[Row, str | None]:
+    def one(row: Row) -> tuple[Row, Line | None]:
         try:
-            return row, recognise_row(recogniser, row)
+            return row, read_row(recogniser, row)
         except UserError as error:
             logger.warning("%s", error)
             return row, None
@@ -49,15 +50,34 @@ def recognise_rows(
     yield from parallel(one, rows, recogniser.options.workers)
 
 
-def recognise_row(recogniser: Recogniser, row: Row) -> str:
-    """Text of one row: a stretch of a recording, a line of a page, or a whole file.
+def recognise_rows(
+    model: str, rows: Sequence[Row], *, beam: int | None = None, threads: int | None = None
+) -> Iterator[tuple[Row, str | None]]:
+    """As :func:`read_rows`, with the text alone."""
+    for row, line in read_rows(model, rows, beam=beam, threads=threads):
+        yield row, None if line is None else line.text
+
+
+def read_row(recogniser: Recogniser, row: Row) -> Line:
+    """A stretch of a recording, a line of a page, or a whole file: its text, and its words with their confidences.
 
     Raises:
         UserError: the media cannot be read, or is not of the model's kind.
     """
     if isinstance(recogniser, Transcriber) and row.start is None and row.end is None:
-        return recogniser.transcribe(row.media).text
-    return " ".join(filter(None, (recogniser.decode(piece)[0] for piece in log_probs_of(recogniser, row))))
+        transcript = recogniser.transcribe(row.media)
+        return Line(transcript.text, tuple(word for line in transcript.lines for word in line.words))
+    texts, words = [], []
+    for piece in log_probs_of(recogniser, row):
+        text, spans, _ = recogniser.decode(piece)
+        texts.append(text)
+        words += [Word(word, confidence=min(1.0, confidence)) for word, _, _, confidence in spans]
+    return Line(" ".join(filter(None, texts)), tuple(words))
+
+
+def recognise_row(recogniser: Recogniser, row: Row) -> str:
+    """As :func:`read_row`, the text alone."""
+    return read_row(recogniser, row).text
 
 
 def log_probs_of(recogniser: Recogniser, row: Row) -> Iterator[NDArray[np.float32]]:

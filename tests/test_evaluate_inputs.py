@@ -18,7 +18,7 @@ from recog.cli.evaluate import evaluate as command
 from recog.errors import UsageError, UserError
 from recog.evaluation import Pair, normalisation, read_pairs
 from recog.formats import WRITERS
-from recog.transcript import Line, Transcript
+from recog.transcript import Line, Transcript, Word
 
 
 def put(path: Path, content: str | bytes) -> Path:
@@ -306,13 +306,13 @@ def fake_model(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         FakeRow(Path("t.wav"), "never", "s3", "train"),
     ]
 
-    def recognise_rows(model: str, rows: list[FakeRow], *, beam: int | None, threads: int | None):  # type: ignore[no-untyped-def]
+    def read_rows(model: str, rows: list[FakeRow], *, beam: int | None, threads: int | None):  # type: ignore[no-untyped-def]
         calls.append((model, len(rows), beam, threads))
         for row in rows:
-            yield row, None if row.media.stem == "bad" else "heard"
+            yield row, None if row.media.stem == "bad" else Line("heard", (Word("heard", confidence=0.9),))
 
     runner, manifest = types.ModuleType("recog.runner"), types.ModuleType("recog.corpora.manifest")
-    runner.recognise_rows = recognise_rows  # type: ignore[attr-defined]
+    runner.read_rows = read_rows  # type: ignore[attr-defined]
     manifest.load_data = lambda path: rows  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "recog.runner", runner)
     monkeypatch.setitem(sys.modules, "recog.corpora.manifest", manifest)

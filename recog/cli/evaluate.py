@@ -43,6 +43,10 @@ def evaluate(
     threads: Annotated[int | None, typer.Option(min=1, help="With --model: CPU threads.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write the JSON to this file, too.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also a report to look at: the worst lines with image or sound.")
+    ] = None,
+    worst: Annotated[int, typer.Option(min=0, max=2000, help="With --html: how many lines to show.")] = 50,
 ) -> None:
     """Word and character error rates of HYP against REF, with 95 % intervals; or of a model on data.
 
@@ -51,6 +55,7 @@ def evaluate(
     import json
     import sys
 
+    import recog
     from recog.bulk.files import write_text
     from recog.errors import UsageError
     from recog.evaluation.comparison import compare as compare_results
@@ -67,10 +72,11 @@ def evaluate(
     if model is None and (split or beam is not None or threads):
         raise UsageError("--split, --beam and --threads belong to --model; give it, or leave them out.")
 
+    row_of = None
     if model is not None:
         splits = tuple(split) if split else DEFAULT_SPLITS
         normalise = normalise or open_bundle(model).config.normalise
-        pairs, warnings = recognise_pairs(model, reference, splits=splits, beam=beam, threads=threads)
+        pairs, warnings, row_of = recognise_pairs(model, reference, splits=splits, beam=beam, threads=threads)
     else:
         assert hypothesis is not None  # by the first check
         pairs, warnings = read_pairs(reference, hypothesis)
@@ -88,6 +94,18 @@ def evaluate(
     text = json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     if out is not None:
         write_text(out, text)
+    if html is not None:
+        from recog.evaluation.html_report import Document, report
+        from recog.evaluation.media import row_finder
+
+        find = row_of.get if row_of is not None else row_finder(reference, pairs)
+        title = (
+            f"{reference.name or reference}, recognised by {model}"
+            if hypothesis is None
+            else f"{reference} and {hypothesis}"
+        )
+        made = Document(title, result, pairs, comparison, worst, find, f"recog {recog.__version__}")
+        write_text(html, report(made))
     if as_json:
         typer.echo(text.encode(), nl=False)  # bytes: UTF-8, whatever the terminal's encoding
     else:

@@ -160,8 +160,13 @@ def normalised_cross_entropy(confidences: ArrayLike, correct: ArrayLike) -> floa
     return 1.0 + float(np.log(np.where(right, values, 1.0 - values)).mean()) / base
 
 
-def reliability_svg(table: Sequence[ReliabilityBin], *, title: str = "") -> str:
+def reliability_svg(table: Sequence[ReliabilityBin], *, title: str = "", background: str = "white") -> str:
     """A reliability diagram for a model card: a bar a bin, as high as its words are right, against the diagonal.
+
+    Args:
+        table: from :func:`reliability`.
+        title: above it.
+        background: its colour, or "none"; text has the colour of what the diagram stands in.
 
     Returns:
         An SVG document of 320 by 340 units, on one line for each mark, without scripts, fonts or links.
@@ -174,8 +179,8 @@ def reliability_svg(table: Sequence[ReliabilityBin], *, title: str = "") -> str:
 
     marks = [
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 320 340" width="320" height="340" '
-        'font-family="sans-serif" font-size="11">',
-        '<rect width="320" height="340" fill="white"/>',
+        'font-family="sans-serif" font-size="11" fill="currentColor">',
+        f'<path d="M0 0H320V340H0Z" fill="{escape(background)}"/>',
         f'<text x="{left + side / 2:g}" y="18" text-anchor="middle">{escape(title)}</text>',
     ]
     for row in table:
@@ -188,7 +193,7 @@ def reliability_svg(table: Sequence[ReliabilityBin], *, title: str = "") -> str:
         )
     (x0, y0), (x1, y1) = place(0.0, 0.0), place(1.0, 1.0)
     marks.append(f'<path d="M{x0:g} {y0:g}L{x1:g} {y1:g}" stroke="#b03030" stroke-dasharray="4 3"/>')
-    marks.append(f'<path d="M{x0:g} {y1:g}V{y0:g}H{x1:g}" fill="none" stroke="black"/>')
+    marks.append(f'<path d="M{x0:g} {y1:g}V{y0:g}H{x1:g}" fill="none" stroke="currentColor"/>')
     for tick in (0.0, 0.5, 1.0):
         x, y = place(tick, tick)
         marks.append(f'<text x="{x:g}" y="{y0 + 16:g}" text-anchor="middle">{tick:g}</text>')

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from rapidfuzz.distance import Levenshtein
 
+from recog.transcript import Word
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -18,12 +20,14 @@ class Pair:
         reference: the true text; may be empty, and then every word of the hypothesis is an insertion.
         hypothesis: the recognised text; None where there is none, which counts as a deletion of the whole reference.
         group: the speaker, the writer or the document, over which intervals are resampled; None where unknown.
+        words: the hypothesis's words with their confidences, where they are known.
     """
 
     id: str
     reference: str
     hypothesis: str | None
     group: str | None = None
+    words: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True)

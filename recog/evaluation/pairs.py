@@ -60,7 +60,7 @@ def read_pairs(reference: Path, hypothesis: Path) -> tuple[list[Pair], list[str]
             "give as many in both, or a format with ids."
         )
     both = zip(references.entries, hypotheses.entries, strict=True)
-    return [Pair(one.id, one.text or "", other.text, one.group) for one, other in both], []
+    return [Pair(one.id, one.text or "", other.text, one.group, other.words) for one, other in both], []
 
 
 def read_hypotheses(references: Sequence[Pair], hypothesis: Path) -> tuple[list[Pair], list[str]]:
@@ -83,8 +83,11 @@ def match(references: Sequence[Entry], hypotheses: Source) -> tuple[list[Pair], 
     if empty is not None:
         raise UserError(f"The reference '{printable(empty)}' has no text; give it one, or an empty string.")
     way, key = _way([entry.id for entry in references], [entry.id for entry in hypotheses.entries], hypotheses.path)
-    texts = {key(entry.id): entry.text for entry in hypotheses.entries}
-    pairs = [Pair(entry.id, entry.text or "", texts.get(key(entry.id)), entry.group) for entry in references]
+    found = {key(entry.id): entry for entry in hypotheses.entries}
+    pairs = []
+    for entry in references:
+        other = found.get(key(entry.id), Entry(entry.id, None))
+        pairs.append(Pair(entry.id, entry.text or "", other.text, entry.group, other.words))
     warnings = [f"References and hypotheses are matched by the {way}."] if way else []
     missing = [pair.id for pair in pairs if pair.hypothesis is None]
     if missing:

@@ -83,11 +83,12 @@ def _compared(comparison: Comparison, framed: box.Box | None) -> Table:
     for name, difference in (("WER", comparison.wer), ("CER", comparison.cer)):
         share = "n/a" if difference.b_better is None else f"{100 * difference.b_better:.1f} % of resamples"
         points = with_interval(difference.difference, difference.interval)
-        table.add_row(name, percent(difference.a), percent(difference.b), points, share, _verdict(difference))
+        table.add_row(name, percent(difference.a), percent(difference.b), points, share, verdict(difference))
     return table
 
 
-def _verdict(difference: Difference) -> str:
+def verdict(difference: Difference) -> str:
+    """Which system is better, if any clearly is."""
     if not difference.significant:
         return "no clear difference"
     return "B is better" if difference.difference < 0 else "A is better"

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from recog.errors import UserError
 from recog.evaluation.text_files import printable, read_text
 from recog.formats import READERS, ctm, trn, tsv
+from recog.transcript import Transcript, Word
 
 # In a folder, the first of these that a stem has is read. `recog transcribe` writes STEM.txt next to the STEM.gt.txt of
 # a bare training folder: the truth is looked for in the one, the hypothesis in the other.
@@ -26,11 +27,12 @@ _ROWS = (".jsonl", ".ndjson")
 
 @dataclass(frozen=True)
 class Entry:
-    """One text; None where the source names the id without a text."""
+    """One text; None where the source names the id without a text. ``words`` are those of a transcript that has them."""
 
     id: str
     text: str | None
     group: str | None = None
+    words: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,9 @@ def read_source(path: Path, *, suffixes: tuple[str, ...] = REFERENCE_SUFFIXES) -
     if suffix == ".ctm":
         recordings = ctm.read_all(text, source=str(path))
         if len(recordings) > 1:
-            return Source(path, "keyed", tuple(Entry(recording.source, recording.text) for recording in recordings))
+            return Source(path, "keyed", tuple(_entry(one.source, one) for one in recordings))
     if suffix in _DOCUMENTS and (suffix != ".tsv" or text.startswith(tsv.HEADER)):  # other tables are lines
-        return Source(path, "document", (Entry(path.stem, _document(path, text)),))
+        return Source(path, "document", (_document(path.stem, path, text),))
     return Source(path, "lines", tuple(Entry(str(number), row) for number, row in enumerate(_split(text), start=1)))
 
 
@@ -118,12 +120,19 @@ def _folder(root: Path, suffixes: tuple[str, ...]) -> list[Entry]:
                 found[stem] = (rank, path)
     if not found:
         raise UserError(f"{root} holds no text; give a folder of {', '.join(suffixes)} files.")
-    return [Entry(stem, _document(path, read_text(path))) for stem, (_, path) in sorted(found.items())]
+    return [_document(stem, path, read_text(path)) for stem, (_, path) in sorted(found.items())]
 
 
-def _document(path: Path, text: str) -> str:
+def _document(identity: str, path: Path, text: str) -> Entry:
     suffix = path.suffix.lower()
-    return READERS[suffix[1:]](text, source=str(path)).text if suffix in _DOCUMENTS else text.removesuffix("\n")
+    if suffix not in _DOCUMENTS:
+        return Entry(identity, text.removesuffix("\n"))
+    return _entry(identity, READERS[suffix[1:]](text, source=str(path)))
+
+
+def _entry(identity: str, transcript: Transcript) -> Entry:
+    words = tuple(word for line in transcript.lines for word in line.words)
+    return Entry(identity, transcript.text, words=words)
 
 
 def _looks_like_rows(text: str) -> bool:
