@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from recog.decoding import stitch
 from recog.decoding.align import Timing, forward_sums
 from recog.decoding.anchors import Placement, place, with_gap
 from recog.decoding.best_path import best_path_frames
@@ -16,10 +17,9 @@ from recog.errors import UserError
 from recog.features.strips import to_columns, to_strip
 from recog.media.image import read_image
 from recog.media.sound import open_sound
-from recog.model.runtime import parallel
 from recog.ocr import LineReader
 from recog.recogniser import Recogniser, line_confidence, reorder
-from recog.segment.speech import Segment, segments
+from recog.segment.speech import Segmenter
 from recog.text.alphabet import describe
 from recog.text.bidi import to_display
 from recog.text.normalise import rule
@@ -132,22 +132,19 @@ def _align_sound(
     spelling = _spell(recogniser, texts)
     features = recogniser.features
 
-    def run(segment: Segment) -> Stretch:
-        end = segment.start + len(segment.wave) / features.sample_rate
-        return recogniser.log_probs(segment.wave), segment.start, end
+    segmenter = Segmenter(features.sample_rate, everything=True)  # the text tells what is speech
 
-    def reported(stream: Iterator[Stretch]) -> Iterator[Stretch]:
+    def reported(stream: Iterator[stitch.Stretch]) -> Iterator[Stretch]:
         for stretch in stream:
-            yield stretch
+            yield stretch.log_probs, stretch.start, stretch.end
             if advance:
-                advance(stretch[2])
+                advance(stretch.end)
 
     with open_sound(source, sample_rate=features.sample_rate) as sound:
-        stream = parallel(run, segments(sound.blocks(BLOCK_SECONDS), features.sample_rate), recogniser.options.workers)
-        step = features.hop * recogniser.config.encoder.subsampling / features.sample_rate
-        heard = _listen(recogniser, spelling, reported(stream), step)
+        stream = recogniser.stretches(segmenter.run(sound.blocks(BLOCK_SECONDS)))
+        heard = _listen(recogniser, spelling, reported(stream), recogniser.step)
         warnings = (sound.warning,) if sound.warning else ()
-    duration = float(heard.edges[-1])
+    duration = segmenter.samples / features.sample_rate
     places = _of_owners(_find(recogniser, spelling, heard, timing), spelling, sum(len(text.split()) for text in texts))
     times = iter(_without_holes(places, duration))
     lines = []
@@ -231,7 +228,7 @@ def _listen(recogniser: Recogniser, spelling: _Spelling, stream: Iterable[Stretc
         read.append(columns[np.asarray(labels, np.int64)])
         starts.append(np.asarray(first, np.int64) + frames)
         edges.append(np.minimum(start + step * np.arange(len(log_probs)), end))
-        if space is not None:  # a segment is cut in a pause
+        if space is not None:  # a segment ends in a pause, or between two words
             read.append(columns[[space]])
             starts.append(np.array([frames + len(log_probs)], np.int64))
         edges.append(np.array([end]))

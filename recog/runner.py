@@ -15,7 +15,7 @@ from recog.media.sound import read_sound
 from recog.model.runtime import parallel
 from recog.ocr import LineReader
 from recog.recogniser import Recogniser, load
-from recog.segment.speech import segments
+from recog.segment.speech import Segmenter
 from recog.text.bidi import to_display
 from recog.transcribe import Transcriber
 from recog.transcript import Line, Word
@@ -92,8 +92,8 @@ def log_probs_of(recogniser: Recogniser, row: Row) -> Iterator[NDArray[np.float3
     assert isinstance(recogniser, Transcriber)
     rate = recogniser.features.sample_rate
     wave = read_sound(row.media, sample_rate=rate, start=row.start, end=row.end)
-    for part in segments([wave], rate):
-        yield recogniser.log_probs(part.wave)
+    for stretch in recogniser.stretches(Segmenter(rate).run([wave])):
+        yield stretch.log_probs
 
 
 def log_probs_of_texts(recogniser: Recogniser, row: Row, texts: Sequence[str]) -> list[float]:

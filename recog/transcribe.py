@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recog.decoding.stitch import Stretch, stitched
 from recog.features.spectrogram import log_mel, normalise
 from recog.media.sound import open_sound
 from recog.model.config import SpectrogramConfig
 from recog.model.runtime import parallel
 from recog.recogniser import Recogniser, line_confidence, make_words
-from recog.segment.speech import Segment, segments
+from recog.segment.speech import Segment, Segmenter
 from recog.transcript import Line, Transcript
 
 BLOCK_SECONDS = 10.0
-Recognised = tuple[Line, float, NDArray[np.float32]]
+Recognised = tuple[Line, Stretch]
 
 
 class Transcriber(Recogniser):
@@ -48,44 +49,50 @@ class Transcriber(Recogniser):
         Raises:
             UserError: the file cannot be read. One that is cut short gives what there is, and a warning in the result.
         """
+        segmenter = Segmenter(self.features.sample_rate)
         with open_sound(source, sample_rate=self.features.sample_rate) as sound:
-            stream = segments(sound.blocks(BLOCK_SECONDS), self.features.sample_rate)
             lines = []
-            end = 0.0
-            for line, end, log_probs in self.lines(stream):
+            for line, stretch in self.lines(segmenter.run(sound.blocks(BLOCK_SECONDS))):
                 if line.text:
                     lines.append(line)
                 if keep:
-                    keep(log_probs)
+                    keep(stretch.log_probs)
                 if advance:
-                    advance(end)
+                    advance(stretch.end)
             warnings = (sound.warning,) if sound.warning else ()
-        return Transcript(
-            name or str(source), tuple(lines), self.config.name, duration=round(end, 3), warnings=warnings
-        )
+        duration = round(segmenter.samples / self.features.sample_rate, 3)
+        return Transcript(name or str(source), tuple(lines), self.config.name, duration=duration, warnings=warnings)
 
-    def lines(self, stream: Iterator[Segment]) -> Iterator[Recognised]:
-        """Recognise segments in parallel; gives each line with the second at which its segment ends, and its
-        log-probabilities."""
-        return parallel(self._line, stream, self.options.workers)
+    @property
+    def step(self) -> float:
+        """Seconds of a frame of log-probabilities."""
+        return self.features.hop * self.config.encoder.subsampling / self.features.sample_rate
+
+    def lines(self, stream: Iterable[Segment]) -> Iterator[Recognised]:
+        """Recognise the segments of a recording in parallel; gives each line with the stretch that it is of, in order."""
+        return parallel(self._line, self.stretches(stream), self.options.workers)
+
+    def stretches(self, stream: Iterable[Segment]) -> Iterator[Stretch]:
+        """What counts of the log-probabilities of each segment of a recording, in order; computed in parallel."""
+        pieces = parallel(self._piece, stream, self.options.workers)
+        return stitched(pieces, step=self.step, symbols=self.config.symbols)
 
     def log_probs(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         """Log-probabilities (frames, symbols) of a segment of at most 30 s."""
         return self.runtime.log_probs(normalise(log_mel(wave, self.features), self.features))
 
-    def _line(self, segment: Segment) -> Recognised:
-        seconds = len(segment.wave) / self.features.sample_rate
-        end = segment.start + seconds
-        log_probs = self.log_probs(segment.wave)
-        text, spans, alternatives = self.decode(log_probs)
-        step = self.features.hop * self.config.encoder.subsampling / self.features.sample_rate
-        words = make_words(spans, lambda frame: segment.start + min(seconds, frame * step))
+    def _piece(self, segment: Segment) -> tuple[Segment, NDArray[np.float32]]:
+        return segment, self.log_probs(segment.wave)
+
+    def _line(self, stretch: Stretch) -> Recognised:
+        text, spans, alternatives = self.decode(stretch.log_probs)
+        words = make_words(spans, lambda frame: min(stretch.end, stretch.start + frame * self.step))
         line = Line(
             text,
             words,
-            start=words[0].start if words else round(segment.start, 3),
-            end=words[-1].end if words else round(end, 3),
+            start=words[0].start if words else round(stretch.start, 3),
+            end=words[-1].end if words else round(stretch.end, 3),
             confidence=line_confidence(spans),
             alternatives=alternatives,
         )
-        return line, end, log_probs
+        return line, stretch

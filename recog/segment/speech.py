@@ -1,4 +1,10 @@
-"""Recording -> segments of at most 30 s, cut where it is quietest, in bounded memory."""
+"""Recording -> segments of speech of at most 30 s, cut at pauses: a causal machine that is fed blocks of sound.
+
+Live and offline use the same machine: what it gives depends on the sound alone, not on the blocks it came in. A pause
+closes a segment, a long one at any time, a short one the sooner the longer the segment has grown. Where nobody pauses
+for 30 s the segment is cut all the same, and the next one begins 4 s before: whoever recognises them finds in what they
+share the gap between two words, with sound on both sides (:mod:`recog.decoding.stitch`).
+"""
 
 from __future__ import annotations
 
@@ -9,49 +15,159 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.features.spectrogram import MAX_SEGMENT_SECONDS
+from recog.segment.activity import FRAME_SECONDS, SpeechDetector
 
-SEARCH_SECONDS = 12.0  # the cut is sought in the last so many seconds of a full segment
-FRAME_SECONDS = 0.02
-PAUSE_SECONDS = 0.3  # energy is averaged over this long: a pause between words, not a stop within one
+LONG_PAUSE, SHORT_PAUSE = 0.8, 0.3  # seconds that close a segment of up to 10 s, and one of 25 s and more
+YOUNG, OLD = 10.0, 25.0
+MARGIN = 0.4  # seconds kept before and after speech
+SHARED = 4.0  # seconds that two segments have in common where there is no pause
+ONSET, RECENT = 3, 5  # speech begins where so many of the last frames have some
+
+Wave = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Segment:
-    """``wave`` (samples,) float32, which starts ``start`` seconds into the recording."""
+    """A stretch with speech.
+
+    Attributes:
+        start: seconds into the recording at which ``wave`` begins.
+        wave: (samples,) float32.
+        keep_from, keep_to: seconds into the recording between which this segment counts; the rest is context, which it
+            shares with its neighbour. None where speech goes on without a pause, and the words must tell.
+    """
 
     start: float
-    wave: NDArray[np.float32]
+    wave: Wave
+    keep_from: float | None
+    keep_to: float | None
 
 
-def quietest(wave: NDArray[np.float32], sample_rate: int) -> int:
-    """Sample in the middle of the quietest 0.3 s of ``wave``."""
-    hop = int(FRAME_SECONDS * sample_rate)
-    count = len(wave) // hop
-    if count < 2:
-        return len(wave) // 2
-    energy = np.log(np.square(wave[: count * hop].reshape(count, hop)).mean(axis=1) + 1e-8)
-    width = min(count, int(PAUSE_SECONDS / FRAME_SECONDS))
-    smooth = np.convolve(energy, np.ones(width) / width, mode="valid")
-    return int((int(smooth.argmin()) + width / 2) * hop)
+def needed_pause(seconds: float) -> float:
+    """Seconds of pause that close a segment of ``seconds``."""
+    age = min(1.0, max(0.0, (seconds - YOUNG) / (OLD - YOUNG)))
+    return LONG_PAUSE + age * (SHORT_PAUSE - LONG_PAUSE)
 
 
-def segments(
-    blocks: Iterable[NDArray[np.float32]], sample_rate: int, *, longest: float = MAX_SEGMENT_SECONDS
-) -> Iterator[Segment]:
-    """Cut a stream of samples into segments of at most ``longest`` seconds.
+class Segmenter:
+    """Feed blocks of any size; each call gives the segments that it closed.
 
-    A recording shorter than that is one segment. The result does not depend on the size of the blocks, and at most one
-    segment and one block are in memory.
+    Args:
+        sample_rate: samples a second.
+        longest: seconds of a segment at most.
+        everything: leave nothing out, also where the detector hears no speech: it then only tells where to cut.
     """
-    limit = int(longest * sample_rate)
-    search = int(min(SEARCH_SECONDS, longest / 2) * sample_rate)
-    held = np.zeros(0, np.float32)
-    position = 0
-    for block in blocks:
-        held = np.concatenate((held, block))
-        while len(held) > limit:
-            cut = limit - search + quietest(held[limit - search : limit], sample_rate)
-            yield Segment(position / sample_rate, held[:cut])
-            position, held = position + cut, held[cut:]
-    if len(held):
-        yield Segment(position / sample_rate, held)
+
+    def __init__(self, sample_rate: int, *, longest: float = MAX_SEGMENT_SECONDS, everything: bool = False) -> None:
+        self.sample_rate = sample_rate
+        self._detector = SpeechDetector(sample_rate)
+        self._hop = self._detector.hop
+        self._longest = max(1, round(longest / FRAME_SECONDS))
+        self._shared = min(round(SHARED / FRAME_SECONDS), self._longest // 2)
+        self._margin = round(MARGIN / FRAME_SECONDS)
+        self._shortest = round(SHORT_PAUSE / FRAME_SECONDS)
+        self._pending: list[Wave] = []  # less than a chunk
+        self._waiting = 0
+        self._chunks: list[Wave] = []  # whole chunks from sample `_from` on
+        self._from = 0
+        self._frame = 0  # frames heard
+        self._recent = [False] * RECENT
+        self._everything = everything
+        self._start: int | None = 0 if everything else None  # frames: the open segment's first,
+        self._keep: int | None = self._start  # the one from which it counts,
+        self._last = 0  # one past its last with speech,
+        self._taken = 0  # and one past the last that counts for a segment before it
+        self.samples = 0
+
+    @property
+    def open_since(self) -> float | None:
+        """Seconds into the recording at which the segment begins that is not closed yet; None while nobody speaks."""
+        if self._start is None:
+            return None
+        return (self._start if self._keep is None else self._keep) * self._hop / self.sample_rate
+
+    def feed(self, block: Wave) -> Iterator[Segment]:
+        """Take the next samples, float32 of any number."""
+        self.samples += len(block)
+        size = self._detector.chunk
+        while self._waiting + len(block) >= size:
+            head, block = block[: size - self._waiting], block[size - self._waiting :]
+            chunk = np.concatenate([*self._pending, head]) if self._pending else head
+            self._pending, self._waiting = [], 0
+            yield from self._chunk(chunk)
+        if len(block):
+            self._pending.append(block.copy())
+            self._waiting += len(block)
+
+    def finish(self) -> Iterator[Segment]:
+        """The sound has ended: close what is open."""
+        if self._waiting:
+            missing = np.zeros(self._detector.chunk - self._waiting, np.float32)
+            chunk = np.concatenate([*self._pending, missing])
+            self._pending, self._waiting = [], 0
+            yield from self._chunk(chunk)
+        if self._start is not None and self.samples:
+            yield self._closed(self._end)
+
+    def run(self, blocks: Iterable[Wave]) -> Iterator[Segment]:
+        """The segments of a whole recording that comes in blocks; one segment and one block are in memory at most."""
+        for block in blocks:
+            yield from self.feed(block)
+        yield from self.finish()
+
+    def _chunk(self, chunk: Wave) -> Iterator[Segment]:
+        self._chunks.append(chunk)
+        for is_speech in self._detector(chunk).tolist():
+            self._recent = [*self._recent[1:], is_speech]
+            self._frame += 1
+            if is_speech:
+                self._last = self._frame
+            if self._start is None:
+                if sum(self._recent) >= ONSET:
+                    self._start = max(0, self._frame - len(self._recent) - self._margin, self._held)
+                    self._keep = max(self._start, self._taken)
+                continue
+            length, pause = self._frame - self._start, self._frame - self._last
+            is_pause = pause >= self._shortest and pause * FRAME_SECONDS >= needed_pause(length * FRAME_SECONDS)
+            if is_pause and self._start < self._last:
+                yield self._closed(min(self._end, self._frame - pause // 2))
+            elif length >= self._longest:
+                yield self._segment(self._frame, None)
+                self._start, self._keep = self._frame - self._shared, None
+        self._forget()
+
+    @property
+    def _end(self) -> int:
+        """One past the last frame that an open segment would have if it were closed now."""
+        return self._frame if self._everything else min(self._last + self._margin, self._frame)
+
+    def _closed(self, keep_to: int) -> Segment:
+        """The open segment, which counts up to the frame ``keep_to``; after it nobody speaks."""
+        segment = self._segment(self._end, keep_to)
+        self._taken = keep_to
+        self._start = self._keep = keep_to if self._everything else None
+        return segment
+
+    def _segment(self, end: int, keep_to: int | None) -> Segment:
+        assert self._start is not None
+        offset = self._from
+        sound = np.concatenate(self._chunks)[
+            self._start * self._hop - offset : min(end * self._hop, self.samples) - offset
+        ]
+        seconds = self._hop / self.sample_rate
+        return Segment(
+            self._start * seconds,
+            sound,
+            None if self._keep is None else self._keep * seconds,
+            None if keep_to is None else min(keep_to * seconds, self.samples / self.sample_rate),
+        )
+
+    @property
+    def _held(self) -> int:
+        return self._from // self._hop
+
+    def _forget(self) -> None:
+        """Let go of sound that no segment can need any more."""
+        first = self._frame - len(self._recent) - self._margin if self._start is None else self._start
+        while self._from + len(self._chunks[0]) <= first * self._hop:
+            self._from += len(self._chunks.pop(0))
