@@ -106,7 +106,7 @@ def drawn(text: str, face: Face, apart: float, stroke: int) -> Ink:
 
 def circled(word: Ink) -> Ink:
     """A number with a ring around it."""
-    tall, wide = word.shape
+    wide = word.shape[1]
     out = np.pad(word, ((0, 0), (18, 18)))
     rows = np.flatnonzero(word.max(axis=1))
     middle, radius = int(rows.mean()), max(10, (rows[-1] - rows[0]) // 2 + 8)
@@ -155,7 +155,7 @@ def paper(ink: Ink, neighbour: Ink, rng: random.Random, noise: np.random.Generat
         strip = neighbour[SIZE * 2 - 6 : SIZE * 2 + rng.randint(4, 24)] if rng.random() < 0.5 else neighbour[SIZE : SIZE + 30]
         strip = strip[:, : ink.shape[1]]
         at = 0 if rng.random() < 0.5 else ink.shape[0] - strip.shape[0]
-        if 0 <= at and strip.shape[0] < ink.shape[0] // 2:
+        if at >= 0 and strip.shape[0] < ink.shape[0] // 2:
             ink[at : at + strip.shape[0], : strip.shape[1]] = np.maximum(ink[at : at + strip.shape[0], : strip.shape[1]], strip)
     ruled = np.zeros_like(ink)
     if rng.random() < 0.35:

@@ -47,11 +47,13 @@ def train(
             raise UsageError("--from trains recognisers on; a language model begins from its recipe alone.")
         run_language(what, out, epochs=epochs, rate=rate, device=device, threads=threads, restart=restart)
         return
-    from recog.training.page import is_page_recipe, run_page
+    from recog.training.page_recipe import is_page_recipe
 
     if is_page_recipe(what):
         if base is not None:
             raise UsageError("--from trains recognisers on; a page model begins from its recipe alone.")
+        from recog.training.page_run import run_page
+
         run_page(what, out, epochs=epochs, rate=rate, device=device, threads=threads, restart=restart)
         return
     from recog.training.run import run

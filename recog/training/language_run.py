@@ -20,7 +20,7 @@ from recog.training.folder import forget, locked, notes_beside, steps_done
 from recog.training.language import Ids, LanguageReporter, LanguageTrainer, dev_perplexity
 from recog.training.language_data import TextData, prepare_texts
 from recog.training.language_recipe import LanguageRecipe, read_language_recipe
-from recog.training.loop import Interrupted
+from recog.training.recipe import overridden
 
 
 def run_language(
@@ -40,8 +40,7 @@ def run_language(
     """
     recipe = read_language_recipe(what)
     out = out or Path("runs") / recipe.name
-    options = {k: v for k, v in (("epochs", epochs), ("learning_rate", rate), ("device", device)) if v is not None}
-    recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update=options)})
+    recipe = overridden(recipe, epochs=epochs, learning_rate=rate, device=device)
     torch.set_num_threads(threads or recipe.training.threads or cores())
     folder = out / "training"
     with locked(folder):
@@ -63,11 +62,7 @@ def _train(recipe: LanguageRecipe, out: Path, report: LanguageReporter, notes: s
         report.say(f"{out}: this training is finished (dev perplexity {p.best:.3f}).")
         return
     report.say(_opening(recipe, data, trainer, resumed))
-    try:
-        trainer.run()
-    except Interrupted:
-        report.say(f"Interrupted; the same command goes on from step {trainer.progress.step}.")
-        raise KeyboardInterrupt from None
+    trainer.run_telling(report.say)
     finish(recipe, data, trainer, out, report, notes)
     p.finished = True
     trainer.save()

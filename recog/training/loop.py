@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import FrameType
@@ -153,6 +154,14 @@ class Loop(ABC, Generic[Network, Options]):
             for s, handler in previous.items():
                 signal.signal(s, handler)
         return self.progress
+
+    def run_telling(self, say: Callable[[str], None]) -> None:
+        """:meth:`run` for a user: an interruption is told, and leaves as ``KeyboardInterrupt``."""
+        try:
+            self.run()
+        except Interrupted:
+            say(f"Interrupted; the same command goes on from step {self.progress.step}.")
+            raise KeyboardInterrupt from None
 
     def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
         self._stop = True

@@ -153,6 +153,13 @@ def read_recipe(path: Path) -> Recipe:
     return recipe.model_copy(update={"data": data})
 
 
+def overridden(recipe: AnyRecipe, **options: Any) -> AnyRecipe:
+    """The recipe with other values of its ``training``; those that are None stay as they are."""
+    given = {name: value for name, value in options.items() if value is not None}
+    whole: Any = recipe
+    return recipe.model_copy(update={"training": whole.training.model_copy(update=given)})
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file, not yet checked; :class:`UserError` where there is none."""
     try:

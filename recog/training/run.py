@@ -25,8 +25,7 @@ from recog.training.card import model_card
 from recog.training.checkpoint import read_checkpoint
 from recog.training.data import Dataset, prepare
 from recog.training.folder import forget, locked, notes_beside, steps_done
-from recog.training.loop import Interrupted
-from recog.training.recipe import Recipe, default_recipe, read_recipe
+from recog.training.recipe import Recipe, default_recipe, overridden, read_recipe
 from recog.training.report import Reporter
 from recog.training.scoring import score_bundle
 from recog.training.store import corpus_statistics
@@ -56,9 +55,9 @@ def run(
     try:
         bundle = open_bundle(base) if base else None
         recipe, out = _recipe(what, out, bundle)
-        options = {k: v for k, v in (("epochs", epochs), ("learning_rate", rate), ("device", device)) if v is not None}
-        options["threads"] = threads or recipe.training.threads
-        recipe = recipe.model_copy(update={"training": recipe.training.model_copy(update=options)})
+        recipe = overridden(
+            recipe, epochs=epochs, learning_rate=rate, device=device, threads=threads or recipe.training.threads
+        )
         torch.set_num_threads(numbers_of_threads(recipe.training))
         with locked(out / "training") if rank == 0 else nullcontext():
             if restart and rank == 0:
@@ -127,11 +126,7 @@ def _train(recipe: Recipe, out: Path, bundle: Bundle | None, rank: int, notes: s
             report.say(f"{out}: this training is finished (dev CER {100 * trainer.progress.best:.2f} %).")
             return
         report.say(_opening(recipe, data, trainer, resumed))
-        try:
-            trainer.run()
-        except Interrupted:
-            report.say(f"Interrupted; the same command goes on from step {trainer.progress.step}.")
-            raise KeyboardInterrupt from None
+        trainer.run_telling(report.say)
         if rank == 0:
             finish(recipe, data, trainer, out, report, bundle, notes)
             trainer.progress.finished = True

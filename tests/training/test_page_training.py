@@ -19,7 +19,9 @@ from recog.formats import page as page_xml
 from recog.model.page import PageNetworkConfig, open_page_bundle
 from recog.nn.page import PageNetwork, build_page_onnx, page_arrays
 from recog.segment.page import PageSegmenter, page_ink
-from recog.training.page import Page, draw_crop, draw_maps, load_pages, read_page_recipe, run_page
+from recog.training.page_data import Page, draw_crop, draw_maps, load_pages
+from recog.training.page_recipe import read_page_recipe
+from recog.training.page_run import run_page
 from recog.training.report import Reporter
 from recog.transcript import Line, Transcript
 

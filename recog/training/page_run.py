@@ -1,0 +1,124 @@
+"""One training of a page model from command to model folder: recipe, pages, network, loop, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from recog.model.folder import GRAPH, WEIGHTS
+from recog.model.page import PageModelConfig, PageNetworkConfig, write_page_bundle
+from recog.model.runtime import cores
+from recog.nn.page import build_page_onnx, page_arrays
+from recog.nn.weights import half_precision, weights_bytes
+from recog.segment.page import PageSegmenter
+from recog.training.checkpoint import read_checkpoint
+from recog.training.folder import forget, locked, notes_beside, steps_done
+from recog.training.page import PageTrainer
+from recog.training.page_data import load_pages
+from recog.training.page_recipe import PageRecipe, read_page_recipe
+from recog.training.recipe import overridden
+from recog.training.report import Reporter
+
+
+def run_page(
+    what: Path,
+    out: Path | None,
+    *,
+    epochs: int | None = None,
+    rate: float | None = None,
+    device: str | None = None,
+    threads: int = 0,
+    restart: bool = False,
+) -> None:
+    """Train the page model of the recipe ``what`` into the model folder ``out``, by default ``runs/NAME``.
+
+    Raises:
+        UserError: the pages or the recipe cannot be used, or the folder holds another training.
+    """
+    recipe = read_page_recipe(what)
+    out = out or Path("runs") / recipe.name
+    recipe = overridden(recipe, epochs=epochs, learning_rate=rate, device=device)
+    torch.set_num_threads(threads or recipe.training.threads or cores())
+    folder = out / "training"
+    with locked(folder):
+        if restart:
+            forget(folder)
+        report = Reporter(folder, resume_step=steps_done(folder))
+        try:
+            train, dev, problems = load_pages(recipe)
+            for problem in problems:
+                report.say(f"left out: {problem}")
+            trainer = PageTrainer(recipe, train, dev, out, report)
+            resumed = trainer.resume()
+            if trainer.progress.finished and (out / "config.json").exists():
+                report.say(f"{out}: this training is finished (dev F1 {100 * trainer.progress.best:.2f} %).")
+                return
+            start = f"going on from step {trainer.progress.step}" if resumed else "starting"
+            report.say(f"{recipe.name}: {len(train)} pages to train on, {len(dev)} for dev; {start}.")
+            trainer.run_telling(report.say)
+            finish_page(recipe, trainer, out, notes_beside(what))
+            trainer.progress.finished = True
+            trainer.save()
+            report.say(f"{out}: ready, dev F1 {100 * trainer.progress.best:.2f} %.")
+        finally:
+            report.close()
+
+
+def finish_page(recipe: PageRecipe, trainer: PageTrainer, out: Path, notes: str) -> None:
+    """Write the model folder from the best weights."""
+    best, _ = read_checkpoint(trainer.best)
+    p = trainer.progress
+    trained = {"epochs": p.epoch, "steps": p.step, "hours": round(p.seconds / 3600, 2), "pages": len(trainer.train)}
+    trained["data"] = [source.name or Path(source.path).name for source in recipe.data]
+    dev = {"f1": round(p.best, 4), "pages": len(trainer.dev), "sources": p.history[p.best_epoch]["sources"]}
+    export_page_bundle(recipe.name, recipe.network, best, out, trained=trained, dev=dev, notes=notes)
+
+
+def export_page_bundle(
+    name: str,
+    network: PageNetworkConfig,
+    weights: dict[str, Tensor],
+    out: Path,
+    *,
+    trained: dict[str, Any],
+    dev: dict[str, Any],
+    notes: str,
+) -> PageSegmenter:
+    """Write a model folder of these weights, and open it."""
+    kept = half_precision(weights)
+    graph = build_page_onnx(network, page_arrays(kept))
+    config = PageModelConfig(name=name, network=network, trained=trained, dev=dev)
+    files = {WEIGHTS: weights_bytes(kept), GRAPH: graph.SerializeToString()}
+    return PageSegmenter(write_page_bundle(out, config, files, page_card(config, notes)))
+
+
+def page_card(config: PageModelConfig, notes: str = "") -> str:
+    """The model card in Markdown."""
+    lines = [
+        f"# {config.name}",
+        "",
+        "Finds the lines of handwritten pages: baselines and outlines.",
+        "",
+        "## Network",
+        "",
+    ]
+    lines.append(
+        f"U-Net of widths {', '.join(map(str, config.network.widths))}, on pages of {config.network.side} pixels."
+    )
+    if config.trained:
+        data, pages = ", ".join(config.trained.get("data", [])), config.trained.get("pages")
+        lines += ["", "## Training", "", f"{pages} pages of {data}; {config.trained.get('steps')} updates,"]
+        lines.append(f"{config.trained.get('hours')} hours on one machine.")
+    if config.dev:
+        lines += [
+            "",
+            "## Results on dev",
+            "",
+            f"Baseline F1 (Gruening et al. 2017) over {config.dev['pages']} pages:",
+            "",
+        ]
+        lines += [f"- {name}: {100 * value:.1f} %" for name, value in config.dev["sources"].items()]
+    return "\n".join([*lines, *(["", notes.strip()] if notes else [])]) + "\n"
