@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -13,7 +12,9 @@ from numpy.typing import NDArray
 
 from recog.errors import UserError
 from recog.features.strips import to_columns, to_strip
-from recog.media.image import read_image
+from recog.formats.turning import turned_line
+from recog.media.document import Document, open_document
+from recog.media.errors import MediaError
 from recog.media.lines import LineCrop, cut_line
 from recog.model.config import StripConfig
 from recog.model.runtime import parallel
@@ -55,19 +56,50 @@ class LineReader(Recogniser):
         name: str | None = None,
         advance: Callable[[float], None] | None = None,
         keep: Callable[[NDArray[np.float32]], None] | None = None,
+        on_page: Callable[[Transcript, Document, int], None] | None = None,
     ) -> Transcript:
-        """Read one image, of a line or of a page as the option ``layout`` says.
+        """Read an image, of a line or of a page as the option ``layout`` says, or a document (PDF, TIFF) page by page.
 
         Args:
-            source: path of an image file, or a binary stream.
+            source: path of the file, or a binary stream.
             name: what to call it in the result; its path unless given.
             advance: called with the number of lines done so far.
             keep: called with each line's log-probabilities (frames, symbols).
+            on_page: called after each page, also one that cannot be read, with its transcript, the open document, and its
+                index there.
+
+        Returns:
+            A transcript; of a document one with ``pages``. A page of it that cannot be read is empty, and a warning.
 
         Raises:
-            UserError: the file cannot be read.
+            UserError: the file cannot be read, or no page of it.
         """
-        image = read_image(source)
+        name = name or str(source)
+        pages: list[Transcript] = []
+        unread: list[str] = []
+        with open_document(source) as document:
+            for index in range(len(document)):
+                done = sum(len(page.lines) for page in pages)
+                told = None if advance is None else partial(_ahead, advance, done)
+                try:
+                    pages.append(self._image(document.grey(index), name, told, keep))
+                except MediaError as error:
+                    unread.append(str(error))
+                    if len(unread) == len(document):
+                        raise
+                    pages.append(Transcript(name, (), self.config.name, size=(1, 1)))
+                if on_page is not None:
+                    on_page(pages[-1], document, index)
+        return Transcript.of_pages(name, pages, tuple(unread))
+
+    def _image(
+        self,
+        image: NDArray[np.uint8],
+        name: str,
+        advance: Callable[[float], None] | None,
+        keep: Callable[[NDArray[np.float32]], None] | None,
+    ) -> Transcript:
+        """The transcript of a grey image."""
         height, width = image.shape
         told = self.options.layout != "auto"
         lines: tuple[Line, ...] = ()
@@ -75,7 +107,7 @@ class LineReader(Recogniser):
             lines = self._page(image, advance, keep)
         if self.options.layout == "line" or (not told and not lines and height < 2 * PAGE_HEIGHT):
             lines = (self._single(image, advance, keep),)
-        return Transcript(name or str(source), lines, self.config.name, size=(width, height))
+        return Transcript(name, lines, self.config.name, size=(width, height))
 
     def log_probs(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Log-probabilities (frames, symbols) of a grey line image (height, width)."""
@@ -214,22 +246,11 @@ def turned_back(line: Line, turns: int, shape: tuple[int, ...]) -> Line:
         shape: (height, width) of the page as it was.
     """
     height, width = shape[0] - 1, shape[1] - 1
+    return turned_line(line, -turns, (width, height) if turns % 2 == 0 else (height, width))
 
-    def back(point: Point) -> Point:
-        x, y = point
-        return ((x, y), (width - y, x), (width - x, height - y), (y, height - x))[turns % 4]
 
-    def word(one: Word) -> Word:
-        if one.box is None:
-            return one
-        left, top, right, bottom = one.box
-        (x0, y0), (x1, y1) = back((left, top)), back((right, bottom))
-        return replace(one, box=(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)))
-
-    if turns % 4 == 0:
-        return line
-    polygon, baseline = tuple(map(back, line.polygon)), tuple(map(back, line.baseline))
-    return replace(line, polygon=polygon, baseline=baseline, words=tuple(map(word, line.words)))
+def _ahead(advance: Callable[[float], None], before: int, lines: float) -> None:
+    advance(before + lines)
 
 
 def is_page(image: NDArray[np.uint8]) -> bool:

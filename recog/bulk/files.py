@@ -125,6 +125,14 @@ def encoded(text: str) -> bytes:
     return text.encode("utf-8", errors="backslashreplace")
 
 
+def place(path: Path, content: bytes | Path) -> None:
+    """Put a result in its place, all or nothing: its content, or a file beside the place that has it."""
+    if isinstance(content, bytes):
+        write_bytes(path, content)
+    else:
+        content.replace(path)
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file, all or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.bulk.files import Input, encoded
+from recog.bulk.files import Input
+from recog.bulk.outputs import contents, spooled_pdf
 from recog.errors import UserError
 from recog.recogniser import load
 
@@ -50,14 +51,15 @@ class Result:
     """What came of one file. A worker makes it, and the process that leads the batch writes and prints it.
 
     Attributes:
-        files: path and content of what is to be written, the transcript last: where it stands, all is done.
-        printed: what goes to standard output.
+        files: path and content of what is to be written, the transcript last: where it stands, all is done. Content too
+            large for memory is a file beside that path, to be moved there.
+        printed: what goes to standard output, or a file with that, to be removed.
         complaints: a sentence for each thing wrong with the file; without any, it is whole.
         seconds: of sound recognised.
     """
 
-    files: tuple[tuple[str, bytes], ...] = ()
-    printed: str | None = None
+    files: tuple[tuple[str, bytes | Path], ...] = ()
+    printed: str | Path | None = None
     complaints: tuple[str, ...] = ()
     seconds: float = 0.0
 
@@ -92,13 +94,18 @@ class FileRecogniser:
             tell = tell if self._recogniser.config.modality == "speech" else None  # an image is done at once
             total = self._duration(entry) if tell else None
             kept: list[NDArray[np.float32]] = []
-            transcript = self._recogniser.transcribe(
+            transcribe: Callable[..., Transcript] = partial(
+                self._recogniser.transcribe,
                 entry.source,
                 name=entry.name,
                 advance=(lambda done: tell(Heard(done, total))) if tell else None,
                 keep=kept.append if self.task.log_probs else None,
             )
-            return self._result(entry, transcript, kept)
+            if self.task.format != "pdf":
+                return self._result(entry, transcribe(), kept)
+            with spooled_pdf(entry) as pdf:
+                transcript = transcribe(on_page=pdf.add)
+            return self._result(entry, transcript, kept, pdf.path)
         except UserError as error:
             return Result(complaints=(str(error),))
         except MemoryError:
@@ -115,17 +122,23 @@ class FileRecogniser:
         with open_sound(entry.path) as sound:
             return sound.duration
 
-    def _result(self, entry: Input, transcript: Transcript, kept: list[NDArray[np.float32]]) -> Result:
+    def _result(
+        self, entry: Input, transcript: Transcript, kept: list[NDArray[np.float32]], pdf: Path | None = None
+    ) -> Result:
         from recog.formats import WRITERS
 
-        files = []
+        files: list[tuple[str, bytes | Path]] = []
         if self.task.log_probs is not None:
             files.append((str(log_probs_path(self.task.log_probs, entry)), packed(kept)))
-        printed = None
-        if entry.target is not None:
-            files.append((entry.target, encoded(WRITERS[self.task.format](transcript))))
+        printed: str | Path | None = None
+        if pdf is not None and entry.target is not None:
+            files.append((entry.target, pdf))
+        elif pdf is not None:
+            printed = pdf
+        elif entry.target is not None:
+            files += contents(entry, transcript, self.task.format)
         elif self.task.format == "txt":
-            text = transcript.text.replace("\n", " ") if self.task.one_line else transcript.text
+            text = " ".join(transcript.text.split("\n")).replace("\f", "") if self.task.one_line else transcript.text
             printed = f"{entry.name}\t{text}" if self.task.names else text
         else:
             printed = WRITERS[self.task.format](transcript).rstrip("\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -14,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from recog.bulk.files import Input, sizes, write_bytes, write_text
+from recog.bulk.files import Input, place, sizes, write_text
+from recog.bulk.outputs import finished
 from recog.errors import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -53,10 +55,10 @@ def run_batch(
     hotwords = decoding["hotwords"]
     decoding = {**decoding, "hotwords": {} if hotwords is None else read_hotwords(hotwords)}
     if running.skip_existing:
-        inputs = [entry for entry in inputs if entry.output is None or not entry.output.exists()]
+        inputs = [entry for entry in inputs if finished(entry, format) is None]
         if not inputs:
             return
-    keep_references(inputs)
+    keep_references(inputs, format)
     if running.log_probs is not None:
         distinct_stems(inputs, running.log_probs)
     check_model(model, modality, running.log_probs)
@@ -171,28 +173,36 @@ def deliver(entry: Input, result: Result) -> list[str]:
     """
     for path, content in result.files:
         try:
-            write_bytes(Path(path), content)
+            place(Path(path), content)
         except OSError as error:
             if error.errno in HOPELESS:
                 raise
             return [f"{entry.name}: its result {path} cannot be written ({error.strerror or error})."]
-    if result.printed is not None:
+    if isinstance(result.printed, Path):
+        try:
+            with result.printed.open("rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.flush()
+        finally:
+            result.printed.unlink()
+    elif result.printed is not None:
         print(result.printed, flush=True)
     return []
 
 
-def keep_references(inputs: list[Input]) -> None:
+def keep_references(inputs: list[Input], format: str) -> None:
     """Refuse to overwrite a text beside its recording or image: it may be the true transcript, and the only one.
 
     Raises:
         UsageError: naming the first such file.
     """
     for entry in inputs:
-        if entry.path is not None and entry.output is not None and entry.output.exists():
-            beside = entry.path.parent.resolve() == entry.output.parent.resolve()
+        there = finished(entry, format)
+        if entry.path is not None and there is not None:
+            beside = entry.path.parent.resolve() == there.parent.resolve()
             if beside:
                 raise UsageError(
-                    f"{entry.output} is there already, beside {entry.path.name}, and may be its true text; "
+                    f"{there} is there already, beside {entry.path.name}, and may be its true text; "
                     "give another --output, or --skip-existing."
                 )
 

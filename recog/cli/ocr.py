@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Literal
 
 import typer
@@ -26,6 +27,7 @@ from recog.cli.options import (
     Skip,
     Threads,
 )
+from recog.errors import UsageError
 
 
 def ocr(
@@ -38,7 +40,10 @@ def ocr(
     page_model: Annotated[
         str | None, typer.Option("--page-model", metavar="FOLDER", help="What finds the lines; else the shipped one.")
     ] = None,
-    format: Annotated[Literal["txt", "json", "page", "alto"], typer.Option("--format", "-f")] = "txt",
+    format: Annotated[
+        Literal["txt", "json", "page", "alto", "hocr", "pdf"],
+        typer.Option("--format", "-f", help="pdf: the pages' pictures, with the text to be searched and copied."),
+    ] = "txt",
     output: Output = None,
     beam: Beam = None,
     n_best: NBest = 1,
@@ -54,12 +59,14 @@ def ocr(
     jobs: Jobs = 0,
     failures: Failed = None,
 ) -> None:
-    """Read images of handwritten pages or lines: PNG, JPEG, WebP, TIFF or BMP."""
+    """Read images of handwritten pages or lines (PNG, JPEG, WebP, TIFF, BMP) and documents of many (PDF, TIFF)."""
     from recog.corpora.files import IMAGE_SUFFIXES
     from recog.formats import SUFFIXES
 
     decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
     decoding |= {"rescore": rescore, "layout": layout, "page_model": page_model}
-    inputs = collect(files, IMAGE_SUFFIXES, output, SUFFIXES.get(format, format))
+    inputs = collect(files, (*IMAGE_SUFFIXES, ".pdf"), output, SUFFIXES.get(format, format))
+    if format == "pdf" and output is None and (len(inputs) > 1 or sys.stdout.isatty()):
+        raise UsageError("A PDF needs a folder: give --output.")
     running = Running(skip_existing, names, threads, jobs, log_probs, failures)
     run_batch("handwriting", inputs, model, format, decoding, running)

@@ -1,7 +1,8 @@
 """File formats of transcripts: one module a format, reading and writing side by side.
 
 ``WRITERS`` maps a format's name to ``write(transcript) -> str``; ``READERS`` maps a file suffix without its dot to
-``read(text, *, source) -> Transcript``. :mod:`recog.formats.trn` holds many utterances in a file and stands apart.
+``read(text, *, source) -> Transcript``. :mod:`recog.formats.trn`, many utterances in a file, and
+:mod:`recog.formats.pdf`, which needs the pages' pictures, stand apart.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from recog.errors import UsageError
-from recog.formats import alto, ctm, json, page, srt, textgrid, tsv, txt, vtt
+from recog.formats import alto, ctm, hocr, json, page, srt, textgrid, tsv, txt, vtt
 from recog.transcript import Transcript
 
 
@@ -30,6 +31,7 @@ WRITERS: dict[str, Callable[[Transcript], str]] = {
     "textgrid": textgrid.write,
     "page": page.write,
     "alto": alto.write,
+    "hocr": hocr.write,
 }
 SUFFIXES = {"textgrid": "TextGrid", "page": "xml", "alto": "xml"}  # of files, where it is not the format's name
 READERS: dict[str, Reader] = {

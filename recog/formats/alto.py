@@ -12,8 +12,8 @@ from lxml import etree
 
 from recog.errors import UsageError
 from recog.formats.alto_reader import MODEL, NAMESPACE, read
-from recog.formats.shapes import bounds, clean, corners, inside, outline_of, points_text, share
-from recog.transcript import Line, Point, Transcript, Word
+from recog.formats.shapes import bounds, clean, corners, inside, outline_of, points_text, share, words_of
+from recog.transcript import Line, Point, Transcript
 
 __all__ = ["NAMESPACE", "read", "write"]
 
@@ -60,10 +60,7 @@ def _line(block: etree._Element, line: Line, outline: tuple[Point, ...], name: s
         attributes["BASELINE"] = points_text(line.baseline, transcript)
     element = _add(block, "TextLine", **attributes, **_place(outline, transcript))
     _add(_add(element, "Shape"), "Polygon", POINTS=points_text(outline, transcript))
-    words = line.words if line.words and all(word.box is not None for word in line.words) else ()
-    if not words or " ".join(word.text for word in words) != line.text:
-        words = (Word(line.text, box=bounds(outline), confidence=line.confidence),)
-    for number, word in enumerate(words):
+    for number, word in enumerate(words_of(line, transcript)):
         if number:
             _add(element, "SP")
         assert word.box is not None

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,10 @@ _SECONDS, _PIXELS, _SCORE = 3, 2, 4  # decimals
 
 
 def write(transcript: Transcript) -> str:
-    """JSON with a line break at the end. Numbers that are not finite are written as null: JSON has no NaN."""
+    """JSON with a line break at the end. Numbers that are not finite are written as null: JSON has no NaN.
+
+    A document of several pages has ``pages``, each with its ``size`` and ``lines``.
+    """
     document = {
         "format_version": FORMAT_VERSION,
         "source": transcript.source,
@@ -37,8 +41,13 @@ def write(transcript: Transcript) -> str:
         "text": transcript.text,
     }
     # `lines` stands last, where a person who opens the file has seen the rest; it is kept when empty, like `source`.
+    if transcript.pages:
+        document["size"] = None
     document = {key: value for key, value in document.items() if value not in (None, [])}
-    document["lines"] = [_line(line) for line in transcript.lines]
+    if transcript.pages:
+        document["pages"] = [_page(page) for page in transcript.pages]
+    else:
+        document["lines"] = [_line(line) for line in transcript.lines]
     return json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
@@ -67,9 +76,21 @@ def read(text: str, *, source: str = "") -> Transcript:
         )
     _restore_scores(document)
     try:
-        return _adapter().validate_json(json.dumps(document), strict=True)
+        transcript = _adapter().validate_json(json.dumps(document), strict=True)
     except (ValidationError, RecursionError) as error:
         raise UserError(f"{name} is not a transcript ({_where(error)}); give one written by recog.") from None
+    if not transcript.pages:
+        return transcript
+    pages = [replace(page, model=transcript.model) for page in transcript.pages]
+    return Transcript.of_pages(transcript.source, pages, transcript.warnings)
+
+
+def _page(page: Transcript) -> dict[str, Any]:
+    return {
+        "source": page.source,
+        "size": None if page.size is None else [int(side) for side in page.size],
+        "lines": [_line(line) for line in page.lines],
+    }
 
 
 def _line(line: Line) -> dict[str, Any]:
@@ -114,7 +135,8 @@ def _rounded(value: float | None, decimals: int) -> float | None:
 
 def _restore_scores(document: dict[str, Any]) -> None:
     """A score of null stood for one that was not finite: log 0."""
-    for line in _dicts(document.get("lines")):
+    pages = [document, *_dicts(document.get("pages"))]
+    for line in (line for page in pages for line in _dicts(page.get("lines"))):
         for alternative in _dicts(line.get("alternatives")):
             if "score" in alternative and alternative["score"] is None:
                 alternative["score"] = -math.inf

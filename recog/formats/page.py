@@ -35,8 +35,9 @@ def write(transcript: Transcript) -> str:
     """
     if transcript.size is None:
         raise UsageError(f"{transcript.source} is sound, and PAGE describes images; choose another format.")
-    if transcript.pages:
-        raise UsageError(f"{transcript.source} has {len(transcript.pages)} pages, and PAGE holds one; write each.")
+    count = len(transcript.pages)
+    if count:
+        raise UsageError(f"{transcript.source} has {count} pages, and a PAGE file holds one; give a folder for them.")
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
     root = etree.Element(_name("PcGts"), nsmap={None: NAMESPACE})
     metadata = _add(root, "Metadata")

@@ -17,6 +17,14 @@ def outline_of(line: Line, transcript: Transcript) -> tuple[Point, ...]:
     return line.polygon or corners(_around(line.words) or (0.0, 0.0, float(width), float(height)))
 
 
+def words_of(line: Line, transcript: Transcript) -> tuple[Word, ...]:
+    """The line's words, each with a box; where they are not the line or have no boxes, the line as if it were one word."""
+    boxed = line.words and all(word.box is not None for word in line.words)
+    if boxed and " ".join(word.text for word in line.words) == line.text:
+        return line.words
+    return (Word(line.text, box=bounds(outline_of(line, transcript)), confidence=line.confidence),)
+
+
 def corners(box: Box) -> tuple[Point, ...]:
     """The four corners of a box, clockwise."""
     left, top, right, bottom = box

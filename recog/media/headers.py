@@ -11,6 +11,10 @@ from dataclasses import dataclass
 
 MAX_PIECES = 1_000_000  # chunks, segments or strips walked
 MAX_TAGS = 4_096  # entries of a TIFF directory looked at
+MAX_PAGES = 100_000  # directories of a TIFF file walked
+Content = bytes | bytearray
+DIRECTORY = {"I": ("H", 12), "Q": ("Q", 20)}  # format of the number of entries, bytes of one: TIFF and BigTIFF
+SMALLER_OR_MASK = 5  # bits of TIFF's NewSubfileType
 UNSIGNED = {1: "B", 3: "H", 4: "I", 16: "Q"}  # TIFF field types: BYTE, SHORT, LONG, LONG8
 
 
@@ -29,6 +33,7 @@ class ImageHeader:
         has_alpha: whether transparency can be in it.
         clear_grey: of a grey PNG, the 8- or 16-bit value that is transparent; else None.
         is_whole: False if the end of the file is missing.
+        channels: of a JPEG, 1 or 3 where every viewer shows it: 8 bits, baseline or progressive; else 0.
     """
 
     format: str
@@ -38,9 +43,10 @@ class ImageHeader:
     has_alpha: bool = False
     clear_grey: int | None = None
     is_whole: bool = True
+    channels: int = 0
 
 
-def read_header(data: bytes) -> ImageHeader | None:
+def read_header(data: Content) -> ImageHeader | None:
     """The header of an image file; None if the format is none of ours.
 
     Raises:
@@ -62,7 +68,7 @@ def read_header(data: bytes) -> ImageHeader | None:
     return None
 
 
-def _png(data: bytes) -> ImageHeader:
+def _png(data: Content) -> ImageHeader:
     if data[12:16] != b"IHDR":
         raise HeaderError("the header is missing")
     width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
@@ -87,9 +93,9 @@ def _png(data: bytes) -> ImageHeader:
     return ImageHeader("PNG", width, height, orientation, has_alpha, clear, is_whole)
 
 
-def _jpeg(data: bytes) -> ImageHeader:
+def _jpeg(data: Content) -> ImageHeader:
     size: tuple[int, int] | None = None
-    orientation = 1
+    orientation, channels = 1, 0
     offset = 2
     for _ in range(MAX_PIECES):
         if data[offset] != 0xFF:
@@ -104,7 +110,10 @@ def _jpeg(data: bytes) -> ImageHeader:
         length = struct.unpack_from(">H", data, offset + 2)[0]
         if marker in range(0xC0, 0xD0) and marker not in (0xC4, 0xC8, 0xCC):
             height, width = struct.unpack_from(">HH", data, offset + 5)
-            size = size or (width, height)
+            if size is None:
+                size = width, height
+                plain = marker in (0xC0, 0xC1, 0xC2) and data[offset + 4] == 8 and data[offset + 9] in (1, 3)
+                channels = data[offset + 9] if plain else 0
         elif marker == 0xE1 and data[offset + 4 : offset + 10] == b"Exif\0\0":
             orientation = exif_orientation(data[offset + 10 : offset + 2 + length])
         elif marker in (0xDA, 0xD9):
@@ -113,10 +122,11 @@ def _jpeg(data: bytes) -> ImageHeader:
     if size is None:
         raise HeaderError("the header has no size")
     # In the picture's data every 0xFF is followed by a zero or a restart: the first end marker is the picture's own.
-    return ImageHeader("JPEG", *size, orientation, is_whole=data.find(b"\xff\xd9", offset) >= 0)
+    is_whole = data.find(b"\xff\xd9", offset) >= 0
+    return ImageHeader("JPEG", *size, orientation, is_whole=is_whole, channels=channels)
 
 
-def _webp(data: bytes) -> ImageHeader:
+def _webp(data: Content) -> ImageHeader:
     size: tuple[int, int] | None = None
     orientation, has_alpha = 1, False
     offset = 12
@@ -144,11 +154,11 @@ def _webp(data: bytes) -> ImageHeader:
     return ImageHeader("WebP", *size, orientation, has_alpha, is_whole=is_whole)
 
 
-def _uint24(data: bytes, offset: int) -> int:
+def _uint24(data: Content, offset: int) -> int:
     return data[offset] | data[offset + 1] << 8 | data[offset + 2] << 16
 
 
-def _bmp(data: bytes) -> ImageHeader:
+def _bmp(data: Content) -> ImageHeader:
     if struct.unpack_from("<I", data, 14)[0] == 12:  # OS/2
         width, height = struct.unpack_from("<HH", data, 18)
     else:
@@ -156,7 +166,7 @@ def _bmp(data: bytes) -> ImageHeader:
     return ImageHeader("BMP", abs(width), abs(height), has_alpha=struct.unpack_from("<H", data, 28)[0] == 32)
 
 
-def _tiff(data: bytes) -> ImageHeader:
+def _tiff(data: Content) -> ImageHeader:
     tags = _first_directory(data, wanted=(256, 257, 273, 274, 279, 324, 325, 338))
     if not tags.get(256) or not tags.get(257):
         raise HeaderError("the header has no size")
@@ -175,7 +185,7 @@ def _tiff(data: bytes) -> ImageHeader:
     )
 
 
-def without_orientation(data: bytes) -> bytes:
+def without_orientation(data: Content) -> Content:
     """A TIFF file with orientation 1: libtiff turns some kinds of image by itself and leaves others."""
     found = _first_directory(data, wanted=(274,))
     if 274 not in found:
@@ -192,7 +202,7 @@ def without_orientation(data: bytes) -> bytes:
     return bytes(changed)
 
 
-def exif_orientation(data: bytes) -> int:
+def exif_orientation(data: Content) -> int:
     """The orientation tag (274) of an Exif block, which is a small TIFF file; 1 where there is none."""
     try:
         values = _first_directory(data, wanted=(274,)).get(274)
@@ -201,14 +211,54 @@ def exif_orientation(data: bytes) -> int:
     return values[0] if values and 1 <= values[0] <= 8 else 1
 
 
-def _first_directory(data: bytes, *, wanted: tuple[int, ...]) -> dict[int, list[int]]:
-    """Unsigned whole-number tags of the first directory of a TIFF or BigTIFF file."""
+def tiff_pages(data: Content) -> list[int]:
+    """Where the directory of each page of a TIFF file lies; smaller copies of pages and masks are passed over.
+
+    The chain ends where it would come round again. A directory that lies outside the file is kept, for whoever reads it
+    to say so.
+    """
+    order, pointer, at = _layout(data)
+    count_format, entry_size = DIRECTORY[pointer]
+    seen: dict[int, bool] = {}  # each directory, and whether it is a page
+    try:
+        while len(seen) < MAX_PAGES:
+            start = struct.unpack_from(order + pointer, data, at)[0]
+            if start == 0 or start in seen:
+                break
+            seen[start] = True
+            seen[start] = not _directory(data, start, wanted=(254,)).get(254, [0])[0] & SMALLER_OR_MASK
+            entries = struct.unpack_from(order + count_format, data, start)[0]
+            at = start + struct.calcsize(count_format) + entries * entry_size
+    except (struct.error, OverflowError, HeaderError):
+        pass
+    return [start for start, is_page in seen.items() if is_page] or list(seen)[:1]
+
+
+def point_to_page(data: bytearray, start: int) -> None:
+    """Make the directory at ``start`` the first of a TIFF file, in place: what reads one page reads that."""
+    order, pointer, at = _layout(data)
+    struct.pack_into(order + pointer, data, at, start)
+
+
+def _layout(data: Content) -> tuple[str, str, int]:
+    """Of a TIFF or BigTIFF file: byte order, format of its pointers, and where that to the first directory stands."""
     if data[:2] not in (b"II", b"MM"):
         raise HeaderError("not a TIFF header")
     order = "<" if data[:2] == b"II" else ">"
     is_big = struct.unpack_from(order + "H", data, 2)[0] == 43
-    pointer, count_format, entry_size = ("Q", "Q", 20) if is_big else ("I", "H", 12)
-    start = struct.unpack_from(order + pointer, data, 8 if is_big else 4)[0]
+    return (order, "Q", 8) if is_big else (order, "I", 4)
+
+
+def _first_directory(data: Content, *, wanted: tuple[int, ...]) -> dict[int, list[int]]:
+    """Unsigned whole-number tags of the first directory of a TIFF or BigTIFF file."""
+    order, pointer, at = _layout(data)
+    return _directory(data, struct.unpack_from(order + pointer, data, at)[0], wanted=wanted)
+
+
+def _directory(data: Content, start: int, *, wanted: tuple[int, ...]) -> dict[int, list[int]]:
+    """The same of the directory at ``start``."""
+    order, pointer, _ = _layout(data)
+    count_format, entry_size = DIRECTORY[pointer]
     entries = struct.unpack_from(order + count_format, data, start)[0]
     start += struct.calcsize(count_format)
     tags: dict[int, list[int]] = {}

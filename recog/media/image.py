@@ -20,6 +20,7 @@ from recog.media.quiet import quiet_decoding
 __all__ = ["MediaError", "crop_line", "read_image"]
 
 MAX_FILE_BYTES = 2 << 30
+MAX_PIXELS = 200_000_000  # width times height
 READABLE = "PNG, JPEG, WebP, TIFF and BMP"
 OTHER_FORMATS = {
     b"GIF8": "a GIF image",
@@ -29,7 +30,7 @@ OTHER_FORMATS = {
 }
 
 
-def read_image(source: str | Path | bytes | BinaryIO, *, max_pixels: int = 200_000_000) -> NDArray[np.uint8]:
+def read_image(source: str | Path | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Read an image as grey, upright by its Exif orientation, transparency over white paper.
 
     Images of 16 bits are scaled by the bits they use (8, 10, 12, 14 or 16), those of floating point by their range.
@@ -44,17 +45,25 @@ def read_image(source: str | Path | bytes | BinaryIO, *, max_pixels: int = 200_0
     Raises:
         MediaError: the file cannot be read as an image; the sentence says why.
     """
-    name, data = _load(source)
-    header = _checked_header(name, data, max_pixels)
-    pixels = _decode(data, header)
+    return decode_image(*load(source), max_pixels=max_pixels)
+
+
+def decode_image(name: str, data: bytes | bytearray, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """:func:`read_image` of the content of a file that messages call ``name``."""
+    header = check_header(name, data, max_pixels)
+    pixels = decode_pixels(data, header)
     if pixels is None or pixels.shape[:2] != (header.height, header.width):
         raise MediaError(f"{name} is cut short or damaged: its {header.format} data cannot be decoded")
     grey = _to_grey(pixels, header)
     return np.ascontiguousarray(_upright(grey, header.orientation))
 
 
-def _load(source: str | Path | bytes | BinaryIO) -> tuple[str, bytes]:
-    """The name for messages and the content."""
+def load(source: str | Path | bytes | BinaryIO) -> tuple[str, bytes]:
+    """The name for messages and the content of a file.
+
+    Raises:
+        MediaError: it is missing, unreadable, empty or too large.
+    """
     if isinstance(source, bytes):
         name, data = "the image", source
     elif isinstance(source, str | Path):
@@ -79,7 +88,12 @@ def _load(source: str | Path | bytes | BinaryIO) -> tuple[str, bytes]:
     return name, data
 
 
-def _checked_header(name: str, data: bytes, max_pixels: int) -> ImageHeader:
+def check_header(name: str, data: bytes | bytearray, max_pixels: int = MAX_PIXELS) -> ImageHeader:
+    """The header of an image that can be decoded.
+
+    Raises:
+        MediaError: it is no image, cut short, damaged or too large.
+    """
     try:
         header = read_header(data)
     except HeaderError as error:
@@ -100,12 +114,18 @@ def _checked_header(name: str, data: bytes, max_pixels: int) -> ImageHeader:
     return header
 
 
-def _decode(data: bytes, header: ImageHeader) -> NDArray[Any] | None:
-    """Pixels as OpenCV gives them: grey, or blue-green-red and alpha, of any depth; None where it gives up."""
+def decode_pixels(data: bytes | bytearray, header: ImageHeader, *, colour: bool = False) -> NDArray[Any] | None:
+    """Pixels as OpenCV gives them: grey, or blue-green-red and alpha, of any depth, not turned; None where it gives up.
+
+    Args:
+        colour: keep it; otherwise what can be decoded as grey at once is.
+    """
     import cv2
 
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    if header.format == "JPEG":  # decodes the luminance alone
+    if colour:
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION if header.format == "JPEG" else cv2.IMREAD_UNCHANGED
+    elif header.format == "JPEG":  # decodes the luminance alone
         flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
     elif header.format == "PNG" and not header.has_alpha:
         flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
@@ -125,22 +145,23 @@ def _to_grey(pixels: NDArray[Any], header: ImageHeader) -> NDArray[np.uint8]:
     import cv2
 
     if pixels.ndim == 2:
-        grey = _to_eight_bits(pixels)
+        grey = to_eight_bits(pixels)
         if header.clear_grey is not None:
             grey[pixels == header.clear_grey] = 255
         return grey
     if pixels.shape[2] == 4 and pixels.dtype == np.uint16:
         pixels = (pixels // 257).astype(np.uint8)  # colour and alpha by the same scale
     elif pixels.dtype != np.uint8:
-        pixels = _to_eight_bits(pixels)
+        pixels = to_eight_bits(pixels)
     if pixels.shape[2] == 2:
-        return _over_white(cv2.extractChannel(pixels, 0), cv2.extractChannel(pixels, 1))
+        return over_white(cv2.extractChannel(pixels, 0), cv2.extractChannel(pixels, 1))
     if pixels.shape[2] == 4:
-        return _over_white(cv2.cvtColor(pixels, cv2.COLOR_BGRA2GRAY), cv2.extractChannel(pixels, 3))
+        return over_white(cv2.cvtColor(pixels, cv2.COLOR_BGRA2GRAY), cv2.extractChannel(pixels, 3))
     return _as_uint8(cv2.cvtColor(np.ascontiguousarray(pixels[:, :, :3]), cv2.COLOR_BGR2GRAY))
 
 
-def _over_white(grey: NDArray[Any], alpha: NDArray[Any]) -> NDArray[np.uint8]:
+def over_white(grey: NDArray[Any], alpha: NDArray[Any]) -> NDArray[np.uint8]:
+    """One channel on white paper, where ``alpha`` is 0 to 255."""
     import cv2
 
     return _as_uint8(cv2.bitwise_not(cv2.multiply(cv2.bitwise_not(grey), alpha, scale=1 / 255)))
@@ -151,7 +172,7 @@ def _as_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     return np.asarray(pixels, dtype=np.uint8)
 
 
-def _to_eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+def to_eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     """Scale by the bits in use (whole numbers from 0) or from the smallest to the largest value (all others)."""
     if pixels.dtype == np.uint8:
         return pixels

@@ -84,7 +84,7 @@ def cut_line(
             raise UserError("a text line needs a polygon or a baseline of at least two points")
         line = _long_axis(outline)
     elif outline is not None:
-        line = _reading_direction(line, outline)
+        line = reading_direction(line, outline)
     if outline is None and (height is None or height < 1):
         raise UserError("a text line without a polygon needs a height")
 
@@ -142,15 +142,17 @@ def _long_axis(outline: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(centre) + np.outer([along.min(), along.max()], direction)
 
 
-def _reading_direction(line: NDArray[np.float64], outline: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Turn a baseline drawn from right to left, unless the writing itself stands on its head.
+def reading_direction(line: NDArray[np.float64], outline: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A baseline from its first letter's foot to its last one's, however it was drawn.
 
-    Letters stand on the baseline: most of the polygon lies on their upper side.
+    One that runs to the right stays. Of any other the side decides on which most of the polygon lies: letters stand on
+    the baseline, so that is their upper side, unless the writing runs the other way.
     """
-    if line[-1, 0] >= line[0, 0]:
+    across, down = line[-1] - line[0]
+    if across >= abs(down):
         return line
-    is_above = outline[:, 1].mean() < line[:, 1].mean()
-    return line[::-1] if is_above else line
+    upward = outline.mean(axis=0) - line.mean(axis=0)
+    return line if upward @ (down, -across) >= 0 else line[::-1]
 
 
 def _frame(
