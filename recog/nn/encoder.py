@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recog.model.config import ConvLayer, EncoderConfig
-from recog.nn.cells import BidirectionalLSTM, reversal_index
+from recog.nn.cells import BidirectionalLSTM, Dropout, reversal_index
 
 STATISTICS_MOMENTUM = 0.01  # share of each batch in the running mean and variance
 
@@ -27,7 +27,7 @@ class _MaskedNormReLU(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, mask, count, weight, bias, eps):  # type: ignore[override]
-        sums = torch.stack((x.sum((0, 2, 3)), torch.linalg.vector_norm(x, dim=(0, 2, 3)).square()))
+        sums = torch.stack((x.sum((0, 2, 3)), x.square().sum((0, 2, 3))))
         if dist.is_initialized() and dist.get_world_size() > 1:
             dist.all_reduce(sums)
         mean = sums[0] / count
@@ -90,7 +90,8 @@ class ConvBlock(nn.Module):
             if x.dtype in (torch.bfloat16, torch.float16):  # statistics in full precision under autocast
                 x = x.float()
             mask = mask.to(x.dtype)
-            x = x * mask
+            with torch.no_grad():  # the gradient is masked in the function's own backward
+                x.mul_(mask)
             count = widths.sum().to(x.dtype) * x.shape[2]
             if dist.is_initialized() and dist.get_world_size() > 1:
                 dist.all_reduce(count)
@@ -145,7 +146,7 @@ class Encoder(nn.Module):
         for _ in range(config.layers):
             self.layers.append(BidirectionalLSTM(width, config.hidden))
             width = 2 * config.hidden
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.head = nn.Linear(width, symbols)
 
     def frames(self, lengths: Tensor) -> Tensor:

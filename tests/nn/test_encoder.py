@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from recog.model.config import ConvLayer, EncoderConfig  # noqa: E402
-from recog.nn.cells import init_lstm, reversal_index  # noqa: E402
+from recog.nn.cells import Dropout, init_lstm, reversal_index  # noqa: E402
 from recog.nn.encoder import ConvBlock, Encoder  # noqa: E402
 from recog.training.recipe import HANDWRITING_ENCODER, SPEECH_ENCODER  # noqa: E402
 
@@ -87,8 +87,26 @@ def test_gradient_of_the_masked_norm_is_that_of_its_formula():
 
 def test_reversal_index_is_its_own_inverse():
     index = reversal_index(torch.tensor([3, 5, 1]), 5)
-    assert index[:, 0].tolist() == [2, 1, 0, 3, 4]
-    assert torch.equal(index.gather(0, index), torch.arange(5)[:, None].expand(5, 3))
+    frames = torch.arange(15)  # (time, batch) in one row
+    assert frames[index].view(5, 3)[:, 0].div(3, rounding_mode="floor").tolist() == [2, 1, 0, 3, 4]
+    assert torch.equal(frames[index] % 3, frames % 3)  # nothing changes its sequence
+    assert torch.equal(index[index], frames)
+
+
+def test_dropout_keeps_its_share_and_its_gradient():
+    drop = Dropout(0.2)
+    x = torch.rand(7, 333, 11, requires_grad=True)
+    torch.manual_seed(1)
+    y = drop(x)
+    kept = y != 0
+    assert abs(kept.double().mean() - (1 - 51 / 256)) < 0.01
+    torch.testing.assert_close(y[kept], x[kept] * 256 / 205)
+    y.sum().backward()
+    torch.testing.assert_close(x.grad, kept * (256 / 205))
+    torch.manual_seed(1)
+    assert torch.equal(drop(x), y)  # what resuming needs
+    assert drop.eval()(x) is x
+    assert Dropout(0.0)(x) is x
 
 
 def test_lstm_initialisation():
