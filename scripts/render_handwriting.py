@@ -81,7 +81,9 @@ def reference(paragraphs: list[str], rng: random.Random) -> str:
         where = f"{book}({rng.randint(1, 39)}) {page}" if rng.random() < 0.7 else f"{book} {number()}"
         return rng.choice(["[{}]", "({})", "- [{} {}]", "= {}", "- {}"]).format(where, title())
 
-    date = rng.choice([f"{rng.randint(1, 31)}-{rng.randint(1, 12)}-{rng.randint(1820, 1999)}", f"le {number()} mai {number()}"])
+    date = rng.choice(
+        [f"{rng.randint(1, 31)}-{rng.randint(1, 12)}-{rng.randint(1820, 1999)}", f"le {number()} mai {number()}"]
+    )
     parts = [rng.choice([f"{number()}.", f"{number()} -", f"N° {number()}.", date]), title(), place(), place(), title()]
     return " ".join(parts[rng.randrange(3) : rng.randint(3, 5)])
 
@@ -152,11 +154,17 @@ def paper(ink: Ink, neighbour: Ink, rng: random.Random, noise: np.random.Generat
     left, right = columns[0] - rng.randint(0, 20), columns[-1] + rng.randint(1, 20)
     ink = np.pad(ink, 40)[max(0, top + 40) : bottom + 40, max(0, left + 40) : right + 40]
     if rng.random() < 0.35:
-        strip = neighbour[SIZE * 2 - 6 : SIZE * 2 + rng.randint(4, 24)] if rng.random() < 0.5 else neighbour[SIZE : SIZE + 30]
+        strip = (
+            neighbour[SIZE * 2 - 6 : SIZE * 2 + rng.randint(4, 24)]
+            if rng.random() < 0.5
+            else neighbour[SIZE : SIZE + 30]
+        )
         strip = strip[:, : ink.shape[1]]
         at = 0 if rng.random() < 0.5 else ink.shape[0] - strip.shape[0]
         if at >= 0 and strip.shape[0] < ink.shape[0] // 2:
-            ink[at : at + strip.shape[0], : strip.shape[1]] = np.maximum(ink[at : at + strip.shape[0], : strip.shape[1]], strip)
+            ink[at : at + strip.shape[0], : strip.shape[1]] = np.maximum(
+                ink[at : at + strip.shape[0], : strip.shape[1]], strip
+            )
     ruled = np.zeros_like(ink)
     if rng.random() < 0.35:
         step = rng.randint(26, 60)
@@ -187,7 +195,9 @@ class Press:
         rng = random.Random(self.seed * 1_000_003 + number)
         kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
         text = reference(self.texts["french"], rng) if kind == "index" else words_of(self.texts[kind], rng)
-        able = [face for face in rng.sample(self.hands, min(12, len(self.hands))) if set(text) - {" "} <= face.characters]
+        able = [
+            face for face in rng.sample(self.hands, min(12, len(self.hands))) if set(text) - {" "} <= face.characters
+        ]
         if not able or len(text) > 90:
             return
         ink, other = (slanted(line_of(t, able[0], rng), rng) for t in (text, words_of(self.texts["english"], rng)))

@@ -12,7 +12,8 @@ from recog.segment.speech import SHARED, Segment
 SYMBOLS = ("", " ", *"abcdefghijklmnopqrstuvwxyz")
 STEP = 0.04
 RATE = 1_000
-WORDS = [*"the quick brown fox jumps over a lazy dog and then it is on its way home to the woods again".split()]
+SENTENCE = "the quick brown fox jumps over a lazy dog and then it is on its way home to the woods again"
+WORDS = SENTENCE.split()
 
 
 def planted(count: int, rng: np.random.Generator) -> list[tuple[float, str]]:
