@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.stitch import Stretch, stitched
+from recog.decoding.stitch import Stitcher, Stretch
 from recog.features.spectrogram import log_mel, normalise
 from recog.media.sound import open_sound
 from recog.model.config import SpectrogramConfig
@@ -19,7 +19,6 @@ from recog.segment.speech import Segment, Segmenter
 from recog.transcript import Line, Transcript
 
 BLOCK_SECONDS = 10.0
-Recognised = tuple[Line, Stretch]
 
 
 class Transcriber(Recogniser):
@@ -68,14 +67,19 @@ class Transcriber(Recogniser):
         """Seconds of a frame of log-probabilities."""
         return self.features.hop * self.config.encoder.subsampling / self.features.sample_rate
 
-    def lines(self, stream: Iterable[Segment]) -> Iterator[Recognised]:
+    def lines(self, stream: Iterable[Segment]) -> Iterator[tuple[Line, Stretch]]:
         """Recognise the segments of a recording in parallel; gives each line with the stretch that it is of, in order."""
-        return parallel(self._line, self.stretches(stream), self.options.workers)
+        return parallel(lambda stretch: (self.line(stretch), stretch), self.stretches(stream), self.options.workers)
 
     def stretches(self, stream: Iterable[Segment]) -> Iterator[Stretch]:
         """What counts of the log-probabilities of each segment of a recording, in order; computed in parallel."""
-        pieces = parallel(self._piece, stream, self.options.workers)
-        return stitched(pieces, step=self.step, symbols=self.config.symbols)
+        stitcher = self.stitcher()
+        for segment, log_probs in parallel(self._piece, stream, self.options.workers):
+            yield stitcher(segment, log_probs)
+
+    def stitcher(self) -> Stitcher:
+        """What joins the segments of one recording."""
+        return Stitcher(step=self.step, symbols=self.config.symbols)
 
     def log_probs(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         """Log-probabilities (frames, symbols) of a segment of at most 30 s."""
@@ -84,10 +88,11 @@ class Transcriber(Recogniser):
     def _piece(self, segment: Segment) -> tuple[Segment, NDArray[np.float32]]:
         return segment, self.log_probs(segment.wave)
 
-    def _line(self, stretch: Stretch) -> Recognised:
+    def line(self, stretch: Stretch) -> Line:
+        """The text of a stretch, with the times of its words in the recording."""
         text, spans, alternatives = self.decode(stretch.log_probs)
         words = make_words(spans, lambda frame: min(stretch.end, stretch.start + frame * self.step))
-        line = Line(
+        return Line(
             text,
             words,
             start=words[0].start if words else round(stretch.start, 3),
@@ -95,4 +100,3 @@ class Transcriber(Recogniser):
             confidence=line_confidence(spans),
             alternatives=alternatives,
         )
-        return line, stretch

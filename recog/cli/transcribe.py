@@ -8,12 +8,12 @@ import typer
 
 from recog.bulk.files import collect
 from recog.cli.batch import Running, run_batch
+from recog.cli.live import run_live
 from recog.cli.options import (
     Alpha,
     Beam,
     Beta,
     Failed,
-    Files,
     Hotwords,
     Jobs,
     Lm,
@@ -26,10 +26,13 @@ from recog.cli.options import (
     Skip,
     Threads,
 )
+from recog.errors import UsageError
 
 
 def transcribe(
-    files: Files,
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="FILES|FOLDERS...", help="What to read; - is standard input.")
+    ] = None,
     model: Model = "english-speech",
     format: Annotated[
         Literal["txt", "json", "srt", "vtt", "tsv", "ctm", "textgrid"], typer.Option("--format", "-f")
@@ -48,6 +51,16 @@ def transcribe(
     threads: Threads = 0,
     jobs: Jobs = 0,
     failures: Failed = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="The microphone, or - for raw 16-bit mono samples, as the sound comes in.")
+    ] = False,
+    rate: Annotated[
+        int | None,
+        typer.Option("--rate", min=1_000, max=1_000_000, help="Samples a second of --live (16000 for a pipe)."),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Microphone of --live: a number or part of a name.")
+    ] = None,
 ) -> None:
     """Transcribe recordings: wav, flac, ogg, opus, mp3, aiff, m4a, webm, wma, mp4 and more, of any length."""
     from recog.corpora.files import SOUND_SUFFIXES
@@ -55,6 +68,20 @@ def transcribe(
 
     decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
     decoding |= {"rescore": rescore}
+    if live:
+        batch: dict[str, object] = {
+            "--output": output,
+            "--skip-existing": skip_existing,
+            "--log-probs": log_probs,
+            "--failures": failures,
+        }
+        batch |= {"--names": names, "--jobs": jobs}
+        run_live(files or [], model, format, decoding, rate, device, unfit=[name for name in batch if batch[name]])
+        return
+    if rate is not None or device is not None:
+        raise UsageError("--rate and --device belong to --live.")
+    if not files:
+        raise UsageError("Give FILES or FOLDERS to transcribe, - for standard input, or --live to speak.")
     inputs = collect(files, SOUND_SUFFIXES, output, SUFFIXES.get(format, format))
     running = Running(skip_existing, names, threads, jobs, log_probs, failures)
     run_batch("speech", inputs, model, format, decoding, running)

@@ -7,7 +7,7 @@ goes on from the same gap, which it finds by its time and by the words on its si
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,30 +46,32 @@ class _Cut:
     gap: _Gap | None
 
 
-def stitched(
-    pieces: Iterable[tuple[Segment, NDArray[np.float32]]], *, step: float, symbols: Sequence[str]
-) -> Iterator[Stretch]:
-    """What counts of each segment, in order; each is given as soon as its segment is there.
+class Stitcher:
+    """What counts of each segment of one recording; they are given in order, each as soon as it is there.
 
     Args:
-        pieces: segments of one recording, in order, with their log-probabilities (frames, symbols).
         step: seconds of a frame.
         symbols: of the model, the blank first.
     """
-    space = symbols.index(" ") if " " in symbols else None
-    cut: _Cut | None = None
-    for segment, log_probs in pieces:
-        count = len(log_probs)
+
+    def __init__(self, *, step: float, symbols: Sequence[str]) -> None:
+        self._step = step
+        self._space = symbols.index(" ") if " " in symbols else None
+        self._cut: _Cut | None = None
+
+    def __call__(self, segment: Segment, log_probs: NDArray[np.float32]) -> Stretch:
+        """The stretch of the next segment, of its log-probabilities (frames, symbols)."""
+        step, space, count = self._step, self._space, len(log_probs)
         if segment.keep_from is None:
-            first = _resume(log_probs, cut, segment.start, step, space) if cut else 0
+            first = _resume(log_probs, self._cut, segment.start, step, space) if self._cut else 0
         else:
             first = min(count, max(0, round((segment.keep_from - segment.start) / step)))
         if segment.keep_to is None:
-            cut = _cut(log_probs, segment.start, step, space, first)
-            last, end = round((cut.second - segment.start) / step), cut.second
+            self._cut = _cut(log_probs, segment.start, step, space, first)
+            last, end = round((self._cut.second - segment.start) / step), self._cut.second
         else:
             last, end = max(first, min(count, round((segment.keep_to - segment.start) / step))), segment.keep_to
-        yield Stretch(segment.start + first * step, end, log_probs[first:last])
+        return Stretch(segment.start + first * step, end, log_probs[first:last])
 
 
 def _cut(log_probs: NDArray[np.float32], start: float, step: float, space: int | None, first: int) -> _Cut:

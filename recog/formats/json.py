@@ -47,7 +47,7 @@ def write(transcript: Transcript) -> str:
     if transcript.pages:
         document["pages"] = [_page(page) for page in transcript.pages]
     else:
-        document["lines"] = [_line(line) for line in transcript.lines]
+        document["lines"] = [line_fields(line) for line in transcript.lines]
     return json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
@@ -89,11 +89,12 @@ def _page(page: Transcript) -> dict[str, Any]:
     return {
         "source": page.source,
         "size": None if page.size is None else [int(side) for side in page.size],
-        "lines": [_line(line) for line in page.lines],
+        "lines": [line_fields(line) for line in page.lines],
     }
 
 
-def _line(line: Line) -> dict[str, Any]:
+def line_fields(line: Line) -> dict[str, Any]:
+    """A line as it stands in the file."""
     fields = {
         "text": line.text,
         "start": _rounded(line.start, _SECONDS),

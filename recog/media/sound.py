@@ -108,7 +108,7 @@ class SoundReader:
             None if stop is None else math.ceil((stop / rate + MARGIN) * decoder.rate),
         )
         position = periods * (rate // divisor)
-        for piece in _resampled(chunks, rate):
+        for piece in resampled(chunks, rate):
             wanted = piece[max(0, first - position) : None if stop is None else max(0, stop - position)]
             position += len(piece)
             if len(wanted):
@@ -210,7 +210,7 @@ def _spooled(stream: BinaryIO, name: str) -> BinaryIO:
     return copy
 
 
-def _resampled(chunks: Iterator[Chunk], rate: int) -> Iterator[NDArray[np.float32]]:
+def resampled(chunks: Iterator[Chunk], rate: int) -> Iterator[NDArray[np.float32]]:
     """Chunks at their own rate -> pieces at `rate`. A stream that changes its rate is resampled part by part."""
     import soxr
 

@@ -6,14 +6,19 @@ import numpy as np
 import pytest
 
 from recog.decoding.best_path import best_path_frames
-from recog.decoding.stitch import stitched
+from recog.decoding.stitch import Stitcher, Stretch
 from recog.segment.speech import SHARED, Segment
 
 SYMBOLS = ("", " ", *"abcdefghijklmnopqrstuvwxyz")
 STEP = 0.04
 RATE = 1_000
+<<<<<<< HEAD
 SENTENCE = "the quick brown fox jumps over a lazy dog and then it is on its way home to the woods again"
 WORDS = SENTENCE.split()
+=======
+TEXT = "the quick brown fox jumps over a lazy dog and then it is on its way home to the woods again"
+WORDS = TEXT.split()
+>>>>>>> 2d5d4d3 (recog transcribe --live: the microphone or a pipe, partial texts at once, finals the same to the bit as a file's)
 
 
 def planted(count: int, rng: np.random.Generator) -> list[tuple[float, str]]:
@@ -44,6 +49,11 @@ def heard(said, segment: Segment, seconds: float, rng: np.random.Generator, *, j
     return np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
+def stitched(pieces, symbols=SYMBOLS) -> list[Stretch]:
+    stitcher = Stitcher(step=STEP, symbols=symbols)
+    return [stitcher(segment, log_probs) for segment, log_probs in pieces]
+
+
 def text_of(stretches) -> str:
     texts = ["".join(SYMBOLS[k] for k in best_path_frames(s.log_probs)[0]) for s in stretches]
     return " ".join(" ".join(texts).split())
@@ -68,7 +78,7 @@ def test_no_word_is_lost_or_doubled_where_nobody_pauses(seed, jitter):
         if last:
             break
         start += seconds - SHARED
-    stretches = list(stitched(pieces, step=STEP, symbols=SYMBOLS))
+    stretches = stitched(pieces)
     expected = [word for at, word in said if at < total - 1.5]
     assert text_of(stretches).split()[3 : len(expected) - 3] == expected[3 : len(expected) - 3]
     assert len(text_of(stretches).split()) == len(said)
@@ -82,7 +92,7 @@ def test_a_pause_is_cut_in_its_middle():
     first = Segment(0.0, np.zeros(5 * RATE, np.float32), 0.0, 4.4)
     second = Segment(2.8, np.zeros(5 * RATE, np.float32), 4.4, 7.8)
     pieces = [(s, heard(said, s, 5.0, rng, jitter=0, edge=0.0)) for s in (first, second)]
-    a, b = stitched(pieces, step=STEP, symbols=SYMBOLS)
+    a, b = stitched(pieces)
     assert text_of([a]) == "one two" and text_of([b]) == "six"
     assert (a.end, b.start) == (4.4, pytest.approx(4.4))
 
@@ -95,7 +105,7 @@ def test_noise_without_words_is_cut_all_the_same(symbols):
         segment = Segment(26.0 * k, np.zeros(1, np.float32), None if k else 0.0, None if k < 3 else 108.0)
         log_probs = np.log(np.random.default_rng(k).dirichlet([20, 1, 1], 750)).astype(np.float32)
         pieces.append((segment, log_probs))
-    stretches = list(stitched(pieces, step=STEP, symbols=symbols))
+    stretches = stitched(pieces, symbols)
     assert sum(len(s.log_probs) for s in stretches) == pytest.approx(108 / STEP, abs=3)
     for a, b in pairwise(stretches):
         assert b.start == pytest.approx(a.end, abs=0.5)
@@ -106,5 +116,5 @@ def test_tiny_pieces():
         for ends in ((0.0, 0.04), (0.0, None), (None, None)):
             segment = Segment(0.0, np.zeros(count, np.float32), *ends)
             log_probs = np.log(np.full((count, 3), 1 / 3, np.float32))
-            [stretch] = stitched([(segment, log_probs)], step=STEP, symbols=("", " ", "a"))
+            [stretch] = stitched([(segment, log_probs)], ("", " ", "a"))
             assert 0 <= len(stretch.log_probs) <= count
