@@ -12,13 +12,8 @@ from recog.segment.speech import SHARED, Segment
 SYMBOLS = ("", " ", *"abcdefghijklmnopqrstuvwxyz")
 STEP = 0.04
 RATE = 1_000
-<<<<<<< HEAD
-SENTENCE = "the quick brown fox jumps over a lazy dog and then it is on its way home to the woods again"
-WORDS = SENTENCE.split()
-=======
 TEXT = "the quick brown fox jumps over a lazy dog and then it is on its way home to the woods again"
 WORDS = TEXT.split()
->>>>>>> 2d5d4d3 (recog transcribe --live: the microphone or a pipe, partial texts at once, finals the same to the bit as a file's)
 
 
 def planted(count: int, rng: np.random.Generator) -> list[tuple[float, str]]:
