@@ -14,7 +14,7 @@ from recog.decoding.align import Timing, spans_of
 from recog.decoding.best_path import best_path
 from recog.errors import UserError
 from recog.model.bundle import Bundle, ModelConfig, open_bundle
-from recog.model.runtime import Runtime, cores
+from recog.model.runtime import cores, open_runtime
 from recog.text.alphabet import Alphabet
 from recog.text.bidi import to_display, to_logical
 from recog.transcript import Alternative, Transcript, Word
@@ -70,7 +70,7 @@ class Recogniser:
     options: Options = field(default_factory=Options)
 
     def __post_init__(self) -> None:
-        self.runtime = Runtime(self.bundle)
+        self.runtime = open_runtime(self.bundle)
         self.alphabet = Alphabet.from_list(self.config.symbols[1:])
         self.decoder = make_decoder(self.bundle, self.options)
         self.rescorer: NeuralLM | None = None

@@ -40,6 +40,11 @@ class ModelConfig(FolderConfig):
     decoding: DecodingConfig = DecodingConfig()
     confidence: Calibration | None = None
 
+    @property
+    def arithmetic(self) -> str:
+        """What the shipped network computes in."""
+        return "float32" if self.encoder.torch_only else "int8"
+
     @model_validator(mode="after")
     def _consistent(self) -> ModelConfig:
         if self.symbols[0] != "" or "" in self.symbols[1:] or len(set(self.symbols)) != len(self.symbols):

@@ -8,7 +8,14 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 
 class Strict(BaseModel):
@@ -18,6 +25,17 @@ class Strict(BaseModel):
 
 
 Size = tuple[int, int]
+Cell = Literal["lstm", "peephole", "gru", "layer-norm", "multiplicative", "rnn"]
+CELL_NAMES: dict[Cell, str] = {
+    "lstm": "LSTM",
+    "peephole": "peephole LSTM",
+    "gru": "GRU",
+    "layer-norm": "layer-normalised LSTM",
+    "multiplicative": "multiplicative LSTM",
+    "rnn": "tanh RNN",
+}
+MEMORYLESS = frozenset({"gru", "rnn"})  # have no memory cell, whose updates could be dropped
+TORCH_ONLY = frozenset({"layer-norm", "multiplicative"})  # no ONNX operator computes them
 MIN_CONFIDENCE = 1e-12  # confidences are interpolated by their logarithms; below it all are alike
 
 
@@ -54,7 +72,11 @@ class ConvLayer(Strict):
 
 
 class EncoderConfig(Strict):
-    """Shape of :class:`recog.nn.encoder.Encoder`."""
+    """Shape of :class:`recog.nn.encoder.Encoder`.
+
+    ``cell`` names one of :mod:`recog.nn.cells`; ``hidden`` are its units in each direction. ``dropout`` is between layers,
+    ``recurrent_dropout`` inside them, on the updates of the memory cells.
+    """
 
     height: int = Field(ge=1, le=512)
     convolutions: tuple[ConvLayer, ...]
@@ -63,6 +85,32 @@ class EncoderConfig(Strict):
     hidden: int = Field(192, ge=1, le=4096)
     dropout: float = Field(0.2, ge=0.0, lt=1.0)
     shortcut: bool = True
+    cell: Cell = "lstm"
+    bidirectional: bool = True
+    recurrent_dropout: float = Field(0.0, ge=0.0, lt=1.0)
+
+    @model_validator(mode="after")
+    def _possible(self) -> EncoderConfig:
+        if self.recurrent_dropout and self.cell in MEMORYLESS:
+            raise ValueError(f"recurrent_dropout is for cells with a memory cell, which '{self.cell}' has not")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what came later and is at its default, so that models and runs that do without stay as they were."""
+        later = ("cell", "bidirectional", "recurrent_dropout")
+        same = {name for name in later if getattr(self, name) == type(self).model_fields[name].default}
+        return {name: value for name, value in handler(self).items() if name not in same}
+
+    @property
+    def torch_only(self) -> bool:
+        """Whether the network has a part that no ONNX operator computes, and so runs in torch alone."""
+        return self.cell in TORCH_ONLY
+
+    @property
+    def recurrence(self) -> str:
+        """The recurrent layers, for people: "bidirectional LSTM"."""
+        return f"{'bidirectional' if self.bidirectional else 'one-directional'} {CELL_NAMES[self.cell]}"
 
     @model_validator(mode="after")
     def _rows(self) -> EncoderConfig:

@@ -13,8 +13,8 @@ from pathlib import Path
 from recog.errors import UserError
 
 _ALLOWED = """
-    Add Cast Concat Constant Conv DequantizeLinear DynamicQuantizeLinear DynamicQuantizeLSTM DynamicQuantizeMatMul Identity
-    LSTM LogSoftmax MatMul MatMulInteger MatMulIntegerToFloat MaxPool Mul QuantizeLinear ReduceMax ReduceMean Relu Reshape
+    Add Cast Concat Constant Conv DequantizeLinear DynamicQuantizeLinear DynamicQuantizeLSTM DynamicQuantizeMatMul GRU Identity
+    LSTM LogSoftmax MatMul MatMulInteger MatMulIntegerToFloat MaxPool Mul QuantizeLinear RNN ReduceMax ReduceMean Relu Reshape
     Squeeze Transpose Unsqueeze
 """
 ALLOWED = frozenset(_ALLOWED.split())

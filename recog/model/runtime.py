@@ -1,4 +1,4 @@
-"""Features -> log-probabilities by ONNX Runtime, no torch.
+"""Features -> log-probabilities by ONNX Runtime, no torch but for the networks that ONNX has no operators for.
 
 One item a call: dynamic int8 takes its activation scale from the whole tensor, so a neighbour in a batch would change the
 result. Items run in parallel on threads instead; each call uses one.
@@ -10,8 +10,9 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +33,41 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-class Runtime:
-    """A loaded network. Thread-safe.
+TORCH_BACKEND = "recog.nn.backend"  # by its name: a later station, which imports torch
+
+
+class Runtime(Protocol):
+    """A loaded network. Thread-safe."""
+
+    def log_probs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Log-probabilities (frames, symbols), natural log, of one item's features (columns, height).
+
+        No columns give no frames.
+        """
+
+
+def open_runtime(bundle: Bundle) -> Runtime:
+    """Load a model's network: in ONNX Runtime, or in torch where it has a cell that no ONNX operator computes.
+
+    Raises:
+        UserError: it cannot be loaded, or needs torch and there is none.
+    """
+    encoder = bundle.config.encoder
+    if not encoder.torch_only:
+        return OnnxRuntime(bundle)
+    try:
+        backend = import_module(TORCH_BACKEND)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{bundle.path}: ONNX has no operator for the {encoder.recurrence}, so this model runs in torch only, and "
+            f"{error.name} is not installed: pip install 'recog[train]'."
+        ) from None
+    found: Runtime = backend.TorchRuntime(bundle)
+    return found
+
+
+class OnnxRuntime:
+    """A network in ONNX Runtime. Thread-safe.
 
     Args:
         bundle: the model.
@@ -65,10 +99,7 @@ class Runtime:
         self._input = inputs[0].name
 
     def log_probs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Log-probabilities (frames, symbols), natural log, of one item's features (columns, height).
-
-        No columns give no frames.
-        """
+        """See :meth:`Runtime.log_probs`."""
         if len(features) == 0:
             return np.zeros((0, len(self.config.symbols)), np.float32)
         result = self._session.run(None, {self._input: np.ascontiguousarray(features, dtype=np.float32)})[0]

@@ -1,4 +1,4 @@
-"""The acoustic and optical model: convolutions -> deep bidirectional LSTM -> CTC head.
+"""The acoustic and optical model: convolutions -> deep bidirectional LSTM (or a relative of it) -> CTC head.
 
 Both modalities are one network. A log-mel spectrogram is an image of ``height`` mel bands, a text line an image of
 ``height`` pixels; the convolutions turn columns of it into frames, the LSTM stack reads the frames in both directions,
@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recog.model.config import ConvLayer, EncoderConfig
-from recog.nn.cells import BidirectionalLSTM, Dropout, reversal_index
+from recog.nn.cells import RecurrentLayer, reversal_index
+from recog.nn.dropout import Dropout
 
 STATISTICS_MOMENTUM = 0.01  # share of each batch in the running mean and variance
 
@@ -144,8 +145,15 @@ class Encoder(nn.Module):
         self.shortcut = nn.Conv1d(width, symbols, 3, padding=1) if config.shortcut else None
         self.layers = nn.ModuleList()
         for _ in range(config.layers):
-            self.layers.append(BidirectionalLSTM(width, config.hidden))
-            width = 2 * config.hidden
+            layer = RecurrentLayer(
+                config.cell,
+                width,
+                config.hidden,
+                bidirectional=config.bidirectional,
+                dropout=config.recurrent_dropout,
+            )
+            self.layers.append(layer)
+            width = layer.outputs
         self.dropout = Dropout(config.dropout)
         self.head = nn.Linear(width, symbols)
 

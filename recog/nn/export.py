@@ -1,8 +1,8 @@
 """Network -> ONNX, built node by node from the config and not traced, so that the time axis stays free.
 
 The graph takes one item's features (columns, height) and gives log-probabilities (frames, symbols): with one item there
-is no padding and so no mask. Batch norm is folded into the convolutions. The LSTM layers are ONNX's own bidirectional
-operator, whose gates are in the order i o f c (torch's are i f g o).
+is no padding and so no mask. Batch norm is folded into the convolutions. Recurrent layers are ONNX's own bidirectional
+operators (:mod:`recog.nn.export_cells`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -20,30 +18,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from recog.model.config import EncoderConfig
-
-OPSET = 17
-Weights = Mapping[str, NDArray[np.float32]]
-
-
-class Graph:
-    """Nodes and initialisers under construction; every method returns the name of its output."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def constant(self, name: str, value: NDArray) -> str:
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
-
-    def half(self, name: str, value: NDArray) -> str:
-        """A float32 constant that takes half the room: what was trained is kept in half precision anyway."""
-        stored = self.constant(f"{name}.half", np.asarray(value, np.float16))
-        return self.add("Cast", [stored], name, to=TensorProto.FLOAT)
-
-    def add(self, operator: str, inputs: list[str], name: str, **attributes: Any) -> str:
-        self.nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
-        return name
+from recog.nn.export_cells import recurrent_layer
+from recog.nn.graph import OPSET, Graph, Weights, int8_rows
 
 
 def folded(weights: Weights, prefix: str, eps: float = 1e-5) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -54,25 +30,6 @@ def folded(weights: Weights, prefix: str, eps: float = 1e-5) -> tuple[NDArray[np
     kernel = w["conv.weight"] * scale[:, None, None, None]
     bias = w["norm.bias"] - w["norm.running_mean"] * scale
     return kernel.astype(np.float32), bias.astype(np.float32)
-
-
-def _gates(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows of torch's gates i f g o -> ONNX's i o f c."""
-    i, f, g, o = np.split(np.asarray(x, np.float32), 4)
-    return np.concatenate((i, o, f, g))
-
-
-def _lstm(graph: Graph, x: str, weights: Weights, index: int, hidden: int) -> str:
-    prefix = f"layers.{index}"
-    directions = [f"{prefix}.ahead", f"{prefix}.back"]
-    w = np.stack([_gates(weights[f"{d}.weight_ih_l0"]) for d in directions])
-    r = np.stack([_gates(weights[f"{d}.weight_hh_l0"]) for d in directions])
-    b = np.stack([np.concatenate([_gates(weights[f"{d}.bias_{k}_l0"]) for k in ("ih", "hh")]) for d in directions])
-    inputs = [x, *(graph.constant(f"{prefix}.{n}", v) for n, v in (("W", w), ("R", r), ("B", b)))]
-    y = graph.add("LSTM", inputs, f"{prefix}.lstm", hidden_size=hidden, direction="bidirectional")
-    y = graph.add("Transpose", [y], f"{prefix}.order", perm=[0, 2, 1, 3])  # (time, 1, direction, hidden)
-    shape = graph.constant(f"{prefix}.shape", np.array([0, 1, 2 * hidden], np.int64))
-    return graph.add("Reshape", [y, shape], f"{prefix}.out")
 
 
 def build_onnx(config: EncoderConfig, weights: Weights, symbols: int) -> onnx.ModelProto:
@@ -107,7 +64,7 @@ def build_onnx(config: EncoderConfig, weights: Weights, symbols: int) -> onnx.Mo
         )
     x = g.add("Transpose", [x], "frames", perm=[2, 0, 1])
     for i in range(config.layers):
-        x = _lstm(g, x, weights, i, config.hidden)
+        x = recurrent_layer(g, x, weights, f"layers.{i}", config)
     x = g.add("Squeeze", [x, g.constant("one", np.array([1], np.int64))], "states")
     x = g.add(
         "MatMul", [x, g.constant("head.kernel", np.asarray(weights["head.weight"], np.float32).T)], "head.product"
@@ -130,7 +87,8 @@ def build_onnx(config: EncoderConfig, weights: Weights, symbols: int) -> onnx.Mo
 def quantise(model: onnx.ModelProto) -> onnx.ModelProto:
     """Dynamic int8 of the LSTM and linear weights, one scale a row; convolutions stay float32.
 
-    ``reduce_range`` keeps weights in 7 bits, so that CPUs without VNNI do not saturate and all agree.
+    ``reduce_range`` keeps weights in 7 bits, so that CPUs without VNNI do not saturate and all agree. GRU and RNN, which
+    ONNX Runtime has no int8 kernel for, keep their weights as int8 and compute in float32.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -145,7 +103,25 @@ def quantise(model: onnx.ModelProto) -> onnx.ModelProto:
             per_channel=True,
             reduce_range=True,
         )
-        return onnx.load(target)
+        return _packed(onnx.load(target))
+
+
+def _packed(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same model with the matrices of GRU and RNN as int8, unpacked once when the graph is loaded."""
+    constants = {c.name: c for c in model.graph.initializer}
+    matrices = [name for node in model.graph.node if node.op_type in ("GRU", "RNN") for name in node.input[1:3]]
+    unpacking: list[onnx.NodeProto] = []
+    for name in matrices:
+        small = Graph()
+        packed, scale = int8_rows(numpy_helper.to_array(constants[name]), axis=1)
+        small.unpacked(name, packed, scale)
+        model.graph.initializer.remove(constants[name])
+        model.graph.initializer.extend(small.constants)
+        unpacking += small.nodes
+    nodes = [*unpacking, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model
 
 
 @contextlib.contextmanager

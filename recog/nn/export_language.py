@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from recog.model.language import LanguageNetworkConfig
-from recog.nn.export import OPSET, Graph, Weights, _gates
+from recog.nn.export_cells import lstm_gates
+from recog.nn.graph import OPSET, Graph, Weights, int8_rows
 
 
 class _PackedGraph(Graph):
@@ -28,14 +29,8 @@ class _PackedGraph(Graph):
         self.int8 = int8
 
     def matrix(self, name: str, value: NDArray[np.float32], *, axis: int) -> str:
-        """A matrix that rows along ``axis`` share a scale in: value = round(value / scale) * scale, |rounded| <= 127."""
-        if not self.int8:
-            return self.constant(name, value)
-        others = tuple(a for a in range(value.ndim) if a != axis)
-        scale = np.maximum(np.abs(value).max(axis=others, keepdims=True), 1e-12) / 127.0
-        packed = self.constant(f"{name}.int8", np.rint(value / scale).astype(np.int8))
-        unpacked = self.add("Cast", [packed], f"{name}.float", to=TensorProto.FLOAT)
-        return self.add("Mul", [unpacked, self.constant(f"{name}.scale", scale.astype(np.float32))], name)
+        """A matrix in float32, or as int8 where the rows along ``axis`` share a scale."""
+        return self.unpacked(name, *int8_rows(value, axis=axis)) if self.int8 else self.constant(name, value)
 
     def embedding(self, value: NDArray[np.float32], tokens: str) -> str:
         """Rows of a table; kept in float16 where that loses nothing, as with weights read from a model folder."""
@@ -61,8 +56,8 @@ def build_language_onnx(
     after: dict[str, list[str]] = {"hidden": [], "cell": []}
     for i in range(config.layers):
         name = f"layers.{i}"
-        w, r = (_gates(weights[f"{name}.weight_{kind}_l0"])[None] for kind in ("ih", "hh"))
-        bias = np.concatenate([_gates(weights[f"{name}.bias_{kind}_l0"]) for kind in ("ih", "hh")])[None]
+        w, r = (lstm_gates(weights[f"{name}.weight_{kind}_l0"])[None] for kind in ("ih", "hh"))
+        bias = np.concatenate([lstm_gates(weights[f"{name}.bias_{kind}_l0"]) for kind in ("ih", "hh")])[None]
         layer = g.constant(f"{name}.index", np.array([i], np.int64))
         before = [g.add("Gather", [kind, layer], f"{name}.{kind}.before", axis=0) for kind in ("hidden", "cell")]
         inputs = [x, g.matrix(f"{name}.W", w, axis=1), g.matrix(f"{name}.R", r, axis=1)]

@@ -16,7 +16,8 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from recog.model.page import MAPS, PageNetworkConfig
-from recog.nn.export import OPSET, Graph, folded
+from recog.nn.export import folded
+from recog.nn.graph import OPSET, Graph
 
 
 class ConvNormReLU(nn.Module):

@@ -68,17 +68,24 @@ def network_from(bundle: Bundle, alphabet: Alphabet | None = None) -> Encoder:
                 mean = value[1:].mean(0, keepdim=True)
                 rows = [mean if i is None else value[i : i + 1] for i in sources]
                 weights[name] = torch.cat((value, *rows))
+    _check_fit(bundle, weights, len(new))
     network = Encoder(config.encoder, len(new))
-    try:
-        missing, unexpected = network.load_state_dict(weights, strict=False)
-    except RuntimeError as error:
-        raise UserError(
-            f"{bundle.path}: the weights do not fit the config ({str(error).splitlines()[-1].strip()})."
-        ) from None
-    missing = [name for name in missing if not name.endswith("num_batches_tracked")]
-    if missing or unexpected:
-        raise UserError(f"{bundle.path}: the weights do not fit the config ({[*missing, *unexpected][0]}).")
+    network.load_state_dict(weights, strict=False)
     return network
+
+
+def _check_fit(bundle: Bundle, weights: dict[str, Tensor], symbols: int) -> None:
+    """Compare names and shapes with those of the config's network before any of it is allocated: a stranger's config may
+    ask for more memory than there is."""
+    with torch.device("meta"):
+        expected = {k: v.shape for k, v in Encoder(bundle.config.encoder, symbols).state_dict().items()}
+    counters = {name for name in expected if name.endswith("num_batches_tracked")}
+    for name in sorted((expected.keys() - counters) ^ (weights.keys() - counters)):
+        raise UserError(f"{bundle.path}: the weights do not fit the config ({name}).")
+    for name in sorted(expected.keys() & weights.keys()):
+        if expected[name] != weights[name].shape:
+            shapes = " and not ".join("x".join(map(str, shape)) for shape in (weights[name].shape, expected[name]))
+            raise UserError(f"{bundle.path}: the weights do not fit the config ({name} is {shapes}).")
 
 
 def nearest(symbol: str, known: list[str]) -> int | None:

@@ -26,9 +26,11 @@ def model_card(config: ModelConfig, history: list[dict[str, Any]], notes: str = 
     lines += ["", "## Network", ""]
     encoder = config.encoder
     lines.append(
-        f"{len(encoder.convolutions)} convolutions, {encoder.layers} bidirectional LSTM layers of {encoder.hidden}, CTC over "
+        f"{len(encoder.convolutions)} convolutions, {encoder.layers} {encoder.recurrence} layers of {encoder.hidden}, CTC over "
         f"{len(config.symbols) - 1} symbols; a frame is {encoder.subsampling} {_unit(features)}."
     )
+    if encoder.torch_only:
+        lines.append('ONNX has no operator for this cell: using the model needs torch (`pip install "recog[train]"`).')
     if config.trained:
         trained = config.trained
         lines += ["", "## Training", "", f"Data: {', '.join(trained.get('data', []))} ({trained.get('rows')} rows)."]
@@ -41,7 +43,7 @@ def model_card(config: ModelConfig, history: list[dict[str, Any]], notes: str = 
             "",
             "## Results on dev",
             "",
-            f"{dev['rows']} rows, best path, int8, texts normalised by '{config.normalise}'.",
+            f"{dev['rows']} rows, best path, {config.arithmetic}, texts normalised by '{config.normalise}'.",
         ]
         lines += ["", "| | CER % | 95 % interval | WER % | 95 % interval |", "|---|---|---|---|---|"]
         for name, row in {"all": dev, **dev.get("sources", {})}.items():

@@ -196,7 +196,8 @@ def _opening(recipe: Recipe, data: Dataset, trainer: Trainer, resumed: bool) -> 
 def finish(
     recipe: Recipe, data: Dataset, trainer: Trainer, out: Path, report: Reporter, base: Bundle | None, notes: str = ""
 ) -> Bundle:
-    """Write the model folder from the best weights: float16 weights, the int8 graph made of them, config and card."""
+    """Write the model folder from the best weights: float16 weights, the int8 graph made of them (where ONNX can compute
+    the network), config and card."""
     best, state = read_checkpoint(trainer.best)
     trained = {
         "epochs": trainer.progress.epoch,
@@ -214,11 +215,14 @@ def finish(
     if loss > MAX_QUANTISATION_LOSS:
         report.say(f"Note: in int8 the dev CER is {100 * loss:.2f} points higher than in float32.")
     config = bundle.config.model_copy(update={"dev": result})
-    files = {name: bundle.file(name).read_bytes() for name in (WEIGHTS, GRAPH)}
+    files = {name: bundle.file(name).read_bytes() for name in bundle.config.files}
     bundle = write_bundle(out, config, files, model_card(config, trainer.progress.history, notes))
     report.say(
-        f"{out}: ready, dev CER {100 * result['cer']:.2f} %, WER {100 * result['wer']:.2f} % (best path, as shipped in int8)."
+        f"{out}: ready, dev CER {100 * result['cer']:.2f} %, WER {100 * result['wer']:.2f} % "
+        f"(best path, as shipped in {config.arithmetic})."
     )
+    if recipe.encoder.torch_only:
+        report.say(f"Note: ONNX has no operator for the {recipe.encoder.recurrence}: using this model needs torch.")
     if base is not None:
         from recog.training.inherit import inherit_language_model
 
@@ -230,12 +234,14 @@ def export_bundle(
     recipe: Recipe, alphabet: Alphabet, weights: dict[str, torch.Tensor], out: Path, *, trained: dict[str, Any]
 ) -> Bundle:
     """Write a model folder, not yet evaluated, of these weights."""
-    from recog.nn.export import build_onnx, quantise
-
     kept = half_precision(weights)
-    arrays = {name: np.asarray(t.float().numpy()) for name, t in kept.items()}
     symbols = ("", *alphabet.symbols)
-    graph = quantise(build_onnx(recipe.encoder, arrays, len(symbols)))
+    files = {WEIGHTS: weights_bytes(kept)}
+    if not recipe.encoder.torch_only:
+        from recog.nn.export import build_onnx, quantise
+
+        arrays = {name: np.asarray(t.float().numpy()) for name, t in kept.items()}
+        files[GRAPH] = quantise(build_onnx(recipe.encoder, arrays, len(symbols))).SerializeToString()
     config = ModelConfig(
         name=recipe.name,
         modality=recipe.modality,
@@ -247,5 +253,4 @@ def export_bundle(
         encoder=recipe.encoder,
         trained=trained,
     )
-    files = {WEIGHTS: weights_bytes(kept), GRAPH: graph.SerializeToString()}
     return write_bundle(out, config, files, model_card(config, []))

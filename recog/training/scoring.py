@@ -14,7 +14,7 @@ from recog.decoding.best_path import best_path
 from recog.evaluation.counts import Pair
 from recog.evaluation.score import evaluate as score_pairs
 from recog.model.bundle import Bundle
-from recog.model.runtime import Runtime, parallel
+from recog.model.runtime import open_runtime, parallel
 from recog.nn.encoder import Encoder
 from recog.training.batches import Epoch, Item, cut, stored_features
 from recog.training.data import Dataset, Example
@@ -88,8 +88,8 @@ def score(rows: list[tuple[str, str, str, int, int]]) -> DevResult:
 
 
 def score_bundle(bundle: Bundle, data: Dataset, threads: int) -> dict[str, Any]:
-    """Dev results of a model as shipped, best path of the ONNX graph, with 95 % bootstrap intervals."""
-    runtime = Runtime(bundle)
+    """Dev results of a model as shipped, best path, with 95 % bootstrap intervals."""
+    runtime = open_runtime(bundle)
     config = bundle.config
 
     def one(numbered: tuple[int, Example]) -> tuple[str, Pair]:

@@ -1,5 +1,7 @@
 """The network: padding, batch statistics, initialisation, and its ONNX twin."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
@@ -7,11 +9,13 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
-from recog.model.config import ConvLayer, EncoderConfig  # noqa: E402
-from recog.nn.cells import Dropout, init_lstm, reversal_index  # noqa: E402
+from recog.model.config import TORCH_ONLY, Cell, ConvLayer, EncoderConfig  # noqa: E402
+from recog.nn.cells import init_lstm, reversal_index  # noqa: E402
+from recog.nn.dropout import Dropout  # noqa: E402
 from recog.nn.encoder import ConvBlock, Encoder  # noqa: E402
 from recog.training.recipe import HANDWRITING_ENCODER, SPEECH_ENCODER  # noqa: E402
 
+CELLS = get_args(Cell)
 SMALL = EncoderConfig(
     height=16,
     convolutions=(ConvLayer(channels=8, kernel=(5, 5), stride=(2, 2)), ConvLayer(channels=8, pool=(2, 2))),
@@ -20,16 +24,31 @@ SMALL = EncoderConfig(
 )
 
 
+def with_cell(cell: str, *, bidirectional: bool = True) -> EncoderConfig:
+    return SMALL.model_copy(update={"cell": cell, "bidirectional": bidirectional})
+
+
+SHAPES = {"small": SMALL, "handwriting": HANDWRITING_ENCODER, "speech": SPEECH_ENCODER}
+SHAPES |= {cell: with_cell(cell) for cell in CELLS if cell != "lstm"}
+SHAPES |= {
+    f"{cell}, one direction": with_cell(cell, bidirectional=False) for cell in ("lstm", "peephole", "gru", "rnn")
+}
+
+
 def randomised(config: EncoderConfig, symbols: int = 11) -> Encoder:
     torch.manual_seed(0)
     network = Encoder(config, symbols).eval()
     for name, buffer in network.named_buffers():
         if "running" in name:
             buffer.uniform_(0.5, 1.5)
+    with torch.no_grad():
+        for p in network.layers.parameters():
+            if p.ndim == 1:  # biases, gains and peepholes are told apart only where they differ
+                p.add_(0.2 * torch.randn_like(p))
     return network
 
 
-@pytest.mark.parametrize("config", [SMALL, HANDWRITING_ENCODER, SPEECH_ENCODER], ids=["small", "handwriting", "speech"])
+@pytest.mark.parametrize("config", SHAPES.values(), ids=SHAPES)
 def test_a_neighbour_ten_times_longer_changes_nothing(config: EncoderConfig):
     network = randomised(config)
     for length in (1, 2, 7, 63):
@@ -129,7 +148,10 @@ def test_a_one_way_network_would_fail_this():
     assert (a[0, 0] - b[0, 0]).abs().max() > 1e-7
 
 
-@pytest.mark.parametrize("config", [SMALL, HANDWRITING_ENCODER, SPEECH_ENCODER], ids=["small", "handwriting", "speech"])
+EXPORTED = {name: config for name, config in SHAPES.items() if not config.torch_only}
+
+
+@pytest.mark.parametrize("config", EXPORTED.values(), ids=EXPORTED)
 def test_onnx_gives_torchs_log_probs_at_every_length(config: EncoderConfig, tmp_path):
     pytest.importorskip("onnx")
     ort = pytest.importorskip("onnxruntime")
@@ -150,3 +172,26 @@ def test_onnx_gives_torchs_log_probs_at_every_length(config: EncoderConfig, tmp_
             got = session.run(None, {"features": x})[0]
             assert got.shape == expected.shape
             assert np.abs(got - expected).max() < tolerance
+
+
+@pytest.mark.parametrize("cell", sorted(TORCH_ONLY))
+def test_a_cell_without_an_operator_is_not_exported(cell: str):
+    pytest.importorskip("onnx")
+    from recog.errors import UserError
+    from recog.nn.export import build_onnx
+
+    config = with_cell(cell)
+    with pytest.raises(UserError, match="runs in torch only"):
+        build_onnx(config, {k: v.numpy() for k, v in randomised(config).state_dict().items()}, 11)
+
+
+def test_gru_weights_are_int8_in_the_file():
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from recog.nn.export import build_onnx, quantise
+
+    config = HANDWRITING_ENCODER.model_copy(update={"cell": "gru"})
+    weights = {k: v.numpy() for k, v in randomised(config).state_dict().items()}
+    recurrent = sum(v.size for k, v in weights.items() if k.startswith("layers.") and v.ndim == 2)
+    model = build_onnx(config, weights, 11)
+    assert len(model.SerializeToString()) - len(quantise(model).SerializeToString()) > 2.9 * recurrent

@@ -1,0 +1,73 @@
+"""Recurrent layers -> ONNX's own operators, both directions in one node.
+
+The order of the gates differs: torch's LSTM has i f g o and ONNX i o f c, torch's GRU r z n and ONNX z r h.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.errors import UserError
+from recog.model.config import EncoderConfig
+from recog.nn.graph import Graph, Weights
+
+Array = NDArray[np.float32]
+
+
+def _reordered(x: Array, order: tuple[int, ...]) -> Array:
+    parts = np.split(np.asarray(x, np.float32), len(order))
+    return np.concatenate([parts[i] for i in order])
+
+
+def lstm_gates(x: Array) -> Array:
+    """Rows of torch's gates i f g o -> ONNX's i o f c."""
+    return _reordered(x, (0, 3, 1, 2))
+
+
+def _gru_gates(x: Array) -> Array:
+    return _reordered(x, (1, 0, 2))
+
+
+_FUSED = {
+    "lstm": ("LSTM", lstm_gates, {}),
+    "gru": ("GRU", _gru_gates, {"linear_before_reset": 1}),
+    "rnn": ("RNN", lambda x: np.asarray(x, np.float32), {}),
+}
+
+
+def _fused(weights: Weights, direction: str, cell: str) -> list[Array]:
+    """W, R and B of a direction of one of torch's own cells."""
+    gates = _FUSED[cell][1]
+    w, r = (gates(weights[f"{direction}.weight_{kind}_l0"]) for kind in ("ih", "hh"))
+    return [w, r, np.concatenate([gates(weights[f"{direction}.bias_{kind}_l0"]) for kind in ("ih", "hh")])]
+
+
+def _peephole(weights: Weights, direction: str) -> list[Array]:
+    """W, R, B and P of a direction; ONNX's second bias is 0, and its peepholes are in the order i o f."""
+    w, r, b = (lstm_gates(weights[f"{direction}.{kind}"]) for kind in ("input_weight", "recurrent_weight", "bias"))
+    return [w, r, np.concatenate((b, np.zeros_like(b))), _reordered(weights[f"{direction}.peepholes"], (0, 2, 1))]
+
+
+def recurrent_layer(graph: Graph, x: str, weights: Weights, prefix: str, config: EncoderConfig) -> str:
+    """The nodes of a layer whose weights have names with ``prefix``; (time, 1, inputs) -> (time, 1, outputs).
+
+    Raises:
+        UserError: no ONNX operator computes the cell.
+    """
+    if config.torch_only:
+        raise UserError(f"ONNX has no operator for the {config.recurrence}; this model runs in torch only.")
+    directions = [f"{prefix}.ahead", f"{prefix}.back"] if config.bidirectional else [f"{prefix}.ahead"]
+    peephole = config.cell == "peephole"
+    operator, _, options = _FUSED["lstm" if peephole else config.cell]
+    found = [_peephole(weights, d) if peephole else _fused(weights, d, config.cell) for d in directions]
+    w, r, b, *p = (np.stack(values) for values in zip(*found, strict=True))
+    inputs = [x, *(graph.constant(f"{prefix}.{n}", v) for n, v in (("W", w), ("R", r), ("B", b)))]
+    if p:  # after the lengths and the first states, which are left out
+        inputs += ["", "", "", graph.constant(f"{prefix}.P", p[0])]
+    way = "bidirectional" if config.bidirectional else "forward"
+    name = f"{prefix}.{operator.lower()}"
+    y = graph.add(operator, inputs, name, hidden_size=config.hidden, direction=way, **options)
+    y = graph.add("Transpose", [y], f"{prefix}.order", perm=[0, 2, 1, 3])  # (time, 1, direction, hidden)
+    shape = graph.constant(f"{prefix}.shape", np.array([0, 1, len(directions) * config.hidden], np.int64))
+    return graph.add("Reshape", [y, shape], f"{prefix}.out")

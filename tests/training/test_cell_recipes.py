@@ -1,0 +1,120 @@
+"""Every cell from a recipe to a model that reads."""
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import recog  # noqa: E402
+from recog.errors import UserError  # noqa: E402
+from recog.model.bundle import open_bundle  # noqa: E402
+from recog.model.config import TORCH_ONLY, Cell, EncoderConfig  # noqa: E402
+from recog.model.runtime import open_runtime  # noqa: E402
+from recog.training.checkpoint import read_checkpoint  # noqa: E402
+from recog.training.recipe import read_recipe  # noqa: E402
+from recog.training.run import run  # noqa: E402
+
+
+def with_encoder(recipe: Path, **options: object) -> Path:
+    """The recipe with these keys in its encoder."""
+    lines = "".join(f"  {name}: {value}\n" for name, value in options.items())
+    recipe.write_text(recipe.read_text().replace("encoder:\n", "encoder:\n" + lines))
+    return recipe
+
+
+@pytest.mark.parametrize("cell", get_args(Cell))
+def test_a_recipe_makes_a_model_that_reads(recipe_file: Path, lines: Path, tmp_path: Path, capsys, cell: Cell):
+    out = tmp_path / "model"
+    run(with_encoder(recipe_file, cell=cell), out, None, epochs=2)
+    bundle = open_bundle(out)
+    assert bundle.config.encoder.cell == cell
+    assert (out / "model.onnx").exists() == (cell not in TORCH_ONLY)
+    assert isinstance(recog.load(out).transcribe(lines / "line00.png").text, str)
+    told = capsys.readouterr().err
+    assert ("needs torch" in told) == ("needs torch" in bundle.card) == (cell in TORCH_ONLY)
+    if cell in TORCH_ONLY:
+        assert "as shipped in float32" in told and bundle.config.arithmetic == "float32"
+
+
+def test_a_model_that_runs_in_torch_reads_as_its_network_does(recipe_file: Path, tmp_path: Path):
+    out = tmp_path / "model"
+    run(with_encoder(recipe_file, cell="layer-norm"), out, None, epochs=1)
+    bundle = open_bundle(out)
+    runtime = open_runtime(bundle)
+    from recog.nn.weights import network_from
+
+    network = network_from(bundle).eval()
+    features = torch.rand(37, 16)
+    expected = network(features[None], torch.tensor([37]))[0][0].detach()
+    torch.testing.assert_close(torch.from_numpy(runtime.log_probs(features.numpy())), expected)
+    assert runtime.log_probs(features.numpy()[:0]).shape == (0, len(bundle.config.symbols))
+
+
+def test_without_torch_such_a_model_says_what_is_missing(recipe_file: Path, tmp_path: Path, monkeypatch):
+    out = tmp_path / "model"
+    run(with_encoder(recipe_file, cell="multiplicative"), out, None, epochs=1)
+
+    def missing(_name: str) -> None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr("recog.model.runtime.import_module", missing)
+    with pytest.raises(UserError, match=r"multiplicative LSTM.*torch is not installed: pip install 'recog\[train\]'"):
+        recog.load(out)
+
+
+def test_a_config_that_asks_for_more_than_its_weights_is_refused_before_it_takes_memory(recipe_file, tmp_path):
+    out = tmp_path / "model"
+    run(with_encoder(recipe_file, cell="layer-norm"), out, None, epochs=1)
+    config = out / "config.json"
+    config.write_text(config.read_text().replace('"hidden": 16', '"hidden": 4096'))
+    with pytest.raises(UserError, match="do not fit the config"):
+        recog.load(out)
+
+
+def test_an_interrupted_run_with_recurrent_dropout_ends_the_same(recipe_file, tmp_path, monkeypatch):
+    from recog.training.report import Reporter
+
+    recipe = with_encoder(recipe_file, cell="peephole", recurrent_dropout=0.3)
+    run(recipe, tmp_path / "whole", None)
+    plain = Reporter.step
+
+    class Kill(BaseException):
+        pass
+
+    def stop(self: Reporter, number: int, *rest: float) -> None:
+        plain(self, number, *rest)
+        if number == 5:
+            raise Kill
+
+    monkeypatch.setattr("recog.training.loop.CHECKPOINT_SECONDS", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Reporter, "step", stop)
+        with pytest.raises(Kill):
+            run(recipe, tmp_path / "killed", None)
+    run(recipe, tmp_path / "killed", None)
+    a, b = (read_checkpoint(tmp_path / name / "training" / "last.safetensors")[0] for name in ("whole", "killed"))
+    assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cell": "lstn"}, "encoder.cell: Input should be 'lstm', 'peephole'"),
+        ({"cell": "gru", "recurrent_dropout": 0.2}, "cells with a memory cell, which 'gru' has not"),
+        ({"recurrent_dropout": 1.0}, "encoder.recurrent_dropout: .* less than 1"),
+    ],
+)
+def test_wrong_recipes_are_named(recipe_file: Path, options: dict[str, object], message: str):
+    with pytest.raises(UserError, match=message):
+        read_recipe(with_encoder(recipe_file, **options))
+
+
+def test_what_is_at_its_default_is_not_written():
+    """Older models and runs know none of it."""
+    plain = EncoderConfig(height=16, convolutions=())
+    assert "cell" not in plain.model_dump() and "bidirectional" not in plain.model_dump_json()
+    other = plain.model_copy(update={"cell": "gru", "bidirectional": False})
+    assert EncoderConfig.model_validate(other.model_dump()) == other
+    assert EncoderConfig.model_validate(plain.model_dump()) == plain
