@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import isfinite
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +24,18 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Grown(Strict):
+    """A configuration with keys that came when models and runs of it were there already: what is in ``LATER`` and at its
+    default is not written, so that those that do without stay as they were."""
+
+    LATER: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _without_later(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        same = {name for name in self.LATER if getattr(self, name) == type(self).model_fields[name].default}
+        return {name: value for name, value in handler(self).items() if name not in same}
+
+
 Size = tuple[int, int]
 Cell = Literal["lstm", "peephole", "gru", "layer-norm", "multiplicative", "rnn"]
 CELL_NAMES: dict[Cell, str] = {
@@ -36,6 +48,7 @@ CELL_NAMES: dict[Cell, str] = {
 }
 MEMORYLESS = frozenset({"gru", "rnn"})  # have no memory cell, whose updates could be dropped
 TORCH_ONLY = frozenset({"layer-norm", "multiplicative"})  # no ONNX operator computes them
+MAX_MAP = 1024  # memory cells in each direction of a convolutional LSTM
 MIN_CONFIDENCE = 1e-12  # confidences are interpolated by their logarithms; below it all are alike
 
 
@@ -44,25 +57,36 @@ def ceil_div(n: int, by: int) -> int:
     return (n + by - 1) // by
 
 
-class ConvLayer(Strict):
+class ConvLayer(Grown):
     """One convolution with batch norm, ReLU and pooling; sizes are (height, width).
 
-    ``collapse`` uses no padding in height: with a kernel as high as its input it leaves one row.
+    ``collapse`` uses no padding in height: with a kernel as high as its input it leaves one row. ``recurrent`` makes it a
+    bidirectional convolutional LSTM along the width (:mod:`recog.nn.cells.convolutional`) with ``channels`` maps in each
+    direction, whose ``kernel`` (k, 1) convolves columns; it does not pool.
     """
 
+    LATER = ("recurrent",)
     channels: int = Field(ge=1, le=2048)
     kernel: Size = (3, 3)
     stride: Size = (1, 1)
     pool: Size = (1, 1)
     collapse: bool = False
+    recurrent: bool = False
 
     @model_validator(mode="after")
     def _odd(self) -> ConvLayer:
+        if self.recurrent and (self.kernel[1] != 1 or self.stride != (1, 1) or self.pool != (1, 1) or self.collapse):
+            raise ValueError("a recurrent layer has a kernel of (k, 1) and no stride, pool or collapse")
         if self.kernel[1] % 2 == 0 or (self.kernel[0] % 2 == 0 and not self.collapse):
             raise ValueError(f"kernel {self.kernel} must be odd, for the padding to be even")
         if min(*self.kernel, *self.stride, *self.pool) < 1 or max(*self.kernel, *self.stride, *self.pool) > 256:
             raise ValueError("kernel, stride and pool must lie between 1 and 256")
         return self
+
+    @property
+    def maps(self) -> int:
+        """Channels of its output."""
+        return 2 * self.channels if self.recurrent else self.channels
 
     def height_after(self, height: int) -> int:
         """Rows left of ``height`` after the convolution and the pooling."""
@@ -71,12 +95,14 @@ class ConvLayer(Strict):
         return ceil_div(rows, self.pool[0])
 
 
-class EncoderConfig(Strict):
+class EncoderConfig(Grown):
     """Shape of :class:`recog.nn.encoder.Encoder`.
 
     ``cell`` names one of :mod:`recog.nn.cells`; ``hidden`` are its units in each direction. ``dropout`` is between layers,
     ``recurrent_dropout`` inside them, on the updates of the memory cells.
     """
+
+    LATER = ("cell", "bidirectional", "recurrent_dropout")
 
     height: int = Field(ge=1, le=512)
     convolutions: tuple[ConvLayer, ...]
@@ -95,13 +121,6 @@ class EncoderConfig(Strict):
             raise ValueError(f"recurrent_dropout is for cells with a memory cell, which '{self.cell}' has not")
         return self
 
-    @model_serializer(mode="wrap")
-    def _as_before(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without what came later and is at its default, so that models and runs that do without stay as they were."""
-        later = ("cell", "bidirectional", "recurrent_dropout")
-        same = {name for name in later if getattr(self, name) == type(self).model_fields[name].default}
-        return {name: value for name, value in handler(self).items() if name not in same}
-
     @property
     def torch_only(self) -> bool:
         """Whether the network has a part that no ONNX operator computes, and so runs in torch alone."""
@@ -116,6 +135,10 @@ class EncoderConfig(Strict):
     def _rows(self) -> EncoderConfig:
         rows = self.height
         for layer in self.convolutions:
+            if layer.recurrent and rows * layer.channels > MAX_MAP:
+                raise ValueError(
+                    f"a recurrent layer's {layer.channels} maps of {rows} rows have more than {MAX_MAP} cells"
+                )
             rows = layer.height_after(rows)
             if rows < 1:
                 raise ValueError("the convolutions leave no row of the input")

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recog.model.config import ConvLayer, EncoderConfig
-from recog.nn.cells import RecurrentLayer, reversal_index
+from recog.nn.cells import ConvLSTM, RecurrentLayer, reversal_index
 from recog.nn.dropout import Dropout
 
 STATISTICS_MOMENTUM = 0.01  # share of each batch in the running mean and variance
@@ -135,11 +135,10 @@ class Encoder(nn.Module):
         self.config = config
         channels = 1
         height = config.height
-        blocks = []
+        blocks: list[nn.Module] = []
         for spec in config.convolutions:
-            block = ConvBlock(channels, spec)
-            blocks.append(block)
-            channels, height = spec.channels, spec.height_after(height)
+            blocks.append(ConvLSTM(channels, height, spec) if spec.recurrent else ConvBlock(channels, spec))
+            channels, height = spec.maps, spec.height_after(height)
         self.front = nn.ModuleList(blocks)
         width = channels * (2 if config.columns == "max+mean" else height)
         self.shortcut = nn.Conv1d(width, symbols, 3, padding=1) if config.shortcut else None

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from recog.model.config import EncoderConfig
-from recog.nn.export_cells import recurrent_layer
+from recog.nn.export_cells import convolutional_lstm, recurrent_layer
 from recog.nn.graph import OPSET, Graph, Weights, int8_rows
 
 
@@ -40,6 +40,10 @@ def build_onnx(config: EncoderConfig, weights: Weights, symbols: int) -> onnx.Mo
     x = g.add("Unsqueeze", [x, axes], "image")
     height, channels = config.height, 1
     for i, spec in enumerate(config.convolutions):
+        if spec.recurrent:
+            x = convolutional_lstm(g, x, weights, f"front.{i}", spec, height)
+            channels = spec.maps
+            continue
         kernel, bias = folded(weights, f"front.{i}")
         inputs = [x, g.constant(f"front.{i}.kernel", kernel), g.constant(f"front.{i}.bias", bias)]
         high, wide = (0 if spec.collapse else spec.kernel[0] // 2), spec.kernel[1] // 2
@@ -54,7 +58,7 @@ def build_onnx(config: EncoderConfig, weights: Weights, symbols: int) -> onnx.Mo
         x = g.add("Relu", [x], f"front.{i}.relu")
         if spec.pool != (1, 1):
             x = g.add("MaxPool", [x], f"front.{i}.pool", kernel_shape=spec.pool, strides=spec.pool, ceil_mode=1)
-        height, channels = spec.height_after(height), spec.channels
+        height, channels = spec.height_after(height), spec.maps
     if config.columns == "max+mean":
         pooled = [g.add(f"Reduce{kind}", [x], f"columns.{kind}", axes=[2], keepdims=0) for kind in ("Max", "Mean")]
         x = g.add("Concat", pooled, "columns", axis=1)

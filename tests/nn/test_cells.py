@@ -8,10 +8,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import torch.nn.functional as F  # noqa: E402
 from torch import Tensor  # noqa: E402
 
-from recog.model.config import MEMORYLESS, Cell  # noqa: E402
-from recog.nn.cells import CELLS, RecurrentLayer, reversal_index  # noqa: E402
+from recog.model.config import MEMORYLESS, Cell, ConvLayer  # noqa: E402
+from recog.nn.cells import CELLS, ConvLSTM, RecurrentLayer, reversal_index  # noqa: E402
+from recog.nn.cells.convolutional import ConvLSTMCell  # noqa: E402
 from recog.nn.cells.gated import EPSILON  # noqa: E402
 
 INPUTS, HIDDEN = 5, 4
@@ -271,3 +273,67 @@ def test_gradients_flow_under_autocast(cell: str):
     out.float().sum().backward()
     for p in layer.parameters():
         assert p.grad is not None and p.grad.isfinite().all() and p.grad.dtype == torch.float32
+
+
+# ---- the convolutional LSTM ----------------------------------------------------------------------------------------------
+
+
+def conv_lstm(inputs: int = 2, channels: int = 3, height: int = 5, kernel: int = 3) -> ConvLSTM:
+    torch.manual_seed(4)
+    layer = ConvLSTM(inputs, height, ConvLayer(channels=channels, kernel=(kernel, 1), recurrent=True)).double()
+    with torch.no_grad():
+        for p in layer.parameters():
+            p.add_(0.4 * torch.randn_like(p))
+    return layer
+
+
+def shi(cell: ConvLSTMCell, image: Tensor) -> Tensor:
+    """Equation 3 of Shi et al. (2015) over the columns of an image (maps, height, width): (channels, height, width)."""
+    pad = cell.input_kernel.shape[2] // 2
+    p_i, p_f, p_o = cell.peepholes.view(3, cell.channels, cell.height)
+    h = c = image.new_zeros(cell.channels, cell.height)
+    found = []
+    for x in image.unbind(-1):
+        z = F.conv1d(x[None], cell.input_kernel, cell.bias, padding=pad) + F.conv1d(
+            h[None], cell.state_kernel, padding=pad
+        )
+        i, f, g, o = z[0].chunk(4)
+        new = (f + p_f * c).sigmoid() * c + (i + p_i * c).sigmoid() * g.tanh()
+        h, c = (o + p_o * new).sigmoid() * new.tanh(), new
+        found.append(h)
+    return torch.stack(found, -1)
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 7])  # 7 reaches past both edges
+def test_a_convolutional_lstm_is_its_equations(kernel: int):
+    layer = conv_lstm(kernel=kernel)
+    widths = torch.tensor([6, 1, 4])
+    image = torch.randn(3, 2, 5, 6, dtype=torch.float64)
+    with torch.no_grad():
+        got, after = layer(image, widths)
+        assert torch.equal(after, widths) and got.shape == (3, 6, 5, 6)
+        for b, n in enumerate(widths.tolist()):
+            ahead = shi(layer.layer.ahead, image[b, :, :, :n])
+            back = shi(layer.layer.back, image[b, :, :, :n].flip(-1)).flip(-1)
+            torch.testing.assert_close(got[b, :, :, :n], torch.cat((ahead, back)), atol=1e-12, rtol=0)
+            assert not got[b, :, :, n:].any()
+
+
+def test_gradients_of_the_convolutional_lstm_are_those_of_finite_differences():
+    layer = conv_lstm(channels=2, height=3)
+    names = [name for name, _ in layer.named_parameters()]
+    image = torch.randn(2, 2, 3, 4, dtype=torch.float64, requires_grad=True)
+
+    def function(image: Tensor, *weights: Tensor) -> Tensor:
+        state = dict(zip(names, weights, strict=True))
+        found = torch.func.functional_call(layer, state, (image, torch.tensor([4, 2])))[0]
+        assert isinstance(found, Tensor)
+        return found
+
+    weights = [p.detach().requires_grad_() for p in layer.parameters()]
+    assert torch.autograd.gradcheck(function, (image, *weights))
+
+
+def test_parameters_of_the_convolutional_lstm():
+    cell = ConvLSTMCell(inputs=6, channels=4, height=10, kernel=3)
+    assert sum(p.numel() for p in cell.parameters()) == 4 * 4 * 3 * (6 + 4) + 4 * 4 + 3 * 4 * 10

@@ -28,7 +28,16 @@ def with_cell(cell: str, *, bidirectional: bool = True) -> EncoderConfig:
     return SMALL.model_copy(update={"cell": cell, "bidirectional": bidirectional})
 
 
-SHAPES = {"small": SMALL, "handwriting": HANDWRITING_ENCODER, "speech": SPEECH_ENCODER}
+CONVOLUTIONAL = SMALL.model_copy(
+    update={
+        "convolutions": (
+            ConvLayer(channels=8, kernel=(5, 5), stride=(2, 2)),
+            ConvLayer(channels=3, kernel=(3, 1), recurrent=True),
+            ConvLayer(channels=8, pool=(2, 2)),
+        )
+    }
+)
+SHAPES = {"convolutional": CONVOLUTIONAL, "small": SMALL, "handwriting": HANDWRITING_ENCODER, "speech": SPEECH_ENCODER}
 SHAPES |= {cell: with_cell(cell) for cell in CELLS if cell != "lstm"}
 SHAPES |= {
     f"{cell}, one direction": with_cell(cell, bidirectional=False) for cell in ("lstm", "peephole", "gru", "rnn")
@@ -42,8 +51,8 @@ def randomised(config: EncoderConfig, symbols: int = 11) -> Encoder:
         if "running" in name:
             buffer.uniform_(0.5, 1.5)
     with torch.no_grad():
-        for p in network.layers.parameters():
-            if p.ndim == 1:  # biases, gains and peepholes are told apart only where they differ
+        for name, p in network.named_parameters():
+            if p.ndim == 1 and ("layer" in name):  # biases, gains and peepholes are told apart only where they differ
                 p.add_(0.2 * torch.randn_like(p))
     return network
 

@@ -38,6 +38,17 @@ def test_a_recipe_makes_a_model_that_reads(recipe_file: Path, lines: Path, tmp_p
         assert "as shipped in float32" in told and bundle.config.arithmetic == "float32"
 
 
+def test_a_convolutional_lstm_from_a_recipe(recipe_file: Path, lines: Path, tmp_path: Path):
+    text = recipe_file.read_text()
+    recipe_file.write_text(
+        text.replace("{channels: 8, pool", "{channels: 2, kernel: [3, 1], recurrent: true}, {channels: 8, pool")
+    )
+    out = tmp_path / "model"
+    run(recipe_file, out, None, epochs=1)
+    assert open_bundle(out).config.encoder.convolutions[1].recurrent
+    assert isinstance(recog.load(out).transcribe(lines / "line00.png").text, str)
+
+
 def test_a_model_that_runs_in_torch_reads_as_its_network_does(recipe_file: Path, tmp_path: Path):
     out = tmp_path / "model"
     run(with_encoder(recipe_file, cell="layer-norm"), out, None, epochs=1)

@@ -7,6 +7,7 @@ but on the CPU a packed batch changes its active size from step to step and oneD
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from recog.model.config import Cell
 from recog.nn.cells.fused import GRU, LSTM, RNN
 from recog.nn.cells.gated import gated
-from recog.nn.cells.variants import GatedCell, LayerNormLSTM, MultiplicativeLSTM, PeepholeLSTM
+from recog.nn.cells.variants import LayerNormLSTM, MultiplicativeLSTM, PeepholeLSTM
 
 CELLS: dict[Cell, Any] = {
     "lstm": LSTM,
@@ -66,7 +67,7 @@ class RecurrentLayer(nn.Module):
     Output frames past a sequence's length are undefined; valid ones do not depend on them.
 
     Args:
-        cell: a name of :data:`CELLS`.
+        cell: a name of :data:`CELLS`, or what makes a cell of ``inputs`` and ``hidden``.
         inputs, hidden: sizes.
         bidirectional: whether a second cell reads from the end.
         dropout: share of the cell updates left out in training, the same units at all frames of an item (Semeniuta et al.
@@ -75,12 +76,19 @@ class RecurrentLayer(nn.Module):
     """
 
     def __init__(
-        self, cell: Cell, inputs: int, hidden: int, *, bidirectional: bool = True, dropout: float = 0.0
+        self,
+        cell: Cell | Callable[[int, int], nn.Module],
+        inputs: int,
+        hidden: int,
+        *,
+        bidirectional: bool = True,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        make = CELLS[cell] if isinstance(cell, str) else cell
         self.hidden, self.dropout = hidden, dropout
-        self.ahead = CELLS[cell](inputs, hidden)
-        self.back = CELLS[cell](inputs, hidden) if bidirectional else None
+        self.ahead: Any = make(inputs, hidden)
+        self.back: Any = make(inputs, hidden) if bidirectional else None
         for one in self.cells():
             one.initialise()
 
@@ -103,7 +111,7 @@ class RecurrentLayer(nn.Module):
 
     def _run(self, inputs: list[Tensor]) -> list[Tensor]:
         cells, masks = self.cells(), self._masks(inputs[0])
-        if masks[0] is None and not isinstance(cells[0], GatedCell):
+        if masks[0] is None and isinstance(cells[0], nn.RNNBase):
             return [cell(x)[0] for cell, x in zip(cells, inputs, strict=True)]
         steps = [cell.step(x, mask) for cell, x, mask in zip(cells, inputs, masks, strict=True)]
         return gated([cell.share(x) for cell, x in zip(cells, inputs, strict=True)], steps)
