@@ -14,7 +14,7 @@ from recog.decoding.best_path import best_path
 from recog.evaluation.counts import Pair
 from recog.evaluation.score import evaluate as score_pairs
 from recog.model.bundle import Bundle
-from recog.model.runtime import open_runtime, parallel
+from recog.model.runtime import Runtime, open_runtime, parallel
 from recog.nn.encoder import Encoder
 from recog.training.batches import Epoch, Item, cut, stored_features
 from recog.training.data import Dataset, Example
@@ -87,9 +87,9 @@ def score(rows: list[tuple[str, str, str, int, int]]) -> DevResult:
     )
 
 
-def score_bundle(bundle: Bundle, data: Dataset, threads: int) -> dict[str, Any]:
-    """Dev results of a model as shipped, best path, with 95 % bootstrap intervals."""
-    runtime = open_runtime(bundle)
+def score_bundle(bundle: Bundle, data: Dataset, threads: int, runtime: Runtime | None = None) -> dict[str, Any]:
+    """Dev results of a model, best path, with 95 % bootstrap intervals; as shipped, or as ``runtime`` computes it."""
+    runtime = runtime or open_runtime(bundle)
     config = bundle.config
 
     def one(numbered: tuple[int, Example]) -> tuple[str, Pair]:

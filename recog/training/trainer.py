@@ -149,8 +149,7 @@ class Trainer(Loop[Encoder, Optimisation]):
         started = time.monotonic()
         self.report.epoch(p.epoch, self.options.epochs, p.batch, len(plan))
         for batch in self._loader(plan):
-            share = (p.epoch + p.batch / len(plan)) / self.options.epochs
-            rate = learning_rate(self.options, share)
+            rate = learning_rate(self.options, self.share(len(plan)))
             loss, short, norm = self.step(batch, rate)
             p.batch += 1
             p.step += 1
@@ -166,6 +165,10 @@ class Trainer(Loop[Encoder, Optimisation]):
             self.stop_if_asked()
         self.save()  # an evaluation may take longer than a checkpoint's interval
         self._close_epoch(self.evaluate())
+
+    def share(self, batches: int) -> float:
+        """The share of the run, 0 to 1, that is done, in an epoch of so many batches; the learning rate follows it."""
+        return (self.progress.epoch + self.progress.batch / batches) / self.options.epochs
 
     def stop_if_asked(self) -> None:
         if self.world > 1:  # of all processes together
