@@ -59,6 +59,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
     "layer-norm": ("layer-normalised LSTM", {"cell": "layer-norm"}),
     "multiplicative": ("multiplicative LSTM", {"cell": "multiplicative"}),
     "convolutional": ("convolutional LSTM in the front end, LSTM", {"convolutional": 8}),
+    "attention": ("LSTM, self-attention of 4 heads over it", {"attention": 4}),
     "recurrent-dropout": ("LSTM, recurrent dropout 0.2", {"recurrent_dropout": 0.2}),
     "one-way": ("LSTM, one direction", {"bidirectional": False}),
     "rnn": ("tanh RNN", {"cell": "rnn"}),
@@ -92,11 +93,11 @@ class Task:
 
     def hidden(self, name: str, parameters: int) -> int:
         """The hidden size with which a network has most nearly this many parameters."""
-        low, high = 1, 4096
+        low, high = 1, 1024  # times two: attention shares the states out to its heads
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (middle, high) if self.parameters(name, middle) <= parameters else (low, middle)
-        return min((low, high), key=lambda h: abs(self.parameters(name, h) - parameters))
+            low, high = (middle, high) if self.parameters(name, 2 * middle) <= parameters else (low, middle)
+        return min((2 * low, 2 * high), key=lambda h: abs(self.parameters(name, h) - parameters))
 
     def folder(self, key: str) -> Path:
         """Where a run is kept."""

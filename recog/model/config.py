@@ -99,10 +99,11 @@ class EncoderConfig(Grown):
     """Shape of :class:`recog.nn.encoder.Encoder`.
 
     ``cell`` names one of :mod:`recog.nn.cells`; ``hidden`` are its units in each direction. ``dropout`` is between layers,
-    ``recurrent_dropout`` inside them, on the updates of the memory cells.
+    ``recurrent_dropout`` inside them, on the updates of the memory cells. ``attention`` is the number of heads of a
+    self-attention over the last layer's states (:mod:`recog.nn.attention`), 0 for none.
     """
 
-    LATER = ("cell", "bidirectional", "recurrent_dropout")
+    LATER = ("cell", "bidirectional", "recurrent_dropout", "attention")
 
     height: int = Field(ge=1, le=512)
     convolutions: tuple[ConvLayer, ...]
@@ -114,12 +115,22 @@ class EncoderConfig(Grown):
     cell: Cell = "lstm"
     bidirectional: bool = True
     recurrent_dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    attention: int = Field(0, ge=0, le=64)
 
     @model_validator(mode="after")
     def _possible(self) -> EncoderConfig:
         if self.recurrent_dropout and self.cell in MEMORYLESS:
             raise ValueError(f"recurrent_dropout is for cells with a memory cell, which '{self.cell}' has not")
+        if self.attention and self.states % self.attention:
+            raise ValueError(
+                f"{self.states} features of a state cannot be shared out to {self.attention} attention heads"
+            )
         return self
+
+    @property
+    def states(self) -> int:
+        """Features of a frame after the recurrent layers."""
+        return self.hidden * (2 if self.bidirectional else 1)
 
     @property
     def torch_only(self) -> bool:

@@ -13,9 +13,9 @@ from pathlib import Path
 from recog.errors import UserError
 
 _ALLOWED = """
-    Add Cast Concat Constant Conv DequantizeLinear DynamicQuantizeLinear DynamicQuantizeLSTM DynamicQuantizeMatMul GRU Identity
-    LSTM LogSoftmax MatMul MatMulInteger MatMulIntegerToFloat MaxPool Mul QuantizeLinear RNN ReduceMax ReduceMean Relu Reshape
-    Squeeze Transpose Unsqueeze
+    Add Cast Concat Constant Conv DequantizeLinear DynamicQuantizeLinear DynamicQuantizeLSTM DynamicQuantizeMatMul GRU
+    Identity LSTM LayerNormalization LogSoftmax MatMul MatMulInteger MatMulIntegerToFloat MaxPool Mul QuantizeLinear RNN
+    ReduceMax ReduceMean Relu Reshape Softmax Squeeze Transpose Unsqueeze
 """
 ALLOWED = frozenset(_ALLOWED.split())
 DOMAINS = frozenset({"", "ai.onnx", "com.microsoft"})

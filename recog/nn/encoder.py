@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recog.model.config import ConvLayer, EncoderConfig
+from recog.nn.attention import SelfAttention
 from recog.nn.cells import ConvLSTM, RecurrentLayer, reversal_index
 from recog.nn.dropout import Dropout
 
@@ -153,6 +154,7 @@ class Encoder(nn.Module):
             )
             self.layers.append(layer)
             width = layer.outputs
+        self.attention = SelfAttention(width, config.attention) if config.attention else None
         self.dropout = Dropout(config.dropout)
         self.head = nn.Linear(width, symbols)
 
@@ -195,5 +197,7 @@ class Encoder(nn.Module):
         index = None if full else reversal_index(lengths, x.shape[0])
         for i, layer in enumerate(self.layers):
             x = layer(x if i == 0 else self.dropout(x), index)
+        if self.attention is not None:
+            x = self.attention(self.dropout(x), None if full else _mask(lengths, x.shape[0]))
         scores = self.head(self.dropout(x)).float()
         return scores.log_softmax(-1).transpose(0, 1), lengths, short

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from recog.model.config import EncoderConfig
+from recog.nn.export_attention import self_attention
 from recog.nn.export_cells import convolutional_lstm, recurrent_layer
 from recog.nn.graph import OPSET, Graph, Weights, int8_rows
 
@@ -70,6 +71,8 @@ def build_onnx(config: EncoderConfig, weights: Weights, symbols: int) -> onnx.Mo
     for i in range(config.layers):
         x = recurrent_layer(g, x, weights, f"layers.{i}", config)
     x = g.add("Squeeze", [x, g.constant("one", np.array([1], np.int64))], "states")
+    if config.attention:
+        x = self_attention(g, x, weights, config)
     x = g.add(
         "MatMul", [x, g.constant("head.kernel", np.asarray(weights["head.weight"], np.float32).T)], "head.product"
     )

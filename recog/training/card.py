@@ -26,7 +26,8 @@ def model_card(config: ModelConfig, history: list[dict[str, Any]], notes: str = 
     lines += ["", "## Network", ""]
     encoder = config.encoder
     lines.append(
-        f"{len(encoder.convolutions)} convolutions, {encoder.layers} {encoder.recurrence} layers of {encoder.hidden}, CTC over "
+        f"{len(encoder.convolutions)} convolutions, {encoder.layers} {encoder.recurrence} layers of {encoder.hidden}"
+        f"{f', self-attention of {encoder.attention} heads' if encoder.attention else ''}, CTC over "
         f"{len(config.symbols) - 1} symbols; a frame is {encoder.subsampling} {_unit(features)}."
     )
     if encoder.torch_only:

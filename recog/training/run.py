@@ -16,6 +16,7 @@ import torch.distributed as dist
 from recog.corpora.manifest import load_data, modality
 from recog.errors import UsageError, UserError
 from recog.model.bundle import Bundle, ModelConfig, open_bundle, write_bundle
+from recog.model.config import MEMORYLESS
 from recog.model.folder import GRAPH, WEIGHTS
 from recog.model.runtime import cores
 from recog.nn.weights import half_precision, network_from, weights_bytes
@@ -96,7 +97,10 @@ def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe
         if bundle.config.modality != recipe.modality:
             raise UserError(f"The base model is for {bundle.config.modality} and the data is {recipe.modality}.")
         config = bundle.config
-        encoder = config.encoder.model_copy(update={"dropout": recipe.encoder.dropout})
+        dropout = {"dropout": recipe.encoder.dropout}
+        if config.encoder.cell not in MEMORYLESS:
+            dropout["recurrent_dropout"] = recipe.encoder.recurrent_dropout
+        encoder = config.encoder.model_copy(update=dropout)
         kept: dict[str, Any] = {"encoder": encoder, "languages": recipe.languages or config.languages}
         if config.spectrogram:
             kept["spectrogram"] = config.spectrogram

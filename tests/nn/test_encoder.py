@@ -37,7 +37,14 @@ CONVOLUTIONAL = SMALL.model_copy(
         )
     }
 )
-SHAPES = {"convolutional": CONVOLUTIONAL, "small": SMALL, "handwriting": HANDWRITING_ENCODER, "speech": SPEECH_ENCODER}
+ATTENTIVE = SMALL.model_copy(update={"attention": 4})
+SHAPES = {
+    "convolutional": CONVOLUTIONAL,
+    "attention": ATTENTIVE,
+    "small": SMALL,
+    "handwriting": HANDWRITING_ENCODER,
+    "speech": SPEECH_ENCODER,
+}
 SHAPES |= {cell: with_cell(cell) for cell in CELLS if cell != "lstm"}
 SHAPES |= {
     f"{cell}, one direction": with_cell(cell, bidirectional=False) for cell in ("lstm", "peephole", "gru", "rnn")
@@ -54,6 +61,8 @@ def randomised(config: EncoderConfig, symbols: int = 11) -> Encoder:
         for name, p in network.named_parameters():
             if p.ndim == 1 and ("layer" in name):  # biases, gains and peepholes are told apart only where they differ
                 p.add_(0.2 * torch.randn_like(p))
+            if name == "attention.out.weight":  # else zeros
+                p.normal_(0.0, 0.2)
     return network
 
 

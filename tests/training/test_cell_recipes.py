@@ -49,6 +49,13 @@ def test_a_convolutional_lstm_from_a_recipe(recipe_file: Path, lines: Path, tmp_
     assert isinstance(recog.load(out).transcribe(lines / "line00.png").text, str)
 
 
+def test_attention_from_a_recipe(recipe_file: Path, lines: Path, tmp_path: Path):
+    out = tmp_path / "model"
+    run(with_encoder(recipe_file, attention=4), out, None, epochs=2)
+    assert "self-attention of 4 heads" in open_bundle(out).card
+    assert isinstance(recog.load(out).transcribe(lines / "line00.png").text, str)
+
+
 def test_a_model_that_runs_in_torch_reads_as_its_network_does(recipe_file: Path, tmp_path: Path):
     out = tmp_path / "model"
     run(with_encoder(recipe_file, cell="layer-norm"), out, None, epochs=1)
@@ -114,6 +121,7 @@ def test_an_interrupted_run_with_recurrent_dropout_ends_the_same(recipe_file, tm
     [
         ({"cell": "lstn"}, "encoder.cell: Input should be 'lstm', 'peephole'"),
         ({"cell": "gru", "recurrent_dropout": 0.2}, "cells with a memory cell, which 'gru' has not"),
+        ({"attention": 5}, "32 features of a state cannot be shared out to 5 attention heads"),
         ({"recurrent_dropout": 1.0}, "encoder.recurrent_dropout: .* less than 1"),
     ],
 )
