@@ -25,8 +25,7 @@ class Reporter:
         self.task: TaskID | None = None
         self.clock = time.monotonic()
         self.lines = 0
-        self.sums = [0.0, 0.0, 0.0]
-        self.count = 0  # updates in the sums
+        self._clear()
         self.tensorboard: Any = None
         if quiet:
             return
@@ -95,26 +94,36 @@ class Reporter:
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, completed=done)
         self.clock, self.lines = time.monotonic(), 0
-        self.sums, self.count = [0.0, 0.0, 0.0], 0
+        self._clear()
+
+    def _clear(self) -> None:
+        self.sums = [0.0, 0.0, 0.0]
+        self.steepest = 0.0  # largest gradient norm
+        self.count = 0  # updates in the sums
 
     def step(self, step: int, epoch: int, loss: float, short: float, rate: float, norm: float, lines: int) -> None:
-        """Count one update: losses per label, learning rate, gradient norm before clipping, rows."""
+        """Count one update: losses per label, learning rate, gradient norm before clipping, rows.
+
+        Every tenth writes an entry of the log, with means since the last and the largest gradient norm.
+        """
         if self.quiet:
             return
         self.lines += lines
         self.count += 1
         for i, value in enumerate((loss, short, norm)):
             self.sums[i] += value
+        self.steepest = max(self.steepest, norm)
         speed = self.lines / max(1e-9, time.monotonic() - self.clock)
         self.advance(f"loss {loss:.3f}  {speed:.0f} rows/s")
         if step % EVERY == 0:
             mean = [value / self.count for value in self.sums]
-            self.sums, self.count = [0.0, 0.0, 0.0], 0
+            steepest = self.steepest
+            self._clear()
             entry = {"step": step, "epoch": epoch + 1, "loss": mean[0], "shortcut_loss": mean[1], "learning_rate": rate}
-            entry |= {"gradient_norm": mean[2], "rows_per_second": round(speed, 2)}
+            entry |= {"gradient_norm": mean[2], "gradient_norm_max": steepest, "rows_per_second": round(speed, 2)}
             self.write(entry)
             if self.tensorboard is not None:
-                for key in ("loss", "shortcut_loss", "learning_rate", "gradient_norm", "rows_per_second"):
+                for key in entry.keys() - {"step", "epoch"}:
                     self.tensorboard.add_scalar(f"train/{key}", entry[key], step)
 
     def evaluated(self, entry: dict[str, Any], result: DevResult, better: bool) -> None:
