@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 import recog
-from recog.cli import align, decode, evaluate, lm, models, ocr, prepare, train, transcribe, tune
+from recog.cli import align, decode, evaluate, lm, models, ocr, prepare, show, train, transcribe, tune
 from recog.errors import UsageError, UserError
 
 app = typer.Typer(
@@ -66,6 +66,7 @@ for name, command in (
     ("decode", decode.decode),
     ("align", align.align),
     ("evaluate", evaluate.evaluate),
+    ("show", show.show),
     ("train", train.train),
     ("tune", tune.tune),
     ("prepare", prepare.prepare),

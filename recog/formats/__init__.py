@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from recog.errors import UsageError
-from recog.formats import alto, ctm, hocr, json, page, srt, textgrid, tsv, txt, vtt
+from recog.formats import alto, alto_reader, ctm, hocr, json, page, srt, textgrid, tsv, txt, vtt
+from recog.formats.xml import local, parse_text
 from recog.transcript import Transcript
 
 
@@ -19,6 +20,16 @@ class Reader(Protocol):
     """What every format's ``read`` looks like; ``source`` is the name that error messages and the transcript carry."""
 
     def __call__(self, text: str, *, source: str = "") -> Transcript: ...
+
+
+def read_xml(text: str, *, source: str = "") -> Transcript:
+    """A PAGE or an ALTO file, whichever it is.
+
+    Raises:
+        UserError: it is neither.
+    """
+    root = local(parse_text(text, source or "The text"))
+    return (alto_reader.read if root == "alto" else page.read)(text, source=source)
 
 
 WRITERS: dict[str, Callable[[Transcript], str]] = {
@@ -41,6 +52,8 @@ READERS: dict[str, Reader] = {
     "vtt": vtt.read,
     "tsv": tsv.read,
     "ctm": ctm.read,
+    "textgrid": textgrid.read,
+    "xml": read_xml,
 }
 
 

@@ -1,0 +1,177 @@
+"""``recog show``: what was recognised, drawn."""
+
+from __future__ import annotations
+
+import io
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from recog.bulk.files import write_bytes
+from recog.errors import UsageError, UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from recog.show.draw import Canvas, Type
+    from recog.transcript import Transcript
+
+SECONDS = 300.0  # of a recording in one picture
+WRITTEN = (".png", ".jpg", ".jpeg", ".webp")
+BESIDE = {
+    "handwriting": (".xml", ".json"),
+    "speech": (".json", ".TextGrid", ".ctm", ".srt", ".vtt", ".tsv"),
+}  # what a transcript beside a file may be called, the preferred first
+
+
+def show(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A page, an image of one line, or a recording.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="PICTURE", help="A .png, .jpg or .webp to write.")],
+    transcript: Annotated[
+        Path | None,
+        typer.Option(help="Draw this one: PAGE, ALTO, JSON; for sound also TextGrid, ctm, srt, vtt or tsv."),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Recognise with this model, whatever lies beside FILE.")
+    ] = None,
+    start: Annotated[float, typer.Option(min=0.0, help="Of a recording: the second to begin at.")] = 0.0,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, max=600.0, help="Of a recording: how many seconds. Default: 300 at most.")
+    ] = None,
+    font: Annotated[
+        Path | None, typer.Option(help="A TrueType font that you trust, for scripts that OpenCV's own fonts lack.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads; 0 for every core.")] = 0,
+) -> None:
+    """Draw a page with its lines, texts and confidences, or a recording's spectrogram with the words above it.
+
+    What is drawn is --transcript; or what FILE.xml, FILE.json and so on beside FILE says; or else what a model reads now.
+    """
+    from recog.corpora.manifest import modality_of
+    from recog.show.draw import Type, encoded
+
+    if transcript is not None and model is not None:
+        raise UsageError("--transcript and --model exclude each other; give one of them.")
+    if output.suffix.lower() not in WRITTEN:
+        raise UsageError(f"--output {output} must end in one of {', '.join(WRITTEN)}.")
+    if output.exists() and file.exists() and output.samefile(file):
+        raise UsageError(f"--output {output} is the file to read; give another.")
+    kind = modality_of(file)
+    if not file.exists():
+        raise UserError(f"{file}: there is no such file.")
+    type_ = Type(font)
+    found = read(transcript) if transcript is not None else None if model is not None else beside(file, kind)
+    if kind == "handwriting":
+        canvas = page_picture(file, found, model, type_, threads)
+    else:
+        canvas = sound_picture(file, found, model, type_, threads, start, seconds)
+    write_bytes(output, encoded(canvas, output.suffix.lower()))
+
+
+def read(path: Path) -> Transcript:
+    """The transcript in a file, by its suffix.
+
+    Raises:
+        UsageError: the suffix is none of a transcript with places or times.
+        UserError: the file cannot be read.
+    """
+    from recog.evaluation.text_files import read_text
+    from recog.formats import READERS
+
+    reader = READERS.get(path.suffix.lower().removeprefix("."))
+    if reader is None or path.suffix.lower() == ".txt":
+        raise UsageError(f"{path} is not a transcript with places or times: give .xml, .json, .TextGrid, .ctm or .srt.")
+    return reader(read_text(path), source=str(path))
+
+
+def beside(file: Path, kind: str) -> Transcript | None:
+    """The transcript beside a file, if there is one; that it is drawn is said."""
+    for suffix in BESIDE[kind]:
+        path = file.with_suffix(suffix)
+        if path.is_file():
+            try:
+                found = read(path)
+            except UserError as error:
+                print(f"recog: {error} It is not drawn.", file=sys.stderr)
+                continue
+            print(f"recog: drawing {path}; give --model to recognise anew.", file=sys.stderr)
+            return found
+    return None
+
+
+def page_picture(file: Path, found: Transcript | None, model: str | None, type_: Type, threads: int) -> Canvas:
+    from recog.media.image import read_image
+    from recog.model.bundle import DEFAULTS
+    from recog.recogniser import load
+    from recog.show.page import draw_page
+
+    if found is None:
+        recogniser = load(model or DEFAULTS["handwriting"], threads=threads, layout="auto")
+        _fits(recogniser.config.modality, "handwriting", model)
+        found = recogniser.transcribe(file)
+    if found.duration is not None or (found.size is None and found.lines):
+        raise UserError(f"The transcript of {file} is of sound, and this is an image; give another.")
+    found = found.pages[0] if found.pages else found
+    return draw_page(read_image(file), replace(found, source=str(file)), type_)
+
+
+def sound_picture(
+    file: Path,
+    found: Transcript | None,
+    model: str | None,
+    type_: Type,
+    threads: int,
+    start: float,
+    seconds: float | None,
+) -> Canvas:
+    from recog.media.sound import open_sound
+    from recog.show.sound import RATE, draw_sound
+
+    with open_sound(file, sample_rate=RATE) as sound:
+        wave = sound.read(start=start, end=start + (seconds or SECONDS))
+        duration = sound.duration
+    if found is None:
+        found = heard(wave, RATE, start, file, model, threads)
+    if found.size is not None:
+        raise UserError(f"The transcript of {file} is of an image, and this is sound; give another.")
+    if duration is not None and duration > start + len(wave) / RATE + 0.5 and seconds == 300.0:
+        print(
+            f"recog: {file} goes on for {duration:.0f} seconds; give --start and --seconds for more.", file=sys.stderr
+        )
+    return draw_sound(wave, replace(found, source=str(file), duration=duration), type_, start=start)
+
+
+def heard(
+    wave: NDArray[np.float32], rate: int, start: float, file: Path, model: str | None, threads: int
+) -> Transcript:
+    """What a model recognises in a stretch of a recording, with the times of the whole."""
+    import soundfile
+
+    from recog.model.bundle import DEFAULTS
+    from recog.recogniser import load
+
+    recogniser = load(model or DEFAULTS["speech"], threads=threads)
+    _fits(recogniser.config.modality, "speech", model)
+    part = io.BytesIO()
+    soundfile.write(part, wave, rate, format="WAV", subtype="FLOAT")
+    part.seek(0)
+    found = recogniser.transcribe(part, name=str(file))
+    lines = [
+        replace(
+            line,
+            start=(line.start or 0.0) + start,
+            end=(line.end or 0.0) + start,
+            words=tuple(replace(w, start=(w.start or 0.0) + start, end=(w.end or 0.0) + start) for w in line.words),
+        )
+        for line in found.lines
+    ]
+    return replace(found, lines=tuple(lines))
+
+
+def _fits(modality: str, wanted: str, model: str | None) -> None:
+    if modality != wanted:
+        raise UsageError(f"The model '{model}' is for {modality}, not for {wanted}.")
