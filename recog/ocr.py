@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from recog.errors import UserError
 from recog.features.strips import to_columns, to_strip
 from recog.formats.turning import turned_line
+from recog.given import given_lines
 from recog.media.document import Document, open_document
 from recog.media.errors import MediaError
 from recog.media.lines import LineCrop, cut_line
@@ -60,6 +61,9 @@ class LineReader(Recogniser):
     ) -> Transcript:
         """Read an image, of a line or of a page as the option ``layout`` says, or a document (PDF, TIFF) page by page.
 
+        With the layout "xml", the lines are those that a PAGE or ALTO file beside the image gives; see
+        :func:`recog.given.given_lines`. They keep their places and their order.
+
         Args:
             source: path of the file, or a binary stream.
             name: what to call it in the result; its path unless given.
@@ -82,7 +86,13 @@ class LineReader(Recogniser):
                 done = sum(len(page.lines) for page in pages)
                 told = None if advance is None else partial(_ahead, advance, done)
                 try:
-                    pages.append(self._image(document.grey(index), name, told, keep))
+                    image = document.grey(index)
+                    if self.options.layout == "xml":
+                        found = given_lines(source, index, image.shape[::-1], *document.stored(index))
+                        lines = self._along(image, found, told, keep, every=True)
+                        pages.append(Transcript(name, lines, self.config.name, size=image.shape[::-1]))
+                    else:
+                        pages.append(self._image(image, name, told, keep))
                 except MediaError as error:
                     unread.append(str(error))
                     if len(unread) == len(document):
@@ -145,33 +155,51 @@ class LineReader(Recogniser):
         advance: Callable[[float], None] | None,
         keep: Callable[[NDArray[np.float32]], None] | None,
     ) -> tuple[Line, ...]:
-        """Lines in reading order. The network reads them in parallel; the language model goes from line to line."""
-
-        def read(found: Found) -> tuple[Found, LineCrop, NDArray[np.float32], float] | None:
-            try:
-                crop = cut_line(image, found[1], found[0])
-            except UserError:  # a sliver at the page's edge
-                return None
-            return found, crop, *self._run(crop.image)
-
+        """The lines of a page, in reading order."""
         shape = image.shape
         turns, found = self._upright(image)
-        image = np.ascontiguousarray(np.rot90(image, turns))
+        lines = self._along(np.ascontiguousarray(np.rot90(image, turns)), found, advance, keep)
+        return tuple(turned_back(line, turns, shape) for line in lines)
+
+    def _along(
+        self,
+        image: NDArray[np.uint8],
+        found: list[Found],
+        advance: Callable[[float], None] | None,
+        keep: Callable[[NDArray[np.float32]], None] | None,
+        *,
+        every: bool = False,
+    ) -> tuple[Line, ...]:
+        """The lines that were found. The network reads them in parallel; the language model goes from line to line.
+
+        Args:
+            every: keep those in which nothing can be read.
+        """
+
+        def read(found: Found) -> tuple[LineCrop, NDArray[np.float32], float] | None:
+            try:
+                crop = cut_line(image, found[1], found[0] or None)
+            except UserError:  # a sliver at the page's edge
+                return None
+            return crop, *self._run(crop.image)
+
         lines: list[Line] = []
-        for result in parallel(read, found, self.options.workers):
+        for (baseline, polygon), result in zip(found, parallel(read, found, self.options.workers), strict=True):
             if result is None:
+                if every:
+                    lines.append(Line("", baseline=baseline, polygon=polygon))
                 continue
-            (baseline, polygon), crop, log_probs, scale = result
+            crop, log_probs, scale = result
             before = to_display(lines[-1].text) if lines else None
             line = self._line(log_probs, before, _placer(crop, scale), baseline, polygon)
-            if not line.text:
+            if not line.text and not every:
                 continue
             lines.append(line)
             if keep:
                 keep(log_probs)
             if advance:
                 advance(float(len(lines)))
-        return tuple(turned_back(line, turns, shape) for line in lines)
+        return tuple(lines)
 
     def _upright(self, image: NDArray[np.uint8]) -> tuple[int, list[Found]]:
         """How often a page must be turned by 90 degrees, counter-clockwise, to stand upright, and its lines then.

@@ -34,8 +34,12 @@ def ocr(
     files: Files,
     model: Model = "latin-handwriting",
     layout: Annotated[
-        Literal["auto", "line", "page"],
-        typer.Option("--layout", help="What an image shows: a page, one line of writing, or what its shape suggests."),
+        Literal["auto", "line", "page", "xml"],
+        typer.Option(
+            "--layout",
+            help="What an image shows: a page, one line of writing, or what its shape suggests; "
+            "xml: a page along the lines that NAME.xml beside it (PAGE or ALTO) gives.",
+        ),
     ] = "auto",
     page_model: Annotated[
         str | None, typer.Option("--page-model", metavar="FOLDER", help="What finds the lines; else the shipped one.")

@@ -12,8 +12,10 @@ from recog.corpora.files import IMAGE_SUFFIXES, find_media, is_image, walk
 from recog.corpora.manifest import LineShape, Row, group_by_folder, settle_splits
 from recog.errors import UserError
 from recog.formats.xml import Element, local, parse
+from recog.transcript import Point
 
 Reader = Callable[[Element, Path], list[Row]]
+Baseline = tuple[Point, ...]
 
 
 def page_rows(xml: Path, *, strict: bool = True) -> list[Row]:
@@ -58,23 +60,49 @@ def rows_of(src: Path, root_name: str, reader: Reader, layout: str) -> Iterator[
 
 
 def with_bands(rows: list[Row]) -> list[Row]:
-    """The rows of a page; a line with a baseline alone gets a band around it as its polygon.
+    """The rows of a page; a line with a baseline alone gets a band around it as its polygon."""
+    shapes = banded([row.line or LineShape() for row in rows])
+    return [row if row.line is None else replace(row, line=shape) for row, shape in zip(rows, shapes, strict=True)]
+
+
+def banded(shapes: list[LineShape]) -> list[LineShape]:
+    """The lines of a page; one with a baseline alone gets a band around it as its polygon.
 
     The band reaches 0.75 of the page's line spacing above the baseline and 0.3 below, the spacing being the median
-    distance between neighbouring baselines (a tenth of the line's length where there is only one).
+    distance between neighbouring baselines (a tenth of the line's length where there is only one). Lines that run down
+    or up the page have a spacing of their own.
     """
-    levels = sorted(median(y for _, y in row.line.baseline) for row in rows if row.line and row.line.baseline)
+    baselines = [shape.baseline for shape in shapes if shape.baseline]
+    spacing = {steep: _spacing([line for line in baselines if _is_steep(line) == steep]) for steep in (False, True)}
+    return [
+        LineShape(_band(shape.baseline, spacing[_is_steep(shape.baseline)]), shape.baseline)
+        if shape.baseline and not shape.polygon
+        else shape
+        for shape in shapes
+    ]
+
+
+def _is_steep(baseline: Baseline) -> bool:
+    (x0, y0), (x1, y1) = baseline[0], baseline[-1]
+    return abs(y1 - y0) > abs(x1 - x0)
+
+
+def _spacing(baselines: list[Baseline]) -> float:
+    """The distance between lines that run the same way; 0 where there is one line alone."""
+    levels = sorted(median(point[not _is_steep(line)] for point in line) for line in baselines)
     steps = [b - a for a, b in pairwise(levels) if b - a > 5]
-    found = []
-    for row in rows:
-        if row.line is not None and row.line.baseline and not row.line.polygon:
-            baseline = row.line.baseline
-            spacing = median(steps) if steps else max(10.0, abs(baseline[-1][0] - baseline[0][0]) / 10)
-            above = tuple((x, y - 0.75 * spacing) for x, y in baseline)
-            below = tuple((x, y + 0.3 * spacing) for x, y in reversed(baseline))
-            row = replace(row, line=LineShape(above + below, baseline))
-        found.append(row)
-    return found
+    return median(steps) if steps else 0.0
+
+
+def _band(baseline: Baseline, spacing: float) -> Baseline:
+    (x0, y0), (x1, y1) = baseline[0], baseline[-1]
+    spacing = spacing or max(10.0, max(abs(x1 - x0), abs(y1 - y0)) / 10)
+    up = (0.0, -spacing)
+    if _is_steep(baseline):  # letters stand to the left of a line that runs up, and to the right of one that runs down
+        up = (spacing, 0.0) if y1 > y0 else (-spacing, 0.0)
+    above = tuple((x + 0.75 * up[0], y + 0.75 * up[1]) for x, y in baseline)
+    below = tuple((x - 0.3 * up[0], y - 0.3 * up[1]) for x, y in reversed(baseline))
+    return above + below
 
 
 def image_of(xml: Path, name: str) -> Path:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from recog.media.errors import MediaError
 from recog.media.headers import point_to_page, tiff_pages
-from recog.media.image import decode_image, load
+from recog.media.image import check_header, decode_image, load
 from recog.media.picture import Picture, file_picture
 
 MAX_PAGES = 1_000  # of a document: their transcripts are kept until all are read
@@ -55,6 +55,15 @@ class Document:
         """
         return file_picture(self.name, self._data, USUAL_DPI)
 
+    def stored(self, index: int) -> tuple[tuple[int, int], int]:
+        """(width, height) of the page as it is stored, and its Exif orientation.
+
+        Raises:
+            MediaError: it cannot be read.
+        """
+        header = check_header(self.name, self._data)
+        return (header.width, header.height), header.orientation
+
     def close(self) -> None:
         """Let go of the file."""
 
@@ -80,6 +89,10 @@ class TiffDocument(Document):
 
     def picture(self, index: int) -> Picture:
         return file_picture(self.page_name(index), self.page_data(index), USUAL_DPI)
+
+    def stored(self, index: int) -> tuple[tuple[int, int], int]:
+        header = check_header(self.page_name(index), self.page_data(index))
+        return (header.width, header.height), header.orientation
 
     def page_name(self, index: int) -> str:
         """What messages call a page."""

@@ -67,6 +67,9 @@ class PdfDocument(Document):
         pixels, dpi = self._drawn(index, grey=False)
         return encoded(pixels, 1, dpi)
 
+    def stored(self, index: int) -> tuple[tuple[int, int], int]:
+        return (0, 0), 1  # no image, but drawn
+
     def close(self) -> None:
         with _lock:
             self._pdf.close()
