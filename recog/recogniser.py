@@ -41,6 +41,7 @@ class Options:
         hotwords: phrases to expect, and their boosts.
         rescore: folder of a neural language model that orders the N-best anew; needs a beam.
         rescore_weight: what ln P of that model counts for in the score.
+        channels: of a recording: their "mix", "each" on its own, or one, counted from 1.
         layout: what an image shows: a "line", a "page", or "auto" to tell by its shape; "xml" for a page whose lines a
             PAGE or ALTO file beside it gives.
         page_model: folder of the page model that finds the lines; None for the shipped one.
@@ -55,6 +56,7 @@ class Options:
     hotwords: Mapping[str, float] = field(default_factory=dict)
     rescore: str | Path | None = None
     rescore_weight: float = 0.3
+    channels: Literal["mix", "each"] | int = "mix"
     layout: Literal["line", "page", "auto", "xml"] = "line"
     page_model: str | Path | None = None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from recog.decoding.stitch import Stitcher, Stretch
 from recog.features.spectrogram import log_mel, normalise
-from recog.media.sound import open_sound
+from recog.media.errors import MediaError
+from recog.media.sound import SoundReader, open_sound
 from recog.model.config import SpectrogramConfig
 from recog.model.runtime import parallel
 from recog.recogniser import Recogniser, line_confidence, make_words
@@ -19,6 +21,7 @@ from recog.segment.speech import Segment, Segmenter
 from recog.transcript import Line, Transcript
 
 BLOCK_SECONDS = 10.0
+MAX_EACH = 64  # channels that are transcribed each on its own, one after the other
 
 
 class Transcriber(Recogniser):
@@ -37,7 +40,7 @@ class Transcriber(Recogniser):
         advance: Callable[[float], None] | None = None,
         keep: Callable[[NDArray[np.float32]], None] | None = None,
     ) -> Transcript:
-        """Transcribe one recording of any length, in bounded memory.
+        """Transcribe one recording of any length, in bounded memory; its channels as :class:`Options` says.
 
         Args:
             source: path of a sound or video file, or a binary stream.
@@ -48,19 +51,45 @@ class Transcriber(Recogniser):
         Raises:
             UserError: the file cannot be read. One that is cut short gives what there is, and a warning in the result.
         """
-        segmenter = Segmenter(self.features.sample_rate)
+        lines: list[Line] = []
+        warnings: list[str] = []
+        seconds = 0.0
         with open_sound(source, sample_rate=self.features.sample_rate) as sound:
-            lines = []
-            for line, stretch in self.lines(segmenter.run(sound.blocks(BLOCK_SECONDS))):
-                if line.text:
-                    lines.append(line)
-                if keep:
-                    keep(stretch.log_probs)
-                if advance:
-                    advance(stretch.end)
-            warnings = (sound.warning,) if sound.warning else ()
-        duration = round(segmenter.samples / self.features.sample_rate, 3)
-        return Transcript(name or str(source), tuple(lines), self.config.name, duration=duration, warnings=warnings)
+            for channel in self._channels(sound):
+                if channel is not None:
+                    sound.select(channel - 1)
+                segmenter = Segmenter(self.features.sample_rate)
+                for line, stretch in self.lines(segmenter.run(sound.blocks(BLOCK_SECONDS))):
+                    if line.text:
+                        lines.append(replace(line, channel=channel))
+                    if keep:
+                        keep(stretch.log_probs)
+                    if advance:
+                        advance(stretch.end)
+                seconds = max(seconds, segmenter.samples / self.features.sample_rate)
+                if sound.warning and sound.warning not in warnings:
+                    warnings.append(sound.warning)
+        lines.sort(key=lambda line: line.start or 0.0)
+        return Transcript(
+            name or str(source), tuple(lines), self.config.name, duration=round(seconds, 3), warnings=tuple(warnings)
+        )
+
+    def _channels(self, sound: SoundReader) -> list[int | None]:
+        """Those to transcribe, counted from 1; None for all in one.
+
+        Raises:
+            MediaError: there is no such channel, or there are too many.
+        """
+        asked, count = self.options.channels, sound.channels
+        if asked == "mix":
+            return [None]
+        if asked == "each":
+            if count > MAX_EACH:
+                raise MediaError(f"{sound.name} has {count} channels, too many to transcribe each; name one of them")
+            return [*range(1, count + 1)]
+        if not 1 <= asked <= count:
+            raise MediaError(f"{sound.name} has no channel {asked}: it has {count}")
+        return [asked]
 
     @property
     def step(self) -> float:

@@ -45,6 +45,7 @@ class Line:
         polygon, baseline: in pixels of the original image; empty for sound.
         confidence: 0 to 1, or None.
         alternatives: the N-best, best first, this reading included; empty unless asked for.
+        channel: of the recording, counted from 1; None where its channels were mixed.
     """
 
     text: str
@@ -55,6 +56,7 @@ class Line:
     baseline: tuple[Point, ...] = ()
     confidence: float | None = None
     alternatives: tuple[Alternative, ...] = ()
+    channel: int | None = None
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,8 @@ class FileRecogniser:
         elif entry.target is not None:
             files += contents(entry, transcript, self.task.format)
         elif self.task.format == "txt":
-            text = " ".join(transcript.text.split("\n")).replace("\f", "") if self.task.one_line else transcript.text
+            text = WRITERS["txt"](transcript).removesuffix("\n")
+            text = " ".join(text.split("\n")).replace("\f", "") if self.task.one_line else text
             printed = f"{entry.name}\t{text}" if self.task.names else text
         else:
             printed = WRITERS[self.task.format](transcript).rstrip("\n")

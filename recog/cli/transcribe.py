@@ -28,6 +28,8 @@ from recog.cli.options import (
 )
 from recog.errors import UsageError
 
+MAX_CHANNELS = 1_024
+
 
 def transcribe(
     files: Annotated[
@@ -51,6 +53,12 @@ def transcribe(
     threads: Threads = 0,
     jobs: Jobs = 0,
     failures: Failed = None,
+    channels: Annotated[
+        str,
+        typer.Option(
+            metavar="mix|each|N", help="Channels of a recording: mixed, a transcript of each, or one, from 1."
+        ),
+    ] = "mix",
     live: Annotated[
         bool, typer.Option("--live", help="The microphone, or - for raw 16-bit mono samples, as the sound comes in.")
     ] = False,
@@ -67,7 +75,7 @@ def transcribe(
     from recog.formats import SUFFIXES
 
     decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
-    decoding |= {"rescore": rescore}
+    decoding |= {"rescore": rescore, "channels": channels_of(channels)}
     if live:
         batch: dict[str, object] = {
             "--output": output,
@@ -75,7 +83,7 @@ def transcribe(
             "--log-probs": log_probs,
             "--failures": failures,
         }
-        batch |= {"--names": names, "--jobs": jobs}
+        batch |= {"--names": names, "--jobs": jobs, "--channels": channels != "mix"}
         run_live(files or [], model, format, decoding, rate, device, unfit=[name for name in batch if batch[name]])
         return
     if rate is not None or device is not None:
@@ -85,3 +93,16 @@ def transcribe(
     inputs = collect(files, SOUND_SUFFIXES, output, SUFFIXES.get(format, format))
     running = Running(skip_existing, names, threads, jobs, log_probs, failures)
     run_batch("speech", inputs, model, format, decoding, running)
+
+
+def channels_of(text: str) -> str | int:
+    """What ``--channels`` says.
+
+    Raises:
+        UsageError: it is none of mix, each and a number from 1.
+    """
+    if text in ("mix", "each"):
+        return text
+    if text.isdecimal() and 1 <= int(text) <= MAX_CHANNELS:
+        return int(text)
+    raise UsageError(f"--channels is '{text}'; it must be mix, each, or the number of a channel, from 1.")

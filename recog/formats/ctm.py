@@ -31,10 +31,10 @@ def write(transcript: Transcript) -> str:
         if line.text.split() and not line.words:
             raise UserError(_untimed(transcript))
         for word in line.words:
-            rows += _rows(word, transcript)
+            rows += [(start, f"{line.channel or CHANNEL} {row}") for start, row in _rows(word, transcript)]
     name = "_".join(PurePath(transcript.source).stem.split()) or "recording"
     name = "_" + name if name.startswith(";;") else name
-    return "".join(f"{name} {CHANNEL} {row}\n" for _, row in sorted(rows, key=lambda row: row[0]))
+    return "".join(f"{name} {row}\n" for _, row in sorted(rows, key=lambda row: row[0]))
 
 
 def _untimed(transcript: Transcript) -> str:

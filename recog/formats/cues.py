@@ -26,6 +26,7 @@ from recog.formats.breaking import (
     joined,
     units_of,
 )
+from recog.formats.channels import labelled
 from recog.transcript import Line, Transcript
 
 GAP = 83  # milliseconds between cues at least: two frames
@@ -61,7 +62,9 @@ def make_cues(transcript: Transcript) -> list[Cue]:
     """
     if transcript.size is not None:
         raise UsageError(f"{transcript.source} is an image, and subtitles need sound; choose another format.")
-    spoken = [cue for line in transcript.lines if clean(line.text) for cue in _line_cues(line, transcript.source)]
+    spoken = [
+        cue for line in labelled(transcript).lines if clean(line.text) for cue in _line_cues(line, transcript.source)
+    ]
     return _shown(sorted(spoken, key=lambda cue: cue.start), transcript.duration)
 
 

@@ -102,6 +102,7 @@ def line_fields(line: Line) -> dict[str, Any]:
         "polygon": _points(line.polygon),
         "baseline": _points(line.baseline),
         "confidence": _rounded(line.confidence, _SCORE),
+        "channel": line.channel,
         "words": [_word(word) for word in line.words],
         "alternatives": [_alternative(alternative) for alternative in line.alternatives],
     }

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from recog.errors import UsageError, UserError
+from recog.formats.channels import channels_of
 from recog.transcript import Line, Transcript, Word
 
 Interval = tuple[float, float, str]  # start and end in seconds, text
@@ -36,15 +37,14 @@ def write(transcript: Transcript) -> str:
     """
     if transcript.size is not None:
         raise UsageError(f"{transcript.source} is an image, and a TextGrid needs sound; choose another format.")
-    lines = [_timed_line(line, transcript.source) for line in transcript.lines if line.text]
-    words = [
-        (word.start, word.end, word.text)
-        for line in transcript.lines
-        for word in line.words
-        if word.start is not None and word.end is not None and math.isfinite(word.start + word.end)
+    channels = channels_of(transcript)
+    tiers = [
+        tier
+        for channel in (channels if len(channels) > 1 else [None])
+        for tier in _tiers([line for line in transcript.lines if channel in (None, line.channel)], channel, transcript)
     ]
-    end = max([transcript.duration or 0.0, *(interval[1] for interval in (*lines, *words))])
-    tiers = [("lines", _tiling(lines, end)), ("words", _tiling(words, end))]
+    end = max([transcript.duration or 0.0, *(interval[1] for _, intervals in tiers for interval in intervals)])
+    tiers = [(name, _tiling(intervals, end)) for name, intervals in tiers]
     rows = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {_number(end)}"]
     rows += ["tiers? <exists>", f"size = {len(tiers)}", "item []:"]
     for at, (name, intervals) in enumerate(tiers, start=1):
@@ -84,6 +84,19 @@ def read(text: str, *, source: str = "") -> Transcript:
     if lines is None:
         lines = [(words[0][0], words[-1][1], " ".join(w for _, _, w in words))] if words else next(iter(tiers.values()))
     return Transcript(source, tuple(_with_words(lines, words)), duration=max(0.0, duration))
+
+
+def _tiers(lines: list[Line], channel: int | None, transcript: Transcript) -> list[tuple[str, list[Interval]]]:
+    """The tiers of all lines, or of those of a channel."""
+    words = [
+        (word.start, word.end, word.text)
+        for line in lines
+        for word in line.words
+        if word.start is not None and word.end is not None and math.isfinite(word.start + word.end)
+    ]
+    suffix = "" if channel is None else f" {channel}"
+    timed = [_timed_line(line, transcript.source) for line in lines if line.text]
+    return [(f"lines{suffix}", timed), (f"words{suffix}", words)]
 
 
 def _timed_line(line: Line, source: str) -> Interval:

@@ -6,6 +6,7 @@ import math
 import re
 
 from recog.errors import UsageError, UserError
+from recog.formats.channels import labelled
 from recog.transcript import Line, Transcript
 
 HEADER = "start\tend\ttext"
@@ -23,7 +24,7 @@ def write(transcript: Transcript) -> str:
     if transcript.size is not None:
         raise UsageError(f"{transcript.source} is an image, and tsv gives times of sound; choose another format.")
     rows = [HEADER]
-    for line in transcript.lines:
+    for line in labelled(transcript).lines:
         text = _BREAKS.sub(" ", line.text).strip()
         if not text:
             continue

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from recog.formats.channels import channels_of, labelled
 from recog.transcript import Line, Transcript
 
 
 def write(transcript: Transcript) -> str:
-    """The text with one line break at the end, also where nothing was recognised: an input never vanishes."""
+    """The text with one line break at the end, also where nothing was recognised: an input never vanishes.
+
+    Of a recording's channels each line stands on one of its own, after the channel's number: ``[1] good morning``.
+    """
+    if len(channels_of(transcript)) > 1:
+        return "".join(f"{line.text}\n" for line in labelled(transcript).lines if line.text)
     return transcript.text + "\n"
 
 

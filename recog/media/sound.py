@@ -40,15 +40,18 @@ class SoundReader:
 
     Attributes:
         name: the file's name, for messages.
+        channels: how many there are, those of all audio tracks together.
         duration: seconds of sound by the header; None where the header does not say or cannot be trusted.
         warning: after a pass, one sentence if the sound was cut short or damaged; else None.
     """
 
-    def __init__(self, decoder: Decoder, name: str, sample_rate: int, resources: ExitStack) -> None:
+    def __init__(self, decoder: Decoder, file: BinaryIO, name: str, sample_rate: int, resources: ExitStack) -> None:
         self.name = name
+        self._file = file
         self.sample_rate = sample_rate
         self.duration = decoder.duration
         self.warning: str | None = None
+        self.channels = decoder.channels
         self._decoder = decoder
         self._resources = resources
 
@@ -63,6 +66,15 @@ class SoundReader:
     def close(self) -> None:
         """Close the file, unless the caller opened it, and delete the copy of a stream."""
         self._resources.close()
+
+    def select(self, channel: int | None) -> None:
+        """Read from now on this channel, counted from 0, or with None the mean of all.
+
+        Raises:
+            MediaError: there is no such channel.
+        """
+        self._decoder = open_decoder(self._file, self.name, channel)
+        self.duration = self._decoder.duration
 
     def blocks(self, seconds: float = 30.0) -> Iterator[NDArray[np.float32]]:
         """The whole sound, from the start, in blocks of `round(seconds * sample_rate)` samples (the last: fewer).
@@ -145,7 +157,7 @@ def open_sound(source: str | Path | BinaryIO, *, sample_rate: int = 16_000, chan
             decoder = open_decoder(file, name, channel)
         except OSError as error:
             raise MediaError(f"{name} cannot be read: {error.strerror or error}") from error
-        return SoundReader(decoder, name, sample_rate, resources.pop_all())
+        return SoundReader(decoder, file, name, sample_rate, resources.pop_all())
 
 
 def read_sound(

@@ -51,11 +51,13 @@ class Decoder(Protocol):
 
     Attributes:
         rate: samples per second of the file.
+        channels: of all its audio tracks together.
         duration: seconds by the header, None where it cannot be trusted.
         damage: after a whole pass, "is cut short" or "is damaged"; None where nothing is missing.
     """
 
     rate: int
+    channels: int
     duration: float | None
     damage: str | None
 
@@ -217,7 +219,10 @@ def _read_into(sound: Any, buffer: NDArray[np.float32]) -> tuple[NDArray[np.floa
 
 @dataclass
 class FfmpegDecoder:
-    """Chunks through FFmpeg: the first audio stream. Timestamps only serve to seek; gaps between packets are closed."""
+    """Chunks through FFmpeg: the audio track that it would play, or the one that has the channel asked for.
+
+    Channels are counted over all tracks. Timestamps only serve to seek; gaps between packets are closed.
+    """
 
     file: BinaryIO
     name: str
@@ -225,8 +230,11 @@ class FfmpegDecoder:
     kind: Kind
     is_cut: bool
     rate: int = field(init=False)
+    channels: int = field(init=False)
     duration: float | None = field(init=False)
     damage: str | None = field(init=False, default=None)
+    _track: int = field(init=False)  # index among the audio tracks,
+    _own: int | None = field(init=False)  # and the channel in it
     _origin: float | None = field(init=False)  # seconds: time stamp of the first frame
 
     def __post_init__(self) -> None:
@@ -234,13 +242,14 @@ class FfmpegDecoder:
             if not container.streams.audio:
                 what = "is a video without sound" if container.streams.video else "holds no sound"
                 raise MediaError(f"{self.name} {what}")
+            self._choose(container)
             self.duration = self._stated_duration(container)
             self._container = container.format.name
             frame = next(self._frames(container), None)
         if frame is None:
             raise MediaError(f"{self.name} holds no sound that can be decoded")
         self.rate, self._origin = frame.sample_rate, frame.time
-        check_shape(self.name, self.rate, frame.layout.nb_channels, self.channel)
+        check_shape(self.name, self.rate, frame.layout.nb_channels, None)
 
     def chunks(self, first: int, stop: int | None) -> Iterator[Chunk]:
         with self._open() as container:
@@ -269,7 +278,22 @@ class FfmpegDecoder:
 
     def channel_of(self, frame: Any) -> int | None:
         """The channel asked for, if this frame has it: a stream may change its layout on the way."""
-        return None if self.channel is None else min(self.channel, frame.layout.nb_channels - 1)
+        return None if self._own is None else min(self._own, frame.layout.nb_channels - 1)
+
+    def _choose(self, container: Any) -> None:
+        """The track to read, and the channel of it."""
+        tracks = container.streams.audio
+        counts = [min(MAX_CHANNELS, max(1, track.codec_context.layout.nb_channels)) for track in tracks]
+        self.channels = sum(counts)
+        if self.channel is None:
+            best = container.streams.best("audio") or tracks[0]
+            self._track, self._own = next(k for k, track in enumerate(tracks) if track.index == best.index), None
+            return
+        check_shape(self.name, RATES[0], min(MAX_CHANNELS, self.channels), self.channel)
+        self._track, self._own = 0, self.channel
+        while self._own >= counts[self._track]:
+            self._own -= counts[self._track]
+            self._track += 1
 
     def _open(self) -> Any:
         import av
@@ -290,7 +314,7 @@ class FfmpegDecoder:
 
     def _stated_duration(self, container: Any) -> float | None:
         """Seconds by the header, None where FFmpeg only guesses from the file's size."""
-        stream = container.streams.audio[0]
+        stream = container.streams.audio[self._track]
         if self.kind is Kind.MPEG and not headers.mpeg_states_length(self.file):
             return None
         if self.is_cut or self.kind is Kind.WAV:  # a WAV comes here with the header of a stream
@@ -322,7 +346,7 @@ class FfmpegDecoder:
         import av
 
         self.damage = "is cut short" if self.is_cut else None
-        stream = container.streams.audio[0]
+        stream = container.streams.audio[self._track]
         failed = False
         packets = container.demux(stream)
         while True:
