@@ -49,7 +49,7 @@ def check(folder: Path, arguments: argparse.Namespace) -> None:
     out = folder / "out"
     done: dict[Path, tuple[int, int]] = {}
     for _ in range(arguments.kills):
-        after = chance.uniform(0, whole / 2)
+        after = chance.uniform(0, 1.5 * whole / arguments.kills)
         run(folder / "in", out, arguments.options, kill_after=after)
         before, done = done, written(out)
         assert all(done[path] == stamp for path, stamp in before.items()), "a result was written twice"

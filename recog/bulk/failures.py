@@ -47,4 +47,5 @@ class Failures:
         for reason in reasons:
             print(f"recog: {reason}", file=sys.stderr, flush=True)
             if self._list is not None:
-                print(name.translate(ESCAPES), reason.translate(ESCAPES), sep="\t", file=self._list, flush=True)
+                row = name.translate(ESCAPES), reason.removeprefix(f"{name}: ").translate(ESCAPES)
+                print(*row, sep="\t", file=self._list, flush=True)

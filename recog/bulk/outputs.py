@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from recog.bulk import remote
 from recog.bulk.files import Input, encoded
 from recog.errors import UserError
 
@@ -18,18 +19,29 @@ if TYPE_CHECKING:
     from recog.transcript import Transcript
 
 
-def finished(entry: Input, format: str) -> Path | None:
-    """The result of an input that is there already, or None. Of pages in a file each, the first is written last."""
-    if entry.output is None or entry.output.exists():
-        return entry.output
-    first = Path(page_target(entry, 1))
-    return first if format == "page" and first.exists() else None
+def finished(inputs: Iterable[Input], format: str) -> dict[str, str]:
+    """The targets whose result is there already, and the file that shows it: of pages in a file each, the first, which is
+    written last.
+
+    Raises:
+        UserError: the folder of a URL cannot be listed.
+    """
+    targets = [entry.target for entry in inputs if entry.target is not None]
+    shown = {target: (target, page_target(target, 1)) if format == "page" else (target,) for target in targets}
+    urls = remote.present(name for names in shown.values() for name in names if remote.is_url(name))
+    there = {}
+    for target, names in shown.items():
+        for name in names:
+            if name in urls or (not remote.is_url(name) and Path(name).exists()):
+                there[target] = name
+                break
+    return there
 
 
-def page_target(entry: Input, number: int) -> str:
+def page_target(target: str, number: int) -> str:
     """Where a page goes that has a file of its own: ``NAME-0001.xml``."""
-    assert entry.output is not None
-    return str(entry.output.with_stem(f"{entry.output.stem}-{number:04d}"))
+    stem, dot, suffix = target.rpartition(".")
+    return f"{stem}-{number:04d}{dot}{suffix}"
 
 
 def contents(entry: Input, transcript: Transcript, format: str) -> list[tuple[str, bytes]]:
@@ -41,7 +53,7 @@ def contents(entry: Input, transcript: Transcript, format: str) -> list[tuple[st
     if format != "page" or not transcript.pages:
         return [(entry.target, encoded(write(transcript)))]
     numbered = list(enumerate(transcript.pages, start=1))
-    return [(page_target(entry, number), encoded(write(page))) for number, page in reversed(numbered)]
+    return [(page_target(entry.target, number), encoded(write(page))) for number, page in reversed(numbered)]
 
 
 class SpooledPdf:
@@ -68,12 +80,17 @@ class SpooledPdf:
 
 
 @contextmanager
-def spooled_pdf(entry: Input) -> Iterator[SpooledPdf]:
-    """A PDF for an input, whole when the context ends; where it ends in an error nothing is left."""
+def spooled_pdf(entry: Input, *, beside: bool = True) -> Iterator[SpooledPdf]:
+    """A PDF for an input, whole when the context ends; where it ends in an error nothing is left.
+
+    Args:
+        beside: whether it may grow beside its place; else it does in the folder for temporary files.
+    """
     from recog.formats.pdf import PdfWriter
 
-    with _told(entry.output or Path(tempfile.gettempdir())):
-        path, file = _spool(entry)
+    place = spool_of(entry) if beside else None
+    with _told(place or Path(tempfile.gettempdir())):
+        path, file = _spool(place)
     try:
         with file:
             writer = PdfWriter(file, entry.stem)
@@ -86,11 +103,17 @@ def spooled_pdf(entry: Input) -> Iterator[SpooledPdf]:
         raise
 
 
-def _spool(entry: Input) -> tuple[Path, BinaryIO]:
-    if entry.output is None:
+def spool_of(entry: Input) -> Path | None:
+    """Where the PDF of an input grows: beside its place, if that is on this machine."""
+    if entry.target is None or remote.is_url(entry.target):
+        return None
+    return Path(entry.target + ".part")
+
+
+def _spool(path: Path | None) -> tuple[Path, BinaryIO]:
+    if path is None:
         made, name = tempfile.mkstemp(suffix=".pdf")
         return Path(name), os.fdopen(made, "wb")
-    path = entry.output.with_name(entry.output.name + ".part")
     path.parent.mkdir(parents=True, exist_ok=True)
     return path, path.open("wb")
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -22,6 +24,7 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 
 from recog.bulk.files import Input
+from recog.bulk.outputs import spool_of
 from recog.bulk.work import FileRecogniser, Heard, Result, Task, Tell
 from recog.errors import UserError
 
@@ -34,25 +37,32 @@ class Worker:
     """A process that recognises one file at a time."""
 
     def __init__(self, task: Task) -> None:
+        self.folder = tempfile.mkdtemp(prefix="recog-")  # for its temporary files: it may have no time to remove them
         context = multiprocessing.get_context("spawn")  # the same everywhere, and nothing half-inherited
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, task), daemon=True)
+        self.process = context.Process(target=serve, args=(theirs, task, self.folder), daemon=True)
         self.process.start()
         theirs.close()  # so that its death is the pipe's end
         self.ready = False
         self.index: int | None = None  # of the file in work
+        self.entry: Input | None = None  # that file
 
     def give(self, index: int, entry: Input) -> None:
         """Have it recognise a file."""
-        self.index = index
+        self.index, self.entry = index, entry
         with suppress(OSError):  # it is dead, as the next look at its pipe will find
             self.pipe.send((index, entry))
 
-    def kill(self) -> None:
-        """End it at once. It writes no files, so nothing is left half-written."""
+    def end(self) -> None:
+        """End it at once, if it lives, and remove what it leaves."""
         self.process.kill()
         self.process.join()
         self.pipe.close()
+        spool = None if self.entry is None else spool_of(self.entry)
+        with suppress(OSError):
+            if spool is not None:
+                spool.unlink(missing_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def fate(self) -> str:
         """How it ended, for a sentence."""
@@ -95,7 +105,7 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         while self._workers:
-            self._workers.pop().kill()
+            self._workers.pop().end()
 
     def run(self, entries: Sequence[Input], tell: Tell) -> Iterator[tuple[int, Result]]:
         """Recognise each input; gives its number and what came of it.
@@ -136,7 +146,7 @@ class Pool:
                         Result(complaints=(f"{entries[index].name}: the process that read it {worker.fate()}.",)),
                     )
                 elif isinstance(message, Result):
-                    worker.index = None
+                    worker.index = worker.entry = None
                     yield index, message
                 else:
                     tell(index, message)
@@ -166,11 +176,12 @@ class Pool:
             worker.ready = True
             return None
         self._workers.remove(worker)
-        worker.pipe.close()
+        fate = worker.fate()
+        worker.end()
         if not worker.ready:
             self._jobs = len(self._workers)  # the others go on without it
             if not self._workers:
-                raise message or UserError(f"The process that loads the model {worker.fate()}; try fewer --jobs.")
+                raise message or UserError(f"The process that loads the model {fate}; try fewer --jobs.")
         return None
 
 
@@ -185,10 +196,15 @@ def in_order(results: Iterator[tuple[int, Result]]) -> Iterator[tuple[int, Resul
             following += 1
 
 
-def serve(pipe: Connection, task: Task) -> None:
-    """A worker's life: load the model, recognise what comes through the pipe until it closes."""
+def serve(pipe: Connection, task: Task, folder: str) -> None:
+    """A worker's life: load the model, recognise what comes through the pipe until it closes.
+
+    Args:
+        folder: for temporary files.
+    """
+    tempfile.tempdir = folder
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; who leads the batch ends the others
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    threading.Thread(target=_leave_with_parent, args=(folder,), daemon=True).start()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
         recognise = FileRecogniser(task)
@@ -231,9 +247,10 @@ def seldom(send: Callable[[Heard], None]) -> Callable[[Heard], None]:
     return tell
 
 
-def _leave_with_parent() -> None:
+def _leave_with_parent(folder: str) -> None:
     """End when the process that leads the batch has ended, even by kill -9, so that a batch begun again is alone."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
+        shutil.rmtree(folder, ignore_errors=True)
         os._exit(1)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ class Task:
         one_line: whether a printed text is joined to one line.
         log_probs: folder for the network's outputs.
         alone: whether there is one file only, whose progress is worth more trouble.
+        distant: whether this happens on another machine than the one where results are written.
     """
 
     model: str
@@ -44,6 +45,11 @@ class Task:
     one_line: bool = True
     log_probs: str | None = None
     alone: bool = False
+    distant: bool = False
+
+    def with_threads(self, threads: int) -> Task:
+        """The same with so many threads for each file: its segments, or its lines."""
+        return replace(self, options={**self.options, "threads": threads})
 
 
 @dataclass(frozen=True)
@@ -51,17 +57,23 @@ class Result:
     """What came of one file. A worker makes it, and the process that leads the batch writes and prints it.
 
     Attributes:
-        files: path and content of what is to be written, the transcript last: where it stands, all is done. Content too
-            large for memory is a file beside that path, to be moved there.
+        files: path (or URL) and content of what is to be written, the transcript last: where it stands, all is done.
+            Content too large for memory is a file, beside that path, to be moved there.
         printed: what goes to standard output, or a file with that, to be removed.
         complaints: a sentence for each thing wrong with the file; without any, it is whole.
         seconds: of sound recognised.
     """
 
     files: tuple[tuple[str, bytes | Path], ...] = ()
-    printed: str | Path | None = None
+    printed: str | bytes | Path | None = None
     complaints: tuple[str, ...] = ()
     seconds: float = 0.0
+
+    def in_memory(self) -> Result:
+        """The same with the content of its files, which are removed: for a journey to another machine."""
+        files = tuple((path, taken(content) if isinstance(content, Path) else content) for path, content in self.files)
+        printed = taken(self.printed) if isinstance(self.printed, Path) else self.printed
+        return replace(self, files=files, printed=printed)
 
 
 @dataclass(frozen=True)
@@ -89,23 +101,8 @@ class FileRecogniser:
     def __call__(self, entry: Input, tell: Callable[[Heard], None] | None = None) -> Result:
         """Recognise one file. What is wrong with the file is told in the result."""
         try:
-            if entry.path is not None and not entry.path.exists():
-                return Result(complaints=(f"{entry.name}: there is no such file.",))
-            tell = tell if self._recogniser.config.modality == "speech" else None  # an image is done at once
-            total = self._duration(entry) if tell else None
-            kept: list[NDArray[np.float32]] = []
-            transcribe: Callable[..., Transcript] = partial(
-                self._recogniser.transcribe,
-                entry.source,
-                name=entry.name,
-                advance=(lambda done: tell(Heard(done, total))) if tell else None,
-                keep=kept.append if self.task.log_probs else None,
-            )
-            if self.task.format != "pdf":
-                return self._result(entry, transcribe(), kept)
-            with spooled_pdf(entry) as pdf:
-                transcript = transcribe(on_page=pdf.add)
-            return self._result(entry, transcript, kept, pdf.path)
+            with entry.opened() as source:
+                return self._recognise(entry, source, tell)
         except UserError as error:
             return Result(complaints=(str(error),))
         except MemoryError:
@@ -113,13 +110,36 @@ class FileRecogniser:
         except OSError as error:
             return Result(complaints=(f"{entry.name}: cannot be read ({error.strerror or error}).",))
 
-    def _duration(self, entry: Input) -> float | None:
+    def _recognise(self, entry: Input, source: Path | BinaryIO, tell: Callable[[Heard], None] | None) -> Result:
+        tell = tell if self._recogniser.config.modality == "speech" else None  # an image is done at once
+        total = self._duration(source) if tell and isinstance(source, Path) else None
+        kept: list[NDArray[np.float32]] = []
+        transcribe: Callable[..., Transcript] = partial(
+            self._recogniser.transcribe,
+            source,
+            name=entry.name,
+            advance=(lambda done: tell(Heard(done, total))) if tell else None,
+            keep=kept.append if self.task.log_probs else None,
+        )
+        pdf = None
+        if self.task.format == "pdf":
+            with spooled_pdf(entry, beside=not self.task.distant) as spooled:
+                transcript = transcribe(on_page=spooled.add)
+            pdf = spooled.path
+        else:
+            transcript = transcribe()
+        if transcript.warnings and str(source) != entry.name:  # a local copy has a name that the user does not know
+            warnings = (warning.replace(str(source), entry.name) for warning in transcript.warnings)
+            transcript = replace(transcript, warnings=tuple(warnings))
+        return self._result(entry, transcript, kept, pdf)
+
+    def _duration(self, path: Path) -> float | None:
         """Seconds of a recording, where that is cheaply known and worth knowing."""
-        if entry.path is None or (not self.task.alone and entry.path.stat().st_size < LONG):
+        if not self.task.alone and path.stat().st_size < LONG:
             return None
         from recog.media.sound import open_sound
 
-        with open_sound(entry.path) as sound:
+        with open_sound(path) as sound:
             return sound.duration
 
     def _result(
@@ -144,6 +164,13 @@ class FileRecogniser:
         else:
             printed = WRITERS[self.task.format](transcript).rstrip("\n")
         return Result(tuple(files), printed, transcript.warnings, transcript.duration or 0.0)
+
+
+def taken(path: Path) -> bytes:
+    """The content of a file, which is removed."""
+    content = path.read_bytes()
+    path.unlink()
+    return content
 
 
 def log_probs_path(folder: str | Path, entry: Input) -> Path:

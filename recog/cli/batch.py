@@ -17,6 +17,7 @@ import typer
 
 from recog.bulk.files import Input, place, sizes, write_text
 from recog.bulk.outputs import finished
+from recog.bulk.remote import is_url
 from recog.errors import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Running:
         jobs: files at the same time, which share the cores; 0 for one a core.
         log_probs: folder for the network's outputs.
         failures: file that lists the inputs that failed, and why.
+        engine: "local" or "ray".
     """
 
     skip_existing: bool = False
@@ -45,6 +47,7 @@ class Running:
     jobs: int = 0
     log_probs: Path | None = None
     failures: Path | None = None
+    engine: str = "local"
 
 
 def run_batch(
@@ -54,27 +57,32 @@ def run_batch(
     check(decoding)
     hotwords = decoding["hotwords"]
     decoding = {**decoding, "hotwords": {} if hotwords is None else read_hotwords(hotwords)}
+    there = finished(inputs, format)
     if running.skip_existing:
-        inputs = [entry for entry in inputs if finished(entry, format) is None]
+        inputs = [entry for entry in inputs if entry.target not in there]
         if not inputs:
             return
-    keep_references(inputs, format)
+    else:
+        keep_references(inputs, there)
+    if decoding.get("layout") == "xml" and any(is_url(entry.name) for entry in inputs):
+        raise UsageError(
+            "--layout xml reads files beside the images, and those of a URL are not at hand; copy both first."
+        )
     if running.log_probs is not None:
         distinct_stems(inputs, running.log_probs)
     check_model(model, modality, running.log_probs)
     from recog.bulk.work import Task
 
-    jobs, threads = share_cores(running, inputs)
     task = Task(
         model,
-        {**decoding, "threads": threads},
+        decoding,
         format,
         names=running.names,
         one_line=len(inputs) > 1 or running.names,
         log_probs=None if running.log_probs is None else str(running.log_probs),
         alone=len(inputs) == 1,
     )
-    lead(task, inputs, jobs, running.failures)
+    lead(task, inputs, running)
 
 
 def check(decoding: dict[str, Any]) -> None:
@@ -112,19 +120,7 @@ def check_model(model: str, modality: str, log_probs: Path | None) -> None:
         write_text(log_probs / "symbols.json", json.dumps(list(config.symbols), ensure_ascii=False) + "\n")
 
 
-def share_cores(running: Running, inputs: Sequence[Input]) -> tuple[int, int]:
-    """Files at the same time, and threads for each: its segments, or its lines. Standard input is read here, and then one
-    file is done after another."""
-    from recog.model.runtime import cores
-
-    threads = running.threads or cores()
-    jobs = min(running.jobs or threads, len(inputs))
-    if any(entry.path is None for entry in inputs):
-        jobs = 1
-    return jobs, max(1, threads // jobs)
-
-
-def lead(task: Task, inputs: list[Input], jobs: int, failures: Path | None) -> None:
+def lead(task: Task, inputs: list[Input], running: Running) -> None:
     """Start the engine, write and print what it gives, tell how it goes.
 
     Raises:
@@ -135,8 +131,8 @@ def lead(task: Task, inputs: list[Input], jobs: int, failures: Path | None) -> N
 
     printing = any(entry.target is None for entry in inputs)
     with ExitStack() as resources:
-        failed = resources.enter_context(Failures(failures))
-        run = start(task, inputs, jobs, printing, resources)
+        failed = resources.enter_context(Failures(running.failures))
+        run = start(task, inputs, running, printing, resources)
         show = resources.enter_context(shown(printing=printing, log=len(inputs) > 1))
         progress = Progress(sizes(inputs) if len(inputs) <= SIZED else [1] * len(inputs), show)
         try:
@@ -147,37 +143,56 @@ def lead(task: Task, inputs: list[Input], jobs: int, failures: Path | None) -> N
             print(f"recog: {progress}.", file=sys.stderr)
             raise
     if failed.count and len(inputs) > 1:
-        where = f"; {failures} lists them" if failures else ""
+        where = f"; {running.failures} lists them" if running.failures else ""
         print(f"recog: {failed.count:,} of {len(inputs):,} files failed{where}.", file=sys.stderr)
     if failed.count:
         raise typer.Exit(1)
 
 
 def start(
-    task: Task, inputs: list[Input], jobs: int, ordered: bool, resources: ExitStack
+    task: Task, inputs: list[Input], running: Running, ordered: bool, resources: ExitStack
 ) -> Callable[[Tell], Iterator[tuple[int, Result]]]:
-    """Load the model in the engine that suits the inputs; gives what runs it. What it started ends with ``resources``."""
+    """Load the model in the engine that suits the inputs; gives what runs it. What it started ends with ``resources``.
+
+    Raises:
+        UsageError: the engine cannot read an input.
+    """
     from recog.bulk.pool import Pool
     from recog.bulk.work import FileRecogniser, one_by_one
+    from recog.model.runtime import cores
 
-    if len(inputs) == 1 or any(entry.path is None for entry in inputs):
-        return partial(one_by_one, FileRecogniser(task), inputs)
-    return partial(resources.enter_context(Pool(task, jobs, ordered=ordered)).run, inputs)
+    here = next((entry.name for entry in inputs if entry.here), None)
+    if running.engine == "ray":
+        from recog.bulk.ray_engine import RayCluster
+
+        if here:
+            raise UsageError(f"{here} can be read by this process only, not by --engine ray.")
+        cluster = RayCluster(task, running.jobs, running.threads, ordered=ordered)
+        return partial(resources.enter_context(cluster).run, inputs)
+    threads = running.threads or cores()
+    if here or len(inputs) == 1:
+        return partial(one_by_one, FileRecogniser(task.with_threads(threads)), inputs)
+    jobs = min(running.jobs or threads, len(inputs))
+    pool = Pool(task.with_threads(max(1, threads // jobs)), jobs, ordered=ordered)
+    return partial(resources.enter_context(pool).run, inputs)
 
 
 def deliver(entry: Input, result: Result) -> list[str]:
     """Write and print what came of a file; gives a sentence for what could not be written.
 
     Raises:
-        OSError: nothing more can be written, as on a full disk.
+        UserError: nothing more can be written, as on a full disk.
     """
     for path, content in result.files:
         try:
-            place(Path(path), content)
+            place(path, content)
+        except UserError as error:
+            return [str(error)]
         except OSError as error:
+            reason = f"{path} cannot be written ({error.strerror or error})"
             if error.errno in HOPELESS:
-                raise
-            return [f"{entry.name}: its result {path} cannot be written ({error.strerror or error})."]
+                raise UserError(f"{reason}; the batch ends here, and --skip-existing goes on from here.") from None
+            return [f"{entry.name}: its result {reason}."]
     if isinstance(result.printed, Path):
         try:
             with result.printed.open("rb") as file:
@@ -185,26 +200,34 @@ def deliver(entry: Input, result: Result) -> list[str]:
             sys.stdout.flush()
         finally:
             result.printed.unlink()
+    elif isinstance(result.printed, bytes):
+        sys.stdout.buffer.write(result.printed)
+        sys.stdout.flush()
     elif result.printed is not None:
         print(result.printed, flush=True)
     return []
 
 
-def keep_references(inputs: list[Input], format: str) -> None:
+def keep_references(inputs: Sequence[Input], there: dict[str, str]) -> None:
     """Refuse to overwrite a text beside its recording or image: it may be the true transcript, and the only one.
+
+    Args:
+        there: targets whose result exists, and the file that shows it.
 
     Raises:
         UsageError: naming the first such file.
     """
     for entry in inputs:
-        there = finished(entry, format)
-        if entry.path is not None and there is not None:
-            beside = entry.path.parent.resolve() == there.parent.resolve()
-            if beside:
-                raise UsageError(
-                    f"{there} is there already, beside {entry.path.name}, and may be its true text; "
-                    "give another --output, or --skip-existing."
-                )
+        if entry.target in there and folder_of(entry.name) == folder_of(entry.target):
+            raise UsageError(
+                f"{there[entry.target]} is there already, beside {Path(entry.name).name}, and may be its true text; "
+                "give another --output, or --skip-existing."
+            )
+
+
+def folder_of(name: str) -> str | Path:
+    """The folder of a path or URL, the same whatever way leads there."""
+    return name.rpartition("/")[0] if is_url(name) else Path(name).parent.resolve()
 
 
 def distinct_stems(inputs: list[Input], folder: Path) -> None:

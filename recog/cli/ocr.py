@@ -13,6 +13,7 @@ from recog.cli.options import (
     Alpha,
     Beam,
     Beta,
+    Engine,
     Failed,
     Files,
     Hotwords,
@@ -62,6 +63,7 @@ def ocr(
     threads: Threads = 0,
     jobs: Jobs = 0,
     failures: Failed = None,
+    engine: Engine = "local",
 ) -> None:
     """Read images of handwritten pages or lines (PNG, JPEG, WebP, TIFF, BMP) and documents of many (PDF, TIFF)."""
     from recog.corpora.files import IMAGE_SUFFIXES
@@ -72,5 +74,5 @@ def ocr(
     inputs = collect(files, (*IMAGE_SUFFIXES, ".pdf"), output, SUFFIXES.get(format, format))
     if format == "pdf" and output is None and (len(inputs) > 1 or sys.stdout.isatty()):
         raise UsageError("A PDF needs a folder: give --output.")
-    running = Running(skip_existing, names, threads, jobs, log_probs, failures)
+    running = Running(skip_existing, names, threads, jobs, log_probs, failures, engine)
     run_batch("handwriting", inputs, model, format, decoding, running)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-Files = Annotated[list[str], typer.Argument(metavar="FILES|FOLDERS...", help="What to read; - is standard input.")]
+Files = Annotated[list[str], typer.Argument(metavar="FILES|FOLDERS|URLS...", help="What to read; - is standard input.")]
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Folder for one result a file; else standard output.")
+    str | None,
+    typer.Option(
+        "--output", "-o", metavar="FOLDER", help="Folder (or its URL) for one result a file; else standard output."
+    ),
 ]
 Beam = Annotated[
     int | None,
@@ -43,6 +46,10 @@ Jobs = Annotated[
         help="Files at the same time, which share the --threads; each needs some 200 MB. 0 for one a core.",
     ),
 ]  # fmt: skip
+Engine = Annotated[
+    Literal["local", "ray"],
+    typer.Option("--engine", help="Where to work: on this machine, or on the Ray cluster of RAY_ADDRESS (extra ray)."),
+]
 Failed = Annotated[
     Path | None,
     typer.Option("--failures", metavar="FILE", help="List there the files that failed: path, tab, reason."),

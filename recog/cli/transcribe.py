@@ -13,6 +13,7 @@ from recog.cli.options import (
     Alpha,
     Beam,
     Beta,
+    Engine,
     Failed,
     Hotwords,
     Jobs,
@@ -33,7 +34,7 @@ MAX_CHANNELS = 1_024
 
 def transcribe(
     files: Annotated[
-        list[str] | None, typer.Argument(metavar="FILES|FOLDERS...", help="What to read; - is standard input.")
+        list[str] | None, typer.Argument(metavar="FILES|FOLDERS|URLS...", help="What to read; - is standard input.")
     ] = None,
     model: Model = "english-speech",
     format: Annotated[
@@ -53,6 +54,7 @@ def transcribe(
     threads: Threads = 0,
     jobs: Jobs = 0,
     failures: Failed = None,
+    engine: Engine = "local",
     channels: Annotated[
         str,
         typer.Option(
@@ -83,7 +85,8 @@ def transcribe(
             "--log-probs": log_probs,
             "--failures": failures,
         }
-        batch |= {"--names": names, "--jobs": jobs, "--channels": channels != "mix"}
+        batch |= {"--names": names, "--jobs": jobs, "--engine": engine != "local"}
+        batch |= {"--channels": channels != "mix"}
         run_live(files or [], model, format, decoding, rate, device, unfit=[name for name in batch if batch[name]])
         return
     if rate is not None or device is not None:
@@ -91,7 +94,7 @@ def transcribe(
     if not files:
         raise UsageError("Give FILES or FOLDERS to transcribe, - for standard input, or --live to speak.")
     inputs = collect(files, SOUND_SUFFIXES, output, SUFFIXES.get(format, format))
-    running = Running(skip_existing, names, threads, jobs, log_probs, failures)
+    running = Running(skip_existing, names, threads, jobs, log_probs, failures, engine)
     run_batch("speech", inputs, model, format, decoding, running)
 
 

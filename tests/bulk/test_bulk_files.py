@@ -47,14 +47,14 @@ def test_names_that_no_encoding_fits_and_names_that_are_not_latin(tmp_path):
         (tmp_path / name).touch()
     found = collect([str(tmp_path)], SOUND, tmp_path / "out", "srt")
     assert {Path(entry.target or "").name for entry in found} == {n.removesuffix("wav") + "srt" for n in names}
-    assert all(entry.path and entry.path.exists() for entry in found)
+    assert all(Path(entry.name).exists() for entry in found)
 
 
 def test_sizes(tmp_path):
     (tmp_path / "a").write_bytes(b"12345")
     (tmp_path / "empty").touch()
-    names = [str(tmp_path / "a"), str(tmp_path / "empty"), str(tmp_path / "absent"), "-"]
-    assert sizes([Input(name) for name in names]) == [5, 1, 1, 1]
+    inputs = [Input(str(tmp_path / name)) for name in ("a", "empty", "absent")]
+    assert sizes(inputs) == [5, 1, 1] and sizes([*inputs, Input("s3://bucket/a")]) == [1, 1, 1, 1]
 
 
 def test_encoded():
