@@ -175,7 +175,10 @@ def place(target: str, content: bytes | Path) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, all or nothing."""
+    """Write a file, all or nothing; into what is there and no file, such as a pipe or a device, as it comes."""
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".part")
     try:

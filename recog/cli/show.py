@@ -38,12 +38,16 @@ def show(
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Recognise with this model, whatever lies beside FILE.")
     ] = None,
+    page: Annotated[
+        int | None, typer.Option(min=1, help="Of a PDF or a TIFF of several pages: which. Default: the first.")
+    ] = None,
     start: Annotated[float, typer.Option(min=0.0, help="Of a recording: the second to begin at.")] = 0.0,
     seconds: Annotated[
         float | None, typer.Option(min=0.1, max=600.0, help="Of a recording: how many seconds. Default: 300 at most.")
     ] = None,
     font: Annotated[
-        Path | None, typer.Option(help="A TrueType font that you trust, for scripts that OpenCV's own fonts lack.")
+        Path | None,
+        typer.Option(help="A TrueType font that you trust, for scripts that OpenCV's own fonts lack, and for Arabic."),
     ] = None,
     threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads; 0 for every core.")] = 0,
 ) -> None:
@@ -60,13 +64,13 @@ def show(
         raise UsageError(f"--output {output} must end in one of {', '.join(WRITTEN)}.")
     if output.exists() and file.exists() and output.samefile(file):
         raise UsageError(f"--output {output} is the file to read; give another.")
-    kind = modality_of(file)
+    kind = "handwriting" if file.suffix.lower() == ".pdf" else modality_of(file)
     if not file.exists():
         raise UserError(f"{file}: there is no such file.")
     type_ = Type(font)
     found = read(transcript) if transcript is not None else None if model is not None else beside(file, kind)
     if kind == "handwriting":
-        canvas = page_picture(file, found, model, type_, threads)
+        canvas = page_picture(file, page, found, model, type_, threads)
     else:
         canvas = sound_picture(file, found, model, type_, threads, start, seconds)
     write_bytes(output, encoded(canvas, output.suffix.lower()))
@@ -103,20 +107,38 @@ def beside(file: Path, kind: str) -> Transcript | None:
     return None
 
 
-def page_picture(file: Path, found: Transcript | None, model: str | None, type_: Type, threads: int) -> Canvas:
-    from recog.media.image import read_image
-    from recog.model.bundle import DEFAULTS
-    from recog.recogniser import load
+def page_picture(
+    file: Path, page: int | None, found: Transcript | None, model: str | None, type_: Type, threads: int
+) -> Canvas:
+    from recog.media.document import open_document
     from recog.show.page import draw_page
 
-    if found is None:
-        recogniser = load(model or DEFAULTS["handwriting"], threads=threads, layout="auto")
-        _fits(recogniser.config.modality, "handwriting", model)
-        found = recogniser.transcribe(file)
+    with open_document(file) as document:
+        if page is None and len(document) > 1:
+            print(f"recog: {file} has {len(document)} pages; see the others with --page.", file=sys.stderr)
+        number = page or 1
+        if number > len(document):
+            raise UserError(f"{file} has no page {number}; its last is {len(document)}.")
+        image = document.grey(number - 1)
+    found = read_anew(image, file, model, threads) if found is None else found
     if found.duration is not None or (found.size is None and found.lines):
         raise UserError(f"The transcript of {file} is of sound, and this is an image; give another.")
-    found = found.pages[0] if found.pages else found
-    return draw_page(read_image(file), replace(found, source=str(file)), type_)
+    if found.pages:
+        if number > len(found.pages):
+            raise UserError(f"The transcript of {file} has no page {number}; give another.")
+        found = found.pages[number - 1]
+    return draw_page(image, replace(found, source=str(file)), type_)
+
+
+def read_anew(image: NDArray[np.uint8], file: Path, model: str | None, threads: int) -> Transcript:
+    """What a model reads on a page."""
+    from recog.model.bundle import DEFAULTS
+    from recog.recogniser import load
+    from recog.show.draw import encoded
+
+    recogniser = load(model or DEFAULTS["handwriting"], threads=threads, layout="auto")
+    _fits(recogniser.config.modality, "handwriting", model)
+    return recogniser.transcribe(io.BytesIO(encoded(image, ".png")), name=str(file))
 
 
 def sound_picture(

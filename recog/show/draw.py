@@ -1,7 +1,7 @@
 """What both kinds of picture are drawn with: text of most scripts, and colours that tell how sure a word is.
 
 Text is OpenCV's own from version 5 on, whose built-in fonts have Latin, Greek, Cyrillic, Hebrew, Arabic, Chinese, Japanese
-and Korean letters; a character that a font does not have is drawn as a question mark.
+and Korean letters (the Arabic ones unjoined); a character that a font does not have is drawn as a question mark.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.errors import UserError
+from recog.show.arabic import shaped
 from recog.text.bidi import base_direction, is_right_to_left, to_display
 
 Canvas = NDArray[np.uint8]  # (height, width, 3), blue, green, red
@@ -76,11 +77,15 @@ class Type:
         self._face = cv2.FontFace("sans")
         if font is not None and not (is_font(font) and self._face.set(str(font))):
             raise UserError(f"{font} is not a font that can be read; give a TrueType file (.ttf).")
+        self._joined = font is not None  # OpenCV's own font has Arabic letters as they stand alone
         self._width = lru_cache(maxsize=20_000)(self._measure)
 
     def width(self, text: str, size: int, weight: int = 400) -> int:
         """The width of a text in pixels."""
-        return self._width(shown(text), size, weight)
+        return self._width(self._shown(text), size, weight)
+
+    def _shown(self, text: str) -> str:
+        return shown(text, joined=self._joined)
 
     def _measure(self, text: str, size: int, weight: int) -> int:
         # Blanks at the end have no width of their own
@@ -90,7 +95,7 @@ class Type:
         self, canvas: Canvas, text: str, x: float, y: float, size: int, colour: Colour = INK, weight: int = 400
     ) -> int:
         """Write a text from ``x`` on the line ``y``, as far as the canvas goes; gives its width in pixels."""
-        text = shown(text)
+        text = self._shown(text)
         width = self._width(text, size, weight)
         left, top = round(x), round(y - ASCENT * size)
         right, bottom = min(left + width + size, canvas.shape[1]), min(round(y + DESCENT * size), canvas.shape[0])
@@ -140,12 +145,18 @@ def is_font(path: Path) -> bool:
     return max(ends, default=0) <= len(data) and {record[:4] for record in records} >= _TABLES
 
 
-def shown(text: str) -> str:
+def shown(text: str, *, joined: bool = False) -> str:
     """A text as OpenCV has to get it: from left to right, at most 400 characters, without control and formatting
-    characters, of which it does not take all."""
+    characters, of which it does not take all.
+
+    Args:
+        joined: whether Arabic letters are given in the shapes that they have in a word, which not every font has.
+    """
     text = _UNSEEN.sub(" ", text[: 2 * MAX_LETTERS]).strip()
     text = text if len(text) <= MAX_LETTERS else text[: MAX_LETTERS - 1] + "…"
-    return to_display(text) if is_right_to_left(text) else text
+    if not is_right_to_left(text):
+        return text
+    return to_display(shaped(text) if joined else text)
 
 
 def seen(words: Sequence[tuple[str, Colour]]) -> list[tuple[str, Colour]]:
@@ -169,7 +180,7 @@ def legend(canvas: Canvas, type_: Type, right: int, y: int, size: int) -> None:
     type_.put(canvas, "unsure", at - 16 - length - type_.width("unsure", size), y, size, SOFT)
 
 
-def encoded(canvas: Canvas, suffix: str) -> bytes:
+def encoded(canvas: NDArray[np.uint8], suffix: str) -> bytes:
     """The content of an image file; ``suffix`` with its dot says of which format."""
     done, data = cv2.imencode(suffix, canvas)
     if not done:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recog.bulk.failures import Failures
-from recog.bulk.files import Input, collect, encoded, sizes, walk
+from recog.bulk.files import Input, collect, encoded, sizes, walk, write_bytes
 from recog.errors import UserError
 
 SOUND = frozenset({".wav"})
@@ -90,3 +91,15 @@ def test_what_failed_is_known_even_where_the_batch_was_killed(tmp_path):
     assert (tmp_path / "failures.tsv.part").read_text() == "a.wav\tfirst\na.wav\tsecond\n" and not path.exists()
     failures.__exit__(None, None, None)
     assert path.exists() and failures.count == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes here")
+def test_a_pipe_is_written_into_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    got: list[bytes] = []
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    write_bytes(pipe, b"content")
+    reader.join(10)
+    assert got == [b"content"] and pipe.is_fifo()

@@ -17,6 +17,7 @@ if not hasattr(cv2, "FontFace"):
 from recog.cli import app  # noqa: E402
 from recog.errors import UserError  # noqa: E402
 from recog.formats import READERS, WRITERS  # noqa: E402
+from recog.show.arabic import shaped  # noqa: E402
 from recog.show.draw import INK, Type, blank, colour_of, is_font, seen, shown  # noqa: E402
 from recog.show.page import HEADER, MARGIN, MAX_HEIGHT, MAX_WIDTH, draw_page  # noqa: E402
 from recog.transcript import Line, Transcript, Word  # noqa: E402
@@ -96,6 +97,16 @@ def test_text_of_many_scripts() -> None:
     assert [word for word, _ in seen(mixed)] == ["abc", "def", "עולם", "שלום", "ghi"]
 
 
+def test_arabic_letters_are_joined() -> None:
+    assert shaped("كتاب") == "\ufedb\ufe98\ufe8e\ufe8f" and shaped("لا") == "\ufefb"
+    assert shaped("سَلام") == "\ufeb3\u064e\ufefc\ufee1" and shaped("دار") == "\ufea9\ufe8d\ufead"
+    assert shaped("پا ب\u0640 abc") == "\ufb58\ufe8e \ufe91\u0640 abc"
+    assert shown("لا", joined=True) == "\ufefb" and shown("لا") == "ال"
+    font = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
+    if font.exists():
+        assert Type(font).width("كتاب", 40) < Type(font).width("ك ت ا ب", 40)
+
+
 def test_colours_go_from_red_to_blue() -> None:
     assert colour_of(None) == INK and colour_of(float("nan")) == INK
     blues = [colour_of(k / 10)[0] - colour_of(k / 10)[2] for k in range(11)]
@@ -123,6 +134,19 @@ def test_from_a_transcript_beside_it(tmp_path: Path, name: str) -> None:
     assert code == 0 and "give --model to recognise anew" in said
     drawn = cv2.imread(str(out))
     assert drawn.shape[1] == 2 * 1200 + 3 * MARGIN and inked(drawn[HEADER + 200 : HEADER + 290, 1400:])
+
+
+def test_a_page_of_several(tmp_path: Path) -> None:
+    image, out = tmp_path / "pages.tif", tmp_path / "out.png"
+    cv2.imwritemulti(str(image), [PAPER, np.full((300, 200), 128, np.uint8)])
+    second = Transcript("p", (Line("second"),), size=(200, 300))
+    (tmp_path / "pages.json").write_text(WRITERS["json"](Transcript.of_pages("p", [PAGE, second])), encoding="utf-8")
+    code, said = run(image, "-o", out)
+    assert code == 0 and "has 2 pages; see the others with --page" in said
+    assert cv2.imread(str(out)).shape[1] == 2 * 1200 + 3 * MARGIN
+    assert run(image, "-o", out, "--page", 2)[0] == 0 and cv2.imread(str(out)).shape[1] == 2 * 400 + 3 * MARGIN
+    code, said = run(image, "-o", out, "--page", 3)
+    assert code == 1 and "has no page 3; its last is 2" in " ".join(said.split())
 
 
 def test_mistakes_give_one_sentence(tmp_path: Path) -> None:
