@@ -217,7 +217,14 @@ def _back(grad: Tensor, s: Step, kept: dict[str, Tensor]) -> dict[str, Tensor]:
         if d_inner is not None and s.inner is not None and s.multiplier is not None:
             d_inner[t] = dh
             dh = torch.bmm(dh * s.multiplier[t], s.inner.transpose(1, 2))
-    found = {"pre": d_gates}
+    return {"pre": d_gates} | _weights_back(s, kept, d_gates, d_products, d_bent, d_inner)
+
+
+def _weights_back(
+    s: Step, kept: dict[str, Tensor], d_gates: Tensor, d_products: Tensor, d_bent: Tensor, d_inner: Tensor | None
+) -> dict[str, Tensor]:
+    """The gradients of the weights from those of all frames."""
+    found = {}
     before = kept["hidden"][:-1]
     if d_inner is not None and s.multiplier is not None:
         found["multiplier"] = d_inner * kept["inner"]
@@ -227,6 +234,7 @@ def _back(grad: Tensor, s: Step, kept: dict[str, Tensor]) -> dict[str, Tensor]:
     if s.peepholes is not None:
         cells = kept["cells"]
         seen = torch.stack((cells[:-1], cells[:-1], cells[1:]), dim=3)
+        d_parts = d_gates.view(*d_gates.shape[:3], 4, -1)
         found["peepholes"] = (d_parts[:, :, :, (0, 1, 3)] * seen).sum((0, 2)).flatten(1)
     if s.gain is not None:
         found["gain"] = (d_gates * _normal(kept, "product")).sum((0, 2))
