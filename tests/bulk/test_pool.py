@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from recog.bulk.files import Input
+from recog.bulk.outputs import spool_of
 from recog.bulk.pool import Pool, in_order, seldom
 from recog.bulk.work import FileRecogniser, Heard, Result, Task, one_by_one
 from recog.errors import UserError
@@ -58,7 +59,11 @@ def test_a_crash_costs_one_file(tmp_path, number):
 
 
 def kill_at(pool: Pool, index: int, number: int) -> None:
+    """Kill the worker that has an input in work, where that is a PDF once it has begun."""
     while not (pool._workers and pool._workers[0].index == index):
+        time.sleep(0.01)
+    spool = spool_of(pool._workers[0].entry)
+    while spool is not None and not spool.exists():
         time.sleep(0.01)
     time.sleep(0.2)
     os.kill(pool._workers[0].process.pid, number)
@@ -86,3 +91,16 @@ def test_progress_is_told_seldom(monkeypatch):
     for i in range(10):
         tell(Heard(i))
     assert [heard.done for heard in said] == [2, 5, 8]
+
+
+@posix
+def test_a_crash_leaves_no_half_of_a_pdf(tmp_path):
+    os.mkfifo(tmp_path / "killer.png")
+    entry = Input(str(tmp_path / "killer.png"), str(tmp_path / "out" / "killer.pdf"))
+    with Pool(Task("latin-handwriting", {"beam": 0, "threads": 1}, "pdf"), 1, ordered=False) as pool:
+        folder = Path(pool._workers[0].folder)
+        assert folder.exists()
+        threading.Thread(target=kill_at, args=(pool, 0, signal.SIGSEGV), daemon=True).start()
+        [(_, result)] = pool.run([entry], quiet)
+    assert "SIGSEGV" in result.complaints[0] and not folder.exists()
+    assert (tmp_path / "out").exists() and list((tmp_path / "out").iterdir()) == []
