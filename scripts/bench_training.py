@@ -99,10 +99,11 @@ def train_recog(job: dict[str, Any], clock: Clock) -> None:
         clock.epoch()
         plain_epoch(self, *args)
 
-    def step(self: Any, batch: Any, rate: float) -> Any:
-        result = plain_step(self, batch, rate)
+    def step(self: Any, batches: Any, rate: float) -> Any:
+        result = plain_step(self, batches, rate)
         clock.about = {"parameters": sum(p.numel() for p in self.network.parameters()), "torch": torch.__version__}
-        clock.batch(batch.lengths.tolist(), len(batch.items))
+        for batch in batches:
+            clock.batch(batch.lengths.tolist(), len(batch.items))
         return result
 
     Reporter.epoch, Trainer.step = epoch, step

@@ -22,6 +22,11 @@ def train(
     rate: Annotated[float | None, typer.Option("--learning-rate", help="Peak learning rate.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; else a GPU where there is one.")] = None,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 for every core.")] = 0,
+    freeze: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1.0, help="Share of the run for which the convolutions of --from stay as they are."),
+    ] = None,
+    accumulate: Annotated[int | None, typer.Option(min=1, max=1024, help="Batches to an update.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Throw away the progress of an earlier run.")] = False,
 ) -> None:
     """Train a model: a recogniser, or by a recipe of modality text a neural language model for rescoring, of modality page
@@ -43,19 +48,24 @@ def train(
     if is_language_recipe(what):
         from recog.training.language_run import run_language
 
-        if base is not None:
-            raise UsageError("--from trains recognisers on; a language model begins from its recipe alone.")
+        if base is not None or freeze is not None or accumulate is not None:
+            raise UsageError(
+                "--from, --freeze and --accumulate are for recognisers; this recipe is of a language model."
+            )
         run_language(what, out, epochs=epochs, rate=rate, device=device, threads=threads, restart=restart)
         return
     from recog.training.page_recipe import is_page_recipe
 
     if is_page_recipe(what):
-        if base is not None:
-            raise UsageError("--from trains recognisers on; a page model begins from its recipe alone.")
+        if base is not None or freeze is not None or accumulate is not None:
+            raise UsageError("--from, --freeze and --accumulate are for recognisers; this recipe is of a page model.")
         from recog.training.page_run import run_page
 
         run_page(what, out, epochs=epochs, rate=rate, device=device, threads=threads, restart=restart)
         return
     from recog.training.run import run
 
-    run(what, out, base, epochs=epochs, rate=rate, device=device, threads=threads, restart=restart)
+    run(
+        what, out, base, epochs=epochs, rate=rate, device=device, threads=threads, restart=restart, freeze=freeze,
+        accumulate=accumulate,
+    )  # fmt: skip

@@ -29,7 +29,7 @@ LAYOUTS: dict[str, tuple[str, str]] = {
     "page": ("recog.corpora.page", "PAGE XML beside page images"),
     "alto": ("recog.corpora.alto", "ALTO XML beside page images"),
     "iam": ("recog.corpora.iam", "IAM lines.txt and lines/"),
-    "rimes": ("recog.corpora.rimes", "RIMES 2011 (ICDAR) XML and page images"),
+    "rimes": ("recog.corpora.rimes", "RIMES 2011: XML and page images (ICDAR), or images and texts of lines"),
 }
 
 

@@ -112,6 +112,29 @@ def split_named(name: str) -> str | None:
     return _SPLITS.get(match.group(1), "dev") if match else None
 
 
+_LIST = re.compile(r"(train|tr|validation|valid|val|va|dev|test|te|eval)[-_]?(?:set|lines|ids)?\d*")
+_LIST_SUFFIXES = (".txt", ".lst", ".list", ".ln", ".uttlist")
+
+
+def read_split_lists(src: Path) -> dict[str, str]:
+    """Name -> split, by the lists of names beneath ``src``, at most two folders down.
+
+    A list is called for its split (``trainset.txt``, ``va.lst``, ``TestLines.txt``, ``validation.uttlist``); the first word of
+    each line is the name of a line, a form or a file, of which the suffix does not count.
+    """
+    splits: dict[str, str] = {}
+    for file in sorted(path for pattern in ("*", "*/*", "*/*/*") for path in src.glob(pattern)):
+        match = _LIST.fullmatch(file.stem.lower()) if file.suffix.lower() in _LIST_SUFFIXES else None
+        if match and file.is_file():
+            split = {"tr": "train", "te": "test", "eval": "test"}.get(match[1], match[1])
+            for _, line in read_lines(file):
+                name = line.split()[0]
+                splits[Path(name).stem if is_image(Path(name)) else name] = (
+                    split if split in ("train", "test") else "dev"
+                )
+    return splits
+
+
 def split_of_folder(path: Path, root: Path) -> str | None:
     """The split that a folder's name between ``root`` and ``path`` states, the outermost first."""
     if not path.is_relative_to(root):

@@ -3,9 +3,10 @@
     a01-000u-00 ok 154 19 408 746 1663 91 A|MOVE|to|stop|Mr.|Gaitskell|from
 
 ``|`` is a space; ``ok`` and ``err`` speak of the word segmentation, the line's text is good in both. Group: the
-writer by ``forms.txt``, else the form. Split: that of the large writer-independent text line task where its lists
-(``trainset.txt``, ``validationset1.txt``, ``validationset2.txt``, ``testset.txt``) are beneath SRC; lines in no list
-are then left out, as is done in the literature.
+writer by ``forms.txt``, else the form. Split: by lists of lines or of forms beneath SRC, such as those of the large
+writer-independent text line task (``trainset.txt``, ``validationset1.txt``, ``validationset2.txt``, ``testset.txt``) or
+the Aachen split (``train.uttlist``, ``validation.uttlist``, ``test.uttlist``; ``tr.lst``, ``va.lst``, ``te.lst``); lines in no
+list are then left out, as is done in the literature.
 """
 
 from __future__ import annotations
@@ -13,11 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from recog.corpora.files import IMAGE_SUFFIXES, find_media, read_lines
+from recog.corpora.files import IMAGE_SUFFIXES, find_media, read_lines, read_split_lists
 from recog.corpora.manifest import Row
 from recog.errors import UserError
 
-_LISTS = {"trainset.txt": "train", "validationset1.txt": "dev", "validationset2.txt": "dev", "testset.txt": "test"}
 _FIELDS = 8  # before the text: name, ok|err, grey level, components, x, y, width, height
 
 
@@ -31,7 +31,7 @@ def rows(src: Path) -> Iterator[Row]:
     if table is None:
         raise UserError(f"{src} does not look like IAM: there is no ascii/lines.txt or lines.txt.")
     writers = _writers(table.with_name("forms.txt"))
-    splits = _splits(src)
+    splits = read_split_lists(src)
     for number, line in read_lines(table):
         if line.startswith("#"):
             continue
@@ -59,11 +59,3 @@ def _writers(forms: Path) -> dict[str, str]:
         return {}
     fields = (line.split() for _, line in read_lines(forms) if not line.startswith("#"))
     return {f[0]: f[1] for f in fields if len(f) > 1}
-
-
-def _splits(src: Path) -> dict[str, str]:
-    """Line or form -> split."""
-    splits: dict[str, str] = {}
-    for file in sorted(p for pattern in ("", "*/", "*/*/") for name in _LISTS for p in src.glob(pattern + name)):
-        splits |= {line.strip(): _LISTS[file.name] for _, line in read_lines(file)}
-    return splits

@@ -1,4 +1,4 @@
-"""RIMES 2011 as given out for the ICDAR competition (Grosicki and El Abed 2011): pages of lines with boxes.
+"""RIMES 2011 as given out for the ICDAR competition (Grosicki and El Abed 2011): pages of lines with boxes; or cut into lines.
 
 ``training_2011.xml`` and ``eval_2011_annotated.xml`` hold
 
@@ -7,6 +7,10 @@
 
 and the images are anywhere beneath SRC. Of a doubtful reading ``¤{one/other}¤`` the first is taken. The writers are
 not told, so there is no group: a split keeps pages whole. Split: a file called ``eval*`` or ``test*`` is the test.
+Cut into lines, as RIMES-2011-Lines is given out: images and texts of the same names, in one folder or in two, and lists
+of the names in each split (``TrainLines.txt``, ``ValidationLines.txt``, ``TestLines.txt``), without which ``eval*`` is the
+test. ``train2011-12_000003`` is a line of the letter ``train2011-12``, its group.
+
 The complete RIMES of 2024 has texts for boxes of several lines, not for lines; it is refused.
 """
 
@@ -17,7 +21,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 
-from recog.corpora.files import is_image, split_named, walk
+from recog.corpora.files import is_image, read_split_lists, read_text, split_named, walk
 from recog.corpora.manifest import LineShape, Row, settle_splits
 from recog.errors import UserError
 from recog.formats.xml import Element, children, descendants, local, number, parse
@@ -48,9 +52,25 @@ def rows(src: Path) -> Iterator[Row]:
             )
         if local(root) == "DocumentList":
             found += _pages(root, file, images)
+    if not found and src.is_dir():
+        found = list(_lines(src, images))
     if not found:
-        raise UserError(f"{src} does not look like RIMES 2011: there is no XML with <DocumentList> and lines in it.")
+        raise UserError(
+            f"{src} does not look like RIMES 2011: there is no XML with <DocumentList> and lines in it, and no image of a line "
+            "with a text of its name."
+        )
     return iter(settle_splits(found))
+
+
+def _lines(src: Path, images: dict[str, Path]) -> Iterator[Row]:
+    texts = {file.stem: file for file in walk(src) if file.suffix.lower() == ".txt"}
+    splits = read_split_lists(src)
+    for image in sorted(images.values()):
+        name = image.stem
+        split = splits.get(name) or ("test" if name.lower().startswith(("eval", "test")) else "train")
+        if name in texts and (not splits or name in splits):
+            letter = name.rpartition("_")[0] or name
+            yield Row(image, _text(read_text(texts[name])), group=letter, split=split)
 
 
 def _pages(root: Element, xml: Path, images: dict[str, Path]) -> Iterator[Row]:

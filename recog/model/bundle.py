@@ -13,6 +13,7 @@ from recog.model.config import Calibration, DecodingConfig, EncoderConfig, Spect
 from recog.model.folder import (
     CONFIG,
     GRAPH,
+    TRAINING_PLOT,
     WEIGHTS,
     FolderConfig,
     ModelFolder,
@@ -99,6 +100,10 @@ def write_bundle(folder: Path, config: ModelConfig, files: Mapping[str, bytes], 
 
 def update_bundle(bundle: Bundle, folder: Path, config: ModelConfig, files: Mapping[str, bytes], card: str) -> Bundle:
     """Write a model again with another config, card and some new files; what the config no longer names is left out."""
-    kept = {name for name in (WEIGHTS, GRAPH, config.decoding.lm) if name in bundle.config.files and name not in files}
+    kept = {
+        name
+        for name in (WEIGHTS, GRAPH, TRAINING_PLOT, config.decoding.lm)
+        if name in bundle.config.files and name not in files
+    }
     contents = {name: bundle.file(name).read_bytes() for name in sorted(kept)}
     return write_bundle(folder, config, {**contents, **files}, card)

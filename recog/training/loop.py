@@ -78,6 +78,10 @@ class Loop(ABC, Generic[Network, Options]):
     def identity(self) -> dict[str, Any]:
         """What must not change between a run and its resumption."""
 
+    def upgraded(self, identity: dict[str, Any]) -> dict[str, Any]:
+        """An :meth:`identity` that an older version wrote, the options that it did not have at their defaults."""
+        return identity
+
     @abstractmethod
     def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """What a checkpoint needs beside network and optimiser: tensors, and the progress as JSON."""
@@ -125,7 +129,7 @@ class Loop(ABC, Generic[Network, Options]):
         if not self.last.exists():
             return False
         tensors, state = read_checkpoint(self.last)
-        difference = first_difference(state["identity"], self.identity())
+        difference = first_difference(self.upgraded(state["identity"]), self.identity())
         if difference:
             raise UserError(
                 f"{self.last.parent.parent}: holds a training with other settings ({difference}); "
@@ -185,6 +189,10 @@ class Loop(ABC, Generic[Network, Options]):
         """Gradients of ``loss``, clipped; gives their norm before."""
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        return self.clipped()
+
+    def clipped(self) -> Tensor:
+        """Clip the gradients; gives their norm before."""
         return torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
 
     def update(self, *values: float) -> bool:

@@ -23,7 +23,7 @@ class Source(Strict):
     its publisher lays it out, read with its ``options``; ``$NAME`` in it is an environment variable. ``weight`` is how
     often each of its rows is seen in an epoch on average: 0.3 takes another random third each time, 2 takes every row
     twice. ``max_repeats`` bounds how many rows may share one text (formulas that half a corpus repeats). A missing path is
-    an error unless ``optional``.
+    an error unless ``optional``. ``licence`` is for the model card.
     """
 
     path: str
@@ -34,6 +34,7 @@ class Source(Strict):
     split: Literal["auto", "train", "dev"] = "auto"
     max_repeats: int = Field(0, ge=0)
     optional: bool = False
+    licence: str = ""
 
 
 class Optimisation(Strict):
@@ -43,6 +44,9 @@ class Optimisation(Strict):
     width) of a batch, ``batch_items`` its rows. ``learning_rate`` is the peak; ``warmup`` and the decay are shares of the
     whole run. ``shortcut`` weighs the second CTC head, straight on the convolutions (Retsinas et al. 2022).
     ``average`` is the decay of the moving average of the weights that is evaluated and kept.
+    ``accumulate`` batches make an update, as if they were one, but for the batch statistics of the convolutions' norms.
+    ``freeze`` is the share of the run for which the convolutions keep a base model's weights and statistics.
+    ``deterministic`` makes runs on a GPU repeatable, more slowly; on the CPU they always are.
     """
 
     epochs: int = Field(0, ge=0)
@@ -62,6 +66,9 @@ class Optimisation(Strict):
     device: str = "auto"
     threads: int = Field(0, ge=0)
     workers: int = Field(-1, ge=-1)
+    accumulate: int = Field(1, ge=1, le=1024)
+    freeze: float = Field(0.0, ge=0.0, le=1.0)
+    deterministic: bool = False
 
 
 class SoundAugmentation(Strict):

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from recog.training.scoring import DevResult
 
+LOG = "log.jsonl"
 EVERY = 10  # steps between entries of the log
 
 
@@ -30,7 +31,7 @@ class Reporter:
         if quiet:
             return
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / "log.jsonl"
+        self.path = folder / LOG
         self._forget_after(resume_step)
         self.log = self.path.open("a", encoding="utf-8")
         try:
@@ -80,9 +81,9 @@ class Reporter:
         self.task = self.bar.add_task(what, total=total, info="")
         self.bar.start()
 
-    def advance(self, info: str = "") -> None:
+    def advance(self, info: str = "", by: int = 1) -> None:
         if self.bar is not None and self.task is not None:
-            self.bar.update(self.task, advance=1, info=info)
+            self.bar.update(self.task, advance=by, info=info)
 
     def stop(self) -> None:
         if self.bar is not None:
@@ -101,8 +102,10 @@ class Reporter:
         self.steepest = 0.0  # largest gradient norm
         self.count = 0  # updates in the sums
 
-    def step(self, step: int, epoch: int, loss: float, short: float, rate: float, norm: float, lines: int) -> None:
-        """Count one update: losses per label, learning rate, gradient norm before clipping, rows.
+    def step(
+        self, step: int, epoch: int, loss: float, short: float, rate: float, norm: float, lines: int, batches: int = 1
+    ) -> None:
+        """Count one update: losses per label, learning rate, gradient norm before clipping, rows, batches.
 
         Every tenth writes an entry of the log, with means since the last and the largest gradient norm.
         """
@@ -114,7 +117,7 @@ class Reporter:
             self.sums[i] += value
         self.steepest = max(self.steepest, norm)
         speed = self.lines / max(1e-9, time.monotonic() - self.clock)
-        self.advance(f"loss {loss:.3f}  {speed:.0f} rows/s")
+        self.advance(f"loss {loss:.3f}  {speed:.0f} rows/s", batches)
         if step % EVERY == 0:
             mean = [value / self.count for value in self.sums]
             steepest = self.steepest

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+from collections import Counter
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +19,7 @@ from recog.corpora.manifest import load_data, modality
 from recog.errors import UsageError, UserError
 from recog.model.bundle import Bundle, ModelConfig, open_bundle, write_bundle
 from recog.model.config import MEMORYLESS
-from recog.model.folder import GRAPH, WEIGHTS
+from recog.model.folder import TRAINING_PLOT, WEIGHTS
 from recog.model.runtime import cores
 from recog.nn.weights import half_precision, network_from, weights_bytes
 from recog.text.alphabet import Alphabet
@@ -25,9 +27,11 @@ from recog.training.batches import plan_epoch
 from recog.training.card import model_card
 from recog.training.checkpoint import read_checkpoint
 from recog.training.data import Dataset, prepare
+from recog.training.energy import energy
 from recog.training.folder import forget, locked, notes_beside, steps_done
+from recog.training.plot import read_log, training_svg
 from recog.training.recipe import Recipe, default_recipe, overridden, read_recipe
-from recog.training.report import Reporter
+from recog.training.report import LOG, Reporter
 from recog.training.scoring import score_bundle
 from recog.training.store import corpus_statistics
 from recog.training.trainer import Trainer, default_epochs, numbers_of_threads, seeded_network
@@ -46,6 +50,8 @@ def run(
     device: str | None = None,
     threads: int = 0,
     restart: bool = False,
+    freeze: float | None = None,
+    accumulate: int | None = None,
 ) -> None:
     """Train ``what`` (a recipe, or data) into the model folder ``out``, from the model ``base`` where one is given.
 
@@ -57,8 +63,13 @@ def run(
         bundle = open_bundle(base) if base else None
         recipe, out = _recipe(what, out, bundle)
         recipe = overridden(
-            recipe, epochs=epochs, learning_rate=rate, device=device, threads=threads or recipe.training.threads
-        )
+            recipe, epochs=epochs, learning_rate=rate, device=device, threads=threads or recipe.training.threads,
+            freeze=freeze, accumulate=accumulate,
+        )  # fmt: skip
+        if recipe.training.freeze and bundle is None:
+            raise UsageError("Only a base model's convolutions can be frozen: give --from MODEL, or no freeze.")
+        if recipe.training.deterministic:
+            repeatable()
         torch.set_num_threads(numbers_of_threads(recipe.training))
         with locked(out / "training") if rank == 0 else nullcontext():
             if restart and rank == 0:
@@ -67,6 +78,13 @@ def run(
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def repeatable() -> None:
+    """Let torch choose only algorithms that give the same on every run, for the rest of this process."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # else the LSTM on a GPU has no such algorithm
+    torch.backends.cudnn.benchmark = False
+    torch.use_deterministic_algorithms(True)
 
 
 def _join_processes() -> int:
@@ -176,8 +194,8 @@ def _complete(recipe: Recipe, data: Dataset, bundle: Bundle | None) -> Recipe:
         mean, deviation = corpus_statistics(data.store, [e.index for e in data.train])
         update["spectrogram"] = recipe.spectrogram.model_copy(update={"mean": mean, "deviation": deviation})
     if not recipe.training.epochs:
-        batches = len(plan_epoch(data.train, 1, recipe))
-        epochs = default_epochs(len(data.train), batches, bundle is not None)
+        updates = math.ceil(len(plan_epoch(data.train, 1, recipe)) / recipe.training.accumulate)
+        epochs = default_epochs(len(data.train), updates, bundle is not None)
         update["training"] = recipe.training.model_copy(update={"epochs": epochs})
     return recipe.model_copy(update=update)
 
@@ -212,6 +230,10 @@ def finish(
         "from": base.config.name if base else None,
         "recipe": json.loads(recipe.model_dump_json(exclude={"data", "spectrogram", "strip", "encoder"})),
         "data": [source.name or Path(source.path).name for source in recipe.data],
+        "corpora": corpora(recipe, data),
+        "cpu_seconds": round(trainer.progress.cpu_seconds * trainer.world),
+        "energy": energy(trainer.progress.cpu_seconds * trainer.world, trainer.progress.joules),
+        "plot": TRAINING_PLOT,
     }
     bundle = export_bundle(recipe, data.alphabet, best, out, trained=trained)
     result = score_bundle(bundle, data, cores())
@@ -220,6 +242,8 @@ def finish(
         report.say(f"Note: in int8 the dev CER is {100 * loss:.2f} points higher than in float32.")
     config = bundle.config.model_copy(update={"dev": result})
     files = {name: bundle.file(name).read_bytes() for name in bundle.config.files}
+    log = read_log(out / "training" / LOG)
+    files[TRAINING_PLOT] = training_svg(log, title=f"{config.name}: {trainer.progress.step} steps").encode()
     bundle = write_bundle(out, config, files, model_card(config, trainer.progress.history, notes))
     report.say(
         f"{out}: ready, dev CER {100 * result['cer']:.2f} %, WER {100 * result['wer']:.2f} % "
@@ -232,6 +256,17 @@ def finish(
 
         bundle = inherit_language_model(bundle, base, recipe, report, cores())
     return bundle
+
+
+def corpora(recipe: Recipe, data: Dataset) -> dict[str, dict[str, Any]]:
+    """What the card says of each source: rows to train on and of dev that could be used, and its licence."""
+    train, dev = (Counter(example.source for example in rows) for rows in (data.train, data.dev))
+    return {
+        source.name or Path(source.path).name: {
+            "train": train[source.name], "dev": dev[source.name], "licence": source.licence,
+        }
+        for source in recipe.data
+    }  # fmt: skip
 
 
 def export_bundle(

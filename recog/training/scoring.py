@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,8 @@ from recog.nn.encoder import Encoder
 from recog.training.batches import Epoch, Item, cut, stored_features
 from recog.training.data import Dataset, Example
 from recog.training.recipe import Recipe
+
+CONFUSIONS = 12  # of the most common that the card names
 
 
 @dataclass
@@ -100,11 +103,44 @@ def score_bundle(bundle: Bundle, data: Dataset, threads: int, runtime: Runtime |
         return example.source, Pair(f"{i} {example.name}", example.text, text, example.group)
 
     rows = list(parallel(one, enumerate(data.dev), threads))
-    found = _summary([pair for _, pair in rows])
-    sources = sorted({source for source, _ in rows})
-    if len(sources) > 1:
-        found["sources"] = {s: _summary([pair for source, pair in rows if source == s]) for s in sources}
+    pairs = [pair for _, pair in rows]
+    found = _summary(pairs)
+    by_source = {s: [pair for source, pair in rows if source == s] for s in sorted({source for source, _ in rows})}
+    if len(by_source) > 1:
+        found["sources"] = {source: _summary(own) for source, own in by_source.items()}
+    else:
+        by_source = {}
+    found["errors"] = errors(pairs, by_source | by_length(pairs))
     return found
+
+
+def by_length(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
+    """Pairs in three parts of about as many, by the characters of the reference; those of one length stay together."""
+    lengths = sorted(len(pair.reference) for pair in pairs)
+    bounds = sorted({lengths[len(lengths) * k // 3 - 1] for k in (1, 2, 3) if len(lengths) * k // 3 > 0})
+    parts: dict[str, list[Pair]] = {}
+    low = 0
+    for bound in bounds:
+        parts[f"{low} to {bound} characters"] = [p for p in pairs if low <= len(p.reference) <= bound]
+        low = bound + 1
+    return parts
+
+
+def errors(pairs: Sequence[Pair], parts: dict[str, list[Pair]]) -> dict[str, Any]:
+    """Kinds of character errors of all pairs and of each part, as shares of the reference, and the most common ones."""
+    kinds = {}
+    for name, own in {"all": list(pairs), **parts}.items():
+        counts = score_pairs(own, confusions=0, resamples=1).cer
+        length = max(1, counts.reference)
+        kinds[name] = {
+            "rows": len(own),
+            "cer": round(counts.errors / length, 5),
+            "substituted": round(counts.substitutions / length, 5),
+            "left_out": round(counts.deletions / length, 5),
+            "put_in": round(counts.insertions / length, 5),
+        }
+    common = score_pairs(pairs, confusions=CONFUSIONS, resamples=1).character_confusions
+    return {"kinds": kinds, "confusions": [[c.reference, c.hypothesis, c.count] for c in common]}
 
 
 def _summary(pairs: list[Pair]) -> dict[str, Any]:

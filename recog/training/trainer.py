@@ -11,13 +11,17 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from pydantic import ValidationError
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
@@ -28,6 +32,7 @@ from recog.training.batches import Batch, Epoch, plan_epoch
 from recog.training.checkpoint import write_checkpoint
 from recog.training.data import Dataset
 from recog.training.diagnosis import Watch
+from recog.training.energy import Meter
 from recog.training.loop import Loop, learning_rate
 from recog.training.recipe import Optimisation, Recipe
 from recog.training.report import Reporter
@@ -46,6 +51,8 @@ class Progress:
     loss: float = 0.0  # sums over this epoch so far
     labels: int = 0
     seconds: float = 0.0
+    cpu_seconds: float = 0.0  # of this process
+    joules: float | None = 0.0  # of the processor; None as soon as they could not be read
     finished: bool = False
     history: list[dict[str, Any]] = field(default_factory=list)
 
@@ -82,33 +89,44 @@ class Trainer(Loop[Encoder, Optimisation]):
         self.recipe, self.data, self.report, self.base = recipe, data, report, base
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.world = dist.get_world_size() if dist.is_initialized() else 1
-        self.model: torch.nn.Module = self.network
-        if self.world > 1:
-            ids = [self.device.index] if self.device.type == "cuda" else None
-            self.model = DistributedDataParallel(self.network, device_ids=ids, broadcast_buffers=False)
+        self.model = self._shared()
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items() if v.is_floating_point()}
         self.progress = Progress()
         self.watch: Watch | None = None  # from the first epoch on
+        self.meter = Meter()
+
+    def _shared(self) -> torch.nn.Module:
+        """The network, its gradients averaged over the processes where there are several."""
+        if self.world == 1:
+            return self.network
+        ids = [self.device.index] if self.device.type == "cuda" else None
+        return DistributedDataParallel(self.network, device_ids=ids, broadcast_buffers=False)
 
     # ---- checkpoints -------------------------------------------------------------------------------------------------
 
     def identity(self) -> dict[str, Any]:
         """What must not change between a run and its resumption; where files lie and how many workers read them may."""
-        recipe = self.recipe.model_dump(mode="json")
-        recipe.pop("name")
-        for source in recipe["data"]:
-            source.pop("path")
-        for free in ("workers", "device", "threads"):
-            recipe["training"].pop(free)
         return {
-            "recipe": recipe,
+            "recipe": lasting(self.recipe),
             "data": self.data.fingerprint,
             "alphabet": list(self.data.alphabet.symbols),
             "base model": self.base,
             "processes": self.world,
         }
 
+    def upgraded(self, identity: dict[str, Any]) -> dict[str, Any]:
+        recipe = identity["recipe"]
+        data = [{**source, "path": ""} for source in recipe["data"]]
+        try:
+            return {**identity, "recipe": lasting(Recipe.model_validate({**recipe, "name": "old", "data": data}))}
+        except ValidationError:  # an option that is no more
+            return identity
+
     def save(self) -> None:
+        p = self.progress
+        seconds, joules = self.meter.spent()
+        p.cpu_seconds += seconds
+        p.joules = None if joules is None or p.joules is None else p.joules + joules
         if self.rank == 0:
             super().save()
 
@@ -148,19 +166,21 @@ class Trainer(Loop[Encoder, Optimisation]):
             self.watch = Watch(self.data, self.recipe, len(plan))
         started = time.monotonic()
         self.report.epoch(p.epoch, self.options.epochs, p.batch, len(plan))
-        for batch in self._loader(plan):
-            rate = learning_rate(self.options, self.share(len(plan)))
-            loss, short, norm = self.step(batch, rate)
-            p.batch += 1
+        for batches in groups(self._loader(plan), self.options.accumulate):
+            share = self.share(len(plan))
+            rate = learning_rate(self.options, share)
+            self.hold_convolutions(share < self.options.freeze)
+            loss, short, norm = self.step(batches, rate)
+            labels = sum(batch.labels for batch in batches)
+            p.batch += len(batches)
             p.step += 1
             p.loss += loss
-            p.labels += batch.labels
+            p.labels += labels
             now = time.monotonic()
             p.seconds += now - started
             started = now
-            self.report.step(
-                p.step, p.epoch, loss / batch.labels, short / batch.labels, rate, norm, len(batch.items) * self.world
-            )
+            lines = sum(len(batch.items) for batch in batches) * self.world
+            self.report.step(p.step, p.epoch, loss / labels, short / labels, rate, norm, lines, len(batches))
             self.save_when_due()
             self.stop_if_asked()
         self.save()  # an evaluation may take longer than a checkpoint's interval
@@ -177,10 +197,51 @@ class Trainer(Loop[Encoder, Optimisation]):
             self._stop = bool(flag.item() > 0)
         super().stop_if_asked()
 
-    def step(self, batch: Batch, rate: float) -> tuple[float, float, float]:
-        """One update. Returns the summed CTC loss of both heads over all processes and the gradient norm."""
+    def hold_convolutions(self, hold: bool) -> None:
+        """Keep the convolutions as they are, weights and statistics, or let them learn (again)."""
+        front = self.network.front
+        if hold:
+            front.eval()  # every time: an evaluation puts the whole network back into training
+        if all(p.requires_grad != hold for p in front.parameters()):
+            return
+        front.train(not hold)
+        front.requires_grad_(not hold)
+        self.model = self._shared()  # which parameters have gradients is settled when it is made
+
+    def step(self, batches: Sequence[Batch], rate: float) -> tuple[float, float, float]:
+        """One update from batches that are accumulated. Returns the summed CTC loss of both heads over all of them and all
+        processes, and the gradient norm."""
         self.prepare_update(rate)
         torch.manual_seed((self.options.seed * 1_000_003 + self.progress.step) * 4096 + self.rank)  # dropout
+        self.optimiser.zero_grad(set_to_none=True)
+        labels = sum(batch.labels for batch in batches)
+        found = []
+        for k, batch in enumerate(batches, 1):
+            alone = isinstance(self.model, DistributedDataParallel) and k < len(batches)
+            with self.model.no_sync() if alone else nullcontext():  # type: ignore[operator]
+                found.append(self._losses(batch))
+                main, second, _ = found[-1]
+                # gradients are averaged over processes: the sum over the global batch is world times their mean
+                loss = (main + self.options.shortcut * second) * (self.world / labels)
+                loss.backward()
+        norm = self.clipped()
+        main = torch.stack([main.detach() for main, _, _ in found]).sum()
+        second = torch.stack([second.detach() for _, second, _ in found]).sum()
+        sums = torch.stack((main, second, norm.detach()))
+        if self.world > 1:
+            dist.all_reduce(sums)
+            sums[2] /= self.world
+        main_sum, second_sum, norm_value = sums.tolist()
+        if not self.update(main_sum, norm_value):
+            return 0.0, 0.0, 0.0
+        if self.watch is not None:
+            for batch, (_, _, losses) in zip(batches, found, strict=True):
+                self.watch.saw([item.example for item in batch.items], losses.tolist())
+        self._update_average()
+        return main_sum, second_sum, norm_value
+
+    def _losses(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """CTC losses of this process's share of a batch: summed by the main head and the shortcut, and of each row."""
         features = batch.features.to(self.device, non_blocking=True)
         lengths = batch.lengths.to(self.device, non_blocking=True)
         weights = batch.weights.to(self.device, non_blocking=True)
@@ -189,20 +250,7 @@ class Trainer(Loop[Encoder, Optimisation]):
         losses = ctc(log_probs, frames, batch)
         main = (losses * weights).sum()
         second = (ctc(short, frames, batch) * weights).sum() if short is not None else main.new_zeros(())
-        # gradients are averaged over processes: the sum over the global batch is world times their mean
-        loss = (main + self.options.shortcut * second) * (self.world / batch.labels)
-        norm = self.backward(loss)
-        sums = torch.stack((main.detach(), second.detach(), norm.detach()))
-        if self.world > 1:
-            dist.all_reduce(sums)
-            sums[2] /= self.world
-        main_sum, second_sum, norm_value = sums.tolist()
-        if not self.update(main_sum, norm_value):
-            return 0.0, 0.0, 0.0
-        if self.watch is not None:
-            self.watch.saw([item.example for item in batch.items], losses.detach().tolist())
-        self._update_average()
-        return main_sum, second_sum, norm_value
+        return main, second, losses.detach()
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -244,11 +292,38 @@ class Trainer(Loop[Encoder, Optimisation]):
             self.report.explain(p.step, self.watch.after_epoch(p.history))
 
 
+def lasting(recipe: Recipe) -> dict[str, Any]:
+    """What of a recipe may not change before a run goes on."""
+    found = recipe.model_dump(mode="json")
+    found.pop("name")
+    for source in found["data"]:
+        source.pop("path")
+        source.pop("licence")
+    for free in ("workers", "device", "threads"):
+        found["training"].pop(free)
+    return found
+
+
+def groups(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
+    """Batches in lists of ``size``, the last perhaps shorter."""
+    iterator = iter(batches)
+    while group := list(islice(iterator, size)):
+        yield group
+
+
 def ctc(log_probs: Tensor, frames: Tensor, batch: Batch) -> Tensor:
     """CTC loss (Graves et al. 2006) of each row, in float32.
 
-    Rows that CTC cannot align never come here but through augmentation that shortened them; theirs is 0.
+    Rows that CTC cannot align never come here but through augmentation that shortened them; theirs is 0. Where runs must be
+    repeatable it is computed on the CPU: the sums of its gradient on a GPU have no fixed order.
     """
+    if torch.are_deterministic_algorithms_enabled():
+        device, log_probs, frames = log_probs.device, log_probs.cpu(), frames.cpu()
+        return _ctc(log_probs, frames, batch).to(device)
+    return _ctc(log_probs, frames, batch)
+
+
+def _ctc(log_probs: Tensor, frames: Tensor, batch: Batch) -> Tensor:
     return F.ctc_loss(
         log_probs.float().transpose(0, 1),
         batch.targets.to(log_probs.device) if log_probs.device.type == "cuda" else batch.targets,

@@ -155,6 +155,13 @@ def test_iam(tmp_path: Path) -> None:
         ("A MOVE to stop Mr. Gaitskell", "007", "train"),
         ("other", "b02-003", "dev"),
     ]
+    (tmp_path / "task" / "trainset.txt").unlink()
+    (tmp_path / "task" / "validationset2.txt").unlink()
+    put(
+        tmp_path,
+        {"tr.lst": "a01-000u-01.png\n", "splits/aachen/te.lst": "b02-003\n", "splits/validation.uttlist": "\n"},
+    )
+    assert [(r.text, r.split) for r in read("iam", tmp_path)] == [("two words here", "train"), ("other", "test")]
     put(tmp_path, {"ascii/lines.txt": "a01-000u-00 ok 154\n"})
     with pytest.raises(UserError, match="line 1"):
         read("iam", tmp_path)
@@ -197,6 +204,33 @@ def test_rimes(tmp_path: Path) -> None:
     put(tmp_path, {"x.xml": "<document><box><text>a</text></box></document>"})
     with pytest.raises(UserError, match="complete RIMES"):
         read("rimes", tmp_path)
+
+
+def test_rimes_cut_into_lines(tmp_path: Path) -> None:
+    texts = {
+        "train2011-1_000001": "Monsieur,\n",
+        "train2011-1_000002": "¤{je/tu}¤ vous",
+        "eval2011-0_000001": "essai\n",
+    }
+    put(tmp_path, {f"Images/{name}.jpg": "" for name in texts})
+    put(tmp_path, {f"Transcriptions/{name}.txt": text for name, text in texts.items()})
+    put(tmp_path, {"Images/without.jpg": "", "Transcriptions/lost.txt": "x"})
+    assert [(r.media.name, r.text, r.group, r.split) for r in read("rimes", tmp_path)] == [
+        ("eval2011-0_000001.jpg", "essai", "eval2011-0", "test"),
+        ("train2011-1_000001.jpg", "Monsieur,", "train2011-1", None),
+        ("train2011-1_000002.jpg", "je vous", "train2011-1", None),
+    ]
+    put(
+        tmp_path,
+        {
+            "Sets/TrainLines.txt": "train2011-1_000001\n",
+            "Sets/ValidationLines.txt": "train2011-1_000002.jpg\n",
+            "Sets/TestLines.txt": "eval2011-0_000001\n",
+        },
+    )
+    assert [r.split for r in read("rimes", tmp_path)] == ["test", "train", "dev"]
+    with pytest.raises(UserError, match="no image of a line"):
+        read("rimes", tmp_path / "Sets")
 
 
 HOSTILE = {

@@ -160,6 +160,64 @@ def test_two_processes_train_as_one(recipe_file, tmp_path):
             torch.testing.assert_close(two[name], value, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
+def test_two_processes_have_the_losses_of_one(recipe_file, tmp_path):
+    """Of a batch twice as large, for 20 steps, in float32 and without dropout."""
+    text = (
+        recipe_file.read_text()
+        .replace("hidden: 16", "hidden: 16\n  dropout: 0.0")
+        .replace("epochs: 3", "epochs: 5, amp: 'off'")
+    )
+    recipe_file.write_text(text)
+    program = tmp_path / "each_step.py"
+    program.write_text(
+        "import sys; from pathlib import Path; from recog.training import report; report.EVERY = 1\n"
+        "from recog.training.run import run; run(Path(sys.argv[1]), Path(sys.argv[2]), None)\n"
+    )
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    losses = {}
+    for name, launcher in (("one", []), ("two", torchrun)):
+        command = [sys.executable, *launcher, str(program), str(recipe_file), str(tmp_path / name)]
+        done = subprocess.run(command, capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()
+        entries = map(json.loads, (tmp_path / name / "training" / "log.jsonl").read_text().splitlines())
+        losses[name] = [(e["loss"], e["shortcut_loss"]) for e in entries if "gradient_norm" in e][:20]
+    assert len(losses["one"]) == 20
+    assert losses["two"] == [pytest.approx(pair, rel=1e-4) for pair in losses["one"]]
+
+
+def test_a_kill_while_gradients_are_accumulated(recipe_file, tmp_path, monkeypatch):
+    recipe_file.write_text(recipe_file.read_text().replace("epochs: 3", "epochs: 3, accumulate: 2"))
+    run(recipe_file, tmp_path / "whole", None)
+    with monkeypatch.context() as patch:
+        patch.setattr("recog.training.loop.CHECKPOINT_SECONDS", 0.0)
+        stop_at(4, patch)
+        with pytest.raises(Kill):
+            run(recipe_file, tmp_path / "killed", None)
+    run(recipe_file, tmp_path / "killed", None)
+    assert all(torch.equal(v, weights(tmp_path / "killed")[k]) for k, v in weights(tmp_path / "whole").items())
+
+
+def test_a_checkpoint_from_before_an_option_existed_goes_on(recipe_file, whole):
+    """Its identity does not name the option; the default is what it was trained with."""
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    last = whole / "training" / "last.safetensors"
+    with safe_open(last, framework="pt") as file:
+        metadata = file.metadata()
+    state = json.loads(metadata["state"])
+    recipe = state["identity"]["recipe"]
+    del recipe["training"]["accumulate"], recipe["training"]["freeze"], recipe["encoder"]["attention"]
+    del state["progress"]["cpu_seconds"], state["progress"]["joules"]
+    save_file(load_file(last), last, metadata={**metadata, "state": json.dumps(state)})
+    run(recipe_file, whole, None)
+    recipe["training"]["augment"] = False
+    save_file(load_file(last), last, metadata={**metadata, "state": json.dumps(state)})
+    with pytest.raises(UserError, match="training.augment was false and is true"):
+        run(recipe_file, whole, None)
+
+
 def test_a_kill_during_the_export_is_made_good(recipe_file, whole, tmp_path, monkeypatch):
     out = tmp_path / "export"
 

@@ -8,13 +8,15 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from recog.errors import UserError  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
+
+from recog.errors import UsageError, UserError  # noqa: E402
 from recog.model.bundle import open_bundle  # noqa: E402
 from recog.model.config import SpectrogramConfig  # noqa: E402
 from recog.recogniser import load  # noqa: E402
 from recog.text.alphabet import Alphabet  # noqa: E402
 from recog.training import augment_image, augment_sound  # noqa: E402
-from recog.training.batches import Epoch, plan_epoch  # noqa: E402
+from recog.training.batches import Epoch, Item, plan_epoch  # noqa: E402
 from recog.training.data import Example, prepare  # noqa: E402
 from recog.training.loop import first_difference, learning_rate  # noqa: E402
 from recog.training.recipe import Optimisation, SoundAugmentation, read_recipe  # noqa: E402
@@ -185,6 +187,60 @@ def test_training_from_a_model_grows_its_alphabet(recipe_file, tmp_path):
     assert torch.equal(grown.head.weight[a], old.head.weight[base.config.symbols.index("a")])
     with pytest.raises(UserError, match="must begin"):
         network_from(base, Alphabet.from_list(["z"]))
+
+
+def test_frozen_convolutions_stay_until_they_are_thawed(recipe_file, tmp_path):
+    run(recipe_file, tmp_path / "base", None, epochs=1)
+    front = {}
+    for name, share in (("held", 1.0), ("thawed", 0.5)):
+        run(recipe_file, tmp_path / name, str(tmp_path / "base"), epochs=2, freeze=share)
+        front[name] = load_file(tmp_path / name / "training" / "last.safetensors")
+    base = {k: v.float() for k, v in load_file(tmp_path / "base" / "model.safetensors").items()}
+    convolutions = [k for k in base if k.startswith("front.")]
+    assert any("running_mean" in k for k in convolutions)
+    assert all(torch.equal(front["held"][f"network.{k}"], base[k]) for k in convolutions)
+    assert not any(torch.equal(front["thawed"][f"network.{k}"], base[k]) for k in convolutions if "weight" in k)
+    assert not torch.equal(front["held"]["network.head.weight"], base["head.weight"])
+
+
+def test_nothing_can_be_frozen_without_a_base(recipe_file, tmp_path):
+    with pytest.raises(UsageError, match="--from"):
+        run(recipe_file, tmp_path / "out", None, freeze=0.5)
+
+
+def test_accumulated_batches_are_one_update(recipe_file, tmp_path):
+    """Without batch statistics, two batches give the gradient of both together."""
+    from recog.training.report import Reporter
+    from recog.training.trainer import Trainer, groups, seeded_network
+
+    recipe = read_recipe(recipe_file)
+    encoder = recipe.encoder.model_copy(update={"dropout": 0.0})
+    options = recipe.training.model_copy(update={"augment": False, "accumulate": 2, "clip": 1e9})
+    recipe = recipe.model_copy(update={"encoder": encoder, "training": options})
+    data = prepare(recipe, tmp_path / "features")
+    gradients = []
+    for size in (4, 8):
+        cut = recipe.model_copy(update={"training": options.model_copy(update={"batch_items": size})})
+        trainer = Trainer(
+            cut, data, seeded_network(recipe, len(data.alphabet)), tmp_path, Reporter(tmp_path, quiet=True)
+        )
+        trainer.model.train()
+        trainer.network.front.eval()
+        rows = sorted(data.train, key=lambda e: (e.columns, e.index))[:8]
+        plan = [[Item(e) for e in rows[i : i + size]] for i in range(0, 8, size)]
+        loss, _, norm = trainer.step(list(Epoch(plan, data.store, cut, 0)), 1e-3)
+        gradients.append([loss, norm, *(p.grad for p in trainer.network.parameters())])
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=1e-5)
+    assert [len(group) for group in groups([None] * 5, 2)] == [2, 2, 1]
+
+
+def test_a_run_can_be_held_to_repeatable_algorithms(recipe_file, tmp_path):
+    recipe_file.write_text(recipe_file.read_text().replace("epochs: 3", "epochs: 1, deterministic: true"))
+    try:
+        run(recipe_file, tmp_path / "out", None)
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
 
 
 def test_training_from_a_model_takes_its_language_model_over(recipe_file, tmp_path, capsys):

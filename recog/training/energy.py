@@ -1,0 +1,56 @@
+"""What a run costs: CPU seconds, and the energy of the processor where the kernel tells it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+POWERCAP = Path("/sys/class/powercap")
+WATTS = 10.0  # of a busy core with its share of memory and losses, where nothing measures it
+MAX_RANGE = 1 << 62
+
+
+class Meter:
+    """CPU seconds of this process and joules of the processor packages (RAPL counters), since they were last asked for.
+
+    The counters are those of the whole machine: what else runs on it is in them. Where they cannot be read, as in most
+    containers and for ordinary users, there are no joules.
+    """
+
+    def __init__(self, root: Path = POWERCAP) -> None:
+        self.zones = [zone for zone in sorted(root.glob("*-rapl:*")) if zone.name.count(":") == 1]
+        self.cpu = time.process_time()
+        self.counters = [self._read(zone) for zone in self.zones]
+
+    def spent(self) -> tuple[float, float | None]:
+        """CPU seconds and joules since the last call; no joules where there are no counters."""
+        cpu, counters = time.process_time(), [self._read(zone) for zone in self.zones]
+        joules: float | None = 0.0 if counters else None
+        for zone, before, now in zip(self.zones, self.counters, counters, strict=True):
+            if before is None or now is None or joules is None:
+                joules = None
+                continue
+            if now < before:  # the counter began anew
+                now += _whole(zone / "max_energy_range_uj") or 0
+            joules += max(0, now - before) / 1e6
+        seconds, self.cpu, self.counters = cpu - self.cpu, cpu, counters
+        return seconds, joules
+
+    @staticmethod
+    def _read(zone: Path) -> int | None:
+        return _whole(zone / "energy_uj")
+
+
+def _whole(path: Path) -> int | None:
+    try:
+        value = int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return value if 0 <= value < MAX_RANGE else None
+
+
+def energy(cpu_seconds: float, joules: float | None) -> dict[str, float | str]:
+    """For a model's config: kWh, and whether they are measured or estimated."""
+    if joules is not None:
+        return {"kwh": round(joules / 3.6e6, 5), "by": "measured"}
+    return {"kwh": round(cpu_seconds * WATTS / 3.6e6, 5), "by": "estimated"}
