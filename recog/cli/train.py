@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -26,6 +26,10 @@ def train(
         float | None,
         typer.Option(min=0.0, max=1.0, help="Share of the run for which the convolutions of --from stay as they are."),
     ] = None,
+    lm: Annotated[
+        Literal["base", "own"],
+        typer.Option(help="The language model: that of --from, or one of the texts trained on, mixed with it."),
+    ] = "base",
     accumulate: Annotated[int | None, typer.Option(min=1, max=1024, help="Batches to an update.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Throw away the progress of an earlier run.")] = False,
 ) -> None:
@@ -48,17 +52,19 @@ def train(
     if is_language_recipe(what):
         from recog.training.language_run import run_language
 
-        if base is not None or freeze is not None or accumulate is not None:
+        if base is not None or freeze is not None or accumulate is not None or lm == "own":
             raise UsageError(
-                "--from, --freeze and --accumulate are for recognisers; this recipe is of a language model."
+                "--from, --freeze, --lm and --accumulate are for recognisers; this recipe is of a language model."
             )
         run_language(what, out, epochs=epochs, rate=rate, device=device, threads=threads, restart=restart)
         return
     from recog.training.page_recipe import is_page_recipe
 
     if is_page_recipe(what):
-        if base is not None or freeze is not None or accumulate is not None:
-            raise UsageError("--from, --freeze and --accumulate are for recognisers; this recipe is of a page model.")
+        if base is not None or freeze is not None or accumulate is not None or lm == "own":
+            raise UsageError(
+                "--from, --freeze, --lm and --accumulate are for recognisers; this recipe is of a page model."
+            )
         from recog.training.page_run import run_page
 
         run_page(what, out, epochs=epochs, rate=rate, device=device, threads=threads, restart=restart)
@@ -67,5 +73,5 @@ def train(
 
     run(
         what, out, base, epochs=epochs, rate=rate, device=device, threads=threads, restart=restart, freeze=freeze,
-        accumulate=accumulate,
+        accumulate=accumulate, own_text=lm == "own",
     )  # fmt: skip

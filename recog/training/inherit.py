@@ -1,40 +1,63 @@
-"""What a model trained from another takes over from it at the end: its language model, weighed anew."""
+"""What a model trained from another takes over from it at the end: its language model, weighed anew, and mixed with one of
+its own text where that is asked for."""
 
 from __future__ import annotations
 
 import random
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from recog.lm.binary import load_lm, write_binary
+from recog.lm.kneser_ney import estimate
+from recog.lm.mix import mix, tune_weights
+from recog.lm.tables import NGrams, Unit
 from recog.model.bundle import Bundle, open_bundle, update_bundle
+from recog.model.config import DecodingConfig
 from recog.recogniser import load
 from recog.text.bidi import to_logical
 from recog.training.data import load_rows
-from recog.training.recipe import Recipe
+from recog.training.recipe import Modality, Recipe
 from recog.training.report import Reporter
 from recog.tune import tune_model
 
 MAX_ROWS = 300  # of dev to tune on: more tell nothing new, and the user waits
+ORDER: dict[Unit, int] = {"word": 3, "character": 7}  # as the shipped models have
+BEAM = 25  # where no base says another
 ENOUGH = 100  # rows from which more than the two weights of the language model can be told
 
 
-def inherit_language_model(bundle: Bundle, base: Bundle, recipe: Recipe, report: Reporter, threads: int) -> Bundle:
+def inherit_language_model(
+    bundle: Bundle, base: Bundle | None, recipe: Recipe, report: Reporter, threads: int, own: bool = False
+) -> Bundle:
     """Give a model the language model of the one it was trained from, with the weights that suit its own dev rows.
 
     The new network is surer of its hand or voice, so the language model has less to say: the weights are searched again
     from the base's on, 0 allowed, and the confidences are calibrated again where dev has words enough.
+
+    Args:
+        own: mix it with a model of the texts that the network was trained on, in the shares that foresee the dev rows best.
     """
-    name = base.config.decoding.lm
-    if name is None:
+    before = base.config.decoding if base else DecodingConfig(beam=BEAM)
+    given = base.file(before.lm) if base and before.lm else None
+    if given is None and not own:
         return bundle
-    decoding = base.config.decoding.model_copy(update={"dev": {}})
-    config = bundle.config.model_copy(update={"decoding": decoding})
-    update_bundle(bundle, bundle.path, config, {name: base.file(name).read_bytes()}, bundle.card)
-    rows = [row for row, _ in load_rows(recipe).rows if row.split == "dev"]
-    rows = random.Random(recipe.training.seed).sample(rows, min(MAX_ROWS, len(rows)))
+    loaded = [row for row, _ in load_rows(recipe).rows]
     if recipe.modality == "handwriting":  # they come as the network reads them
-        rows = [replace(row, text=to_logical(row.text)) for row in rows]
+        loaded = [replace(row, text=to_logical(row.text)) for row in loaded]
+    rows = [row for row in loaded if row.split == "dev"]
+    if own:
+        texts = [row.text for row in loaded if row.split == "train"]
+        files = {"lm.bin": mixed_with_own(given, texts, [row.text for row in rows], recipe.modality, report)}
+    else:
+        assert given is not None
+        files = {given.name: given.read_bytes()}
+    decoding = before.model_copy(update={"dev": {}, "lm": next(iter(files))})
+    config = bundle.config.model_copy(update={"decoding": decoding})
+    update_bundle(bundle, bundle.path, config, files, bundle.card)
+    rows = random.Random(recipe.training.seed).sample(rows, min(MAX_ROWS, len(rows)))
     few = len(rows) < ENOUGH
-    report.say(f"Weighing the language model of {base.config.name} on {len(rows)} dev rows.")
+    report.say(f"Weighing the language model on {len(rows)} dev rows.")
     line = tune_model(
         load(bundle.path, beam=0, threads=threads),
         rows,
@@ -49,3 +72,23 @@ def inherit_language_model(bundle: Bundle, base: Bundle, recipe: Recipe, report:
     )
     report.say(line)
     return open_bundle(bundle.path)
+
+
+def mixed_with_own(base: Path | None, train: list[str], dev: list[str], modality: Modality, report: Reporter) -> bytes:
+    """A language model of the texts ``train``, mixed with ``base`` where there is one; a file's content.
+
+    The shares are those that foresee ``dev`` best; nothing is estimated from it.
+    """
+    if base is None:
+        unit: Unit = "character" if modality == "handwriting" else "word"
+        model: NGrams = estimate(train, unit=unit, order=ORDER[unit])
+    else:
+        general = load_lm(base)
+        special = estimate(train, unit=general.unit, order=general.order)
+        shares = tune_weights([special, general], dev)
+        report.say(f"Language model: {100 * shares[0]:.0f} % of these texts, {100 * shares[1]:.0f} % of the base's.")
+        model = mix([special, general], shares)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "lm.bin"
+        write_binary(model, path, quantise=True)
+        return path.read_bytes()

@@ -19,7 +19,7 @@ from recog.corpora.manifest import load_data, modality
 from recog.errors import UsageError, UserError
 from recog.model.bundle import Bundle, ModelConfig, open_bundle, write_bundle
 from recog.model.config import MEMORYLESS
-from recog.model.folder import TRAINING_PLOT, WEIGHTS
+from recog.model.folder import GRAPH, TRAINING_PLOT, WEIGHTS
 from recog.model.runtime import cores
 from recog.nn.weights import half_precision, network_from, weights_bytes
 from recog.text.alphabet import Alphabet
@@ -52,8 +52,11 @@ def run(
     restart: bool = False,
     freeze: float | None = None,
     accumulate: int | None = None,
+    own_text: bool = False,
 ) -> None:
     """Train ``what`` (a recipe, or data) into the model folder ``out``, from the model ``base`` where one is given.
+
+    ``own_text`` makes a language model of the texts that are trained on, mixed with the base's where it has one.
 
     Raises:
         UserError: the data, the recipe or the base cannot be used, or the folder holds another training.
@@ -74,7 +77,7 @@ def run(
         with locked(out / "training") if rank == 0 else nullcontext():
             if restart and rank == 0:
                 forget(out / "training")
-            _train(recipe, out, bundle, rank, notes_beside(what))
+            _train(recipe, out, bundle, rank, notes_beside(what), own_text)
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
@@ -133,7 +136,7 @@ def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe
     return recipe, out
 
 
-def _train(recipe: Recipe, out: Path, bundle: Bundle | None, rank: int, notes: str) -> None:
+def _train(recipe: Recipe, out: Path, bundle: Bundle | None, rank: int, notes: str, own_text: bool) -> None:
     folder = out / "training"
     step = steps_done(folder)
     report = Reporter(folder, quiet=rank != 0, resume_step=step)
@@ -150,7 +153,7 @@ def _train(recipe: Recipe, out: Path, bundle: Bundle | None, rank: int, notes: s
         report.say(_opening(recipe, data, trainer, resumed))
         trainer.run_telling(report.say)
         if rank == 0:
-            finish(recipe, data, trainer, out, report, bundle, notes)
+            finish(recipe, data, trainer, out, report, bundle, notes, own_text)
             trainer.progress.finished = True
             trainer.save()
         if dist.is_initialized():
@@ -216,7 +219,14 @@ def _opening(recipe: Recipe, data: Dataset, trainer: Trainer, resumed: bool) -> 
 
 
 def finish(
-    recipe: Recipe, data: Dataset, trainer: Trainer, out: Path, report: Reporter, base: Bundle | None, notes: str = ""
+    recipe: Recipe,
+    data: Dataset,
+    trainer: Trainer,
+    out: Path,
+    report: Reporter,
+    base: Bundle | None,
+    notes: str = "",
+    own_text: bool = False,
 ) -> Bundle:
     """Write the model folder from the best weights: float16 weights, the int8 graph made of them (where ONNX can compute
     the network), config and card."""
@@ -251,10 +261,10 @@ def finish(
     )
     if recipe.encoder.torch_only:
         report.say(f"Note: ONNX has no operator for the {recipe.encoder.recurrence}: using this model needs torch.")
-    if base is not None:
+    if base is not None or own_text:
         from recog.training.inherit import inherit_language_model
 
-        bundle = inherit_language_model(bundle, base, recipe, report, cores())
+        bundle = inherit_language_model(bundle, base, recipe, report, cores(), own_text)
     return bundle
 
 

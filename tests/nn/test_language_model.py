@@ -321,7 +321,7 @@ def test_recipes_that_cannot_be_used(recipe, tmp_path):
 def test_the_command_trains_it_too(recipe, trained, capsys):
     train(recipe, out=trained)
     assert "this training is finished" in capsys.readouterr().err
-    with pytest.raises(UsageError, match="--from, --freeze and --accumulate are for recognisers"):
+    with pytest.raises(UsageError, match="--from, --freeze, --lm and --accumulate are for recognisers"):
         train(recipe, base="english-speech")
 
 

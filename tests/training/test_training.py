@@ -263,6 +263,27 @@ def test_training_from_a_model_takes_its_language_model_over(recipe_file, tmp_pa
     assert load(tmp_path / "tuned").decoder is not None
 
 
+def test_a_language_model_of_the_texts_trained_on(recipe_file, tmp_path, capsys):
+    from recog.lm.binary import load_lm, write_binary
+    from recog.lm.kneser_ney import estimate
+    from recog.training.inherit import mixed_with_own
+    from recog.training.report import Reporter
+
+    report = Reporter(tmp_path)
+    write_binary(estimate(["dc dc", "cd c"], unit="character", order=4), tmp_path / "base.bin")
+    found = tmp_path / "found.bin"
+    found.write_bytes(mixed_with_own(tmp_path / "base.bin", ["ab ab", "ab"], ["ab z", "ab dc"], "handwriting", report))
+    report.close()
+    mixed = load_lm(found)
+    assert mixed.order == 4 and set("abcd") <= set(mixed.words) and "z" not in mixed.words  # of dev nothing is learnt
+    assert "% of these texts" in capsys.readouterr().err
+    run(recipe_file, tmp_path / "out", None, epochs=1, own_text=True)
+    bundle = open_bundle(tmp_path / "out")
+    assert bundle.config.decoding.lm == "lm.bin" and load_lm(bundle.file("lm.bin")).unit == "character"
+    assert "with the language model" in bundle.card and "Not tuned" not in bundle.card
+    assert "training.svg" in bundle.config.files
+
+
 @pytest.mark.slow
 def test_a_small_net_learns_a_and_b(recipe_file, lines: Path, tmp_path):
     text = recipe_file.read_text().replace("epochs: 3", "epochs: 200")
