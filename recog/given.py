@@ -10,7 +10,7 @@ from recog.corpora.pages import banded
 from recog.errors import UserError
 from recog.formats import alto_reader, page
 from recog.formats.shapes import size_of
-from recog.formats.xml import Element, children, descendants, local, parse
+from recog.formats.xml import Element, children, descendants, local, parse, shown
 from recog.transcript import Line, Point
 
 Size = tuple[int, int]  # width and height in pixels
@@ -81,7 +81,7 @@ def _pages(root: Element, xml: Path) -> list[tuple[list[Line], Size | None]]:
     if local(root) == "alto":
         sizes = [size_of(own.get("WIDTH"), own.get("HEIGHT")) for own in descendants(root, "Page")]
         return list(zip(alto_reader.pages_of(root, str(xml)), sizes, strict=True))
-    raise UserError(f"{xml} is neither PAGE nor ALTO: its root is <{local(root)}>.")
+    raise UserError(f"{xml} is neither PAGE nor ALTO: its root is {shown(root)}.")
 
 
 def _turned(point: Point, orientation: int, size: Size) -> Point:

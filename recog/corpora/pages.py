@@ -11,7 +11,7 @@ from statistics import median
 from recog.corpora.files import IMAGE_SUFFIXES, find_media, is_image, walk
 from recog.corpora.manifest import LineShape, Row, group_by_folder, settle_splits
 from recog.errors import UserError
-from recog.formats.xml import Element, local, parse
+from recog.formats.xml import Element, local, parse, shown
 from recog.transcript import Point
 
 Reader = Callable[[Element, Path], list[Row]]
@@ -35,7 +35,7 @@ def page_rows(xml: Path, *, strict: bool = True) -> list[Row]:
     reader = readers.get(local(root))
     if reader is None:
         if strict:
-            raise UserError(f"{xml} is neither PAGE nor ALTO: its root is <{local(root)}>.")
+            raise UserError(f"{xml} is neither PAGE nor ALTO: its root is {shown(root)}.")
         return []
     return with_bands(reader(root, xml))
 

@@ -7,7 +7,7 @@ import re
 from recog.errors import UserError
 from recog.formats.reading_order import in_reading_order
 from recog.formats.shapes import Box, corners, size_of
-from recog.formats.xml import Element, child, children, descendants, local, number, parse_text, points, text_of
+from recog.formats.xml import Element, child, children, descendants, local, number, parse_text, points, shown, text_of
 from recog.transcript import Line, Point, Transcript, Word
 
 NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"
@@ -27,7 +27,7 @@ def read(text: str, *, source: str = "") -> Transcript:
     name = source or "The text"
     root = parse_text(text, name)
     if local(root) != "alto":
-        raise UserError(f"{name} is not ALTO: its root is <{local(root)}>; give an ALTO XML file.")
+        raise UserError(f"{name} is not ALTO: its root is {shown(root)}; give an ALTO XML file.")
     own_name = text_of(next(descendants(root, "fileName"), None)) or source
     settings = text_of(next(descendants(root, "processingStepSettings"), None))
     model = settings.removeprefix(MODEL) if settings.startswith(MODEL) else ""
@@ -52,7 +52,7 @@ def pages_of(root: Element, name: str) -> list[list[Line]]:
     """
     unit = text_of(next(descendants(root, "MeasurementUnit"), None)).strip().lower()
     if unit not in ("", "pixel"):
-        raise UserError(f"{name} measures in {unit}, not in pixels; export it again with pixels.")
+        raise UserError(f"{name} measures in {unit[:40]}, not in pixels; export it again with pixels.")
     order = child(root, "ReadingOrder")
     return [
         [_line(line) for line in in_reading_order(descendants(page, "TextLine"), order)]

@@ -15,7 +15,7 @@ from lxml import etree
 from recog.errors import UsageError, UserError
 from recog.formats.reading_order import in_reading_order
 from recog.formats.shapes import Box, bounds, clean, corners, outline_of, points_text, share, size_of, stripped
-from recog.formats.xml import Element, child, children, descendants, local, number, parse_text, points, text_of
+from recog.formats.xml import Element, child, children, descendants, local, number, parse_text, points, shown, text_of
 from recog.transcript import Alternative, Line, Point, Transcript, Word
 
 NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
@@ -109,7 +109,7 @@ def read(text: str, *, source: str = "") -> Transcript:
     name = source or "The text"
     root = parse_text(text, name)
     if local(root) != "PcGts":
-        raise UserError(f"{name} is not PAGE: its root is <{local(root)}>; give a PAGE XML file.")
+        raise UserError(f"{name} is not PAGE: its root is {shown(root)}; give a PAGE XML file.")
     own = child(root, "Page")
     creator = next(descendants(root, "Creator"), None)
     written = _CREATOR.fullmatch(stripped(text_of(creator)))

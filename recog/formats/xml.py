@@ -34,7 +34,7 @@ def parse(path: Path) -> Element:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or 'is not a readable file'}.") from None
     except etree.XMLSyntaxError as error:
-        raise UserError(f"{path} is not well-formed XML: {error.msg}.") from None
+        raise UserError(f"{path} is not well-formed XML: {_brief(error)}.") from None
 
 
 def parse_text(text: str, name: str) -> Element:
@@ -52,7 +52,17 @@ def parse_text(text: str, name: str) -> Element:
     try:
         return _checked(etree.ElementTree(etree.fromstring(content, _parser("utf-8"))), name)
     except etree.XMLSyntaxError as error:
-        raise UserError(f"{name} is not well-formed XML: {error.msg}.") from None
+        raise UserError(f"{name} is not well-formed XML: {_brief(error)}.") from None
+
+
+def _brief(error: etree.XMLSyntaxError) -> str:
+    """libxml2's complaint on one line; it may quote the file."""
+    return " ".join((error.msg or "it cannot be parsed").split())[:200]
+
+
+def shown(element: Element) -> str:
+    """An element's name for messages."""
+    return f"<{local(element)[:40]}>"
 
 
 def _parser(encoding: str | None = None) -> etree.XMLParser:
