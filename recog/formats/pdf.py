@@ -25,6 +25,7 @@ from recog.transcript import Line, Transcript
 POINTS = 72.0  # to an inch
 BLANK = (595.0, 842.0)  # points of a page without a picture: DIN A4
 MAX_CODES = 65_000
+GAP = 0.15  # of a line's height, left free between words: from 0.1 on Poppler sees a space there
 CATALOG, PAGES, FONT, CID_FONT, DESCRIPTOR, FILE, GLYPHS, UNICODE, INFO = range(1, 10)
 
 
@@ -106,20 +107,17 @@ class PdfWriter:
         """The operators that set a line's words on their boxes."""
         assert transcript.size is not None
         size, way = transcript.size, way_of(line)
-        boxed = [(word.text, turned_box(word.box or (0, 0, 0, 0), way, size)) for word in words_of(line, transcript)]
+        words = [(word.box or (0, 0, 0, 0), to_display(word.text)) for word in words_of(line, transcript)]
+        boxed = sorted((turned_box(box, way, size), shown) for box, shown in words if shown)
+        a, b = ((1, 0), (0, -1), (-1, 0), (0, 1))[way]
         pieces = []
-        for number, (text, (left, top, right, bottom)) in enumerate(
-            sorted(boxed, key=lambda word: word[1][0]), start=1
-        ):
-            shown = to_display(text)
-            if not shown:
-                continue
+        for number, ((left, top, right, bottom), shown) in enumerate(boxed, start=1):
             high = max(bottom - top, 1.0)
-            wide = max(right - left, 0.1)
+            free_to = boxed[number][0][0] - GAP * high if number < len(boxed) else right
+            wide = max(min(right, free_to) - left, (right - left) / 2, 0.1)
             stretch = 100 * wide * EM / (len(shown) * WIDTH * high)
             turned = size if way % 2 == 0 else size[::-1]
             x, y = turned_point((left, bottom + DESCENT / EM * high), -way % 4, turned)
-            a, b = ((1, 0), (0, -1), (-1, 0), (0, 1))[way]
             matrix = _numbers(a, b, -b, a, x * scale, (size[1] - y) * scale)
             codes = self._encoded(shown + (" " if number < len(boxed) else ""))
             pieces.append(f"/F {_numbers(high * scale)} Tf {_numbers(stretch)} Tz {matrix} Tm <{codes}> Tj")

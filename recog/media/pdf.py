@@ -31,6 +31,7 @@ MAX_DPI, MIN_DPI = 600.0, 36.0
 MAX_DRAWN = 50_000_000  # pixels of a page: DIN A3 with 500 dpi, A4 with 700
 MAX_SIDE = 30_000  # pixels
 MAX_SECONDS = 60.0  # to draw a page
+KEPT_PAGES = 16  # after which a document is opened anew: PDFium keeps what it has read of one
 SCAN_SHARE = 0.5  # of a page that its images cover if it is a scan
 _lock = threading.Lock()
 
@@ -52,6 +53,7 @@ class PdfDocument(Document):
         with _lock:
             self._pdf = _opened(name, source)
             self._source = source  # PDFium reads on in it
+            self._drawn_pages = 0
             self._pages = len(self._pdf)
         if not self._pages:
             self.close()
@@ -77,6 +79,10 @@ class PdfDocument(Document):
     def _drawn(self, index: int, *, grey: bool) -> tuple[NDArray[np.uint8], float]:
         name = f"Page {index + 1} of {self.name}"
         with _lock:
+            self._drawn_pages += 1
+            if self._drawn_pages % KEPT_PAGES == 0:
+                self._pdf.close()
+                self._pdf = _opened(self.name, self._source)
             try:
                 page = self._pdf[index]
             except self._pdfium.PdfiumError:
