@@ -1,6 +1,7 @@
 """Free Spoken Digit Dataset (Jackson et al. 2018): ``recordings/7_jackson_32.wav`` is digit, speaker, index.
 
-Text: the digit spelled out in English. Group: the speaker. Split: indices 0 to 4 are the official test.
+Text: the digit spelled out in English. Group: the speaker. Split: indices 0 to 4 are the official test, which has the
+speakers of the training; ``dev="5-9"`` takes these indices for dev, and the others train.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ TEST_INDICES = range(5)
 _NAME = re.compile(r"([0-9])_(.+)_([0-9]+)")
 
 
-def rows(src: Path) -> Iterator[Row]:
+def rows(src: Path, dev: str = "") -> Iterator[Row]:
     """The recordings beneath ``src`` whose names have the three parts.
 
+    Args:
+        dev: first and last index of the dev split, ``5-9``; where it is not given rows are not split.
+
     Raises:
-        UserError: there is none.
+        UserError: there is none, or ``dev`` is something else.
     """
+    held_back = _indices(dev)
     names = [(file, match) for file in walk(src) if is_sound(file) and (match := _NAME.fullmatch(file.stem))]
     if not names:
         raise UserError(
@@ -31,5 +36,17 @@ def rows(src: Path) -> Iterator[Row]:
         )
     for file, match in names:
         digit, speaker, index = match.groups()
-        split = "test" if int(index[:9]) in TEST_INDICES else None
+        if int(index[:9]) in TEST_INDICES:
+            split = "test"
+        else:
+            split = None if held_back is None else "dev" if int(index[:9]) in held_back else "train"
         yield Row(file, DIGITS[int(digit)], group=speaker, split=split)
+
+
+def _indices(option: str) -> range | None:
+    if not option:
+        return None
+    match = re.fullmatch(r"([0-9]{1,6})-([0-9]{1,6})", option)
+    if not match:
+        raise UserError(f"The option dev of fsdd is the first and the last index, as in 5-9, and not '{option}'.")
+    return range(int(match[1]), int(match[2]) + 1)
