@@ -30,7 +30,8 @@ MOST = 3.0  # seconds that one window adds at most
 
 @dataclass(frozen=True)
 class Heard:
-    """What is said in a stretch: a guess that may change, without words and their times, or the final line."""
+    """What is said in a stretch: a guess that may change, without words and their times, or the final line, which is
+    empty where there was a guess and nothing was said."""
 
     line: Line
     is_final: bool
@@ -78,9 +79,10 @@ class Listener:
     def _final(self, segment: Segment) -> Iterator[Heard]:
         stretch = self._stitcher(segment, self._transcriber.log_probs(segment.wave))
         line = self._transcriber.line(stretch)
+        guessed = self._partial is not None and self._partial.text != ""
         if self._partial is not None:
             self._partial.begin(stretch.end)
-        if line.text:
+        if line.text or guessed:
             yield Heard(line, True)
 
 
@@ -110,7 +112,7 @@ class _Partial:
     def begin(self, second: float) -> None:
         """A new segment, from ``second`` on."""
         self._begun = self._done = self._on_grid(second * self._rate)
-        self._text = ""
+        self.text = ""
         self._tokens: list[int] = []
         self._last = BLANK
         decoder = self._transcriber.decoder
@@ -120,12 +122,12 @@ class _Partial:
         """The text of the open segment, which began at second ``since``, where it has changed."""
         if self._on_grid(since * self._rate) > self._begun:
             self.begin(since)
-        text = self._text
+        text = self.text
         while self._now - self._done >= (FUTURE + STEP) * self._rate:
             text = self._decoded(self._window())
-        if text == self._text:
+        if text == self.text:
             return None
-        self._text = text
+        self.text = text
         return Line(text, start=round(self._begun / self._rate, 3), end=round(self._done / self._rate, 3))
 
     def _window(self) -> NDArray[np.float32]:

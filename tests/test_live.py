@@ -84,7 +84,7 @@ def test_a_pipe_gives_to_the_bit_what_its_file_gives(model, rate, seed):
     expected = model.transcribe(file).lines
     assert len(expected) > 2
     found = listen(model, samples.tobytes(), rate, seed=seed, largest=20_000, partials=seed == 1)
-    assert tuple(heard.line for heard in found if heard.is_final) == expected
+    assert tuple(heard.line for heard in found if heard.is_final and heard.line.text) == expected
 
 
 def test_threads_change_nothing(model, tmp_path):
@@ -265,6 +265,29 @@ def test_a_partial_text_is_overwritten(capsys, monkeypatch):
     _on_terminal(Heard(Line("the quick brown fox"), True))
     shown = capsys.readouterr().out
     assert "…brown fox" in shown and shown.count("\r\x1b[K") == 2 and shown.endswith("\x1b[Kthe quick brown fox\n")
+
+
+def test_a_guess_of_which_nothing_is_left_is_taken_back(model, capsys, monkeypatch):
+    listener = Listener(model)
+    monkeypatch.setattr(listener._partial, "_decoded", lambda log_probs: "a guess")
+    monkeypatch.setattr(model, "decode", lambda log_probs: ("", [], ()))
+    wave = np.concatenate([read_sound(SAMPLES / "weather.wav"), np.zeros(2 * RATE, np.float32)])
+    found = [heard for at in range(0, len(wave), 8_000) for heard in listener.feed(wave[at : at + 8_000])]
+    assert found[0] == Heard(Line("a guess", start=0.0, end=found[0].line.end), False)
+    assert found[-1].is_final and found[-1].line.text == ""
+    _on_terminal(found[-1])
+    assert capsys.readouterr().out == "\r\x1b[K"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX pipes")
+@pytest.mark.parametrize("how", ["| head -n 1", ">&-", "<&-"])
+def test_closed_pipes_end_it_without_a_traceback(how, tmp_path):
+    pcm = (read_sound(SAMPLES / "weather.wav") * 32_768).astype("<i2").tobytes() + bytes(3 * RATE)
+    (tmp_path / "pcm").write_bytes(pcm * 2)
+    source = "" if how == "<&-" else f"< {tmp_path / 'pcm'}"
+    shell = f"{sys.executable} -m recog transcribe --live - {source} {how}"
+    done = subprocess.run(shell, shell=True, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+    assert "Traceback" not in done.stderr, done.stderr
 
 
 def test_a_file_in_place_of_samples():

@@ -47,8 +47,8 @@ def run_live(
         raise UsageError(f"--live writes txt or json, line by line, and not {format}.")
     if files and device is not None:
         raise UsageError("--device is a microphone, and - is standard input; leave out one of them.")
-    if files and sys.stdin.isatty():
-        raise UsageError("Standard input is a terminal; pipe raw 16-bit samples into it, or leave out the - to speak.")
+    if files and (sys.stdin is None or sys.stdin.isatty()):
+        raise UsageError("Standard input is no pipe; send raw 16-bit samples to it, or leave out the - to speak.")
     if unfit:
         raise UsageError(f"{', '.join(unfit)} and --live do not go together.")
     from recog.live import Listener
@@ -59,7 +59,7 @@ def run_live(
     check(decoding)
     hotwords = decoding["hotwords"]
     decoding = {**decoding, "hotwords": {} if hotwords is None else read_hotwords(hotwords)}
-    terminal = sys.stdout.isatty()
+    terminal = sys.stdout is not None and sys.stdout.isatty()
     show = _as_json if format == "json" else _on_terminal if terminal else _finals
     with ExitStack() as opened:
         source = opened.enter_context(pipe(sys.stdin.fileno(), rate or PIPE_RATE)) if files else None
@@ -106,7 +106,7 @@ def _as_json(heard: Heard) -> None:
 
 
 def _finals(heard: Heard) -> None:
-    if heard.is_final:
+    if heard.is_final and heard.line.text:
         print(heard.line.text, flush=True)
 
 
@@ -114,7 +114,7 @@ def _on_terminal(heard: Heard) -> None:
     """A final stays; a partial text, as much of its end as the row holds, is overwritten by what comes next."""
     text = heard.line.text
     if heard.is_final:
-        print(f"\r\x1b[K{text}", flush=True)
+        print(f"\r\x1b[K{text}", end="\n" if text else "", flush=True)
         return
     columns = shutil.get_terminal_size().columns - 1
     print(f"\r\x1b[K\x1b[2m{text if len(text) <= columns else '…' + text[1 - columns :]}\x1b[0m", end="", flush=True)

@@ -33,6 +33,7 @@ FFMPEG_MPEG = "mp3,aac,ac3,eac3"  # bare frames: allowed only where a sync word 
 SEEKABLE = ("mov", "matroska", "ogg", "wav", "flac", "aiff", "w64", "caf")  # where FFmpeg seeks by time exactly
 SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}  # FFmpeg's names
 MAX_PLANES = 8
+LOUDEST = 1e9  # of full scale 1: some write floats as large as integers of 32 bits; a power of more is no float32
 READABLE = "wav, flac, ogg, opus, mp3, aiff, m4a, webm, wma, mp4, mkv"
 PRE_ROLL = 0.5  # seconds decoded before a stretch, for codecs that need their past (AAC, Opus, Vorbis)
 LENGTH_TOLERANCE = 0.1  # seconds a file may be shorter than it says: codec delay and padding
@@ -97,9 +98,12 @@ def check_shape(name: str, rate: int, channels: int, channel: int | None) -> Non
 
 
 def to_mono(samples: NDArray[Any], channel: int | None) -> NDArray[np.float32]:
-    """(samples, channels) -> the mean of the channels or one of them; NaN and infinite samples become 0."""
+    """(samples, channels) -> the mean of the channels or one of them; NaN and infinite samples become 0, and absurd ones
+    the loudest that are not."""
     with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite, then 0
         samples = np.nan_to_num(samples.astype(np.float32, copy=False), nan=0.0, posinf=0.0, neginf=0.0)
+        if len(samples) and max(samples.max(), -samples.min()) > LOUDEST:
+            samples = np.clip(samples, -LOUDEST, LOUDEST)
     if samples.shape[1] == 1 or channel is not None:
         return np.ascontiguousarray(samples[:, channel or 0])
     return samples.mean(axis=1, dtype=np.float64).astype(np.float32)
@@ -283,7 +287,8 @@ class FfmpegDecoder:
     def _choose(self, container: Any) -> None:
         """The track to read, and the channel of it."""
         tracks = container.streams.audio
-        counts = [min(MAX_CHANNELS, max(1, track.codec_context.layout.nb_channels)) for track in tracks]
+        codecs = [track.codec_context for track in tracks]  # None where FFmpeg knows no decoder
+        counts = [min(MAX_CHANNELS, max(1, codec.layout.nb_channels)) if codec else 1 for codec in codecs]
         self.channels = sum(counts)
         if self.channel is None:
             best = container.streams.best("audio") or tracks[0]

@@ -21,7 +21,7 @@ MEMORY_SECONDS = 6.0  # the floor is the least of so long: longer than anyone sp
 LEARNING_SECONDS = 0.6  # at the start, while there is no floor, whatever is not digital silence counts as speech
 QUIETEST = 10 ** (-9.0)  # mean power of a sample in a band that is no more than rounding: that of 16 bits is 8e-11
 LOUD = 20.0  # dB above the floor, more of which says no more
-THRESHOLD = 7.0  # dB: the mean of the upper half of the bands over the floor
+THRESHOLD = 5.0  # dB: the mean of the upper half of the bands over the floor
 
 
 class SpeechDetector:
@@ -35,7 +35,7 @@ class SpeechDetector:
         self.hop = max(1, round(FRAME_SECONDS * sample_rate))
         self.chunk = CHUNK_FRAMES * self.hop
         window = np.hanning(2 * self.hop + 1)[:-1]
-        self._window = (window / np.sqrt(np.square(window).sum() * 2 * self.hop)).astype(np.float32)
+        self._window = window / np.sqrt(np.square(window).sum() * 2 * self.hop)  # float64: no sample is too loud
         edges = mel_to_hz(np.linspace(hz_to_mel(LOWEST), hz_to_mel(min(HIGHEST, 0.45 * sample_rate)), BANDS + 1))
         bins = np.maximum(1, np.round(edges * 2 * self.hop / sample_rate).astype(np.int64))
         self._bins = np.unique(np.minimum(bins, self.hop))
