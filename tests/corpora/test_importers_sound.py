@@ -191,7 +191,12 @@ def test_fsdd(tmp_path: Path) -> None:
 def test_fsdd_holds_indices_of_every_speaker_back(tmp_path: Path) -> None:
     put(tmp_path, {f"{name}.wav": "" for name in ("7_jackson_4", "7_jackson_5", "7_theo_9", "7_theo_10")})
     found = {media: split for media, _, _, split in brief(read("fsdd", tmp_path, dev="5-9"), tmp_path)}
-    assert found == {"7_jackson_4.wav": "test", "7_jackson_5.wav": "dev", "7_theo_9.wav": "dev", "7_theo_10.wav": "train"}
+    assert found == {
+        "7_jackson_4.wav": "test",
+        "7_jackson_5.wav": "dev",
+        "7_theo_9.wav": "dev",
+        "7_theo_10.wav": "train",
+    }
     with pytest.raises(UserError, match="5-9, and not 'five'"):
         read("fsdd", tmp_path, dev="five")
 
