@@ -319,6 +319,8 @@ def report(results: dict[str, list[dict[str, Any]]], job: dict[str, Any]) -> Non
     print("|---|---|---|---|---|---|")
     ours = results.get("recog", [])
     for name, turns in results.items():
+        if not turns:
+            continue
         good = [t for t in turns if "cpu" in t]
         if not good:
             print(f"| {name} | - | - | {turns[0]['failed'][:200]} | - | - |")
@@ -356,12 +358,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         job = prepare(arguments, Path(folder))
         results: dict[str, list[dict[str, Any]]] = {name: [] for name, python in tools.items() if python}
-        for turn in range(arguments.rounds):
-            for name in results:
-                results[name].append(measure(name, tools[name], job))
-                found = results[name][-1]
-                said = f"{found['speed']:.2f} lines/s" if "speed" in found else found["failed"]
-                print(f"round {turn + 1}, {name}: {said}", file=sys.stderr)
+        try:
+            for turn in range(arguments.rounds):
+                for name in results:
+                    results[name].append(measure(name, tools[name], job))
+                    found = results[name][-1]
+                    said = f"{found['speed']:.2f} lines/s" if "speed" in found else found["failed"]
+                    print(f"round {turn + 1}, {name}: {said}", file=sys.stderr)
+        except KeyboardInterrupt:
+            print("Interrupted; this is what was measured.", file=sys.stderr)
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
     report(results, job)
