@@ -13,6 +13,7 @@ Curve = Sequence[tuple[float, float]]
 WIDTH, HEIGHT = 640, 170  # of one panel
 LEFT, RIGHT, TOP, BOTTOM = 62, 16, 24, 26
 POINTS = 300  # of a curve: more are averaged
+DOTS = 40  # up to so many points are shown one by one
 COLOURS = ("#3b6ea5", "#b03030")
 
 
@@ -89,6 +90,8 @@ def _panel(name: str, curves: Sequence[tuple[str, Curve]], top: int, last: int) 
         places = [(x0 + (x1 - x0) * x / max(1, last), y0 + (y1 - y0) * y / scale) for x, y in curve]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         marks.append(f'<polyline points="{path}" fill="none" stroke="{COLOURS[k]}" stroke-width="1.5"/>')
+        if len(places) <= DOTS:
+            marks += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{COLOURS[k]}"/>' for x, y in places]
         end = f"{label} {curve[-1][1]:.3g} at step {curve[-1][0]:.0f}"
         marks.append(f'<text x="{x1}" y="{y1 - 8 + 13 * k}" text-anchor="end" fill="{COLOURS[k]}">{escape(end)}</text>')
     return marks

@@ -30,6 +30,7 @@ def test_the_plot_has_the_curves_and_where_they_end():
     assert "CER 25 at step 4000" in texts and "WER 50 at step 4000" in texts
     lines = root.xpath("//s:polyline/@points", namespaces=NAMESPACE)
     assert len(lines) == 4 and all(len(line.split()) <= POINTS for line in lines)
+    assert len(root.xpath("//s:circle", namespaces=NAMESPACE)) == 2  # a run of one epoch has a point, not a line
     width, height = float(root.get("width")), float(root.get("height"))
     for line in lines:
         for point in line.split():
