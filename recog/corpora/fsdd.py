@@ -36,9 +36,8 @@ def rows(src: Path, dev: str = "") -> Iterator[Row]:
         )
     for file, match in names:
         digit, speaker, index = match.groups()
-        if int(index[:9]) in TEST_INDICES:
-            split = "test"
-        else:
+        split: str | None = "test"
+        if int(index[:9]) not in TEST_INDICES:
             split = None if held_back is None else "dev" if int(index[:9]) in held_back else "train"
         yield Row(file, DIGITS[int(digit)], group=speaker, split=split)
 
