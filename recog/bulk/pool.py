@@ -19,7 +19,8 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 
@@ -41,7 +42,8 @@ class Worker:
         context = multiprocessing.get_context("spawn")  # the same everywhere, and nothing half-inherited
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=serve, args=(theirs, task, self.folder), daemon=True)
-        self.process.start()
+        with undisturbed():
+            self.process.start()
         theirs.close()  # so that its death is the pipe's end
         self.ready = False
         self.index: int | None = None  # of the file in work
@@ -194,6 +196,21 @@ def in_order(results: Iterator[tuple[int, Result]]) -> Iterator[tuple[int, Resul
         while following in waiting:
             yield following, waiting.pop(following)
             following += 1
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ctrl-C goes to every process, and one that is just starting would say much about it: what starts in here never sees
+    it. Here it waits for the end of the context."""
+    if sys.platform == "win32":
+        yield
+        return
+    resource_tracker.ensure_running()  # which would take the block away when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def serve(pipe: Connection, task: Task, folder: str) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from recog.bulk.failures import Failures
 from recog.bulk.files import Input, place, sizes, write_text
 from recog.bulk.outputs import finished
 from recog.bulk.remote import is_url
@@ -61,7 +62,8 @@ def run_batch(
     if running.skip_existing:
         inputs = [entry for entry in inputs if entry.target not in there]
         if not inputs:
-            return
+            with Failures(running.failures):  # none: a list of an earlier run holds no longer
+                return
     else:
         keep_references(inputs, there)
     if decoding.get("layout") == "xml" and any(is_url(entry.name) for entry in inputs):
@@ -126,7 +128,6 @@ def lead(task: Task, inputs: list[Input], running: Running) -> None:
     Raises:
         typer.Exit: 1, where a file is not whole.
     """
-    from recog.bulk.failures import Failures
     from recog.bulk.progress import Progress, shown
 
     printing = any(entry.target is None for entry in inputs)

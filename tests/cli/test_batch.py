@@ -130,6 +130,9 @@ def test_skip_existing(tmp_path):
     arguments = ("transcribe", SAMPLES / "weather.wav", SAMPLES / "numbers.wav", "--output", tmp_path)
     assert command(*arguments, "--skip-existing").returncode == 0
     assert (tmp_path / "weather.txt").read_text() == "kept" and (tmp_path / "numbers.txt").exists()
+    (tmp_path / "list.tsv").write_text("weather.wav\tbroken\n")
+    assert command(*arguments, "--skip-existing", "--failures", tmp_path / "list.tsv").returncode == 0
+    assert (tmp_path / "list.tsv").read_text() == "", "of an earlier run"
 
 
 @pytest.mark.parametrize(
