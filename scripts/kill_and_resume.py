@@ -30,8 +30,9 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=2000)
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("options", nargs="*", help="of recog transcribe, after --")
-    arguments = parser.parse_args()
+    split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)  # argparse: only right behind the folder
+    arguments = parser.parse_args(sys.argv[1:split])
+    arguments.options = sys.argv[split + 1 :]
     with tempfile.TemporaryDirectory(prefix="recog-kill-") as folder:
         check(Path(folder), arguments)
 
@@ -49,13 +50,12 @@ def check(folder: Path, arguments: argparse.Namespace) -> None:
     out = folder / "out"
     done: dict[Path, tuple[int, int]] = {}
     for _ in range(arguments.kills):
-        after = chance.uniform(0, 1.5 * whole / arguments.kills)
-        run(folder / "in", out, arguments.options, kill_after=after)
+        run(folder / "in", out, arguments.options, chance, chance.randrange(1, 2 * arguments.files // arguments.kills))
         before, done = done, written(out)
         assert all(done[path] == stamp for path, stamp in before.items()), "a result was written twice"
         whole_ones = sum((out / path).read_bytes() == reference[path] for path in done)
         parts = len(list(out.rglob("*.part")))
-        print(f"killed after {after:.1f} s: {len(done)} results, {whole_ones} of them complete, {parts} left unnamed")
+        print(f"killed: {len(done)} results, {whole_ones} of them complete, {parts} left unnamed")
         assert whole_ones == len(done), "a result is half-written"
     run(folder / "in", out, arguments.options)
     final = written(out)
@@ -78,23 +78,29 @@ def link(clips: Path, folder: Path, files: int) -> None:
             copies[clip] = place
 
 
-def run(inputs: Path, out: Path, options: list[str], kill_after: float | None = None) -> None:
+def run(
+    inputs: Path, out: Path, options: list[str], chance: random.Random | None = None, results: int | None = None
+) -> None:
+    """The batch; killed some time after it has written so many results, where a number is given."""
     command = [sys.executable, "-m", "recog", "transcribe", str(inputs), "--output", str(out), "--skip-existing"]
     process = subprocess.Popen([*command, *options])
-    try:
-        code = process.wait(timeout=kill_after)
-        assert code == 0, f"exit code {code}"
-    except subprocess.TimeoutExpired:
+    if chance is not None and results is not None:
+        wanted = len(written(out)) + results
+        while process.poll() is None and len(written(out)) < wanted:
+            time.sleep(0.1)
+        time.sleep(chance.uniform(0, 0.3))
         process.kill()
         process.wait()
+    else:
+        assert process.wait() == 0, f"exit code {process.returncode}"
 
 
 def written(out: Path) -> dict[Path, tuple[int, int]]:
     """Each result, and what changes when it is written again."""
     return {
         path.relative_to(out): (path.stat().st_ino, path.stat().st_mtime_ns)
-        for path in out.rglob("*")
-        if path.is_file() and path.suffix != ".part"
+        for path in out.rglob("*.*")
+        if path.suffix != ".part" and path.is_file()
     }
 
 

@@ -20,7 +20,7 @@ def test_kill_and_resume():
     options = ["--files", "60", "--kills", "4", "--", "--beam", "0", "--jobs", "2", "--format", "srt"]
     done = subprocess.run([*script, *options], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("killed after") == 4
+    assert done.stdout.count("killed: ") == 4
     assert done.stdout.endswith("60 results, all complete, none written twice, none missing, nothing left behind\n")
 
 
