@@ -77,7 +77,7 @@ def latin_handwriting(corpora: Path, out: Path) -> None:
     ]
     mixed = mix(models, SHARES)
     print(perplexity(mixed, dev))
-    write_binary(prune_to(mixed, 1_500_000), out, quantise=True)
+    write_binary(prune_to(mixed, 1_200_000), out, quantise=True)
 
 
 def main() -> None:
