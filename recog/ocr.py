@@ -204,12 +204,14 @@ class LineReader(Recogniser):
     def _upright(self, image: NDArray[np.uint8]) -> tuple[int, list[Found]]:
         """How often a page must be turned by 90 degrees, counter-clockwise, to stand upright, and its lines then.
 
-        Writing runs from left to right in two of the four ways. Of these the one is right in which its longest lines make
-        more sense to the network; where they make enough in the first, the other is not looked at.
+        Writing is level in two of the four ways: those of the one in which most of it is found (on its head a hand may hardly
+        look like writing). Of the two the one is right in which its longest lines make more sense to the network; where they
+        make enough in the first, the other is not looked at.
         """
-        level = max((0, 1), key=lambda turns: self.segmenter.written(np.ascontiguousarray(np.rot90(image, turns))))
+        written = [self.segmenter.written(np.ascontiguousarray(np.rot90(image, turns))) for turns in range(4)]
+        first = int(np.argmax(written))
         best: tuple[float, int, list[Found]] = (-np.inf, 0, [])
-        for turns in (level, level + 2):
+        for turns in (first, (first + 2) % 4):
             turned = np.ascontiguousarray(np.rot90(image, turns))
             found = self.segmenter.lines(turned)
             sense = self._sense(turned, found)
