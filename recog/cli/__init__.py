@@ -50,7 +50,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(141) from None
         except OSError as error:
-            _leave(f"{error.filename}: {error.strerror}." if error.filename else f"{error}.", 1)
+            _leave(f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror or error}.", 1)
 
     return run
 
