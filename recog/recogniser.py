@@ -131,6 +131,14 @@ class Recogniser:
             spans = reorder(spans, text)
         return text, spans, alternatives if self.options.n_best > 1 else ()
 
+    def warm_up(self) -> None:
+        """Load, and at the first use on a machine compile, what decoding needs, so that no file waits for it."""
+        if self.decoder is not None:
+            count = len(self.config.symbols)
+            even = np.full((2, count), -np.log(count), np.float32)
+            for before in (None, self.config.symbols[-1]):
+                self.decode(even, before=before)
+
     def reading_order(self, text: str) -> str:
         """The logical order of a text that the network gives: an image of a right-to-left script is read from the left."""
         return to_logical(text) if self.config.modality == "handwriting" else text

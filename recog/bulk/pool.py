@@ -225,6 +225,7 @@ def serve(pipe: Connection, task: Task, folder: str) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
         recognise = FileRecogniser(task)
+        recognise.warm_up()  # before the others start: they find what this one compiled
     except UserError as error:
         pipe.send(error)
         return

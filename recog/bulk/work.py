@@ -98,6 +98,10 @@ class FileRecogniser:
         self.task = task
         self._recogniser = load(task.model, **task.options)
 
+    def warm_up(self) -> None:
+        """Do what the first file would wait for."""
+        self._recogniser.warm_up()
+
     def __call__(self, entry: Input, tell: Callable[[Heard], None] | None = None) -> Result:
         """Recognise one file. What is wrong with the file is told in the result."""
         try:

@@ -17,12 +17,13 @@ import typer
 
 from recog.bulk.failures import Failures
 from recog.bulk.files import Input, place, sizes, write_text
+from recog.bulk.interruption import Interruption
 from recog.bulk.outputs import finished
 from recog.bulk.remote import is_url
 from recog.errors import UsageError, UserError
 
 if TYPE_CHECKING:
-    from recog.bulk.work import Result, Task, Tell
+    from recog.bulk.work import Heard, Result, Task, Tell
 
 SIZED = 10_000  # files up to which their sizes are looked up, for the time left
 HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # what fails for one result will fail for all
@@ -132,14 +133,21 @@ def lead(task: Task, inputs: list[Input], running: Running) -> None:
 
     printing = any(entry.target is None for entry in inputs)
     with ExitStack() as resources:
+        interruption = resources.enter_context(Interruption())
         failed = resources.enter_context(Failures(running.failures))
         run = start(task, inputs, running, printing, resources)
         show = resources.enter_context(shown(printing=printing, log=len(inputs) > 1))
         progress = Progress(sizes(inputs) if len(inputs) <= SIZED else [1] * len(inputs), show)
+
+        def tell(index: int, heard: Heard) -> None:
+            interruption.check()
+            progress.tell(index, heard)
+
         try:
-            for index, result in run(progress.tell):
+            for index, result in run(tell):
                 failed.add(inputs[index].name, (*result.complaints, *deliver(inputs[index], result)))
                 progress.done(index, result)
+                interruption.check()
         except KeyboardInterrupt:
             print(f"recog: {progress}.", file=sys.stderr)
             raise

@@ -74,3 +74,19 @@ def test_another_process_compiles_a_module_once(monkeypatch: pytest.MonkeyPatch,
             pass
     finally:
         compilation.cache_folder.cache_clear()
+
+
+@pytest.mark.slow
+def test_of_several_workers_the_first_compiles_for_all(tmp_path: Path) -> None:
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    environment.pop("NUMBA_CACHE_DIR", None)
+    samples = sorted((Path(__file__).parents[2] / "data" / "samples").glob("*.wav"))
+    done = subprocess.run(
+        [sys.executable, "-m", "recog", "transcribe", *samples, "--jobs", "2"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(done.stdout.splitlines()) == len(samples) >= 2
+    assert done.stderr.count("Compiling") == 1
