@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import TypeVar
 
 from recog.errors import UserError
 from recog.training.checkpoint import read_state
+from recog.training.report import Reporter
+
+AnyReporter = TypeVar("AnyReporter", bound=Reporter)
+
+
+@contextmanager
+def opened(
+    folder: Path, kind: Callable[..., AnyReporter], *, restart: bool = False, leads: bool = True
+) -> Iterator[AnyReporter]:
+    """The folder of a run for as long as it lasts; gives its report, which goes on where an interrupted run's stopped.
+
+    Args:
+        restart: throw away the progress of an earlier run.
+        leads: whether this is the process, of several that train together, that writes.
+
+    Raises:
+        UserError: another training is running in it.
+    """
+    with locked(folder) if leads else nullcontext():
+        if restart and leads:
+            forget(folder)
+        report = kind(folder, quiet=not leads, resume_step=steps_done(folder))
+        try:
+            yield report
+        finally:
+            report.close()
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from recog.model.runtime import cores
 from recog.nn.export_language import build_language_onnx
 from recog.nn.weights import half_precision, weights_bytes
 from recog.training.checkpoint import read_checkpoint
-from recog.training.folder import forget, locked, notes_beside, steps_done
+from recog.training.folder import notes_beside, opened
 from recog.training.language import Ids, LanguageReporter, LanguageTrainer, dev_perplexity
 from recog.training.language_data import TextData, prepare_texts
 from recog.training.language_recipe import LanguageRecipe, read_language_recipe
@@ -40,17 +40,10 @@ def run_language(
     """
     recipe = read_language_recipe(what)
     out = out or Path("runs") / recipe.name
-    recipe = overridden(recipe, epochs=epochs, learning_rate=rate, device=device)
-    torch.set_num_threads(threads or recipe.training.threads or cores())
-    folder = out / "training"
-    with locked(folder):
-        if restart:
-            forget(folder)
-        report = LanguageReporter(folder, resume_step=steps_done(folder))
-        try:
-            _train(recipe, out, report, notes_beside(what))
-        finally:
-            report.close()
+    recipe = overridden(recipe, epochs=epochs, learning_rate=rate, device=device, threads=threads or None)
+    torch.set_num_threads(recipe.training.threads or cores())
+    with opened(out / "training", LanguageReporter, restart=restart) as report:
+        _train(recipe, out, report, notes_beside(what))
 
 
 def _train(recipe: LanguageRecipe, out: Path, report: LanguageReporter, notes: str) -> None:

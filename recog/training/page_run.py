@@ -15,7 +15,7 @@ from recog.nn.page import build_page_onnx, page_arrays
 from recog.nn.weights import half_precision, weights_bytes
 from recog.segment.page import PageSegmenter
 from recog.training.checkpoint import read_checkpoint
-from recog.training.folder import forget, locked, notes_beside, steps_done
+from recog.training.folder import notes_beside, opened
 from recog.training.page import PageTrainer
 from recog.training.page_data import load_pages
 from recog.training.page_recipe import PageRecipe, read_page_recipe
@@ -40,31 +40,29 @@ def run_page(
     """
     recipe = read_page_recipe(what)
     out = out or Path("runs") / recipe.name
-    recipe = overridden(recipe, epochs=epochs, learning_rate=rate, device=device)
-    torch.set_num_threads(threads or recipe.training.threads or cores())
-    folder = out / "training"
-    with locked(folder):
-        if restart:
-            forget(folder)
-        report = Reporter(folder, resume_step=steps_done(folder))
-        try:
-            train, dev, problems = load_pages(recipe)
-            for problem in problems:
-                report.say(f"left out: {problem}")
-            trainer = PageTrainer(recipe, train, dev, out, report)
-            resumed = trainer.resume()
-            if trainer.progress.finished and (out / "config.json").exists():
-                report.say(f"{out}: this training is finished (dev F1 {100 * trainer.progress.best:.2f} %).")
-                return
-            start = f"going on from step {trainer.progress.step}" if resumed else "starting"
-            report.say(f"{recipe.name}: {len(train)} pages to train on, {len(dev)} for dev; {start}.")
-            trainer.run_telling(report.say)
-            finish_page(recipe, trainer, out, notes_beside(what))
-            trainer.progress.finished = True
-            trainer.save()
-            report.say(f"{out}: ready, dev F1 {100 * trainer.progress.best:.2f} %.")
-        finally:
-            report.close()
+    recipe = overridden(recipe, epochs=epochs, learning_rate=rate, device=device, threads=threads or None)
+    torch.set_num_threads(recipe.training.threads or cores())
+    with opened(out / "training", Reporter, restart=restart) as report:
+        _train(recipe, out, report, notes_beside(what))
+
+
+def _train(recipe: PageRecipe, out: Path, report: Reporter, notes: str) -> None:
+    train, dev, problems = load_pages(recipe)
+    for problem in problems:
+        report.say(f"left out: {problem}")
+    trainer = PageTrainer(recipe, train, dev, out, report)
+    resumed = trainer.resume()
+    p = trainer.progress
+    if p.finished and (out / "config.json").exists():
+        report.say(f"{out}: this training is finished (dev F1 {100 * p.best:.2f} %).")
+        return
+    start = f"going on from step {p.step}" if resumed else "starting"
+    report.say(f"{recipe.name}: {len(train)} pages to train on, {len(dev)} for dev; {start}.")
+    trainer.run_telling(report.say)
+    finish_page(recipe, trainer, out, notes)
+    p.finished = True
+    trainer.save()
+    report.say(f"{out}: ready, dev F1 {100 * p.best:.2f} %.")
 
 
 def finish_page(recipe: PageRecipe, trainer: PageTrainer, out: Path, notes: str) -> None:

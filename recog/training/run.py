@@ -6,7 +6,6 @@ import json
 import math
 import os
 from collections import Counter
-from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from recog.training.card import model_card
 from recog.training.checkpoint import read_checkpoint
 from recog.training.data import Dataset, prepare
 from recog.training.energy import energy
-from recog.training.folder import forget, locked, notes_beside, steps_done
+from recog.training.folder import notes_beside, opened
 from recog.training.plot import read_log, training_svg
 from recog.training.recipe import Recipe, default_recipe, overridden, read_recipe
 from recog.training.report import LOG, Reporter
@@ -66,7 +65,7 @@ def run(
         bundle = open_bundle(base) if base else None
         recipe, out = _recipe(what, out, bundle)
         recipe = overridden(
-            recipe, epochs=epochs, learning_rate=rate, device=device, threads=threads or recipe.training.threads,
+            recipe, epochs=epochs, learning_rate=rate, device=device, threads=threads or None,
             freeze=freeze, accumulate=accumulate,
         )  # fmt: skip
         if recipe.training.freeze and bundle is None:
@@ -74,10 +73,8 @@ def run(
         if recipe.training.deterministic:
             repeatable()
         torch.set_num_threads(numbers_of_threads(recipe.training))
-        with locked(out / "training") if rank == 0 else nullcontext():
-            if restart and rank == 0:
-                forget(out / "training")
-            _train(recipe, out, bundle, rank, notes_beside(what), own_text)
+        with opened(out / "training", Reporter, restart=restart, leads=rank == 0) as report:
+            _train(recipe, out, bundle, report, notes_beside(what), own_text)
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
@@ -136,37 +133,32 @@ def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe
     return recipe, out
 
 
-def _train(recipe: Recipe, out: Path, bundle: Bundle | None, rank: int, notes: str, own_text: bool) -> None:
-    folder = out / "training"
-    step = steps_done(folder)
-    report = Reporter(folder, quiet=rank != 0, resume_step=step)
-    try:
-        data = _data(recipe, folder, bundle, report, rank)
-        recipe = _complete(recipe, data, bundle)
-        network = network_from(bundle, data.alphabet) if bundle else seeded_network(recipe, len(data.alphabet))
-        begun = bundle.config.files.get(WEIGHTS) if bundle else None
-        trainer = Trainer(recipe, data, network, out, report, base=begun)
-        resumed = trainer.resume()
-        if trainer.progress.finished and (out / "config.json").exists():
-            report.say(f"{out}: this training is finished (dev CER {100 * trainer.progress.best:.2f} %).")
-            return
-        report.say(_opening(recipe, data, trainer, resumed))
-        trainer.run_telling(report.say)
-        if rank == 0:
-            finish(recipe, data, trainer, out, report, bundle, notes, own_text)
-            trainer.progress.finished = True
-            trainer.save()
-        if dist.is_initialized():
-            dist.barrier()
-    finally:
-        report.close()
+def _train(recipe: Recipe, out: Path, bundle: Bundle | None, report: Reporter, notes: str, own_text: bool) -> None:
+    data = _data(recipe, out / "training", bundle, report)
+    recipe = _complete(recipe, data, bundle)
+    network = network_from(bundle, data.alphabet) if bundle else seeded_network(recipe, len(data.alphabet))
+    begun = bundle.config.files.get(WEIGHTS) if bundle else None
+    trainer = Trainer(recipe, data, network, out, report, base=begun)
+    resumed = trainer.resume()
+    if trainer.progress.finished and (out / "config.json").exists():
+        report.say(f"{out}: this training is finished (dev CER {100 * trainer.progress.best:.2f} %).")
+        return
+    report.say(_opening(recipe, data, trainer, resumed))
+    trainer.run_telling(report.say)
+    if not report.quiet:
+        finish(recipe, data, trainer, out, report, bundle, notes, own_text)
+        trainer.progress.finished = True
+        trainer.save()
+    if dist.is_initialized():
+        dist.barrier()
 
 
-def _data(recipe: Recipe, folder: Path, bundle: Bundle | None, report: Reporter, rank: int) -> Dataset:
+def _data(recipe: Recipe, folder: Path, bundle: Bundle | None, report: Reporter) -> Dataset:
     """Prepare the data; the first process computes the features and the others wait to map them."""
+    leads = not report.quiet
     alphabet = Alphabet.from_list(bundle.config.symbols[1:]) if bundle else None
     cache = folder / "features"
-    if dist.is_initialized() and rank != 0:
+    if dist.is_initialized() and not leads:
         dist.barrier()
     started = False
 
@@ -179,13 +171,13 @@ def _data(recipe: Recipe, folder: Path, bundle: Bundle | None, report: Reporter,
 
     data = prepare(recipe, cache, base=alphabet, advance=advance)
     report.stop()
-    if dist.is_initialized() and rank == 0:
+    if dist.is_initialized() and leads:
         dist.barrier()
     for problem in data.problems[:MAX_PROBLEMS_SHOWN]:
         report.say(f"left out: {problem}")
     if len(data.problems) > MAX_PROBLEMS_SHOWN:
         report.say(f"... and {len(data.problems) - MAX_PROBLEMS_SHOWN} more rows, all in problems.txt")
-    if rank == 0:
+    if leads:
         (folder / "problems.txt").write_text("".join(p + "\n" for p in data.problems), encoding="utf-8")
     return data
 
