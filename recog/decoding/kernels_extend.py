@@ -7,11 +7,11 @@ from __future__ import annotations
 from numba import float64, int64
 
 from recog.compilation import kernel
-from recog.decoding.beam import advance
+from recog.decoding.advance import advance
 from recog.decoding.kernel_types import BEAM, SCRATCH, TRIE
 
 
 @kernel(int64(float64[:, ::1], BEAM, TRIE, SCRATCH, int64, float64, float64))
 def extend(probs, beam, trie, work, tokens, cutoff, ratio):
-    """:func:`recog.decoding.beam.advance` for Python."""
+    """:func:`recog.decoding.advance.advance` for Python."""
     return advance(probs, beam, trie, work, tokens, cutoff, ratio, None, None, None)
