@@ -47,7 +47,6 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         except MemoryError:
             _leave("there is not enough memory for this; try fewer --threads.", 1)
         except BrokenPipeError:  # the reader of our output left, as `| head` does
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(141) from None
         except OSError as error:
             _leave(f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror or error}.", 1)
@@ -100,8 +99,26 @@ def _options(
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
 
 
+class StandardOutput(io.FileIO):
+    """Standard output whose errors say what could not be written; after one it is given up, and Python does not try again
+    as it ends."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stdout.fileno(), "w", closefd=False)
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            error.filename = "standard output"
+            raise
+
+
 def main() -> None:
     """Run the command line. Text is UTF-8 whatever the locale, and a file name's odd bytes come out as they went in."""
     if isinstance(sys.stdout, io.TextIOWrapper):
+        if not sys.stdout.isatty():
+            sys.stdout = io.TextIOWrapper(io.BufferedWriter(StandardOutput()))
         sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
     app()
