@@ -48,7 +48,9 @@ def train(
     except ImportError as error:
         raise UserError(f"Training needs {error.name or 'torch'}: pip install 'recog[train]'.") from None
     from recog.training.language_recipe import is_language_recipe
+    from recog.training.recipe import RunOptions
 
+    options = RunOptions(epochs, rate, device, threads, freeze, accumulate, own_text=lm == "own", restart=restart)
     if is_language_recipe(what):
         from recog.training.language_run import run_language
 
@@ -56,7 +58,7 @@ def train(
             raise UsageError(
                 "--from, --freeze, --lm and --accumulate are for recognisers; this recipe is of a language model."
             )
-        run_language(what, out, epochs=epochs, rate=rate, device=device, threads=threads, restart=restart)
+        run_language(what, out, options)
         return
     from recog.training.page_recipe import is_page_recipe
 
@@ -67,11 +69,8 @@ def train(
             )
         from recog.training.page_run import run_page
 
-        run_page(what, out, epochs=epochs, rate=rate, device=device, threads=threads, restart=restart)
+        run_page(what, out, options)
         return
     from recog.training.run import run
 
-    run(
-        what, out, base, epochs=epochs, rate=rate, device=device, threads=threads, restart=restart, freeze=freeze,
-        accumulate=accumulate, own_text=lm == "own",
-    )  # fmt: skip
+    run(what, out, base, options)

@@ -20,19 +20,10 @@ from recog.training.folder import notes_beside, opened
 from recog.training.language import Ids, LanguageReporter, LanguageTrainer, dev_perplexity
 from recog.training.language_data import TextData, prepare_texts
 from recog.training.language_recipe import LanguageRecipe, read_language_recipe
-from recog.training.recipe import overridden
+from recog.training.recipe import AS_THE_RECIPE, RunOptions
 
 
-def run_language(
-    what: Path,
-    out: Path | None,
-    *,
-    epochs: int | None = None,
-    rate: float | None = None,
-    device: str | None = None,
-    threads: int = 0,
-    restart: bool = False,
-) -> None:
+def run_language(what: Path, out: Path | None, options: RunOptions = AS_THE_RECIPE) -> None:
     """Train the language model of the recipe ``what`` into the model folder ``out``, by default ``runs/NAME``.
 
     Raises:
@@ -40,9 +31,9 @@ def run_language(
     """
     recipe = read_language_recipe(what)
     out = out or Path("runs") / recipe.name
-    recipe = overridden(recipe, epochs=epochs, learning_rate=rate, device=device, threads=threads or None)
+    recipe = options.override(recipe)
     torch.set_num_threads(recipe.training.threads or cores())
-    with opened(out / "training", LanguageReporter, restart=restart) as report:
+    with opened(out / "training", LanguageReporter, restart=options.restart) as report:
         _train(recipe, out, report, notes_beside(what))
 
 

@@ -19,20 +19,11 @@ from recog.training.folder import notes_beside, opened
 from recog.training.page import PageTrainer
 from recog.training.page_data import load_pages
 from recog.training.page_recipe import PageRecipe, read_page_recipe
-from recog.training.recipe import overridden
+from recog.training.recipe import AS_THE_RECIPE, RunOptions
 from recog.training.report import Reporter
 
 
-def run_page(
-    what: Path,
-    out: Path | None,
-    *,
-    epochs: int | None = None,
-    rate: float | None = None,
-    device: str | None = None,
-    threads: int = 0,
-    restart: bool = False,
-) -> None:
+def run_page(what: Path, out: Path | None, options: RunOptions = AS_THE_RECIPE) -> None:
     """Train the page model of the recipe ``what`` into the model folder ``out``, by default ``runs/NAME``.
 
     Raises:
@@ -40,9 +31,9 @@ def run_page(
     """
     recipe = read_page_recipe(what)
     out = out or Path("runs") / recipe.name
-    recipe = overridden(recipe, epochs=epochs, learning_rate=rate, device=device, threads=threads or None)
+    recipe = options.override(recipe)
     torch.set_num_threads(recipe.training.threads or cores())
-    with opened(out / "training", Reporter, restart=restart) as report:
+    with opened(out / "training", Reporter, restart=options.restart) as report:
         _train(recipe, out, report, notes_beside(what))
 
 

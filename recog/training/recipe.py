@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -160,11 +161,42 @@ def read_recipe(path: Path) -> Recipe:
     return recipe.model_copy(update={"data": data})
 
 
-def overridden(recipe: AnyRecipe, **options: Any) -> AnyRecipe:
-    """The recipe with other values of its ``training``; those that are None stay as they are."""
-    given = {name: value for name, value in options.items() if value is not None}
-    whole: Any = recipe
-    return recipe.model_copy(update={"training": whole.training.model_copy(update=given)})
+@dataclass(frozen=True)
+class RunOptions:
+    """What is said of a run beside its recipe, as on the command line; None is as the recipe has it.
+
+    Attributes:
+        threads: of the CPU; 0 as the recipe has it.
+        freeze, accumulate: see :class:`Optimisation`; for recognisers.
+        own_text: make a language model of the texts that a recogniser is trained on, mixed with its base's.
+        restart: throw away the progress of an earlier run in the same folder.
+    """
+
+    epochs: int | None = None
+    learning_rate: float | None = None
+    device: str | None = None
+    threads: int = 0
+    freeze: float | None = None
+    accumulate: int | None = None
+    own_text: bool = False
+    restart: bool = False
+
+    def override(self, recipe: AnyRecipe) -> AnyRecipe:
+        """The recipe with what is said here."""
+        said = {
+            "epochs": self.epochs,
+            "learning_rate": self.learning_rate,
+            "device": self.device,
+            "threads": self.threads or None,
+            "freeze": self.freeze,
+            "accumulate": self.accumulate,
+        }
+        whole: Any = recipe
+        update = {name: value for name, value in said.items() if value is not None}
+        return recipe.model_copy(update={"training": whole.training.model_copy(update=update)})
+
+
+AS_THE_RECIPE = RunOptions()
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

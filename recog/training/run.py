@@ -29,7 +29,7 @@ from recog.training.data import Dataset, prepare
 from recog.training.energy import energy
 from recog.training.folder import notes_beside, opened
 from recog.training.plot import read_log, training_svg
-from recog.training.recipe import Recipe, default_recipe, overridden, read_recipe
+from recog.training.recipe import AS_THE_RECIPE, Recipe, RunOptions, default_recipe, read_recipe
 from recog.training.report import LOG, Reporter
 from recog.training.scoring import score_bundle
 from recog.training.store import corpus_statistics
@@ -39,23 +39,8 @@ MAX_PROBLEMS_SHOWN = 20
 MAX_QUANTISATION_LOSS = 0.003  # of CER, by which int8 may be worse than float32 before the trainer says so
 
 
-def run(
-    what: Path,
-    out: Path | None,
-    base: str | None,
-    *,
-    epochs: int | None = None,
-    rate: float | None = None,
-    device: str | None = None,
-    threads: int = 0,
-    restart: bool = False,
-    freeze: float | None = None,
-    accumulate: int | None = None,
-    own_text: bool = False,
-) -> None:
+def run(what: Path, out: Path | None, base: str | None, options: RunOptions = AS_THE_RECIPE) -> None:
     """Train ``what`` (a recipe, or data) into the model folder ``out``, from the model ``base`` where one is given.
-
-    ``own_text`` makes a language model of the texts that are trained on, mixed with the base's where it has one.
 
     Raises:
         UserError: the data, the recipe or the base cannot be used, or the folder holds another training.
@@ -64,17 +49,14 @@ def run(
     try:
         bundle = open_bundle(base) if base else None
         recipe, out = _recipe(what, out, bundle)
-        recipe = overridden(
-            recipe, epochs=epochs, learning_rate=rate, device=device, threads=threads or None,
-            freeze=freeze, accumulate=accumulate,
-        )  # fmt: skip
+        recipe = options.override(recipe)
         if recipe.training.freeze and bundle is None:
             raise UsageError("Only a base model's convolutions can be frozen: give --from MODEL, or no freeze.")
         if recipe.training.deterministic:
             repeatable()
         torch.set_num_threads(numbers_of_threads(recipe.training))
-        with opened(out / "training", Reporter, restart=restart, leads=rank == 0) as report:
-            _train(recipe, out, bundle, report, notes_beside(what), own_text)
+        with opened(out / "training", Reporter, restart=options.restart, leads=rank == 0) as report:
+            _train(recipe, out, bundle, report, notes_beside(what), options.own_text)
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()

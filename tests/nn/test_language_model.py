@@ -22,6 +22,7 @@ from recog.training import language as loop  # noqa: E402
 from recog.training.language_data import prepare_texts  # noqa: E402
 from recog.training.language_recipe import LanguageRecipe, is_language_recipe, read_language_recipe  # noqa: E402
 from recog.training.language_run import export_language_bundle, run_language  # noqa: E402
+from recog.training.recipe import RunOptions  # noqa: E402
 
 LETTERS = ("<unk>", "</s>", "|", "a", "b", "c", "d")
 WORDS = ("<unk>", "</s>", "the", "day", "world", "wide")
@@ -268,7 +269,7 @@ def test_a_killed_run_ends_bitwise_the_same_and_a_finished_one_says_so(recipe, t
     run_language(recipe, out)
     assert "this training is finished" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"training\.learning_rate was 0\.02 and is 0\.01"):
-        run_language(recipe, out, rate=0.01)
+        run_language(recipe, out, RunOptions(learning_rate=0.01))
 
 
 def test_texts_become_streams(tmp_path):

@@ -13,7 +13,7 @@ from recog.model.bundle import open_bundle  # noqa: E402
 from recog.model.config import TORCH_ONLY, Cell, EncoderConfig  # noqa: E402
 from recog.model.runtime import open_runtime  # noqa: E402
 from recog.training.checkpoint import read_checkpoint  # noqa: E402
-from recog.training.recipe import read_recipe  # noqa: E402
+from recog.training.recipe import RunOptions, read_recipe  # noqa: E402
 from recog.training.run import run  # noqa: E402
 
 
@@ -27,7 +27,7 @@ def with_encoder(recipe: Path, **options: object) -> Path:
 @pytest.mark.parametrize("cell", get_args(Cell))
 def test_a_recipe_makes_a_model_that_reads(recipe_file: Path, lines: Path, tmp_path: Path, capsys, cell: Cell):
     out = tmp_path / "model"
-    run(with_encoder(recipe_file, cell=cell), out, None, epochs=2)
+    run(with_encoder(recipe_file, cell=cell), out, None, RunOptions(epochs=2))
     bundle = open_bundle(out)
     assert bundle.config.encoder.cell == cell
     assert (out / "model.onnx").exists() == (cell not in TORCH_ONLY)
@@ -44,21 +44,21 @@ def test_a_convolutional_lstm_from_a_recipe(recipe_file: Path, lines: Path, tmp_
         text.replace("{channels: 8, pool", "{channels: 2, kernel: [3, 1], recurrent: true}, {channels: 8, pool")
     )
     out = tmp_path / "model"
-    run(recipe_file, out, None, epochs=1)
+    run(recipe_file, out, None, RunOptions(epochs=1))
     assert open_bundle(out).config.encoder.convolutions[1].recurrent
     assert isinstance(recog.load(out).transcribe(lines / "line00.png").text, str)
 
 
 def test_attention_from_a_recipe(recipe_file: Path, lines: Path, tmp_path: Path):
     out = tmp_path / "model"
-    run(with_encoder(recipe_file, attention=4), out, None, epochs=2)
+    run(with_encoder(recipe_file, attention=4), out, None, RunOptions(epochs=2))
     assert "self-attention of 4 heads" in open_bundle(out).card
     assert isinstance(recog.load(out).transcribe(lines / "line00.png").text, str)
 
 
 def test_a_model_that_runs_in_torch_reads_as_its_network_does(recipe_file: Path, tmp_path: Path):
     out = tmp_path / "model"
-    run(with_encoder(recipe_file, cell="layer-norm"), out, None, epochs=1)
+    run(with_encoder(recipe_file, cell="layer-norm"), out, None, RunOptions(epochs=1))
     bundle = open_bundle(out)
     runtime = open_runtime(bundle)
     from recog.nn.weights import network_from
@@ -72,7 +72,7 @@ def test_a_model_that_runs_in_torch_reads_as_its_network_does(recipe_file: Path,
 
 def test_without_torch_such_a_model_says_what_is_missing(recipe_file: Path, tmp_path: Path, monkeypatch):
     out = tmp_path / "model"
-    run(with_encoder(recipe_file, cell="multiplicative"), out, None, epochs=1)
+    run(with_encoder(recipe_file, cell="multiplicative"), out, None, RunOptions(epochs=1))
 
     def missing(_name: str) -> None:
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
@@ -84,7 +84,7 @@ def test_without_torch_such_a_model_says_what_is_missing(recipe_file: Path, tmp_
 
 def test_a_config_that_asks_for_more_than_its_weights_is_refused_before_it_takes_memory(recipe_file, tmp_path):
     out = tmp_path / "model"
-    run(with_encoder(recipe_file, cell="layer-norm"), out, None, epochs=1)
+    run(with_encoder(recipe_file, cell="layer-norm"), out, None, RunOptions(epochs=1))
     config = out / "config.json"
     config.write_text(config.read_text().replace('"hidden": 16', '"hidden": 4096'))
     with pytest.raises(UserError, match="do not fit the config"):

@@ -22,6 +22,7 @@ from recog.segment.page import PageSegmenter, page_ink
 from recog.training.page_data import Page, draw_crop, draw_maps, load_pages
 from recog.training.page_recipe import read_page_recipe
 from recog.training.page_run import run_page
+from recog.training.recipe import RunOptions
 from recog.training.report import Reporter
 from recog.transcript import Line, Transcript
 
@@ -148,7 +149,7 @@ def test_what_cannot_be_used_is_named(recipe_file: Path, tmp_path: Path) -> None
 
 
 def test_an_empty_page_has_no_lines(recipe_file: Path, tmp_path: Path) -> None:
-    run_page(recipe_file, tmp_path / "m", epochs=1)
+    run_page(recipe_file, tmp_path / "m", RunOptions(epochs=1))
     segmenter = PageSegmenter(open_page_bundle(tmp_path / "m"))
     assert isinstance(segmenter.lines(np.full((80, 60), 255, np.uint8)), list)
     assert isinstance(segmenter.lines(np.zeros((1, 1), np.uint8)), list)

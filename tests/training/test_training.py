@@ -19,7 +19,7 @@ from recog.training import augment_image, augment_sound  # noqa: E402
 from recog.training.batches import Epoch, Item, plan_epoch  # noqa: E402
 from recog.training.data import Example, prepare  # noqa: E402
 from recog.training.loop import first_difference, learning_rate  # noqa: E402
-from recog.training.recipe import Optimisation, SoundAugmentation, read_recipe  # noqa: E402
+from recog.training.recipe import Optimisation, RunOptions, SoundAugmentation, read_recipe  # noqa: E402
 from recog.training.run import run  # noqa: E402
 
 
@@ -190,10 +190,10 @@ def test_training_from_a_model_grows_its_alphabet(recipe_file, tmp_path):
 
 
 def test_frozen_convolutions_stay_until_they_are_thawed(recipe_file, tmp_path):
-    run(recipe_file, tmp_path / "base", None, epochs=1)
+    run(recipe_file, tmp_path / "base", None, RunOptions(epochs=1))
     front = {}
     for name, share in (("held", 1.0), ("thawed", 0.5)):
-        run(recipe_file, tmp_path / name, str(tmp_path / "base"), epochs=2, freeze=share)
+        run(recipe_file, tmp_path / name, str(tmp_path / "base"), RunOptions(epochs=2, freeze=share))
         front[name] = load_file(tmp_path / name / "training" / "last.safetensors")
     base = {k: v.float() for k, v in load_file(tmp_path / "base" / "model.safetensors").items()}
     convolutions = [k for k in base if k.startswith("front.")]
@@ -205,7 +205,7 @@ def test_frozen_convolutions_stay_until_they_are_thawed(recipe_file, tmp_path):
 
 def test_nothing_can_be_frozen_without_a_base(recipe_file, tmp_path):
     with pytest.raises(UsageError, match="--from"):
-        run(recipe_file, tmp_path / "out", None, freeze=0.5)
+        run(recipe_file, tmp_path / "out", None, RunOptions(freeze=0.5))
 
 
 def test_accumulated_batches_are_one_update(recipe_file, tmp_path):
@@ -255,7 +255,7 @@ def test_training_from_a_model_takes_its_language_model_over(recipe_file, tmp_pa
     decoding = DecodingConfig(lm="lm.arpa", beam=7, alpha=0.3, beta=0.1, dev={"wer": 0.5})
     config = base.config.model_copy(update={"decoding": decoding})
     update_bundle(base, base.path, config, {"lm.arpa": (tmp_path / "lm.arpa").read_bytes()}, base.card)
-    run(recipe_file, tmp_path / "tuned", str(tmp_path / "base"), epochs=1)
+    run(recipe_file, tmp_path / "tuned", str(tmp_path / "base"), RunOptions(epochs=1))
     tuned = open_bundle(tmp_path / "tuned")
     assert tuned.file("lm.arpa").read_bytes() == (tmp_path / "lm.arpa").read_bytes()
     assert tuned.config.decoding.beam == 7 and tuned.config.decoding.dev != decoding.dev
@@ -277,7 +277,7 @@ def test_a_language_model_of_the_texts_trained_on(recipe_file, tmp_path, capsys)
     mixed = load_lm(found)
     assert mixed.order == 4 and set("abcd") <= set(mixed.words) and "z" not in mixed.words  # of dev nothing is learnt
     assert "% of these texts" in capsys.readouterr().err
-    run(recipe_file, tmp_path / "out", None, epochs=1, own_text=True)
+    run(recipe_file, tmp_path / "out", None, RunOptions(epochs=1, own_text=True))
     bundle = open_bundle(tmp_path / "out")
     assert bundle.config.decoding.lm == "lm.bin" and load_lm(bundle.file("lm.bin")).unit == "character"
     assert "with the language model" in bundle.card and "Not tuned" not in bundle.card
