@@ -11,6 +11,9 @@ from recog.model.config import StripConfig
 MAX_ASPECT = 200  # a line wider than this many heights is squeezed: no line of writing is, and memory stays bounded
 
 
+NOISE = 0.03  # share of the ink's contrast above which the grain of the paper is held down, as on faint pencil
+
+
 def is_dark_on_light(grey: NDArray[np.uint8]) -> bool:
     """Whether ink is darker than paper: paper fills most of a line, so the median lies nearer to it than the mean of the
     extremes does."""
@@ -23,6 +26,8 @@ def is_dark_on_light(grey: NDArray[np.uint8]) -> bool:
 
 def to_strip(grey: NDArray[np.uint8], config: StripConfig) -> NDArray[np.uint8]:
     """Scale a grey line image to the strip height, aspect kept, ink bright on black paper, contrast stretched.
+
+    Where the paper's grain is a large part of the ink's contrast, as it is for faint pencil, weak tones count for less.
 
     Args:
         grey: (height, width) uint8, any size from 1x1.
@@ -43,14 +48,15 @@ def to_strip(grey: NDArray[np.uint8], config: StripConfig) -> NDArray[np.uint8]:
 def _stretch(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     histogram = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel()
     cumulative = np.cumsum(histogram)
-    total = cumulative[-1]
-    ink = int(np.searchsorted(cumulative, 0.01 * total))
-    paper = int(np.searchsorted(cumulative, 0.6 * total))
+    ink, darker, paper, lighter = (int(np.searchsorted(cumulative, q * cumulative[-1])) for q in (0.01, 0.3, 0.6, 0.9))
     span = paper - ink
     if span < 8:  # nothing written: noise is not stretched into ink
         return np.zeros_like(grey)
-    table = np.clip((paper - np.arange(256)) * (255.0 / span), 0, 255).astype(np.uint8)
-    return cv2.LUT(grey, table)  # type: ignore[return-value]
+    strength = np.clip((paper - np.arange(256)) / span, 0.0, 1.0)
+    noise = min(paper - darker, lighter - paper) / span  # on both sides of the paper's tone, unlike ink and shadows
+    if noise > NOISE:
+        strength **= min(1.0 + 10.0 * (noise - NOISE), 1.5)
+    return cv2.LUT(grey, (255.0 * strength).astype(np.uint8))  # type: ignore[return-value]
 
 
 def to_columns(strip: NDArray[np.uint8]) -> NDArray[np.float32]:

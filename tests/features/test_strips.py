@@ -34,6 +34,29 @@ def test_contrast_is_stretched():
     assert faint.max() >= 250 and np.median(faint) == 0
 
 
+def grainy(paper: int, ink: int, grain: float) -> np.ndarray:
+    noise = np.random.default_rng(1).normal(0.0, grain, (48, 400))
+    return np.clip(page(48, 400, paper, ink) + noise, 0, 255).astype(np.uint8)
+
+
+def test_the_grain_of_the_paper_is_held_down_under_faint_ink():
+    faint, strong = to_strip(grainy(200, 170, 4.0), CONFIG), to_strip(grainy(200, 60, 4.0), CONFIG)
+    written = page(48, 400, 1, 0) == 0
+    tone = (200 - np.arange(256)) / (200 - 160)  # what a plain stretch would make of the grain, about
+    plain = 255 * np.clip(tone[grainy(200, 170, 4.0)], 0, 1)
+    assert faint[~written].mean() < 0.6 * plain[~written].mean()
+    assert faint[written].mean() > 5 * faint[~written].mean()
+    assert strong[written].mean() > 230  # ink that stands out is as ever
+
+
+def test_thick_writing_is_not_taken_for_grain():
+    image = page(48, 400, 220, 40)
+    image[:, 100:300] = 40  # ink on half of the line
+    image[10:20, 100:300] = 130
+    tones = set(np.unique(to_strip(image, CONFIG)))
+    assert min(abs(int(tone) - 127) for tone in tones) <= 1  # half as dark as ink: linear
+
+
 @pytest.mark.parametrize("value", [0, 128, 255])
 def test_a_blank_line_has_no_ink(value: int):
     assert not to_strip(np.full((60, 300), value, np.uint8), CONFIG).any()
