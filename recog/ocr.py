@@ -213,7 +213,7 @@ class LineReader(Recogniser):
         best: tuple[float, int, list[Found]] = (-np.inf, 0, [])
         for turns in (first, (first + 2) % 4):
             turned = np.ascontiguousarray(np.rot90(image, turns))
-            found = self.segmenter.lines(turned)
+            found = self.segmenter.lines(turned, notes=self.options.notes)
             sense = self._sense(turned, found)
             if sense > best[0]:
                 best = sense, turns, found

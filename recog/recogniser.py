@@ -45,6 +45,7 @@ class Options:
         layout: what an image shows: a "line", a "page", or "auto" to tell by its shape; "xml" for a page whose lines a
             PAGE or ALTO file beside it gives.
         page_model: folder of the page model that finds the lines; None for the shipped one.
+        notes: whether notes, visas and stamps of others on a page are read too.
     """
 
     beam: int | None = None
@@ -59,6 +60,7 @@ class Options:
     channels: Literal["mix", "each"] | int = "mix"
     layout: Literal["line", "page", "auto", "xml"] = "line"
     page_model: str | Path | None = None
+    notes: bool = False
 
     @property
     def workers(self) -> int:

@@ -45,6 +45,10 @@ def ocr(
     page_model: Annotated[
         str | None, typer.Option("--page-model", metavar="FOLDER", help="What finds the lines; else the shipped one.")
     ] = None,
+    notes: Annotated[
+        bool,
+        typer.Option("--notes", help="Also read notes, visas and stamps by others on a page, which else are left out."),
+    ] = False,
     format: Annotated[
         Literal["txt", "json", "page", "alto", "hocr", "pdf"],
         typer.Option("--format", "-f", help="pdf: the pages' pictures, with the text to be searched and copied."),
@@ -70,7 +74,7 @@ def ocr(
     from recog.formats import SUFFIXES
 
     decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
-    decoding |= {"rescore": rescore, "layout": layout, "page_model": page_model}
+    decoding |= {"rescore": rescore, "layout": layout, "page_model": page_model, "notes": notes}
     inputs = collect(files, (*IMAGE_SUFFIXES, ".pdf"), output, SUFFIXES.get(format, format))
     if format == "pdf" and output is None and (len(inputs) > 1 or sys.stdout.isatty()):
         raise UsageError("A PDF needs a folder: give --output.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -13,17 +13,26 @@ from recog.model.config import Strict
 from recog.model.folder import CONFIG, FolderConfig, ModelFolder, pretrained, read_config, write_folder
 
 MAPS = ("baseline", "end", "body")  # what the network gives for each pixel
+MAIN = "main"  # a fourth map, of one with context: whether writing there is the page's own, and no note or stamp on it
 DEFAULT = "pages"  # the shipped one
 
 
 class PageNetworkConfig(Strict):
     """Shape of :class:`recog.nn.page.PageNetwork`: ``widths`` are its channels from the finest level to the coarsest.
 
-    ``side`` is the longer side, in pixels, that a page is scaled to before the network sees it.
+    ``side`` is the longer side, in pixels, that a page is scaled to before the network sees it. ``context`` are the
+    dilations of the blocks that tell the page's own writing from notes on it (:class:`recog.nn.page_context.PageContext`);
+    without any the network does not say.
     """
 
     widths: tuple[int, ...] = Field((16, 32, 48, 64, 96), min_length=2, max_length=8)
     side: int = Field(1024, ge=64, le=8192)
+    context: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field((), max_length=16)
+
+    @property
+    def maps(self) -> tuple[str, ...]:
+        """What the network gives for each pixel."""
+        return (*MAPS, MAIN) if self.context else MAPS
 
 
 class PageModelConfig(FolderConfig):

@@ -16,21 +16,10 @@ from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from recog.model.page import MAPS, PageNetworkConfig
+from recog.nn.conv import ConvNormReLU
 from recog.nn.export import folded
 from recog.nn.graph import OPSET, Graph
-
-
-class ConvNormReLU(nn.Module):
-    """Convolution, batch norm, ReLU."""
-
-    def __init__(self, inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, dilation: int = 1) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, dilation * (kernel // 2), dilation, bias=False)
-        self.norm = nn.BatchNorm2d(outputs)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, inputs, height, width) -> (batch, outputs, height / stride, width / stride)."""
-        return F.relu(self.norm(self.conv(x)), inplace=True)
+from recog.nn.page_context import PageContext, add_context, enlarged
 
 
 class PageNetwork(nn.Module):
@@ -51,18 +40,26 @@ class PageNetwork(nn.Module):
         self.side = nn.ModuleList(nn.Conv2d(b, a, 1) for a, b in pairwise(w))
         self.up = nn.ModuleList(ConvNormReLU(a, a) for a in w[:-1])
         self.head = nn.Conv2d(w[0], len(MAPS), 3, padding=1)
+        self.context = PageContext(config) if config.context else None
 
     def forward(self, ink: Tensor) -> Tensor:
-        """(batch, 1, height, width), 0 paper to 1 ink -> logits (batch, maps, height / 2, width / 2)."""
+        """(batch, 1, height, width), 0 paper to 1 ink -> logits (batch, config.maps, height / 2, width / 2)."""
+        logits, fine, coarse = self.with_features(ink)
+        if self.context is None:
+            return logits
+        main = self.context(fine, coarse, torch.sigmoid(logits))
+        return torch.cat([logits, F.interpolate(main, scale_factor=float(self.context.pooling), mode="nearest")], 1)
+
+    def with_features(self, ink: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits of ``MAPS``, and what :class:`PageContext` takes beside them: the second coarsest level and the middle."""
         levels = [self.stem(ink)]
         for block in self.down:
             levels.append(block(levels[-1]))
-        x = self.middle(levels[-1])
+        x = middle = self.middle(levels[-1])
         for i in range(len(self.up) - 1, -1, -1):
             x = F.interpolate(self.side[i](x), scale_factor=2.0, mode="nearest")
             x = self.up[i](x + levels[i])
-        logits: Tensor = self.head(x)
-        return logits
+        return self.head(x), levels[-2], middle
 
 
 def build_page_onnx(config: PageNetworkConfig, weights: Mapping[str, NDArray[np.float32]]) -> onnx.ModelProto:
@@ -79,27 +76,27 @@ def build_page_onnx(config: PageNetworkConfig, weights: Mapping[str, NDArray[np.
         kernel, bias = folded(weights, name)
         return g.add("Relu", [conv(x, name, kernel, bias, stride, dilation)], f"{name}.relu")
 
-    def plain(x: str, name: str) -> str:
-        return conv(x, name, np.asarray(weights[f"{name}.weight"]), np.asarray(weights[f"{name}.bias"]))
+    def plain(x: str, name: str, kernel: NDArray | None = None) -> str:
+        kernel = np.asarray(weights[f"{name}.weight"]) if kernel is None else kernel
+        return conv(x, name, kernel, np.asarray(weights[f"{name}.bias"]))
 
     levels = [block(block("ink", "stem.0", 2), "stem.1")]
     for i in range(len(config.widths) - 1):
         levels.append(block(block(levels[-1], f"down.{i}.0", 2), f"down.{i}.1"))
-    x = block(levels[-1], "middle", dilation=2)
-    double = g.constant("double", np.array([1, 1, 2, 2], np.float32))
+    x = middle = block(levels[-1], "middle", dilation=2)
     for i in range(len(config.widths) - 2, -1, -1):
         x = plain(x, f"side.{i}")
-        x = g.add(
-            "Resize", [x, "", double], f"up.{i}.wide", mode="nearest", coordinate_transformation_mode="asymmetric",
-            nearest_mode="floor",
-        )  # fmt: skip
+        x = enlarged(g, x, f"up.{i}.wide", 2)
         x = block(g.add("Add", [x, levels[i]], f"up.{i}.sum"), f"up.{i}")
-    g.add("Sigmoid", [plain(x, "head")], "maps")
+    found = g.add("Sigmoid", [plain(x, "head")], "found" if config.context else "maps")
+    if config.context:
+        main = add_context(g, config, weights, block, plain, (levels[-2], middle, found))
+        g.add("Concat", [found, g.add("Sigmoid", [main], "main")], "maps", axis=1)
     graph = helper.make_graph(
         g.nodes,
         "recog-page",
         [helper.make_tensor_value_info("ink", TensorProto.FLOAT, [1, 1, "height", "width"])],
-        [helper.make_tensor_value_info("maps", TensorProto.FLOAT, [1, len(MAPS), "half_height", "half_width"])],
+        [helper.make_tensor_value_info("maps", TensorProto.FLOAT, [1, len(config.maps), "half_height", "half_width"])],
         g.constants,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="recog")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from recog.errors import UserError
 from recog.model.bundle import Bundle
-from recog.model.folder import WEIGHTS
+from recog.model.folder import WEIGHTS, ModelFolder
 from recog.nn.encoder import Encoder
 from recog.text.alphabet import Alphabet
 
@@ -30,7 +31,7 @@ def weights_bytes(weights: dict[str, Tensor]) -> bytes:
     return save({name: t.contiguous() for name, t in weights.items()})
 
 
-def load_weights(bundle: Bundle) -> dict[str, Tensor]:
+def load_weights(bundle: ModelFolder[Any]) -> dict[str, Tensor]:
     """Float32 weights of a model folder.
 
     Raises:

@@ -10,12 +10,15 @@ from recog.errors import UserError
 from recog.model.folder import GRAPH
 from recog.model.onnx_check import check_onnx
 from recog.model.page import MAPS, PageBundle
-from recog.segment.baselines import find_baselines, outlines, reading_order
+from recog.segment.baselines import find_baselines, outlines
+from recog.segment.order import reading_order, slope
+from recog.segment.own import own_lines
 from recog.transcript import Point
 
 STRIDE = 2  # pixels of the network's input to one of its output
 OPERATORS = frozenset({"Resize", "Sigmoid"})  # that a page network has beside those of a recogniser
 MULTIPLE = 32  # of which the sides of its input must be
+ASKEW = 0.005  # pixels that lines fall or rise for one to the right, from which a page is levelled
 Lines = list[tuple[tuple[Point, ...], tuple[Point, ...]]]  # baseline and polygon of each
 
 
@@ -40,22 +43,31 @@ class PageSegmenter:
         except Exception as error:  # ONNX Runtime's exceptions have no common base but Exception
             raise UserError(f"{path}: ONNX Runtime cannot load it ({str(error).splitlines()[0][:200]}).") from None
 
-    def lines(self, image: NDArray[np.uint8]) -> Lines:
-        """The lines of a grey page (height, width), in reading order."""
-        maps, scale = self.maps(image)
+    def lines(self, image: NDArray[np.uint8], *, notes: bool = False) -> Lines:
+        """The lines of a grey page (height, width), in reading order.
+
+        Args:
+            notes: also those that are no writing of the page's own, but notes, visas and stamps of others on it.
+        """
+        ink, scale = page_ink(image, self.bundle.config.network.side)
+        ink, back = levelled(ink, slope(find_baselines(self._run(_halved(ink)))))
+        maps = self._run(ink)
         found = find_baselines(maps)
         if not found:
             return []
         polygons = outlines(found, maps[2])
-        order = reading_order(found, float(maps.shape[2]))
+        if len(maps) > len(MAPS) and not notes:
+            own = np.flatnonzero(own_lines(found, maps[len(MAPS)]))
+            found, polygons = [found[k] for k in own], [polygons[k] for k in own]
         height, width = image.shape
         limits = np.array([width - 1, height - 1], np.float64)
 
         def on_page(points: NDArray[np.float64]) -> tuple[Point, ...]:
-            placed = np.clip((points + 0.5) / scale - 0.5, 0.0, limits)
+            askew = ((points + 0.5) * STRIDE - 0.5) @ back[:, :2].T + back[:, 2]
+            placed = np.clip((askew + 0.5) / scale - 0.5, 0.0, limits)
             return tuple((round(float(x), 1), round(float(y), 1)) for x, y in placed)
 
-        return [(on_page(found[k]), on_page(polygons[k])) for k in order]
+        return [(on_page(found[k]), on_page(polygons[k])) for k in reading_order(found, float(maps.shape[2]))]
 
     def written(self, image: NDArray[np.uint8]) -> float:
         """How much writing runs from left to right on a page: the length of its baselines, in pixels of a small copy."""
@@ -63,18 +75,34 @@ class PageSegmenter:
         found = find_baselines(self._run(ink))
         return float(sum(line[-1, 0] - line[0, 0] for line in found))
 
-    def maps(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
-        """Probabilities (maps, height, width), see :data:`recog.model.page.MAPS`, and their pixels for one of the page."""
-        ink, scale = page_ink(image, self.bundle.config.network.side)
-        return self._run(ink), scale / STRIDE
-
     def _run(self, ink: NDArray[np.float32]) -> NDArray[np.float32]:
         height, width = ink.shape
         padded = np.zeros((-height % MULTIPLE + height, -width % MULTIPLE + width), np.float32)
         padded[:height, :width] = ink
         found = self._session.run(None, {self._session.get_inputs()[0].name: padded[None, None]})[0][0]
-        assert len(found) == len(MAPS)
+        assert len(found) == len(self.bundle.config.network.maps)
         return np.ascontiguousarray(found[:, : -(-height // STRIDE), : -(-width // STRIDE)])
+
+
+def levelled(ink: NDArray[np.float32], slope: float) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """A page turned so that lines which fall ``slope`` pixels for one to the right are level, all of it kept, and the
+    (2, 3) matrix from its pixels back to those of the page as it was. Hardly askew, it stays."""
+    if abs(slope) < ASKEW:
+        return ink, np.eye(2, 3)
+    height, width = ink.shape
+    cosine, sine = np.cos(np.arctan(slope)), np.sin(np.arctan(slope))
+    back = np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0]])
+    shape = np.ceil(np.abs(back[:, :2]) @ (width, height)).astype(int)
+    back[:, 2] = (width - 1) / 2, (height - 1) / 2
+    back[:, 2] -= back[:, :2] @ ((shape - 1) / 2)
+    level = cv2.warpAffine(ink, back, shape.tolist(), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    return level.astype(np.float32, copy=False), back
+
+
+def _halved(ink: NDArray[np.float32]) -> NDArray[np.float32]:
+    height, width = ink.shape
+    half = cv2.resize(ink, (max(1, width // 2), max(1, height // 2)), interpolation=cv2.INTER_AREA)
+    return half.astype(np.float32, copy=False)
 
 
 def page_ink(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.float32], float]:

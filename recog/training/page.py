@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from recog.evaluation.baselines import BaselineScore, mean_score, score_page
 from recog.nn.page import PageNetwork
-from recog.segment.baselines import find_baselines
+from recog.segment.baselines import Polyline, find_baselines
 from recog.segment.page import MULTIPLE, STRIDE
 from recog.training.checkpoint import write_checkpoint
 from recog.training.loop import Loop, learning_rate
@@ -48,9 +49,12 @@ class PageProgress:
 class PageTrainer(Loop[PageNetwork, PageOptimisation]):
     """One run."""
 
-    def __init__(self, recipe: PageRecipe, train: list[Page], dev: list[Page], out: Path, report: Reporter) -> None:
+    def __init__(
+        self, recipe: PageRecipe, train: list[Page], dev: list[Page], out: Path, report: Reporter,
+        network: PageNetwork | None = None,
+    ) -> None:  # fmt: skip
         torch.manual_seed(recipe.training.seed)
-        super().__init__(PageNetwork(recipe.network), recipe.training, out)
+        super().__init__(network or PageNetwork(recipe.network), recipe.training, out)
         self.recipe, self.train, self.dev, self.report = recipe, train, dev, report
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.progress = PageProgress()
@@ -59,7 +63,8 @@ class PageTrainer(Loop[PageNetwork, PageOptimisation]):
         """What must not change between a run and its resumption; where files lie may."""
         recipe = self.recipe.model_dump(mode="json")
         recipe.pop("name")
-        for source in recipe["data"]:
+        recipe.pop("base")
+        for source in (*recipe["data"], *recipe["hands"]):
             source.pop("path")
         for free in ("device", "threads"):
             recipe["training"].pop(free)
@@ -120,13 +125,17 @@ class PageTrainer(Loop[PageNetwork, PageOptimisation]):
         value, norm_value = float(loss.detach()), float(norm)
         if not self.update(value, norm_value):
             return 0.0, 0.0
+        self.follow()
+        return value, norm_value
+
+    def follow(self) -> None:
+        """Let the averaged weights follow the network's."""
         decay = min(self.options.average, (self.progress.step + 1) / (self.progress.step + 10))
         for name, current in self.network.state_dict().items():
             if current.is_floating_point():
                 self.average[name].lerp_(current, 1.0 - decay)
             else:
                 self.average[name].copy_(current)
-        return value, norm_value
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, BaselineScore]:
@@ -140,9 +149,13 @@ class PageTrainer(Loop[PageNetwork, PageOptimisation]):
             padded = np.zeros((-height % MULTIPLE + height, -width % MULTIPLE + width), np.float32)
             padded[:height, :width] = page.ink / np.float32(255.0)
             maps = torch.sigmoid(network(torch.from_numpy(padded)[None, None].to(self.device)))[0].cpu().numpy()
-            found = [STRIDE * line for line in find_baselines(maps)]
+            found = [STRIDE * line for line in self.found(maps)]
             scores.setdefault(page.source, []).append(score_page([base for base, _ in page.lines], found))
         return {source: mean_score(of) for source, of in sorted(scores.items())}
+
+    def found(self, maps: NDArray[np.float32]) -> list[Polyline]:
+        """The lines in the maps of a page."""
+        return find_baselines(maps)
 
     def _close_epoch(self) -> None:
         p = self.progress

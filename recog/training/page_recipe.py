@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from recog.model.config import Strict
+from recog.model.folder import pretrained
 from recog.model.page import PageNetworkConfig
 from recog.segment.page import MULTIPLE
 from recog.training.recipe import Source, read_yaml, resolve, validated
@@ -33,13 +34,27 @@ class PageOptimisation(Strict):
 
 
 class PageRecipe(Strict):
-    """The whole training of a page model."""
+    """The whole training of a page model.
+
+    With ``base``, a shipped page model or a folder, its network is kept and only the context of ``network`` trained, on pages
+    of the data drawn by their weights. ``noted`` are the names of the data that get notes by ``hands``, which are corpora of
+    line images.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
     modality: Literal["page"]
     data: tuple[Source, ...] = Field(min_length=1)
     network: PageNetworkConfig = PageNetworkConfig()
     training: PageOptimisation = PageOptimisation()
+    base: str | None = None
+    noted: tuple[str, ...] = ()
+    hands: tuple[Source, ...] = ()
+
+    @model_validator(mode="after")
+    def _whole(self) -> PageRecipe:
+        if bool(self.base) != bool(self.network.context):
+            raise ValueError("base and network.context go together: first the network is trained, then its context")
+        return self
 
 
 def is_page_recipe(path: Path) -> bool:
@@ -51,4 +66,6 @@ def read_page_recipe(path: Path) -> PageRecipe:
     """Read a YAML recipe; see :func:`recog.training.recipe.read_recipe`."""
     recipe = validated(PageRecipe, read_yaml(path), path)
     data = tuple(s.model_copy(update={"path": resolve(s.path, path)}) for s in recipe.data)
-    return recipe.model_copy(update={"data": data})
+    hands = tuple(s.model_copy(update={"path": resolve(s.path, path)}) for s in recipe.hands)
+    base = recipe.base if recipe.base is None or recipe.base in pretrained() else resolve(recipe.base, path)
+    return recipe.model_copy(update={"data": data, "hands": hands, "base": base})

@@ -8,16 +8,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from recog.errors import UserError
 from recog.model.folder import GRAPH, WEIGHTS
-from recog.model.page import PageModelConfig, PageNetworkConfig, write_page_bundle
+from recog.model.page import PageModelConfig, PageNetworkConfig, open_page_bundle, write_page_bundle
 from recog.model.runtime import cores
 from recog.nn.page import build_page_onnx, page_arrays
-from recog.nn.weights import half_precision, weights_bytes
+from recog.nn.weights import half_precision, load_weights, weights_bytes
 from recog.segment.page import PageSegmenter
 from recog.training.checkpoint import read_checkpoint
 from recog.training.folder import notes_beside, opened
 from recog.training.page import PageTrainer
-from recog.training.page_data import load_pages
+from recog.training.page_context import PageContextTrainer, fits
+from recog.training.page_data import Page, load_pages
 from recog.training.page_recipe import PageRecipe, read_page_recipe
 from recog.training.recipe import AS_THE_RECIPE, RunOptions
 from recog.training.report import Reporter
@@ -41,7 +43,7 @@ def _train(recipe: PageRecipe, out: Path, report: Reporter, notes: str) -> None:
     train, dev, problems = load_pages(recipe)
     for problem in problems:
         report.say(f"left out: {problem}")
-    trainer = PageTrainer(recipe, train, dev, out, report)
+    trainer = _trainer(recipe, train, dev, out, report)
     resumed = trainer.resume()
     p = trainer.progress
     if p.finished and (out / "config.json").exists():
@@ -54,6 +56,17 @@ def _train(recipe: PageRecipe, out: Path, report: Reporter, notes: str) -> None:
     p.finished = True
     trainer.save()
     report.say(f"{out}: ready, dev F1 {100 * p.best:.2f} %.")
+
+
+def _trainer(recipe: PageRecipe, train: list[Page], dev: list[Page], out: Path, report: Reporter) -> PageTrainer:
+    if recipe.base is None:
+        return PageTrainer(recipe, train, dev, out, report)
+    base = open_page_bundle(recipe.base)
+    if not fits(recipe.network, base.config.network):
+        raise UserError(
+            f"{recipe.name}: the network of its base has another shape: {base.config.network.model_dump()}."
+        )
+    return PageContextTrainer(recipe, train, dev, out, report, load_weights(base))
 
 
 def finish_page(recipe: PageRecipe, trainer: PageTrainer, out: Path, notes: str) -> None:
@@ -97,6 +110,9 @@ def page_card(config: PageModelConfig, notes: str = "") -> str:
     lines.append(
         f"U-Net of widths {', '.join(map(str, config.network.widths))}, on pages of {config.network.side} pixels."
     )
+    if config.network.context:
+        dilations = ", ".join(map(str, config.network.context))
+        lines.append(f"Blocks of dilations {dilations} tell a page's own writing from notes and stamps on it.")
     if config.trained:
         data, pages = ", ".join(config.trained.get("data", [])), config.trained.get("pages")
         lines += ["", "## Training", "", f"{pages} pages of {data}; {config.trained.get('steps')} updates,"]

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from recog.segment.baselines import find_baselines, outlines, reading_order
+from recog.segment.baselines import find_baselines, outlines
+from recog.segment.order import reading_order
 
 HEIGHT, WIDTH = 200, 300
 
@@ -65,37 +66,6 @@ def test_a_single_line_has_an_outline() -> None:
     seen = maps([[(20, 100), (280, 100)]])
     (polygon,) = outlines(find_baselines(seen), seen[2])
     assert 85 < polygon[:, 1].min() < 95 < 101 < polygon[:, 1].max() < 112
-
-
-def line(left: float, right: float, y: float) -> np.ndarray:
-    return np.array([[left, y], [right, y]], np.float64)
-
-
-@pytest.mark.parametrize(
-    ("lines", "order"),
-    [
-        ([line(0, 300, 80), line(0, 300, 20), line(0, 300, 50)], [1, 2, 0]),
-        # two facing pages, the right one a little higher
-        ([line(10, 140, 30), line(160, 290, 25), line(10, 140, 60), line(160, 290, 55)], [0, 2, 1, 3]),
-        # a heading over two columns
-        ([line(160, 290, 40), line(10, 140, 70), line(10, 290, 20), line(10, 140, 42)], [2, 3, 1, 0]),
-        # a heading between two pairs of columns
-        (
-            [line(10, 140, 20), line(160, 290, 20), line(10, 290, 50), line(10, 140, 80), line(160, 290, 80)],
-            [0, 1, 2, 3, 4],
-        ),
-        # a page askew: the short line at the right begins lower than the next line at the left
-        (
-            [line(10, 90, 60), np.array([[10.0, 20.0], [290.0, 62.0]]), np.array([[10.0, 50.0], [290.0, 92.0]])],
-            [1, 2, 0],
-        ),
-        # an indented last line
-        ([line(10, 290, 20), line(200, 290, 50)], [0, 1]),
-        ([], []),
-    ],
-)
-def test_reading_order(lines: list[np.ndarray], order: list[int]) -> None:
-    assert reading_order(lines, 300.0) == order
 
 
 def test_a_page_full_of_scraps_does_not_take_forever() -> None:

@@ -18,8 +18,10 @@ from recog.errors import UserError
 from recog.formats import page as page_xml
 from recog.model.page import PageNetworkConfig, open_page_bundle
 from recog.nn.page import PageNetwork, build_page_onnx, page_arrays
+from recog.nn.weights import load_weights
 from recog.segment.page import PageSegmenter, page_ink
 from recog.training.page_data import Page, draw_crop, draw_maps, load_pages
+from recog.training.page_notes import OWN, Hands, draw_sheet
 from recog.training.page_recipe import read_page_recipe
 from recog.training.page_run import run_page
 from recog.training.recipe import RunOptions
@@ -102,15 +104,18 @@ def test_a_run_makes_a_model_and_goes_on_after_a_kill(recipe_file: Path, tmp_pat
     assert [entry["epoch"] for entry in entries if "f1" in entry] == [1, 2]
 
 
-def test_the_graph_gives_what_the_network_gives() -> None:
+@pytest.mark.parametrize("context", [(), (1, 2, 4)])
+def test_the_graph_gives_what_the_network_gives(context: tuple[int, ...]) -> None:
     torch.manual_seed(1)
-    config = PageNetworkConfig(widths=(4, 6, 8), side=64)
+    config = PageNetworkConfig(widths=(4, 6, 8), side=64, context=context)
     network = PageNetwork(config).eval()
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.running_mean.normal_()
                 module.running_var.uniform_(0.5, 2.0)
+        for block in network.context.blocks if network.context else ():
+            block.wide.weight.normal_(0, 0.2)
     import onnxruntime
 
     graph = build_page_onnx(config, page_arrays(network))
@@ -120,6 +125,7 @@ def test_the_graph_gives_what_the_network_gives() -> None:
         with torch.no_grad():
             expected = torch.sigmoid(network(ink)).numpy()
         found = session.run(None, {"ink": ink.numpy()})[0]
+        assert found.shape == (1, len(config.maps), shape[0] // 2, shape[1] // 2)
         assert np.abs(found - expected).max() < 5e-3, "kernels are stored in half precision"
 
 
@@ -159,3 +165,43 @@ def test_pages_are_drawn_from_all_corpora() -> None:
     page = Page("a", "p", np.zeros((40, 40), np.uint8), ())
     crop, maps = draw_crop(page, np.random.default_rng(1), 64)
     assert crop.shape == (64, 64) and maps.sum() == 0
+
+
+def test_context_is_trained_on_a_network_that_stays(recipe_file: Path, tmp_path: Path) -> None:
+    run_page(recipe_file, tmp_path / "base")
+    hand = tmp_path / "hands" / "train"
+    hand.mkdir(parents=True)
+    for number in range(5):
+        image = np.full((40, 200), 240, np.uint8)
+        cv2.putText(image, "a note", (5, 28), cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, 1.0, 30, 2)
+        cv2.imwrite(str(hand / f"clerk-l{number}.png"), image)
+        (hand / f"clerk-l{number}.gt.txt").write_text("a note")
+    text = recipe_file.read_text().replace("side: 256", "side: 256, context: [1, 2]")
+    recipe = tmp_path / "context.yaml"
+    with pytest.raises(UserError, match="go together"):
+        recipe.write_text(text)
+        read_page_recipe(recipe)
+    recipe.write_text(text + f'base: base\nnoted: [drawn]\nhands: [{{path: "{tmp_path}/hands"}}]\n')
+    run_page(recipe, tmp_path / "both")
+    base, both = (open_page_bundle(tmp_path / name) for name in ("base", "both"))
+    before, after = (load_weights(bundle) for bundle in (base, both))
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert {name.split(".")[0] for name in after.keys() - before.keys()} == {"context"}
+    assert "notes" in both.card
+    image = cv2.imread(str(tmp_path / "pages/dev/dev0.png"), cv2.IMREAD_GRAYSCALE)
+    assert PageSegmenter(both).lines(image, notes=True) == PageSegmenter(base).lines(image)
+    recipe.write_text(recipe.read_text().replace("[4, 6, 8, 8, 8]", "[4, 6, 8]"))
+    with pytest.raises(UserError, match="another shape"):
+        run_page(recipe, tmp_path / "other")
+
+
+def test_composed_pages_are_functions_of_their_generator_and_say_whose_is_what(
+    recipe_file: Path, tmp_path: Path
+) -> None:
+    page = load_pages(read_page_recipe(recipe_file))[0][0]
+    nobody = Hands([])
+    for seed in range(8):
+        one, two = (draw_sheet(page, nobody, np.random.default_rng(seed), noted=True) for _ in range(2))
+        assert (one.ink == two.ink).all() and (one.mask == two.mask).all()
+        assert one.ink.shape == one.mask.shape and one.ink.shape[0] % 32 == one.ink.shape[1] % 32 == 0
+        assert one.ink[one.mask == OWN].mean() > 3 * one.ink[one.mask != OWN].mean()

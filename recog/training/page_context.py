@@ -1,0 +1,131 @@
+"""Training what tells a page's own writing from notes on it, on top of a page network that stays as it is.
+
+Each page of a batch is composed anew (:mod:`recog.training.page_notes`); the lines that the network finds there are own or
+not by where they lie, and what it should say along each of them is that.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recog.model.page import MAPS, PageNetworkConfig
+from recog.nn.page import PageNetwork
+from recog.segment.baselines import Polyline, find_baselines
+from recog.segment.own import along, own_lines
+from recog.segment.page import STRIDE
+from recog.training.page import PageTrainer
+from recog.training.page_data import Page
+from recog.training.page_notes import OWN, Hands, Sheet, draw_sheet
+from recog.training.page_recipe import PageRecipe
+from recog.training.report import Reporter
+
+SURE = (0.2, 0.6)  # of a line that lies on the page's own writing: none of it up to the one, own from the other on
+
+
+class PageContextTrainer(PageTrainer):
+    """One run. Only the context is trained.
+
+    Args:
+        base: weights of a page network without context.
+    """
+
+    def __init__(
+        self,
+        recipe: PageRecipe,
+        train: list[Page],
+        dev: list[Page],
+        out: Path,
+        report: Reporter,
+        base: dict[str, Tensor],
+    ) -> None:
+        super().__init__(recipe, train, dev, out, report, with_base(recipe, base))
+        self.hands = Hands(recipe.hands)
+        self.weights = {source.name or Path(source.path).name: source.weight for source in recipe.data}
+
+    def sheet(self, step: int, k: int) -> Sheet:
+        """Page ``k`` of a batch, of corpora by their weights."""
+        rng = np.random.default_rng((self.options.seed, step, k))
+        sources = sorted({page.source for page in self.train})
+        shares = np.array([self.weights[source] for source in sources])
+        source = sources[int(rng.choice(len(sources), p=shares / shares.sum()))]
+        pages = [page for page in self.train if page.source == source]
+        noted = source in self.recipe.noted
+        return draw_sheet(pages[int(rng.integers(len(pages)))], self.hands, rng, noted=noted)
+
+    def step(self, rate: float) -> tuple[float, float]:
+        """One update; gives the loss and the gradient norm before clipping."""
+        self.prepare_update(rate)
+        self.network.eval()
+        context = self.network.context
+        assert context is not None
+        sheets = [self.sheet(self.progress.step, k) for k in range(self.options.batch)]
+        ink = torch.from_numpy(_stacked([sheet.ink for sheet in sheets]))[:, None].to(self.device)
+        with torch.no_grad():
+            logits, fine, coarse = self.network.with_features(ink)
+            maps = torch.sigmoid(logits)
+        context.train()
+        main = context(fine, coarse, maps)[:, 0]
+        said, wanted = [], []
+        for seen, found, sheet in zip(main, maps.cpu().numpy(), sheets, strict=True):
+            for line in find_baselines(found):
+                own = is_own(line, sheet.mask)
+                if own is None:
+                    continue
+                rows, columns = along(line, found.shape[1:])
+                said.append(seen[rows // context.pooling, columns // context.pooling].mean())
+                wanted.append(float(own))
+        if not said:
+            return 0.0, 0.0
+        loss = F.binary_cross_entropy_with_logits(torch.stack(said), torch.tensor(wanted, device=self.device))
+        norm = self.backward(loss)
+        value, norm_value = float(loss.detach()), float(norm)
+        if not self.update(value, norm_value):
+            return 0.0, 0.0
+        self.follow()
+        return value, norm_value
+
+    def found(self, maps: NDArray[np.float32]) -> list[Polyline]:
+        """The page's own lines."""
+        lines = find_baselines(maps)
+        return [lines[k] for k in np.flatnonzero(own_lines(lines, maps[len(MAPS)]))] if lines else []
+
+
+def with_base(recipe: PageRecipe, base: dict[str, Tensor]) -> PageNetwork:
+    """A network of the recipe with the weights of ``base``, of which only the context can be trained."""
+    network = PageNetwork(recipe.network)
+    plain = {name: value for name, value in base.items() if not name.startswith("context.")}
+    network.load_state_dict(network.state_dict() | plain)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(name.startswith("context."))
+    return network
+
+
+def fits(config: PageNetworkConfig, base: PageNetworkConfig) -> bool:
+    """Whether weights of ``base`` are those of a network of this shape but for its context."""
+    return config.model_copy(update={"context": ()}) == base.model_copy(update={"context": ()})
+
+
+def is_own(line: Polyline, mask: NDArray[np.uint8]) -> bool | None:
+    """Whether a line that was found lies on the page's own writing; None where it does in part."""
+    rows, columns = along(line, (-(-mask.shape[0] // STRIDE), -(-mask.shape[1] // STRIDE)))
+    share = float((mask[STRIDE * rows, STRIDE * columns] == OWN).mean())
+    return None if SURE[0] <= share <= SURE[1] else share > SURE[1]
+
+
+def _stacked(images: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
+    return np.stack(
+        [
+            cv2.copyMakeBorder(
+                image, 0, height - image.shape[0], 0, width - image.shape[1], cv2.BORDER_CONSTANT, value=0
+            )
+            for image in images
+        ]
+    )

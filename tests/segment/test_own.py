@@ -1,0 +1,45 @@
+"""Notes on a page are told from its own lines by their map; a page of nothing else is read whole. Pages askew are levelled."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from recog.segment.own import own_lines
+from recog.segment.page import levelled
+
+
+def line(left: float, right: float, y: float) -> np.ndarray:
+    return np.array([[left, y], [right, y]], np.float64)
+
+
+def test_lines_are_own_where_the_map_says_so() -> None:
+    main = np.zeros((100, 200), np.float32)
+    main[:60] = 0.9
+    lines = [line(10, 190, 30), line(10, 190, 55), line(20, 90, 90), line(150, 199, 99)]
+    assert own_lines(lines, main).tolist() == [True, True, False, False]
+    assert own_lines(lines[2:], main).tolist() == [True, True], "a page of notes"
+    assert own_lines([], main).tolist() == []
+
+
+@pytest.mark.parametrize("slope", [-0.05, 0.05, 0.2])
+def test_a_levelled_page_is_level_and_whole_and_leads_back(slope: float) -> None:
+    ink = np.zeros((300, 400), np.float32)
+    start, end = np.array([40.0, 150.0]), np.array([340.0, 150.0 + 300 * slope])
+    cv2.line(ink, start.astype(int).tolist(), end.astype(int).tolist(), 1.0, 3)
+    ink[2:6, 2:6] = 1.0  # a corner
+    level, back = levelled(ink, slope)
+    assert level.sum() == pytest.approx(ink.sum(), rel=0.02)
+    rows, columns = np.nonzero(level > 0.5)
+    long = columns[np.abs(rows - np.median(rows)) < 4]
+    assert np.ptp(long) > 280
+    middle = np.array([np.median(columns), np.median(rows)])
+    x, y = back[:, :2] @ middle + back[:, 2]
+    assert y == pytest.approx(150 + slope * (x - 40), abs=2)
+
+
+def test_a_page_that_is_level_stays_as_it_is() -> None:
+    ink = np.ones((20, 30), np.float32)
+    level, back = levelled(ink, 0.001)
+    assert level is ink and (back == np.eye(2, 3)).all()
