@@ -126,6 +126,8 @@ def _train(recipe: Recipe, out: Path, bundle: Bundle | None, report: Reporter, n
         report.say(f"{out}: this training is finished (dev CER {100 * trainer.progress.best:.2f} %).")
         return
     report.say(_opening(recipe, data, trainer, resumed))
+    if bundle is not None and not resumed:
+        trainer.measure_base()
     trainer.run_telling(report.say)
     if not report.quiet:
         finish(recipe, data, trainer, out, report, bundle, notes, own_text)
@@ -205,6 +207,8 @@ def finish(
     """Write the model folder from the best weights: float16 weights, the int8 graph made of them (where ONNX can compute
     the network), config and card."""
     best, state = read_checkpoint(trainer.best)
+    if base is not None and state["epoch"] == 0:
+        report.say(f"No epoch was better on dev than {base.config.name} itself: its weights are kept.")
     trained = {
         "epochs": trainer.progress.epoch,
         "best_epoch": state["epoch"],

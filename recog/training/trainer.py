@@ -272,6 +272,18 @@ class Trainer(Loop[Encoder, Optimisation]):
             self.network.load_state_dict(current)
             self.model.train()
 
+    def measure_base(self) -> None:
+        """Before the first step: let the base model's own result on dev be the one to beat, so that what is kept is never
+        worse there."""
+        result = self.evaluate()
+        self.progress.best = result.cer
+        if self.rank == 0:
+            self._keep_best(result)
+        self.report.say(f"before training  dev CER {100 * result.cer:.2f} %  WER {100 * result.wer:.2f} %")
+
+    def _keep_best(self, result: DevResult) -> None:
+        write_checkpoint(self.best, dict(self.average), {"dev": result.summary(), "epoch": self.progress.epoch})
+
     def _close_epoch(self, result: DevResult) -> None:
         p = self.progress
         better = result.cer < p.best
@@ -285,7 +297,7 @@ class Trainer(Loop[Encoder, Optimisation]):
         p.epoch, p.batch, p.loss, p.labels = p.epoch + 1, 0, 0.0, 0
         if self.rank == 0:
             if better:
-                write_checkpoint(self.best, dict(self.average), {"dev": result.summary(), "epoch": p.epoch})
+                self._keep_best(result)
             self.save()
         self.report.evaluated(entry, result, better)
         if self.rank == 0 and self.watch is not None:

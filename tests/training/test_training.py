@@ -208,6 +208,17 @@ def test_nothing_can_be_frozen_without_a_base(recipe_file, tmp_path):
         run(recipe_file, tmp_path / "out", None, RunOptions(freeze=0.5))
 
 
+def test_a_base_that_no_epoch_beats_on_dev_is_kept(recipe_file, tmp_path, capsys):
+    run(recipe_file, tmp_path / "base", None, RunOptions(epochs=1))
+    capsys.readouterr()
+    run(recipe_file, tmp_path / "same", str(tmp_path / "base"), RunOptions(epochs=2, learning_rate=1e-9))
+    said = capsys.readouterr().err
+    assert "before training  dev CER" in said and "No epoch was better on dev than tiny itself" in said
+    base, same = (load_file(tmp_path / name / "model.safetensors") for name in ("base", "same"))
+    assert base.keys() == same.keys() and all(torch.equal(base[name], same[name]) for name in base)
+    assert open_bundle(tmp_path / "same").config.trained["best_epoch"] == 0
+
+
 def test_accumulated_batches_are_one_update(recipe_file, tmp_path):
     """Without batch statistics, two batches give the gradient of both together."""
     from recog.training.report import Reporter
