@@ -196,10 +196,12 @@ class SpectrogramConfig(Strict):
 
 
 class StripConfig(Strict):
-    """Line strips; see :mod:`recog.features.strips`."""
+    """Line strips; see :mod:`recog.features.strips`. ``even`` makes dense writing wider and sparse writing narrower, with
+    Latin script as the measure."""
 
     kind: Literal["strip"] = "strip"
     height: int = Field(48, ge=8, le=512)
+    even: bool = True
 
 
 class Calibration(Strict):

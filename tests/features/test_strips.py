@@ -6,7 +6,8 @@ import pytest
 from recog.features.strips import is_dark_on_light, to_columns, to_strip
 from recog.model.config import StripConfig
 
-CONFIG = StripConfig(height=48)
+CONFIG = StripConfig(height=48, even=False)
+EVEN = StripConfig(height=48)
 
 
 def page(height: int = 96, width: int = 400, paper: int = 220, ink: int = 40) -> np.ndarray:
@@ -57,14 +58,44 @@ def test_thick_writing_is_not_taken_for_grain():
     assert min(abs(int(tone) - 127) for tone in tones) <= 1  # half as dark as ink: linear
 
 
+def strokes(apart: int, height: int = 48, width: int = 960) -> np.ndarray:
+    """Vertical strokes, so many pixels apart at a height of 48."""
+    image = np.full((height, width), 220, np.uint8)
+    step = apart * height // 48
+    for x in range(step, width - step, step):
+        image[height // 4 : 3 * height // 4, x : x + max(2, step // 4)] = 40
+    return image
+
+
+@pytest.mark.parametrize("height", [48, 96])
+@pytest.mark.parametrize(
+    ("apart", "factor"),
+    [(6, 1.4), (10, 1.2), (14, 1.0), (18, 1.0), (20, 48 / 20 / 2.6), (40, 0.8)],
+    ids=lambda value: f"{value:.2f}",
+)
+def test_dense_writing_becomes_wider_and_sparse_writing_narrower(apart: int, factor: float, height: int):
+    strip = to_strip(strokes(apart, height), EVEN)
+    assert strip.shape[1] == pytest.approx(960 * 48 / height * factor, rel=0.05)
+    ink = strip[24] > 127
+    starts = np.flatnonzero(ink[1:] & ~ink[:-1])
+    assert np.diff(starts).mean() == pytest.approx(apart * factor, rel=0.05)  # the same strokes, no more and no fewer
+
+
+def test_the_density_of_writing_does_not_depend_on_the_margins():
+    narrow = strokes(8)
+    wide = np.pad(narrow, ((0, 0), (700, 300)), constant_values=220)
+    a, b = to_strip(narrow, EVEN).shape[1] / narrow.shape[1], to_strip(wide, EVEN).shape[1] / wide.shape[1]
+    assert a == pytest.approx(b, rel=0.01)
+
+
 @pytest.mark.parametrize("value", [0, 128, 255])
 def test_a_blank_line_has_no_ink(value: int):
-    assert not to_strip(np.full((60, 300), value, np.uint8), CONFIG).any()
+    assert not to_strip(np.full((60, 300), value, np.uint8), EVEN).any()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (3, 3)])
 def test_odd_sizes(shape: tuple[int, int]):
-    strip = to_strip(np.random.default_rng(0).integers(0, 255, shape, np.uint8), CONFIG)
+    strip = to_strip(np.random.default_rng(0).integers(0, 255, shape, np.uint8), EVEN)
     assert strip.shape[0] == 48 and 4 <= strip.shape[1] <= 48 * 200
 
 
