@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from recog.segment.baselines import Floats, Polyline
 
-OWN = 0.5  # mean probability along a line of the page's own writing
+OWN = 0.45  # mean probability along a line of the page's own writing
+DOUBTFUL = 0.2  # from which a line is own that follows another as lines of the page do:
+FOLLOWING = (0.6, 1.25)  # of their usual distance below it
 LIFT = 2.0  # pixels from a baseline up into its letters
 LEAST = (
     0.25  # of the length of all lines: a page with less writing of its own is a page of notes, and all of it is read
@@ -21,9 +23,36 @@ def own_lines(baselines: list[Polyline], main: Floats) -> NDArray[np.bool_]:
         baselines: as :func:`recog.segment.baselines.find_baselines` gives them.
         main: (height, width) probability of the page's own writing.
     """
-    own = np.array([float(main[along(line, main.shape)].mean()) >= OWN for line in baselines], np.bool_)
+    sure = np.array([float(main[along(line, main.shape)].mean()) for line in baselines])
+    own = sure >= OWN
+    below = _below(baselines)
+    apart = np.where(own[:, None] & own, below, np.inf).min(axis=0, initial=np.inf)
+    if np.isfinite(apart).any():
+        least, most = np.array(FOLLOWING) * np.median(apart[np.isfinite(apart)])
+        follows = (below >= least) & (below <= most)
+        for k in np.argsort([line[:, 1].mean() for line in baselines]):  # from above: a signature under a greeting
+            own[k] |= bool(sure[k] >= DOUBTFUL and (follows[:, k] & own).any())
     lengths = np.array([line[-1, 0] - line[0, 0] for line in baselines])
     return own if lengths[own].sum() >= LEAST * lengths.sum() else np.ones(len(baselines), np.bool_)
+
+
+def _below(baselines: list[Polyline]) -> NDArray[np.float64]:
+    """How far each line (columns) lies below each other one (rows) whose width it shares in part; else infinite."""
+    left, right, y = (np.array([take(line) for line in baselines]) for take in (_left, _right, _height))
+    shared = np.minimum(right[:, None], right) > np.maximum(left[:, None], left)
+    return np.where(shared & (y > y[:, None]), y - y[:, None], np.inf)
+
+
+def _left(line: Polyline) -> float:
+    return float(line[0, 0])
+
+
+def _right(line: Polyline) -> float:
+    return float(line[-1, 0])
+
+
+def _height(line: Polyline) -> float:
+    return float(line[:, 1].mean())
 
 
 def along(line: Polyline, shape: tuple[int, ...]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -71,6 +71,11 @@ class PageTrainer(Loop[PageNetwork, PageOptimisation]):
         pages = [[Path(page.name).name, len(page.lines)] for page in (*self.train, *self.dev)]
         return {"recipe": recipe, "data": {"pages": json.dumps(pages)}}
 
+    def upgraded(self, identity: dict[str, Any]) -> dict[str, Any]:
+        recipe = {"noted": [], "hands": []} | identity["recipe"]
+        recipe["network"] = {"context": []} | recipe["network"]
+        return identity | {"recipe": recipe}
+
     def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return {f"average.{k}": v for k, v in self.average.items()}, asdict(self.progress)
 

@@ -23,6 +23,17 @@ def test_lines_are_own_where_the_map_says_so() -> None:
     assert own_lines([], main).tolist() == []
 
 
+def test_a_doubtful_line_is_own_where_it_follows_as_lines_do() -> None:
+    main = np.full((300, 200), 0.3, np.float32)
+    main[:101] = 0.9
+    text = [line(10, 190, y) for y in (40, 70, 100)]
+    assert own_lines([*text, line(90, 150, 131), line(95, 140, 160)], main).all(), "a greeting and a signature"
+    assert own_lines([*text, line(90, 150, 115)], main).tolist() == [True] * 3 + [False], "too close"
+    assert own_lines([*text, line(90, 150, 200)], main).tolist() == [True] * 3 + [False], "too far"
+    main[101:] = 0.1
+    assert own_lines([*text, line(90, 150, 131)], main).tolist() == [True] * 3 + [False], "surely another's"
+
+
 @pytest.mark.parametrize("slope", [-0.05, 0.05, 0.2])
 def test_a_levelled_page_is_level_and_whole_and_leads_back(slope: float) -> None:
     ink = np.zeros((300, 400), np.float32)

@@ -20,6 +20,7 @@ from recog.model.page import PageNetworkConfig, open_page_bundle
 from recog.nn.page import PageNetwork, build_page_onnx, page_arrays
 from recog.nn.weights import load_weights
 from recog.segment.page import PageSegmenter, page_ink
+from recog.training.page import PageTrainer
 from recog.training.page_data import Page, draw_crop, draw_maps, load_pages
 from recog.training.page_notes import OWN, Hands, draw_sheet
 from recog.training.page_recipe import read_page_recipe
@@ -193,6 +194,16 @@ def test_context_is_trained_on_a_network_that_stays(recipe_file: Path, tmp_path:
     recipe.write_text(recipe.read_text().replace("[4, 6, 8, 8, 8]", "[4, 6, 8]"))
     with pytest.raises(UserError, match="another shape"):
         run_page(recipe, tmp_path / "other")
+
+
+def test_a_run_from_before_context_goes_on(recipe_file: Path, tmp_path: Path) -> None:
+    recipe = read_page_recipe(recipe_file)
+    train, dev, _ = load_pages(recipe)
+    trainer = PageTrainer(recipe, train, dev, tmp_path / "run", Reporter(tmp_path / "run"))
+    now = json.loads(json.dumps(trainer.identity()))
+    before = json.loads(json.dumps(now))
+    del before["recipe"]["noted"], before["recipe"]["hands"], before["recipe"]["network"]["context"]
+    assert before != now and trainer.upgraded(before) == now
 
 
 def test_composed_pages_are_functions_of_their_generator_and_say_whose_is_what(
