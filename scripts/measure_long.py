@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Long recordings and live sound: words lost or won by cutting, memory, and how far partial texts are behind.
 
-    python scripts/measure_long.py joined FOLDER [--clips 40]     WER of clips, and of the recordings that they join to
+    python scripts/measure_long.py joined FOLDER [--clips 40] [--shuffle SEED]
+                                                                  WER of clips, and of the recordings that they join to
     python scripts/measure_long.py hours FOLDER [--hours 3]       peak memory and speed of `recog transcribe` on a long file
     python scripts/measure_long.py live FOLDER [--clips 10]       delay of partial texts, and what they cost
 
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default="english-speech")
     parser.add_argument("--clips", type=int, default=40)
+    parser.add_argument("--shuffle", type=int, metavar="SEED", help="join them in a random order: voices alternate")
     parser.add_argument("--hours", type=float, default=3.0)
     parser.add_argument("--kind", choices=("wav", "flac", "ogg"), default="wav")
     parser.add_argument("--out", type=Path)
@@ -55,7 +57,10 @@ def main() -> None:
         return
     model = recog.load(arguments.model, threads=1)
     assert isinstance(model, Transcriber)
-    (joined if arguments.what == "joined" else live)(model, spread(rows, arguments.clips))
+    rows = spread(rows, arguments.clips)
+    if arguments.shuffle is not None:
+        rows = [rows[k] for k in np.random.default_rng(arguments.shuffle).permutation(len(rows))]
+    (joined if arguments.what == "joined" else live)(model, rows)
 
 
 def spread(rows: list[Row], count: int) -> list[Row]:

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from recog.features.spectrogram import MAX_SEGMENT_SECONDS
 from recog.segment.activity import FRAME_SECONDS, SpeechDetector
 
-LONG_PAUSE, SHORT_PAUSE = 0.8, 0.3  # seconds that close a segment of up to 10 s, and one of 25 s and more
-YOUNG, OLD = 10.0, 25.0
+LONG_PAUSE, SHORT_PAUSE = 0.8, 0.3  # seconds that close a segment of up to YOUNG seconds, and one of OLD and more:
+YOUNG, OLD = 5.0, 15.0  # the mean of a segment is taken off it, which does no good to two voices in one
 MARGIN = 0.4  # seconds kept before and after speech
 SHARED = 4.0  # seconds that two segments have in common where there is no pause
 ONSET, RECENT = 3, 5  # speech begins where so many of the last frames have some

@@ -63,7 +63,7 @@ def test_long_segments_are_closed_by_short_pauses():
     parts = [part for _ in range(12) for part in (SPEECH, silence(0.45))]
     found = segments(np.concatenate(parts))
     assert len(found) > 1 and all(s.keep_from is not None and s.keep_to is not None for s in found)
-    assert all(10.0 < len(s.wave) / RATE < 30.0 for s in found[:-1])
+    assert all(10.0 < len(s.wave) / RATE < 20.0 for s in found[:-1])
     for a, b in pairwise(found):
         assert a.keep_to <= b.keep_from < a.keep_to + 0.5
 
