@@ -13,7 +13,8 @@ What makes it fast, without changing what is found:
 
 With a language model the masses are weighted ones (see :mod:`recog.decoding.fusion`): a scan stops where even the
 largest factor would not be enough, and the model is asked only for what is left. Without one, ``fusion``, ``places`` and
-``rows`` are None, and Numba leaves their branches out of what it compiles.
+``rows`` are None, and Numba leaves their branches out of what it compiles. Prefixes that a model continues alike
+:mod:`recombine <recog.decoding.recombination>` where the best text alone is wanted.
 """
 
 # mypy: disallow-untyped-defs=False
@@ -27,6 +28,7 @@ from recog.decoding.beam import COUNT, LIFT, LIFTS, LOW
 from recog.decoding.extensions import extend, shortlist
 from recog.decoding.fusion import settle_place
 from recog.decoding.ranking import sort_down
+from recog.decoding.recombination import recombine_alike
 from recog.decoding.trie import child_of
 
 
@@ -128,7 +130,7 @@ def _settle(beam, trie, work, ratio):
 
 
 @helper
-def advance(probs, beam, trie, work, tokens, cutoff, ratio, fusion, places, rows):
+def advance(probs, beam, trie, work, tokens, cutoff, ratio, recombine, fusion, places, rows):
     """Take the beam through more frames.
 
     Args:
@@ -136,6 +138,7 @@ def advance(probs, beam, trie, work, tokens, cutoff, ratio, fusion, places, rows
         tokens, cutoff: extend by the ``tokens`` most probable symbols of a frame, and by those that make up ``cutoff``
             of its mass; the number of symbols and 1.0 switch them off.
         ratio: drop prefixes below this share of the best's mass; 0.0 switches it off.
+        recombine: with a language model, drop prefixes that another one can stand for.
         fusion, places, rows: see :mod:`recog.decoding.fusion`; None without a language model.
 
     Returns:
@@ -158,5 +161,8 @@ def advance(probs, beam, trie, work, tokens, cutoff, ratio, fusion, places, rows
         filled = extend(p, beam, work, size, bar, pruned, fusion, places, rows)
         if filled >= 0:
             _enter(beam, trie, work, filled, symbols, fusion, places, rows)
+        if places is not None:  # noqa: SIM102 (Numba leaves out only what None alone rules out)
+            if recombine:
+                recombine_alike(beam, work, places)
         _settle(beam, trie, work, ratio)
     return np.int64(frames)

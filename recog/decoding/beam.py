@@ -58,6 +58,7 @@ class Scratch(NamedTuple):
     short: Any  # (symbols,) int64, the symbols worth a look
     breaks: Any  # (symbols,) int64, those of them that hold a space
     listed: Any  # (symbols,) bool, whether a symbol is worth a look
+    alike: Any  # (power of two,) int64, rows + 1 hashed by all that their future depends on, 0 where free
 
 
 def new_beam(width: int, trie: Trie, mass: float) -> Beam:
@@ -74,4 +75,5 @@ def make_scratch(width: int, symbols: int) -> Scratch:
     return Scratch(
         np.zeros(width, NEXT), np.zeros(width, CANDIDATE),
         np.zeros(symbols, np.int64), np.zeros(symbols, np.int64), np.zeros(symbols, np.bool_),
+        np.zeros(1 << (2 * width).bit_length(), np.int64),
     )  # fmt: skip

@@ -21,13 +21,15 @@ Ints = NDArray[np.int32]
 class Pruning:
     """What the beam keeps: ``width`` prefixes, extended by the ``tokens`` most probable symbols of a frame and by those
     that make up ``cutoff`` of its mass, none below ``ratio`` of the best's mass; frames whose symbols other than the
-    blank have at most ``blank_skip`` of probability in sum are not searched."""
+    blank have at most ``blank_skip`` of probability in sum are not searched; with ``recombine`` one prefix alone of those
+    that the language model continues alike."""
 
     width: int
     tokens: int
     cutoff: float
     ratio: float
     blank_skip: float = 0.0
+    recombine: bool = False
 
 
 class InvalidInputError(UserError, ValueError):

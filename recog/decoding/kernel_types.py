@@ -12,7 +12,7 @@ from recog.decoding.trie import NODE, Trie
 BEAM = types.NamedTuple((from_dtype(ROW)[::1], float64[::1], int64[::1], int64[::1]), Beam)
 TRIE = types.NamedTuple((from_dtype(NODE)[::1], int32[::1], int64[::1]), Trie)
 SCRATCH = types.NamedTuple(
-    (from_dtype(NEXT)[::1], from_dtype(CANDIDATE)[::1], int64[::1], int64[::1], boolean[::1]), Scratch
+    (from_dtype(NEXT)[::1], from_dtype(CANDIDATE)[::1], int64[::1], int64[::1], boolean[::1], int64[::1]), Scratch
 )
 FUSION = typeof(sample_fusion())
 PLACES = from_dtype(PLACE)[::1]

@@ -14,4 +14,4 @@ from recog.decoding.kernel_types import BEAM, SCRATCH, TRIE
 @kernel(int64(float64[:, ::1], BEAM, TRIE, SCRATCH, int64, float64, float64))
 def extend(probs, beam, trie, work, tokens, cutoff, ratio):
     """:func:`recog.decoding.advance.advance` for Python."""
-    return advance(probs, beam, trie, work, tokens, cutoff, ratio, None, None, None)
+    return advance(probs, beam, trie, work, tokens, cutoff, ratio, False, None, None, None)

@@ -103,7 +103,7 @@ class WeightedSearch:
         self, pruning: Pruning, language: Language, before: str | None, sentence: bool, frames: int = 0
     ) -> None:
         self._extend, self._end = _kernels("weighted_extend", "weighted_end")
-        self._pruning = (pruning.tokens, pruning.cutoff, pruning.ratio)
+        self._pruning = (pruning.tokens, pruning.cutoff, pruning.ratio, pruning.recombine)
         self._skip = BlankSkipper(pruning.blank_skip)
         self._fusion = language.fusion
         self._start = language.start(before, sentence=sentence)

@@ -4,14 +4,14 @@
 
 from __future__ import annotations
 
-from numba import float64, int64
+from numba import boolean, float64, int64
 
 from recog.compilation import kernel
 from recog.decoding.advance import advance
 from recog.decoding.kernel_types import BEAM, FUSION, PLACES, ROWS, SCRATCH, TRIE
 
 
-@kernel(int64(float64[:, ::1], BEAM, TRIE, SCRATCH, int64, float64, float64, FUSION, PLACES, ROWS))
-def extend(probs, beam, trie, work, tokens, cutoff, ratio, fusion, places, rows):
+@kernel(int64(float64[:, ::1], BEAM, TRIE, SCRATCH, int64, float64, float64, boolean, FUSION, PLACES, ROWS))
+def extend(probs, beam, trie, work, tokens, cutoff, ratio, recombine, fusion, places, rows):
     """:func:`recog.decoding.advance.advance` for Python."""
-    return advance(probs, beam, trie, work, tokens, cutoff, ratio, fusion, places, rows)
+    return advance(probs, beam, trie, work, tokens, cutoff, ratio, recombine, fusion, places, rows)

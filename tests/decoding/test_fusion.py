@@ -313,3 +313,20 @@ def test_a_trie_that_grows_finds_its_prefixes_again(characters: NGramTrie) -> No
     plain = decoder.begin()
     plain.feed(probs)
     assert (plain._beam.total == search._beam.total).all()
+
+
+def test_a_best_text_alone_makes_better_use_of_a_narrow_beam(words: NGramTrie) -> None:
+    """Prefixes that the model continues alike leave room for others, where no alternatives are asked for."""
+    gained, short = [], []
+    for seed in range(30):
+        x = np.random.default_rng(seed).normal([1.5, 0.0, 0.0, 0.0], 3.0, (60, 4))
+        log_probs = np.asarray(x - np.log(np.exp(x).sum(axis=1, keepdims=True)), np.float32)
+        (alone, apart, best) = (
+            Decoder(["_", "a", "b", " "], beam_width=width, n_best=n, lm=words, alpha=0.8, beta=0.3).decode([log_probs])
+            for width, n in ((8, 1), (8, 2), (400, 2))
+        )
+        assert len(alone[0]) == 1
+        assert alone[0][0].log_prob == pytest.approx(log_prob_of(log_probs, alone[0][0].tokens), abs=1e-5)
+        gained.append(alone[0][0].score - apart[0][0].score)
+        short.append(best[0][0].score - alone[0][0].score)
+    assert np.mean(gained) > 0.3 and np.mean(short) < 0.2, (gained, short)
