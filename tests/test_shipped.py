@@ -236,7 +236,7 @@ def test_a_page_is_turned_to_where_most_writing_is_found(monkeypatch: pytest.Mon
         def written(self, image):
             return {(0, 0): 130.0, (-1, 0): 27.0, (-1, -1): 0.0, (0, -1): 1525.0}[self.mark(image)]
 
-        def lines(self, image):
+        def lines(self, image, *, notes=False):
             return [line] if self.mark(image) == (0, -1) else []
 
         @staticmethod
