@@ -13,7 +13,8 @@ last batch, in CPU time of the process and without the first epoch: start-up, wh
 checkpoints are outside. Data are loaded in the same process by all three. The tools take turns, --rounds times; printed are
 medians, and the ratio recog's lines/s by the peer's in the same round, with the lowest and the highest.
 
-What is equal: the lines (scaled to --height once, for all, and not evened by recog; no augmentation), the convolutions (5x5/2 32, 3x3 32 pool 2x2,
+What is equal: the lines (scaled to --height once, for all, their width left as it is; no augmentation), the convolutions
+(5x5/2 32, 3x3 32 pool 2x2,
 3x3 64, 3x3 64 pool 2x1, 3x3 128 pool 2x1, ReLU), --layers bidirectional LSTM layers of --hidden, dropout 0.2 between them,
 --batch lines a batch. What is not: recog and PyLaia have batch norm, kraken has no such layer and does without; kraken's
 lines are spared its dewarping (--linetype baselines); each has its own optimiser (AdamW, AdamW, RMSprop), and recog keeps
