@@ -126,6 +126,10 @@ class PageTrainer(Loop[PageNetwork, PageOptimisation]):
         with self.autocast():
             logits = self.network(ink.contiguous(memory_format=torch.channels_last))
         loss = map_loss(logits.float(), wanted)
+        return self.descend(loss)
+
+    def descend(self, loss: Tensor) -> tuple[float, float]:
+        """Update the weights by a loss; gives its value and the gradient norm before clipping."""
         norm = self.backward(loss)
         value, norm_value = float(loss.detach()), float(norm)
         if not self.update(value, norm_value):

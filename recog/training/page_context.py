@@ -84,12 +84,7 @@ class PageContextTrainer(PageTrainer):
         if not said:
             return 0.0, 0.0
         loss = F.binary_cross_entropy_with_logits(torch.stack(said), torch.tensor(wanted, device=self.device))
-        norm = self.backward(loss)
-        value, norm_value = float(loss.detach()), float(norm)
-        if not self.update(value, norm_value):
-            return 0.0, 0.0
-        self.follow()
-        return value, norm_value
+        return self.descend(loss)
 
     def found(self, maps: NDArray[np.float32]) -> list[Polyline]:
         """The page's own lines."""
