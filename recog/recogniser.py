@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
@@ -20,12 +21,14 @@ from recog.text.bidi import to_display, to_logical
 from recog.transcript import Alternative, Transcript, Word
 
 if TYPE_CHECKING:
-    from recog.decoding.decoder import Decoder
+    from recog.decoding.decoder import Decoder, Hypothesis
+    from recog.listening import Listener
     from recog.lm.neural import NeuralLM
 
 DEFAULT_BEAM = 25
 RESCORED = 20  # hypotheses that a neural language model sees
 Span = tuple[str, float, float, float]  # word, its start and end in frames, confidence
+Reading = tuple[str, list[Span], tuple[Alternative, ...]]  # the text, its words, and other texts
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,10 @@ class Recogniser:
     def __post_init__(self) -> None:
         self.runtime = open_runtime(self.bundle)
         self.alphabet = Alphabet.from_list(self.config.symbols[1:])
-        self.decoder = make_decoder(self.bundle, self.options)
+        self.listener = make_listener(self.bundle, self.options)
+        self._sound_decoder = None if self.listener is None else self._make_sound_decoder(self.listener)
+        if self.listener is None:
+            _ = self.decoder  # says now what does not go together in the options
         self.rescorer: NeuralLM | None = None
         if self.options.rescore is not None:
             from recog.lm.neural import NeuralLM
@@ -99,24 +105,30 @@ class Recogniser:
         """Recognise one file; see the subclass."""
         raise NotImplementedError
 
+    @cached_property
+    def decoder(self) -> Decoder | None:
+        """The beam search over the letters, None for the best path. Where there is a listener only what is said of a sound
+        that goes on needs it."""
+        return make_decoder(self.bundle, self.options)
+
     def decode(
-        self, log_probs: NDArray[np.float32], *, before: str | None = None
-    ) -> tuple[str, list[Span], tuple[Alternative, ...]]:
+        self, log_probs: NDArray[np.float32], *, sounds: NDArray[np.float32] | None = None, before: str | None = None
+    ) -> Reading:
         """Text in logical order, word spans in frames, and alternatives where asked for, of (frames, symbols).
 
         Args:
+            sounds: those of the same frames, (frames, sounds), from a model that hears them.
             before: the text that this one follows, as the network displays it, for the language model.
         """
+        if self.listener is not None and sounds is not None:
+            return self._listened(self.listener, sounds)
         alternatives: tuple[Alternative, ...] = ()
         if self.decoder is None:
             tokens = best_path(log_probs)
         else:
             log_probs = tempered(log_probs, self.config.decoding.temperature)
             best = self.decoder.decode([log_probs], before=[before])[0]
-            if self.rescorer is not None:
-                from recog.decoding.rescore import rescore
-
-                best = rescore(best, self.rescorer, self.options.rescore_weight, before=before)[: self.options.n_best]
+            best = self._rescored(best, before)
             tokens = list(best[0].tokens)
             alternatives = tuple(
                 Alternative(self.reading_order(" ".join(h.text.split())), round(h.score, 4)) for h in best
@@ -133,13 +145,53 @@ class Recogniser:
             spans = reorder(spans, text)
         return text, spans, alternatives if self.options.n_best > 1 else ()
 
+    def _make_sound_decoder(self, listener: Listener) -> Decoder:
+        tuned, options, n_best = self.config.decoding, self.options, _readings(self.options)
+        return listener.decoder(
+            options.hotwords,
+            beam_width=max(options.beam or tuned.beam or DEFAULT_BEAM, n_best),
+            n_best=n_best,
+            threads=1,
+            alpha=tuned.alpha if options.alpha is None else options.alpha,
+            beta=tuned.beta if options.beta is None else options.beta,
+            sentence=tuned.sentence,
+        )
+
+    def _listened(self, listener: Listener, sounds: NDArray[np.float32]) -> Reading:
+        assert self._sound_decoder is not None
+        sounds = tempered(sounds, self.config.decoding.temperature)
+        said: dict[str, Hypothesis] = {}
+        for hypothesis in self._sound_decoder.decode([sounds])[0]:
+            written = replace(hypothesis, text=" ".join(listener.written(hypothesis)))
+            said.setdefault(written.text, written)  # two ways to say the same are one reading
+        best = self._rescored([*said.values()], None)
+        timing = Timing(offset=self.config.decoding.offset)
+        spans = [
+            (word, span.start, span.end, self.calibrated(span.confidence))
+            for word, span in zip(
+                best[0].text.split(), spans_of(sounds, best[0].tokens, listener.sounds, timing=timing), strict=True
+            )
+        ]
+        alternatives = tuple(Alternative(h.text, round(h.score, 4)) for h in best)
+        return best[0].text, spans, alternatives if self.options.n_best > 1 else ()
+
+    def _rescored(self, hypotheses: list[Hypothesis], before: str | None) -> list[Hypothesis]:
+        """The N best, ordered anew by a neural language model where there is one."""
+        if self.rescorer is None:
+            return hypotheses
+        from recog.decoding.rescore import rescore
+
+        return rescore(hypotheses, self.rescorer, self.options.rescore_weight, before=before)[: self.options.n_best]
+
     def warm_up(self) -> None:
         """Load, and at the first use on a machine compile, what decoding needs, so that no file waits for it."""
-        if self.decoder is not None:
-            count = len(self.config.symbols)
-            even = np.full((2, count), -np.log(count), np.float32)
+        if self.listener is not None or self.decoder is not None:
+            symbols, sounds = (
+                np.full((2, count), -np.log(max(1, count)), np.float32)
+                for count in (len(self.config.symbols), len(self.config.sounds or ()))
+            )
             for before in (None, self.config.symbols[-1]):
-                self.decode(even, before=before)
+                self.decode(symbols, sounds=sounds, before=before)
 
     def reading_order(self, text: str) -> str:
         """The logical order of a text that the network gives: an image of a right-to-left script is read from the left."""
@@ -159,9 +211,9 @@ def make_decoder(bundle: Bundle, options: Options) -> Decoder | None:
         UserError: the options do not go together, or the language model cannot be read.
     """
     tuned = bundle.config.decoding
-    own = bundle.file(tuned.lm) if tuned.lm is not None and options.lm is None and options.beam != 0 else None
+    own = _own_model(bundle, options)
     lm = own if options.lm is None else None if str(options.lm) == "none" else options.lm
-    n_best = options.n_best if options.rescore is None else max(options.n_best, RESCORED)
+    n_best = _readings(options)
     wanted = lm is not None or options.hotwords or n_best > 1
     beam = options.beam if options.beam is not None else tuned.beam or (DEFAULT_BEAM if wanted else 0)
     if lm is None and (options.alpha is not None or options.beta is not None):
@@ -185,6 +237,30 @@ def make_decoder(bundle: Bundle, options: Options) -> Decoder | None:
         sentence=tuned.sentence,
         unknown_cost=tuned.unknown_cost,
     )
+
+
+def _own_model(bundle: Bundle, options: Options) -> Path | None:
+    """The language model of the model's own, where the options leave it in use."""
+    name = bundle.config.decoding.lm
+    return bundle.file(name) if name is not None and options.lm is None and options.beam != 0 else None
+
+
+def make_listener(bundle: Bundle, options: Options) -> Listener | None:
+    """What finds words in the sounds that the model hears; None where it hears none, another language model than its own is
+    to be used or none, or a hotword is not in its dictionary: then its letters are decoded."""
+    own = _own_model(bundle, options) if bundle.config.sounds else None
+    if own is None:
+        return None
+    from recog.listening import Listener
+    from recog.lm.binary import load_lm
+
+    listener = Listener(bundle, load_lm(own))
+    return listener if all(map(listener.knows, options.hotwords)) else None
+
+
+def _readings(options: Options) -> int:
+    """How many the decoder must give."""
+    return options.n_best if options.rescore is None else max(options.n_best, RESCORED)
 
 
 def tempered(log_probs: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:

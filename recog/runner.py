@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,8 +69,8 @@ def read_row(recogniser: Recogniser, row: Row) -> Line:
         transcript = recogniser.transcribe(row.media)
         return Line(transcript.text, tuple(word for line in transcript.lines for word in line.words))
     texts, words = [], []
-    for piece in log_probs_of(recogniser, row):
-        text, spans, _ = recogniser.decode(piece)
+    for piece in pieces_of(recogniser, row):
+        text, spans, _ = recogniser.decode(piece.log_probs, sounds=piece.sounds)
         texts.append(text)
         words += [Word(word, confidence=min(1.0, confidence)) for word, _, _, confidence in spans]
     return Line(" ".join(filter(None, texts)), tuple(words))
@@ -80,20 +81,27 @@ def recognise_row(recogniser: Recogniser, row: Row) -> str:
     return read_row(recogniser, row).text
 
 
-def log_probs_of(recogniser: Recogniser, row: Row) -> Iterator[NDArray[np.float32]]:
-    """Log-probabilities (frames, symbols) of a row: of a line, or of each segment of a recording.
+class Piece(NamedTuple):
+    """What a network makes of a line or of a segment: (frames, symbols), and (frames, sounds) where it hears any."""
+
+    log_probs: NDArray[np.float32]
+    sounds: NDArray[np.float32] | None = None
+
+
+def pieces_of(recogniser: Recogniser, row: Row) -> Iterator[Piece]:
+    """Log-probabilities of a row: of a line, or of each segment of a recording.
 
     Raises:
         UserError: the media cannot be read, or is not of the model's kind.
     """
     if isinstance(recogniser, LineReader):
-        yield recogniser.log_probs(line_image(row))
+        yield Piece(recogniser.log_probs(line_image(row)))
         return
     assert isinstance(recogniser, Transcriber)
     rate = recogniser.features.sample_rate
     wave = read_sound(row.media, sample_rate=rate, start=row.start, end=row.end)
     for stretch in recogniser.stretches(Segmenter(rate).run([wave])):
-        yield stretch.log_probs
+        yield Piece(stretch.log_probs, stretch.sounds)
 
 
 def log_probs_of_texts(recogniser: Recogniser, row: Row, texts: Sequence[str]) -> list[float]:
@@ -104,7 +112,7 @@ def log_probs_of_texts(recogniser: Recogniser, row: Row, texts: Sequence[str]) -
     """
     from recog.decoding import log_prob_of
 
-    pieces = list(log_probs_of(recogniser, row))
+    pieces = [piece.log_probs for piece in pieces_of(recogniser, row)]
     if not pieces:
         return [-np.inf] * len(texts)
     joined = np.concatenate(pieces)

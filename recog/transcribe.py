@@ -103,23 +103,26 @@ class Transcriber(Recogniser):
     def stretches(self, stream: Iterable[Segment]) -> Iterator[Stretch]:
         """What counts of the log-probabilities of each segment of a recording, in order; computed in parallel."""
         stitcher = self.stitcher()
-        for segment, log_probs in parallel(self._piece, stream, self.options.workers):
-            yield stitcher(segment, log_probs)
+        for segment, (log_probs, sounds) in parallel(self._piece, stream, self.options.workers):
+            yield stitcher(segment, log_probs, sounds)
 
     def stitcher(self) -> Stitcher:
         """What joins the segments of one recording."""
         return Stitcher(step=self.step, symbols=self.config.symbols)
 
-    def log_probs(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Log-probabilities (frames, symbols) of a segment of at most 30 s."""
-        return self.runtime.log_probs(normalise(log_mel(wave, self.features), self.features))
+    def log_probs(self, wave: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+        """Log-probabilities (frames, symbols) of a segment of at most 30 s; and (frames, sounds), where the model hears
+        any."""
+        found = self.runtime.log_probs(normalise(log_mel(wave, self.features), self.features))
+        symbols = len(self.config.symbols)
+        return found[:, :symbols], found[:, symbols:] if self.config.sounds else None
 
-    def _piece(self, segment: Segment) -> tuple[Segment, NDArray[np.float32]]:
+    def _piece(self, segment: Segment) -> tuple[Segment, tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
         return segment, self.log_probs(segment.wave)
 
     def line(self, stretch: Stretch) -> Line:
         """The text of a stretch, with the times of its words in the recording."""
-        text, spans, alternatives = self.decode(stretch.log_probs)
+        text, spans, alternatives = self.decode(stretch.log_probs, sounds=stretch.sounds)
         words = make_words(spans, lambda frame: min(stretch.end, stretch.start + frame * self.step))
         return Line(
             text,

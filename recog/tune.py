@@ -21,22 +21,22 @@ from recog.decoding.confidence import (
     reliability,
     reliability_svg,
 )
-from recog.decoding.decoder import Decoder
+from recog.decoding.decoder import Decoder, Hypothesis
 from recog.errors import UsageError, UserError
 from recog.evaluation.counts import Pair
 from recog.evaluation.rules import normalisation
 from recog.evaluation.score import Result, evaluate
+from recog.listening import Listener
 from recog.lm.binary import load_lm
 from recog.lm.trie import NGramTrie
-from recog.model.bundle import update_bundle
+from recog.model.bundle import Bundle, update_bundle
 from recog.model.config import Calibration, DecodingConfig
 from recog.recogniser import Recogniser, Span, reorder, tempered
-from recog.runner import log_probs_of
+from recog.runner import Piece, pieces_of
 from recog.text.bidi import to_logical
 from recog.text.normalise import rule
 
 Metric = Literal["wer", "cer"]
-Pieces = tuple[NDArray[np.float32], ...]
 STEPS = {"alpha": 0.2, "beta": 0.5, "unknown_cost": 1.0, "temperature": 0.2}
 RANGES = {"alpha": (0.0, 5.0), "beta": (-5.0, 8.0), "unknown_cost": (0.0, 10.0), "temperature": (0.4, 3.0)}
 ROUNDS = 3  # times the steps are halved
@@ -49,10 +49,10 @@ GAIN = 0.001  # a wider beam must lower the error rate by so much
 
 @dataclass(frozen=True)
 class Utterance:
-    """What is decoded again and again: the log-probabilities (frames, symbols) of its pieces, and its true text."""
+    """What is decoded again and again: what the network makes of its pieces, and its true text."""
 
     name: str
-    pieces: Pieces
+    pieces: tuple[Piece, ...]
     text: str
     group: str | None
 
@@ -80,6 +80,7 @@ class Search:
         normalise: name of the normalisation of texts.
         sentence: see :class:`recog.decoding.Decoder`.
         in_order: from the order in which the network reads to that of the text.
+        listener: for a model that hears sounds, with ``lm``; then these are decoded.
         report: called with each setting and its result.
     """
 
@@ -91,6 +92,7 @@ class Search:
     sentence: bool = False
     threads: int | None = None
     in_order: Callable[[str], str] = str
+    listener: Listener | None = None
     report: Callable[[Setting, Result], None] = lambda setting, result: None
     results: dict[Setting, Result] = field(default_factory=dict)
 
@@ -105,24 +107,44 @@ class Search:
     def pairs(self, setting: Setting) -> list[Pair]:
         """Texts as decoded with a setting, beside the true ones."""
         decoder = self.decoder(setting)
-        pieces = [tempered(piece, setting.temperature) for utterance in self.utterances for piece in utterance.pieces]
-        texts = iter([found[0].text for found in decoder.decode(pieces)])
+        pieces = [tempered(self.seen(piece), setting.temperature) for u in self.utterances for piece in u.pieces]
+        texts = iter([self.text(found[0]) for found in decoder.decode(pieces)])
         return [
             Pair(u.name, u.text, self.in_order(" ".join(" ".join(next(texts) for _ in u.pieces).split())), u.group)
             for u in self.utterances
         ]
 
+    def seen(self, piece: Piece) -> NDArray[np.float32]:
+        """What is decoded of a piece."""
+        if self.listener is None:
+            return piece.log_probs
+        assert piece.sounds is not None
+        return piece.sounds
+
+    def text(self, hypothesis: Hypothesis) -> str:
+        """What is written of it."""
+        return hypothesis.text if self.listener is None else " ".join(self.listener.written(hypothesis))
+
+    def spans(self, piece: NDArray[np.float32], hypothesis: Hypothesis) -> list[Span]:
+        """The words of a piece that was decoded, in the order of the text, with their raw confidences."""
+        symbols = self.symbols if self.listener is None else self.listener.sounds
+        found = spans_of(piece, hypothesis.tokens, symbols)
+        words = [s.word for s in found] if self.listener is None else self.listener.written(hypothesis)
+        shown = [(word, s.start, s.end, s.confidence) for word, s in zip(words, found, strict=True)]
+        text = self.in_order(" ".join(words))
+        return shown if text == " ".join(words) else reorder(shown, text)
+
     def decoder(self, setting: Setting) -> Decoder:
-        return Decoder(
-            self.symbols,
-            beam_width=setting.beam,
-            threads=self.threads,
-            lm=self.lm,
-            alpha=setting.alpha,
-            beta=setting.beta,
-            unknown_cost=setting.unknown_cost,
-            sentence=self.sentence,
-        )
+        options: dict[str, Any] = {
+            "beam_width": setting.beam,
+            "threads": self.threads,
+            "alpha": setting.alpha,
+            "beta": setting.beta,
+            "sentence": self.sentence,
+        }
+        if self.listener is not None:
+            return self.listener.decoder(**options)
+        return Decoder(self.symbols, lm=self.lm, unknown_cost=setting.unknown_cost, **options)
 
     def run(self, start: Setting, names: Sequence[str]) -> Setting:
         """Pattern search (Hooke and Jeeves 1961): step along each coordinate while that helps, then halve the steps."""
@@ -165,11 +187,11 @@ def collect(recogniser: Recogniser, rows: Sequence[Row], normalise: Callable[[st
     count = 0
     for i, row in enumerate(rows):
         try:
-            pieces = log_probs_of(recogniser, row)
+            pieces = tuple(pieces_of(recogniser, row))
         except UserError:
             continue
         count += 1
-        yield Utterance(f"{row.media.name}#{i}", tuple(pieces), normalise(row.text), row.group)
+        yield Utterance(f"{row.media.name}#{i}", pieces, normalise(row.text), row.group)
     if count == 0:
         raise UserError("None of the rows could be read.")
 
@@ -193,7 +215,7 @@ def best_path_result(search: Search) -> Result:
 
     pairs = []
     for u in search.utterances:
-        text = " ".join("".join(search.symbols[k] for k in best_path(piece)) for piece in u.pieces)
+        text = " ".join("".join(search.symbols[k] for k in best_path(piece.log_probs)) for piece in u.pieces)
         pairs.append(Pair(u.name, u.text, search.in_order(" ".join(text.split())), u.group))
     return evaluate(pairs, normalise=search.normalise, confusions=0)
 
@@ -256,11 +278,11 @@ def tune_model(
 
     search = Search(
         config.symbols, utterances, model, metric, config.normalise, sentence, recogniser.options.workers,
-        recogniser.reading_order, report,
+        recogniser.reading_order, _listener(recogniser.bundle, model), report,
     )  # fmt: skip
     old = config.decoding
     start = Setting(old.alpha, old.beta, old.unknown_cost, old.temperature, beam)
-    names = [name for name in _searched(model) if name not in fixed]
+    names = [name for name in _searched(model, search.listener is not None) if name not in fixed]
     found = search.run(start, names)
     if "beam" not in fixed:
         found = search.choose_beam(found)
@@ -296,10 +318,15 @@ def tune_model(
     )
 
 
-def _searched(lm: NGramTrie | None) -> list[str]:
+def _listener(bundle: Bundle, lm: NGramTrie | None) -> Listener | None:
+    return Listener(bundle, lm) if bundle.config.sounds and lm is not None and lm.unit == "word" else None
+
+
+def _searched(lm: NGramTrie | None, closed: bool) -> list[str]:
     if lm is None:
         return []
-    return ["alpha", "beta", "unknown_cost", "temperature"] if lm.unit == "word" else ["alpha", "beta", "temperature"]
+    unknown = ["unknown_cost"] if lm.unit == "word" and not closed else []
+    return ["alpha", "beta", *unknown, "temperature"]
 
 
 def decoding_section(
@@ -357,13 +384,10 @@ def calibrate_words(
     right: list[NDArray[np.bool_]] = []
     normalise = normalisation(search.normalise)
     for u in search.utterances:
-        pieces = [tempered(piece, setting.temperature) for piece in u.pieces]
+        pieces = [tempered(search.seen(piece), setting.temperature) for piece in u.pieces]
         spans: list[Span] = []
         for piece, found in zip(pieces, decoder.decode(pieces), strict=True):
-            shown = [(s.word, s.start, s.end, s.confidence) for s in spans_of(piece, found[0].tokens, search.symbols)]
-            display = " ".join(word for word, *_ in shown)
-            text = search.in_order(display)
-            spans += shown if text == display else reorder(shown, text)
+            spans += search.spans(piece, found[0])
         words = [word for word, *_ in spans]
         raw.append(np.array([confidence for *_, confidence in spans]))
         right.append(np.array(correct_words(normalise(u.text).split(), words), bool))

@@ -155,7 +155,7 @@ def train(task: Task, name: str, hidden: int, seed: int, key: str) -> dict[str, 
             with suppress(TimeUpError):
                 trainer.run()
         report.stop()
-        bundle = export_bundle(recipe, alphabet, trainer.average, out, trained={"minutes": task.minutes})
+        bundle = export_bundle(recipe, task.data, trainer.average, out, trained={"minutes": task.minutes})
         score = score_bundle(bundle, task.data, 1, TorchRuntime(bundle))
     finally:
         report.close()
@@ -206,7 +206,11 @@ def seconds_to_train(bundle: Bundle, batches: list[Batch]) -> float:
         if i == 1:
             began = time.process_time()
         log_probs, frames, short = network(batch.features, batch.lengths)
-        losses = [ctc(scores, frames, batch).sum() for scores in (log_probs, short) if scores is not None]
+        losses = [
+            ctc(scores, frames, batch.targets, batch.target_lengths).sum()
+            for scores in (log_probs, short)
+            if scores is not None
+        ]
         torch.stack(losses).sum().backward()
     return time.process_time() - began
 

@@ -16,6 +16,7 @@ from recog.errors import UserError
 from recog.lm.binary import write_binary
 from recog.lm.kneser_ney import estimate
 from recog.lm.trie import NGramTrie
+from recog.runner import Piece
 from recog.tune import HEADING, Search, Setting, Utterance, dev_rows, tune_model, with_section
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
@@ -53,7 +54,7 @@ def test_a_language_model_that_knows_better_gets_a_weight() -> None:
     x = np.log(np.array([frame[c] for c in heard]) + 1e-4)
     x = (x - np.log(np.exp(x).sum(axis=1, keepdims=True))).astype(np.float32)
     lm = NGramTrie.from_ngrams(estimate(["ab ab ab ab"] * 5, unit="word", order=2))
-    search = Search(SYMBOLS, [Utterance("u", (x,), "ab ab ab", None)], lm, "wer", "none", threads=1)
+    search = Search(SYMBOLS, [Utterance("u", (Piece(x),), "ab ab ab", None)], lm, "wer", "none", threads=1)
     start = Setting(alpha=0.0, beta=0.0)
     assert search.measure(start) > 0
     found = search.run(start, ["alpha", "beta"])

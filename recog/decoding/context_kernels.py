@@ -8,7 +8,7 @@ import numpy as np
 from numba import float64, int32, int64
 
 from recog.compilation import kernel
-from recog.decoding.fusion import CHARACTERS, SPACE, WORDS, below, weigh
+from recog.decoding.fusion import CHARACTERS, SPACE, WORDS, below, likeliest, weigh
 from recog.decoding.kernel_types import FUSION, START
 from recog.lm.query import score
 
@@ -34,8 +34,11 @@ def position_after(fusion, codes, start):
                 if lex >= 0:
                     lex = below(fusion, lex, code)
             elif spelled > 0:
-                word = np.int64(fusion.lexicon[lex]["word"]) if lex >= 0 else np.int64(-1)
-                state = score(fusion.lm, state, word if word >= 0 else np.int64(options["unknown"]))[1]
+                place = np.int64(fusion.lexicon[lex]["word"]) if lex >= 0 else np.int64(-1)
+                if place >= 0:
+                    state = likeliest(fusion, state, place)[1]
+                else:
+                    state = score(fusion.lm, state, np.int64(options["unknown"]))[1]
                 lex, spelled = np.int64(0), np.int64(0)
         hot = np.int64(fusion.hot_next[hot, code]) if code >= 0 else np.int64(0)
     return state, lex, spelled, hot

@@ -81,6 +81,10 @@ class Decoder:
         sentence: an utterance is a sentence: the model begins it with <s> and ends it with </s>. A line of handwriting
             or a stretch of speech is not.
         unknown_cost: what each character of an unknown word costs, natural log, weighed by alpha.
+        lexicon: how the words of a model of words are spelled in the symbols, in one or several ways, where that is not by
+            their own characters: where the symbols are sounds, how they are pronounced. Words that it leaves out are
+            unknown. Several words may be spelled alike; the one that the model deems the likeliest counts
+            (:class:`recog.decoding.homophones.Homophones` tells which they are).
 
     Raises:
         InvalidInputError: an option out of range.
@@ -111,6 +115,7 @@ class Decoder:
         closed_vocabulary: bool = False,
         sentence: bool = False,
         unknown_cost: float = UNKNOWN_COST,
+        lexicon: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self.symbols = tuple(symbols)
         if not self.symbols or not all(isinstance(symbol, str) for symbol in self.symbols):
@@ -133,6 +138,8 @@ class Decoder:
         alpha, beta = _real("alpha", alpha, 0.0), _real("beta", beta, -100.0)
         unknown_cost = _real("unknown_cost", unknown_cost, 0.0)
         model = _open(lm)
+        if lexicon is not None and (model is None or model.unit != "word"):
+            raise InvalidInputError("a lexicon needs a language model of words.")
         recombine = model is not None and model.unit == "word" and self.n_best == 1
         self._pruning = Pruning(self.beam_width, tokens, cutoff, math.exp(-threshold), skip, recombine)
         if boosts or closed_vocabulary or (model is not None and (alpha or beta)):  # weights of 0 are no model at all
@@ -146,6 +153,7 @@ class Decoder:
                 closed_vocabulary=closed_vocabulary,
                 unknown_cost=unknown_cost,
                 hotwords=boosts,
+                lexicon=lexicon,
             )
 
     def decode(

@@ -47,7 +47,7 @@ NODE = np.dtype(  # of the lexicon, see recog.decoding.lexicon
         ("close", "f8"),  # the most that ending a word here can multiply by, whatever came before
         ("begin", "i4"),  # its children are begin to the next node's begin - 1
         ("code", "i4"),
-        ("word", "i4"),  # the language model's index of the word that ends here, or -1
+        ("word", "i4"),  # the first of the words that end here, in Fusion.members, or -1
         ("symbol", "i4"),  # that spells the code, where options.single
     ]
 )  # fmt: skip
@@ -75,6 +75,9 @@ class Fusion(NamedTuple):
     breaks: Any  # (symbols,) bool: whether it holds a space
     tokens: Any  # (codes,) int32: the language model's indices of the characters
     lexicon: Any  # (nodes + 1,) NODE
+    members: (
+        Any  # (words,) int32: the language model's indices of the words, the last of those spelled alike as -1 - index
+    )
     unknown: Any  # (LONGEST, 2) float64, "ahead" and "close" of an unknown word of so many characters
     hot_next: Any  # (states, codes) int32, see recog.decoding.hotwords
     hot_gain: Any  # (states, 2) float64, factors: the gain, and what is lent
@@ -206,13 +209,28 @@ def below(fusion, node, code):
 
 
 @helper
+def likeliest(fusion, state, place):
+    """Natural log of the probability of the likeliest after ``state`` of the words that are spelled alike, and the state
+    after it."""
+    member = np.int64(fusion.members[place])
+    best, after = score(fusion.lm, state, member if member >= 0 else -1 - member)
+    while member >= 0:
+        place += 1
+        member = np.int64(fusion.members[place])
+        log_prob, other = score(fusion.lm, state, member if member >= 0 else -1 - member)
+        if log_prob > best:
+            best, after = log_prob, other
+    return best, after
+
+
+@helper
 def word_score(fusion, state, lex, spelled):
-    """Natural log of P(word | state) of the word that ends here, and the state after it; -inf where the vocabulary is
-    closed and it is none of its words. Spelling an unknown word costs ``unknown_cost`` a character."""
+    """Natural log of P(word | state) of the word that ends here, the likeliest of several, and the state after it; -inf
+    where the vocabulary is closed and it is none of its words. Spelling an unknown word costs ``unknown_cost`` a character."""
     options = fusion.options[0]
-    word = np.int64(fusion.lexicon[lex]["word"]) if lex >= 0 else np.int64(-1)
-    if word >= 0:
-        return score(fusion.lm, state, word)
+    place = np.int64(fusion.lexicon[lex]["word"]) if lex >= 0 else np.int64(-1)
+    if place >= 0:
+        return likeliest(fusion, state, place)
     if options["closed"]:
         return -np.inf, state
     log_prob, state = score(fusion.lm, state, np.int64(options["unknown"]))

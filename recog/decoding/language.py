@@ -76,6 +76,7 @@ def make_language(
     closed_vocabulary: bool,
     unknown_cost: float,
     hotwords: Mapping[str, float],
+    lexicon: Mapping[str, Sequence[str]] | None = None,
 ) -> Language:
     """Check the options and build the tables.
 
@@ -87,6 +88,7 @@ def make_language(
         closed_vocabulary: allow the words of a word model only.
         unknown_cost: what each character of an unknown word costs beside P(<unk>), natural log, weighed by alpha.
         hotwords: phrases and their boosts, natural log.
+        lexicon: how the model's words are spelled in the symbols, where not by their own characters.
 
     Raises:
         InvalidInputError: an option out of range, or a hotword that cannot be spelled.
@@ -96,17 +98,17 @@ def make_language(
     codes, first, spelled = _spellings(symbols)
     hot = build_hotwords(hotwords, codes, words=0 in codes.values()) if hotwords else no_hotwords(len(codes) + 1)
     index = {} if lm is None else {word: i for i, word in enumerate(lm.words)}
-    lexicon = _lexicon(lm, codes)
+    known = _lexicon(lm, codes, lexicon)
     unknown = index.get(UNKNOWN, 0)
     unknown_log_prob = float(lm.log_prob[1 + unknown]) if lm is not None else 0.0
     most = _most(lm)
     lengths_of_words = np.arange(LONGEST)
     spelled_unknown = unknown_log_prob - unknown_cost * lengths_of_words
     ended_unknown = (most[unknown] if lm is not None else 0.0) - unknown_cost * lengths_of_words
-    ahead, closing = lexicon.best, np.where(lexicon.word >= 0, most[lexicon.word], -np.inf)
+    ahead, closing = known.best, _most_at(known, most)
     if not closed_vocabulary:
-        ahead = np.maximum(ahead, unknown_log_prob - unknown_cost * lexicon.depth)
-        closing = np.where(lexicon.word >= 0, closing, ended_unknown[np.minimum(lexicon.depth, LONGEST - 1)])
+        ahead = np.maximum(ahead, unknown_log_prob - unknown_cost * known.depth)
+        closing = np.where(known.word >= 0, closing, ended_unknown[np.minimum(known.depth, LONGEST - 1)])
     lengths = np.diff(first)
     kind = NOTHING if lm is None else CHARACTERS if lm.unit == "character" else WORDS
     hot_bound = min(300.0, hot.bound * lengths.max(initial=1))
@@ -133,7 +135,8 @@ def make_language(
         codes=frozen(spelled, np.int32),
         breaks=frozen([0 in spelled[a:b] for a, b in itertools.pairwise(first)], np.bool_),
         tokens=frozen(_tokens(codes, index, unknown, hot), np.int32),
-        lexicon=_nodes(lexicon, np.exp(alpha * ahead + beta), _factor(closing, alpha, beta), spelled),
+        lexicon=_nodes(known, np.exp(alpha * ahead + beta), _factor(closing, alpha, beta), spelled),
+        members=frozen(known.members, np.int32),
         unknown=frozen(
             np.stack([_factor(x, alpha, beta) for x in (spelled_unknown, ended_unknown)], axis=1), np.float64
         ),
@@ -161,12 +164,27 @@ def _spellings(symbols: Sequence[str]) -> tuple[dict[str, int], list[int], list[
     return codes, first, spelled
 
 
-def _lexicon(lm: NGramTrie | None, codes: dict[str, int]) -> Lexicon:
+def _lexicon(lm: NGramTrie | None, codes: dict[str, int], spellings: Mapping[str, Sequence[str]] | None) -> Lexicon:
     if lm is None or lm.unit != "word":
         return build_lexicon([], np.zeros(0, np.int32), np.zeros(0), codes)
     ids = np.array([i for i, word in enumerate(lm.words) if word not in SPECIAL], np.int32)
     words = [lm.words[i] for i in ids]
+    if spellings is not None:
+        spelled = [(i, way) for i, word in zip(ids, words, strict=True) for way in spellings.get(word, ())]
+        ids, words = np.array([i for i, _ in spelled], np.int32), [way for _, way in spelled]
     return build_lexicon(words, ids, lm.log_prob[1 + ids], codes)
+
+
+def _most_at(lexicon: Lexicon, most: NDArray[np.float64]) -> NDArray[np.float64]:
+    """For each node the most that ln P of a word that ends there can be; -inf where none does."""
+    found = np.full(len(lexicon.word), -np.inf)
+    ends = np.flatnonzero(lexicon.word >= 0)
+    if len(ends):
+        members = np.where(lexicon.members < 0, -1 - lexicon.members, lexicon.members)
+        starts = lexicon.word[ends]
+        order = np.argsort(starts)
+        found[ends[order]] = np.maximum.reduceat(most[members], starts[order])
+    return found
 
 
 def _factor(log_prob: NDArray[Any], alpha: float, beta: float) -> NDArray[np.float64]:

@@ -17,7 +17,9 @@ class Lexicon:
     Attributes:
         begin: (nodes + 1,) int32; the children of node i are begin[i] to begin[i + 1] - 1.
         code: (nodes,) int32, the character that leads to the node; 0 for the root.
-        word: (nodes,) int32, the index of the word that ends there, or -1.
+        word: (nodes,) int32, where in ``members`` the words that end there begin, or -1.
+        members: (words,) int32, the indices of the words, the most probable first of those that are spelled alike; the
+            last of them as ``-1 - index``.
         best: (nodes,) float64, natural log of the most probable word's unigram at or below the node.
         depth: (nodes,) int32, characters from the root.
     """
@@ -25,6 +27,7 @@ class Lexicon:
     begin: NDArray[np.int32]
     code: NDArray[np.int32]
     word: NDArray[np.int32]
+    members: NDArray[np.int32]
     best: NDArray[np.float64]
     depth: NDArray[np.int32]
 
@@ -35,8 +38,8 @@ def build_lexicon(
     """Build the trie; words with a character that has no code, or with code 0 (the space), are left out.
 
     Args:
-        words: no two alike.
-        indices: (words,) what to call each in :attr:`Lexicon.word`.
+        words: as they are spelled; several may be alike.
+        indices: (words,) what to call each in :attr:`Lexicon.members`.
         log_prob: (words,) natural log of its probability without context.
         codes: a number from 0 for each character that can be spelled.
     """
@@ -51,7 +54,7 @@ def build_lexicon(
 
     node_of = np.zeros(len(words), np.int64)
     code, parent, best, depth = [np.zeros(1, np.int32)], [np.zeros(0, np.int64)], [np.full(1, -np.inf)], [0]
-    word = np.full(int(lengths.sum()) + 1, -1, np.int32)
+    ends = [np.zeros(0, np.int64)]
     size = 1
     while len(alive):  # level by level: what shares a parent and a character shares a node
         d = len(depth) - 1
@@ -65,8 +68,14 @@ def build_lexicon(
         depth.append(int(new.sum()))
         size += depth[-1]
         ending = alive[lengths[alive] == d + 1]
-        word[node_of[ending]] = indices[ending]
+        ends.append(ending[np.lexsort((-log_prob[ending], node_of[ending]))])
         alive = alive[lengths[alive] > d + 1]
+    ended = np.concatenate(ends)  # by node, the most probable first
+    word, members = np.full(size, -1, np.int32), indices[ended].astype(np.int32)
+    first = np.flatnonzero(np.diff(node_of[ended], prepend=-1))
+    word[node_of[ended[first]]] = first
+    last = np.append(first[1:], len(ended)) - 1 if len(ended) else first
+    members[last] = -1 - members[last]
     if size > 1:
         best[0] = best[1].max(keepdims=True)
     begin = np.ones(size + 1, np.int64)
@@ -75,7 +84,8 @@ def build_lexicon(
     return Lexicon(
         begin.astype(np.int32),
         np.concatenate(code),
-        word[:size],
+        word,
+        members,
         np.concatenate(best),
         np.repeat(np.arange(len(counts)), counts).astype(np.int32),
     )

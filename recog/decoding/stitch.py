@@ -23,11 +23,13 @@ BLANK = 0
 
 @dataclass(frozen=True)
 class Stretch:
-    """Log-probabilities (frames, symbols) of the frames of a segment that count, between two seconds of the recording."""
+    """Log-probabilities (frames, symbols) of the frames of a segment that count, between two seconds of the recording; and
+    those of the sounds, where the model hears any."""
 
     start: float
     end: float
     log_probs: NDArray[np.float32]
+    sounds: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,10 @@ class Stitcher:
         self._space = symbols.index(" ") if " " in symbols else None
         self._cut: _Cut | None = None
 
-    def __call__(self, segment: Segment, log_probs: NDArray[np.float32]) -> Stretch:
-        """The stretch of the next segment, of its log-probabilities (frames, symbols)."""
+    def __call__(
+        self, segment: Segment, log_probs: NDArray[np.float32], sounds: NDArray[np.float32] | None = None
+    ) -> Stretch:
+        """The stretch of the next segment, of its log-probabilities (frames, symbols) and perhaps (frames, sounds)."""
         step, space, count = self._step, self._space, len(log_probs)
         if segment.keep_from is None:
             first = _resume(log_probs, self._cut, segment.start, step, space) if self._cut else 0
@@ -71,7 +75,8 @@ class Stitcher:
             last, end = round((self._cut.second - segment.start) / step), self._cut.second
         else:
             last, end = max(first, min(count, round((segment.keep_to - segment.start) / step))), segment.keep_to
-        return Stretch(segment.start + first * step, end, log_probs[first:last])
+        heard = None if sounds is None else sounds[first:last]
+        return Stretch(segment.start + first * step, end, log_probs[first:last], heard)
 
 
 def _cut(log_probs: NDArray[np.float32], start: float, step: float, space: int | None, first: int) -> _Cut:

@@ -13,6 +13,7 @@ from recog.model.config import Calibration, DecodingConfig, EncoderConfig, Spect
 from recog.model.folder import (
     CONFIG,
     GRAPH,
+    PRONUNCIATIONS,
     TRAINING_PLOT,
     WEIGHTS,
     FolderConfig,
@@ -22,6 +23,7 @@ from recog.model.folder import (
     read_config,
     write_folder,
 )
+from recog.text.pronunciations import SPACE, Pronunciations, read_pronunciations
 
 DEFAULTS = {"speech": "english-speech", "handwriting": "latin-handwriting"}  # the shipped model for each modality
 
@@ -29,17 +31,24 @@ DEFAULTS = {"speech": "english-speech", "handwriting": "latin-handwriting"}  # t
 class ModelConfig(FolderConfig):
     """Everything about a recogniser but its weights.
 
-    ``symbols`` are the strings of the output indices, the blank (index 0) an empty string. ``decoding`` says how its
-    outputs are best decoded, ``confidence`` how sure of its words it may be.
+    ``symbols`` are the strings of the output indices, the blank (index 0) an empty string. ``sounds`` are those of the
+    outputs beside them, where the network hears how words are pronounced; the words are in its file of pronunciations.
+    ``decoding`` says how its outputs are best decoded, ``confidence`` how sure of its words it may be.
     """
 
     modality: Literal["speech", "handwriting"]
     symbols: tuple[str, ...] = Field(min_length=2, max_length=50_000)
+    sounds: tuple[str, ...] | None = Field(None, min_length=3, max_length=1024)
     spectrogram: SpectrogramConfig | None = None
     strip: StripConfig | None = None
     encoder: EncoderConfig
     decoding: DecodingConfig = DecodingConfig()
     confidence: Calibration | None = None
+
+    @property
+    def outputs(self) -> int:
+        """Of the network: symbols, and sounds beside them."""
+        return len(self.symbols) + self.encoder.sounds
 
     @property
     def arithmetic(self) -> str:
@@ -50,6 +59,14 @@ class ModelConfig(FolderConfig):
     def _consistent(self) -> ModelConfig:
         if self.symbols[0] != "" or "" in self.symbols[1:] or len(set(self.symbols)) != len(self.symbols):
             raise ValueError("symbols must be distinct, the first (the blank) and only the first an empty string")
+        if self.sounds is not None and (self.sounds[:2] != ("", SPACE) or any(len(s) != 1 for s in self.sounds[2:])):
+            raise ValueError("sounds must be an empty string (the blank), a space, and one character each")
+        if self.sounds is not None and len(set(self.sounds)) != len(self.sounds):
+            raise ValueError("sounds must be distinct")
+        if len(self.sounds or ()) != self.encoder.sounds:
+            raise ValueError(
+                f"the encoder has {self.encoder.sounds} outputs for sounds, and there are {len(self.sounds or ())}"
+            )
         features = self.spectrogram if self.modality == "speech" else self.strip
         if features is None:
             raise ValueError(
@@ -67,6 +84,14 @@ class ModelConfig(FolderConfig):
 
 class Bundle(ModelFolder[ModelConfig]):
     """An opened folder of a recogniser."""
+
+    def pronunciations(self) -> Pronunciations:
+        """The words that the model knows the sounds of; none where it does not hear sounds.
+
+        Raises:
+            UserError: their file is missing or damaged.
+        """
+        return read_pronunciations(self.file(PRONUNCIATIONS)) if self.config.sounds else {}
 
 
 def shipped() -> dict[str, Path]:
@@ -102,7 +127,7 @@ def update_bundle(bundle: Bundle, folder: Path, config: ModelConfig, files: Mapp
     """Write a model again with another config, card and some new files; what the config no longer names is left out."""
     kept = {
         name
-        for name in (WEIGHTS, GRAPH, TRAINING_PLOT, config.decoding.lm)
+        for name in (WEIGHTS, GRAPH, TRAINING_PLOT, PRONUNCIATIONS if config.sounds else None, config.decoding.lm)
         if name in bundle.config.files and name not in files
     }
     contents = {name: bundle.file(name).read_bytes() for name in sorted(kept)}

@@ -100,10 +100,11 @@ class EncoderConfig(Grown):
 
     ``cell`` names one of :mod:`recog.nn.cells`; ``hidden`` are its units in each direction. ``dropout`` is between layers,
     ``recurrent_dropout`` inside them, on the updates of the memory cells. ``attention`` is the number of heads of a
-    self-attention over the last layer's states (:mod:`recog.nn.attention`), 0 for none.
+    self-attention over the last layer's states (:mod:`recog.nn.attention`), 0 for none. ``sounds`` are the outputs of a
+    second head that hears how words are pronounced, its blank included; 0 where there is none.
     """
 
-    LATER = ("cell", "bidirectional", "recurrent_dropout", "attention")
+    LATER = ("cell", "bidirectional", "recurrent_dropout", "attention", "sounds")
 
     height: int = Field(ge=1, le=512)
     convolutions: tuple[ConvLayer, ...]
@@ -116,6 +117,7 @@ class EncoderConfig(Grown):
     bidirectional: bool = True
     recurrent_dropout: float = Field(0.0, ge=0.0, lt=1.0)
     attention: int = Field(0, ge=0, le=64)
+    sounds: int = Field(0, ge=0, le=1024)
 
     @model_validator(mode="after")
     def _possible(self) -> EncoderConfig:

@@ -26,6 +26,7 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 GRAPH = "model.onnx"
 CARD = "README.md"
+PRONUNCIATIONS = "pronunciations.tsv"  # where the model hears sounds
 TRAINING_PLOT = "training.svg"  # where the model was trained here
 MAX_CONFIG_BYTES = 4 << 20
 MAX_FILE_BYTES = 1 << 30

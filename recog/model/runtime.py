@@ -40,7 +40,8 @@ class Runtime(Protocol):
     """A loaded network. Thread-safe."""
 
     def log_probs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Log-probabilities (frames, symbols), natural log, of one item's features (columns, height).
+        """Log-probabilities, natural log, of one item's features (columns, height): of the symbols, (frames, symbols), and
+        beside them of the sounds, where the model hears any, (frames, symbols + sounds).
 
         No columns give no frames.
         """
@@ -92,7 +93,7 @@ class OnnxRuntime:
             raise UserError(f"{path}: ONNX Runtime cannot load it ({str(error).splitlines()[0][:200]}).") from None
         if (
             not fits
-            or outputs[0].shape[1] != len(bundle.config.symbols)
+            or outputs[0].shape[1] != bundle.config.outputs
             or inputs[0].shape[1] != bundle.config.encoder.height
         ):
             raise UserError(f"{path}: the network does not have the inputs and outputs that the config says.")
@@ -101,7 +102,7 @@ class OnnxRuntime:
     def log_probs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :meth:`Runtime.log_probs`."""
         if len(features) == 0:
-            return np.zeros((0, len(self.config.symbols)), np.float32)
+            return np.zeros((0, self.config.outputs), np.float32)
         result = self._session.run(None, {self._input: np.ascontiguousarray(features, dtype=np.float32)})[0]
         return np.asarray(result, dtype=np.float32)
 

@@ -24,7 +24,7 @@ class TorchRuntime:
     def log_probs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :meth:`recog.model.runtime.Runtime.log_probs`."""
         if len(features) == 0:
-            return np.zeros((0, len(self.config.symbols)), np.float32)
+            return np.zeros((0, self.config.outputs), np.float32)
         torch.set_num_threads(1)  # of the calling thread: the items are what runs in parallel
         x = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32))
         with torch.inference_mode():

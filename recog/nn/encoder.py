@@ -157,6 +157,7 @@ class Encoder(nn.Module):
         self.attention = SelfAttention(width, config.attention) if config.attention else None
         self.dropout = Dropout(config.dropout)
         self.head = nn.Linear(width, symbols)
+        self.sounds = nn.Linear(width, config.sounds) if config.sounds else None
 
     def frames(self, lengths: Tensor) -> Tensor:
         """Number of output frames for inputs of ``lengths`` columns."""
@@ -185,8 +186,9 @@ class Encoder(nn.Module):
             lengths: (batch,) int64, valid columns of each item, at least 1.
 
         Returns:
-            log-probabilities (batch, frames, symbols) float32, natural log; valid frames (batch,); and the shortcut
-            head's log-probabilities in training (Retsinas et al. 2022), else None. Frames past the valid ones are undefined.
+            log-probabilities (batch, frames, symbols) float32, natural log, with those of the sounds beside them where the
+            network hears any, (batch, frames, symbols + sounds); valid frames (batch,); and the shortcut head's
+            log-probabilities in training (Retsinas et al. 2022), else None. Frames past the valid ones are undefined.
         """
         x, lengths = self.columns(features, lengths)
         short = None
@@ -199,5 +201,8 @@ class Encoder(nn.Module):
             x = layer(x if i == 0 else self.dropout(x), index)
         if self.attention is not None:
             x = self.attention(self.dropout(x), None if full else _mask(lengths, x.shape[0]))
-        scores = self.head(self.dropout(x)).float()
-        return scores.log_softmax(-1).transpose(0, 1), lengths, short
+        x = self.dropout(x)
+        found = self.head(x).float().log_softmax(-1)
+        if self.sounds is not None:
+            found = torch.cat((found, self.sounds(x).float().log_softmax(-1)), dim=-1)
+        return found.transpose(0, 1), lengths, short

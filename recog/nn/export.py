@@ -1,8 +1,8 @@
 """Network -> ONNX, built node by node from the config and not traced, so that the time axis stays free.
 
-The graph takes one item's features (columns, height) and gives log-probabilities (frames, symbols): with one item there
-is no padding and so no mask. Batch norm is folded into the convolutions. Recurrent layers are ONNX's own bidirectional
-operators (:mod:`recog.nn.export_cells`).
+The graph takes one item's features (columns, height) and gives log-probabilities (frames, symbols), with those of the
+sounds beside them where the network hears any: with one item there is no padding and so no mask. Batch norm is folded into
+the convolutions. Recurrent layers are ONNX's own bidirectional operators (:mod:`recog.nn.export_cells`).
 """
 
 from __future__ import annotations
@@ -73,22 +73,30 @@ def build_onnx(config: EncoderConfig, weights: Weights, symbols: int) -> onnx.Mo
     x = g.add("Squeeze", [x, g.constant("one", np.array([1], np.int64))], "states")
     if config.attention:
         x = self_attention(g, x, weights, config)
-    x = g.add(
-        "MatMul", [x, g.constant("head.kernel", np.asarray(weights["head.weight"], np.float32).T)], "head.product"
-    )
-    x = g.add("Add", [x, g.constant("head.offset", np.asarray(weights["head.bias"], np.float32))], "scores")
-    g.add("LogSoftmax", [x], "log_probs", axis=-1)
+    if config.sounds:
+        heads = [_linear_log_softmax(g, x, weights, head, head) for head in ("head", "sounds")]
+        g.add("Concat", heads, "log_probs", axis=-1)
+    else:
+        _linear_log_softmax(g, x, weights, "head", "log_probs")
     graph = helper.make_graph(
         g.nodes,
         "recog",
         [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["columns", config.height])],
-        [helper.make_tensor_value_info("log_probs", TensorProto.FLOAT, ["frames", symbols])],
+        [helper.make_tensor_value_info("log_probs", TensorProto.FLOAT, ["frames", symbols + config.sounds])],
         g.constants,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="recog")
     model.ir_version = 8
     onnx.checker.check_model(model)
     return model
+
+
+def _linear_log_softmax(g: Graph, x: str, weights: Weights, head: str, name: str) -> str:
+    """The log-probabilities that a head gives, (frames, its outputs)."""
+    kernel = g.constant(f"{head}.kernel", np.asarray(weights[f"{head}.weight"], np.float32).T)
+    product = g.add("MatMul", [x, kernel], f"{head}.product")
+    offset = g.constant(f"{head}.offset", np.asarray(weights[f"{head}.bias"], np.float32))
+    return g.add("LogSoftmax", [g.add("Add", [product, offset], f"{head}.scores")], name, axis=-1)
 
 
 def quantise(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -44,8 +44,9 @@ def load_weights(bundle: ModelFolder[Any]) -> dict[str, Tensor]:
         raise UserError(f"{path}: the weights are damaged ({error}).") from None
 
 
-def network_from(bundle: Bundle, alphabet: Alphabet | None = None) -> Encoder:
-    """The network of a model folder, its output layers grown to ``alphabet`` where that has more symbols.
+def network_from(bundle: Bundle, alphabet: Alphabet | None = None, *, sounds: int | None = None) -> Encoder:
+    """The network of a model folder, its output layers grown to ``alphabet`` where that has more symbols, and with a head
+    for ``sounds``, freshly drawn, where it has none yet.
 
     ``alphabet`` must begin with the model's own symbols. A new symbol starts from the weights of its nearest old one (its
     base letter without the accent, its other case), else from the mean of all, so that training does not begin by
@@ -70,7 +71,10 @@ def network_from(bundle: Bundle, alphabet: Alphabet | None = None) -> Encoder:
                 rows = [mean if i is None else value[i : i + 1] for i in sources]
                 weights[name] = torch.cat((value, *rows))
     _check_fit(bundle, weights, len(new))
-    network = Encoder(config.encoder, len(new))
+    encoder = config.encoder
+    if sounds and not encoder.sounds:
+        encoder = encoder.model_copy(update={"sounds": sounds})
+    network = Encoder(encoder, len(new))
     network.load_state_dict(weights, strict=False)
     return network
 

@@ -38,7 +38,8 @@ class Batch:
     """Features (batch, columns, height) with their lengths, concatenated targets with theirs, and what they came from.
 
     ``labels`` is the number of labels of the whole batch over all processes, ``weights`` 0 for a row that only fills up
-    a process without one.
+    a process without one. ``sounds`` and ``sound_lengths`` are the targets of the head that hears sounds; a length is 0
+    where they are not known.
     """
 
     features: Tensor
@@ -48,6 +49,8 @@ class Batch:
     weights: Tensor
     labels: int
     items: list[Item]
+    sounds: Tensor
+    sound_lengths: Tensor
 
 
 def plan_epoch(examples: Sequence[Example], epoch: int, recipe: Recipe) -> list[list[Item]]:
@@ -165,4 +168,6 @@ class Epoch(TorchDataset[Batch]):
             torch.tensor(weights),
             sum(len(item.example.labels) for item in whole),
             list(mine),
+            torch.tensor([sound for item in mine for sound in item.example.sounds], dtype=torch.int64),
+            torch.tensor([len(item.example.sounds) for item in mine], dtype=torch.int64),
         )

@@ -16,6 +16,7 @@ from recog.errors import UserError
 from recog.text.alphabet import Alphabet, describe
 from recog.text.bidi import to_display
 from recog.text.normalise import rule
+from recog.text.pronunciations import Pronunciations, pronunciations_bytes, say
 from recog.training.recipe import Recipe, Source
 from recog.training.store import FeatureStore, build_store
 
@@ -24,7 +25,8 @@ from recog.training.store import FeatureStore, build_store
 class Example:
     """One utterance or line, ready to train on: ``index`` in the feature store, its size, labels and weight.
 
-    ``needed`` is the least number of frames that can carry the labels.
+    ``needed`` is the least number of frames that can carry the labels. ``sounds`` are the labels of what is said; none
+    where it is not known.
     """
 
     index: int
@@ -36,11 +38,13 @@ class Example:
     name: str
     needed: int = 1
     group: str | None = None
+    sounds: tuple[int, ...] = ()
 
 
 @dataclass
 class Dataset:
-    """All of a run's data. ``problems`` names every row that was left out, and why."""
+    """All of a run's data. ``problems`` names every row that was left out, and why; ``pronunciations`` are those of the
+    recipe or of the base model."""
 
     train: list[Example]
     dev: list[Example]
@@ -49,6 +53,8 @@ class Dataset:
     fingerprint: dict[str, str]
     problems: list[str] = field(default_factory=list)
     split: str = ""
+    pronunciations: Pronunciations = field(default_factory=dict)
+    sounds: Alphabet | None = None
 
 
 @dataclass
@@ -116,12 +122,15 @@ def prepare(
     folder: Path,
     *,
     base: Alphabet | None = None,
+    pronunciations: Pronunciations | None = None,
+    sounds: Alphabet | None = None,
     advance: Callable[[int], None] = lambda total: None,
 ) -> Dataset:
     """Load, check and featurise the data of ``recipe``; the feature cache goes to ``folder``.
 
     Args:
         base: alphabet of a model to train on from; its symbols keep their places, new ones follow.
+        pronunciations: of words, in ``sounds``; rows of which every word is there teach those too.
         advance: called with the number of rows after each row whose features are ready.
 
     Raises:
@@ -162,8 +171,12 @@ def prepare(
             problems.append(f"{where}: its {len(labels)} symbols need {needed} frames, the media gives {frames}.{kept}")
             if row.split == "train":
                 continue
+        said = say(row.text, pronunciations) if pronunciations and sounds else None
+        heard = tuple(sounds.encode(said)) if said and sounds else ()
+        if needed_frames(heard) > frames:
+            heard = ()
         example = Example(
-            i, store.columns[i], labels, row.text, source.weight, source.name, str(row.media), needed, row.group
+            i, store.columns[i], labels, row.text, source.weight, source.name, str(row.media), needed, row.group, heard
         )
         (dev if row.split == "dev" else train).append(example)
     if not train:
@@ -171,4 +184,7 @@ def prepare(
         raise UserError(f"There is nothing to train on: none of {total} rows can be used. {shown}".strip())
     if not dev:
         raise UserError("There is nothing to evaluate on: no row is in the dev split; add data or raise dev_share.")
-    return Dataset(train, dev, alphabet, store, fingerprints(rows, store.columns), problems, loaded.how)
+    found = fingerprints(rows, store.columns)
+    if pronunciations:
+        found["pronunciations"] = hashlib.sha256(pronunciations_bytes(pronunciations)).hexdigest()
+    return Dataset(train, dev, alphabet, store, found, problems, loaded.how, pronunciations or {}, sounds)

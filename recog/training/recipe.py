@@ -43,7 +43,8 @@ class Optimisation(Strict):
 
     ``epochs`` 0 chooses by the size of the data. ``batch_columns`` bounds the input columns (frames of sound, pixels of
     width) of a batch, ``batch_items`` its rows. ``learning_rate`` is the peak; ``warmup`` and the decay are shares of the
-    whole run. ``shortcut`` weighs the second CTC head, straight on the convolutions (Retsinas et al. 2022).
+    whole run. ``shortcut`` weighs the second CTC head, straight on the convolutions (Retsinas et al. 2022), ``sounds`` the
+    one that hears how words are pronounced, where the recipe says that.
     ``average`` is the decay of the moving average of the weights that is evaluated and kept.
     ``accumulate`` batches make an update, as if they were one, but for the batch statistics of the convolutions' norms.
     ``freeze`` is the share of the run for which the convolutions keep a base model's weights and statistics.
@@ -59,6 +60,7 @@ class Optimisation(Strict):
     weight_decay: float = Field(0.01, ge=0.0)
     clip: float = Field(1.0, gt=0.0)
     shortcut: float = Field(0.3, ge=0.0)
+    sounds: float = Field(1.5, ge=0.0)
     average: float = Field(0.9995, ge=0.0, lt=1.0)
     augment: bool = True
     amp: Literal["auto", "bf16", "off"] = "auto"
@@ -90,13 +92,18 @@ class SoundAugmentation(Strict):
 
 
 class Recipe(Strict):
-    """A whole training run."""
+    """A whole training run.
+
+    ``pronunciations`` is a file of them (:mod:`recog.text.pronunciations`): the network then learns to hear the sounds of
+    the words too, from the rows whose words are all in it.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
     modality: Modality
     languages: tuple[str, ...] = ()
     data: tuple[Source, ...]
     normalise: str = "plain"
+    pronunciations: str | None = None
     alphabet: tuple[str, ...] | None = None
     min_count: int = Field(1, ge=1)
     dev_share: float = Field(0.1, gt=0.0, lt=0.9)
@@ -157,8 +164,10 @@ def read_recipe(path: Path) -> Recipe:
         default = SPEECH_ENCODER if loaded.get("modality") == "speech" else HANDWRITING_ENCODER
         loaded["encoder"] = default.model_dump() | changes
     recipe = validated(Recipe, loaded, path)
-    data = tuple(s.model_copy(update={"path": resolve(s.path, path)}) for s in recipe.data)
-    return recipe.model_copy(update={"data": data})
+    update: dict[str, Any] = {"data": tuple(s.model_copy(update={"path": resolve(s.path, path)}) for s in recipe.data)}
+    if recipe.pronunciations is not None:
+        update["pronunciations"] = resolve(recipe.pronunciations, path)
+    return recipe.model_copy(update=update)
 
 
 @dataclass(frozen=True)

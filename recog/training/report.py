@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,14 +99,22 @@ class Reporter:
         self._clear()
 
     def _clear(self) -> None:
-        self.sums = [0.0, 0.0, 0.0]
+        self.sums = [0.0, 0.0, 0.0, 0.0]
         self.steepest = 0.0  # largest gradient norm
         self.count = 0  # updates in the sums
 
     def step(
-        self, step: int, epoch: int, loss: float, short: float, rate: float, norm: float, lines: int, batches: int = 1
+        self,
+        step: int,
+        epoch: int,
+        losses: Sequence[float],
+        rate: float,
+        norm: float,
+        lines: int,
+        batches: int = 1,
     ) -> None:
-        """Count one update: losses per label, learning rate, gradient norm before clipping, rows, batches.
+        """Count one update: losses per label of main head, shortcut and sounds, learning rate, gradient norm, rows,
+        batches.
 
         Every tenth writes an entry of the log, with means since the last and the largest gradient norm.
         """
@@ -113,17 +122,19 @@ class Reporter:
             return
         self.lines += lines
         self.count += 1
-        for i, value in enumerate((loss, short, norm)):
+        for i, value in enumerate((*losses, norm)):
             self.sums[i] += value
         self.steepest = max(self.steepest, norm)
         speed = self.lines / max(1e-9, time.monotonic() - self.clock)
-        self.advance(f"loss {loss:.3f}  {speed:.0f} rows/s", batches)
+        self.advance(f"loss {losses[0]:.3f}  {speed:.0f} rows/s", batches)
         if step % EVERY == 0:
             mean = [value / self.count for value in self.sums]
             steepest = self.steepest
             self._clear()
             entry = {"step": step, "epoch": epoch + 1, "loss": mean[0], "shortcut_loss": mean[1], "learning_rate": rate}
-            entry |= {"gradient_norm": mean[2], "gradient_norm_max": steepest, "rows_per_second": round(speed, 2)}
+            if mean[2]:
+                entry["sounds_loss"] = mean[2]
+            entry |= {"gradient_norm": mean[3], "gradient_norm_max": steepest, "rows_per_second": round(speed, 2)}
             self.write(entry)
             if self.tensorboard is not None:
                 for key in entry.keys() - {"step", "epoch"}:

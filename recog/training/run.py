@@ -18,10 +18,11 @@ from recog.corpora.manifest import load_data, modality
 from recog.errors import UsageError, UserError
 from recog.model.bundle import Bundle, ModelConfig, open_bundle, write_bundle
 from recog.model.config import MEMORYLESS
-from recog.model.folder import GRAPH, TRAINING_PLOT, WEIGHTS
+from recog.model.folder import GRAPH, PRONUNCIATIONS, TRAINING_PLOT, WEIGHTS
 from recog.model.runtime import cores
 from recog.nn.weights import half_precision, network_from, weights_bytes
 from recog.text.alphabet import Alphabet
+from recog.text.pronunciations import Pronunciations, pronunciations_bytes, read_pronunciations, sounds_of
 from recog.training.batches import plan_epoch
 from recog.training.card import model_card
 from recog.training.checkpoint import read_checkpoint
@@ -118,7 +119,11 @@ def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe
 def _train(recipe: Recipe, out: Path, bundle: Bundle | None, report: Reporter, notes: str, own_text: bool) -> None:
     data = _data(recipe, out / "training", bundle, report)
     recipe = _complete(recipe, data, bundle)
-    network = network_from(bundle, data.alphabet) if bundle else seeded_network(recipe, len(data.alphabet))
+    if bundle is None:
+        network = seeded_network(recipe, len(data.alphabet))
+    else:
+        torch.manual_seed(recipe.training.seed)  # for a head that it has not yet
+        network = network_from(bundle, data.alphabet, sounds=recipe.encoder.sounds)
     begun = bundle.config.files.get(WEIGHTS) if bundle else None
     trainer = Trainer(recipe, data, network, out, report, base=begun)
     resumed = trainer.resume()
@@ -153,7 +158,8 @@ def _data(recipe: Recipe, folder: Path, bundle: Bundle | None, report: Reporter)
             started = True
         report.advance()
 
-    data = prepare(recipe, cache, base=alphabet, advance=advance)
+    said, sounds = _pronunciations(recipe, bundle)
+    data = prepare(recipe, cache, base=alphabet, pronunciations=said, sounds=sounds, advance=advance)
     report.stop()
     if dist.is_initialized() and leads:
         dist.barrier()
@@ -166,9 +172,31 @@ def _data(recipe: Recipe, folder: Path, bundle: Bundle | None, report: Reporter)
     return data
 
 
+def _pronunciations(recipe: Recipe, bundle: Bundle | None) -> tuple[Pronunciations, Alphabet | None]:
+    """Those of the recipe, else of the base model, whose sounds stay the network's; nothing where neither has any.
+
+    Raises:
+        UserError: the recipe's have sounds that the base model does not know.
+    """
+    known = bundle.pronunciations() if bundle else {}
+    said = read_pronunciations(Path(recipe.pronunciations)) if recipe.pronunciations else known
+    if not said:
+        return {}, None
+    sounds = sounds_of(said)
+    if bundle is not None and bundle.config.sounds:
+        heard = Alphabet.from_list(bundle.config.sounds[1:])
+        new = [sound for sound in sounds.symbols if sound not in heard]
+        if new:
+            raise UserError(f"{recipe.pronunciations}: has sounds that the base model does not know: {' '.join(new)}.")
+        return said, heard
+    return said, sounds
+
+
 def _complete(recipe: Recipe, data: Dataset, bundle: Bundle | None) -> Recipe:
     """Fill in what follows from the data: corpus statistics and the number of epochs."""
     update: dict[str, Any] = {}
+    sounds = 0 if data.sounds is None else len(data.sounds)
+    update["encoder"] = recipe.encoder.model_copy(update={"sounds": sounds})
     if recipe.modality == "speech" and not recipe.spectrogram.mean:
         mean, deviation = corpus_statistics(data.store, [e.index for e in data.train])
         update["spectrogram"] = recipe.spectrogram.model_copy(update={"mean": mean, "deviation": deviation})
@@ -223,7 +251,7 @@ def finish(
         "energy": energy(trainer.progress.cpu_seconds * trainer.world, trainer.progress.joules),
         "plot": TRAINING_PLOT,
     }
-    bundle = export_bundle(recipe, data.alphabet, best, out, trained=trained)
+    bundle = export_bundle(recipe, data, best, out, trained=trained)
     result = score_bundle(bundle, data, cores())
     loss = result["cer"] - state["dev"]["cer"]
     if loss > MAX_QUANTISATION_LOSS:
@@ -258,12 +286,14 @@ def corpora(recipe: Recipe, data: Dataset) -> dict[str, dict[str, Any]]:
 
 
 def export_bundle(
-    recipe: Recipe, alphabet: Alphabet, weights: dict[str, torch.Tensor], out: Path, *, trained: dict[str, Any]
+    recipe: Recipe, data: Dataset, weights: dict[str, torch.Tensor], out: Path, *, trained: dict[str, Any]
 ) -> Bundle:
     """Write a model folder, not yet evaluated, of these weights."""
     kept = half_precision(weights)
-    symbols = ("", *alphabet.symbols)
+    symbols = ("", *data.alphabet.symbols)
     files = {WEIGHTS: weights_bytes(kept)}
+    if data.sounds is not None:
+        files[PRONUNCIATIONS] = pronunciations_bytes(data.pronunciations)
     if not recipe.encoder.torch_only:
         from recog.nn.export import build_onnx, quantise
 
@@ -274,6 +304,7 @@ def export_bundle(
         modality=recipe.modality,
         languages=recipe.languages,
         symbols=symbols,
+        sounds=("", *data.sounds.symbols) if data.sounds else None,
         normalise=recipe.normalise,
         spectrogram=recipe.spectrogram if recipe.modality == "speech" else None,
         strip=recipe.strip if recipe.modality == "handwriting" else None,

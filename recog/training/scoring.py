@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -26,7 +26,8 @@ CONFUSIONS = 12  # of the most common that the card names
 
 @dataclass
 class DevResult:
-    """Error rates as fractions, the share of frames whose best symbol is the blank, and samples (reference, hypothesis)."""
+    """Error rates as fractions, the share of frames whose best symbol is the blank, samples (reference, hypothesis), and the
+    error rate of the sounds, spaces included, where the network hears them and rows have them."""
 
     cer: float
     wer: float
@@ -34,11 +35,19 @@ class DevResult:
     rows: int
     sources: dict[str, float] = field(default_factory=dict)
     samples: list[tuple[str, str]] = field(default_factory=list)
+    sounds: float | None = None
+
+    @property
+    def decides(self) -> float:
+        """What the better of two epochs has less of: errors in the sounds, where the network hears them, else in characters."""
+        return self.cer if self.sounds is None else self.sounds
 
     def summary(self) -> dict[str, Any]:
         found: dict[str, Any] = {"cer": self.cer, "wer": self.wer, "blank": self.blank, "rows": self.rows}
         if len(self.sources) > 1:
             found["sources"] = self.sources
+        if self.sounds is not None:
+            found["sounds"] = self.sounds
         return found
 
 
@@ -50,15 +59,18 @@ def evaluate(
     network.eval()
     items = sorted((Item(e) for e in data.dev), key=lambda item: item.columns)
     plan = cut(items, 2 * recipe.training.batch_columns, 2 * recipe.training.batch_items)
-    rows: list[tuple[str, str, str, int, int]] = []
+    rows: list[Scored] = []
+    symbols = len(data.alphabet)
     batches = Epoch(plan, data.store, recipe, 0, train=False)
     for i in range(rank, len(batches), world):
         batch = batches[i]
         log_probs, frames, _ = network(batch.features.to(device), batch.lengths.to(device))
         for item, matrix, n in zip(batch.items, log_probs.cpu().numpy(), frames.tolist(), strict=True):
-            hypothesis = " ".join(data.alphabet.decode(best_path(matrix[:n])).split())
-            blanks = int((matrix[:n].argmax(-1) == 0).sum())
-            rows.append((item.example.source, item.example.text, hypothesis, blanks, n))
+            letters, sounds = matrix[:n, :symbols], item.example.sounds
+            hypothesis = " ".join(data.alphabet.decode(best_path(letters)).split())
+            blanks = int((letters.argmax(-1) == 0).sum())
+            wrong = Levenshtein.distance(sounds, best_path(matrix[:n, symbols:])) if sounds else 0
+            rows.append(Scored(item.example.source, item.example.text, hypothesis, blanks, n, wrong, len(sounds)))
     if world > 1:
         gathered: list[Any] = [None] * world
         dist.all_gather_object(gathered, rows)
@@ -66,11 +78,23 @@ def evaluate(
     return score(rows)
 
 
-def score(rows: list[tuple[str, str, str, int, int]]) -> DevResult:
-    """Pool (source, reference, hypothesis, blank frames, frames) into error rates."""
+class Scored(NamedTuple):
+    """A row of dev as it was read; ``wrong`` of its ``sounds`` are."""
+
+    source: str
+    reference: str
+    hypothesis: str
+    blanks: int
+    frames: int
+    wrong: int = 0
+    sounds: int = 0
+
+
+def score(rows: list[Scored]) -> DevResult:
+    """Pool rows into error rates."""
     chars = words = char_errors = word_errors = 0
     sources: dict[str, list[int]] = {}
-    for source, reference, hypothesis, _, _ in rows:
+    for source, reference, hypothesis, *_ in rows:
         wrong = Levenshtein.distance(reference, hypothesis)
         char_errors += wrong
         chars += len(reference)
@@ -83,10 +107,11 @@ def score(rows: list[tuple[str, str, str, int, int]]) -> DevResult:
     return DevResult(
         cer=char_errors / max(1, chars),
         wer=word_errors / max(1, words),
-        blank=sum(r[3] for r in rows) / max(1, sum(r[4] for r in rows)),
+        blank=sum(r.blanks for r in rows) / max(1, sum(r.frames for r in rows)),
         rows=len(rows),
         sources={k: a / max(1, b) for k, (a, b) in sorted(sources.items())},
-        samples=[(r[1], r[2]) for r in shown],
+        samples=[(r.reference, r.hypothesis) for r in shown],
+        sounds=sum(r.wrong for r in rows) / spoken if (spoken := sum(r.sounds for r in rows)) else None,
     )
 
 
@@ -98,7 +123,7 @@ def score_bundle(bundle: Bundle, data: Dataset, threads: int, runtime: Runtime |
     def one(numbered: tuple[int, Example]) -> tuple[str, Pair]:
         i, example = numbered
         features = stored_features(example, data.store, config.spectrogram)
-        labels = best_path(runtime.log_probs(features))
+        labels = best_path(runtime.log_probs(features)[:, : len(config.symbols)])
         text = " ".join(data.alphabet.decode(labels).split())
         return example.source, Pair(f"{i} {example.name}", example.text, text, example.group)
 

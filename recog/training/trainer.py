@@ -16,7 +16,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -63,6 +63,13 @@ def default_epochs(rows: int, batches: int, base: bool) -> int:
     return int(min(400, max(8, math.ceil(steps / max(1, batches)))))
 
 
+class Losses(NamedTuple):
+    """CTC losses of a batch: summed by the main head, the shortcut and the sounds, (3,), and of each row by the main head."""
+
+    sums: Tensor
+    rows: Tensor
+
+
 class Trainer(Loop[Encoder, Optimisation]):
     """One training run into ``out``.
 
@@ -94,6 +101,7 @@ class Trainer(Loop[Encoder, Optimisation]):
         self.progress = Progress()
         self.watch: Watch | None = None  # from the first epoch on
         self.meter = Meter()
+        self.shares = torch.tensor([1.0, self.options.shortcut, self.options.sounds], device=self.device)
 
     def _shared(self) -> torch.nn.Module:
         """The network, its gradients averaged over the processes where there are several."""
@@ -170,7 +178,7 @@ class Trainer(Loop[Encoder, Optimisation]):
             share = self.share(len(plan))
             rate = learning_rate(self.options, share)
             self.hold_convolutions(share < self.options.freeze)
-            loss, short, norm = self.step(batches, rate)
+            loss, short, sounds, norm = self.step(batches, rate)
             labels = sum(batch.labels for batch in batches)
             p.batch += len(batches)
             p.step += 1
@@ -180,7 +188,8 @@ class Trainer(Loop[Encoder, Optimisation]):
             p.seconds += now - started
             started = now
             lines = sum(len(batch.items) for batch in batches) * self.world
-            self.report.step(p.step, p.epoch, loss / labels, short / labels, rate, norm, lines, len(batches))
+            per_label = [x / labels for x in (loss, short, sounds)]
+            self.report.step(p.step, p.epoch, per_label, rate, norm, lines, len(batches))
             self.save_when_due()
             self.stop_if_asked()
         self.save()  # an evaluation may take longer than a checkpoint's interval
@@ -208,9 +217,9 @@ class Trainer(Loop[Encoder, Optimisation]):
         front.requires_grad_(not hold)
         self.model = self._shared()  # which parameters have gradients is settled when it is made
 
-    def step(self, batches: Sequence[Batch], rate: float) -> tuple[float, float, float]:
-        """One update from batches that are accumulated. Returns the summed CTC loss of both heads over all of them and all
-        processes, and the gradient norm."""
+    def step(self, batches: Sequence[Batch], rate: float) -> tuple[float, float, float, float]:
+        """One update from batches that are accumulated. Returns the summed CTC losses of the main head, the shortcut and the
+        sounds over all of them and all processes, and the gradient norm."""
         self.prepare_update(rate)
         torch.manual_seed((self.options.seed * 1_000_003 + self.progress.step) * 4096 + self.rank)  # dropout
         self.optimiser.zero_grad(set_to_none=True)
@@ -220,37 +229,40 @@ class Trainer(Loop[Encoder, Optimisation]):
             alone = isinstance(self.model, DistributedDataParallel) and k < len(batches)
             with self.model.no_sync() if alone else nullcontext():  # type: ignore[operator]
                 found.append(self._losses(batch))
-                main, second, _ = found[-1]
                 # gradients are averaged over processes: the sum over the global batch is world times their mean
-                loss = (main + self.options.shortcut * second) * (self.world / labels)
+                loss = (found[-1].sums @ self.shares) * (self.world / labels)
                 loss.backward()
         norm = self.clipped()
-        main = torch.stack([main.detach() for main, _, _ in found]).sum()
-        second = torch.stack([second.detach() for _, second, _ in found]).sum()
-        sums = torch.stack((main, second, norm.detach()))
+        sums = torch.cat((torch.stack([one.sums.detach() for one in found]).sum(0), norm.detach().view(1)))
         if self.world > 1:
             dist.all_reduce(sums)
-            sums[2] /= self.world
-        main_sum, second_sum, norm_value = sums.tolist()
-        if not self.update(main_sum, norm_value):
-            return 0.0, 0.0, 0.0
+            sums[-1] /= self.world
+        main, short, sounds, norm_value = sums.tolist()
+        if not self.update(main, norm_value):
+            return 0.0, 0.0, 0.0, 0.0
         if self.watch is not None:
-            for batch, (_, _, losses) in zip(batches, found, strict=True):
-                self.watch.saw([item.example for item in batch.items], losses.tolist())
+            for batch, one in zip(batches, found, strict=True):
+                self.watch.saw([item.example for item in batch.items], one.rows.tolist())
         self._update_average()
-        return main_sum, second_sum, norm_value
+        return main, short, sounds, norm_value
 
-    def _losses(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """CTC losses of this process's share of a batch: summed by the main head and the shortcut, and of each row."""
+    def _losses(self, batch: Batch) -> Losses:
+        """CTC losses of this process's share of a batch."""
         features = batch.features.to(self.device, non_blocking=True)
         lengths = batch.lengths.to(self.device, non_blocking=True)
         weights = batch.weights.to(self.device, non_blocking=True)
         with self.autocast():
             log_probs, frames, short = self.model(features, lengths)
-        losses = ctc(log_probs, frames, batch)
-        main = (losses * weights).sum()
-        second = (ctc(short, frames, batch) * weights).sum() if short is not None else main.new_zeros(())
-        return main, second, losses.detach()
+        symbols = log_probs.shape[2] - self.network.config.sounds
+        rows = ctc(log_probs[..., :symbols], frames, batch.targets, batch.target_lengths)
+        main = (rows * weights).sum()
+        second = sounds = main.new_zeros(())
+        if short is not None:
+            second = (ctc(short, frames, batch.targets, batch.target_lengths) * weights).sum()
+        if self.network.sounds is not None:
+            known = weights * (batch.sound_lengths > 0).to(weights)
+            sounds = (ctc(log_probs[..., symbols:], frames, batch.sounds, batch.sound_lengths) * known).sum()
+        return Losses(torch.stack((main, second, sounds)), rows.detach())
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -276,7 +288,7 @@ class Trainer(Loop[Encoder, Optimisation]):
         """Before the first step: let the base model's own result on dev be the one to beat, so that what is kept is never
         worse there."""
         result = self.evaluate()
-        self.progress.best = result.cer
+        self.progress.best = result.decides
         if self.rank == 0:
             self._keep_best(result)
         self.report.say(f"before training  dev CER {100 * result.cer:.2f} %  WER {100 * result.wer:.2f} %")
@@ -286,14 +298,14 @@ class Trainer(Loop[Encoder, Optimisation]):
 
     def _close_epoch(self, result: DevResult) -> None:
         p = self.progress
-        better = result.cer < p.best
+        better = result.decides < p.best
         entry = {
             "epoch": p.epoch + 1, "step": p.step, "loss": p.loss / max(1, p.labels), "seconds": round(p.seconds, 1),
             **result.summary(),
         }  # fmt: skip
         p.history.append(entry)
         if better:
-            p.best, p.best_epoch = result.cer, p.epoch
+            p.best, p.best_epoch = result.decides, p.epoch
         p.epoch, p.batch, p.loss, p.labels = p.epoch + 1, 0, 0.0, 0
         if self.rank == 0:
             if better:
@@ -308,6 +320,7 @@ def lasting(recipe: Recipe) -> dict[str, Any]:
     """What of a recipe may not change before a run goes on."""
     found = recipe.model_dump(mode="json")
     found.pop("name")
+    found.pop("pronunciations")  # what is in the file counts, and is in the fingerprint
     for source in found["data"]:
         source.pop("path")
         source.pop("licence")
@@ -323,24 +336,24 @@ def groups(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
         yield group
 
 
-def ctc(log_probs: Tensor, frames: Tensor, batch: Batch) -> Tensor:
-    """CTC loss (Graves et al. 2006) of each row, in float32.
+def ctc(log_probs: Tensor, frames: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
+    """CTC loss (Graves et al. 2006) of each row, in float32; ``targets`` are all rows' one after the other.
 
     Rows that CTC cannot align never come here but through augmentation that shortened them; theirs is 0. Where runs must be
     repeatable it is computed on the CPU: the sums of its gradient on a GPU have no fixed order.
     """
     if torch.are_deterministic_algorithms_enabled():
         device, log_probs, frames = log_probs.device, log_probs.cpu(), frames.cpu()
-        return _ctc(log_probs, frames, batch).to(device)
-    return _ctc(log_probs, frames, batch)
+        return _ctc(log_probs, frames, targets, lengths).to(device)
+    return _ctc(log_probs, frames, targets, lengths)
 
 
-def _ctc(log_probs: Tensor, frames: Tensor, batch: Batch) -> Tensor:
+def _ctc(log_probs: Tensor, frames: Tensor, targets: Tensor, lengths: Tensor) -> Tensor:
     return F.ctc_loss(
         log_probs.float().transpose(0, 1),
-        batch.targets.to(log_probs.device) if log_probs.device.type == "cuda" else batch.targets,
+        targets.to(log_probs.device) if log_probs.device.type == "cuda" else targets,
         frames,
-        batch.target_lengths.to(frames.device),
+        lengths.to(frames.device),
         reduction="none",
         zero_infinity=True,
     )

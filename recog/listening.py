@@ -1,0 +1,58 @@
+"""What was said -> what is written: the sounds that a network hears become words by a dictionary and a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from recog.decoding.decoder import Decoder, Hypothesis
+from recog.decoding.homophones import Homophones
+from recog.model.bundle import Bundle
+from recog.text.pronunciations import SPACE, say
+
+if TYPE_CHECKING:
+    from recog.lm.trie import NGramTrie
+
+
+class Listener:
+    """Finds the words in a model's sounds; they are those of its dictionary that its language model knows.
+
+    Args:
+        bundle: a model that hears sounds.
+        lm: a language model of words.
+
+    Raises:
+        UserError: the model's pronunciations cannot be read.
+    """
+
+    def __init__(self, bundle: Bundle, lm: NGramTrie) -> None:
+        assert bundle.config.sounds is not None
+        self.sounds = bundle.config.sounds
+        self._pronunciations = bundle.pronunciations()
+        self._lm = lm
+        self._homophones = Homophones(lm, self._pronunciations)
+
+    def knows(self, phrase: str) -> bool:
+        """Whether all words of a phrase are among those that can be found."""
+        return all(word in self._pronunciations and word in self._lm.index for word in phrase.split())
+
+    def decoder(self, hotwords: Mapping[str, float] | None = None, **options: Any) -> Decoder:
+        """A decoder of sounds into these words.
+
+        Args:
+            hotwords: that it :meth:`knows`, as they are written, and their boosts.
+            options: others of :class:`recog.decoding.Decoder`.
+        """
+        said = {say(phrase, self._pronunciations): boost for phrase, boost in (hotwords or {}).items()}
+        return Decoder(
+            self.sounds,
+            lm=self._lm,
+            lexicon=self._pronunciations,
+            closed_vocabulary=True,
+            hotwords={phrase: boost for phrase, boost in said.items() if phrase},
+            **options,
+        )
+
+    def written(self, said: Hypothesis) -> list[str]:
+        """The words of what the decoder found."""
+        return [word or "" for word in self._homophones.words(said.text.split(SPACE) if said.text.strip() else [])]

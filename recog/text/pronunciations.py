@@ -1,0 +1,106 @@
+"""How words are pronounced: a dictionary of words and the sounds they are spoken with.
+
+English spelling has to be learned word by word, sounds from a few hours of speech. A model that hears sounds, and looks the
+words up, gets more of them right from the same recordings (Miao et al. 2015, "EESEN: End-to-end speech recognition using
+deep RNN models and WFST-based decoding", section 4).
+
+A file of pronunciations has a word, a tab and its pronunciation on each line; a word with several has as many lines, the
+usual one first. A sound is one character, whichever one likes; the shipped ones are the one-letter codes of ARPABET.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from recog.errors import UserError
+from recog.text.alphabet import Alphabet
+
+Pronunciations = dict[str, tuple[str, ...]]  # word -> how it may be said, the usual way first
+MAX_BYTES = 64 << 20
+MAX_LENGTH = 200  # characters of a word or of a pronunciation
+SPACE = " "  # between the words of what is said
+
+ARPABET = {  # two letters, as in CMUdict -> one letter
+    "AA": "a", "AE": "@", "AH": "A", "AO": "c", "AW": "W", "AY": "Y", "EH": "E", "ER": "R", "EY": "e", "IH": "I",
+    "IY": "i", "OW": "o", "OY": "O", "UH": "U", "UW": "u", "B": "b", "CH": "C", "D": "d", "DH": "D", "F": "f",
+    "G": "g", "HH": "h", "JH": "J", "K": "k", "L": "l", "M": "m", "N": "n", "NG": "G", "P": "p", "R": "r", "S": "s",
+    "SH": "S", "T": "t", "TH": "T", "V": "v", "W": "w", "Y": "y", "Z": "z", "ZH": "Z",
+}  # fmt: skip
+
+
+def read_pronunciations(path: Path) -> Pronunciations:
+    """Read a file of pronunciations.
+
+    Raises:
+        UserError: it cannot be read, or a line of it is not a word, a tab and a pronunciation.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(f"{path}: is larger than a file of pronunciations may be ({MAX_BYTES >> 20} MiB).")
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: is not UTF-8 text.") from None
+    found: dict[str, list[str]] = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        word, _, said = (part.strip() for part in line.partition("\t"))
+        if not line.count("\t") == 1 or not word or not said or any(c.isspace() for c in word + said):
+            raise UserError(f"{path}, line {number}: must be a word, a tab and its pronunciation.")
+        if max(len(word), len(said)) > MAX_LENGTH:
+            raise UserError(f"{path}, line {number}: is longer than a word may be.")
+        ways = found.setdefault(word, [])
+        if said not in ways:
+            ways.append(said)
+    if not found:
+        raise UserError(f"{path}: has no pronunciation.")
+    return {word: tuple(ways) for word, ways in found.items()}
+
+
+def pronunciations_bytes(pronunciations: Mapping[str, Iterable[str]]) -> bytes:
+    """A file that :func:`read_pronunciations` reads back."""
+    lines = (f"{word}\t{said}\n" for word, ways in pronunciations.items() for said in ways)
+    return "".join(lines).encode()
+
+
+def sounds_of(pronunciations: Pronunciations) -> Alphabet:
+    """What a network hears of these words: the space between them, and their sounds."""
+    return Alphabet((SPACE, *sorted({sound for ways in pronunciations.values() for said in ways for sound in said})))
+
+
+def say(text: str, pronunciations: Pronunciations) -> str | None:
+    """A text as it is usually said, its words apart; None where one of them is not in the dictionary."""
+    try:
+        return SPACE.join(pronunciations[word][0] for word in text.split())
+    except KeyError:
+        return None
+
+
+def read_cmudict(path: Path) -> Pronunciations:
+    """Read the CMU pronouncing dictionary (``word  P R AH0 N ...``, variants as ``word(2)``), without stress, in
+    one-letter codes.
+
+    Raises:
+        UserError: it cannot be read, or has a sound that ARPABET has not.
+    """
+    found: dict[str, list[str]] = {}
+    try:
+        lines = path.read_text(encoding="latin-1").splitlines()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
+    for number, line in enumerate(lines, 1):
+        parts = line.split("#")[0].split()
+        if len(parts) < 2 or line.startswith(";;;"):
+            continue
+        word = parts[0].partition("(")[0].lower()
+        try:
+            said = "".join(ARPABET[sound.rstrip("012")] for sound in parts[1:])
+        except KeyError as error:
+            raise UserError(f"{path}, line {number}: {error.args[0]} is no sound of ARPABET.") from None
+        ways = found.setdefault(word, [])
+        if said not in ways:
+            ways.append(said)
+    return {word: tuple(ways) for word, ways in found.items()}
