@@ -270,7 +270,7 @@ def test_a_partial_text_is_overwritten(capsys, monkeypatch):
 def test_a_guess_of_which_nothing_is_left_is_taken_back(model, capsys, monkeypatch):
     listener = Listener(model)
     monkeypatch.setattr(listener._partial, "_decoded", lambda log_probs: "a guess")
-    monkeypatch.setattr(model, "decode", lambda log_probs: ("", [], ()))
+    monkeypatch.setattr(model, "decode", lambda log_probs, sounds: ("", [], ()))
     wave = np.concatenate([read_sound(SAMPLES / "weather.wav"), np.zeros(2 * RATE, np.float32)])
     found = [heard for at in range(0, len(wave), 8_000) for heard in listener.feed(wave[at : at + 8_000])]
     assert found[0] == Heard(Line("a guess", start=0.0, end=found[0].line.end), False)
