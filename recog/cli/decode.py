@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -16,6 +17,7 @@ from recog.errors import UsageError, UserError
 if TYPE_CHECKING:
     from recog.decoding import Decoder, Hypothesis
     from recog.decoding.checks import Floats
+    from recog.decoding.homophones import Homophones
 
 
 def decode(
@@ -44,6 +46,13 @@ def decode(
     closed: Annotated[
         bool, typer.Option("--closed-vocabulary", help="Only words of the language model, nothing else.")
     ] = False,
+    lexicon: Annotated[
+        Path | None,
+        typer.Option(
+            help="How the words of --lm are spelled in the symbols, where not by their letters: word, tab, its "
+            "sounds; a line for each way. Their words are written."
+        ),
+    ] = None,
     format: Annotated[
         Literal["txt", "json"], typer.Option("--format", "-f", help="json: a line for each utterance.")
     ] = "txt",
@@ -58,27 +67,39 @@ def decode(
     """
     from recog.cli.batch import read_hotwords
     from recog.decoding import Decoder
+    from recog.decoding.homophones import Homophones
     from recog.decoding.log_prob_files import read_log_probs, read_symbols
+    from recog.lm.binary import load_lm
+    from recog.text.pronunciations import read_pronunciations
 
     if n_best > beam:
         raise UsageError(f"--n-best {n_best} needs a --beam of at least {n_best}.")
-    if lm is None and (alpha is not None or beta is not None or closed):
-        raise UsageError("--alpha, --beta and --closed-vocabulary belong to --lm; give it, or leave them out.")
+    if lm is None and (alpha is not None or beta is not None or closed or lexicon is not None):
+        raise UsageError(
+            "--alpha, --beta, --closed-vocabulary and --lexicon belong to --lm; give it, or leave them out."
+        )
     weights: dict[str, Any] = {name: value for name, value in (("alpha", alpha), ("beta", beta)) if value is not None}
+    model = None if lm is None else load_lm(lm)
+    spelled = None if lexicon is None else read_pronunciations(lexicon)
+    if model is not None and model.unit != "word" and spelled is not None:
+        raise UserError(f"{lm}: is a model of characters; --lexicon needs one of words.")
     decoder = Decoder(
         read_symbols(symbols),
         beam_width=beam,
         n_best=n_best,
         threads=threads or None,
-        lm=lm,
+        lm=model,
+        lexicon=spelled,
         hotwords=None if hotwords is None else read_hotwords(hotwords),
         closed_vocabulary=closed,
         **weights,
     )
+    homophones = None if model is None or spelled is None else Homophones(model, spelled)
     failed = False
     for file in files:
         try:
-            for name, hypotheses in results(decoder, read_log_probs(file, len(decoder.symbols))):
+            for name, found in results(decoder, read_log_probs(file, len(decoder.symbols))):
+                hypotheses = found if homophones is None else [written(h, homophones) for h in found]
                 print(render(file, name, hypotheses, format, names), flush=True)
         except UserError as error:
             failed = True
@@ -93,6 +114,13 @@ def decode(
             print(f"recog: {file}: cannot be read ({error.strerror or error}).", file=sys.stderr)
     if failed:
         raise typer.Exit(1)
+
+
+def written(said: Hypothesis, homophones: Homophones) -> Hypothesis:
+    """A hypothesis with its words in place of how they are spelled; what no word is spelled like stays."""
+    spelled = said.text.split()
+    words = homophones.words(spelled)
+    return replace(said, text=" ".join(word or own for word, own in zip(words, spelled, strict=True)))
 
 
 def results(decoder: Decoder, utterances: Iterator[tuple[str, Floats]]) -> Iterator[tuple[str, list[Hypothesis]]]:

@@ -26,10 +26,11 @@ def model_card(config: ModelConfig, history: list[dict[str, Any]], notes: str = 
     )
     lines += ["", "## Network", ""]
     encoder = config.encoder
+    sounds = f" and {encoder.sounds - 1} sounds" if encoder.sounds else ""
     lines.append(
         f"{len(encoder.convolutions)} convolutions, {encoder.layers} {encoder.recurrence} layers of {encoder.hidden}"
         f"{f', self-attention of {encoder.attention} heads' if encoder.attention else ''}, CTC over "
-        f"{len(config.symbols) - 1} symbols; a frame is {encoder.subsampling} {_unit(features)}."
+        f"{len(config.symbols) - 1} symbols{sounds}; a frame is {encoder.subsampling} {_unit(features)}."
     )
     if encoder.torch_only:
         lines.append('ONNX has no operator for this cell: using the model needs torch (`pip install "recog[train]"`).')

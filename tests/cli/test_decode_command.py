@@ -18,6 +18,8 @@ from recog.cli import app
 from recog.decoding import Decoder
 from recog.decoding.log_prob_files import read_log_probs, read_symbols
 from recog.errors import UserError
+from recog.lm.binary import write_binary
+from recog.lm.kneser_ney import estimate
 
 SYMBOLS = ["<blank>", "<space>", "a", "b"]
 
@@ -261,3 +263,19 @@ def test_wrong_lists_of_symbols(tmp_path: Path, content: bytes, message: str) ->
     (tmp_path / "symbols").write_bytes(content)
     with pytest.raises(UserError, match=message):
         read_symbols(tmp_path / "symbols")
+
+
+def test_a_lexicon_gives_the_words_that_are_spelled_so(tmp_path: Path, symbols: Path, capsys) -> None:
+    write_binary(estimate(["be right", "we write", "we write", "be"], unit="word", order=2), tmp_path / "lm.bin")
+    lexicon = tmp_path / "said.tsv"
+    lexicon.write_text("right\tab\nwrite\tab\nwe\tb\nbe\ta\n", encoding="utf-8")
+    for i, text in enumerate(["b ab", "a ab"]):
+        np.save(tmp_path / f"{i}.npy", spell(text))
+    files = [tmp_path / "0.npy", tmp_path / "1.npy"]
+    assert run(*files, "--symbols", symbols, "--lm", tmp_path / "lm.bin", "--lexicon", lexicon) == 0
+    assert capsys.readouterr().out.split("\n")[:2] == ["we write", "be right"]
+    assert run(*files, "--symbols", symbols, "--lexicon", lexicon) == 2
+    assert "--lexicon belong to --lm" in capsys.readouterr().err
+    lexicon.write_text("right ab\n", encoding="utf-8")
+    assert run(*files, "--symbols", symbols, "--lm", tmp_path / "lm.bin", "--lexicon", lexicon) == 1
+    assert "line 1: must be a word, a tab" in capsys.readouterr().err
