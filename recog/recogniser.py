@@ -155,6 +155,7 @@ class Recogniser:
             alpha=tuned.alpha if options.alpha is None else options.alpha,
             beta=tuned.beta if options.beta is None else options.beta,
             sentence=tuned.sentence,
+            unknown_cost=tuned.unknown_cost,
         )
 
     def _listened(self, listener: Listener, sounds: NDArray[np.float32]) -> Reading:
@@ -246,15 +247,18 @@ def _own_model(bundle: Bundle, options: Options) -> Path | None:
 
 
 def make_listener(bundle: Bundle, options: Options) -> Listener | None:
-    """What finds words in the sounds that the model hears; None where it hears none, another language model than its own is
-    to be used or none, or a hotword is not in its dictionary: then its letters are decoded."""
-    own = _own_model(bundle, options) if bundle.config.sounds else None
-    if own is None:
+    """What finds words in the sounds that the model hears; None where it hears none, there is to be no language model of
+    words, or nobody knows how a hotword is said: then its letters are decoded."""
+    lm = _own_model(bundle, options) if options.lm is None else options.lm
+    if not bundle.config.sounds or lm is None or str(lm) == "none" or options.beam == 0:
         return None
     from recog.listening import Listener
     from recog.lm.binary import load_lm
 
-    listener = Listener(bundle, load_lm(own))
+    model = load_lm(Path(lm))
+    if model.unit != "word":
+        return None
+    listener = Listener(bundle, model, " ".join(options.hotwords).split())
     return listener if all(map(listener.knows, options.hotwords)) else None
 
 

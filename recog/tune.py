@@ -31,10 +31,12 @@ from recog.lm.binary import load_lm
 from recog.lm.trie import NGramTrie
 from recog.model.bundle import Bundle, update_bundle
 from recog.model.config import Calibration, DecodingConfig
+from recog.model.folder import PRONUNCIATIONS
 from recog.recogniser import Recogniser, Span, reorder, tempered
 from recog.runner import Piece, pieces_of
 from recog.text.bidi import to_logical
 from recog.text.normalise import rule
+from recog.text.pronunciations import pronunciations_bytes
 
 Metric = Literal["wer", "cer"]
 STEPS = {"alpha": 0.2, "beta": 0.5, "unknown_cost": 1.0, "temperature": 0.2}
@@ -140,11 +142,12 @@ class Search:
             "threads": self.threads,
             "alpha": setting.alpha,
             "beta": setting.beta,
+            "unknown_cost": setting.unknown_cost,
             "sentence": self.sentence,
         }
         if self.listener is not None:
             return self.listener.decoder(**options)
-        return Decoder(self.symbols, lm=self.lm, unknown_cost=setting.unknown_cost, **options)
+        return Decoder(self.symbols, lm=self.lm, **options)
 
     def run(self, start: Setting, names: Sequence[str]) -> Setting:
         """Pattern search (Hooke and Jeeves 1961): step along each coordinate while that helps, then halve the steps."""
@@ -282,7 +285,7 @@ def tune_model(
     )  # fmt: skip
     old = config.decoding
     start = Setting(old.alpha, old.beta, old.unknown_cost, old.temperature, beam)
-    names = [name for name in _searched(model, search.listener is not None) if name not in fixed]
+    names = [name for name in _searched(model) if name not in fixed]
     found = search.run(start, names)
     if "beam" not in fixed:
         found = search.choose_beam(found)
@@ -304,6 +307,8 @@ def tune_model(
     calibration, fitted, right = calibrate_words(search, found)
     error = expected_calibration_error(fitted, right) if calibration else float("nan")
     files = {decoding.lm: path.read_bytes()} if path and decoding.lm else {}
+    if search.listener is not None:  # with what it takes the words of the language model to be said like
+        files[PRONUNCIATIONS] = pronunciations_bytes(search.listener.pronunciations)
     if calibration:
         table = reliability(fitted, right)
         files[PLOT] = reliability_svg(table, title=f"{config.name}: word confidences on {what}").encode()
@@ -322,11 +327,10 @@ def _listener(bundle: Bundle, lm: NGramTrie | None) -> Listener | None:
     return Listener(bundle, lm) if bundle.config.sounds and lm is not None and lm.unit == "word" else None
 
 
-def _searched(lm: NGramTrie | None, closed: bool) -> list[str]:
+def _searched(lm: NGramTrie | None) -> list[str]:
     if lm is None:
         return []
-    unknown = ["unknown_cost"] if lm.unit == "word" and not closed else []
-    return ["alpha", "beta", *unknown, "temperature"]
+    return ["alpha", "beta", "unknown_cost", "temperature"] if lm.unit == "word" else ["alpha", "beta", "temperature"]
 
 
 def decoding_section(

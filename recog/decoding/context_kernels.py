@@ -36,7 +36,7 @@ def position_after(fusion, codes, start):
             elif spelled > 0:
                 place = np.int64(fusion.lexicon[lex]["word"]) if lex >= 0 else np.int64(-1)
                 if place >= 0:
-                    state = likeliest(fusion, state, place)[1]
+                    state = likeliest(fusion, state, place, spelled)[1]
                 else:
                     state = score(fusion.lm, state, np.int64(options["unknown"]))[1]
                 lex, spelled = np.int64(0), np.int64(0)

@@ -77,14 +77,14 @@ class Decoder:
         beta: added to the score for each word or, with a model of characters, for each character.
         hotwords: words and phrases to expect, each spelled in the symbols; or, with each, its boost.
         hotword_boost: added to the score where one of ``hotwords`` occurs as whole words, 0 to 50, natural log.
-        closed_vocabulary: only the words of the model of words, nothing else.
+        closed_vocabulary: only the words of the model of words, or of the lexicon, nothing else.
         sentence: an utterance is a sentence: the model begins it with <s> and ends it with </s>. A line of handwriting
             or a stretch of speech is not.
         unknown_cost: what each character of an unknown word costs, natural log, weighed by alpha.
-        lexicon: how the words of a model of words are spelled in the symbols, in one or several ways, where that is not by
-            their own characters: where the symbols are sounds, how they are pronounced. Words that it leaves out are
-            unknown. Several words may be spelled alike; the one that the model deems the likeliest counts
-            (:class:`recog.decoding.homophones.Homophones` tells which they are).
+        lexicon: how words are spelled in the symbols, in one or several ways, where that is not by their own characters:
+            where the symbols are sounds, how they are pronounced. Words of the model that it leaves out cannot be found,
+            words that the model does not have cost as unknown ones. Several words may be spelled alike; the one that the
+            model deems the likeliest counts (:class:`recog.decoding.homophones.Homophones` tells which they are).
 
     Raises:
         InvalidInputError: an option out of range.

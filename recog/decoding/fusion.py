@@ -209,17 +209,20 @@ def below(fusion, node, code):
 
 
 @helper
-def likeliest(fusion, state, place):
+def likeliest(fusion, state, place, spelled):
     """Natural log of the probability of the likeliest after ``state`` of the words that are spelled alike, and the state
-    after it."""
-    member = np.int64(fusion.members[place])
-    best, after = score(fusion.lm, state, member if member >= 0 else -1 - member)
+    after it. Spelling one of the lexicon's that the model does not know costs ``unknown_cost`` a character."""
+    options = fusion.options[0]
+    best, after, member = -np.inf, state, np.int64(0)
     while member >= 0:
-        place += 1
         member = np.int64(fusion.members[place])
-        log_prob, other = score(fusion.lm, state, member if member >= 0 else -1 - member)
+        word = member if member >= 0 else -1 - member
+        log_prob, other = score(fusion.lm, state, word)
+        if word == options["unknown"]:
+            log_prob -= options["unknown_cost"] * spelled
         if log_prob > best:
             best, after = log_prob, other
+        place += 1
     return best, after
 
 
@@ -230,7 +233,7 @@ def word_score(fusion, state, lex, spelled):
     options = fusion.options[0]
     place = np.int64(fusion.lexicon[lex]["word"]) if lex >= 0 else np.int64(-1)
     if place >= 0:
-        return likeliest(fusion, state, place)
+        return likeliest(fusion, state, place, spelled)
     if options["closed"]:
         return -np.inf, state
     log_prob, state = score(fusion.lm, state, np.int64(options["unknown"]))

@@ -18,15 +18,15 @@ class Homophones:
 
     Args:
         lm: a model of words.
-        lexicon: how they are spelled in the symbols of a network; words that the model does not have are left out.
+        lexicon: how words are spelled in the symbols of a network; those that the model does not have are unknown to it.
     """
 
     def __init__(self, lm: NGramTrie, lexicon: Mapping[str, Sequence[str]]) -> None:
         self._lm = lm
-        self._alike: dict[str, list[int]] = {}
-        for i, word in enumerate(lm.words):
-            for said in lexicon.get(word, ()):
-                self._alike.setdefault(said, []).append(i)
+        self._alike: dict[str, list[str]] = {}
+        for word, ways in lexicon.items():
+            for said in ways:
+                self._alike.setdefault(said, []).append(word)
 
     def words(self, said: Sequence[str]) -> list[str | None]:
         """The likeliest words of a text that is given as it is said; None for those that no word sounds like.
@@ -34,12 +34,13 @@ class Homophones:
         The search is Viterbi's over the contexts of the language model, the likeliest of them kept.
         """
         scores, states = np.zeros(1), np.zeros(1, np.int64)
-        steps: list[tuple[list[int], NDArray[np.int64], NDArray[np.int64]]] = []
+        steps: list[tuple[list[str | None], NDArray[np.int64], NDArray[np.int64]]] = []
         for one in said:
-            words = self._alike.get(one, [UNKNOWN])
+            words = [*self._alike.get(one, [None])]
+            ids = np.array([self._lm.index.get(word or "", UNKNOWN) for word in words])
             before = np.repeat(np.arange(len(scores)), len(words))
             which = np.tile(np.arange(len(words)), len(scores))
-            log_prob, after = self._lm.advance(states[before], np.array(words)[which])
+            log_prob, after = self._lm.advance(states[before], ids[which])
             total = scores[before] + log_prob
             order = np.argsort(-total, kind="stable")
             _, first = np.unique(after[order], return_index=True)
@@ -49,7 +50,6 @@ class Homophones:
         found: list[str | None] = []
         row = 0
         for words, which, before in reversed(steps):
-            word = words[which[row]]
-            found.append(None if word == UNKNOWN else self._lm.words[word])
+            found.append(words[which[row]])
             row = int(before[row])
         return found[::-1]

@@ -85,10 +85,10 @@ def make_language(
         lm: an n-gram model of words or characters.
         alpha: weight of ln P_lm, at least 0.
         beta: added to the score for each word (word models) or character.
-        closed_vocabulary: allow the words of a word model only.
+        closed_vocabulary: allow the words of a word model, or of the lexicon, only.
         unknown_cost: what each character of an unknown word costs beside P(<unk>), natural log, weighed by alpha.
         hotwords: phrases and their boosts, natural log.
-        lexicon: how the model's words are spelled in the symbols, where not by their own characters.
+        lexicon: how words are spelled in the symbols, where not by their own characters.
 
     Raises:
         InvalidInputError: an option out of range, or a hotword that cannot be spelled.
@@ -98,7 +98,7 @@ def make_language(
     codes, first, spelled = _spellings(symbols)
     hot = build_hotwords(hotwords, codes, words=0 in codes.values()) if hotwords else no_hotwords(len(codes) + 1)
     index = {} if lm is None else {word: i for i, word in enumerate(lm.words)}
-    known = _lexicon(lm, codes, lexicon)
+    known = _lexicon(lm, codes) if lm is None or lexicon is None else _spelled(lm, codes, lexicon, unknown_cost)
     unknown = index.get(UNKNOWN, 0)
     unknown_log_prob = float(lm.log_prob[1 + unknown]) if lm is not None else 0.0
     most = _most(lm)
@@ -164,15 +164,23 @@ def _spellings(symbols: Sequence[str]) -> tuple[dict[str, int], list[int], list[
     return codes, first, spelled
 
 
-def _lexicon(lm: NGramTrie | None, codes: dict[str, int], spellings: Mapping[str, Sequence[str]] | None) -> Lexicon:
+def _lexicon(lm: NGramTrie | None, codes: dict[str, int]) -> Lexicon:
     if lm is None or lm.unit != "word":
         return build_lexicon([], np.zeros(0, np.int32), np.zeros(0), codes)
     ids = np.array([i for i, word in enumerate(lm.words) if word not in SPECIAL], np.int32)
     words = [lm.words[i] for i in ids]
-    if spellings is not None:
-        spelled = [(i, way) for i, word in zip(ids, words, strict=True) for way in spellings.get(word, ())]
-        ids, words = np.array([i for i, _ in spelled], np.int32), [way for _, way in spelled]
     return build_lexicon(words, ids, lm.log_prob[1 + ids], codes)
+
+
+def _spelled(
+    lm: NGramTrie, codes: dict[str, int], spellings: Mapping[str, Sequence[str]], unknown_cost: float
+) -> Lexicon:
+    index = lm.index
+    unknown = index.get(UNKNOWN, 0)
+    rows = [(index.get(word, unknown), way) for word, ways in spellings.items() if word not in SPECIAL for way in ways]
+    ids, ways = np.array([i for i, _ in rows], np.int32), [way for _, way in rows]
+    cost = np.where(ids == unknown, unknown_cost * np.array([len(way) for way in ways], np.float64), 0.0)
+    return build_lexicon(ways, ids, lm.log_prob[1 + ids] - cost, codes)
 
 
 def _most_at(lexicon: Lexicon, most: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,6 +93,14 @@ def write_binary(model: NGrams | NGramTrie, path: str | Path, *, quantise: bool 
         file.write(_PREFIX.pack(MAGIC, VERSION, checksum))
         for part in parts:
             file.write(part)
+
+
+def binary_bytes(model: NGrams | NGramTrie) -> bytes:
+    """What a quantised file of a model holds."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "lm.bin"
+        write_binary(model, path, quantise=True)
+        return path.read_bytes()
 
 
 def open_binary(path: str | Path) -> NGramTrie:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,7 @@ from recog.model.folder import (
     CONFIG,
     GRAPH,
     PRONUNCIATIONS,
+    SPELLING,
     TRAINING_PLOT,
     WEIGHTS,
     FolderConfig,
@@ -24,6 +25,9 @@ from recog.model.folder import (
     write_folder,
 )
 from recog.text.pronunciations import SPACE, Pronunciations, read_pronunciations
+
+if TYPE_CHECKING:
+    from recog.text.speller import Speller
 
 DEFAULTS = {"speech": "english-speech", "handwriting": "latin-handwriting"}  # the shipped model for each modality
 
@@ -93,6 +97,19 @@ class Bundle(ModelFolder[ModelConfig]):
         """
         return read_pronunciations(self.file(PRONUNCIATIONS)) if self.config.sounds else {}
 
+    def speller(self) -> Speller | None:
+        """What says other words by their spelling, where the model has it.
+
+        Raises:
+            UserError: its file is missing or damaged.
+        """
+        if SPELLING not in self.config.files:
+            return None
+        from recog.lm.binary import load_lm
+        from recog.text.speller import Speller
+
+        return Speller(load_lm(self.file(SPELLING)))
+
 
 def shipped() -> dict[str, Path]:
     """Name -> folder of the recognisers that come with recog."""
@@ -127,7 +144,13 @@ def update_bundle(bundle: Bundle, folder: Path, config: ModelConfig, files: Mapp
     """Write a model again with another config, card and some new files; what the config no longer names is left out."""
     kept = {
         name
-        for name in (WEIGHTS, GRAPH, TRAINING_PLOT, PRONUNCIATIONS if config.sounds else None, config.decoding.lm)
+        for name in (
+            WEIGHTS,
+            GRAPH,
+            TRAINING_PLOT,
+            *((PRONUNCIATIONS, SPELLING) if config.sounds else ()),
+            config.decoding.lm,
+        )
         if name in bundle.config.files and name not in files
     }
     contents = {name: bundle.file(name).read_bytes() for name in sorted(kept)}

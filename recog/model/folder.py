@@ -27,6 +27,7 @@ WEIGHTS = "model.safetensors"
 GRAPH = "model.onnx"
 CARD = "README.md"
 PRONUNCIATIONS = "pronunciations.tsv"  # where the model hears sounds
+SPELLING = "spelling.bin"  # how other words are said
 TRAINING_PLOT = "training.svg"  # where the model was trained here
 MAX_CONFIG_BYTES = 4 << 20
 MAX_FILE_BYTES = 1 << 30

@@ -6,9 +6,8 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from recog.lm.binary import load_lm, write_binary
+from recog.lm.binary import binary_bytes, load_lm
 from recog.lm.kneser_ney import estimate
 from recog.lm.mix import mix, tune_weights
 from recog.lm.tables import NGrams, Unit
@@ -88,7 +87,4 @@ def mixed_with_own(base: Path | None, train: list[str], dev: list[str], modality
         shares = tune_weights([special, general], dev)
         report.say(f"Language model: {100 * shares[0]:.0f} % of these texts, {100 * shares[1]:.0f} % of the base's.")
         model = mix([special, general], shares)
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "lm.bin"
-        write_binary(model, path, quantise=True)
-        return path.read_bytes()
+    return binary_bytes(model)

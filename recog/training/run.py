@@ -16,9 +16,10 @@ import torch.distributed as dist
 
 from recog.corpora.manifest import load_data, modality
 from recog.errors import UsageError, UserError
+from recog.lm.binary import binary_bytes
 from recog.model.bundle import Bundle, ModelConfig, open_bundle, write_bundle
 from recog.model.config import MEMORYLESS
-from recog.model.folder import GRAPH, PRONUNCIATIONS, TRAINING_PLOT, WEIGHTS
+from recog.model.folder import GRAPH, PRONUNCIATIONS, SPELLING, TRAINING_PLOT, WEIGHTS
 from recog.model.runtime import cores
 from recog.nn.weights import half_precision, network_from, weights_bytes
 from recog.text.alphabet import Alphabet
@@ -33,6 +34,7 @@ from recog.training.plot import read_log, training_svg
 from recog.training.recipe import AS_THE_RECIPE, Recipe, RunOptions, default_recipe, read_recipe
 from recog.training.report import LOG, Reporter
 from recog.training.scoring import score_bundle
+from recog.training.speller import learn_spelling
 from recog.training.store import corpus_statistics
 from recog.training.trainer import Trainer, default_epochs, numbers_of_threads, seeded_network
 
@@ -258,6 +260,9 @@ def finish(
         report.say(f"Note: in int8 the dev CER is {100 * loss:.2f} points higher than in float32.")
     config = bundle.config.model_copy(update={"dev": result})
     files = {name: bundle.file(name).read_bytes() for name in bundle.config.files}
+    spelling = None if data.sounds is None else _spelling(recipe, data, base)
+    if spelling is not None:
+        files[SPELLING] = spelling
     log = read_log(out / "training" / LOG)
     files[TRAINING_PLOT] = training_svg(log, title=f"{config.name}: {trainer.progress.step} steps").encode()
     bundle = write_bundle(out, config, files, model_card(config, trainer.progress.history, notes))
@@ -272,6 +277,14 @@ def finish(
 
         bundle = inherit_language_model(bundle, base, recipe, report, cores(), own_text)
     return bundle
+
+
+def _spelling(recipe: Recipe, data: Dataset, base: Bundle | None) -> bytes | None:
+    """The file that says how other words are said: the base's, or learned from the recipe's pronunciations."""
+    if base is not None and recipe.pronunciations is None:
+        return base.file(SPELLING).read_bytes() if SPELLING in base.config.files else None
+    model = learn_spelling(data.pronunciations)
+    return None if model is None else binary_bytes(model)
 
 
 def corpora(recipe: Recipe, data: Dataset) -> dict[str, dict[str, Any]]:
