@@ -17,6 +17,7 @@ from recog.text.alphabet import Alphabet, describe
 from recog.text.bidi import to_display
 from recog.text.normalise import rule
 from recog.text.pronunciations import Pronunciations, pronunciations_bytes, say
+from recog.text.speller import Speller
 from recog.training.recipe import Recipe, Source
 from recog.training.store import FeatureStore, build_store
 
@@ -98,6 +99,11 @@ def load_rows(recipe: Recipe) -> Loaded:
     return loaded
 
 
+def spelled(words: Sequence[str], speller: Speller) -> dict[str, str]:
+    """How words are said by their spelling, those that cannot be left out."""
+    return {word: said for word, said in zip(words, speller.say(words), strict=True) if said}
+
+
 def spoken_as_written(text: str, recipe: Recipe) -> bool:
     """Whether the normalised text is what was said: 'in 1905' loses its number, and the clip would teach a gap."""
     return recipe.normalise != "spoken" or not any(c.isdigit() for c in text)
@@ -124,6 +130,7 @@ def prepare(
     base: Alphabet | None = None,
     pronunciations: Pronunciations | None = None,
     sounds: Alphabet | None = None,
+    speller: Speller | None = None,
     advance: Callable[[int], None] = lambda total: None,
 ) -> Dataset:
     """Load, check and featurise the data of ``recipe``; the feature cache goes to ``folder``.
@@ -131,6 +138,7 @@ def prepare(
     Args:
         base: alphabet of a model to train on from; its symbols keep their places, new ones follow.
         pronunciations: of words, in ``sounds``; rows of which every word is there teach those too.
+        speller: what says the words of the train rows that are not there.
         advance: called with the number of rows after each row whose features are ready.
 
     Raises:
@@ -144,6 +152,10 @@ def prepare(
         alphabet = Alphabet.of((row.text for row, _ in rows if row.split == "train"), min_count=recipe.min_count)
     if base is not None:
         alphabet = Alphabet.from_list([*base.symbols, *(s for s in alphabet.symbols if s not in base)])
+
+    if pronunciations and speller is not None:
+        new = {word for row, _ in rows if row.split == "train" for word in row.text.split()} - pronunciations.keys()
+        pronunciations = {**pronunciations, **{word: (said,) for word, said in spelled(sorted(new), speller).items()}}
 
     config = recipe.spectrogram if recipe.modality == "speech" else recipe.strip
     total = len(rows)

@@ -161,7 +161,10 @@ def _data(recipe: Recipe, folder: Path, bundle: Bundle | None, report: Reporter)
         report.advance()
 
     said, sounds = _pronunciations(recipe, bundle)
-    data = prepare(recipe, cache, base=alphabet, pronunciations=said, sounds=sounds, advance=advance)
+    data = prepare(
+        recipe, cache, base=alphabet, pronunciations=said, sounds=sounds,
+        speller=bundle.speller() if bundle and said else None, advance=advance,
+    )  # fmt: skip
     report.stop()
     if dist.is_initialized() and leads:
         dist.barrier()

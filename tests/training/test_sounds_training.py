@@ -146,3 +146,22 @@ def test_a_file_of_pronunciations_that_was_changed_is_told(model: Bundle, tmp_pa
     (tmp_path / "changed" / "pronunciations.tsv").write_text("so\tx\n", encoding="utf-8")
     with pytest.raises(UserError, match="does not match the checksum"):
         recog.load(tmp_path / "changed")
+
+
+def test_words_of_the_folder_that_the_dictionary_lacks_are_said_by_their_spelling(corpus: Path, tmp_path: Path) -> None:
+    class Speller:
+        def say(self, words: list[str]) -> list[str]:
+            return ["x" if word == "so" else "" for word in words]
+
+    from recog.text.alphabet import Alphabet
+    from recog.training.data import prepare
+    from recog.training.recipe import read_recipe
+
+    known = {word: ways for word, ways in SAID.items() if word not in ("so", "no")}
+    data = prepare(
+        read_recipe(recipe(corpus, tmp_path, "null", 1)), tmp_path / "features",
+        pronunciations=known, sounds=Alphabet((" ", "x", "y", "z")), speller=Speller(),
+    )  # fmt: skip
+    assert data.pronunciations == {**known, "so": ("x",)}
+    said = {example.text: example.sounds for example in data.train}
+    assert said["so see"] == (2, 1, 3) and said["no sea"] == ()
