@@ -58,20 +58,19 @@ def wanted(corpora: Path) -> list[str]:
 
 
 def pronounce(words: list[str], known: Pronunciations) -> Pronunciations:
-    """Each word in the dictionary's usual way, as its stem with an 's, or as it is spelled."""
-    found = {word: known[word][0] if word in known else possessive(word, known) for word in words}
-    rest = [word for word, said in found.items() if not said]
-    found |= dict(zip(rest, speller(known).say(rest), strict=True))
-    return {word: (said,) for word, said in found.items() if said}
+    """Each word in all ways of the dictionary, as its stem with an 's, or as it is spelled."""
+    found = {word: known[word] if word in known else possessive(word, known) for word in words}
+    rest = [word for word, ways in found.items() if not ways]
+    found |= {word: (said,) for word, said in zip(rest, speller(known).say(rest), strict=True)}
+    return {word: ways for word, ways in found.items() if any(ways)}
 
 
-def possessive(word: str, known: Pronunciations) -> str:
+def possessive(word: str, known: Pronunciations) -> tuple[str, ...]:
     """Of a known word's possessive: ``s`` after sounds without voice, ``z`` after others, ``Iz`` after hissing ones."""
     stem = word.removesuffix("'s")
     if stem == word or stem not in known:
-        return ""
-    said = known[stem][0]
-    return said + ("Iz" if said[-1] in "szSZCJ" else "s" if said[-1] in "ptkfT" else "z")
+        return ()
+    return tuple(said + ("Iz" if said[-1] in "szSZCJ" else "s" if said[-1] in "ptkfT" else "z") for said in known[stem])
 
 
 def main() -> None:
