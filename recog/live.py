@@ -77,7 +77,7 @@ class Listener:
         return self._segmenter.samples / self._segmenter.sample_rate
 
     def _final(self, segment: Segment) -> Iterator[Heard]:
-        stretch = self._stitcher(segment, *self._transcriber.log_probs(segment.wave))
+        stretch = self._stitcher(segment, *self._transcriber.outputs(segment.wave))
         line = self._transcriber.line(stretch)
         guessed = self._partial is not None and self._partial.text != ""
         if self._partial is not None:
@@ -135,7 +135,7 @@ class _Partial:
         first = self._now - self._count  # sample at which what is held begins
         start = max(self._done - self._on_grid(PAST * self._rate), -(-first // self._frame) * self._frame)
         end = min(self._now, self._done + round((MOST + FUTURE) * self._rate))
-        log_probs, _ = self._transcriber.log_probs(self._sound[start - first : end - first])
+        log_probs = self._transcriber.log_probs(self._sound[start - first : end - first])
         skipped = (self._done - start) // self._frame
         frames = max(1, (end - round(FUTURE * self._rate) - self._done) // self._frame)
         self._done += frames * self._frame

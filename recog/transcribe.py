@@ -110,7 +110,11 @@ class Transcriber(Recogniser):
         """What joins the segments of one recording."""
         return Stitcher(step=self.step, symbols=self.config.symbols)
 
-    def log_probs(self, wave: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    def log_probs(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Log-probabilities (frames, symbols) of a segment of at most 30 s."""
+        return self.outputs(wave)[0]
+
+    def outputs(self, wave: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Log-probabilities (frames, symbols) of a segment of at most 30 s; and (frames, sounds), where the model hears
         any."""
         found = self.runtime.log_probs(normalise(log_mel(wave, self.features), self.features))
@@ -118,7 +122,7 @@ class Transcriber(Recogniser):
         return found[:, :symbols], found[:, symbols:] if self.config.sounds else None
 
     def _piece(self, segment: Segment) -> tuple[Segment, tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
-        return segment, self.log_probs(segment.wave)
+        return segment, self.outputs(segment.wave)
 
     def line(self, stretch: Stretch) -> Line:
         """The text of a stretch, with the times of its words in the recording."""

@@ -28,6 +28,7 @@ from recog.corpora.manifest import Row, load_data
 from recog.decoding.align import Timing, spans_of
 from recog.media.sound import read_sound
 from recog.text.normalise import rule
+from recog.text.pronunciations import say
 from recog.transcribe import Transcriber
 
 PEER = """
@@ -59,6 +60,7 @@ def main() -> None:
     parser.add_argument("--layout", help="layout of the folder, as for `recog prepare`; else one that recog knows")
     parser.add_argument("--peer", type=Path, required=True, help="a Python with pocketsphinx and soundfile")
     parser.add_argument("--model", default="english-speech")
+    parser.add_argument("--sounds", action="store_true", help="align the sounds that the model hears, not its letters")
     parser.add_argument("--limit", type=int, default=40, help="utterances")
     arguments = parser.parse_args()
     model = recog.load(arguments.model, threads=1)
@@ -70,11 +72,11 @@ def main() -> None:
     rows = rows[::step][: arguments.limit]
 
     with tempfile.TemporaryDirectory() as folder:
-        pairs = [compared(model, row, Path(folder) / f"{k}.wav") for k, row in enumerate(rows)]
+        pairs = [compared(model, row, Path(folder) / f"{k}.wav", arguments.sounds) for k, row in enumerate(rows)]
         peer = ask(arguments.peer, [(path, text) for path, text, _ in pairs])
     ours, theirs = [], []
     for (_, text, times), words in zip(pairs, peer, strict=True):
-        if words is not None and [word for word, _, _ in words] == text.split():
+        if words and [word for word, _, _ in words] == text.split():
             ours.append(times)
             theirs.append(np.array([(start, end) for _, start, end in words]))
     if len(ours) < 2:
@@ -87,17 +89,21 @@ def frame(model: Transcriber) -> float:
     return model.features.hop * model.config.encoder.subsampling / model.features.sample_rate
 
 
-def compared(model: Transcriber, row: Row, path: Path) -> tuple[str, str, Times]:
+def compared(model: Transcriber, row: Row, path: Path, sounds: bool) -> tuple[str, str, Times]:
     """A row's sound as a file for the peer, its text as both align it, and our word times without an offset."""
     wave = read_sound(row.media, sample_rate=model.features.sample_rate, start=row.start, end=row.end)
     soundfile.write(path, read_sound(row.media, sample_rate=16_000, start=row.start, end=row.end), 16_000)
     text = rule("spoken")(row.text)
-    spans = spans_of(
-        model.log_probs(wave),
-        model.alphabet.encode(text, skip_unknown=True),
-        model.config.symbols,
-        timing=Timing(),
-    )
+    letters, heard = model.outputs(wave)
+    said = say(text, model.bundle.pronunciations()) if sounds else None
+    if sounds and (said is None or heard is None):
+        return str(path), "", np.zeros((0, 2))
+    if said is not None and heard is not None:
+        symbols = model.config.sounds or ()
+        spans = spans_of(heard, [symbols.index(sound) for sound in said], symbols, timing=Timing())
+    else:
+        labels = model.alphabet.encode(text, skip_unknown=True)
+        spans = spans_of(letters, labels, model.config.symbols, timing=Timing())
     return str(path), text, np.array([(span.start, span.end) for span in spans]).reshape(-1, 2) * frame(model)
 
 
