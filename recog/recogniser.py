@@ -22,8 +22,8 @@ from recog.transcript import Alternative, Transcript, Word
 
 if TYPE_CHECKING:
     from recog.decoding.decoder import Decoder, Hypothesis
-    from recog.listening import Listener
     from recog.lm.neural import NeuralLM
+    from recog.word_finder import WordFinder
 
 DEFAULT_BEAM = 25
 RESCORED = 20  # hypotheses that a neural language model sees
@@ -80,9 +80,9 @@ class Recogniser:
     def __post_init__(self) -> None:
         self.runtime = open_runtime(self.bundle)
         self.alphabet = Alphabet.from_list(self.config.symbols[1:])
-        self.listener = make_listener(self.bundle, self.options)
-        self._sound_decoder = None if self.listener is None else self._make_sound_decoder(self.listener)
-        if self.listener is None:
+        self.word_finder = make_word_finder(self.bundle, self.options)
+        self._sound_decoder = None if self.word_finder is None else self._make_sound_decoder(self.word_finder)
+        if self.word_finder is None:
             _ = self.decoder  # says now what does not go together in the options
         self.rescorer: NeuralLM | None = None
         if self.options.rescore is not None:
@@ -107,7 +107,7 @@ class Recogniser:
 
     @cached_property
     def decoder(self) -> Decoder | None:
-        """The beam search over the letters, None for the best path. Where there is a listener only what is said of a sound
+        """The beam search over the letters, None for the best path. Where words are found in sounds, only what is said of a sound
         that goes on needs it."""
         return make_decoder(self.bundle, self.options)
 
@@ -120,8 +120,8 @@ class Recogniser:
             sounds: those of the same frames, (frames, sounds), from a model that hears them.
             before: the text that this one follows, as the network displays it, for the language model.
         """
-        if self.listener is not None and sounds is not None:
-            return self._listened(self.listener, sounds)
+        if self.word_finder is not None and sounds is not None:
+            return self._found_words(self.word_finder, sounds)
         alternatives: tuple[Alternative, ...] = ()
         if self.decoder is None:
             tokens = best_path(log_probs)
@@ -145,9 +145,9 @@ class Recogniser:
             spans = reorder(spans, text)
         return text, spans, alternatives if self.options.n_best > 1 else ()
 
-    def _make_sound_decoder(self, listener: Listener) -> Decoder:
+    def _make_sound_decoder(self, word_finder: WordFinder) -> Decoder:
         tuned, options, n_best = self.config.decoding, self.options, _readings(self.options)
-        return listener.decoder(
+        return word_finder.decoder(
             options.hotwords,
             beam_width=max(options.beam or tuned.beam or DEFAULT_BEAM, n_best),
             n_best=n_best,
@@ -158,19 +158,19 @@ class Recogniser:
             unknown_cost=tuned.unknown_cost,
         )
 
-    def _listened(self, listener: Listener, sounds: NDArray[np.float32]) -> Reading:
+    def _found_words(self, word_finder: WordFinder, sounds: NDArray[np.float32]) -> Reading:
         assert self._sound_decoder is not None
         sounds = tempered(sounds, self.config.decoding.temperature)
         said: dict[str, Hypothesis] = {}
         for hypothesis in self._sound_decoder.decode([sounds])[0]:
-            written = replace(hypothesis, text=" ".join(listener.written(hypothesis)))
+            written = replace(hypothesis, text=" ".join(word_finder.written(hypothesis)))
             said.setdefault(written.text, written)  # two ways to say the same are one reading
         best = self._rescored([*said.values()], None)
         timing = Timing(offset=self.config.decoding.offset)
         spans = [
             (word, span.start, span.end, self.calibrated(span.confidence))
             for word, span in zip(
-                best[0].text.split(), spans_of(sounds, best[0].tokens, listener.sounds, timing=timing), strict=True
+                best[0].text.split(), spans_of(sounds, best[0].tokens, word_finder.sounds, timing=timing), strict=True
             )
         ]
         alternatives = tuple(Alternative(h.text, round(h.score, 4)) for h in best)
@@ -186,7 +186,7 @@ class Recogniser:
 
     def warm_up(self) -> None:
         """Load, and at the first use on a machine compile, what decoding needs, so that no file waits for it."""
-        if self.listener is not None or self.decoder is not None:
+        if self.word_finder is not None or self.decoder is not None:
             symbols, sounds = (
                 np.full((2, count), -np.log(max(1, count)), np.float32)
                 for count in (len(self.config.symbols), len(self.config.sounds or ()))
@@ -246,20 +246,20 @@ def _own_model(bundle: Bundle, options: Options) -> Path | None:
     return bundle.file(name) if name is not None and options.lm is None and options.beam != 0 else None
 
 
-def make_listener(bundle: Bundle, options: Options) -> Listener | None:
+def make_word_finder(bundle: Bundle, options: Options) -> WordFinder | None:
     """What finds words in the sounds that the model hears; None where it hears none, there is to be no language model of
     words, or nobody knows how a hotword is said: then its letters are decoded."""
     lm = _own_model(bundle, options) if options.lm is None else options.lm
     if not bundle.config.sounds or lm is None or str(lm) == "none" or options.beam == 0:
         return None
-    from recog.listening import Listener
     from recog.lm.binary import load_lm
+    from recog.word_finder import WordFinder
 
     model = load_lm(Path(lm))
     if model.unit != "word":
         return None
-    listener = Listener(bundle, model, " ".join(options.hotwords).split())
-    return listener if all(map(listener.knows, options.hotwords)) else None
+    word_finder = WordFinder(bundle, model, " ".join(options.hotwords).split())
+    return word_finder if all(map(word_finder.knows, options.hotwords)) else None
 
 
 def _readings(options: Options) -> int:

@@ -26,7 +26,6 @@ from recog.errors import UsageError, UserError
 from recog.evaluation.counts import Pair
 from recog.evaluation.rules import normalisation
 from recog.evaluation.score import Result, evaluate
-from recog.listening import Listener
 from recog.lm.binary import load_lm
 from recog.lm.trie import NGramTrie
 from recog.model.bundle import Bundle, update_bundle
@@ -37,6 +36,7 @@ from recog.runner import Piece, pieces_of
 from recog.text.bidi import to_logical
 from recog.text.normalise import rule
 from recog.text.pronunciations import pronunciations_bytes
+from recog.word_finder import WordFinder
 
 Metric = Literal["wer", "cer"]
 STEPS = {"alpha": 0.2, "beta": 0.5, "unknown_cost": 1.0, "temperature": 0.2}
@@ -82,7 +82,7 @@ class Search:
         normalise: name of the normalisation of texts.
         sentence: see :class:`recog.decoding.Decoder`.
         in_order: from the order in which the network reads to that of the text.
-        listener: for a model that hears sounds, with ``lm``; then these are decoded.
+        word_finder: for a model that hears sounds, with ``lm``; then these are decoded.
         report: called with each setting and its result.
     """
 
@@ -94,7 +94,7 @@ class Search:
     sentence: bool = False
     threads: int | None = None
     in_order: Callable[[str], str] = str
-    listener: Listener | None = None
+    word_finder: WordFinder | None = None
     report: Callable[[Setting, Result], None] = lambda setting, result: None
     results: dict[Setting, Result] = field(default_factory=dict)
 
@@ -118,20 +118,20 @@ class Search:
 
     def seen(self, piece: Piece) -> NDArray[np.float32]:
         """What is decoded of a piece."""
-        if self.listener is None:
+        if self.word_finder is None:
             return piece.log_probs
         assert piece.sounds is not None
         return piece.sounds
 
     def text(self, hypothesis: Hypothesis) -> str:
         """What is written of it."""
-        return hypothesis.text if self.listener is None else " ".join(self.listener.written(hypothesis))
+        return hypothesis.text if self.word_finder is None else " ".join(self.word_finder.written(hypothesis))
 
     def spans(self, piece: NDArray[np.float32], hypothesis: Hypothesis) -> list[Span]:
         """The words of a piece that was decoded, in the order of the text, with their raw confidences."""
-        symbols = self.symbols if self.listener is None else self.listener.sounds
+        symbols = self.symbols if self.word_finder is None else self.word_finder.sounds
         found = spans_of(piece, hypothesis.tokens, symbols)
-        words = [s.word for s in found] if self.listener is None else self.listener.written(hypothesis)
+        words = [s.word for s in found] if self.word_finder is None else self.word_finder.written(hypothesis)
         shown = [(word, s.start, s.end, s.confidence) for word, s in zip(words, found, strict=True)]
         text = self.in_order(" ".join(words))
         return shown if text == " ".join(words) else reorder(shown, text)
@@ -145,8 +145,8 @@ class Search:
             "unknown_cost": setting.unknown_cost,
             "sentence": self.sentence,
         }
-        if self.listener is not None:
-            return self.listener.decoder(**options)
+        if self.word_finder is not None:
+            return self.word_finder.decoder(**options)
         return Decoder(self.symbols, lm=self.lm, **options)
 
     def run(self, start: Setting, names: Sequence[str]) -> Setting:
@@ -281,7 +281,7 @@ def tune_model(
 
     search = Search(
         config.symbols, utterances, model, metric, config.normalise, sentence, recogniser.options.workers,
-        recogniser.reading_order, _listener(recogniser.bundle, model), report,
+        recogniser.reading_order, _word_finder(recogniser.bundle, model), report,
     )  # fmt: skip
     old = config.decoding
     start = Setting(old.alpha, old.beta, old.unknown_cost, old.temperature, beam)
@@ -307,8 +307,8 @@ def tune_model(
     calibration, fitted, right = calibrate_words(search, found)
     error = expected_calibration_error(fitted, right) if calibration else float("nan")
     files = {decoding.lm: path.read_bytes()} if path and decoding.lm else {}
-    if search.listener is not None:  # with what it takes the words of the language model to be said like
-        files[PRONUNCIATIONS] = pronunciations_bytes(search.listener.pronunciations)
+    if search.word_finder is not None:  # with what it takes the words of the language model to be said like
+        files[PRONUNCIATIONS] = pronunciations_bytes(search.word_finder.pronunciations)
     if calibration:
         table = reliability(fitted, right)
         files[PLOT] = reliability_svg(table, title=f"{config.name}: word confidences on {what}").encode()
@@ -323,8 +323,8 @@ def tune_model(
     )
 
 
-def _listener(bundle: Bundle, lm: NGramTrie | None) -> Listener | None:
-    return Listener(bundle, lm) if bundle.config.sounds and lm is not None and lm.unit == "word" else None
+def _word_finder(bundle: Bundle, lm: NGramTrie | None) -> WordFinder | None:
+    return WordFinder(bundle, lm) if bundle.config.sounds and lm is not None and lm.unit == "word" else None
 
 
 def _searched(lm: NGramTrie | None) -> list[str]:

@@ -97,14 +97,14 @@ def test_threads_change_nothing(model, tmp_path):
 def test_partial_texts_grow_and_their_cost_is_bounded(beam):
     model = recog.load("english-speech", beam=beam, lm="none", threads=1)
     heard_by_the_network = 0
-    log_probs = model.log_probs
+    outputs = model.outputs
 
     def counted(wave):
         nonlocal heard_by_the_network
         heard_by_the_network += len(wave)
-        return log_probs(wave)
+        return outputs(wave)
 
-    model.log_probs = counted
+    model.outputs = counted
     wave = recording()[-15 * RATE :].astype(np.float32) / 32_768
     listener = Listener(model)
     texts: list[list[str]] = [[]]

@@ -92,7 +92,7 @@ def model(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 def test_words_that_sound_alike_are_written_as_the_language_model_has_them(model: Bundle, corpus: Path) -> None:
     recogniser = recog.load(model.path)
-    assert recogniser.listener is not None
+    assert recogniser.word_finder is not None
     right = 0
     for i, text in enumerate(TEXTS):
         transcript = recogniser.transcribe(corpus / f"clip{i:02d}.wav")
@@ -113,13 +113,13 @@ def test_alternatives_are_words_and_no_two_are_alike(model: Bundle, corpus: Path
 @pytest.mark.parametrize("options", [{"beam": 0}, {"lm": "none", "beam": 4}, {"hotwords": {"esso": 2.0}}])
 def test_letters_are_decoded_where_words_are_not_to_be_found(model: Bundle, corpus: Path, options: dict) -> None:
     recogniser = recog.load(model.path, **options)
-    assert recogniser.listener is None
+    assert recogniser.word_finder is None
     assert set(recogniser.transcribe(corpus / "clip00.wav").text) <= set("so en a")
 
 
 def test_hotwords_that_are_in_the_dictionary_are_heard(model: Bundle, corpus: Path) -> None:
     recogniser = recog.load(model.path, hotwords={"no sea": 40.0})
-    assert recogniser.listener is not None
+    assert recogniser.word_finder is not None
     assert "no sea" in recogniser.transcribe(corpus / "clip00.wav").text
 
 

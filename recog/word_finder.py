@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from recog.lm.trie import NGramTrie
 
 
-class Listener:
+class WordFinder:
     """Finds words in a model's sounds: those of its dictionary, of a language model, and some more. Where the dictionary does
     not say how one is pronounced, its spelling does.
 
