@@ -9,7 +9,7 @@ from recog.decoding.decoder import Decoder, Hypothesis
 from recog.decoding.homophones import Homophones
 from recog.decoding.language import SPECIAL
 from recog.model.bundle import Bundle
-from recog.text.pronunciations import SPACE, say
+from recog.text.pronunciations import say
 
 if TYPE_CHECKING:
     from recog.lm.trie import NGramTrie
@@ -65,4 +65,4 @@ class WordFinder:
 
     def written(self, said: Hypothesis) -> list[str]:
         """The words of what the decoder found."""
-        return [word or "" for word in self._homophones.words(said.text.split(SPACE) if said.text.strip() else [])]
+        return [word or "" for word in self._homophones.words(said.text.split())]

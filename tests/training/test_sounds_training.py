@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 import recog
 from recog.cli import app
+from recog.decoding import Hypothesis
 from recog.errors import UserError
 from recog.lm.binary import write_binary
 from recog.lm.kneser_ney import estimate
@@ -133,6 +135,13 @@ def test_the_sounds_stay_when_it_is_tuned_and_trained_on(model: Bundle, corpus: 
     assert further.config.sounds == model.config.sounds and further.pronunciations() == SAID
     before, after = (recog.load(path).transcribe(corpus / "clip01.wav").text for path in (tuned.path, further.path))
     assert before == after == "no sea"
+
+
+def test_a_space_at_the_end_is_no_word(model: Bundle) -> None:
+    finder = recog.load(model.path).word_finder
+    assert finder is not None
+    said = Hypothesis("x y ", 0.0, 0.0, (), ())
+    assert finder.written(said) == ["so", "see"] and finder.written(replace(said, text=" ")) == []
 
 
 def test_new_sounds_for_a_model_that_has_its_own_are_refused(model: Bundle, corpus: Path, tmp_path: Path) -> None:
