@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -144,7 +145,7 @@ class LineReader(Recogniser):
         def place(first: float, after: float) -> Box:
             return min(width, first * scale), 0.0, min(width, after * scale), float(height)
 
-        line = self._line(log_probs, None, place)
+        line = self._line(log_probs, None, place, self.languages_of([log_probs])[0])
         if advance:
             advance(1.0)
         return line
@@ -170,7 +171,8 @@ class LineReader(Recogniser):
         *,
         every: bool = False,
     ) -> tuple[Line, ...]:
-        """The lines that were found. The network reads them in parallel; the language model goes from line to line.
+        """The lines that were found. The network reads them in parallel; the language model goes from line to line, as soon as
+        it is known which language each is in.
 
         Args:
             every: keep those in which nothing can be read.
@@ -184,14 +186,20 @@ class LineReader(Recogniser):
             return crop, *self._run(crop.image)
 
         lines: list[Line] = []
-        for (baseline, polygon), result in zip(found, parallel(read, found, self.options.workers), strict=True):
+        results: Iterable[tuple[LineCrop, NDArray[np.float32], float] | None]
+        results = parallel(read, found, self.options.workers)
+        languages: Iterator[int] = repeat(0)
+        if len(self.decoders) > 1:
+            results = list(results)
+            languages = iter(self.languages_of([result[1] for result in results if result is not None]))
+        for (baseline, polygon), result in zip(found, results, strict=True):
             if result is None:
                 if every:
                     lines.append(Line("", baseline=baseline, polygon=polygon))
                 continue
             crop, log_probs, scale = result
             before = to_display(lines[-1].text) if lines else None
-            line = self._line(log_probs, before, _placer(crop, scale), baseline, polygon)
+            line = self._line(log_probs, before, _placer(crop, scale), next(languages), baseline, polygon)
             if not line.text and not every:
                 continue
             lines.append(line)
@@ -238,6 +246,7 @@ class LineReader(Recogniser):
         log_probs: NDArray[np.float32],
         before: str | None,
         place: Callable[[float, float], Box],
+        language: int,
         baseline: tuple[Point, ...] = (),
         polygon: tuple[Point, ...] = (),
     ) -> Line:
@@ -245,8 +254,9 @@ class LineReader(Recogniser):
         Args:
             before: the line above, as the network displays it.
             place: from the frames at which a word starts and ends to its box on the page.
+            language: which of :attr:`decoders`.
         """
-        text, spans, alternatives = self.decode(log_probs, before=before)
+        text, spans, alternatives = self.decode(log_probs, before=before, language=language)
         words = tuple(_word(span, place) for span in spans)
         return Line(
             text,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from recog.transcript import Alternative, Transcript, Word
 if TYPE_CHECKING:
     from recog.decoding.decoder import Decoder, Hypothesis
     from recog.lm.neural import NeuralLM
+    from recog.lm.trie import NGramTrie
     from recog.word_finder import WordFinder
 
 DEFAULT_BEAM = 25
@@ -40,6 +41,8 @@ class Options:
         n_best: alternatives to keep for each line (more than 1 needs a beam).
         threads: items recognised at the same time; 0 for every core this process may use.
         lm: path of an n-gram model (ARPA or binary) instead of the model's own; "none" for none.
+        language: of the text, where the model has language models of several: the one to use. None finds out by line, and
+            on a page by the lines around it.
         alpha, beta: weights of the language model; see :class:`recog.decoding.Decoder`.
         hotwords: phrases to expect, and their boosts.
         rescore: folder of a neural language model that orders the N-best anew; needs a beam.
@@ -55,6 +58,7 @@ class Options:
     n_best: int = 1
     threads: int = 0
     lm: str | Path | None = None
+    language: str | None = None
     alpha: float | None = None
     beta: float | None = None
     hotwords: Mapping[str, float] = field(default_factory=dict)
@@ -109,16 +113,42 @@ class Recogniser:
     def decoder(self) -> Decoder | None:
         """The beam search over the letters, None for the best path. Where words are found in sounds, only what is said of a sound
         that goes on needs it."""
-        return make_decoder(self.bundle, self.options)
+        return self.decoders[0] if self.decoders else None
+
+    @cached_property
+    def language_models(self) -> list[NGramTrie]:
+        """The usual language model, and those of other languages; empty where there is to be none."""
+        return open_language_models(self.bundle, self.options)
+
+    @cached_property
+    def decoders(self) -> list[Decoder]:
+        """A beam search with each of the language models, or one without; none for the best path."""
+        made = [make_decoder(self.bundle, self.options, lm) for lm in (self.language_models or (None,))]
+        return [decoder for decoder in made if decoder is not None]
+
+    def languages_of(self, lines: Sequence[NDArray[np.float32]]) -> list[int]:
+        """Which of :attr:`decoders` suits each of some lines that follow each other, of log-probabilities (frames, symbols)."""
+        if len(self.decoders) < 2:
+            return [0] * len(lines)
+        from recog.decoding.choice import likeliest_models
+
+        texts = ("".join(self.config.symbols[token] for token in best_path(line)) for line in lines)
+        return likeliest_models(self.language_models, [" ".join(text.split()) for text in texts])
 
     def decode(
-        self, log_probs: NDArray[np.float32], *, sounds: NDArray[np.float32] | None = None, before: str | None = None
+        self,
+        log_probs: NDArray[np.float32],
+        *,
+        sounds: NDArray[np.float32] | None = None,
+        before: str | None = None,
+        language: int | None = None,
     ) -> Reading:
         """Text in logical order, word spans in frames, and alternatives where asked for, of (frames, symbols).
 
         Args:
             sounds: those of the same frames, (frames, sounds), from a model that hears them.
             before: the text that this one follows, as the network displays it, for the language model.
+            language: which of :attr:`decoders`; None finds out.
         """
         if self.word_finder is not None and sounds is not None:
             return self._found_words(self.word_finder, sounds)
@@ -126,8 +156,9 @@ class Recogniser:
         if self.decoder is None:
             tokens = best_path(log_probs)
         else:
+            decoder = self.decoders[self.languages_of([log_probs])[0] if language is None else language]
             log_probs = tempered(log_probs, self.config.decoding.temperature)
-            best = self.decoder.decode([log_probs], before=[before])[0]
+            best = decoder.decode([log_probs], before=[before])[0]
             best = self._rescored(best, before)
             tokens = list(best[0].tokens)
             alternatives = tuple(
@@ -203,17 +234,13 @@ class Recogniser:
         return confidence if self.config.confidence is None else self.config.confidence(confidence)
 
 
-def make_decoder(bundle: Bundle, options: Options) -> Decoder | None:
-    """The beam search that the options ask for, or None for the best path.
-
-    A model with a language model of its own uses it, unless a beam of 0 is asked for.
+def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Decoder | None:
+    """The beam search that the options ask for, with this language model; None for the best path.
 
     Raises:
-        UserError: the options do not go together, or the language model cannot be read.
+        UserError: the options do not go together.
     """
     tuned = bundle.config.decoding
-    own = _own_model(bundle, options)
-    lm = own if options.lm is None else None if str(options.lm) == "none" else options.lm
     n_best = _readings(options)
     wanted = lm is not None or options.hotwords or n_best > 1
     beam = options.beam if options.beam is not None else tuned.beam or (DEFAULT_BEAM if wanted else 0)
@@ -240,23 +267,56 @@ def make_decoder(bundle: Bundle, options: Options) -> Decoder | None:
     )
 
 
-def _own_model(bundle: Bundle, options: Options) -> Path | None:
-    """The language model of the model's own, where the options leave it in use."""
-    name = bundle.config.decoding.lm
-    return bundle.file(name) if name is not None and options.lm is None and options.beam != 0 else None
+def open_language_models(bundle: Bundle, options: Options) -> list[NGramTrie]:
+    """The language models that the options leave in use: the usual one, then those of other languages.
+
+    A model with language models of its own uses them, unless a beam of 0 is asked for.
+
+    Raises:
+        UserError: one cannot be read, or the model knows nothing of the language.
+    """
+    if options.language is not None and options.lm is not None:
+        raise UserError("A language chooses among the model's own language models; leave out the one or the other.")
+    if options.lm is not None:
+        paths = [] if str(options.lm) == "none" else [Path(options.lm)]
+    else:
+        paths = own_language_models(bundle, options)
+    if not paths:
+        return []
+    from recog.lm.binary import load_lm
+
+    return [load_lm(path) for path in paths]
+
+
+def own_language_models(bundle: Bundle, options: Options) -> list[Path]:
+    """The language models of the model's own, where the options leave them in use; the usual one first.
+
+    Raises:
+        UserError: the options name a language that the model has nothing to do with.
+    """
+    usual, others = bundle.config.decoding.lm, bundle.config.decoding.languages
+    names = [] if usual is None else [usual, *others.values()]
+    if options.language is not None:
+        known = dict.fromkeys(bundle.config.languages, usual) | others
+        wanted = {name.casefold(): file for name, file in known.items()}
+        if options.language.casefold() not in wanted:
+            raise UserError(
+                f"The model {bundle.config.name} is for {' and '.join(known) or 'no language that it names'}, "
+                f"not for {options.language}."
+            )
+        names = [name for name in names if name == wanted[options.language.casefold()]]
+    return [] if options.beam == 0 else [bundle.file(name) for name in names]
 
 
 def make_word_finder(bundle: Bundle, options: Options) -> WordFinder | None:
     """What finds words in the sounds that the model hears; None where it hears none, there is to be no language model of
     words, or nobody knows how a hotword is said: then its letters are decoded."""
-    lm = _own_model(bundle, options) if options.lm is None else options.lm
-    if not bundle.config.sounds or lm is None or str(lm) == "none" or options.beam == 0:
+    if not bundle.config.sounds or options.beam == 0:
         return None
-    from recog.lm.binary import load_lm
     from recog.word_finder import WordFinder
 
-    model = load_lm(Path(lm))
-    if model.unit != "word":
+    model = next(iter(open_language_models(bundle, options)), None)
+    if model is None or model.unit != "word":
         return None
     word_finder = WordFinder(bundle, model, " ".join(options.hotwords).split())
     return word_finder if all(map(word_finder.knows, options.hotwords)) else None

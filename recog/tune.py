@@ -4,8 +4,10 @@ temperature and beam, by search over log-probabilities that are computed once.""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +16,8 @@ from numpy.typing import NDArray
 
 from recog.corpora.manifest import Row, modality
 from recog.decoding.align import spans_of
+from recog.decoding.best_path import best_path
+from recog.decoding.choice import likeliest_models
 from recog.decoding.confidence import (
     calibrate,
     correct_words,
@@ -77,18 +81,18 @@ class Search:
     Args:
         symbols: the model's, the blank first.
         utterances: the data.
-        lm: the language model, or None.
+        lms: the usual language model, then those of other languages; each utterance is decoded with the one that suits it.
         metric: what is lowered.
         normalise: name of the normalisation of texts.
         sentence: see :class:`recog.decoding.Decoder`.
         in_order: from the order in which the network reads to that of the text.
-        word_finder: for a model that hears sounds, with ``lm``; then these are decoded.
+        word_finder: for a model that hears sounds, with the usual language model; then these are decoded.
         report: called with each setting and its result.
     """
 
     symbols: Sequence[str]
     utterances: Sequence[Utterance]
-    lm: NGramTrie | None
+    lms: Sequence[NGramTrie]
     metric: Metric
     normalise: str
     sentence: bool = False
@@ -108,13 +112,33 @@ class Search:
 
     def pairs(self, setting: Setting) -> list[Pair]:
         """Texts as decoded with a setting, beside the true ones."""
-        decoder = self.decoder(setting)
-        pieces = [tempered(self.seen(piece), setting.temperature) for u in self.utterances for piece in u.pieces]
-        texts = iter([self.text(found[0]) for found in decoder.decode(pieces)])
         return [
-            Pair(u.name, u.text, self.in_order(" ".join(" ".join(next(texts) for _ in u.pieces).split())), u.group)
-            for u in self.utterances
+            Pair(u.name, u.text, self.in_order(" ".join(" ".join(map(self.text, found)).split())), u.group)
+            for u, found in zip(self.utterances, self.hypotheses(setting), strict=True)
         ]
+
+    def hypotheses(self, setting: Setting) -> list[list[Hypothesis]]:
+        """The best of each piece of each utterance."""
+        found: list[list[Hypothesis]] = [[] for _ in self.utterances]
+        for model, decoder in enumerate(self.decoders(setting)):
+            own = [i for i, other in enumerate(self.models) if other == model]
+            pieces = [tempered(self.seen(p), setting.temperature) for i in own for p in self.utterances[i].pieces]
+            best = iter(decoder.decode(pieces))
+            for i in own:
+                found[i] = [next(best)[0] for _ in self.utterances[i].pieces]
+        return found
+
+    @cached_property
+    def models(self) -> list[int]:
+        """Which of the language models each utterance is decoded with."""
+        if len(self.lms) < 2:
+            return [0] * len(self.utterances)
+        return [likeliest_models(self.lms, [self.best_path(u)])[0] for u in self.utterances]
+
+    def best_path(self, utterance: Utterance) -> str:
+        """What the network alone reads, as it displays it."""
+        pieces = ("".join(self.symbols[k] for k in best_path(piece.log_probs)) for piece in utterance.pieces)
+        return " ".join(" ".join(pieces).split())
 
     def seen(self, piece: Piece) -> NDArray[np.float32]:
         """What is decoded of a piece."""
@@ -136,7 +160,8 @@ class Search:
         text = self.in_order(" ".join(words))
         return shown if text == " ".join(words) else reorder(shown, text)
 
-    def decoder(self, setting: Setting) -> Decoder:
+    def decoders(self, setting: Setting) -> list[Decoder]:
+        """One with each language model."""
         options: dict[str, Any] = {
             "beam_width": setting.beam,
             "threads": self.threads,
@@ -146,8 +171,8 @@ class Search:
             "sentence": self.sentence,
         }
         if self.word_finder is not None:
-            return self.word_finder.decoder(**options)
-        return Decoder(self.symbols, lm=self.lm, **options)
+            return [self.word_finder.decoder(**options)]
+        return [Decoder(self.symbols, lm=lm, **options) for lm in (self.lms or (None,))]
 
     def run(self, start: Setting, names: Sequence[str]) -> Setting:
         """Pattern search (Hooke and Jeeves 1961): step along each coordinate while that helps, then halve the steps."""
@@ -214,12 +239,7 @@ def summary(setting: Setting, result: Result, baseline: Result, what: str) -> di
 
 def best_path_result(search: Search) -> Result:
     """The same data without a beam and a language model."""
-    from recog.decoding.best_path import best_path
-
-    pairs = []
-    for u in search.utterances:
-        text = " ".join("".join(search.symbols[k] for k in best_path(piece.log_probs)) for piece in u.pieces)
-        pairs.append(Pair(u.name, u.text, search.in_order(" ".join(text.split())), u.group))
+    pairs = [Pair(u.name, u.text, search.in_order(search.best_path(u)), u.group) for u in search.utterances]
     return evaluate(pairs, normalise=search.normalise, confusions=0)
 
 
@@ -247,6 +267,7 @@ def tune_model(
     rows: Sequence[Row],
     *,
     lm: Path | None,
+    languages: Mapping[str, Path] | None = None,
     out: Path,
     what: str,
     metric: Metric,
@@ -259,7 +280,8 @@ def tune_model(
 
     Args:
         recogniser: a model loaded with a beam of 0.
-        lm: n-gram model for it; None tunes with the one that it has, if any.
+        lm: n-gram model for it; None tunes with those that it has, if any.
+        languages: those of other languages, beside ``lm``.
         out: the model folder to write.
         what: a name for the data.
         fixed: names that keep the value they have in the model.
@@ -269,9 +291,10 @@ def tune_model(
         A line that sums up what was reached.
     """
     config = recogniser.config
-    own = recogniser.bundle.file(config.decoding.lm) if lm is None and config.decoding.lm else None
-    path = lm or own
-    model = load_lm(path) if path else None
+    usual, others = language_files(recogniser.bundle, lm, languages or {})
+    models = [load_lm(path) for path in (usual, *others.values()) if path is not None]
+    if len({model.unit for model in models}) > 1:
+        raise UserError("The language models of a recogniser must all be of words, or all of characters.")
     utterances = list(collect(recogniser, rows, rule(config.normalise)))
     say(f"{len(utterances)} utterances; searching.")
 
@@ -280,12 +303,12 @@ def tune_model(
         say(f"{shown}: WER {100 * result.wer.rate:.2f} %, CER {100 * result.cer.rate:.2f} %")
 
     search = Search(
-        config.symbols, utterances, model, metric, config.normalise, sentence, recogniser.options.workers,
-        recogniser.reading_order, _word_finder(recogniser.bundle, model), report,
+        config.symbols, utterances, models, metric, config.normalise, sentence, recogniser.options.workers,
+        recogniser.reading_order, _word_finder(recogniser.bundle, models), report,
     )  # fmt: skip
     old = config.decoding
     start = Setting(old.alpha, old.beta, old.unknown_cost, old.temperature, beam)
-    names = [name for name in _searched(model) if name not in fixed]
+    names = [name for name in _searched(models) if name not in fixed]
     found = search.run(start, names)
     if "beam" not in fixed:
         found = search.choose_beam(found)
@@ -294,7 +317,8 @@ def tune_model(
         search.measure(found)
         best = search.results[found]
     decoding = DecodingConfig(
-        lm=f"lm{path.suffix if path.suffix == '.bin' else '.arpa'}" if path else None,
+        lm=_kept_as("lm", usual) if usual else None,
+        languages={name: _kept_as(f"lm-{_plain(name)}", path) for name, path in others.items()},
         beam=found.beam,
         alpha=found.alpha,
         beta=found.beta,
@@ -306,14 +330,15 @@ def tune_model(
     )
     calibration, fitted, right = calibrate_words(search, found)
     error = expected_calibration_error(fitted, right) if calibration else float("nan")
-    files = {decoding.lm: path.read_bytes()} if path and decoding.lm else {}
+    files = {decoding.lm: usual.read_bytes()} if usual and decoding.lm else {}
+    files |= {decoding.languages[name]: path.read_bytes() for name, path in others.items()}
     if search.word_finder is not None:  # with what it takes the words of the language model to be said like
         files[PRONUNCIATIONS] = pronunciations_bytes(search.word_finder.pronunciations)
     if calibration:
         table = reliability(fitted, right)
         files[PLOT] = reliability_svg(table, title=f"{config.name}: word confidences on {what}").encode()
     changed = config.model_copy(update={"decoding": decoding, "confidence": calibration})
-    section = decoding_section(found, best, baseline, what, path is not None, error)
+    section = decoding_section(found, best, baseline, what, usual is not None, error)
     update_bundle(recogniser.bundle, out, changed, files, with_section(recogniser.bundle.card, section))
     return (
         f"{what}: WER {100 * best.wer.rate:.2f} % (best path {100 * baseline.wer.rate:.2f} %), CER "
@@ -323,14 +348,41 @@ def tune_model(
     )
 
 
-def _word_finder(bundle: Bundle, lm: NGramTrie | None) -> WordFinder | None:
-    return WordFinder(bundle, lm) if bundle.config.sounds and lm is not None and lm.unit == "word" else None
+def language_files(
+    bundle: Bundle, lm: Path | None, languages: Mapping[str, Path]
+) -> tuple[Path | None, dict[str, Path]]:
+    """The files of the usual language model and of others by language: those that are given, else the model's own.
+
+    Raises:
+        UsageError: others are given without the usual one.
+    """
+    own = bundle.config.decoding
+    if lm is None and languages:
+        raise UsageError("Language models of other languages are beside a usual one; give that with --lm.")
+    if lm is None and own.lm is not None:
+        return bundle.file(own.lm), {name: bundle.file(file) for name, file in own.languages.items()}
+    return lm, dict(languages)
 
 
-def _searched(lm: NGramTrie | None) -> list[str]:
-    if lm is None:
+def _kept_as(name: str, path: Path) -> str:
+    return f"{name}{path.suffix if path.suffix == '.bin' else '.arpa'}"
+
+
+def _plain(language: str) -> str:
+    """The name of a language as part of a file's: lower-case letters of ASCII, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", language.casefold()).strip("-") or "other"
+
+
+def _word_finder(bundle: Bundle, lms: Sequence[NGramTrie]) -> WordFinder | None:
+    return WordFinder(bundle, lms[0]) if bundle.config.sounds and lms and lms[0].unit == "word" else None
+
+
+def _searched(lms: Sequence[NGramTrie]) -> list[str]:
+    if not lms:
         return []
-    return ["alpha", "beta", "unknown_cost", "temperature"] if lm.unit == "word" else ["alpha", "beta", "temperature"]
+    return (
+        ["alpha", "beta", "unknown_cost", "temperature"] if lms[0].unit == "word" else ["alpha", "beta", "temperature"]
+    )
 
 
 def decoding_section(
@@ -383,15 +435,13 @@ def calibrate_words(
 ) -> tuple[Calibration | None, NDArray[np.float64], NDArray[np.bool_]]:
     """A calibration of the words' confidences; and to judge it confidences calibrated by halves, each half of the
     utterances by the other's, with which of the words are right. None where there are too few words."""
-    decoder = search.decoder(setting)
     raw: list[NDArray[np.float64]] = []
     right: list[NDArray[np.bool_]] = []
     normalise = normalisation(search.normalise)
-    for u in search.utterances:
-        pieces = [tempered(search.seen(piece), setting.temperature) for piece in u.pieces]
+    for u, found in zip(search.utterances, search.hypotheses(setting), strict=True):
         spans: list[Span] = []
-        for piece, found in zip(pieces, decoder.decode(pieces), strict=True):
-            spans += search.spans(piece, found[0])
+        for piece, hypothesis in zip(u.pieces, found, strict=True):
+            spans += search.spans(tempered(search.seen(piece), setting.temperature), hypothesis)
         words = [word for word, *_ in spans]
         raw.append(np.array([confidence for *_, confidence in spans]))
         right.append(np.array(correct_words(normalise(u.text).split(), words), bool))

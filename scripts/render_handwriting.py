@@ -7,7 +7,8 @@
 Writes OUT/NAME.webp with OUT/NAME.gt.txt, as any bare folder of lines. Three kinds: English prose, French prose, and what
 registers and indices are full of (capitals, numbers, references in brackets, numbers in circles). Words drift from the
 baseline, are slanted, stretched and spaced apart; some lines stand on ruled or squared paper, some catch the feet and
-heads of their neighbours. Fonts are packages of npm's @fontsource (files, or the folders they unpack to); a character
+heads of their neighbours; letters are drawn unevenly.
+Fonts are packages of npm's @fontsource (files, or the folders they unpack to); a character
 that a font lacks passes the line on to another. The same seed gives the same lines. Needs pillow and fonttools.
 """
 
@@ -29,7 +30,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 SIZE = 72  # points while drawing
 HEIGHT = 64  # pixels of a finished line
-KINDS = {"english": 0.55, "french": 0.2, "index": 0.25}
+KINDS = {"english": 0.65, "french": 0.15, "index": 0.2}
 Ink = NDArray[np.float32]
 
 
@@ -139,12 +140,29 @@ def line_of(text: str, face: Face, rng: random.Random) -> Ink:
 
 
 def slanted(ink: Ink, rng: random.Random) -> Ink:
-    slant, stretch = float(np.clip(rng.gauss(0.1, 0.25), -0.4, 0.8)), float(np.exp(rng.gauss(0.1, 0.25)))
+    slant, stretch = float(np.clip(rng.gauss(0.1, 0.25), -0.4, 0.8)), float(np.exp(rng.gauss(0.0, 0.3)))
     tall, wide = ink.shape
     across = round(wide * stretch + abs(slant) * tall) + 4
     turn = rng.gauss(0, 0.004)
     matrix = np.array([[stretch, -slant, max(0.0, slant) * tall], [turn, 1.0, -turn * wide / 2]], np.float64)
     return np.asarray(cv2.warpAffine(ink, matrix, (across, tall), flags=cv2.INTER_AREA), np.float32)
+
+
+def uneven(ink: Ink, rng: random.Random, noise: np.random.Generator) -> Ink:
+    """The same letter never twice alike: the line through a smooth random displacement, as by an unsteady hand."""
+    strength = max(0.0, rng.gauss(2.5, 2.0))
+    if strength < 0.5:
+        return ink
+    tall, wide = ink.shape
+    coarse = (max(3, wide // rng.randint(24, 60)), rng.randint(3, 6))
+    across, down = (
+        cv2.resize(
+            noise.normal(0, strength, coarse[::-1]).astype(np.float32), (wide, tall), interpolation=cv2.INTER_CUBIC
+        )
+        for _ in range(2)
+    )
+    columns, rows = np.meshgrid(np.arange(wide, dtype=np.float32), np.arange(tall, dtype=np.float32))
+    return np.asarray(cv2.remap(ink, columns + across, rows + down, cv2.INTER_LINEAR), np.float32)
 
 
 def paper(ink: Ink, neighbour: Ink, rng: random.Random, noise: np.random.Generator) -> NDArray[np.uint8]:
@@ -174,11 +192,11 @@ def paper(ink: Ink, neighbour: Ink, rng: random.Random, noise: np.random.Generat
     small = (round(ink.shape[1] * HEIGHT / ink.shape[0]), HEIGHT)
     ink, ruled = (cv2.resize(layer, small, interpolation=cv2.INTER_AREA) for layer in (ink, ruled))
     ink = cv2.GaussianBlur(ink, (0, 0), rng.uniform(0.3, 0.9))
-    uneven = cv2.resize(noise.normal(1.0, 0.12, (2, max(2, small[0] // 40))).astype(np.float32), small)
+    pressure = cv2.resize(noise.normal(1.0, 0.12, (2, max(2, small[0] // 40))).astype(np.float32), small)
     white, black = rng.uniform(180, 240), rng.uniform(20, 130)
     grain = noise.normal(0, rng.uniform(1, 8), ink.shape)
     page = white - rng.uniform(8, 40) * ruled + grain
-    covered = np.clip(ink * uneven, 0, 1)
+    covered = np.clip(ink * pressure, 0, 1)
     return np.clip(page * (1 - covered) + black * covered, 0, 255).astype(np.uint8)
 
 
@@ -200,11 +218,15 @@ class Press:
         ]
         if not able or len(text) > 90:
             return
-        ink, other = (slanted(line_of(t, able[0], rng), rng) for t in (text, words_of(self.texts["english"], rng)))
+        noise = np.random.default_rng([self.seed, number])
+        ink, other = (
+            slanted(uneven(line_of(t, able[0], rng), rng, noise), rng)
+            for t in (text, words_of(self.texts["english"], rng))
+        )
         if not ink.max() > 0.3:
             return
         path = self.out / f"{kind[:2]}-{number:05d}.webp"
-        crop = paper(ink, other, rng, np.random.default_rng([self.seed, number]))
+        crop = paper(ink, other, rng, noise)
         cv2.imwrite(str(path), crop, [cv2.IMWRITE_WEBP_QUALITY, 80])
         path.with_name(path.stem + ".gt.txt").write_text(text + "\n", encoding="utf-8")
 

@@ -7,12 +7,13 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 import recog
-from recog.errors import UserError
+from recog.errors import UsageError, UserError
 from recog.lm.binary import write_binary
 from recog.lm.kneser_ney import estimate
 from recog.lm.trie import NGramTrie
@@ -32,7 +33,7 @@ class Bowl(Search):
 
 
 def test_the_search_walks_to_the_lowest_point_and_measures_nothing_twice() -> None:
-    search = Bowl(SYMBOLS, [], None, "wer", "none")
+    search = Bowl(SYMBOLS, [], [], "wer", "none")
     found = search.run(Setting(beam=25), ["alpha", "beta"])
     assert abs(found.alpha - 1.3) <= 0.05 and abs(found.beta + 1.0) <= 0.125
     assert (found.unknown_cost, found.temperature, found.beam) == (2.0, 1.0, 25)
@@ -40,7 +41,7 @@ def test_the_search_walks_to_the_lowest_point_and_measures_nothing_twice() -> No
 
 
 def test_the_narrowest_beam_that_is_as_good_is_chosen() -> None:
-    assert Bowl(SYMBOLS, [], None, "wer", "none").choose_beam(Setting(beam=50)).beam == 16
+    assert Bowl(SYMBOLS, [], [], "wer", "none").choose_beam(Setting(beam=50)).beam == 16
 
 
 def test_a_language_model_that_knows_better_gets_a_weight() -> None:
@@ -54,7 +55,7 @@ def test_a_language_model_that_knows_better_gets_a_weight() -> None:
     x = np.log(np.array([frame[c] for c in heard]) + 1e-4)
     x = (x - np.log(np.exp(x).sum(axis=1, keepdims=True))).astype(np.float32)
     lm = NGramTrie.from_ngrams(estimate(["ab ab ab ab"] * 5, unit="word", order=2))
-    search = Search(SYMBOLS, [Utterance("u", (Piece(x),), "ab ab ab", None)], lm, "wer", "none", threads=1)
+    search = Search(SYMBOLS, [Utterance("u", (Piece(x),), "ab ab ab", None)], [lm], "wer", "none", threads=1)
     start = Setting(alpha=0.0, beta=0.0)
     assert search.measure(start) > 0
     found = search.run(start, ["alpha", "beta"])
@@ -97,3 +98,43 @@ def test_a_tuned_model_keeps_its_language_model_and_uses_it(tmp_path: Path) -> N
     (out / "lm.bin").write_bytes(b"another")
     with pytest.raises(UserError, match="checksum"):
         recog.load(out)
+
+
+def test_a_model_reads_each_line_with_the_language_model_of_its_language(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    for name in ("garden", "maison"):
+        for suffix in (".png", ".gt.txt"):
+            shutil.copy(SAMPLES / f"{name}{suffix}", tmp_path / "data" / f"{name}{suffix}")
+    rows = dev_rows(tmp_path / "data")
+    for row in rows:
+        write_binary(estimate([row.text] * 5, unit="character", order=5), tmp_path / f"{row.media.stem}.bin")
+    out = tmp_path / "tuned"
+    tune_model(
+        recog.load("latin-handwriting", beam=0, threads=1), rows, lm=tmp_path / "maison.bin",
+        languages={"English": tmp_path / "garden.bin"}, out=out, what="samples",
+        metric="cer", beam=8, sentence=False, fixed=frozenset({"temperature", "beam"}), say=lambda _: None,
+    )  # fmt: skip
+    decoding = json.loads((out / "config.json").read_text())["decoding"]
+    assert decoding["lm"] == "lm.bin" and decoding["languages"] == {"English": "lm-english.bin"}
+    assert (out / "lm-english.bin").read_bytes() == (tmp_path / "garden.bin").read_bytes()
+    tuned = recog.load(out, threads=1)
+    for k, name in enumerate(("maison", "garden")):
+        seen: list[Any] = []
+        text = (SAMPLES / f"{name}.gt.txt").read_text().strip()
+        assert tuned.transcribe(SAMPLES / f"{name}.png", keep=seen.append).text == text
+        assert tuned.languages_of(seen) == [k]
+    assert len(recog.load(out, language="french").decoders) == len(recog.load(out, language="English").decoders) == 1
+    assert recog.load(out, beam=0).decoders == [] and len(recog.load(out, lm="none", beam=5).decoders) == 1
+    with pytest.raises(UserError, match="is for French and English, not for Greek"):
+        recog.load(out, language="Greek")
+    again = tmp_path / "again"
+    tune_model(
+        recog.load(out, beam=0, threads=1), rows, lm=None, out=again, what="samples", metric="cer",
+        beam=8, sentence=False, fixed=frozenset({"alpha", "beta", "temperature", "beam"}), say=lambda _: None,
+    )  # fmt: skip
+    assert (again / "lm-english.bin").read_bytes() == (out / "lm-english.bin").read_bytes()
+    with pytest.raises(UsageError, match="beside a usual one"):
+        tune_model(
+            recog.load("latin-handwriting", beam=0), rows, lm=None, languages={"English": tmp_path / "garden.bin"},
+            out=again, what="x", metric="cer", beam=8, sentence=False, fixed=frozenset(), say=lambda _: None,
+        )  # fmt: skip

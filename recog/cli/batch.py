@@ -73,7 +73,7 @@ def run_batch(
         )
     if running.log_probs is not None:
         distinct_stems(inputs, running.log_probs)
-    check_model(model, modality, running.log_probs)
+    check_model(model, modality, decoding.get("language"), running.log_probs)
     from recog.bulk.work import Task
 
     task = Task(
@@ -98,6 +98,8 @@ def check(decoding: dict[str, Any]) -> None:
         raise UsageError(f"--n-best {decoding['n_best']} needs a --beam of at least as many.")
     if decoding["beam"] == 0 and (decoding["lm"] not in (None, "none") or decoding["hotwords"] or decoding["rescore"]):
         raise UsageError("--beam 0 is the best path, without a language model and hotwords; leave it out.")
+    if decoding.get("language") is not None and (decoding["beam"] == 0 or decoding["lm"] is not None):
+        raise UsageError("--language chooses among the model's own language models; leave out --lm and --beam 0.")
     if decoding.get("page_model") is not None:
         from recog.model.page import open_page_bundle
 
@@ -107,18 +109,26 @@ def check(decoding: dict[str, Any]) -> None:
             raise UsageError(f"--page-model: {error}") from None
 
 
-def check_model(model: str, modality: str, log_probs: Path | None) -> None:
-    """Refuse a model for something else; write down its symbols where its outputs will be kept.
+def check_model(model: str, modality: str, language: str | None, log_probs: Path | None) -> None:
+    """Refuse a model for something else or of other languages; write down its symbols where its outputs will be kept.
 
     Raises:
         UserError: there is no such model.
-        UsageError: it is for something else.
+        UsageError: it is for something else, or does not know the language.
     """
     from recog.model.bundle import open_bundle
 
-    config = open_bundle(model).config
+    bundle = open_bundle(model)
+    config = bundle.config
     if config.modality != modality:
         raise UsageError(f"The model '{model}' is for {config.modality}, not for {modality}.")
+    if language is not None:
+        from recog.recogniser import Options, own_language_models
+
+        try:
+            own_language_models(bundle, Options(language=language))
+        except UserError as error:
+            raise UsageError(f"--language: {error}") from None
     if log_probs is not None:
         write_text(log_probs / "symbols.json", json.dumps(list(config.symbols), ensure_ascii=False) + "\n")
 

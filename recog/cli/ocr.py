@@ -18,6 +18,7 @@ from recog.cli.options import (
     Files,
     Hotwords,
     Jobs,
+    Language,
     Lm,
     LogProbs,
     Model,
@@ -57,6 +58,7 @@ def ocr(
     beam: Beam = None,
     n_best: NBest = 1,
     lm: Lm = None,
+    language: Language = None,
     alpha: Alpha = None,
     beta: Beta = None,
     hotwords: Hotwords = None,
@@ -74,7 +76,7 @@ def ocr(
     from recog.formats import SUFFIXES
 
     decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
-    decoding |= {"rescore": rescore, "layout": layout, "page_model": page_model, "notes": notes}
+    decoding |= {"language": language, "rescore": rescore, "layout": layout, "page_model": page_model, "notes": notes}
     inputs = collect(files, (*IMAGE_SUFFIXES, ".pdf"), output, SUFFIXES.get(format, format))
     if format == "pdf" and output is None and (len(inputs) > 1 or sys.stdout.isatty()):
         raise UsageError("A PDF needs a folder: give --output.")

@@ -23,6 +23,10 @@ Lm = Annotated[
     str | None,
     typer.Option("--lm", metavar="FILE|none", help="n-gram model (ARPA or .bin) to use in place of the model's own."),
 ]
+Language = Annotated[
+    str | None,
+    typer.Option("--language", help="Of the text, where the model knows several; else found out line by line."),
+]
 Alpha = Annotated[float | None, typer.Option(min=0.0, max=100.0, help="Weight of the language model.")]
 Beta = Annotated[float | None, typer.Option(min=-100.0, max=100.0, help="Added for each word (or character).")]
 Hotwords = Annotated[

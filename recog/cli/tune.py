@@ -17,6 +17,14 @@ def tune(
     lm: Annotated[
         Path | None, typer.Option("--lm", help="n-gram model (ARPA or .bin) to tune and to put into the model.")
     ] = None,
+    lm_for: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--lm-for",
+            metavar="LANGUAGE=FILE",
+            help="Another, for lines that are likely in this language; may be repeated.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for the tuned model; else MODEL itself is changed.")
     ] = None,
@@ -41,6 +49,10 @@ def tune(
     unknown = set(fixed or []) - {*STEPS, "beam"}
     if unknown:
         raise UsageError(f"--fix {sorted(unknown)[0]} is none of {', '.join(STEPS)} and beam.")
+    pairs = [text.partition("=") for text in lm_for or []]
+    for text, (language, _, path) in zip(lm_for or [], pairs, strict=True):
+        if not language.strip() or not path:
+            raise UsageError(f"--lm-for {text}: give a language and a file, as in English=english.bin.")
     recogniser = load(model, beam=0, threads=threads)
     if out is None and not Path(model).is_dir():
         raise UsageError(f"{model} is a shipped model; give --out for the tuned one.")
@@ -53,6 +65,7 @@ def tune(
         recogniser,
         rows,
         lm=lm,
+        languages={language.strip(): Path(path) for language, _, path in pairs},
         out=out or Path(model),
         what=data.stem,
         metric=metric or ("wer" if recogniser.config.modality == "speech" else "cer"),

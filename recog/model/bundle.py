@@ -150,6 +150,7 @@ def update_bundle(bundle: Bundle, folder: Path, config: ModelConfig, files: Mapp
             TRAINING_PLOT,
             *((PRONUNCIATIONS, SPELLING) if config.sounds else ()),
             config.decoding.lm,
+            *config.decoding.languages.values(),
         )
         if name in bundle.config.files and name not in files
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import isfinite
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -237,15 +237,23 @@ class Calibration(Strict):
         return float(self.apply(confidence))
 
 
-class DecodingConfig(Strict):
+LM_FILE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+
+
+class DecodingConfig(Grown):
     """How the model's outputs are best decoded, as tuned on dev; see :class:`recog.decoding.Decoder` for the options.
 
-    ``lm`` names the language model's file in the model folder; ``offset`` is added to the times of words, in frames, as
-    a CTC network emits early or late by about as much everywhere; ``temperature`` divides the log-probabilities before they
-    are normalised again: above 1 the network counts for less. ``dev`` records what tuning measured, for people to read.
+    ``lm`` names the language model's file in the model folder; ``languages`` files of others, each used for lines that are
+    likely to be in its language (see :func:`recog.decoding.choice.likeliest_models`); ``offset`` is added to the times of
+    words, in frames, as a CTC network emits early or late by about as much everywhere; ``temperature`` divides the
+    log-probabilities before they are normalised again: above 1 the network counts for less. ``dev`` records what tuning
+    measured, for people to read.
     """
 
-    lm: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    LATER: ClassVar[tuple[str, ...]] = ("languages",)
+
+    lm: str | None = Field(None, pattern=LM_FILE)
+    languages: dict[str, Annotated[str, Field(pattern=LM_FILE)]] = {}
     beam: int = Field(0, ge=0, le=10_000)
     alpha: float = Field(0.5, ge=0.0, le=100.0)
     beta: float = Field(0.5, ge=-100.0, le=100.0)

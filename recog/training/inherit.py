@@ -10,6 +10,7 @@ from pathlib import Path
 from recog.lm.binary import binary_bytes, load_lm
 from recog.lm.kneser_ney import estimate
 from recog.lm.mix import mix, tune_weights
+from recog.lm.perplexity import perplexity
 from recog.lm.tables import NGrams, Unit
 from recog.model.bundle import Bundle, open_bundle, update_bundle
 from recog.model.config import DecodingConfig
@@ -38,8 +39,9 @@ def inherit_language_model(
         own: mix it with a model of the texts that the network was trained on, in the shares that foresee the dev rows best.
     """
     before = base.config.decoding if base else DecodingConfig(beam=BEAM)
-    given = base.file(before.lm) if base and before.lm else None
-    if given is None and not own:
+    names = [before.lm, *before.languages.values()] if base and before.lm else []
+    given = {name: base.file(name) for name in names if base and name}
+    if not given and not own:
         return bundle
     loaded = [row for row, _ in load_rows(recipe).rows]
     if recipe.modality == "handwriting":  # they come as the network reads them
@@ -47,11 +49,12 @@ def inherit_language_model(
     rows = [row for row in loaded if row.split == "dev"]
     if own:
         texts = [row.text for row in loaded if row.split == "train"]
-        files = {"lm.bin": mixed_with_own(given, texts, [row.text for row in rows], recipe.modality, report)}
+        nearest = _nearest([*given.values()], texts)
+        files = {"lm.bin": mixed_with_own(nearest, texts, [row.text for row in rows], recipe.modality, report)}
+        decoding = before.model_copy(update={"dev": {}, "lm": "lm.bin", "languages": {}})
     else:
-        assert given is not None
-        files = {given.name: given.read_bytes()}
-    decoding = before.model_copy(update={"dev": {}, "lm": next(iter(files))})
+        files = {name: path.read_bytes() for name, path in given.items()}
+        decoding = before.model_copy(update={"dev": {}})
     config = bundle.config.model_copy(update={"decoding": decoding})
     update_bundle(bundle, bundle.path, config, files, bundle.card)
     rows = random.Random(recipe.training.seed).sample(rows, min(MAX_ROWS, len(rows)))
@@ -71,6 +74,13 @@ def inherit_language_model(
     )
     report.say(line)
     return open_bundle(bundle.path)
+
+
+def _nearest(models: list[Path], texts: list[str]) -> Path | None:
+    """The language model that foresees some texts best; None of none."""
+    if len(models) < 2:
+        return next(iter(models), None)
+    return min(models, key=lambda path: perplexity(load_lm(path), texts, sentence=False).including_unknown)
 
 
 def mixed_with_own(base: Path | None, train: list[str], dev: list[str], modality: Modality, report: Reporter) -> bytes:
