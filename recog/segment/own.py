@@ -10,6 +10,9 @@ from recog.segment.baselines import Floats, Polyline
 OWN = 0.45  # mean probability along a line of the page's own writing
 DOUBTFUL = 0.2  # from which a line is own that follows another as lines of the page do:
 FOLLOWING = (0.6, 1.25)  # of their usual distance below it
+SURE = 0.65  # below it a line between notes is one of them
+STUB = 0.25  # of the usual length of a line: what is shorter, and touches the edge of the image, is of another page beside it
+EDGE = 2.0  # pixels
 LIFT = 2.0  # pixels from a baseline up into its letters
 LEAST = (
     0.25  # of the length of all lines: a page with less writing of its own is a page of notes, and all of it is read
@@ -17,7 +20,7 @@ LEAST = (
 
 
 def own_lines(baselines: list[Polyline], main: Floats) -> NDArray[np.bool_]:
-    """Whether each line is the page's own writing.
+    """Whether each line is the page's own writing, and not of others on it or of a page that the image shows a strip of.
 
     Args:
         baselines: as :func:`recog.segment.baselines.find_baselines` gives them.
@@ -32,8 +35,19 @@ def own_lines(baselines: list[Polyline], main: Floats) -> NDArray[np.bool_]:
         follows = (below >= least) & (below <= most)
         for k in np.argsort([line[:, 1].mean() for line in baselines]):  # from above: a signature under a greeting
             own[k] |= bool(sure[k] >= DOUBTFUL and (follows[:, k] & own).any())
-    lengths = np.array([line[-1, 0] - line[0, 0] for line in baselines])
+        own &= (sure >= SURE) | ~_between_notes(np.where(below <= most, below, np.inf), own)
+    left, right = (np.array([take(line) for line in baselines]) for take in (_left, _right))
+    lengths = right - left
+    if own.any():
+        cut = (left <= EDGE) | (right >= main.shape[1] - 1 - EDGE)
+        own &= ~(cut & (lengths < STUB * np.median(lengths[own])))
     return own if lengths[own].sum() >= LEAST * lengths.sum() else np.ones(len(baselines), np.bool_)
+
+
+def _between_notes(below: NDArray[np.float64], own: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether the nearest line above each one and the nearest below it, within reach, are both notes."""
+    near = [np.where(np.isfinite(way.min(axis=0)), ~own[way.argmin(axis=0)], False) for way in (below, below.T)]
+    return near[0] & near[1]
 
 
 def _below(baselines: list[Polyline]) -> NDArray[np.float64]:

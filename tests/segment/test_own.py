@@ -34,6 +34,29 @@ def test_a_doubtful_line_is_own_where_it_follows_as_lines_do() -> None:
     assert own_lines([*text, line(90, 150, 131)], main).tolist() == [True] * 3 + [False], "surely another's"
 
 
+def test_a_doubtful_line_between_notes_is_one_of_them() -> None:
+    main = np.zeros((200, 200), np.float32)
+    text = [line(20, 150, 30.0 + 25 * k) for k in range(3)]
+    notes = [line(20, 150, 140.0 + 12 * k) for k in range(3)]
+    for k, sure in enumerate((0.9, 0.9, 0.9, 0.1, 0.55, 0.3)):
+        y = round(float([*text, *notes][k][0, 1]))
+        main[y - 6 : y + 1] = sure
+    assert own_lines([*text, *notes], main).tolist() == [True] * 3 + [False] * 3
+    assert own_lines([*text, notes[1]], main).tolist() == [True] * 4, "alone"
+    assert own_lines([*text, *notes[:2]], main).tolist() == [True] * 3 + [False, True], "below a note, above nothing"
+    main[146:153] = 0.7
+    assert own_lines([*text, *notes], main).tolist() == [True] * 3 + [False, True, False], "sure enough"
+
+
+def test_a_stub_at_the_edge_is_of_the_page_beside() -> None:
+    main = np.full((200, 200), 0.9, np.float32)
+    text = [line(30, 190, y) for y in (40, 70, 100)]
+    assert own_lines([*text, line(0, 20, 85)], main).tolist() == [True] * 3 + [False]
+    assert own_lines([*text, line(179, 199, 85)], main).tolist() == [True] * 3 + [False]
+    assert own_lines([*text, line(6, 26, 85)], main).all(), "a number in the margin"
+    assert own_lines([*text, line(0, 190, 130)], main).all(), "a line that the edge cuts"
+
+
 @pytest.mark.parametrize("slope", [-0.05, 0.05, 0.2])
 def test_a_levelled_page_is_level_and_whole_and_leads_back(slope: float) -> None:
     ink = np.zeros((300, 400), np.float32)
