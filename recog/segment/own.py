@@ -33,9 +33,10 @@ def own_lines(baselines: list[Polyline], main: Floats) -> NDArray[np.bool_]:
     if np.isfinite(apart).any():
         least, most = np.array(FOLLOWING) * np.median(apart[np.isfinite(apart)])
         follows = (below >= least) & (below <= most)
+        amid = (sure < SURE) & _between_notes(np.where(below <= most, below, np.inf), own)
+        own &= ~amid
         for k in np.argsort([line[:, 1].mean() for line in baselines]):  # from above: a signature under a greeting
-            own[k] |= bool(sure[k] >= DOUBTFUL and (follows[:, k] & own).any())
-        own &= (sure >= SURE) | ~_between_notes(np.where(below <= most, below, np.inf), own)
+            own[k] |= bool(sure[k] >= DOUBTFUL and not amid[k] and (follows[:, k] & own).any())
     left, right = (np.array([take(line) for line in baselines]) for take in (_left, _right))
     lengths = right - left
     if own.any():
