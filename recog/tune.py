@@ -337,7 +337,7 @@ def tune_model(
     if calibration:
         table = reliability(fitted, right)
         files[PLOT] = reliability_svg(table, title=f"{config.name}: word confidences on {what}").encode()
-    changed = config.model_copy(update={"decoding": decoding, "confidence": calibration})
+    changed = config.model_copy(update={"decoding": decoding, "confidence": calibration or config.confidence})
     section = decoding_section(found, best, baseline, what, usual is not None, error)
     update_bundle(recogniser.bundle, out, changed, files, with_section(recogniser.bundle.card, section))
     return (

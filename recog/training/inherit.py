@@ -19,12 +19,13 @@ from recog.text.bidi import to_logical
 from recog.training.data import load_rows
 from recog.training.recipe import Modality, Recipe
 from recog.training.report import Reporter
-from recog.tune import tune_model
+from recog.tune import HEADING, tune_model, with_section
 
 MAX_ROWS = 300  # of dev to tune on: more tell nothing new, and the user waits
 ORDER: dict[Unit, int] = {"word": 3, "character": 7}  # as the shipped models have
 BEAM = 25  # where no base says another
-ENOUGH = 100  # rows from which more than the two weights of the language model can be told
+ENOUGH = 100  # rows from which more than the two weights of the language model can be told,
+FEW = 20  # and below which nothing can: the base's weights stay
 
 
 def inherit_language_model(
@@ -55,8 +56,15 @@ def inherit_language_model(
     else:
         files = {name: path.read_bytes() for name, path in given.items()}
         decoding = before.model_copy(update={"dev": {}})
-    config = bundle.config.model_copy(update={"decoding": decoding})
+    confidence = base.config.confidence if base else None  # where dev has too few words to tell
+    config = bundle.config.model_copy(update={"decoding": decoding, "confidence": confidence})
     update_bundle(bundle, bundle.path, config, files, bundle.card)
+    if len(rows) < FEW and given:
+        report.say(f"{len(rows)} dev rows are too few to weigh the language model on: it keeps the base's weights.")
+        assert base is not None
+        said = f"Weights of the language model, beam and calibration are those of {base.config.name}: {len(rows)} dev rows do not tell better ones."
+        card = with_section(bundle.card, f"{HEADING}\n\n{said}\n")
+        return update_bundle(bundle, bundle.path, config, files, card)
     rows = random.Random(recipe.training.seed).sample(rows, min(MAX_ROWS, len(rows)))
     few = len(rows) < ENOUGH
     report.say(f"Weighing the language model on {len(rows)} dev rows.")

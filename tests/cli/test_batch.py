@@ -146,6 +146,8 @@ def test_skip_existing(tmp_path):
         (("transcribe", "x.wav", "--beam", "0", "--lm", "model.arpa"), 2, "--beam"),
         (("ocr", "x.png", "--layout", "columns"), 2, "columns"),
         (("ocr", "x.png", "--page-model", "nothing"), 2, "no page model 'nothing'"),
+        (("ocr", "x.png", "--language", "Greek"), 2, "for French and English, not for Greek"),
+        (("ocr", "x.png", "--language", "English", "--beam", "0"), 2, "--language"),
         (("ocr", "x.png", "y.png", "--lm", "nothing.arpa"), 1, "nothing.arpa"),
         (("train", "no-such-folder"), 2, "no such file"),
         (("evaluate", "no-such-file", "other"), 1, "no-such-file"),

@@ -254,24 +254,40 @@ def test_a_run_can_be_held_to_repeatable_algorithms(recipe_file, tmp_path):
         torch.use_deterministic_algorithms(False)
 
 
-def test_training_from_a_model_takes_its_language_model_over(recipe_file, tmp_path, capsys):
+@pytest.mark.parametrize("few", [0, 20])
+def test_training_from_a_model_takes_its_language_models_over(recipe_file, tmp_path, capsys, monkeypatch, few):
     run(recipe_file, tmp_path / "base", None)
     from recog.lm.arpa import write_arpa
     from recog.lm.kneser_ney import estimate
     from recog.model.bundle import update_bundle
-    from recog.model.config import DecodingConfig
+    from recog.model.config import Calibration, DecodingConfig
+    from recog.training import inherit
 
-    write_arpa(estimate(["ab ba", "aab a"], unit="character", order=3), tmp_path / "lm.arpa")
+    monkeypatch.setattr(inherit, "FEW", few)
+    files = {}
+    for name, text in (("lm.arpa", "ab ba"), ("lm-other.arpa", "bb bb")):
+        write_arpa(estimate([text, "aab a"], unit="character", order=3), tmp_path / name)
+        files[name] = (tmp_path / name).read_bytes()
     base = open_bundle(tmp_path / "base")
-    decoding = DecodingConfig(lm="lm.arpa", beam=7, alpha=0.3, beta=0.1, dev={"wer": 0.5})
-    config = base.config.model_copy(update={"decoding": decoding})
-    update_bundle(base, base.path, config, {"lm.arpa": (tmp_path / "lm.arpa").read_bytes()}, base.card)
+    decoding = DecodingConfig(
+        lm="lm.arpa", languages={"Other": "lm-other.arpa"}, beam=7, alpha=0.3, beta=0.1, dev={"wer": 0.5}
+    )
+    sure = Calibration(raw=(0.1, 1.0), right=(0.1, 0.9))
+    update_bundle(
+        base, base.path, base.config.model_copy(update={"decoding": decoding, "confidence": sure}), files, base.card
+    )
     run(recipe_file, tmp_path / "tuned", str(tmp_path / "base"), RunOptions(epochs=1))
     tuned = open_bundle(tmp_path / "tuned")
-    assert tuned.file("lm.arpa").read_bytes() == (tmp_path / "lm.arpa").read_bytes()
+    assert {name: tuned.file(name).read_bytes() for name in files} == files
+    assert tuned.config.decoding.languages == decoding.languages and tuned.config.confidence == sure
     assert tuned.config.decoding.beam == 7 and tuned.config.decoding.dev != decoding.dev
-    assert "## Decoding" in tuned.card and "Weighing the language model" in capsys.readouterr().err
-    assert load(tmp_path / "tuned").decoder is not None
+    said = capsys.readouterr().err
+    assert ("Tuned on its dev rows" in tuned.card) == ("Weighing the language model" in said) == (few == 0)
+    assert ("5 dev rows are too few" in said) == (few == 20)
+    if few:
+        assert "those of tiny: 5 dev rows do not tell better ones" in tuned.card and "Not tuned" not in tuned.card
+        assert (tuned.config.decoding.alpha, tuned.config.decoding.beta) == (0.3, 0.1)
+    assert len(load(tmp_path / "tuned").decoders) == 2
 
 
 def test_a_language_model_of_the_texts_trained_on(recipe_file, tmp_path, capsys):
