@@ -62,7 +62,10 @@ def inherit_language_model(
     if len(rows) < FEW and given:
         report.say(f"{len(rows)} dev rows are too few to weigh the language model on: it keeps the base's weights.")
         assert base is not None
-        said = f"Weights of the language model, beam and calibration are those of {base.config.name}: {len(rows)} dev rows do not tell better ones."
+        said = (
+            f"Weights of the language model, beam and calibration are those of {base.config.name}: "
+            f"{len(rows)} dev rows do not tell better ones."
+        )
         card = with_section(bundle.card, f"{HEADING}\n\n{said}\n")
         return update_bundle(bundle, bundle.path, config, files, card)
     rows = random.Random(recipe.training.seed).sample(rows, min(MAX_ROWS, len(rows)))
