@@ -293,11 +293,18 @@ def test_training_from_a_model_takes_its_language_models_over(recipe_file, tmp_p
 def test_a_language_model_of_the_texts_trained_on(recipe_file, tmp_path, capsys):
     from recog.lm.binary import load_lm, write_binary
     from recog.lm.kneser_ney import estimate
-    from recog.training.inherit import mixed_with_own
+    from recog.training.inherit import _nearest, mixed_with_own
     from recog.training.report import Reporter
 
     report = Reporter(tmp_path)
+    write_binary(estimate(["ef ef", "fe"], unit="character", order=4), tmp_path / "far.bin")
     write_binary(estimate(["dc dc", "cd c"], unit="character", order=4), tmp_path / "base.bin")
+    models = [tmp_path / "far.bin", tmp_path / "base.bin"]
+    assert (
+        _nearest(models, ["cd", "dc dc"]) == models[1]
+        and _nearest(models, ["fe"]) == models[0]
+        and _nearest([], ["a"]) is None
+    )
     found = tmp_path / "found.bin"
     found.write_bytes(mixed_with_own(tmp_path / "base.bin", ["ab ab", "ab"], ["ab z", "ab dc"], "handwriting", report))
     report.close()
