@@ -338,7 +338,7 @@ def tune_model(
         table = reliability(fitted, right)
         files[PLOT] = reliability_svg(table, title=f"{config.name}: word confidences on {what}").encode()
     changed = config.model_copy(update={"decoding": decoding, "confidence": calibration or config.confidence})
-    section = decoding_section(found, best, baseline, what, usual is not None, error)
+    section = decoding_section(found, best, baseline, what, usual is not None, error, list(others))
     update_bundle(recogniser.bundle, out, changed, files, with_section(recogniser.bundle.card, section))
     return (
         f"{what}: WER {100 * best.wer.rate:.2f} % (best path {100 * baseline.wer.rate:.2f} %), CER "
@@ -386,7 +386,13 @@ def _searched(lms: Sequence[NGramTrie]) -> list[str]:
 
 
 def decoding_section(
-    setting: Setting, best: Result, baseline: Result, what: str, has_lm: bool, calibration_error: float
+    setting: Setting,
+    best: Result,
+    baseline: Result,
+    what: str,
+    has_lm: bool,
+    calibration_error: float,
+    languages: Sequence[str] = (),
 ) -> str:
     """What the card says of the tuning."""
     weights = (
@@ -406,6 +412,8 @@ def decoding_section(
             f"| {100 * result.wer.rate:.2f} | {_percents(result.wer_interval)} |"
         )
     lines += ["", "The figures with the language model are of the data that its weights were tuned on."]
+    if languages:
+        lines += ["", f"Lines that are likely in another language have a model of it: {', '.join(languages)}."]
     if not math.isnan(calibration_error):
         lines += [
             "",

@@ -114,6 +114,7 @@ def test_a_model_reads_each_line_with_the_language_model_of_its_language(tmp_pat
         languages={"English": tmp_path / "garden.bin"}, out=out, what="samples",
         metric="cer", beam=8, sentence=False, fixed=frozenset({"temperature", "beam"}), say=lambda _: None,
     )  # fmt: skip
+    assert "have a model of it: English." in (out / "README.md").read_text()
     decoding = json.loads((out / "config.json").read_text())["decoding"]
     assert decoding["lm"] == "lm.bin" and decoding["languages"] == {"English": "lm-english.bin"}
     assert (out / "lm-english.bin").read_bytes() == (tmp_path / "garden.bin").read_bytes()
