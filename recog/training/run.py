@@ -207,7 +207,7 @@ def _complete(recipe: Recipe, data: Dataset, bundle: Bundle | None) -> Recipe:
         update["spectrogram"] = recipe.spectrogram.model_copy(update={"mean": mean, "deviation": deviation})
     if not recipe.training.epochs:
         updates = math.ceil(len(plan_epoch(data.train, 1, recipe)) / recipe.training.accumulate)
-        epochs = default_epochs(len(data.train), updates, bundle is not None)
+        epochs = default_epochs(updates, bundle is not None, recipe.modality)
         update["training"] = recipe.training.model_copy(update={"epochs": epochs})
     return recipe.model_copy(update=update)
 

@@ -329,3 +329,11 @@ def test_a_small_net_learns_a_and_b(recipe_file, lines: Path, tmp_path):
         for image in lines.glob("*.png")
     )
     assert wrong <= 5
+
+
+def test_epochs_where_the_recipe_names_none():
+    from recog.training.trainer import default_epochs
+
+    assert default_epochs(10, True, "speech") == 30 and default_epochs(6, True, "handwriting") == 100
+    assert default_epochs(10, False, "speech") == default_epochs(1, False, "handwriting") == 400
+    assert default_epochs(5000, False, "speech") == default_epochs(5000, True, "handwriting") == 8
