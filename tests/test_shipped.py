@@ -260,3 +260,14 @@ def test_a_large_picture_of_one_line_is_read_as_such(tmp_path: Path):
     assert large.shape[0] >= 300
     text = recog.load("latin-handwriting", layout="auto").transcribe(tmp_path / "word.png").text
     assert text and "dear" in text.lower()
+
+
+def test_english_lines_are_read_with_the_english_language_model():
+    single, page = recog.load("latin-handwriting"), recog.load("latin-handwriting", layout="page", threads=1)
+    lines: dict[str, list[np.ndarray]] = {name: [] for name in ("garden", "maison", "voyage", "page")}
+    for name in ("garden", "maison", "voyage"):
+        single.transcribe(SAMPLES / f"{name}.png", keep=lines[name].append)
+    page.transcribe(SAMPLES / "page.jpg", keep=lines["page"].append)
+    found = {name: single.languages_of(seen) for name, seen in lines.items()}
+    assert found["garden"] == [1] and found["maison"] == found["voyage"] == [0]
+    assert set(found["page"]) == {1} and len(found["page"]) > 5
