@@ -311,7 +311,7 @@ def own_language_models(bundle: Bundle, options: Options) -> list[Path]:
 def make_word_finder(bundle: Bundle, options: Options) -> WordFinder | None:
     """What finds words in the sounds that the model hears; None where it hears none, there is to be no language model of
     words, or nobody knows how a hotword is said: then its letters are decoded."""
-    if not bundle.config.sounds or options.beam == 0:
+    if not bundle.config.sounds or not bundle.config.decoding.sounds or options.beam == 0:
         return None
     from recog.word_finder import WordFinder
 

@@ -107,8 +107,7 @@ class Search:
         if setting not in self.results:
             self.results[setting] = evaluate(self.pairs(setting), normalise=self.normalise, confusions=0)
             self.report(setting, self.results[setting])
-        result = self.results[setting]
-        return result.wer.rate if self.metric == "wer" else result.cer.rate
+        return _rate(self.results[setting], self.metric)
 
     def pairs(self, setting: Setting) -> list[Pair]:
         """Texts as decoded with a setting, beside the true ones."""
@@ -194,6 +193,10 @@ class Search:
         candidates = [replace(setting, beam=beam) for beam in sorted({*beams, setting.beam})]
         best = min(map(self.measure, candidates))
         return next(candidate for candidate in candidates if self.measure(candidate) <= best + GAIN)
+
+
+def _rate(result: Result, metric: Metric) -> float:
+    return result.wer.rate if metric == "wer" else result.cer.rate
 
 
 def _neighbours(setting: Setting, name: str, step: float) -> list[Setting]:
@@ -312,13 +315,19 @@ def tune_model(
     found = search.run(start, names)
     if "beam" not in fixed:
         found = search.choose_beam(found)
-    baseline, best = best_path_result(search), search.results.get(found)
-    if best is None:
-        search.measure(found)
-        best = search.results[found]
+    baseline = best_path_result(search)
+    if search.word_finder is not None and search.measure(found) > _rate(baseline, metric):
+        say("Words are found worse in the sounds than the letters alone spell them; searching in the letters.")
+        search = replace(search, word_finder=None, results={})
+        found = search.run(Setting(beam=beam), names)
+        if search.measure(replace(found, alpha=0.0, beta=0.0)) < search.measure(found):
+            found = replace(found, alpha=0.0, beta=0.0)
+    search.measure(found)
+    best = search.results[found]
     decoding = DecodingConfig(
         lm=_kept_as("lm", usual) if usual else None,
         languages={name: _kept_as(f"lm-{_plain(name)}", path) for name, path in others.items()},
+        sounds=not config.sounds or search.word_finder is not None,
         beam=found.beam,
         alpha=found.alpha,
         beta=found.beta,

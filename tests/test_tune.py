@@ -139,3 +139,22 @@ def test_a_model_reads_each_line_with_the_language_model_of_its_language(tmp_pat
             recog.load("latin-handwriting", beam=0), rows, lm=None, languages={"English": tmp_path / "garden.bin"},
             out=again, what="x", metric="cer", beam=8, sentence=False, fixed=frozenset(), say=lambda _: None,
         )  # fmt: skip
+
+
+def test_words_that_the_language_model_lacks_are_left_to_the_letters(tmp_path: Path) -> None:
+    for name in ("letter", "numbers"):
+        for suffix in (".wav", ".txt"):
+            shutil.copy(SAMPLES / f"{name}{suffix}", tmp_path / f"{name}{suffix}")
+    write_binary(estimate(["zoo zebra", "zebra zoo"], unit="word", order=2), tmp_path / "zoo.bin")
+    said: list[str] = []
+    tune_model(
+        recog.load("english-speech", beam=0, threads=1), dev_rows(tmp_path), lm=tmp_path / "zoo.bin", out=tmp_path / "tuned",
+        what="samples", metric="cer", beam=8, sentence=False,
+        fixed=frozenset({"alpha", "beta", "unknown_cost", "temperature", "beam"}), say=said.append,
+    )  # fmt: skip
+    assert any("searching in the letters" in line for line in said)
+    decoding = json.loads((tmp_path / "tuned" / "config.json").read_text())["decoding"]
+    assert decoding["sounds"] is False and decoding["dev"]["cer"] <= decoding["dev"]["best_path_cer"] + 0.05
+    model = recog.load(tmp_path / "tuned")
+    assert model.word_finder is None and model.decoder is not None
+    assert not {"zoo", "zebra"} & set(model.transcribe(SAMPLES / "numbers.wav").text.split())

@@ -244,16 +244,18 @@ class DecodingConfig(Grown):
     """How the model's outputs are best decoded, as tuned on dev; see :class:`recog.decoding.Decoder` for the options.
 
     ``lm`` names the language model's file in the model folder; ``languages`` files of others, each used for lines that are
-    likely to be in its language (see :func:`recog.decoding.choice.likeliest_models`); ``offset`` is added to the times of
+    likely to be in its language (see :func:`recog.decoding.choice.likeliest_models`); ``sounds`` says whether a model that
+    hears sounds finds the words of its language model in them, or in its letters; ``offset`` is added to the times of
     words, in frames, as a CTC network emits early or late by about as much everywhere; ``temperature`` divides the
     log-probabilities before they are normalised again: above 1 the network counts for less. ``dev`` records what tuning
     measured, for people to read.
     """
 
-    LATER: ClassVar[tuple[str, ...]] = ("languages",)
+    LATER: ClassVar[tuple[str, ...]] = ("languages", "sounds")
 
     lm: str | None = Field(None, pattern=LM_FILE)
     languages: dict[str, Annotated[str, Field(pattern=LM_FILE)]] = {}
+    sounds: bool = True
     beam: int = Field(0, ge=0, le=10_000)
     alpha: float = Field(0.5, ge=0.0, le=100.0)
     beta: float = Field(0.5, ge=-100.0, le=100.0)

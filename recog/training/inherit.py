@@ -19,7 +19,7 @@ from recog.text.bidi import to_logical
 from recog.training.data import load_rows
 from recog.training.recipe import Modality, Recipe
 from recog.training.report import Reporter
-from recog.tune import HEADING, tune_model, with_section
+from recog.tune import tune_model
 
 MAX_ROWS = 300  # of dev to tune on: more tell nothing new, and the user waits
 ORDER: dict[Unit, int] = {"word": 3, "character": 7}  # as the shipped models have
@@ -59,18 +59,15 @@ def inherit_language_model(
     confidence = base.config.confidence if base else None  # where dev has too few words to tell
     config = bundle.config.model_copy(update={"decoding": decoding, "confidence": confidence})
     update_bundle(bundle, bundle.path, config, files, bundle.card)
-    if len(rows) < FEW and given:
-        report.say(f"{len(rows)} dev rows are too few to weigh the language model on: it keeps the base's weights.")
-        assert base is not None
-        said = (
-            f"Weights of the language model, beam and calibration are those of {base.config.name}: "
-            f"{len(rows)} dev rows do not tell better ones."
-        )
-        card = with_section(bundle.card, f"{HEADING}\n\n{said}\n")
-        return update_bundle(bundle, bundle.path, config, files, card)
     rows = random.Random(recipe.training.seed).sample(rows, min(MAX_ROWS, len(rows)))
-    few = len(rows) < ENOUGH
-    report.say(f"Weighing the language model on {len(rows)} dev rows.")
+    fixed = {"beam"}
+    if len(rows) < ENOUGH:
+        fixed |= {"unknown_cost", "temperature"}
+    if len(rows) < FEW and given:
+        fixed |= {"alpha", "beta"}
+        report.say(f"{len(rows)} dev rows are too few to weigh the language model on: it keeps the base's weights.")
+    else:
+        report.say(f"Weighing the language model on {len(rows)} dev rows.")
     line = tune_model(
         load(bundle.path, beam=0, threads=threads),
         rows,
@@ -80,7 +77,7 @@ def inherit_language_model(
         metric="wer" if recipe.modality == "speech" else "cer",
         beam=max(1, decoding.beam),
         sentence=decoding.sentence,
-        fixed=frozenset({"beam", "unknown_cost", "temperature"} if few else {"beam"}),
+        fixed=frozenset(fixed),
         say=lambda _: None,
     )
     report.say(line)

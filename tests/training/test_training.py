@@ -282,10 +282,9 @@ def test_training_from_a_model_takes_its_language_models_over(recipe_file, tmp_p
     assert tuned.config.decoding.languages == decoding.languages and tuned.config.confidence == sure
     assert tuned.config.decoding.beam == 7 and tuned.config.decoding.dev != decoding.dev
     said = capsys.readouterr().err
-    assert ("Tuned on its dev rows" in tuned.card) == ("Weighing the language model" in said) == (few == 0)
+    assert ("Weighing the language model" in said) == (few == 0) and "Tuned on its dev rows" in tuned.card
     assert ("5 dev rows are too few" in said) == (few == 20)
     if few:
-        assert "those of tiny: 5 dev rows do not tell better ones" in tuned.card and "Not tuned" not in tuned.card
         assert (tuned.config.decoding.alpha, tuned.config.decoding.beta) == (0.3, 0.1)
     assert len(load(tmp_path / "tuned").decoders) == 2
 
