@@ -130,7 +130,7 @@ class Search:
     @cached_property
     def models(self) -> list[int]:
         """Which of the language models each utterance is decoded with."""
-        if len(self.lms) < 2:
+        if len(self.lms) < 2 or self.word_finder is not None:  # sounds are decoded with the usual one
             return [0] * len(self.utterances)
         return [likeliest_models(self.lms, [self.best_path(u)])[0] for u in self.utterances]
 
@@ -316,9 +316,10 @@ def tune_model(
     if "beam" not in fixed:
         found = search.choose_beam(found)
     baseline = best_path_result(search)
+    by_letters = False
     if search.word_finder is not None and search.measure(found) > _rate(baseline, metric):
         say("Words are found worse in the sounds than the letters alone spell them; searching in the letters.")
-        search = replace(search, word_finder=None, results={})
+        search, by_letters = replace(search, word_finder=None, results={}), True
         found = search.run(Setting(beam=beam), names)
         if search.measure(replace(found, alpha=0.0, beta=0.0)) < search.measure(found):
             found = replace(found, alpha=0.0, beta=0.0)
@@ -326,8 +327,8 @@ def tune_model(
     best = search.results[found]
     decoding = DecodingConfig(
         lm=_kept_as("lm", usual) if usual else None,
-        languages={name: _kept_as(f"lm-{_plain(name)}", path) for name, path in others.items()},
-        sounds=not config.sounds or search.word_finder is not None,
+        languages=_file_names(others),
+        sounds=not by_letters,
         beam=found.beam,
         alpha=found.alpha,
         beta=found.beta,
@@ -377,9 +378,14 @@ def _kept_as(name: str, path: Path) -> str:
     return f"{name}{path.suffix if path.suffix == '.bin' else '.arpa'}"
 
 
-def _plain(language: str) -> str:
-    """The name of a language as part of a file's: lower-case letters of ASCII, digits and hyphens."""
-    return re.sub(r"[^a-z0-9]+", "-", language.casefold()).strip("-") or "other"
+def _file_names(languages: Mapping[str, Path]) -> dict[str, str]:
+    """Language -> name of its model's file, of lower-case letters of ASCII, digits and hyphens; all different."""
+    names: dict[str, str] = {}
+    for number, (language, path) in enumerate(languages.items(), 2):
+        plain = re.sub(r"[^a-z0-9]+", "-", language.casefold()).strip("-")[:40] or str(number)
+        name = _kept_as(f"lm-{plain}", path)
+        names[language] = name if name not in names.values() else _kept_as(f"lm-{plain}-{number}", path)
+    return names
 
 
 def _word_finder(bundle: Bundle, lms: Sequence[NGramTrie]) -> WordFinder | None:

@@ -17,8 +17,10 @@ from recog.errors import UsageError, UserError
 from recog.lm.binary import write_binary
 from recog.lm.kneser_ney import estimate
 from recog.lm.trie import NGramTrie
+from recog.model.bundle import open_bundle, update_bundle
+from recog.model.config import DecodingConfig
 from recog.runner import Piece
-from recog.tune import HEADING, Search, Setting, Utterance, dev_rows, tune_model, with_section
+from recog.tune import HEADING, Search, Setting, Utterance, _file_names, dev_rows, tune_model, with_section
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
 SYMBOLS = ["", "a", "b", " "]
@@ -158,3 +160,24 @@ def test_words_that_the_language_model_lacks_are_left_to_the_letters(tmp_path: P
     model = recog.load(tmp_path / "tuned")
     assert model.word_finder is None and model.decoder is not None
     assert not {"zoo", "zebra"} & set(model.transcribe(SAMPLES / "numbers.wav").text.split())
+
+
+def test_files_of_language_models_have_names_of_their_own() -> None:
+    path = Path("x.bin")
+    names = _file_names({"Old English": path, "old-english": path, "Русский": path, "日本語": path, "x" * 200: path})
+    assert list(names.values())[:4] == ["lm-old-english.bin", "lm-old-english-3.bin", "lm-4.bin", "lm-5.bin"]
+    assert len(names["x" * 200]) < 60
+    DecodingConfig(lm="lm.bin", languages=names)
+
+
+def test_a_model_tuned_without_a_language_model_still_hears_sounds(tmp_path: Path) -> None:
+    shutil.copy(SAMPLES / "numbers.wav", tmp_path / "numbers.wav")
+    shutil.copy(SAMPLES / "numbers.txt", tmp_path / "numbers.txt")
+    bundle = open_bundle("english-speech")
+    bare = bundle.config.model_copy(update={"decoding": DecodingConfig()})
+    update_bundle(bundle, tmp_path / "bare", bare, {}, bundle.card)
+    tune_model(
+        recog.load(tmp_path / "bare", beam=0, threads=1), dev_rows(tmp_path), lm=None, out=tmp_path / "tuned",
+        what="samples", metric="cer", beam=8, sentence=False, fixed=frozenset({"beam"}), say=lambda _: None,
+    )  # fmt: skip
+    assert open_bundle(tmp_path / "tuned").config.decoding.sounds
