@@ -53,6 +53,10 @@ def tune(
     for text, (language, _, path) in zip(lm_for or [], pairs, strict=True):
         if not language.strip() or not path:
             raise UsageError(f"--lm-for {text}: give a language and a file, as in English=english.bin.")
+    named = [language.strip() for language, _, _ in pairs]
+    for language in named:
+        if named.count(language) > 1:
+            raise UsageError(f"--lm-for {language} is there {named.count(language)} times; give one file for a language.")
     recogniser = load(model, beam=0, threads=threads)
     if out is None and not Path(model).is_dir():
         raise UsageError(f"{model} is a shipped model; give --out for the tuned one.")
@@ -65,7 +69,7 @@ def tune(
         recogniser,
         rows,
         lm=lm,
-        languages={language.strip(): Path(path) for language, _, path in pairs},
+        languages={language: Path(path) for language, (_, _, path) in zip(named, pairs, strict=True)},
         out=out or Path(model),
         what=data.stem,
         metric=metric or ("wer" if recogniser.config.modality == "speech" else "cer"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from math import isfinite
+from math import gcd, isfinite
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -164,6 +164,27 @@ class EncoderConfig(Grown):
         for layer in self.convolutions:
             n *= layer.stride[1] * layer.pool[1]
         return n
+
+    def subsampled(self, columns: int) -> EncoderConfig:
+        """The encoder with fewer input columns per output frame: the last strides and pools along the width give way first.
+        The same weights fit it.
+
+        Raises:
+            ValueError: its strides and pools do not allow that.
+        """
+        finer, rest = divmod(self.subsampling, columns)
+        convolutions = list(self.convolutions)
+        for k in reversed(range(len(convolutions))):
+            layer = convolutions[k]
+            steps = []
+            for down, along in (layer.stride, layer.pool):
+                share = gcd(along, finer)
+                finer //= share
+                steps.append((down, along // share))
+            convolutions[k] = layer.model_copy(update=dict(zip(("stride", "pool"), steps, strict=True)))
+        if rest or finer != 1:
+            raise ValueError(f"a network with {self.subsampling} columns a frame cannot have {columns}")
+        return self.model_copy(update={"convolutions": tuple(convolutions)})
 
     def frames(self, columns: int) -> int:
         """Output frames for an input of ``columns`` columns."""

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from recog.errors import UserError
 from recog.model.bundle import Bundle
+from recog.model.config import EncoderConfig
 from recog.model.folder import WEIGHTS, ModelFolder
 from recog.nn.encoder import Encoder
 from recog.text.alphabet import Alphabet
@@ -44,9 +45,13 @@ def load_weights(bundle: ModelFolder[Any]) -> dict[str, Tensor]:
         raise UserError(f"{path}: the weights are damaged ({error}).") from None
 
 
-def network_from(bundle: Bundle, alphabet: Alphabet | None = None, *, sounds: int | None = None) -> Encoder:
-    """The network of a model folder, its output layers grown to ``alphabet`` where that has more symbols, and with a head
-    for ``sounds``, freshly drawn, where it has none yet.
+def network_from(
+    bundle: Bundle, alphabet: Alphabet | None = None, *, encoder: EncoderConfig | None = None
+) -> Encoder:
+    """The network of a model folder, its output layers grown to ``alphabet`` where that has more symbols.
+
+    ``encoder`` is another shape that the same weights fit: other dropout or subsampling, or a head for sounds, freshly
+    drawn, where the model has none yet.
 
     ``alphabet`` must begin with the model's own symbols. A new symbol starts from the weights of its nearest old one (its
     base letter without the accent, its other case), else from the mean of all, so that training does not begin by
@@ -71,10 +76,7 @@ def network_from(bundle: Bundle, alphabet: Alphabet | None = None, *, sounds: in
                 rows = [mean if i is None else value[i : i + 1] for i in sources]
                 weights[name] = torch.cat((value, *rows))
     _check_fit(bundle, weights, len(new))
-    encoder = config.encoder
-    if sounds and not encoder.sounds:
-        encoder = encoder.model_copy(update={"sounds": sounds})
-    network = Encoder(encoder, len(new))
+    network = Encoder(encoder or config.encoder, len(new))
     network.load_state_dict(weights, strict=False)
     return network
 

@@ -40,6 +40,9 @@ def inherit_language_model(
         own: mix it with a model of the texts that the network was trained on, in the shares that foresee the dev rows best.
     """
     before = base.config.decoding if base else DecodingConfig(beam=BEAM)
+    if base and before.offset:  # it is in frames, of which there may be more now
+        finer = base.config.encoder.subsampling / bundle.config.encoder.subsampling
+        before = before.model_copy(update={"offset": before.offset * finer})
     names = [before.lm, *before.languages.values()] if base and before.lm else []
     given = {name: base.file(name) for name in names if base and name}
     if not given and not own:

@@ -95,7 +95,9 @@ class Recipe(Strict):
     """A whole training run.
 
     ``pronunciations`` is a file of them (:mod:`recog.text.pronunciations`): the network then learns to hear the sounds of
-    the words too, from the rows whose words are all in it.
+    the words too, from the rows whose words are all in it. ``subsampling`` is how many input columns (of 10 ms, or pixels of
+    a strip's width) a frame of the network stands for, where that shall be fewer than its convolutions, or those of the base
+    model, have: short clips and dense writing need more frames than usual.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
@@ -111,6 +113,7 @@ class Recipe(Strict):
     strip: StripConfig = StripConfig()
     sound: SoundAugmentation = SoundAugmentation()
     encoder: EncoderConfig
+    subsampling: int = Field(0, ge=0)
     training: Optimisation = Optimisation()
 
 

@@ -86,7 +86,8 @@ def _join_processes() -> int:
 
 
 def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe, Path]:
-    if what.suffix.lower() in (".yaml", ".yml"):
+    written = what.suffix.lower() in (".yaml", ".yml")
+    if written:
         recipe = read_recipe(what)
         out = out or Path("runs") / recipe.name
     else:
@@ -100,21 +101,29 @@ def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe
         if bundle.config.modality != recipe.modality:
             raise UserError(f"The base model is for {bundle.config.modality} and the data is {recipe.modality}.")
         config = bundle.config
-        dropout = {"dropout": recipe.encoder.dropout}
-        if config.encoder.cell not in MEMORYLESS:
-            dropout["recurrent_dropout"] = recipe.encoder.recurrent_dropout
-        encoder = config.encoder.model_copy(update=dropout)
+        encoder = config.encoder
+        if written:
+            dropout = {"dropout": recipe.encoder.dropout}
+            if encoder.cell not in MEMORYLESS:
+                dropout["recurrent_dropout"] = recipe.encoder.recurrent_dropout
+            encoder = encoder.model_copy(update=dropout)
         kept: dict[str, Any] = {"encoder": encoder, "languages": recipe.languages or config.languages}
         if config.spectrogram:
             kept["spectrogram"] = config.spectrogram
         if config.strip:
             kept["strip"] = config.strip
-        if what.suffix.lower() not in (".yaml", ".yml"):
+        if not written:
             kept["normalise"] = config.normalise
             kept["training"] = recipe.training.model_copy(update={"learning_rate": 5e-4})
         recipe = recipe.model_copy(update=kept)
         training = recipe.training.model_copy(update={"short_first": False})  # the base knows long lines already
         recipe = recipe.model_copy(update={"training": training})
+    if recipe.subsampling:
+        try:
+            encoder = recipe.encoder.subsampled(recipe.subsampling)
+        except ValueError as error:
+            raise UserError(f"{what}: subsampling: {error}.") from None
+        recipe = recipe.model_copy(update={"encoder": encoder})
     return recipe, out
 
 
@@ -125,7 +134,7 @@ def _train(recipe: Recipe, out: Path, bundle: Bundle | None, report: Reporter, n
         network = seeded_network(recipe, len(data.alphabet))
     else:
         torch.manual_seed(recipe.training.seed)  # for a head that it has not yet
-        network = network_from(bundle, data.alphabet, sounds=recipe.encoder.sounds)
+        network = network_from(bundle, data.alphabet, encoder=recipe.encoder)
     begun = bundle.config.files.get(WEIGHTS) if bundle else None
     trainer = Trainer(recipe, data, network, out, report, base=begun)
     resumed = trainer.resume()

@@ -21,6 +21,7 @@ from recog.training.data import Example, prepare  # noqa: E402
 from recog.training.loop import first_difference, learning_rate  # noqa: E402
 from recog.training.recipe import Optimisation, RunOptions, SoundAugmentation, read_recipe  # noqa: E402
 from recog.training.run import run  # noqa: E402
+from recog.training.trainer import Trainer  # noqa: E402
 
 
 def examples(count: int = 300, weight: float = 1.0) -> list[Example]:
@@ -187,6 +188,24 @@ def test_training_from_a_model_grows_its_alphabet(recipe_file, tmp_path):
     assert torch.equal(grown.head.weight[a], old.head.weight[base.config.symbols.index("a")])
     with pytest.raises(UserError, match="must begin"):
         network_from(base, Alphabet.from_list(["z"]))
+
+
+def test_a_recipe_gives_a_base_model_finer_frames_and_its_own_dropout(recipe_file, tmp_path, monkeypatch):
+    run(recipe_file, tmp_path / "base", None, RunOptions(epochs=1))
+    base = open_bundle(tmp_path / "base")
+    assert base.config.encoder.subsampling == 4
+    networks = []
+    monkeypatch.setattr(Trainer, "measure_base", lambda trainer: networks.append(trainer.network))
+    text = recipe_file.read_text().replace("hidden: 16", "hidden: 16\n  dropout: 0.4")
+    recipe_file.write_text(text + "subsampling: 2\n", encoding="utf-8")
+    run(recipe_file, tmp_path / "finer", str(tmp_path / "base"), RunOptions(epochs=1))
+    encoder = open_bundle(tmp_path / "finer").config.encoder
+    assert encoder.subsampling == 2 and encoder.frames(40) == 20
+    assert [layer.stride[1] * layer.pool[1] for layer in encoder.convolutions] == [2, 1], "the last gives way first"
+    assert networks[0].config.dropout == encoder.dropout == 0.4, "what is trained is what the recipe says"
+    recipe_file.write_text(text + "subsampling: 3\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"tiny\.yaml: subsampling: a network with 4 columns a frame cannot have 3"):
+        run(recipe_file, tmp_path / "other", str(tmp_path / "base"))
 
 
 def test_frozen_convolutions_stay_until_they_are_thawed(recipe_file, tmp_path):
