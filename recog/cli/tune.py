@@ -56,7 +56,9 @@ def tune(
     named = [language.strip() for language, _, _ in pairs]
     for language in named:
         if named.count(language) > 1:
-            raise UsageError(f"--lm-for {language} is there {named.count(language)} times; give one file for a language.")
+            raise UsageError(
+                f"--lm-for {language} is there {named.count(language)} times; give one file for a language."
+            )
     recogniser = load(model, beam=0, threads=threads)
     if out is None and not Path(model).is_dir():
         raise UsageError(f"{model} is a shipped model; give --out for the tuned one.")

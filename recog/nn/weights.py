@@ -45,9 +45,7 @@ def load_weights(bundle: ModelFolder[Any]) -> dict[str, Tensor]:
         raise UserError(f"{path}: the weights are damaged ({error}).") from None
 
 
-def network_from(
-    bundle: Bundle, alphabet: Alphabet | None = None, *, encoder: EncoderConfig | None = None
-) -> Encoder:
+def network_from(bundle: Bundle, alphabet: Alphabet | None = None, *, encoder: EncoderConfig | None = None) -> Encoder:
     """The network of a model folder, its output layers grown to ``alphabet`` where that has more symbols.
 
     ``encoder`` is another shape that the same weights fit: other dropout or subsampling, or a head for sounds, freshly
