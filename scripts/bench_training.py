@@ -14,11 +14,11 @@ checkpoints are outside. Data are loaded in the same process by all three. The t
 medians, and the ratio recog's lines/s by the peer's in the same round, with the lowest and the highest.
 
 What is equal: the lines (scaled to --height once, for all, their width left as it is; no augmentation), the convolutions
-(5x5/2 32, 3x3 32 pool 2x2,
-3x3 64, 3x3 64 pool 2x1, 3x3 128 pool 2x1, ReLU), --layers bidirectional LSTM layers of --hidden, dropout 0.2 between them,
---batch lines a batch. What is not: recog and PyLaia have batch norm, kraken has no such layer and does without; kraken's
-lines are spared its dewarping (--linetype baselines); each has its own optimiser (AdamW, AdamW, RMSprop), and recog keeps
-an average of its weights. recog puts lines of like width into a batch, the peers do not: the padding is printed.
+(5x5/2 32, 3x3 32 pool 2x2, 3x3 64, 3x3 64 pool 2x1, 3x3 128 pool 2x1, ReLU), --layers bidirectional LSTM layers of --hidden,
+dropout 0.2 between them, --batch lines a batch (with --own-batches each tool's own default, as who names none has it). What is
+not: recog and PyLaia have batch norm, kraken has no such layer and does without; kraken's lines are spared its dewarping
+(--linetype baselines); each has its own optimiser (AdamW, AdamW, RMSprop), and recog keeps an average of its weights. recog
+puts lines of like width into a batch, the peers do not: the padding is printed.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from typing import Any
 
 CONVOLUTIONS = [(32, 5, 2, None), (32, 3, 1, (2, 2)), (64, 3, 1, None), (64, 3, 1, (2, 1)), (128, 3, 1, (2, 1))]
 DROPOUT = 0.2
+OWN_BATCHES = {"recog": 8, "kraken": 1, "pylaia": 8}  # defaults: recog's for under 1,000 lines, ketos train's, PyLaia's
 
 
 # ---- In a tool's own process: nothing but the standard library before the tool itself
@@ -164,7 +165,7 @@ def train_kraken(job: dict[str, Any], clock: Clock) -> None:
         "--pad",
         "0",
     ]
-    options += ["-B", str(job["batch"]), "-q", "fixed", "-N", str(clock.epochs + 2), "-s", spec]
+    options += ["-B", str(job["batches"]["kraken"]), "-q", "fixed", "-N", str(clock.epochs + 2), "-s", spec]
     options += ["-o", str(Path(job["folder"]) / "kraken"), "-t", job["train_list"], "-e", job["dev_list"]]
     cli(options)
 
@@ -200,7 +201,7 @@ def train_pylaia(job: dict[str, Any], clock: Clock) -> None:
     )  # fmt: skip
     command(
         train_ctc.main, job["symbols"], json.dumps([job["images"]]), job["train_table"], job["dev_table"],
-        "--common.train_path", out, "--data.batch_size", str(job["batch"]),
+        "--common.train_path", out, "--data.batch_size", str(job["batches"]["pylaia"]),
         "--trainer.max_epochs", str(clock.epochs + 2), "--trainer.num_sanity_val_steps", "0",
         "--train.early_stopping_patience", "100", "--train.delimiters", '["<space>"]',
     )  # fmt: skip
@@ -252,7 +253,8 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         sys.exit(f"{arguments.lines}: has {len(kept)} lines that can be trained on; more than a batch is needed.")
     dev, train = kept[: arguments.batch], kept[arguments.batch :]
     job = {"folder": str(folder), "images": str(images), "lines": len(train), "symbols": str(folder / "symbols.txt")}
-    job |= {key: getattr(arguments, key) for key in ("height", "layers", "hidden", "batch", "epochs")}
+    job |= {key: getattr(arguments, key) for key in ("height", "layers", "hidden", "epochs")}
+    job["batches"] = OWN_BATCHES if arguments.own_batches else dict.fromkeys(OWN_BATCHES, arguments.batch)
     symbols = sorted({c for _, text in train for c in text} - {" "})
     table = ["<ctc> 0", "<space> 1", *(f"{c} {k}" for k, c in enumerate(symbols, 2))]
     Path(job["symbols"]).write_text("\n".join(table) + "\n", encoding="utf-8")
@@ -282,7 +284,12 @@ def recipe(job: dict[str, Any]) -> dict[str, Any]:
     ]
     encoder = {"height": job["height"], "convolutions": convolutions, "columns": "flatten", "shortcut": False}
     encoder |= {"layers": job["layers"], "hidden": job["hidden"], "dropout": DROPOUT}
-    training = {"epochs": job["epochs"] + 2, "batch_items": job["batch"], "batch_columns": 10**9, "augment": False}
+    training = {
+        "epochs": job["epochs"] + 2,
+        "batch_items": job["batches"]["recog"],
+        "batch_columns": 10**9,
+        "augment": False,
+    }
     training |= {"short_first": False, "threads": 1, "workers": 0, "device": "cpu", "amp": "off"}
     source = {"path": str(Path(job["folder"]) / "lines.jsonl"), "name": "lines"}
     return {
@@ -315,7 +322,8 @@ def measure(name: str, python: str, job: dict[str, Any]) -> dict[str, Any]:
 
 
 def report(results: dict[str, list[dict[str, Any]]], job: dict[str, Any]) -> None:
-    print(f"\n{job['lines']} lines an epoch, batches of {job['batch']}, one thread; {job['epochs']} epochs a turn.\n")
+    batches = ", ".join(f"{name} {size}" for name, size in job["batches"].items())
+    print(f"\n{job['lines']} lines an epoch, one thread; lines a batch: {batches}; {job['epochs']} epochs a turn.\n")
     print("| | parameters | padding % | lines per CPU-second | thousand columns per CPU-second | recog is faster by |")
     print("|---|---|---|---|---|---|")
     ours = results.get("recog", [])
@@ -345,6 +353,7 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--hidden", type=int, default=192)
     parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--own-batches", action="store_true", help="each tool's own default size in place of --batch")
     parser.add_argument("--epochs", type=int, default=1, help="epochs measured in a turn, after one that is not")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write all results there, too")
