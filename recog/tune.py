@@ -278,6 +278,7 @@ def tune_model(
     sentence: bool,
     fixed: frozenset[str],
     say: Callable[[str], None],
+    anew: bool = False,
 ) -> str:
     """Search, calibrate the words' confidences at what was found, and write the model.
 
@@ -289,6 +290,8 @@ def tune_model(
         what: a name for the data.
         fixed: names that keep the value they have in the model.
         say: takes a line of progress.
+        anew: the language model is of another kind than the model's weights were for. The search then begins at the usual
+            weights where these are better, and an utterance is taken for a sentence where that is.
 
     Returns:
         A line that sums up what was reached.
@@ -312,6 +315,8 @@ def tune_model(
     old = config.decoding
     start = Setting(old.alpha, old.beta, old.unknown_cost, old.temperature, beam)
     names = [name for name in _searched(models) if name not in fixed]
+    if anew:
+        search, start = _better_begin(search, start, names)
     found = search.run(start, names)
     if "beam" not in fixed:
         found = search.choose_beam(found)
@@ -320,6 +325,8 @@ def tune_model(
     if search.word_finder is not None and search.measure(found) > _rate(baseline, metric):
         say("Words are found worse in the sounds than the letters alone spell them; searching in the letters.")
         search, by_letters = replace(search, word_finder=None, results={}), True
+        if anew:
+            search, _ = _better_begin(search, Setting(beam=beam), names)
         found = search.run(Setting(beam=beam), names)
         if search.measure(replace(found, alpha=0.0, beta=0.0)) < search.measure(found):
             found = replace(found, alpha=0.0, beta=0.0)
@@ -333,7 +340,7 @@ def tune_model(
         alpha=found.alpha,
         beta=found.beta,
         unknown_cost=found.unknown_cost,
-        sentence=sentence,
+        sentence=search.sentence,
         temperature=found.temperature,
         offset=old.offset,
         dev=summary(found, best, baseline, what),
@@ -355,6 +362,16 @@ def tune_model(
         f"{100 * best.cer.rate:.2f} % ({100 * baseline.cer.rate:.2f} %); alpha {found.alpha:g}, beta {found.beta:g}, "
         f"unknown_cost {found.unknown_cost:g}, temperature {found.temperature:g}, beam {found.beam}; "
         f"expected calibration error {error:.3f}."
+    )
+
+
+def _better_begin(search: Search, start: Setting, names: Sequence[str]) -> tuple[Search, Setting]:
+    """Where to begin with a language model that is new: with or without ends of sentences, at ``start`` or at the usual
+    weights of ``names``."""
+    usual = replace(start, **{name: getattr(Setting(), name) for name in names})
+    searches = [search, replace(search, sentence=not search.sentence, results={})]
+    return min(
+        ((one, setting) for one in searches for setting in (start, usual)), key=lambda pair: pair[0].measure(pair[1])
     )
 
 

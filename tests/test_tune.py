@@ -20,7 +20,17 @@ from recog.lm.trie import NGramTrie
 from recog.model.bundle import open_bundle, update_bundle
 from recog.model.config import DecodingConfig
 from recog.runner import Piece
-from recog.tune import HEADING, Search, Setting, Utterance, _file_names, dev_rows, tune_model, with_section
+from recog.tune import (
+    HEADING,
+    Search,
+    Setting,
+    Utterance,
+    _better_begin,
+    _file_names,
+    dev_rows,
+    tune_model,
+    with_section,
+)
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
 SYMBOLS = ["", "a", "b", " "]
@@ -64,6 +74,21 @@ def test_a_language_model_that_knows_better_gets_a_weight() -> None:
     assert search.measure(found) == 0 and found.alpha > 0
     assert search.pairs(found)[0].hypothesis == "ab ab ab"
     assert search.pairs(replace(found, temperature=2.0))[0].reference == "ab ab ab"
+
+
+def test_a_new_language_model_tells_whether_rows_are_sentences() -> None:
+    faint = np.log(np.array([[0.9, 0.08, 0.01, 0.01], [0.9, 0.01, 0.08, 0.01]], np.float32))  # a word, hardly heard
+    lm = NGramTrie.from_ngrams(estimate(["ab"] * 200 + ["ba"] * 200, unit="word", order=2))
+    search = Search(SYMBOLS, [Utterance("u", (Piece(faint),), "ab", None)], [lm], "wer", "none", threads=1)
+    start = Setting(alpha=2.0, beta=-1.0, unknown_cost=5.0)
+    assert search.pairs(start)[0].hypothesis == "", "nothing said costs nothing"
+    better, begin = _better_begin(search, start, ["alpha", "beta"])
+    assert better.sentence and not search.sentence
+    assert better.pairs(begin)[0].hypothesis == "ab", "no sentence of the language model is empty"
+    plain = np.log(np.full((1, 4), 0.01, np.float32))
+    plain[0, 1] = np.log(0.97)
+    alike = Search(SYMBOLS, [Utterance("u", (Piece(plain),), "a", None)], [], "wer", "none", threads=1)
+    assert _better_begin(alike, start, []) == (alike, start), "what is no better stays as it was"
 
 
 def test_the_section_of_a_card_is_written_once() -> None:

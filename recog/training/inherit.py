@@ -82,6 +82,7 @@ def inherit_language_model(
         sentence=decoding.sentence,
         fixed=frozenset(fixed),
         say=lambda _: None,
+        anew=own,
     )
     report.say(line)
     return open_bundle(bundle.path)
