@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from recog.model.config import SpectrogramConfig
 from recog.training import augment_image, augment_sound
 from recog.training.data import Example
 from recog.training.recipe import Recipe
+from recog.training.recombine import Words, recombined
 from recog.training.store import FeatureStore
 
 
@@ -53,20 +55,24 @@ class Batch:
     sound_lengths: Tensor
 
 
-def plan_epoch(examples: Sequence[Example], epoch: int, recipe: Recipe) -> list[list[Item]]:
-    """The batches of an epoch, in order."""
+def plan_epoch(examples: Sequence[Example], epoch: int, recipe: Recipe, words: Words | None = None) -> list[list[Item]]:
+    """The batches of an epoch, in order; with ``words``, the recipe's share of the lines is made anew of them."""
     options = recipe.training
     rng = np.random.default_rng([options.seed, epoch, 1])
+    rng_anew = np.random.default_rng([options.seed, epoch, 3])
     draw = augment_sound.draw_stretch if recipe.modality == "speech" else augment_image.draw_stretch
     items: list[Item] = []
     for example in examples:
         whole = int(example.weight)
         times = whole + int(rng.random() < example.weight - whole)
         for repeat in range(times):
+            line = example
+            if words is not None and rng_anew.random() < options.recombine:
+                line = recombined(example, words, recipe, rng_anew)
             stretch = draw(rng) if options.augment else 1.0
-            if recipe.encoder.frames(max(1, round(example.columns * stretch))) < example.needed:
+            if recipe.encoder.frames(max(1, round(line.columns * stretch))) < line.needed:
                 stretch = 1.0  # squeezed so far, its labels would no longer fit its frames
-            items.append(Item(example, stretch, repeat))
+            items.append(Item(line, stretch, repeat))
     if epoch == 0 and options.short_first and len(items) > 1:
         longest = np.quantile([item.columns for item in items], 0.6)
         items = [item for item in items if item.columns <= longest]
@@ -90,11 +96,18 @@ def cut(items: Sequence[Item], max_columns: int, max_items: int) -> list[list[It
     return batches
 
 
+def _stored(example: Example, store: FeatureStore) -> NDArray[Any]:
+    """The columns of a row, or of the pieces that a line is made of."""
+    if not example.pieces:
+        return store[example.index]
+    return np.concatenate([store[piece.row][piece.first : piece.last] for piece in example.pieces])
+
+
 def stored_features(
     example: Example, store: FeatureStore, spectrogram: SpectrogramConfig | None
 ) -> NDArray[np.float32]:
     """Columns of one row as the network reads them (columns, height) float32, not augmented."""
-    stored = store[example.index]
+    stored = _stored(example, store)
     if spectrogram is None:
         return np.ascontiguousarray(stored, dtype=np.float32) / np.float32(255.0)
     return normalise(stored.astype(np.float32), spectrogram)
@@ -104,7 +117,7 @@ def augmented_features(
     item: Item, store: FeatureStore, recipe: Recipe, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """The same of one item of an epoch, augmented by ``rng``."""
-    stored = store[item.example.index]
+    stored = _stored(item.example, store)
     if recipe.modality == "handwriting":
         strip = augment_image.augment(np.ascontiguousarray(stored.T), rng, item.stretch)
         return np.ascontiguousarray(strip.T, dtype=np.float32) / np.float32(255.0)

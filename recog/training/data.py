@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from recog.corpora import importer
 from recog.corpora.check import needed_frames
@@ -22,12 +23,21 @@ from recog.training.recipe import Recipe, Source
 from recog.training.store import FeatureStore, build_store
 
 
+class Piece(NamedTuple):
+    """A word in a row of the feature store: its columns, half of the gaps beside it included, and its labels."""
+
+    row: int
+    first: int
+    last: int
+    labels: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class Example:
     """One utterance or line, ready to train on: ``index`` in the feature store, its size, labels and weight.
 
     ``needed`` is the least number of frames that can carry the labels. ``sounds`` are the labels of what is said; none
-    where it is not known.
+    where it is not known. ``pieces`` are those of other rows that it is made of, instead of the row ``index``.
     """
 
     index: int
@@ -40,6 +50,7 @@ class Example:
     needed: int = 1
     group: str | None = None
     sounds: tuple[int, ...] = ()
+    pieces: tuple[Piece, ...] = ()
 
 
 @dataclass

@@ -80,7 +80,8 @@ class Watch:
     def saw(self, examples: Sequence[Example], losses: Sequence[float]) -> None:
         """Note the CTC losses of some rows, each the sum over its symbols."""
         for example, loss in zip(examples, losses, strict=True):
-            self.row_losses[example.index] = (example, loss / max(1, len(example.labels)))
+            if not example.pieces:  # lines made of words of others tell nothing of a row
+                self.row_losses[example.index] = (example, loss / max(1, len(example.labels)))
 
     def after_epoch(self, history: Sequence[dict[str, Any]]) -> list[str]:
         """What there is to say after an epoch, in sentences; nothing where all goes well.

@@ -57,7 +57,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def forget(folder: Path) -> None:
     """Throw a run's progress away; the features, which cost time and depend on the data alone, stay."""
-    for name in ("last.safetensors", "best.safetensors", "log.jsonl", "problems.txt"):
+    for name in ("last.safetensors", "best.safetensors", "log.jsonl", "problems.txt", "words.json"):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 

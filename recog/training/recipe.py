@@ -48,6 +48,8 @@ class Optimisation(Strict):
     ``average`` is the decay of the moving average of the weights that is evaluated and kept.
     ``accumulate`` batches make an update, as if they were one, but for the batch statistics of the convolutions' norms.
     ``freeze`` is the share of the run for which the convolutions keep a base model's weights and statistics.
+    ``recombine`` is the share of the lines, of handwriting trained from a base model, that are put together anew from words of
+    others (:mod:`recog.training.recombine`): for little data of one hand.
     ``deterministic`` makes runs on a GPU repeatable, more slowly; on the CPU they always are.
     """
 
@@ -71,6 +73,7 @@ class Optimisation(Strict):
     workers: int = Field(-1, ge=-1)
     accumulate: int = Field(1, ge=1, le=1024)
     freeze: float = Field(0.0, ge=0.0, le=1.0)
+    recombine: float = Field(0.0, ge=0.0, le=1.0)
     deterministic: bool = False
 
 

@@ -32,6 +32,7 @@ from recog.training.energy import energy
 from recog.training.folder import notes_beside, opened
 from recog.training.plot import read_log, training_svg
 from recog.training.recipe import AS_THE_RECIPE, Recipe, RunOptions, default_recipe, read_recipe
+from recog.training.recombine import words_of
 from recog.training.report import LOG, Reporter
 from recog.training.scoring import score_bundle
 from recog.training.speller import learn_spelling
@@ -39,6 +40,7 @@ from recog.training.store import corpus_statistics
 from recog.training.trainer import Trainer, default_epochs, numbers_of_threads, seeded_network
 
 MAX_PROBLEMS_SHOWN = 20
+LITTLE, RECOMBINED = 1000, 0.5  # lines of a folder below which that share of them is recombined
 MAX_QUANTISATION_LOSS = 0.003  # of CER, by which int8 may be worse than float32 before the trainer says so
 
 
@@ -55,6 +57,10 @@ def run(what: Path, out: Path | None, base: str | None, options: RunOptions = AS
         recipe = options.override(recipe)
         if recipe.training.freeze and bundle is None:
             raise UsageError("Only a base model's convolutions can be frozen: give --from MODEL, or no freeze.")
+        if recipe.training.recombine and (bundle is None or recipe.modality != "handwriting"):
+            raise UsageError(
+                "Only lines of handwriting whose words a base model finds can be recombined: give --from MODEL."
+            )
         if recipe.training.deterministic:
             repeatable()
         torch.set_num_threads(numbers_of_threads(recipe.training))
@@ -114,7 +120,9 @@ def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe
             kept["strip"] = config.strip
         if not written:
             kept["normalise"] = config.normalise
-            kept["training"] = recipe.training.model_copy(update={"learning_rate": 5e-4})
+            little = recipe.modality == "handwriting" and len(rows) < LITTLE
+            changes = {"learning_rate": 5e-4, "recombine": RECOMBINED if little else 0.0}
+            kept["training"] = recipe.training.model_copy(update=changes)
         recipe = recipe.model_copy(update=kept)
         training = recipe.training.model_copy(update={"short_first": False})  # the base knows long lines already
         recipe = recipe.model_copy(update={"training": training})
@@ -136,7 +144,10 @@ def _train(recipe: Recipe, out: Path, bundle: Bundle | None, report: Reporter, n
         torch.manual_seed(recipe.training.seed)  # for a head that it has not yet
         network = network_from(bundle, data.alphabet, encoder=recipe.encoder)
     begun = bundle.config.files.get(WEIGHTS) if bundle else None
-    trainer = Trainer(recipe, data, network, out, report, base=begun)
+    words = None
+    if recipe.training.recombine:
+        words = words_of(network, data, recipe, out / "training", writes=not report.quiet)
+    trainer = Trainer(recipe, data, network, out, report, base=begun, words=words)
     resumed = trainer.resume()
     if trainer.progress.finished and (out / "config.json").exists():
         report.say(f"{out}: this training is finished (dev CER {100 * trainer.progress.best:.2f} %).")

@@ -35,6 +35,7 @@ from recog.training.diagnosis import Watch
 from recog.training.energy import Meter
 from recog.training.loop import Loop, learning_rate
 from recog.training.recipe import Modality, Optimisation, Recipe
+from recog.training.recombine import Words
 from recog.training.report import Reporter
 from recog.training.scoring import DevResult, evaluate
 
@@ -83,6 +84,7 @@ class Trainer(Loop[Encoder, Optimisation]):
         out: model folder; the run keeps its files in ``out/training``.
         report: where progress is told.
         base: checksum of the weights that ``network`` began with; None for fresh ones.
+        words: to make lines of, where the recipe recombines.
     """
 
     def __init__(
@@ -94,9 +96,10 @@ class Trainer(Loop[Encoder, Optimisation]):
         report: Reporter,
         *,
         base: str | None = None,
+        words: Words | None = None,
     ) -> None:
         super().__init__(network, recipe.training, out)
-        self.recipe, self.data, self.report, self.base = recipe, data, report, base
+        self.recipe, self.data, self.report, self.base, self.words = recipe, data, report, base, words
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.world = dist.get_world_size() if dist.is_initialized() else 1
         self.model = self._shared()
@@ -171,7 +174,7 @@ class Trainer(Loop[Encoder, Optimisation]):
 
     def epoch(self) -> None:
         p = self.progress
-        plan = plan_epoch(self.data.train, p.epoch, self.recipe)
+        plan = plan_epoch(self.data.train, p.epoch, self.recipe, self.words)
         self.model.train()
         if self.watch is None:
             self.watch = Watch(self.data, self.recipe, len(plan))

@@ -1,0 +1,120 @@
+"""Lines made anew of words of others: cut where the alignment has them, in every epoch others, after an interruption the same."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+from safetensors.torch import load_file  # noqa: E402
+
+from recog.errors import UsageError  # noqa: E402
+from recog.training import recombine  # noqa: E402
+from recog.training.batches import Epoch, plan_epoch, stored_features  # noqa: E402
+from recog.training.data import Example, Piece, prepare  # noqa: E402
+from recog.training.recipe import read_recipe  # noqa: E402
+from recog.training.recombine import Words, cut, recombined  # noqa: E402
+from recog.training.report import Reporter  # noqa: E402
+from recog.training.run import run  # noqa: E402
+
+SPACE = 3
+
+
+def planted(frames: int, peaks: dict[int, int], sure: float = 0.97) -> np.ndarray:
+    """Log-probabilities (frames, 4) with a symbol in some frames and blanks in the others."""
+    probs = np.full((frames, 4), 0.01, np.float32)
+    for t in range(frames):
+        probs[t, peaks.get(t, 0)] = sure
+    return np.log(probs / probs.sum(1, keepdims=True))
+
+
+def test_words_are_cut_in_the_middle_of_spaces() -> None:
+    line = Example(7, 80, (1, 2, SPACE, 2, SPACE, 1), "ab b a", 1.0, "s", "line")
+    words = cut(planted(20, {1: 1, 3: 2, 6: SPACE, 10: 2, 15: SPACE, 18: 1}), line, SPACE, 4)
+    assert words == [Piece(7, 0, 26, (1, 2)), Piece(7, 26, 62, (2,)), Piece(7, 62, 80, (1,))]
+
+
+def test_words_that_nobody_is_sure_of_are_left_out() -> None:
+    line = Example(0, 40, (1, SPACE, 2), "a b", 1.0, "s", "line")
+    log_probs = planted(10, {1: 1, 5: SPACE})  # no b anywhere
+    assert [word.labels for word in cut(log_probs, line, SPACE, 4)] == [(1,)]
+
+
+def test_a_line_made_anew_is_its_words_side_by_side(recipe_file: Path, tmp_path: Path) -> None:
+    recipe = read_recipe(recipe_file)
+    data = prepare(recipe, tmp_path / "cache")
+    rows = [example for example in data.train if example.columns > 40]
+    words = Words([Piece(row.index, 3, 33, (1, 2)) for row in rows], data.alphabet.encode(" ")[0])
+    line = recombined(rows[0], words, recipe, np.random.default_rng(0))
+    assert line.columns == 30 * len(line.pieces) >= 0.85 * rows[0].columns
+    assert line.labels == tuple([1, 2, words.space] * len(line.pieces))[:-1]
+    features = stored_features(line, data.store, None)
+    for k, piece in enumerate(line.pieces):
+        assert np.array_equal(features[30 * k : 30 * (k + 1)], data.store[piece.row][3:33] / np.float32(255.0))
+    narrow = Words([Piece(rows[0].index, 0, 8, (1, 1, 1, 1, 1))], words.space)
+    assert recombined(rows[0], narrow, recipe, np.random.default_rng(0)) is rows[0], "CTC could not write it"
+
+
+def test_an_epoch_has_its_share_of_them_and_is_made_the_same_again(recipe_file: Path, tmp_path: Path) -> None:
+    text = recipe_file.read_text().replace("training: {", "training: {recombine: 0.5, ")
+    recipe_file.write_text(text)
+    recipe = read_recipe(recipe_file)
+    data = prepare(recipe, tmp_path / "cache")
+    words = Words([Piece(row.index, 0, min(24, row.columns), (1,)) for row in data.train], data.alphabet.encode(" ")[0])
+    plans = [plan_epoch(data.train, epoch, recipe, words) for epoch in (1, 1, 2)]
+    assert plans[0] == plans[1] != plans[2]
+    anew = [
+        bool(item.example.pieces)
+        for epoch in range(20)
+        for b in plan_epoch(data.train, epoch, recipe, words)
+        for item in b
+    ]
+    assert 0.4 < np.mean(anew) < 0.6
+    for batch in Epoch(plans[0], data.store, recipe, 1):
+        assert batch.lengths.tolist() == [item.columns for item in batch.items]
+    assert plan_epoch(data.train, 1, recipe) == plan_epoch(data.train, 1, recipe, None)
+
+
+@pytest.fixture
+def base(recipe_file: Path, tmp_path: Path) -> str:
+    run(recipe_file, tmp_path / "base", None)
+    return str(tmp_path / "base")
+
+
+def test_a_run_goes_on_with_the_same_words(recipe_file: Path, base: str, tmp_path: Path, monkeypatch) -> None:
+    recipe_file.write_text(recipe_file.read_text().replace("training: {", "training: {recombine: 0.5, "))
+    monkeypatch.setattr(recombine, "UNSURE", -100.0)  # the tiny base is sure of nothing
+    run(recipe_file, tmp_path / "whole", base)
+    kept = json.loads((tmp_path / "whole" / "training" / "words.json").read_text())
+    assert kept and all(first < last for _, first, last, _ in kept)
+    plain = Reporter.step
+
+    def interrupted(self, number, *rest):
+        plain(self, number, *rest)
+        if number == 7:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("recog.training.loop.CHECKPOINT_SECONDS", 0.0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Reporter, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(recipe_file, tmp_path / "cut", base)
+    with monkeypatch.context() as patch:  # they are not looked for again, with weights that have moved on
+        patch.setattr(recombine, "_found", None)
+        run(recipe_file, tmp_path / "cut", base)
+    whole, cut_short = (load_file(tmp_path / name / "training" / "last.safetensors") for name in ("whole", "cut"))
+    assert all(torch.equal(value, cut_short[name]) for name, value in whole.items())
+
+
+def test_a_bare_folder_from_a_base_recombines_and_nothing_else_does(
+    lines: Path, base: str, tmp_path: Path, recipe_file: Path
+):
+    from recog.model.bundle import open_bundle
+    from recog.training.run import _recipe
+
+    assert _recipe(lines, tmp_path / "out", open_bundle(base))[0].training.recombine == 0.5
+    assert _recipe(lines, tmp_path / "out", None)[0].training.recombine == 0.0
+    recipe_file.write_text(recipe_file.read_text().replace("training: {", "training: {recombine: 0.5, "))
+    with pytest.raises(UsageError, match="give --from MODEL"):
+        run(recipe_file, tmp_path / "none", None)
