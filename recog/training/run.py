@@ -92,40 +92,20 @@ def _join_processes() -> int:
 
 
 def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe, Path]:
-    written = what.suffix.lower() in (".yaml", ".yml")
-    if written:
+    lines = None
+    if what.suffix.lower() in (".yaml", ".yml"):
         recipe = read_recipe(what)
         out = out or Path("runs") / recipe.name
     else:
         if out is None:
             raise UsageError("Give --out MODEL, the folder of the model to make.")
         rows = load_data(what)
+        lines = len(rows)
         kind = bundle.config.modality if bundle else modality(rows)
         name = "".join(c if c.isalnum() or c in "._-" else "-" for c in out.resolve().name)[:64] or "model"
-        recipe = default_recipe(name, kind, str(what.resolve()), rows=len(rows))
+        recipe = default_recipe(name, kind, str(what.resolve()), rows=lines)
     if bundle is not None:
-        if bundle.config.modality != recipe.modality:
-            raise UserError(f"The base model is for {bundle.config.modality} and the data is {recipe.modality}.")
-        config = bundle.config
-        encoder = config.encoder
-        if written:
-            dropout = {"dropout": recipe.encoder.dropout}
-            if encoder.cell not in MEMORYLESS:
-                dropout["recurrent_dropout"] = recipe.encoder.recurrent_dropout
-            encoder = encoder.model_copy(update=dropout)
-        kept: dict[str, Any] = {"encoder": encoder, "languages": recipe.languages or config.languages}
-        if config.spectrogram:
-            kept["spectrogram"] = config.spectrogram
-        if config.strip:
-            kept["strip"] = config.strip
-        if not written:
-            kept["normalise"] = config.normalise
-            little = recipe.modality == "handwriting" and len(rows) < LITTLE
-            changes = {"learning_rate": 5e-4, "recombine": RECOMBINED if little else 0.0}
-            kept["training"] = recipe.training.model_copy(update=changes)
-        recipe = recipe.model_copy(update=kept)
-        training = recipe.training.model_copy(update={"short_first": False})  # the base knows long lines already
-        recipe = recipe.model_copy(update={"training": training})
+        recipe = _on_base(recipe, bundle.config, lines)
     if recipe.subsampling:
         try:
             encoder = recipe.encoder.subsampled(recipe.subsampling)
@@ -133,6 +113,35 @@ def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe
             raise UserError(f"{what}: subsampling: {error}.") from None
         recipe = recipe.model_copy(update={"encoder": encoder})
     return recipe, out
+
+
+def _on_base(recipe: Recipe, base: ModelConfig, rows: int | None) -> Recipe:
+    """A recipe with what a base model keeps of itself.
+
+    Args:
+        rows: of bare data, which says nothing of how to train; None for a recipe that someone wrote.
+    """
+    if base.modality != recipe.modality:
+        raise UserError(f"The base model is for {base.modality} and the data is {recipe.modality}.")
+    encoder = base.encoder
+    training: dict[str, Any] = {"short_first": False}  # the base knows long lines already
+    kept: dict[str, Any] = {"languages": recipe.languages or base.languages}
+    if rows is None:
+        dropout = {"dropout": recipe.encoder.dropout}
+        if encoder.cell not in MEMORYLESS:
+            dropout["recurrent_dropout"] = recipe.encoder.recurrent_dropout
+        encoder = encoder.model_copy(update=dropout)
+    else:
+        kept["normalise"] = base.normalise
+        little = recipe.modality == "handwriting" and rows < LITTLE
+        training |= {"learning_rate": 5e-4, "recombine": RECOMBINED if little else 0.0}
+    if base.spectrogram:
+        kept["spectrogram"] = base.spectrogram
+    if base.strip:
+        kept["strip"] = base.strip
+    return recipe.model_copy(
+        update={**kept, "encoder": encoder, "training": recipe.training.model_copy(update=training)}
+    )
 
 
 def _train(recipe: Recipe, out: Path, bundle: Bundle | None, report: Reporter, notes: str, own_text: bool) -> None:
