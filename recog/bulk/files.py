@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -169,6 +170,7 @@ def place(target: str, content: bytes | Path) -> None:
         if isinstance(content, Path):
             content.unlink()
     elif isinstance(content, Path):
+        to_disk(content)
         content.replace(target)
     else:
         write_bytes(Path(target), content)
@@ -183,7 +185,19 @@ def write_bytes(path: Path, content: bytes) -> None:
     beside = path.with_name(path.name + ".part")
     try:
         beside.write_bytes(content)
+        to_disk(beside)
         beside.replace(path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
+
+
+def to_disk(path: Path) -> None:
+    """Wait until a file's content is on the disk: only then may it take the name by which it counts as done, or a power cut could
+    leave that name with nothing in it."""
+    with path.open("rb+") as file:
+        try:
+            os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such thing
+                raise

@@ -1,5 +1,6 @@
 """What goes into a batch, and where each result goes."""
 
+import errno
 import os
 import sys
 import threading
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recog.bulk.failures import Failures
-from recog.bulk.files import Input, collect, encoded, sizes, walk, write_bytes
+from recog.bulk.files import Input, collect, encoded, place, sizes, walk, write_bytes
 from recog.errors import UserError
 
 SOUND = frozenset({".wav"})
@@ -103,3 +104,36 @@ def test_a_pipe_is_written_into_and_not_replaced(tmp_path: Path) -> None:
     write_bytes(pipe, b"content")
     reader.join(10)
     assert got == [b"content"] and pipe.is_fifo()
+
+
+def test_a_result_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "a.txt"
+    named: list[bool] = []
+    plain = os.fsync
+
+    def watched(number: int) -> None:
+        named.append(target.exists())
+        plain(number)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    write_bytes(target, b"one")
+    (tmp_path / "beside").write_bytes(b"two")
+    place(str(tmp_path / "b.txt"), tmp_path / "beside")
+    assert named == [False, True]
+    assert target.read_bytes() == b"one" and (tmp_path / "b.txt").read_bytes() == b"two"
+
+
+@pytest.mark.parametrize(("number", "written"), [(errno.ENOSPC, False), (errno.EINVAL, True)])
+def test_a_disk_that_is_full_only_at_the_end_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, written: bool
+) -> None:
+    def refused(_number: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refused)
+    if written:  # EINVAL: the file system has no such thing, and the file is there all the same
+        write_bytes(tmp_path / "a.txt", b"one")
+    else:
+        with pytest.raises(OSError, match="space"):
+            write_bytes(tmp_path / "a.txt", b"one")
+    assert [path.name for path in tmp_path.iterdir()] == (["a.txt"] if written else [])
