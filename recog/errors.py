@@ -9,3 +9,10 @@ class UserError(Exception):
 
 class UsageError(UserError):
     """The command was called wrongly: exit code 2."""
+
+
+def cause(error: OSError) -> str:
+    """What an error of the system says, for people."""
+    if isinstance(error, FileExistsError | NotADirectoryError):  # a folder was to be made, or looked into
+        return "there is a file where a folder is needed"
+    return error.strerror or str(error)

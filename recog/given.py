@@ -19,8 +19,9 @@ SAME_SHAPE = 0.01  # by how much the ratio of the sides of two copies of an imag
 
 def given_lines(
     source: str | Path | BinaryIO, index: int, size: Size, stored: Size, orientation: int
-) -> list[tuple[tuple[Point, ...], tuple[Point, ...]]]:
-    """Baseline and polygon of each line, in reading order, in pixels of the image as it stands upright.
+) -> tuple[list[tuple[tuple[Point, ...], tuple[Point, ...]]], list[str]]:
+    """Baseline and polygon of each line, in reading order, in pixels of the image as it stands upright; and what there is to
+    warn of.
 
     NAME.xml describes NAME.jpg. Of the pages of a document, NAME-0001.xml describes the first, or the pages of an ALTO file
     called NAME.xml are they. A file may describe the image as a camera stored it, before its orientation was applied, which
@@ -34,7 +35,7 @@ def given_lines(
         orientation: of Exif, from the one to the other.
 
     Raises:
-        UserError: there is no such file, it is damaged, or it describes another image.
+        UserError: there is no such file, it is damaged, it describes another image, or has lines and none that can be used.
     """
     if not isinstance(source, str | Path):
         raise UserError("standard input has no PAGE or ALTO file beside it; give a file, or leave out --layout xml.")
@@ -56,7 +57,23 @@ def given_lines(
                 f"{xml} describes an image of {declared[0]} x {declared[1]} pixels, and {source} has "
                 f"{size[0]} x {size[1]}; give the file of this image."
             )
-    return [(placed(shape.baseline), placed(shape.polygon)) for shape in shapes if shape.polygon]
+    found = [(placed(shape.baseline), placed(shape.polygon)) for shape in shapes if shape.polygon]
+    read = sum(_touches(polygon, size) for _, polygon in found)
+    if lines and not read:
+        raise UserError(
+            f"{xml}: none of its {len(lines)} lines has a usable outline or baseline in the image; leave out --layout xml."
+        )
+    if read == len(lines):
+        return found, []
+    return found, [
+        f"{xml}: {len(lines) - read} of its {len(lines)} lines, without a usable outline or baseline, were not read."
+    ]
+
+
+def _touches(polygon: tuple[Point, ...], size: Size) -> bool:
+    """Whether something of an outline is in the image."""
+    across, down = ([point[k] for point in polygon] for k in (0, 1))
+    return min(across) < size[0] and max(across) > 0 and min(down) < size[1] and max(down) > 0
 
 
 def _described(image: Path, index: int) -> tuple[Path, tuple[list[Line], Size | None]]:

@@ -82,6 +82,7 @@ class LineReader(Recogniser):
         name = name or str(source)
         pages: list[Transcript] = []
         unread: list[str] = []
+        warnings: list[str] = []
         with open_document(source) as document:
             for index in range(len(document)):
                 done = sum(len(page.lines) for page in pages)
@@ -89,7 +90,8 @@ class LineReader(Recogniser):
                 try:
                     image = document.grey(index)
                     if self.options.layout == "xml":
-                        found = given_lines(source, index, image.shape[::-1], *document.stored(index))
+                        found, lost = given_lines(source, index, image.shape[::-1], *document.stored(index))
+                        warnings += lost
                         lines = self._along(image, found, told, keep, every=True)
                         pages.append(Transcript(name, lines, self.config.name, size=image.shape[::-1]))
                     else:
@@ -101,7 +103,7 @@ class LineReader(Recogniser):
                     pages.append(Transcript(name, (), self.config.name, size=(1, 1)))
                 if on_page is not None:
                     on_page(pages[-1], document, index)
-        return Transcript.of_pages(name, pages, tuple(unread))
+        return Transcript.of_pages(name, pages, (*unread, *warnings))
 
     def _image(
         self,

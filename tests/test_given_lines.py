@@ -174,3 +174,33 @@ def test_what_is_missing_or_wrong_is_one_sentence(tmp_path: Path) -> None:
         assert len(done.stderr.splitlines()) == 1
     with pytest.raises(UserError, match="standard input has no PAGE or ALTO file beside it"):
         given_lines(sys.stdin.buffer, 0, (1, 1), (1, 1), 1)
+
+
+def test_lines_that_have_no_place_in_the_image_are_told(reader, tmp_path: Path, expected: list[str]) -> None:
+    cv2.imwrite(str(tmp_path / "p.png"), CANVAS)
+    far = tuple((x + 5000.0, y) for x, y in LINES[0].polygon)
+    lines = (LINES[1], replace(LINES[0], polygon=far, baseline=far[:2]))
+    xml = tmp_path / "p.xml"
+    whole = Transcript("p.png", tuple(LINES), size=(SIZE[0] + 6000, SIZE[1]))
+    xml.write_text(
+        page.write(replace(whole, lines=lines)).replace(f'"{SIZE[0] + 6000}"', f'"{SIZE[0]}"'), encoding="utf-8"
+    )
+    read = reader.transcribe(tmp_path / "p.png")
+    assert [line.text for line in read.lines] == [expected[1], ""], "the order of the lines stays"
+    assert read.warnings == (f"{xml}: 1 of its 2 lines, without a usable outline or baseline, were not read.",)
+    xml.write_text(
+        page.write(replace(whole, lines=lines[1:])).replace(f'"{SIZE[0] + 6000}"', f'"{SIZE[0]}"'), encoding="utf-8"
+    )
+    with pytest.raises(UserError, match="none of its 1 lines has a usable outline"):
+        reader.transcribe(tmp_path / "p.png")
+    empty = '<PcGts xmlns="http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"><Page imageFilename="p.png"/></PcGts>'
+    xml.write_text(empty, encoding="utf-8")
+    assert reader.transcribe(tmp_path / "p.png").lines == (), "a page without lines is one"
+
+
+def test_bytes_of_another_encoding_than_the_declared_are_told(reader, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "p.png"), CANVAS)
+    text = page.write(Transcript("p.png", (replace(LINES[0], text="é"),), size=SIZE))
+    (tmp_path / "p.xml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(UserError, match=r"encoding|well-formed"):
+        reader.transcribe(tmp_path / "p.png")

@@ -10,6 +10,12 @@ from types import TracebackType
 from typing import TextIO
 
 ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
+LINE_ENDS = str.maketrans({"\n": r"\n", "\r": r"\r"})
+
+
+def one_line(sentence: object) -> str:
+    """A sentence for people on one line, whatever names are in it."""
+    return str(sentence).translate(LINE_ENDS)
 
 
 class Failures:
@@ -45,7 +51,7 @@ class Failures:
         reasons = tuple(reasons)
         self.count += bool(reasons)
         for reason in reasons:
-            print(f"recog: {reason}", file=sys.stderr, flush=True)
+            print(f"recog: {one_line(reason)}", file=sys.stderr, flush=True)
             if self._list is not None:
                 row = name.translate(ESCAPES), reason.removeprefix(f"{name}: ").translate(ESCAPES)
                 print(*row, sep="\t", file=self._list, flush=True)

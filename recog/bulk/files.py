@@ -134,6 +134,8 @@ def _distinct(inputs: Sequence[Input]) -> None:
     for entry in inputs:
         if entry.target is None:
             continue
+        if owners.get(entry.target) == entry.name:
+            raise UsageError(f"{entry.name} is given twice; give it once.")
         if entry.target in owners:
             raise UsageError(
                 f"{owners[entry.target]} and {entry.name} would both be written to {entry.target}; "

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from recog.bulk.failures import ESCAPES
 from recog.bulk.files import Input
 from recog.bulk.outputs import contents, spooled_pdf
 from recog.errors import UserError
@@ -164,7 +165,7 @@ class FileRecogniser:
         elif self.task.format == "txt":
             text = WRITERS["txt"](transcript).removesuffix("\n")
             text = " ".join(text.split("\n")).replace("\f", "") if self.task.one_line else text
-            printed = f"{entry.name}\t{text}" if self.task.names else text
+            printed = f"{entry.name.translate(ESCAPES)}\t{text}" if self.task.names else text
         else:
             printed = WRITERS[self.task.format](transcript).rstrip("\n")
         return Result(tuple(files), printed, transcript.warnings, transcript.duration or 0.0)

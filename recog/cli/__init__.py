@@ -14,8 +14,9 @@ from typing import Annotated, Any
 import typer
 
 import recog
+from recog.bulk.failures import one_line
 from recog.cli import align, decode, evaluate, lm, models, ocr, prepare, show, train, transcribe, tune
-from recog.errors import UsageError, UserError
+from recog.errors import UsageError, UserError, cause
 
 app = typer.Typer(
     name="recog",
@@ -49,13 +50,20 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         except BrokenPipeError:  # the reader of our output left, as `| head` does
             raise typer.Exit(141) from None
         except OSError as error:
-            _leave(f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror or error}.", 1)
+            _leave(_explained(error), 1)
 
     return run
 
 
+def _explained(error: OSError) -> str:
+    if not error.filename:
+        return f"{error.strerror or error}."
+    name = str(error.filename).removesuffix(".part")  # the name that the user gave
+    return f"{name}: {cause(error)}."
+
+
 def _leave(message: object, code: int) -> None:
-    print(f"recog: {message}", file=sys.stderr)
+    print(f"recog: {one_line(message)}", file=sys.stderr)
     raise typer.Exit(code) from None
 
 

@@ -20,7 +20,7 @@ from recog.bulk.files import Input, place, sizes, write_text
 from recog.bulk.interruption import Interruption
 from recog.bulk.outputs import finished
 from recog.bulk.remote import is_url
-from recog.errors import UsageError, UserError
+from recog.errors import UsageError, UserError, cause
 
 if TYPE_CHECKING:
     from recog.bulk.work import Heard, Result, Task, Tell
@@ -208,7 +208,7 @@ def deliver(entry: Input, result: Result) -> list[str]:
         except UserError as error:
             return [str(error)]
         except OSError as error:
-            reason = f"{path} cannot be written ({error.strerror or error})"
+            reason = f"{path} cannot be written ({cause(error)})"
             if error.errno in HOPELESS:
                 raise UserError(f"{reason}; the batch ends here, and --skip-existing goes on from here.") from None
             return [f"{entry.name}: its result {reason}."]

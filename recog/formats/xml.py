@@ -32,7 +32,10 @@ def parse(path: Path) -> Element:
             raise UserError(f"{path} is larger than {MAX_XML_BYTES >> 20} MiB; split it.")
         return _checked(etree.parse(str(path), _parser()), str(path))
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or 'is not a readable file'}.") from None
+        why = (
+            error.strerror or "its bytes are not of the encoding that it declares"
+        )  # libxml2's, as an error of reading
+        raise UserError(f"{path} cannot be read: {why}.") from None
     except etree.XMLSyntaxError as error:
         raise UserError(f"{path} is not well-formed XML: {_brief(error)}.") from None
 

@@ -37,9 +37,27 @@ def test_two_inputs_of_one_name_are_an_error_before_work(tmp_path):
     a, b = touch(tmp_path / "a/x.wav"), touch(tmp_path / "b/x.mp3")
     with pytest.raises(UsageError, match=r"x\.txt"):
         collect([str(a), str(b)], (".wav",), tmp_path / "out", "txt")
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=r"x\.wav is given twice; give it once"):
         collect([str(a), str(a)], (".wav",), tmp_path / "out", "txt")
     assert len(collect([str(a), str(b)], (".wav",), None, "txt")) == 2
+
+
+def test_names_with_line_ends_and_tabs_keep_a_line_a_line(tmp_path):
+    shutil.copy(SAMPLES / "garden.png", tmp_path / "a\nb\tc.png")
+    (tmp_path / "d\ne.png").write_bytes(b"no image")
+    done = command("ocr", "--names", "--beam", "0", tmp_path)
+    (line,) = done.stdout.splitlines()
+    assert line.startswith(str(tmp_path / r"a\nb\tc.png") + "\t") and line.count("\t") == 1
+    assert [text for text in done.stderr.splitlines() if r"d\ne.png" in text], done.stderr
+    assert done.returncode == 1
+
+
+def test_a_file_where_a_folder_is_needed_is_told_as_that(tmp_path):
+    file = touch(tmp_path / "file")
+    for options in (("--failures", file / "x.tsv"), ("--output", file), ("--log-probs", file)):
+        done = command("ocr", SAMPLES / "garden.png", "--beam", "0", *options)
+        assert done.returncode == 1 and "there is a file where a folder is needed" in done.stderr, done.stderr
+        assert str(file) in done.stderr and ".part" not in done.stderr and "Traceback" not in done.stderr
 
 
 def test_standard_input_once(tmp_path):
