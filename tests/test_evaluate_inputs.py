@@ -232,10 +232,10 @@ app = typer.Typer()
 app.command()(command)
 
 
-def run(*arguments: object) -> tuple[str, str]:
+def run(*arguments: object, exit_code: int = 0) -> tuple[str, str]:
     """Standard output and standard error; what the command raises is raised."""
     result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == exit_code, result.output
     return result.stdout, result.stderr
 
 
@@ -322,8 +322,9 @@ def fake_model(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
 def test_model(fake_model: list[tuple[object, ...]], tmp_path: Path) -> None:
     other = put(tmp_path / "other.jsonl", '{"id": "a.wav", "text": "heard it"}\n{"id": "bad.wav", "text": "lost"}\n')
     out, err = run(
-        "data.jsonl", "--model", "m", "--normalise", "none", "--beam", 5, "--threads", 2, "--json", "--compare", other
-    )
+        "data.jsonl", "--model", "m", "--normalise", "none", "--beam", 5, "--threads", 2, "--json", "--compare", other,
+        exit_code=1,
+    )  # fmt: skip
     document = json.loads(out)
     assert fake_model == [("m", 3, 5, 2)]
     assert document["n"] == 3 and document["missing"] == 1

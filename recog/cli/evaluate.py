@@ -50,7 +50,8 @@ def evaluate(
 ) -> None:
     """Word and character error rates of HYP against REF, with 95 % intervals; or of a model on data.
 
-    recog evaluate REF HYP scores texts that are there already; recog evaluate --model MODEL DATA recognises first.
+    recog evaluate REF HYP scores texts that are there already; recog evaluate --model MODEL DATA recognises first;
+    a file that cannot be read counts as deleted, and makes the exit code 1.
     """
     import json
     import sys
@@ -110,3 +111,5 @@ def evaluate(
         typer.echo(text.encode(), nl=False)  # bytes: UTF-8, whatever the terminal's encoding
     else:
         render(result, sys.stdout, comparison=comparison, by_group=by_group, confusions=confusions)
+    if model is not None and result.missing:
+        raise typer.Exit(1)  # the figures are there, and a file failed
