@@ -35,25 +35,29 @@ class Words(NamedTuple):
     space: int
 
 
-def words_of(network: Encoder, data: Dataset, recipe: Recipe, folder: Path, *, writes: bool = True) -> Words | None:
+def words_of(
+    network: Encoder, data: Dataset, recipe: Recipe, folder: Path, *, base: str | None, writes: bool = True
+) -> Words | None:
     """The words of the train rows as the network finds them, or as the run remembers them; None where there are none.
 
     Args:
         network: that training begins with, still on the CPU; it is left as it was.
         folder: of the run, which keeps them for when it goes on after an interruption.
+        base: checksum of the network's weights; words that others found, or in other data, are not taken.
         writes: whether this process does.
     """
     if " " not in data.alphabet:
         return None
+    of = {"data": data.fingerprint, "base": base}
     kept = folder / FILE
-    if kept.exists():
-        rows = json.loads(kept.read_text())
-        pieces = [Piece(row, first, last, tuple(labels)) for row, first, last, labels in rows]
+    known = json.loads(kept.read_text()) if kept.exists() else {}
+    if known.get("of") == of:
+        pieces = [Piece(row, first, last, tuple(labels)) for row, first, last, labels in known["pieces"]]
     else:
         pieces = _found(network, data, recipe)
         if writes:
             part = folder / f"{FILE}.part"
-            part.write_text(json.dumps(pieces))
+            part.write_text(json.dumps({"of": of, "pieces": pieces}))
             part.replace(kept)
     return Words(pieces, data.alphabet.encode(" ")[0]) if pieces else None
 

@@ -155,7 +155,7 @@ def _train(recipe: Recipe, out: Path, bundle: Bundle | None, report: Reporter, n
     begun = bundle.config.files.get(WEIGHTS) if bundle else None
     words = None
     if recipe.training.recombine:
-        words = words_of(network, data, recipe, out / "training", writes=not report.quiet)
+        words = words_of(network, data, recipe, out / "training", base=begun, writes=not report.quiet)
     trainer = Trainer(recipe, data, network, out, report, base=begun, words=words)
     resumed = trainer.resume()
     if trainer.progress.finished and (out / "config.json").exists():

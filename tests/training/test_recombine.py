@@ -14,7 +14,7 @@ from recog.training import recombine  # noqa: E402
 from recog.training.batches import Epoch, plan_epoch, stored_features  # noqa: E402
 from recog.training.data import Example, Piece, prepare  # noqa: E402
 from recog.training.recipe import read_recipe  # noqa: E402
-from recog.training.recombine import Words, cut, recombined  # noqa: E402
+from recog.training.recombine import Words, cut, recombined, words_of  # noqa: E402
 from recog.training.report import Reporter  # noqa: E402
 from recog.training.run import run  # noqa: E402
 
@@ -86,7 +86,7 @@ def test_a_run_goes_on_with_the_same_words(recipe_file: Path, base: str, tmp_pat
     recipe_file.write_text(recipe_file.read_text().replace("training: {", "training: {recombine: 0.5, "))
     monkeypatch.setattr(recombine, "UNSURE", -100.0)  # the tiny base is sure of nothing
     run(recipe_file, tmp_path / "whole", base)
-    kept = json.loads((tmp_path / "whole" / "training" / "words.json").read_text())
+    kept = json.loads((tmp_path / "whole" / "training" / "words.json").read_text())["pieces"]
     assert kept and all(first < last for _, first, last, _ in kept)
     plain = Reporter.step
 
@@ -105,6 +105,18 @@ def test_a_run_goes_on_with_the_same_words(recipe_file: Path, base: str, tmp_pat
         run(recipe_file, tmp_path / "cut", base)
     whole, cut_short = (load_file(tmp_path / name / "training" / "last.safetensors") for name in ("whole", "cut"))
     assert all(torch.equal(value, cut_short[name]) for name, value in whole.items())
+
+
+def test_words_of_other_data_are_not_taken(recipe_file: Path, tmp_path: Path, monkeypatch) -> None:
+    recipe = read_recipe(recipe_file)
+    data = prepare(recipe, tmp_path / "cache")
+    found = [[Piece(data.train[0].index, 0, 20, (1,))], [Piece(data.train[1].index, 0, 20, (2,))]]
+    monkeypatch.setattr(recombine, "_found", lambda *_: found.pop(0))
+    network = torch.nn.Identity()
+    first = words_of(network, data, recipe, tmp_path, base="x")
+    assert words_of(network, data, recipe, tmp_path, base="x") == first
+    data.fingerprint = {"lines": "others"}
+    assert words_of(network, data, recipe, tmp_path, base="x") != first and not found
 
 
 def test_a_bare_folder_from_a_base_recombines_and_nothing_else_does(
