@@ -1,6 +1,8 @@
-"""The one kind of exception whose message is meant for the person at the keyboard."""
+"""What is meant for the person at the keyboard: one kind of exception, and how errors of the system are said."""
 
 from __future__ import annotations
+
+LINE_ENDS = str.maketrans({"\n": r"\n", "\r": r"\r"})
 
 
 class UserError(Exception):
@@ -16,3 +18,8 @@ def cause(error: OSError) -> str:
     if isinstance(error, FileExistsError | NotADirectoryError):  # a folder was to be made, or looked into
         return "there is a file where a folder is needed"
     return error.strerror or str(error)
+
+
+def one_line(sentence: object) -> str:
+    """A sentence on one line, whatever file names are in it."""
+    return str(sentence).translate(LINE_ENDS)

@@ -9,13 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
+from recog.errors import one_line
+
 ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
-LINE_ENDS = str.maketrans({"\n": r"\n", "\r": r"\r"})
-
-
-def one_line(sentence: object) -> str:
-    """A sentence for people on one line, whatever names are in it."""
-    return str(sentence).translate(LINE_ENDS)
 
 
 class Failures:

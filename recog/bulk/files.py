@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from recog.bulk import remote
+from recog.disk import to_disk
 from recog.errors import UsageError, UserError
 
 STDIN = "-"
@@ -192,14 +192,3 @@ def write_bytes(path: Path, content: bytes) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-
-
-def to_disk(path: Path) -> None:
-    """Wait until a file's content is on the disk: only then may it take the name by which it counts as done, or a power cut could
-    leave that name with nothing in it."""
-    with path.open("rb+") as file:
-        try:
-            os.fsync(file.fileno())
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such thing
-                raise

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from recog.bulk import remote
 from recog.bulk.files import Input, encoded
-from recog.errors import UserError
+from recog.errors import UserError, cause
 
 if TYPE_CHECKING:
     from recog.formats.pdf import PdfWriter
@@ -124,4 +124,4 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error}).") from None
+        raise UserError(f"{path}: cannot be written ({cause(error)}).") from None

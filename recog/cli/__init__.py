@@ -14,9 +14,8 @@ from typing import Annotated, Any
 import typer
 
 import recog
-from recog.bulk.failures import one_line
 from recog.cli import align, decode, evaluate, lm, models, ocr, prepare, show, train, transcribe, tune
-from recog.errors import UsageError, UserError, cause
+from recog.errors import UsageError, UserError, cause, one_line
 
 app = typer.Typer(
     name="recog",

@@ -31,7 +31,7 @@ from recog.corpora.files import (
     split_named,
     walk,
 )
-from recog.errors import UserError
+from recog.errors import UserError, cause
 from recog.transcript import Point
 
 Modality = Literal["speech", "handwriting"]
@@ -185,7 +185,7 @@ def write_manifest(rows: Iterable[Row], path: Path) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from None
+        raise UserError(f"{path} cannot be written: {cause(error)}.") from None
 
 
 def _format(row: Row, base: str) -> str:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from recog.errors import UserError
+from recog.errors import UserError, cause
 
 BLOCK = 1 << 20  # bytes
 MAX_EXPANSION = 200  # n-gram models shrink to a tenth, bombs to a thousandth
@@ -94,6 +94,6 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             yield file
         beside.replace(path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error}).") from None
+        raise UserError(f"{path}: cannot be written ({cause(error)}).") from None
     finally:
         beside.unlink(missing_ok=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -18,6 +17,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
+from recog.disk import to_disk
 from recog.errors import UserError
 from recog.model.config import Strict
 
@@ -161,10 +161,8 @@ def write_folder(folder: Path, config: Config, files: Mapping[str, bytes], card:
     beside = {name: folder / f"{name}.part" for name in contents}
     try:
         for name, content in contents.items():
-            with beside[name].open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
+            beside[name].write_bytes(content)
+            to_disk(beside[name])
     except BaseException:
         for path in beside.values():
             path.unlink(missing_ok=True)

@@ -6,7 +6,6 @@ One file, written beside and renamed, so that a kill at any moment leaves the ol
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from recog.disk import to_disk
 from recog.errors import UserError
 
 FORMAT = "recog-checkpoint-1"
@@ -30,8 +30,7 @@ def write_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, An
     packed = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     try:
         save_file(packed, beside, metadata={"format": FORMAT, "state": json.dumps(state)})
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
+        to_disk(beside)
         beside.replace(path)
     except (SafetensorError, OSError) as error:
         beside.unlink(missing_ok=True)
