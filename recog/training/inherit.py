@@ -66,7 +66,8 @@ def inherit_language_model(
     fixed = {"beam"}
     if len(rows) < ENOUGH:
         fixed |= {"unknown_cost", "temperature"}
-    if len(rows) < FEW and given:
+    few = bool(given) and len(rows) < FEW
+    if few:
         fixed |= {"alpha", "beta"}
         report.say(f"{len(rows)} dev rows are too few to weigh the language model on: it keeps the base's weights.")
     else:
@@ -82,7 +83,7 @@ def inherit_language_model(
         sentence=decoding.sentence,
         fixed=frozenset(fixed),
         say=lambda _: None,
-        anew=own,
+        anew=own and not few,
     )
     report.say(line)
     return open_bundle(bundle.path)
