@@ -21,6 +21,7 @@ from recog.media.lines import LineCrop, cut_line
 from recog.model.config import StripConfig
 from recog.model.runtime import parallel
 from recog.recogniser import Recogniser, Span, line_confidence
+from recog.text.alphabet import BLANK
 from recog.text.bidi import to_display
 from recog.transcript import Line, Point, Transcript, Word
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 LINES_TRIED = 4  # to tell a page from one that stands on its head
 ENOUGH_SENSE = -0.15  # on 14 dev pages the right way has -0.49 to -0.08, the page on its head -0.79 to -0.40
+NOTHING = -100.0  # log-probability of the symbols that are not there
 PAGE_HEIGHT = 300  # pixels from which an image can be a page,
 PAGE_SHAPE = 4.0  # and how many times as wide as high it then is at most
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -129,9 +131,11 @@ class LineReader(Recogniser):
     def _run(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
         """The same, and how many pixels of the image a frame is wide."""
         strip = to_strip(image, self.features)
-        return self.runtime.log_probs(to_columns(strip)), self.config.encoder.subsampling * image.shape[
-            1
-        ] / strip.shape[1]
+        log_probs = self.runtime.log_probs(to_columns(strip))
+        if not strip.any():  # nothing is written there: no training line is so empty, and the network would guess
+            log_probs = np.full_like(log_probs, NOTHING)
+            log_probs[:, BLANK] = 0.0
+        return log_probs, self.config.encoder.subsampling * image.shape[1] / strip.shape[1]
 
     def _single(
         self,

@@ -1,5 +1,6 @@
 """The shipped models on the project's own samples, through the Python interface and the command line."""
 
+import io
 import json
 import shutil
 import subprocess
@@ -201,6 +202,18 @@ def test_a_blank_page_has_no_text(tmp_path: Path):
     cv2.imwrite(str(tmp_path / "blank.png"), np.full((1200, 900), 235, np.uint8))
     done = command("ocr", tmp_path / "blank.png", text=True)
     assert done.returncode == 0 and done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("beam", [0, None])
+@pytest.mark.parametrize("grey", [0, 128, 255])
+def test_a_blank_line_has_no_text(grey: int, beam: int | None):
+    import cv2
+
+    image = np.full((60, 900), grey, np.uint8)
+    image[::2, ::3] = abs(grey - 3)  # its grain
+    _, png = cv2.imencode(".png", image)
+    lines = recog.load("latin-handwriting", beam=beam, layout="line").transcribe(io.BytesIO(png.tobytes())).lines
+    assert [(line.text, line.words) for line in lines] == [("", ())]
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])

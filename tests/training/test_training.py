@@ -245,7 +245,7 @@ def test_accumulated_batches_are_one_update(recipe_file, tmp_path):
 
     recipe = read_recipe(recipe_file)
     encoder = recipe.encoder.model_copy(update={"dropout": 0.0})
-    options = recipe.training.model_copy(update={"augment": False, "accumulate": 2, "clip": 1e9})
+    options = recipe.training.model_copy(update={"augment": False, "accumulate": 2, "clip": 1e9, "amp": "off"})
     recipe = recipe.model_copy(update={"encoder": encoder, "training": options})
     data = prepare(recipe, tmp_path / "features")
     gradients = []
@@ -289,14 +289,17 @@ def test_training_from_a_model_takes_its_language_models_over(recipe_file, tmp_p
         files[name] = (tmp_path / name).read_bytes()
     base = open_bundle(tmp_path / "base")
     decoding = DecodingConfig(
-        lm="lm.arpa", languages={"Other": "lm-other.arpa"}, beam=7, alpha=0.3, beta=0.1, dev={"wer": 0.5}
+        lm="lm.arpa", languages={"Other": "lm-other.arpa"}, beam=7, alpha=0.3, beta=0.1, offset=-1.5, dev={"wer": 0.5}
     )
     sure = Calibration(raw=(0.1, 1.0), right=(0.1, 0.9))
     update_bundle(
         base, base.path, base.config.model_copy(update={"decoding": decoding, "confidence": sure}), files, base.card
     )
+    if few:
+        recipe_file.write_text(recipe_file.read_text() + "subsampling: 2\n", encoding="utf-8")
     run(recipe_file, tmp_path / "tuned", str(tmp_path / "base"), RunOptions(epochs=1))
     tuned = open_bundle(tmp_path / "tuned")
+    assert tuned.config.decoding.offset == (-3.0 if few else -1.5), "in frames: twice as many where they are half as long"
     assert {name: tuned.file(name).read_bytes() for name in files} == files
     assert tuned.config.decoding.languages == decoding.languages and tuned.config.confidence == sure
     assert tuned.config.decoding.beam == 7 and tuned.config.decoding.dev != decoding.dev
