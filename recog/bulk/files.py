@@ -112,7 +112,7 @@ def target(output: str | None, stem: str, extension: str) -> str | None:
 
 def walk(folder: str, suffixes: frozenset[str]) -> Iterator[str]:
     """The files below a folder that have one of the suffixes, in the order of their names; links to folders are not
-    followed.
+    followed. A link that leads nowhere is one of them: whoever reads it says so.
 
     Raises:
         UserError: a folder cannot be listed.
@@ -125,7 +125,7 @@ def walk(folder: str, suffixes: frozenset[str]) -> Iterator[str]:
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             yield from walk(entry.path, suffixes)
-        elif Path(entry.name).suffix.lower() in suffixes and entry.is_file():
+        elif Path(entry.name).suffix.lower() in suffixes and (entry.is_file() or not os.path.exists(entry)):
             yield str(Path(entry.path))
 
 

@@ -22,8 +22,10 @@ def test_a_folder_is_walked_in_the_order_of_names_and_links_to_folders_are_left_
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "b" / "gone.wav").parent.mkdir()
+    (tmp_path / "b" / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
     found = [os.path.relpath(name, tmp_path) for name in walk(str(tmp_path), SOUND)]
-    assert found == ["a/A.WAV", "a/z.wav", "a.wav", "b.wav", "c/deep/er/x.wav"]
+    assert found == ["a/A.WAV", "a/z.wav", "a.wav", "b/gone.wav", "b.wav", "c/deep/er/x.wav"]
 
 
 def test_a_folder_that_cannot_be_listed_is_not_left_out_silently(tmp_path, monkeypatch):
