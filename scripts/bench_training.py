@@ -13,12 +13,14 @@ last batch, in CPU time of the process and without the first epoch: start-up, wh
 checkpoints are outside. Data are loaded in the same process by all three. The tools take turns, --rounds times; printed are
 medians, and the ratio recog's lines/s by the peer's in the same round, with the lowest and the highest.
 
-What is equal: the lines (scaled to --height once, for all, their width left as it is; no augmentation), the convolutions
-(5x5/2 32, 3x3 32 pool 2x2, 3x3 64, 3x3 64 pool 2x1, 3x3 128 pool 2x1, ReLU), --layers bidirectional LSTM layers of --hidden,
-dropout 0.2 between them, --batch lines a batch (with --own-batches each tool's own default, as who names none has it). What is
-not: recog and PyLaia have batch norm, kraken has no such layer and does without; kraken's lines are spared its dewarping
-(--linetype baselines); each has its own optimiser (AdamW, AdamW, RMSprop), and recog keeps an average of its weights. recog
-puts lines of like width into a batch, the peers do not: the padding is printed.
+What is equal: the lines (scaled to --height once, for all, their width left as it is; no augmentation), the convolutions (5x5/2
+32, 3x3 32 pool 2x2, 3x3 64, 3x3 64 pool 2x1, 3x3 128 pool 2x1, ReLU), --layers bidirectional LSTM layers of --hidden, dropout
+0.2 between them, --batch lines a batch (with --own-batches each tool's own default, as who names none has it), the arithmetic:
+--precision float32, or bf16 where it pays by automatic mixed precision (recog, kraken; PyLaia stays at float32); with
+--precision own each tool's default (recog: bf16 where the processor has it; kraken and PyLaia: float32). What is not: recog and
+PyLaia have batch norm, kraken has no such layer and does without; kraken's lines are spared its dewarping (--linetype
+baselines); each has its own optimiser (AdamW, AdamW, RMSprop), and recog keeps an average of its weights. recog puts lines of
+like width into a batch, the peers do not: the padding is printed.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ from typing import Any
 
 CONVOLUTIONS = [(32, 5, 2, None), (32, 3, 1, (2, 2)), (64, 3, 1, None), (64, 3, 1, (2, 1)), (128, 3, 1, (2, 1))]
 DROPOUT = 0.2
+RECOG_AMP = {"float32": "off", "bf16": "bf16", "own": "auto"}
+KRAKEN_PRECISION = {"float32": "32-true", "bf16": "bf16-mixed"}
 OWN_BATCHES = {"recog": 8, "kraken": 1, "pylaia": 8}  # defaults: recog's for under 1,000 lines, ketos train's, PyLaia's
 
 
@@ -150,21 +154,10 @@ def train_kraken(job: dict[str, Any], clock: Clock) -> None:
         steps += [f"Mp{pool[0]},{pool[1]}"] if pool else []
     recurrent = [f"Lbx{job['hidden']} Do{DROPOUT}"] * job["layers"]
     spec = f"[1,{job['height']},0,1 {' '.join(steps)} S1(1x0)1,3 {' '.join(recurrent)}]"
-    options = [
-        "-d",
-        "cpu",
-        "--workers",
-        "0",
-        "--threads",
-        "1",
-        "train",
-        "-f",
-        "path",
-        "--linetype",
-        "baselines",
-        "--pad",
-        "0",
-    ]
+    options = ["-d", "cpu", "--workers", "0", "--threads", "1"]
+    if job["precision"] in KRAKEN_PRECISION:
+        options += ["--precision", KRAKEN_PRECISION[job["precision"]]]
+    options += ["train", "-f", "path", "--linetype", "baselines", "--pad", "0"]
     options += ["-B", str(job["batches"]["kraken"]), "-q", "fixed", "-N", str(clock.epochs + 2), "-s", spec]
     options += ["-o", str(Path(job["folder"]) / "kraken"), "-t", job["train_list"], "-e", job["dev_list"]]
     cli(options)
@@ -253,7 +246,7 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         sys.exit(f"{arguments.lines}: has {len(kept)} lines that can be trained on; more than a batch is needed.")
     dev, train = kept[: arguments.batch], kept[arguments.batch :]
     job = {"folder": str(folder), "images": str(images), "lines": len(train), "symbols": str(folder / "symbols.txt")}
-    job |= {key: getattr(arguments, key) for key in ("height", "layers", "hidden", "epochs")}
+    job |= {key: getattr(arguments, key) for key in ("height", "layers", "hidden", "epochs", "precision")}
     job["batches"] = OWN_BATCHES if arguments.own_batches else dict.fromkeys(OWN_BATCHES, arguments.batch)
     symbols = sorted({c for _, text in train for c in text} - {" "})
     table = ["<ctc> 0", "<space> 1", *(f"{c} {k}" for k, c in enumerate(symbols, 2))]
@@ -290,7 +283,7 @@ def recipe(job: dict[str, Any]) -> dict[str, Any]:
         "batch_columns": 10**9,
         "augment": False,
     }
-    training |= {"short_first": False, "threads": 1, "workers": 0, "device": "cpu", "amp": "off"}
+    training |= {"short_first": False, "threads": 1, "workers": 0, "device": "cpu", "amp": RECOG_AMP[job["precision"]]}
     source = {"path": str(Path(job["folder"]) / "lines.jsonl"), "name": "lines"}
     return {
         "name": "bench", "modality": "handwriting", "data": [source], "strip": {"height": job["height"], "even": False},
@@ -323,7 +316,10 @@ def measure(name: str, python: str, job: dict[str, Any]) -> dict[str, Any]:
 
 def report(results: dict[str, list[dict[str, Any]]], job: dict[str, Any]) -> None:
     batches = ", ".join(f"{name} {size}" for name, size in job["batches"].items())
-    print(f"\n{job['lines']} lines an epoch, one thread; lines a batch: {batches}; {job['epochs']} epochs a turn.\n")
+    print(
+        f"\n{job['lines']} lines an epoch, one thread; lines a batch: {batches}; {job['epochs']} epochs a turn; "
+        f"precision: {job['precision']}.\n"
+    )
     print("| | parameters | padding % | lines per CPU-second | thousand columns per CPU-second | recog is faster by |")
     print("|---|---|---|---|---|---|")
     ours = results.get("recog", [])
@@ -354,6 +350,7 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, default=192)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--own-batches", action="store_true", help="each tool's own default size in place of --batch")
+    parser.add_argument("--precision", choices=["float32", "bf16", "own"], default="float32", help="of the arithmetic")
     parser.add_argument("--epochs", type=int, default=1, help="epochs measured in a turn, after one that is not")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write all results there, too")
