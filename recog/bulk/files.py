@@ -125,7 +125,7 @@ def walk(folder: str, suffixes: frozenset[str]) -> Iterator[str]:
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             yield from walk(entry.path, suffixes)
-        elif Path(entry.name).suffix.lower() in suffixes and (entry.is_file() or not os.path.exists(entry)):
+        elif Path(entry.name).suffix.lower() in suffixes and (entry.is_file() or not Path(entry.path).exists()):
             yield str(Path(entry.path))
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,7 +89,7 @@ def load_rows(recipe: Recipe) -> Loaded:
             loaded.problems.append(f"{path}: is not there, and optional.")
             continue
         rows = list(importer(source.layout, **source.options)(path)) if source.layout else load_data(path)
-        rows = [row for row in rows if row.split != "test"]
+        rows = [grouped(row, source.group) for row in rows if row.split != "test"]
         if source.split == "auto":
             result = split_rows(rows, dev_share=recipe.dev_share, seed=recipe.training.seed)
             rows, loaded.how = result.rows, result.reason
@@ -108,6 +109,14 @@ def load_rows(recipe: Recipe) -> Loaded:
                 continue
             loaded.rows.append((Row(row.media, text, row.start, row.end, row.line, row.group, split), source))
     return loaded
+
+
+def grouped(row: Row, pattern: str) -> Row:
+    """The row, with a group by the name of its media where it has none and there is a pattern that the name begins with."""
+    found = re.match(pattern, row.media.stem) if pattern and row.group is None else None
+    if found is None:
+        return row
+    return replace(row, group=found[1] if found.re.groups else found[0])
 
 
 def spelled(words: Sequence[str], speller: Speller) -> dict[str, str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from recog.errors import UserError
 from recog.model.config import ConvLayer, EncoderConfig, SpectrogramConfig, Strict, StripConfig
@@ -23,8 +24,10 @@ class Source(Strict):
     ``path`` is a folder of media with their texts, a manifest, or with ``layout`` (one of ``recog prepare``'s) a corpus as
     its publisher lays it out, read with its ``options``; ``$NAME`` in it is an environment variable. ``weight`` is how
     often each of its rows is seen in an epoch on average: 0.3 takes another random third each time, 2 takes every row
-    twice. ``max_repeats`` bounds how many rows may share one text (formulas that half a corpus repeats). A missing path is
-    an error unless ``optional``. ``licence`` is for the model card.
+    twice. ``max_repeats`` bounds how many rows may share one text (formulas that half a corpus repeats). ``group`` is a
+    regular expression that the names of the media begin with, without their suffix; where the data name no speakers or
+    hands, rows whose names match it alike (its first group, or all of it) are of one. ``recombine: false`` spares the rows
+    that. A missing path is an error unless ``optional``. ``licence`` is for the model card.
     """
 
     path: str
@@ -34,8 +37,19 @@ class Source(Strict):
     weight: float = Field(1.0, ge=0.0, le=100.0)
     split: Literal["auto", "train", "dev"] = "auto"
     max_repeats: int = Field(0, ge=0)
+    group: str = ""
+    recombine: bool = True
     optional: bool = False
     licence: str = ""
+
+    @field_validator("group")
+    @classmethod
+    def _is_pattern(cls, group: str) -> str:
+        try:
+            re.compile(group)
+        except re.error as error:
+            raise ValueError(f"'{group}' is not a regular expression: {error}") from None
+        return group
 
 
 class Optimisation(Strict):
@@ -49,7 +63,7 @@ class Optimisation(Strict):
     ``accumulate`` batches make an update, as if they were one, but for the batch statistics of the convolutions' norms.
     ``freeze`` is the share of the run for which the convolutions keep a base model's weights and statistics.
     ``recombine`` is the share of the lines, of handwriting trained from a base model, that are put together anew from words of
-    others (:mod:`recog.training.recombine`): for little data of one hand.
+    others of the same hand (:mod:`recog.training.recombine`): for little data.
     ``deterministic`` makes runs on a GPU repeatable, more slowly; on the CPU they always are.
     """
 

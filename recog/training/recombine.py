@@ -2,15 +2,16 @@
 
 Of a hundred lines of one hand a network that can already read soon knows the sequences of words by heart, and learns
 little more from them. Where the base model finds the gaps between the words, the words can stand in other lines as well:
-the hand stays, the sequences are new in every epoch.
+the hand stays, the sequences are new in every epoch. Where rows have groups (writers, pages), a line is made of words of
+its own group.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -26,13 +27,33 @@ FILE = "words.json"  # in the folder of the run, which goes on with the same wor
 UNSURE = -2.0  # mean log-probability of a word's symbols, below which nobody knows where it stands
 NARROWEST = 8  # columns of a word
 FILLED = 0.85  # of the width of the line whose place a new one takes
+ENOUGH = 40  # words of a group, with fewer of which all of its corpus serve
 
 
-class Words(NamedTuple):
-    """Words to make lines of, and the label that stands between them."""
+@dataclass(frozen=True)
+class Words:
+    """Words to make lines of, by corpus and by the group in it that they come from, and the label that stands between them."""
 
-    pieces: list[Piece]
     space: int
+    corpora: dict[str, list[Piece]] = field(default_factory=dict)
+    groups: dict[tuple[str, str], list[Piece]] = field(default_factory=dict)
+
+    @classmethod
+    def by_hand(cls, pieces: Iterable[Piece], examples: Iterable[Example], space: int) -> Words:
+        """Sort words by the examples that they were cut out of."""
+        words = cls(space)
+        rows = {example.index: example for example in examples}
+        for piece in pieces:
+            row = rows[piece.row]
+            words.corpora.setdefault(row.source, []).append(piece)
+            if row.group is not None:
+                words.groups.setdefault((row.source, row.group), []).append(piece)
+        return words
+
+    def near(self, example: Example) -> list[Piece]:
+        """Those by the hand of an example, as far as the data tell."""
+        own = self.groups.get((example.source, example.group), []) if example.group is not None else []
+        return own if len(own) >= ENOUGH else self.corpora.get(example.source, [])
 
 
 def words_of(
@@ -59,16 +80,19 @@ def words_of(
             part = folder / f"{FILE}.part"
             part.write_text(json.dumps({"of": of, "pieces": pieces}))
             part.replace(kept)
-    return Words(pieces, data.alphabet.encode(" ")[0]) if pieces else None
+    return Words.by_hand(pieces, data.train, data.alphabet.encode(" ")[0]) if pieces else None
 
 
 def _found(network: Encoder, data: Dataset, recipe: Recipe) -> list[Piece]:
     space = data.alphabet.encode(" ")[0]
     training = network.training
     pieces: list[Piece] = []
+    left_alone = {source.name for source in recipe.data if not source.recombine}
     network.eval()
     with torch.no_grad():
         for example in data.train:
+            if example.source in left_alone:
+                continue
             strip = np.asarray(data.store[example.index], np.float32) / np.float32(255.0)
             log_probs = network(torch.from_numpy(strip)[None], torch.tensor([len(strip)]))[0][0].numpy()
             pieces += cut(log_probs, example, space, recipe.encoder.subsampling)
@@ -102,11 +126,15 @@ def cut(log_probs: NDArray[np.float32], example: Example, space: int, subsamplin
 
 
 def recombined(like: Example, words: Words, recipe: Recipe, rng: np.random.Generator) -> Example:
-    """A line of about the width of another, of words drawn at random; the other itself where its frames would not do."""
+    """A line of about the width of another, of words of its hand drawn at random; the other itself where there are none, or
+    where its frames would not do."""
+    near = words.near(like)
+    if not near:
+        return like
     pieces: list[Piece] = []
     columns = 0
     while columns < FILLED * like.columns:
-        pieces.append(words.pieces[int(rng.integers(len(words.pieces)))])
+        pieces.append(near[int(rng.integers(len(near)))])
         columns += pieces[-1].last - pieces[-1].first
     labels = [label for piece in pieces for label in (words.space, *piece.labels)][1:]
     needed = needed_frames(labels)

@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 from safetensors.torch import load_file  # noqa: E402
 
-from recog.errors import UsageError  # noqa: E402
+from recog.errors import UsageError, UserError  # noqa: E402
 from recog.training import recombine  # noqa: E402
 from recog.training.batches import Epoch, plan_epoch, stored_features  # noqa: E402
 from recog.training.data import Example, Piece, prepare  # noqa: E402
@@ -17,6 +17,7 @@ from recog.training.recipe import read_recipe  # noqa: E402
 from recog.training.recombine import Words, cut, recombined, words_of  # noqa: E402
 from recog.training.report import Reporter  # noqa: E402
 from recog.training.run import run  # noqa: E402
+from recog.training.trainer import seeded_network  # noqa: E402
 
 SPACE = 3
 
@@ -45,15 +46,45 @@ def test_a_line_made_anew_is_its_words_side_by_side(recipe_file: Path, tmp_path:
     recipe = read_recipe(recipe_file)
     data = prepare(recipe, tmp_path / "cache")
     rows = [example for example in data.train if example.columns > 40]
-    words = Words([Piece(row.index, 3, 33, (1, 2)) for row in rows], data.alphabet.encode(" ")[0])
+    words = Words.by_hand([Piece(row.index, 3, 33, (1, 2)) for row in rows], rows, data.alphabet.encode(" ")[0])
     line = recombined(rows[0], words, recipe, np.random.default_rng(0))
     assert line.columns == 30 * len(line.pieces) >= 0.85 * rows[0].columns
     assert line.labels == tuple([1, 2, words.space] * len(line.pieces))[:-1]
     features = stored_features(line, data.store, None)
     for k, piece in enumerate(line.pieces):
         assert np.array_equal(features[30 * k : 30 * (k + 1)], data.store[piece.row][3:33] / np.float32(255.0))
-    narrow = Words([Piece(rows[0].index, 0, 8, (1, 1, 1, 1, 1))], words.space)
+    narrow = Words.by_hand([Piece(rows[0].index, 0, 8, (1, 1, 1, 1, 1))], rows, words.space)
     assert recombined(rows[0], narrow, recipe, np.random.default_rng(0)) is rows[0], "CTC could not write it"
+    assert recombined(rows[0], Words(words.space), recipe, np.random.default_rng(0)) is rows[0], "there are no words"
+
+
+def test_a_line_is_made_of_words_of_its_own_hand() -> None:
+    def row(index: int, source: str, group: str | None) -> Example:
+        return Example(index, 80, (1,), "a", 1.0, source, "line", group=group)
+
+    rows = [row(0, "s", "x"), row(1, "s", "y"), row(2, "s", None), row(3, "t", "x"), row(4, "u", None)]
+    pieces = {k: [Piece(k, 0, 20, (n,)) for n in range(count)] for k, count in enumerate((40, 39, 5, 45, 0))}
+    words = Words.by_hand([piece for some in pieces.values() for piece in some], rows, SPACE)
+    every = pieces[0] + pieces[1] + pieces[2]
+    assert [words.near(one) for one in rows] == [pieces[0], every, every, pieces[3], []]
+
+
+def test_a_recipe_names_hands_and_spares_corpora(recipe_file: Path, tmp_path: Path, monkeypatch) -> None:
+    text = recipe_file.read_text()
+    recipe_file.write_text(text.replace('"}]', '", group: "line([01])"}]'))
+    recipe = read_recipe(recipe_file)
+    monkeypatch.setattr(recombine, "UNSURE", -100.0)
+    data = prepare(recipe, tmp_path / "cache")
+    groups = {Path(example.name).stem: example.group for example in data.train + data.dev}
+    assert set(groups.values()) == {"0", "1", None}, "lines 20 to 23 match nothing"
+    assert all(group is None or name[4] == group for name, group in groups.items())
+    network = seeded_network(recipe, len(data.alphabet))
+    assert words_of(network, data, recipe, tmp_path / "cache", base=None, writes=False)
+    spared = recipe.model_copy(update={"data": (recipe.data[0].model_copy(update={"recombine": False}),)})
+    assert words_of(network, data, spared, tmp_path / "cache", base=None, writes=False) is None
+    recipe_file.write_text(text.replace('"}]', '", group: "line([01]"}]'))
+    with pytest.raises(UserError, match=r"tiny\.yaml: data\.0\.group: .*not a regular expression"):
+        read_recipe(recipe_file)
 
 
 def test_an_epoch_has_its_share_of_them_and_is_made_the_same_again(recipe_file: Path, tmp_path: Path) -> None:
@@ -61,7 +92,8 @@ def test_an_epoch_has_its_share_of_them_and_is_made_the_same_again(recipe_file: 
     recipe_file.write_text(text)
     recipe = read_recipe(recipe_file)
     data = prepare(recipe, tmp_path / "cache")
-    words = Words([Piece(row.index, 0, min(24, row.columns), (1,)) for row in data.train], data.alphabet.encode(" ")[0])
+    pieces = [Piece(row.index, 0, min(24, row.columns), (1,)) for row in data.train]
+    words = Words.by_hand(pieces, data.train, data.alphabet.encode(" ")[0])
     plans = [plan_epoch(data.train, epoch, recipe, words) for epoch in (1, 1, 2)]
     assert plans[0] == plans[1] != plans[2]
     anew = [

@@ -299,7 +299,9 @@ def test_training_from_a_model_takes_its_language_models_over(recipe_file, tmp_p
         recipe_file.write_text(recipe_file.read_text() + "subsampling: 2\n", encoding="utf-8")
     run(recipe_file, tmp_path / "tuned", str(tmp_path / "base"), RunOptions(epochs=1))
     tuned = open_bundle(tmp_path / "tuned")
-    assert tuned.config.decoding.offset == (-3.0 if few else -1.5), "in frames: twice as many where they are half as long"
+    assert tuned.config.decoding.offset == (-3.0 if few else -1.5), (
+        "in frames: twice as many where they are half as long"
+    )
     assert {name: tuned.file(name).read_bytes() for name in files} == files
     assert tuned.config.decoding.languages == decoding.languages and tuned.config.confidence == sure
     assert tuned.config.decoding.beam == 7 and tuned.config.decoding.dev != decoding.dev
