@@ -32,12 +32,12 @@ from recog.training.energy import energy
 from recog.training.folder import notes_beside, opened
 from recog.training.plot import read_log, training_svg
 from recog.training.recipe import AS_THE_RECIPE, Recipe, RunOptions, default_recipe, read_recipe
-from recog.training.recombine import words_of
 from recog.training.report import LOG, Reporter
 from recog.training.scoring import score_bundle
 from recog.training.speller import learn_spelling
 from recog.training.store import corpus_statistics
 from recog.training.trainer import Trainer, default_epochs, numbers_of_threads, seeded_network
+from recog.training.words import words_of
 
 MAX_PROBLEMS_SHOWN = 20
 LITTLE, RECOMBINED = 1000, 0.5  # lines of a folder below which that share of them is recombined
@@ -155,6 +155,7 @@ def _train(recipe: Recipe, out: Path, bundle: Bundle | None, report: Reporter, n
     begun = bundle.config.files.get(WEIGHTS) if bundle else None
     words = None
     if recipe.training.recombine:
+        report.say("Finding the words in the lines, to make others of them.")
         words = words_of(network, data, recipe, out / "training", base=begun, writes=not report.quiet)
     trainer = Trainer(recipe, data, network, out, report, base=begun, words=words)
     resumed = trainer.resume()

@@ -10,14 +10,15 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file  # noqa: E402
 
 from recog.errors import UsageError, UserError  # noqa: E402
-from recog.training import recombine  # noqa: E402
+from recog.training import words as finding  # noqa: E402
 from recog.training.batches import Epoch, plan_epoch, stored_features  # noqa: E402
 from recog.training.data import Example, Piece, prepare  # noqa: E402
 from recog.training.recipe import read_recipe  # noqa: E402
-from recog.training.recombine import Words, cut, recombined, words_of  # noqa: E402
+from recog.training.recombine import Words, recombined  # noqa: E402
 from recog.training.report import Reporter  # noqa: E402
 from recog.training.run import run  # noqa: E402
 from recog.training.trainer import seeded_network  # noqa: E402
+from recog.training.words import cut, words_of  # noqa: E402
 
 SPACE = 3
 
@@ -73,7 +74,7 @@ def test_a_recipe_names_hands_and_spares_corpora(recipe_file: Path, tmp_path: Pa
     text = recipe_file.read_text()
     recipe_file.write_text(text.replace('"}]', '", group: "line([01])"}]'))
     recipe = read_recipe(recipe_file)
-    monkeypatch.setattr(recombine, "UNSURE", -100.0)
+    monkeypatch.setattr(finding, "UNSURE", -100.0)
     data = prepare(recipe, tmp_path / "cache")
     groups = {Path(example.name).stem: example.group for example in data.train + data.dev}
     assert set(groups.values()) == {"0", "1", None}, "lines 20 to 23 match nothing"
@@ -116,7 +117,7 @@ def base(recipe_file: Path, tmp_path: Path) -> str:
 
 def test_a_run_goes_on_with_the_same_words(recipe_file: Path, base: str, tmp_path: Path, monkeypatch) -> None:
     recipe_file.write_text(recipe_file.read_text().replace("training: {", "training: {recombine: 0.5, "))
-    monkeypatch.setattr(recombine, "UNSURE", -100.0)  # the tiny base is sure of nothing
+    monkeypatch.setattr(finding, "UNSURE", -100.0)  # the tiny base is sure of nothing
     run(recipe_file, tmp_path / "whole", base)
     kept = json.loads((tmp_path / "whole" / "training" / "words.json").read_text())["pieces"]
     assert kept and all(first < last for _, first, last, _ in kept)
@@ -133,7 +134,7 @@ def test_a_run_goes_on_with_the_same_words(recipe_file: Path, base: str, tmp_pat
         with pytest.raises(KeyboardInterrupt):
             run(recipe_file, tmp_path / "cut", base)
     with monkeypatch.context() as patch:  # they are not looked for again, with weights that have moved on
-        patch.setattr(recombine, "_found", None)
+        patch.setattr(finding, "_found", None)
         run(recipe_file, tmp_path / "cut", base)
     whole, cut_short = (load_file(tmp_path / name / "training" / "last.safetensors") for name in ("whole", "cut"))
     assert all(torch.equal(value, cut_short[name]) for name, value in whole.items())
@@ -143,7 +144,7 @@ def test_words_of_other_data_are_not_taken(recipe_file: Path, tmp_path: Path, mo
     recipe = read_recipe(recipe_file)
     data = prepare(recipe, tmp_path / "cache")
     found = [[Piece(data.train[0].index, 0, 20, (1,))], [Piece(data.train[1].index, 0, 20, (2,))]]
-    monkeypatch.setattr(recombine, "_found", lambda *_: found.pop(0))
+    monkeypatch.setattr(finding, "_found", lambda *_: found.pop(0))
     network = torch.nn.Identity()
     first = words_of(network, data, recipe, tmp_path, base="x")
     assert words_of(network, data, recipe, tmp_path, base="x") == first
