@@ -26,7 +26,16 @@ MAX_EMPTY = 2**20  # the longest axis of an array without values
 MAX_HEADER = 4096  # characters of an array's header
 MAX_SYMBOLS_FILE = 2**24  # bytes
 BLANK, SPACE = "<blank>", "<space>"
-UNREADABLE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError, NotImplementedError)
+UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,
+    NotImplementedError,
+)
 
 
 def read_log_probs(path: Path, symbols: int) -> Iterator[tuple[str, Floats]]:

@@ -208,6 +208,7 @@ def test_a_bomb_is_refused_by_its_directory(tmp_path: Path) -> None:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 255)), max_size=4), st.integers(0, 1000), st.booleans())
 @example([], 1000, False)
+@example([(400, 2)], 1000, True)  # a member that begins before the file does
 def test_damaged_files_give_a_sentence_or_arrays(
     tmp_path: Path, changes: list[tuple[int, int]], end: int, packed: bool
 ) -> None:
