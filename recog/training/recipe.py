@@ -26,8 +26,8 @@ class Source(Strict):
     often each of its rows is seen in an epoch on average: 0.3 takes another random third each time, 2 takes every row
     twice. ``max_repeats`` bounds how many rows may share one text (formulas that half a corpus repeats). ``group`` is a
     regular expression that the names of the media begin with, without their suffix; where the data name no speakers or
-    hands, rows whose names match it alike (its first group, or all of it) are of one. ``recombine: false`` spares the rows
-    that. A missing path is an error unless ``optional``. ``licence`` is for the model card.
+    hands, rows whose names match it alike (its first group, or all of it) are of one. With ``recombine: false`` no line is
+    made anew of the corpus' words, whatever ``training.recombine`` says. A missing path is an error unless ``optional``. ``licence`` is for the model card.
     """
 
     path: str
