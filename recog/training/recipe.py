@@ -27,7 +27,8 @@ class Source(Strict):
     twice. ``max_repeats`` bounds how many rows may share one text (formulas that half a corpus repeats). ``group`` is a
     regular expression that the names of the media begin with, without their suffix; where the data name no speakers or
     hands, rows whose names match it alike (its first group, or all of it) are of one. With ``recombine: false`` no line is
-    made anew of the corpus' words, whatever ``training.recombine`` says. A missing path is an error unless ``optional``. ``licence`` is for the model card.
+    made anew of the corpus' words, whatever ``training.recombine`` says. A missing path is an error unless ``optional``.
+    ``licence`` is for the model card.
     """
 
     path: str
