@@ -14,7 +14,6 @@ from recog.decoding.align import Timing, forward_sums
 from recog.decoding.anchors import Placement, place, with_gap
 from recog.decoding.best_path import best_path_frames
 from recog.errors import UserError
-from recog.features.strips import to_columns, to_strip
 from recog.media.image import read_image
 from recog.media.sound import open_sound
 from recog.ocr import LineReader
@@ -161,10 +160,8 @@ def _align_image(recogniser: LineReader, source: str | Path, text: str, name: st
     spelling = _spell(recogniser, [text], display=True)
     image = read_image(source)
     height, width = image.shape
-    strip = to_strip(image, recogniser.features)
-    log_probs = recogniser.runtime.log_probs(to_columns(strip))
-    step = recogniser.config.encoder.subsampling * width / strip.shape[1]
-    heard = _listen(recogniser, spelling, [(log_probs, 0.0, float(width))], step)
+    seen = recogniser.look(image)
+    heard = _listen(recogniser, spelling, [(seen.log_probs, 0.0, float(width))], seen.scale)
     places = _of_owners(_find(recogniser, spelling, heard, timing), spelling, len(text.split()))
     words = tuple(
         Word(word)

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recog.decoding.views import doubt_of
 from recog.errors import UserError
-from recog.features.strips import to_columns, to_strip
+from recog.features.strips import to_columns, to_strip, viewed
 from recog.formats.turning import turned_line
 from recog.given import given_lines
 from recog.media.document import Document, open_document
@@ -35,6 +36,15 @@ PAGE_HEIGHT = 300  # pixels from which an image can be a page,
 PAGE_SHAPE = 4.0  # and how many times as wide as high it then is at most
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 Found = tuple[tuple[Point, ...], tuple[Point, ...]]  # baseline and polygon
+
+
+class Seen(NamedTuple):
+    """What the network sees in a line image: log-probabilities (frames, symbols), those of other views of it, and how many of
+    the image's pixels a frame of the first is wide."""
+
+    log_probs: NDArray[np.float32]
+    again: tuple[NDArray[np.float32], ...]
+    scale: float
 
 
 class LineReader(Recogniser):
@@ -126,16 +136,26 @@ class LineReader(Recogniser):
 
     def log_probs(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Log-probabilities (frames, symbols) of a grey line image (height, width)."""
-        return self._run(image)[0]
+        return self._first(to_strip(image, self.features))
 
-    def _run(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
-        """The same, and how many pixels of the image a frame is wide."""
+    def look(self, image: NDArray[np.uint8]) -> Seen:
+        """What the network sees in a grey line image (height, width), in one view or, where that is doubtful, in all."""
         strip = to_strip(image, self.features)
-        log_probs = self.runtime.log_probs(to_columns(strip))
+        log_probs = self._first(strip)
+        first, *others = self.config.decoding.views
+        columns = strip.shape[1] * first.width
+        looks = self.options.looks or ("auto" if self.decoders else "once")
+        if looks == "once" or (looks == "auto" and doubt_of(log_probs) <= self.config.decoding.doubt):
+            others = []
+        again = tuple(self.runtime.log_probs(to_columns(viewed(strip, view))) for view in others)
+        return Seen(log_probs, again, self.config.encoder.subsampling * image.shape[1] / columns)
+
+    def _first(self, strip: NDArray[np.uint8]) -> NDArray[np.float32]:
+        log_probs = self.runtime.log_probs(to_columns(viewed(strip, self.config.decoding.views[0])))
         if not strip.any():  # nothing is written there: no training line is so empty, and the network would guess
             log_probs = np.full_like(log_probs, NOTHING)
             log_probs[:, BLANK] = 0.0
-        return log_probs, self.config.encoder.subsampling * image.shape[1] / strip.shape[1]
+        return log_probs
 
     def _single(
         self,
@@ -144,14 +164,14 @@ class LineReader(Recogniser):
         keep: Callable[[NDArray[np.float32]], None] | None,
     ) -> Line:
         height, width = image.shape
-        log_probs, scale = self._run(image)
+        seen = self.look(image)
         if keep:
-            keep(log_probs)
+            keep(seen.log_probs)
 
         def place(first: float, after: float) -> Box:
-            return min(width, first * scale), 0.0, min(width, after * scale), float(height)
+            return min(width, first * seen.scale), 0.0, min(width, after * seen.scale), float(height)
 
-        line = self._line(log_probs, None, place, self.languages_of([log_probs])[0])
+        line = self._line(seen, None, place, self.languages_of([seen.log_probs])[0])
         if advance:
             advance(1.0)
         return line
@@ -184,33 +204,33 @@ class LineReader(Recogniser):
             every: keep those in which nothing can be read.
         """
 
-        def read(found: Found) -> tuple[LineCrop, NDArray[np.float32], float] | None:
+        def read(found: Found) -> tuple[LineCrop, Seen] | None:
             try:
                 crop = cut_line(image, found[1], found[0] or None)
             except UserError:  # a sliver at the page's edge
                 return None
-            return crop, *self._run(crop.image)
+            return crop, self.look(crop.image)
 
         lines: list[Line] = []
-        results: Iterable[tuple[LineCrop, NDArray[np.float32], float] | None]
+        results: Iterable[tuple[LineCrop, Seen] | None]
         results = parallel(read, found, self.options.workers)
         languages: Iterator[int] = repeat(0)
         if len(self.decoders) > 1:
             results = list(results)
-            languages = iter(self.languages_of([result[1] for result in results if result is not None]))
+            languages = iter(self.languages_of([result[1].log_probs for result in results if result is not None]))
         for (baseline, polygon), result in zip(found, results, strict=True):
             if result is None:
                 if every:
                     lines.append(Line("", baseline=baseline, polygon=polygon))
                 continue
-            crop, log_probs, scale = result
+            crop, seen = result
             before = to_display(lines[-1].text) if lines else None
-            line = self._line(log_probs, before, _placer(crop, scale), next(languages), baseline, polygon)
+            line = self._line(seen, before, _placer(crop, seen.scale), next(languages), baseline, polygon)
             if not line.text and not every:
                 continue
             lines.append(line)
             if keep:
-                keep(log_probs)
+                keep(seen.log_probs)
             if advance:
                 advance(float(len(lines)))
         return tuple(lines)
@@ -249,7 +269,7 @@ class LineReader(Recogniser):
 
     def _line(
         self,
-        log_probs: NDArray[np.float32],
+        seen: Seen,
         before: str | None,
         place: Callable[[float, float], Box],
         language: int,
@@ -262,7 +282,7 @@ class LineReader(Recogniser):
             place: from the frames at which a word starts and ends to its box on the page.
             language: which of :attr:`decoders`.
         """
-        text, spans, alternatives = self.decode(log_probs, before=before, language=language)
+        text, spans, alternatives = self.decode(seen.log_probs, again=seen.again, before=before, language=language)
         words = tuple(_word(span, place) for span in spans)
         return Line(
             text,

@@ -52,6 +52,9 @@ class Options:
             PAGE or ALTO file beside it gives.
         page_model: folder of the page model that finds the lines; None for the shipped one.
         notes: whether notes, visas and stamps of others on a page are read too.
+        looks: which lines of writing are looked at in all of the model's views: "auto" those that are doubtful in the first,
+            "all" every one, "once" none, which is the fastest. None is "auto" with a beam and "once" for the best path, which
+            takes the first view alone.
     """
 
     beam: int | None = None
@@ -68,6 +71,7 @@ class Options:
     layout: Literal["line", "page", "auto", "xml"] = "line"
     page_model: str | Path | None = None
     notes: bool = False
+    looks: Literal["auto", "once", "all"] | None = None
 
     @property
     def workers(self) -> int:
@@ -140,6 +144,7 @@ class Recogniser:
         log_probs: NDArray[np.float32],
         *,
         sounds: NDArray[np.float32] | None = None,
+        again: Sequence[NDArray[np.float32]] = (),
         before: str | None = None,
         language: int | None = None,
     ) -> Reading:
@@ -147,6 +152,7 @@ class Recogniser:
 
         Args:
             sounds: those of the same frames, (frames, sounds), from a model that hears them.
+            again: those of other views of a line; they count for what the text is, ``log_probs`` also for where its words are.
             before: the text that this one follows, as the network displays it, for the language model.
             language: which of :attr:`decoders`; None finds out.
         """
@@ -156,9 +162,12 @@ class Recogniser:
         if self.decoder is None:
             tokens = best_path(log_probs)
         else:
+            from recog.decoding.views import decode_views
+
             decoder = self.decoders[self.languages_of([log_probs])[0] if language is None else language]
-            log_probs = tempered(log_probs, self.config.decoding.temperature)
-            best = decoder.decode([log_probs], before=[before])[0]
+            views = [tempered(view, self.config.decoding.temperature) for view in (log_probs, *again)]
+            log_probs = views[0]
+            best = decode_views(decoder, [views], before=[before])[0]
             best = self._rescored(best, before)
             tokens = list(best[0].tokens)
             alternatives = tuple(

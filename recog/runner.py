@@ -70,7 +70,7 @@ def read_row(recogniser: Recogniser, row: Row) -> Line:
         return Line(transcript.text, tuple(word for line in transcript.lines for word in line.words))
     texts, words = [], []
     for piece in pieces_of(recogniser, row):
-        text, spans, _ = recogniser.decode(piece.log_probs, sounds=piece.sounds)
+        text, spans, _ = recogniser.decode(piece.log_probs, sounds=piece.sounds, again=piece.again)
         texts.append(text)
         words += [Word(word, confidence=min(1.0, confidence)) for word, _, _, confidence in spans]
     return Line(" ".join(filter(None, texts)), tuple(words))
@@ -82,10 +82,12 @@ def recognise_row(recogniser: Recogniser, row: Row) -> str:
 
 
 class Piece(NamedTuple):
-    """What a network makes of a line or of a segment: (frames, symbols), and (frames, sounds) where it hears any."""
+    """What a network makes of a line or of a segment: (frames, symbols), and (frames, sounds) where it hears any; ``again`` in
+    other views of the line."""
 
     log_probs: NDArray[np.float32]
     sounds: NDArray[np.float32] | None = None
+    again: tuple[NDArray[np.float32], ...] = ()
 
 
 def pieces_of(recogniser: Recogniser, row: Row) -> Iterator[Piece]:
@@ -95,7 +97,8 @@ def pieces_of(recogniser: Recogniser, row: Row) -> Iterator[Piece]:
         UserError: the media cannot be read, or is not of the model's kind.
     """
     if isinstance(recogniser, LineReader):
-        yield Piece(recogniser.log_probs(line_image(row)))
+        seen = recogniser.look(line_image(row))
+        yield Piece(seen.log_probs, again=seen.again)
         return
     assert isinstance(recogniser, Transcriber)
     rate = recogniser.features.sample_rate

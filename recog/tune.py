@@ -26,6 +26,7 @@ from recog.decoding.confidence import (
     reliability_svg,
 )
 from recog.decoding.decoder import Decoder, Hypothesis
+from recog.decoding.views import decode_views
 from recog.errors import UsageError, UserError
 from recog.evaluation.counts import Pair
 from recog.evaluation.rules import normalisation
@@ -121,8 +122,12 @@ class Search:
         found: list[list[Hypothesis]] = [[] for _ in self.utterances]
         for model, decoder in enumerate(self.decoders(setting)):
             own = [i for i, other in enumerate(self.models) if other == model]
-            pieces = [tempered(self.seen(p), setting.temperature) for i in own for p in self.utterances[i].pieces]
-            best = iter(decoder.decode(pieces))
+            pieces = [
+                [tempered(view, setting.temperature) for view in (self.seen(p), *p.again)]
+                for i in own
+                for p in self.utterances[i].pieces
+            ]
+            best = iter(decode_views(decoder, pieces))
             for i in own:
                 found[i] = [next(best)[0] for _ in self.utterances[i].pieces]
         return found
@@ -343,6 +348,8 @@ def tune_model(
         sentence=search.sentence,
         temperature=found.temperature,
         offset=old.offset,
+        views=old.views,
+        doubt=old.doubt,
         dev=summary(found, best, baseline, what),
     )
     calibration, fitted, right = calibrate_words(search, found)

@@ -55,6 +55,14 @@ def ocr(
         typer.Option("--format", "-f", help="pdf: the pages' pictures, with the text to be searched and copied."),
     ] = "txt",
     output: Output = None,
+    looks: Annotated[
+        Literal["auto", "once", "all"] | None,
+        typer.Option(
+            "--looks",
+            help="Lines looked at in all of the model's views: the doubtful ones (auto), all, or none (once: the fastest). "
+            "Default: auto, and once without a beam.",
+        ),
+    ] = None,
     beam: Beam = None,
     n_best: NBest = 1,
     lm: Lm = None,
@@ -76,7 +84,8 @@ def ocr(
     from recog.formats import SUFFIXES
 
     decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
-    decoding |= {"language": language, "rescore": rescore, "layout": layout, "page_model": page_model, "notes": notes}
+    decoding |= {"looks": looks, "language": language, "rescore": rescore}
+    decoding |= {"layout": layout, "page_model": page_model, "notes": notes}
     inputs = collect(files, (*IMAGE_SUFFIXES, ".pdf"), output, SUFFIXES.get(format, format))
     if format == "pdf" and output is None and (len(inputs) > 1 or sys.stdout.isatty()):
         raise UsageError("A PDF needs a folder: give --output.")

@@ -59,7 +59,7 @@ def tune(
             raise UsageError(
                 f"--lm-for {language} is there {named.count(language)} times; give one file for a language."
             )
-    recogniser = load(model, beam=0, threads=threads)
+    recogniser = load(model, beam=0, looks="auto", threads=threads)
     if out is None and not Path(model).is_dir():
         raise UsageError(f"{model} is a shipped model; give --out for the tuned one.")
     rows = dev_rows(data)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.model.config import StripConfig
+from recog.model.config import StripConfig, View
 
 MAX_ASPECT = 200  # a line wider than this many heights is squeezed: no line of writing is, and memory stays bounded
 
@@ -91,6 +91,18 @@ def _stretch(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if noise > NOISE:
         strength **= min(1.0 + 10.0 * (noise - NOISE), 1.5)
     return cv2.LUT(grey, (255.0 * strength).astype(np.uint8))  # type: ignore[return-value]
+
+
+def viewed(strip: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
+    """A strip (height, width) in another view: (height, width * ``view.width``)."""
+    if view == View():
+        return strip
+    height, width = strip.shape
+    middle = (height - 1) / 2
+    to_source = np.array([[1.0 / view.width, view.slant, -view.slant * middle], [0.0, 1.0, 0.0]])
+    size = max(4, round(width * view.width)), height
+    warped = cv2.warpAffine(strip, to_source, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    return np.asarray(warped, np.uint8)
 
 
 def to_columns(strip: NDArray[np.uint8]) -> NDArray[np.float32]:

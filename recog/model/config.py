@@ -261,6 +261,14 @@ class Calibration(Strict):
 LM_FILE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
+class View(Strict):
+    """How a line of writing is shown to the network: leaned to the right by ``slant`` columns a row (to the left where it is
+    negative), then ``width`` times as wide."""
+
+    slant: float = Field(0.0, ge=-1.0, le=1.0)
+    width: float = Field(1.0, ge=0.5, le=2.0)
+
+
 class DecodingConfig(Grown):
     """How the model's outputs are best decoded, as tuned on dev; see :class:`recog.decoding.Decoder` for the options.
 
@@ -268,11 +276,12 @@ class DecodingConfig(Grown):
     likely to be in its language (see :func:`recog.decoding.choice.likeliest_models`); ``sounds`` says whether a model that
     hears sounds finds the words of its language model in them, or in its letters; ``offset`` is added to the times of
     words, in frames, as a CTC network emits early or late by about as much everywhere; ``temperature`` divides the
-    log-probabilities before they are normalised again: above 1 the network counts for less. ``dev`` records what tuning
-    measured, for people to read.
+    log-probabilities before they are normalised again: above 1 the network counts for less. A line of writing is read in the
+    first of the ``views``, and in the others too where it is more doubtful than ``doubt``
+    (:func:`recog.decoding.views.doubt_of`). ``dev`` records what tuning measured, for people to read.
     """
 
-    LATER: ClassVar[tuple[str, ...]] = ("languages", "sounds")
+    LATER: ClassVar[tuple[str, ...]] = ("languages", "sounds", "views", "doubt")
 
     lm: str | None = Field(None, pattern=LM_FILE)
     languages: dict[str, Annotated[str, Field(pattern=LM_FILE)]] = {}
@@ -284,4 +293,6 @@ class DecodingConfig(Grown):
     sentence: bool = False
     temperature: float = Field(1.0, gt=0.0, le=100.0)
     offset: float = Field(0.0, ge=-100.0, le=100.0)
+    views: tuple[View, ...] = Field((View(),), min_length=1, max_length=8)
+    doubt: float = Field(0.12, ge=0.0, le=100.0)
     dev: dict[str, Any] = {}

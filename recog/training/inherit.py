@@ -73,7 +73,7 @@ def inherit_language_model(
     else:
         report.say(f"Weighing the language model on {len(rows)} dev rows.")
     line = tune_model(
-        load(bundle.path, beam=0, threads=threads),
+        load(bundle.path, beam=0, looks="auto", threads=threads),
         rows,
         lm=None,
         out=bundle.path,
