@@ -34,7 +34,7 @@ from recog.evaluation.score import Result, evaluate
 from recog.lm.binary import load_lm
 from recog.lm.trie import NGramTrie
 from recog.model.bundle import Bundle, update_bundle
-from recog.model.config import Calibration, DecodingConfig
+from recog.model.config import Calibration, DecodingConfig, View
 from recog.model.folder import PRONUNCIATIONS
 from recog.recogniser import Recogniser, Span, reorder, tempered
 from recog.runner import Piece, pieces_of
@@ -284,6 +284,7 @@ def tune_model(
     fixed: frozenset[str],
     say: Callable[[str], None],
     anew: bool = False,
+    views: Sequence[View] = (),
 ) -> str:
     """Search, calibrate the words' confidences at what was found, and write the model.
 
@@ -297,10 +298,15 @@ def tune_model(
         say: takes a line of progress.
         anew: the language model is of another kind than the model's weights were for. The search then begins at the usual
             weights where these are better, and an utterance is taken for a sentence where that is.
+        views: of lines, in place of those that the model has.
 
     Returns:
         A line that sums up what was reached.
     """
+    if views:
+        decoding = recogniser.config.decoding.model_copy(update={"views": tuple(views)})
+        seen = recogniser.config.model_copy(update={"decoding": decoding})
+        recogniser.bundle = Bundle(recogniser.bundle.path, seen)
     config = recogniser.config
     usual, others = language_files(recogniser.bundle, lm, languages or {})
     models = [load_lm(path) for path in (usual, *others.values()) if path is not None]
@@ -362,7 +368,7 @@ def tune_model(
         table = reliability(fitted, right)
         files[PLOT] = reliability_svg(table, title=f"{config.name}: word confidences on {what}").encode()
     changed = config.model_copy(update={"decoding": decoding, "confidence": calibration or config.confidence})
-    section = decoding_section(found, best, baseline, what, usual is not None, error, list(others))
+    section = decoding_section(found, best, baseline, what, usual is not None, error, list(others), old.views)
     update_bundle(recogniser.bundle, out, changed, files, with_section(recogniser.bundle.card, section))
     return (
         f"{what}: WER {100 * best.wer.rate:.2f} % (best path {100 * baseline.wer.rate:.2f} %), CER "
@@ -432,6 +438,7 @@ def decoding_section(
     has_lm: bool,
     calibration_error: float,
     languages: Sequence[str] = (),
+    views: Sequence[View] = (),
 ) -> str:
     """What the card says of the tuning."""
     weights = (
@@ -453,6 +460,9 @@ def decoding_section(
     lines += ["", "The figures with the language model are of the data that its weights were tuned on."]
     if languages:
         lines += ["", f"Lines that are likely in another language have a model of it: {', '.join(languages)}."]
+    if len(views) > 1:
+        shown = "; ".join(f"slant {view.slant:g}, width {view.width:g}" for view in views)
+        lines += ["", f"Doubtful lines are looked at in {len(views)} views ({shown}), all others in the first."]
     if not math.isnan(calibration_error):
         lines += [
             "",

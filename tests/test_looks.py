@@ -69,6 +69,12 @@ def test_rows_of_a_corpus_and_tuning_take_all_views(model: Path, tmp_path: Path)
     decoding = json.loads((tmp_path / "tuned" / "config.json").read_text())["decoding"]
     assert decoding["views"] == [{"slant": 0.0, "width": 1.25}, {"slant": 0.1, "width": 1.0}]
     assert decoding["doubt"] == 0.02
+    assert "in 2 views (slant 0, width 1.25; slant 0.1, width 1)" in (tmp_path / "tuned" / "README.md").read_text()
+    tune_model(
+        recog.load(model, beam=0, looks="auto", threads=1), rows, lm=None, out=tmp_path / "other", what="one line",
+        metric="cer", beam=8, sentence=False, fixed=frozenset({"beam"}), say=lambda _: None, views=[View(slant=-0.1)],
+    )  # fmt: skip
+    assert recog.load(tmp_path / "other").config.decoding.views == (View(slant=-0.1),)
 
 
 def test_a_model_without_views_is_written_as_before():

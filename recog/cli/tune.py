@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from recog.model.config import View
 
 
 def tune(
@@ -23,6 +26,15 @@ def tune(
             "--lm-for",
             metavar="LANGUAGE=FILE",
             help="Another, for lines that are likely in this language; may be repeated.",
+        ),
+    ] = None,
+    view: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--view",
+            metavar="SLANT,WIDTH",
+            help="Show lines to the network leaned by so many columns a row and so many times as wide; another one: for "
+            "doubtful lines, beside the first. Else as the model has it.",
         ),
     ] = None,
     out: Annotated[
@@ -59,7 +71,10 @@ def tune(
             raise UsageError(
                 f"--lm-for {language} is there {named.count(language)} times; give one file for a language."
             )
+    views = [_view(text) for text in view or []]
     recogniser = load(model, beam=0, looks="auto", threads=threads)
+    if views and recogniser.config.modality != "handwriting":
+        raise UsageError("Views are of lines of writing; leave out --view.")
     if out is None and not Path(model).is_dir():
         raise UsageError(f"{model} is a shipped model; give --out for the tuned one.")
     rows = dev_rows(data)
@@ -79,5 +94,21 @@ def tune(
         sentence=sentence,
         fixed=frozenset(fixed or ()),
         say=say,
+        views=views,
     )
     print(summary)
+
+
+def _view(text: str) -> View:
+    from pydantic import ValidationError
+
+    from recog.errors import UsageError
+    from recog.model.config import View
+
+    try:
+        slant, width = map(float, text.split(","))
+        return View(slant=slant, width=width)
+    except (ValueError, ValidationError):
+        raise UsageError(
+            f"--view {text}: give a slant from -1 to 1 and a width from 0.5 to 2, as in -0.12,1.08."
+        ) from None
