@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,8 +141,8 @@ class Decoder:
         model = _open(lm)
         if lexicon is not None and (model is None or model.unit != "word"):
             raise InvalidInputError("a lexicon needs a language model of words.")
-        self._recombines = model is not None and model.unit == "word"
-        self._pruning = Pruning(self.beam_width, tokens, cutoff, math.exp(-threshold), skip)
+        recombine = model is not None and model.unit == "word" and self.n_best == 1
+        self._pruning = Pruning(self.beam_width, tokens, cutoff, math.exp(-threshold), skip, recombine)
         if boosts or closed_vocabulary or (model is not None and (alpha or beta)):  # weights of 0 are no model at all
             from recog.decoding.language import make_language
 
@@ -173,7 +173,7 @@ class Decoder:
             lengths: (batch,) frames of each utterance; the rest is padding, whatever it holds. None takes all.
             before: for each utterance the text that it follows, for the language model: the line above, of which a
                 hyphen at the end lets the word go on.
-            n_best: other than the decoder's own, 1 to ``beam_width``.
+            n_best: another number than the decoder's own, 1 to ``beam_width``; whether prefixes recombine stays as it is.
 
         Returns:
             For each utterance its hypotheses, best first: at most ``n_best``, at least one, no two of the same tokens.
@@ -199,15 +199,13 @@ class Decoder:
         with ThreadPoolExecutor(threads) as pool:  # the kernels leave the GIL
             return list(pool.map(search, utterances, texts))
 
-    def begin(self, before: str | None = None, *, frames: int = 0, n_best: int | None = None) -> Search:
-        """A beam before the first frame, to end with ``n_best`` hypotheses; ``frames`` is how many are expected."""
+    def begin(self, before: str | None = None, *, frames: int = 0) -> Search:
+        """A beam before the first frame; ``frames`` is how many are expected."""
         from recog.decoding.search import PlainSearch, WeightedSearch
 
         if self.language is None:
             return PlainSearch(self._pruning, frames)
-        alone = (self.n_best if n_best is None else n_best) == 1
-        pruning = replace(self._pruning, recombine=alone and self._recombines)
-        return WeightedSearch(pruning, self.language, before, self.sentence, frames)
+        return WeightedSearch(self._pruning, self.language, before, self.sentence, frames)
 
     def weight(self, tokens: Sequence[int], *, before: str | None = None) -> float:
         """What the language model and the hotwords add to the log-probability of a text to make its score."""
@@ -222,7 +220,7 @@ class Decoder:
 
         if len(log_probs) == 0:
             return [Hypothesis("", self.weight((), before=before), 0.0, (), ())]
-        search = self.begin(before, frames=len(log_probs), n_best=n_best)
+        search = self.begin(before, frames=len(log_probs))
         probs, log_scale = probabilities(log_probs)
         search.feed(probs)
         return self.hypotheses(search.finish(log_probs, probs, log_scale, n_best))

@@ -1,27 +1,44 @@
-"""One line seen in several ways: readings found in each view, weighed by all of them.
+"""One line or stretch of speech taken in several ways: readings found in each view, weighed by all of them.
 
-Views are those of one network on a line that is a little changed (slanted, stretched): readers who err in different
-places. Frame by frame their outputs cannot be averaged, as the peaks of a CTC network stand elsewhere in each; what a
-whole reading's probability is in each of them can (a mixture of experts over whole labellings).
+Views are those of one network on an input that is a little changed (a line slanted or stretched, speech slowed down):
+readers who err in different places. Frame by frame their outputs cannot be averaged, as the peaks of a CTC network stand
+elsewhere in each; how probable a whole reading is in each of them can (a mixture of experts over whole labellings). As they
+err in different words, the best reading then takes over, word by word, what others have in its place, for as long as that
+makes it better (as Fiscus 1997, "A post-processing system to yield reduced word error rates: ROVER", aligns the outputs of
+several recognisers; but it is the network and the language model that judge, not a vote).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 
+from recog.decoding.align import viterbi
 from recog.decoding.checks import Floats
 from recog.decoding.decoder import Decoder, Hypothesis
 from recog.decoding.forward import log_prob_of
 
 READINGS = 10  # of each view that are weighed
+SPLICES = 60  # readings put together from those of several views that are weighed at most
+Tokens = tuple[int, ...]
+
+
+class Seen(NamedTuple):
+    """What a network makes of a line or of a stretch of speech: (frames, symbols) natural log-probabilities, (frames, sounds)
+    where it hears any, and the same of other views, whose frames are others."""
+
+    log_probs: Floats
+    sounds: Floats | None = None
+    again: tuple[Seen, ...] = ()
 
 
 def doubt_of(log_probs: Floats) -> float:
-    """How unsure the network is of a line: mean of -ln P of the best symbol, over the frames in which it is not the blank.
+    """How unsure the network is: mean of -ln P of the best symbol, over the frames in which it is not the blank.
 
     Args:
         log_probs: (frames, symbols), blank at index 0. 0 where all of it is blank.
@@ -42,9 +59,9 @@ def decode_views(
 
     Returns:
         For each line its hypotheses, best first, at most ``decoder.n_best``. Where there are several views, candidates are
-        the :data:`READINGS` best of each, and ``log_prob`` is ln of the mean of a reading's probabilities in them;
-        ``timesteps`` are of the view in which it was found first. A reading for which the first view has too few frames is
-        left out.
+        the :data:`READINGS` best of each and what is spliced from them; ``log_prob`` is ln of the mean of a reading's
+        probabilities in the views, and ``timesteps`` are of the first. A reading for which that has too few frames is left
+        out.
     """
     texts = [None] * len(lines) if before is None else list(before)
     found: list[list[Hypothesis]] = [[] for _ in lines]
@@ -60,21 +77,76 @@ def decode_views(
         )
         for i in own:
             of_views = list(islice(decoded, len(lines[i])))
-            found[i] = _weighed(lines[i], of_views)[: decoder.n_best] if several else of_views[0]
+            found[i] = _Mixture(decoder, lines[i], texts[i]).best(of_views) if several else of_views[0]
     return found
 
 
-def _weighed(views: Sequence[Floats], found: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
-    """The readings of all views of one line, by their mean probability and what the language model says of them."""
-    known: dict[tuple[int, ...], dict[int, Hypothesis]] = {}
-    for view, hypotheses in enumerate(found):
-        for hypothesis in hypotheses:
-            known.setdefault(hypothesis.tokens, {})[view] = hypothesis
-    weighed: list[Hypothesis] = []
-    for tokens, by_view in known.items():
-        log_probs = [by_view[k].log_prob if k in by_view else log_prob_of(view, tokens) for k, view in enumerate(views)]
-        if np.isfinite(log_probs[0]):
-            one = next(iter(by_view.values()))
-            mean = float(np.logaddexp.reduce(log_probs) - np.log(len(views)))
-            weighed.append(replace(one, log_prob=mean, score=mean + one.score - one.log_prob))
-    return sorted(weighed, key=lambda hypothesis: hypothesis.score, reverse=True) or list(found[0])
+@dataclass
+class _Mixture:
+    """The views of one line as one reader."""
+
+    decoder: Decoder
+    views: Sequence[Floats]
+    before: str | None
+    known: dict[Tokens, Hypothesis] = field(default_factory=dict)
+
+    def best(self, found: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
+        """The best readings, of those that were found in each view."""
+        by_view: dict[Tokens, dict[int, Hypothesis]] = {}
+        for view, hypotheses in enumerate(found):
+            for hypothesis in hypotheses:
+                by_view.setdefault(hypothesis.tokens, {})[view] = hypothesis
+        for tokens, same in by_view.items():
+            one = next(iter(same.values()))
+            self._weigh(tokens, one.score - one.log_prob, {view: h.log_prob for view, h in same.items()})
+        self._splice()
+        ranked = self._ranked()[: self.decoder.n_best]
+        return [replace(h, timesteps=viterbi(self.views[0], h.tokens).starts) for h in ranked] or list(found[0])
+
+    def _ranked(self) -> list[Hypothesis]:
+        return sorted(self.known.values(), key=lambda hypothesis: hypothesis.score, reverse=True)
+
+    def _weigh(self, tokens: Tokens, added: float, log_probs: dict[int, float]) -> float:
+        """The score of a reading, to which the language model adds so much; its log-probabilities as far as they are known."""
+        each = [log_probs[k] if k in log_probs else log_prob_of(view, tokens) for k, view in enumerate(self.views)]
+        if not np.isfinite(each[0]):
+            return -np.inf
+        mean = float(np.logaddexp.reduce(each) - np.log(len(each)))
+        text = "".join(self.decoder.symbols[token] for token in tokens)
+        self.known[tokens] = Hypothesis(text, mean + added, mean, tokens, ())
+        return mean + added
+
+    def _splice(self) -> None:
+        """Put words of other readings in the place of the best one's, as long as that makes it better."""
+        ranked = self._ranked()
+        space = self.decoder.symbols.index(" ") if " " in self.decoder.symbols else None
+        if len(ranked) < 2 or space is None:
+            return
+        best, score, tried = ranked[0].tokens, ranked[0].score, 0
+        for other in ranked[1:]:
+            improved = True
+            while improved:
+                improved = False
+                for tokens in _mixed(best, other.tokens, space):
+                    if tokens in self.known or tried >= SPLICES:
+                        continue
+                    tried += 1
+                    added = self.decoder.weight(tokens, before=self.before)
+                    found = self._weigh(tokens, added, {}) if np.isfinite(added) else -np.inf
+                    if found > score:
+                        best, score, improved = tokens, found, True
+                        break
+
+
+def _mixed(tokens: Tokens, others: Tokens, space: int) -> Iterator[Tokens]:
+    """A reading with one run of its words at a time as another has it."""
+    own, strange = _words(tokens, space), _words(others, space)
+    for kind, a, b, c, d in SequenceMatcher(None, own, strange, autojunk=False).get_opcodes():
+        if kind != "equal":
+            words = [*own[:a], *strange[c:d], *own[b:]]
+            yield tuple(token for k, word in enumerate(words) for token in ((space, *word) if k else word))
+
+
+def _words(tokens: Tokens, space: int) -> list[Tokens]:
+    ends = [k for k, token in enumerate(tokens) if token == space]
+    return [tokens[a + 1 : b] for a, b in zip([-1, *ends], [*ends, len(tokens)], strict=True)]
