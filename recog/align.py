@@ -135,7 +135,7 @@ def _align_sound(
 
     def reported(stream: Iterator[stitch.Stretch]) -> Iterator[Stretch]:
         for stretch in stream:
-            yield stretch.log_probs, stretch.start, stretch.end
+            yield stretch.seen.log_probs, stretch.start, stretch.end
             if advance:
                 advance(stretch.end)
 
@@ -160,8 +160,8 @@ def _align_image(recogniser: LineReader, source: str | Path, text: str, name: st
     spelling = _spell(recogniser, [text], display=True)
     image = read_image(source)
     height, width = image.shape
-    seen = recogniser.look(image)
-    heard = _listen(recogniser, spelling, [(seen.log_probs, 0.0, float(width))], seen.scale)
+    seen, scale = recogniser.look(image)
+    heard = _listen(recogniser, spelling, [(seen.log_probs, 0.0, float(width))], scale)
     places = _of_owners(_find(recogniser, spelling, heard, timing), spelling, len(text.split()))
     words = tuple(
         Word(word)

@@ -77,7 +77,7 @@ class Listener:
         return self._segmenter.samples / self._segmenter.sample_rate
 
     def _final(self, segment: Segment) -> Iterator[Heard]:
-        stretch = self._stitcher(segment, *self._transcriber.outputs(segment.wave))
+        stretch = self._stitcher(segment, self._transcriber.look(segment.wave))
         line = self._transcriber.line(stretch)
         guessed = self._partial is not None and self._partial.text != ""
         if self._partial is not None:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, partial
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.views import doubt_of
+from recog.decoding.views import Seen
 from recog.errors import UserError
 from recog.features.strips import to_columns, to_strip, viewed
 from recog.formats.turning import turned_line
@@ -36,15 +36,6 @@ PAGE_HEIGHT = 300  # pixels from which an image can be a page,
 PAGE_SHAPE = 4.0  # and how many times as wide as high it then is at most
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 Found = tuple[tuple[Point, ...], tuple[Point, ...]]  # baseline and polygon
-
-
-class Seen(NamedTuple):
-    """What the network sees in a line image: log-probabilities (frames, symbols), those of other views of it, and how many of
-    the image's pixels a frame of the first is wide."""
-
-    log_probs: NDArray[np.float32]
-    again: tuple[NDArray[np.float32], ...]
-    scale: float
 
 
 class LineReader(Recogniser):
@@ -138,17 +129,17 @@ class LineReader(Recogniser):
         """Log-probabilities (frames, symbols) of a grey line image (height, width)."""
         return self._first(to_strip(image, self.features))
 
-    def look(self, image: NDArray[np.uint8]) -> Seen:
-        """What the network sees in a grey line image (height, width), in one view or, where that is doubtful, in all."""
+    def look(self, image: NDArray[np.uint8]) -> tuple[Seen, float]:
+        """What the network sees in a grey line image (height, width), in one view or, where that is doubtful, in all; and how
+        many of the image's pixels a frame of the first is wide."""
         strip = to_strip(image, self.features)
         log_probs = self._first(strip)
         first, *others = self.config.decoding.views
         columns = strip.shape[1] * first.width
-        looks = self.options.looks or ("auto" if self.decoders else "once")
-        if looks == "once" or (looks == "auto" and doubt_of(log_probs) <= self.config.decoding.doubt):
+        if not self.looks_again(log_probs):
             others = []
-        again = tuple(self.runtime.log_probs(to_columns(viewed(strip, view))) for view in others)
-        return Seen(log_probs, again, self.config.encoder.subsampling * image.shape[1] / columns)
+        again = tuple(Seen(self.runtime.log_probs(to_columns(viewed(strip, view)))) for view in others)
+        return Seen(log_probs, again=again), self.config.encoder.subsampling * image.shape[1] / columns
 
     def _first(self, strip: NDArray[np.uint8]) -> NDArray[np.float32]:
         log_probs = self.runtime.log_probs(to_columns(viewed(strip, self.config.decoding.views[0])))
@@ -164,12 +155,12 @@ class LineReader(Recogniser):
         keep: Callable[[NDArray[np.float32]], None] | None,
     ) -> Line:
         height, width = image.shape
-        seen = self.look(image)
+        seen, scale = self.look(image)
         if keep:
             keep(seen.log_probs)
 
         def place(first: float, after: float) -> Box:
-            return min(width, first * seen.scale), 0.0, min(width, after * seen.scale), float(height)
+            return min(width, first * scale), 0.0, min(width, after * scale), float(height)
 
         line = self._line(seen, None, place, self.languages_of([seen.log_probs])[0])
         if advance:
@@ -204,15 +195,15 @@ class LineReader(Recogniser):
             every: keep those in which nothing can be read.
         """
 
-        def read(found: Found) -> tuple[LineCrop, Seen] | None:
+        def read(found: Found) -> tuple[LineCrop, Seen, float] | None:
             try:
                 crop = cut_line(image, found[1], found[0] or None)
             except UserError:  # a sliver at the page's edge
                 return None
-            return crop, self.look(crop.image)
+            return crop, *self.look(crop.image)
 
         lines: list[Line] = []
-        results: Iterable[tuple[LineCrop, Seen] | None]
+        results: Iterable[tuple[LineCrop, Seen, float] | None]
         results = parallel(read, found, self.options.workers)
         languages: Iterator[int] = repeat(0)
         if len(self.decoders) > 1:
@@ -223,9 +214,9 @@ class LineReader(Recogniser):
                 if every:
                     lines.append(Line("", baseline=baseline, polygon=polygon))
                 continue
-            crop, seen = result
+            crop, seen, scale = result
             before = to_display(lines[-1].text) if lines else None
-            line = self._line(seen, before, _placer(crop, seen.scale), next(languages), baseline, polygon)
+            line = self._line(seen, before, _placer(crop, scale), next(languages), baseline, polygon)
             if not line.text and not every:
                 continue
             lines.append(line)
@@ -282,7 +273,7 @@ class LineReader(Recogniser):
             place: from the frames at which a word starts and ends to its box on the page.
             language: which of :attr:`decoders`.
         """
-        text, spans, alternatives = self.decode(seen.log_probs, again=seen.again, before=before, language=language)
+        text, spans, alternatives = self.decode(seen, before=before, language=language)
         words = tuple(_word(span, place) for span in spans)
         return Line(
             text,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from recog.decoding.align import Timing, spans_of
 from recog.decoding.best_path import best_path
+from recog.decoding.views import Seen, decode_views, doubt_of
 from recog.errors import UserError
 from recog.model.bundle import Bundle, ModelConfig, open_bundle
 from recog.model.runtime import cores, open_runtime
@@ -52,9 +53,9 @@ class Options:
             PAGE or ALTO file beside it gives.
         page_model: folder of the page model that finds the lines; None for the shipped one.
         notes: whether notes, visas and stamps of others on a page are read too.
-        looks: which lines of writing are looked at in all of the model's views: "auto" those that are doubtful in the first,
-            "all" every one, "once" none, which is the fastest. None is "auto" with a beam and "once" for the best path, which
-            takes the first view alone.
+        looks: which lines, or segments of speech, are taken in all of the model's views: "auto" those that are doubtful in
+            the first, "all" every one, "once" none, which is the fastest. None is "auto" with a beam and "once" for the
+            best path, which takes the first view alone.
     """
 
     beam: int | None = None
@@ -141,32 +142,28 @@ class Recogniser:
 
     def decode(
         self,
-        log_probs: NDArray[np.float32],
+        seen: Seen,
         *,
-        sounds: NDArray[np.float32] | None = None,
-        again: Sequence[NDArray[np.float32]] = (),
         before: str | None = None,
         language: int | None = None,
     ) -> Reading:
-        """Text in logical order, word spans in frames, and alternatives where asked for, of (frames, symbols).
+        """Text in logical order, word spans in frames, and alternatives where asked for.
 
         Args:
-            sounds: those of the same frames, (frames, sounds), from a model that hears them.
-            again: those of other views of a line; they count for what the text is, ``log_probs`` also for where its words are.
+            seen: what the network makes of a line or segment. All views count for what the text is, the first says where its
+                words are.
             before: the text that this one follows, as the network displays it, for the language model.
             language: which of :attr:`decoders`; None finds out.
         """
-        if self.word_finder is not None and sounds is not None:
-            return self._found_words(self.word_finder, sounds)
+        views = [tempered(self.decoded_of(view), self.config.decoding.temperature) for view in (seen, *seen.again)]
+        if self.word_finder is not None and seen.sounds is not None:
+            return self._found_words(self.word_finder, views)
+        log_probs = views[0]
         alternatives: tuple[Alternative, ...] = ()
         if self.decoder is None:
             tokens = best_path(log_probs)
         else:
-            from recog.decoding.views import decode_views
-
-            decoder = self.decoders[self.languages_of([log_probs])[0] if language is None else language]
-            views = [tempered(view, self.config.decoding.temperature) for view in (log_probs, *again)]
-            log_probs = views[0]
+            decoder = self.decoders[self.languages_of([seen.log_probs])[0] if language is None else language]
             best = decode_views(decoder, [views], before=[before])[0]
             best = self._rescored(best, before)
             tokens = list(best[0].tokens)
@@ -185,6 +182,19 @@ class Recogniser:
             spans = reorder(spans, text)
         return text, spans, alternatives if self.options.n_best > 1 else ()
 
+    def decoded_of(self, seen: Seen) -> NDArray[np.float32]:
+        """What words are found in: (frames, sounds) where they are found in sounds, else (frames, symbols)."""
+        return seen.log_probs if self.word_finder is None or seen.sounds is None else seen.sounds
+
+    def looks_again(self, log_probs: NDArray[np.float32]) -> bool:
+        """Whether the other views are worth it, by the symbols (frames, symbols) that the first gives."""
+        decoding = self.config.decoding
+        beam = self.word_finder is not None or bool(self.decoders)
+        looks = self.options.looks or ("auto" if beam else "once")
+        return len(decoding.views) > 1 and (
+            looks == "all" or (looks == "auto" and doubt_of(log_probs) > decoding.doubt)
+        )
+
     def _make_sound_decoder(self, word_finder: WordFinder) -> Decoder:
         tuned, options, n_best = self.config.decoding, self.options, _readings(self.options)
         return word_finder.decoder(
@@ -198,11 +208,10 @@ class Recogniser:
             unknown_cost=tuned.unknown_cost,
         )
 
-    def _found_words(self, word_finder: WordFinder, sounds: NDArray[np.float32]) -> Reading:
+    def _found_words(self, word_finder: WordFinder, views: Sequence[NDArray[np.float32]]) -> Reading:
         assert self._sound_decoder is not None
-        sounds = tempered(sounds, self.config.decoding.temperature)
         said: dict[str, Hypothesis] = {}
-        for hypothesis in self._sound_decoder.decode([sounds])[0]:
+        for hypothesis in decode_views(self._sound_decoder, [views])[0]:
             written = replace(hypothesis, text=" ".join(word_finder.written(hypothesis)))
             said.setdefault(written.text, written)  # two ways to say the same are one reading
         best = self._rescored([*said.values()], None)
@@ -210,7 +219,7 @@ class Recogniser:
         spans = [
             (word, span.start, span.end, self.calibrated(span.confidence))
             for word, span in zip(
-                best[0].text.split(), spans_of(sounds, best[0].tokens, word_finder.sounds, timing=timing), strict=True
+                best[0].text.split(), spans_of(views[0], best[0].tokens, word_finder.sounds, timing=timing), strict=True
             )
         ]
         alternatives = tuple(Alternative(h.text, round(h.score, 4)) for h in best)
@@ -232,7 +241,7 @@ class Recogniser:
                 for count in (len(self.config.symbols), len(self.config.sounds or ()))
             )
             for before in (None, self.config.symbols[-1]):
-                self.decode(symbols, sounds=sounds, before=before)
+                self.decode(Seen(symbols, sounds if self.config.sounds else None), before=before)
 
     def reading_order(self, text: str) -> str:
         """The logical order of a text that the network gives: an image of a right-to-left script is read from the left."""

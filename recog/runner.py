@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recog.corpora.lines import line_image
 from recog.corpora.manifest import Row, modality
+from recog.decoding.views import Seen
 from recog.errors import UsageError, UserError
 from recog.media.sound import read_sound
 from recog.model.runtime import parallel
@@ -70,7 +69,7 @@ def read_row(recogniser: Recogniser, row: Row) -> Line:
         return Line(transcript.text, tuple(word for line in transcript.lines for word in line.words))
     texts, words = [], []
     for piece in pieces_of(recogniser, row):
-        text, spans, _ = recogniser.decode(piece.log_probs, sounds=piece.sounds, again=piece.again)
+        text, spans, _ = recogniser.decode(piece)
         texts.append(text)
         words += [Word(word, confidence=min(1.0, confidence)) for word, _, _, confidence in spans]
     return Line(" ".join(filter(None, texts)), tuple(words))
@@ -81,30 +80,20 @@ def recognise_row(recogniser: Recogniser, row: Row) -> str:
     return read_row(recogniser, row).text
 
 
-class Piece(NamedTuple):
-    """What a network makes of a line or of a segment: (frames, symbols), and (frames, sounds) where it hears any; ``again`` in
-    other views of the line."""
-
-    log_probs: NDArray[np.float32]
-    sounds: NDArray[np.float32] | None = None
-    again: tuple[NDArray[np.float32], ...] = ()
-
-
-def pieces_of(recogniser: Recogniser, row: Row) -> Iterator[Piece]:
-    """Log-probabilities of a row: of a line, or of each segment of a recording.
+def pieces_of(recogniser: Recogniser, row: Row) -> Iterator[Seen]:
+    """What the network makes of a row: of a line, or of each segment of a recording.
 
     Raises:
         UserError: the media cannot be read, or is not of the model's kind.
     """
     if isinstance(recogniser, LineReader):
-        seen = recogniser.look(line_image(row))
-        yield Piece(seen.log_probs, again=seen.again)
+        yield recogniser.look(line_image(row))[0]
         return
     assert isinstance(recogniser, Transcriber)
     rate = recogniser.features.sample_rate
     wave = read_sound(row.media, sample_rate=rate, start=row.start, end=row.end)
     for stretch in recogniser.stretches(Segmenter(rate).run([wave])):
-        yield Piece(stretch.log_probs, stretch.sounds)
+        yield stretch.seen
 
 
 def log_probs_of_texts(recogniser: Recogniser, row: Row, texts: Sequence[str]) -> list[float]:

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.decoding.stitch import Stitcher, Stretch
-from recog.features.spectrogram import log_mel, normalise
+from recog.decoding.views import Seen
+from recog.features.spectrogram import log_mel, normalise, stretched
 from recog.media.errors import MediaError
 from recog.media.sound import SoundReader, open_sound
-from recog.model.config import SpectrogramConfig
+from recog.model.config import SpectrogramConfig, View
 from recog.model.runtime import parallel
 from recog.recogniser import Recogniser, line_confidence, make_words
 from recog.segment.speech import Segment, Segmenter
@@ -63,7 +64,7 @@ class Transcriber(Recogniser):
                     if line.text:
                         lines.append(replace(line, channel=channel))
                     if keep:
-                        keep(stretch.log_probs)
+                        keep(stretch.seen.log_probs)
                     if advance:
                         advance(stretch.end)
                 seconds = max(seconds, segmenter.samples / self.features.sample_rate)
@@ -103,8 +104,8 @@ class Transcriber(Recogniser):
     def stretches(self, stream: Iterable[Segment]) -> Iterator[Stretch]:
         """What counts of the log-probabilities of each segment of a recording, in order; computed in parallel."""
         stitcher = self.stitcher()
-        for segment, (log_probs, sounds) in parallel(self._piece, stream, self.options.workers):
-            yield stitcher(segment, log_probs, sounds)
+        for segment, seen in parallel(self._piece, stream, self.options.workers):
+            yield stitcher(segment, seen)
 
     def stitcher(self) -> Stitcher:
         """What joins the segments of one recording."""
@@ -112,21 +113,29 @@ class Transcriber(Recogniser):
 
     def log_probs(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         """Log-probabilities (frames, symbols) of a segment of at most 30 s."""
-        return self.outputs(wave)[0]
+        return self._view(log_mel(wave, self.features), View()).log_probs
 
-    def outputs(self, wave: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Log-probabilities (frames, symbols) of a segment of at most 30 s; and (frames, sounds), where the model hears
-        any."""
-        found = self.runtime.log_probs(normalise(log_mel(wave, self.features), self.features))
+    def look(self, wave: NDArray[np.float32]) -> Seen:
+        """What the network hears in a segment of at most 30 s, in one view or, where that is doubtful, in all."""
+        frames = log_mel(wave, self.features)
+        first, *others = self.config.decoding.views
+        seen = self._view(frames, first)
+        if not self.looks_again(seen.log_probs):
+            return seen
+        return seen._replace(again=tuple(self._view(frames, view) for view in others))
+
+    def _view(self, frames: NDArray[np.float32], view: View) -> Seen:
+        """Of log-mel frames that are not normalised."""
+        found = self.runtime.log_probs(normalise(stretched(frames, view.width), self.features))
         symbols = len(self.config.symbols)
-        return found[:, :symbols], found[:, symbols:] if self.config.sounds else None
+        return Seen(found[:, :symbols], found[:, symbols:] if self.config.sounds else None)
 
-    def _piece(self, segment: Segment) -> tuple[Segment, tuple[NDArray[np.float32], NDArray[np.float32] | None]]:
-        return segment, self.outputs(segment.wave)
+    def _piece(self, segment: Segment) -> tuple[Segment, Seen]:
+        return segment, self.look(segment.wave)
 
     def line(self, stretch: Stretch) -> Line:
         """The text of a stretch, with the times of its words in the recording."""
-        text, spans, alternatives = self.decode(stretch.log_probs, sounds=stretch.sounds)
+        text, spans, alternatives = self.decode(stretch.seen)
         words = make_words(spans, lambda frame: min(stretch.end, stretch.start + frame * self.step))
         return Line(
             text,

@@ -26,7 +26,7 @@ from recog.decoding.confidence import (
     reliability_svg,
 )
 from recog.decoding.decoder import Decoder, Hypothesis
-from recog.decoding.views import decode_views
+from recog.decoding.views import Seen, decode_views
 from recog.errors import UsageError, UserError
 from recog.evaluation.counts import Pair
 from recog.evaluation.rules import normalisation
@@ -37,7 +37,7 @@ from recog.model.bundle import Bundle, update_bundle
 from recog.model.config import Calibration, DecodingConfig, View
 from recog.model.folder import PRONUNCIATIONS
 from recog.recogniser import Recogniser, Span, reorder, tempered
-from recog.runner import Piece, pieces_of
+from recog.runner import pieces_of
 from recog.text.bidi import to_logical
 from recog.text.normalise import rule
 from recog.text.pronunciations import pronunciations_bytes
@@ -59,7 +59,7 @@ class Utterance:
     """What is decoded again and again: what the network makes of its pieces, and its true text."""
 
     name: str
-    pieces: tuple[Piece, ...]
+    pieces: tuple[Seen, ...]
     text: str
     group: str | None
 
@@ -123,7 +123,7 @@ class Search:
         for model, decoder in enumerate(self.decoders(setting)):
             own = [i for i, other in enumerate(self.models) if other == model]
             pieces = [
-                [tempered(view, setting.temperature) for view in (self.seen(p), *p.again)]
+                [tempered(self.seen(view), setting.temperature) for view in (p, *p.again)]
                 for i in own
                 for p in self.utterances[i].pieces
             ]
@@ -144,7 +144,7 @@ class Search:
         pieces = ("".join(self.symbols[k] for k in best_path(piece.log_probs)) for piece in utterance.pieces)
         return " ".join(" ".join(pieces).split())
 
-    def seen(self, piece: Piece) -> NDArray[np.float32]:
+    def seen(self, piece: Seen) -> NDArray[np.float32]:
         """What is decoded of a piece."""
         if self.word_finder is None:
             return piece.log_probs

@@ -94,7 +94,7 @@ def compared(model: Transcriber, row: Row, path: Path, sounds: bool) -> tuple[st
     wave = read_sound(row.media, sample_rate=model.features.sample_rate, start=row.start, end=row.end)
     soundfile.write(path, read_sound(row.media, sample_rate=16_000, start=row.start, end=row.end), 16_000)
     text = rule("spoken")(row.text)
-    letters, heard = model.outputs(wave)
+    letters, heard, _ = model.look(wave)
     said = say(text, model.bundle.pronunciations()) if sounds else None
     if sounds and (said is None or heard is None):
         return str(path), "", np.zeros((0, 2))

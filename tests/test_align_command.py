@@ -14,6 +14,7 @@ from recog.align import align_text
 from recog.cli.align import read_lines_of, training_rows
 from recog.corpora.manifest import Row, read_manifest
 from recog.decoding.align import Timing
+from recog.decoding.views import Seen
 from recog.errors import UserError
 from recog.formats import textgrid
 from recog.transcript import Line, Transcript, Word
@@ -65,7 +66,7 @@ def saying(speech, tmp_path):
             return np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
 
         model = type(speech)(speech.bundle, replace(speech.options, threads=1))
-        model.outputs = lambda wave: (log_probs(wave), None)
+        model.look = lambda wave: Seen(log_probs(wave))
         return model, path
 
     return make

@@ -97,14 +97,14 @@ def test_threads_change_nothing(model, tmp_path):
 def test_partial_texts_grow_and_their_cost_is_bounded(beam):
     model = recog.load("english-speech", beam=beam, lm="none", threads=1)
     heard_by_the_network = 0
-    outputs = model.outputs
+    log_probs = model.log_probs
 
     def counted(wave):
         nonlocal heard_by_the_network
         heard_by_the_network += len(wave)
-        return outputs(wave)
+        return log_probs(wave)
 
-    model.outputs = counted
+    model.log_probs = counted
     wave = recording()[-15 * RATE :].astype(np.float32) / 32_768
     listener = Listener(model)
     texts: list[list[str]] = [[]]
@@ -270,7 +270,7 @@ def test_a_partial_text_is_overwritten(capsys, monkeypatch):
 def test_a_guess_of_which_nothing_is_left_is_taken_back(model, capsys, monkeypatch):
     listener = Listener(model)
     monkeypatch.setattr(listener._partial, "_decoded", lambda log_probs: "a guess")
-    monkeypatch.setattr(model, "decode", lambda log_probs, sounds: ("", [], ()))
+    monkeypatch.setattr(model, "decode", lambda seen: ("", [], ()))
     wave = np.concatenate([read_sound(SAMPLES / "weather.wav"), np.zeros(2 * RATE, np.float32)])
     found = [heard for at in range(0, len(wave), 8_000) for heard in listener.feed(wave[at : at + 8_000])]
     assert found[0] == Heard(Line("a guess", start=0.0, end=found[0].line.end), False)

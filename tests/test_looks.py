@@ -9,7 +9,8 @@ import pytest
 import recog
 from recog.decoding.views import decode_views
 from recog.media.image import read_image
-from recog.model.bundle import open_bundle, update_bundle
+from recog.media.sound import read_sound
+from recog.model.bundle import ModelConfig, open_bundle, update_bundle
 from recog.model.config import DecodingConfig, View
 from recog.runner import pieces_of
 from recog.tune import dev_rows, tune_model
@@ -31,21 +32,21 @@ def test_doubtful_lines_are_looked_at_in_all_views(model: Path):
     counts = {}
     for looks in ("once", "auto", "all", None):
         reader = recog.load(model, looks=looks, threads=1)
-        counts[looks] = len(reader.look(image).again)
-        clear = reader.look(np.full_like(image, 255))
+        counts[looks] = len(reader.look(image)[0].again)
+        clear, _ = reader.look(np.full_like(image, 255))
         assert len(clear.again) == (looks == "all")  # a blank line is beyond doubt
     assert counts == {"once": 0, "auto": 1, "all": 1, None: 1}
-    assert len(recog.load(model, beam=0, threads=1).look(image).again) == 0
+    assert len(recog.load(model, beam=0, threads=1).look(image)[0].again) == 0
 
 
 def test_what_is_read_is_what_all_views_say(model: Path):
     reader = recog.load(model, threads=1)
-    seen = reader.look(read_image(SAMPLES / "garden.png"))
-    assert len(seen.log_probs) > 1.2 * len(seen.again[0])  # the first is the wider one
+    seen, _ = reader.look(read_image(SAMPLES / "garden.png"))
+    assert len(seen.log_probs) > 1.2 * len(seen.again[0].log_probs)  # the first is the wider one
     assert reader.decoder is not None
-    [[best]] = decode_views(reader.decoder, [[seen.log_probs, *seen.again]])
+    [[best]] = decode_views(reader.decoder, [[seen.log_probs, seen.again[0].log_probs]])
     assert reader.transcribe(SAMPLES / "garden.png").text == " ".join(best.text.split())
-    assert reader.decode(seen.log_probs, again=seen.again)[0] == " ".join(best.text.split())
+    assert reader.decode(seen)[0] == " ".join(best.text.split())
 
 
 def test_words_stand_where_they_do_without_views(model: Path):
@@ -75,6 +76,35 @@ def test_rows_of_a_corpus_and_tuning_take_all_views(model: Path, tmp_path: Path)
         metric="cer", beam=8, sentence=False, fixed=frozenset({"beam"}), say=lambda _: None, views=[View(slant=-0.1)],
     )  # fmt: skip
     assert recog.load(tmp_path / "other").config.decoding.views == (View(slant=-0.1),)
+
+
+def test_speech_is_heard_again_more_slowly(tmp_path: Path):
+    base = open_bundle("english-speech")
+    assert base.config.decoding.lm is not None
+    decoding = base.config.decoding.model_copy(update={"views": (View(), View(width=1.25)), "doubt": 0.0})
+    files = {name: base.file(name).read_bytes() for name in (base.config.decoding.lm,)}
+    update_bundle(base, tmp_path / "m", base.config.model_copy(update={"decoding": decoding}), files, base.card)
+    once, twice = (recog.load(tmp_path / "m", looks=looks, threads=1) for looks in ("once", None))
+    wave = read_sound(SAMPLES / "letter.wav")
+    seen = twice.look(wave)
+    assert len(seen.again) == 1 and len(once.look(wave).again) == 0
+    assert len(seen.again[0].log_probs) == pytest.approx(1.25 * len(seen.log_probs), abs=2)
+    assert seen.sounds is not None and seen.again[0].sounds is not None
+    assert len(seen.again[0].sounds) == len(seen.again[0].log_probs)
+    assert twice.decode(seen)[0] == twice.transcribe(SAMPLES / "letter.wav").text
+    assert twice.decode(seen._replace(again=()))[0] == once.transcribe(SAMPLES / "letter.wav").text
+    lines = [model.transcribe(SAMPLES / "letter.wav").lines[0] for model in (once, twice)]
+    assert lines[0].end is not None and lines[1].end == pytest.approx(
+        lines[0].end, abs=0.3
+    )  # of the first view's frames
+
+
+@pytest.mark.parametrize("views", [(View(width=1.1),), (View(slant=0.1),), (View(), View(slant=0.1))])
+def test_views_that_speech_cannot_have_are_refused(views: tuple[View, ...]):
+    config = open_bundle("english-speech").config.model_dump()
+    config["decoding"]["views"] = [view.model_dump() for view in views]
+    with pytest.raises(ValueError, match="the first view of speech is as it is"):
+        ModelConfig.model_validate(config)
 
 
 def test_a_model_without_views_is_written_as_before():

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 
 import recog
+from recog.decoding.views import Seen
 from recog.errors import UsageError, UserError
 from recog.lm.binary import write_binary
 from recog.lm.kneser_ney import estimate
 from recog.lm.trie import NGramTrie
 from recog.model.bundle import open_bundle, update_bundle
 from recog.model.config import DecodingConfig
-from recog.runner import Piece
 from recog.tune import (
     HEADING,
     Search,
@@ -67,7 +67,7 @@ def test_a_language_model_that_knows_better_gets_a_weight() -> None:
     x = np.log(np.array([frame[c] for c in heard]) + 1e-4)
     x = (x - np.log(np.exp(x).sum(axis=1, keepdims=True))).astype(np.float32)
     lm = NGramTrie.from_ngrams(estimate(["ab ab ab ab"] * 5, unit="word", order=2))
-    search = Search(SYMBOLS, [Utterance("u", (Piece(x),), "ab ab ab", None)], [lm], "wer", "none", threads=1)
+    search = Search(SYMBOLS, [Utterance("u", (Seen(x),), "ab ab ab", None)], [lm], "wer", "none", threads=1)
     start = Setting(alpha=0.0, beta=0.0)
     assert search.measure(start) > 0
     found = search.run(start, ["alpha", "beta"])
@@ -79,7 +79,7 @@ def test_a_language_model_that_knows_better_gets_a_weight() -> None:
 def test_a_new_language_model_tells_whether_rows_are_sentences() -> None:
     faint = np.log(np.array([[0.9, 0.08, 0.01, 0.01], [0.9, 0.01, 0.08, 0.01]], np.float32))  # a word, hardly heard
     lm = NGramTrie.from_ngrams(estimate(["ab"] * 200 + ["ba"] * 200, unit="word", order=2))
-    search = Search(SYMBOLS, [Utterance("u", (Piece(faint),), "ab", None)], [lm], "wer", "none", threads=1)
+    search = Search(SYMBOLS, [Utterance("u", (Seen(faint),), "ab", None)], [lm], "wer", "none", threads=1)
     start = Setting(alpha=2.0, beta=-1.0, unknown_cost=5.0)
     assert search.pairs(start)[0].hypothesis == "", "nothing said costs nothing"
     better, begin = _better_begin(search, start, ["alpha", "beta"])
@@ -87,7 +87,7 @@ def test_a_new_language_model_tells_whether_rows_are_sentences() -> None:
     assert better.pairs(begin)[0].hypothesis == "ab", "no sentence of the language model is empty"
     plain = np.log(np.full((1, 4), 0.01, np.float32))
     plain[0, 1] = np.log(0.97)
-    alike = Search(SYMBOLS, [Utterance("u", (Piece(plain),), "a", None)], [], "wer", "none", threads=1)
+    alike = Search(SYMBOLS, [Utterance("u", (Seen(plain),), "a", None)], [], "wer", "none", threads=1)
     assert _better_begin(alike, start, []) == (alike, start), "what is no better stays as it was"
 
 

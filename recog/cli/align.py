@@ -52,7 +52,7 @@ def align(
     from recog.model.bundle import DEFAULTS
     from recog.recogniser import load
 
-    recogniser = load(model or DEFAULTS[modality_of(media)], threads=threads)
+    recogniser = load(model or DEFAULTS[modality_of(media)], looks="once", threads=threads)
     if recogniser.config.modality == "handwriting" and format not in ("page", "alto", "json", "manifest"):
         raise UsageError(f"{media} is an image, which has no times; use --format page, alto, json or manifest.")
     if recogniser.config.modality == "speech" and format in ("page", "alto"):

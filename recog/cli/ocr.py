@@ -21,6 +21,7 @@ from recog.cli.options import (
     Language,
     Lm,
     LogProbs,
+    Looks,
     Model,
     Names,
     NBest,
@@ -55,14 +56,7 @@ def ocr(
         typer.Option("--format", "-f", help="pdf: the pages' pictures, with the text to be searched and copied."),
     ] = "txt",
     output: Output = None,
-    looks: Annotated[
-        Literal["auto", "once", "all"] | None,
-        typer.Option(
-            "--looks",
-            help="Lines looked at in all of the model's views: the doubtful ones (auto), all, or none (once: the fastest). "
-            "Default: auto, and once without a beam.",
-        ),
-    ] = None,
+    looks: Looks = None,
     beam: Beam = None,
     n_best: NBest = 1,
     lm: Lm = None,

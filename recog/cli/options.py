@@ -18,6 +18,14 @@ Beam = Annotated[
     int | None,
     typer.Option("--beam", min=0, max=10_000, help="Beam width; 0 is the best path, with no language model."),
 ]
+Looks = Annotated[
+    Literal["auto", "once", "all"] | None,
+    typer.Option(
+        "--looks",
+        help="Which lines, or stretches of speech, are taken in all of the model's views: the doubtful ones (auto), all, or "
+        "none (once: the fastest). Default: auto, and once without a beam.",
+    ),
+]
 NBest = Annotated[int, typer.Option("--n-best", min=1, max=1000, help="Alternatives to keep in JSON.")]
 Lm = Annotated[
     str | None,

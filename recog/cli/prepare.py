@@ -85,7 +85,7 @@ def _fitting(rows: list[Row], model: str) -> list[Row]:
     from recog.runner import log_probs_of_texts, recognise_rows
     from recog.text.normalise import rule
 
-    recogniser = load(model)
+    recogniser = load(model, looks="once")
     write = rule(recogniser.config.normalise)
     texts = [write(row.text) for row in rows]
     read = []

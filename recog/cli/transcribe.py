@@ -19,6 +19,7 @@ from recog.cli.options import (
     Jobs,
     Lm,
     LogProbs,
+    Looks,
     Model,
     Names,
     NBest,
@@ -41,6 +42,7 @@ def transcribe(
         Literal["txt", "json", "srt", "vtt", "tsv", "ctm", "textgrid"], typer.Option("--format", "-f")
     ] = "txt",
     output: Output = None,
+    looks: Looks = None,
     beam: Beam = None,
     n_best: NBest = 1,
     lm: Lm = None,
@@ -77,7 +79,7 @@ def transcribe(
     from recog.formats import SUFFIXES
 
     decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
-    decoding |= {"rescore": rescore, "channels": channels_of(channels)}
+    decoding |= {"looks": looks, "rescore": rescore, "channels": channels_of(channels)}
     if live:
         batch: dict[str, object] = {
             "--output": output,

@@ -33,8 +33,8 @@ def tune(
         typer.Option(
             "--view",
             metavar="SLANT,WIDTH",
-            help="Show lines to the network leaned by so many columns a row and so many times as wide; another one: for "
-            "doubtful lines, beside the first. Else as the model has it.",
+            help="Take lines leaned by so many columns a row and so many times as wide, speech (no slant) so many times as "
+            "slow; another one: beside the first, for what is doubtful. Else as the model has it.",
         ),
     ] = None,
     out: Annotated[
@@ -55,6 +55,7 @@ def tune(
     """Find the language model's weights, the temperature and the beam that suit a model best, on data that it was not
     trained on, and how sure of its words it may be; all of it goes into the model's config."""
     from recog.errors import UsageError
+    from recog.model.config import views_fault
     from recog.recogniser import load
     from recog.tune import STEPS, dev_rows, tune_model
 
@@ -71,10 +72,11 @@ def tune(
             raise UsageError(
                 f"--lm-for {language} is there {named.count(language)} times; give one file for a language."
             )
-    views = [_view(text) for text in view or []]
+    views = tuple(_view(text) for text in view or [])
     recogniser = load(model, beam=0, looks="auto", threads=threads)
-    if views and recogniser.config.modality != "handwriting":
-        raise UsageError("Views are of lines of writing; leave out --view.")
+    fault = views_fault(recogniser.config.modality, views) if views else None
+    if fault:
+        raise UsageError(f"--view: {fault}.")
     if out is None and not Path(model).is_dir():
         raise UsageError(f"{model} is a shipped model; give --out for the tuned one.")
     rows = dev_rows(data)

@@ -24,18 +24,30 @@ def log_prob_of(log_probs: Any, labels: Sequence[int]) -> float:
     Raises:
         InvalidInputError: see :func:`recog.decoding.checks.as_log_probs` and :func:`~recog.decoding.checks.as_labels`.
     """
-    array = as_log_probs(log_probs)
-    indices = as_labels(labels, array.shape[1])
-    if len(array) == 0:
-        return 0.0 if len(indices) == 0 else -np.inf
-    from recog.decoding import trellis
+    return Sums(log_probs)(labels)
 
-    probs, log_scale = trellis.probabilities(array)
-    count = len(indices)
-    nodes = np.arange(count + 2, dtype=np.int64)
-    chain = np.concatenate(([0], indices)).astype(np.int64)
-    total = float(trellis.forward(probs, np.maximum(nodes[:-1] - 1, 0), chain, nodes, count, -np.inf)[count])
-    return total + log_scale if total > trellis.CERTAIN else _by_logarithms(array, indices)
+
+class Sums:
+    """:func:`log_prob_of` for many labellings of the same frames."""
+
+    def __init__(self, log_probs: Any) -> None:
+        self._log_probs = as_log_probs(log_probs)
+        self._scaled: tuple[Any, float] | None = None
+
+    def __call__(self, labels: Sequence[int]) -> float:
+        indices = as_labels(labels, self._log_probs.shape[1])
+        if len(self._log_probs) == 0:
+            return 0.0 if len(indices) == 0 else -np.inf
+        from recog.decoding import trellis
+
+        if self._scaled is None:
+            self._scaled = trellis.probabilities(self._log_probs)
+        probs, log_scale = self._scaled
+        count = len(indices)
+        nodes = np.arange(count + 2, dtype=np.int64)
+        chain = np.concatenate(([0], indices)).astype(np.int64)
+        total = float(trellis.forward(probs, np.maximum(nodes[:-1] - 1, 0), chain, nodes, count, -np.inf)[count])
+        return total + log_scale if total > trellis.CERTAIN else _by_logarithms(self._log_probs, indices)
 
 
 def _by_logarithms(log_probs: Floats, labels: Ints) -> float:

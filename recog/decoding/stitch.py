@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.decoding.best_path import best_path_frames
+from recog.decoding.views import Seen
 from recog.segment.speech import SHARED, Segment
 
 CONTEXT = 1.0  # seconds of shared sound on either side of where a cut is sought
@@ -23,13 +24,11 @@ BLANK = 0
 
 @dataclass(frozen=True)
 class Stretch:
-    """Log-probabilities (frames, symbols) of the frames of a segment that count, between two seconds of the recording; and
-    those of the sounds, where the model hears any."""
+    """What the network makes of the frames of a segment that count, between two seconds of the recording."""
 
     start: float
     end: float
-    log_probs: NDArray[np.float32]
-    sounds: NDArray[np.float32] | None = None
+    seen: Seen
 
 
 @dataclass(frozen=True)
@@ -61,10 +60,9 @@ class Stitcher:
         self._space = symbols.index(" ") if " " in symbols else None
         self._cut: _Cut | None = None
 
-    def __call__(
-        self, segment: Segment, log_probs: NDArray[np.float32], sounds: NDArray[np.float32] | None = None
-    ) -> Stretch:
-        """The stretch of the next segment, of its log-probabilities (frames, symbols) and perhaps (frames, sounds)."""
+    def __call__(self, segment: Segment, seen: Seen) -> Stretch:
+        """The stretch of the next segment. Its first view says where to cut; of the others the same share is taken."""
+        log_probs = seen.log_probs
         step, space, count = self._step, self._space, len(log_probs)
         if segment.keep_from is None:
             first = _resume(log_probs, self._cut, segment.start, step, space) if self._cut else 0
@@ -75,8 +73,15 @@ class Stitcher:
             last, end = round((self._cut.second - segment.start) / step), self._cut.second
         else:
             last, end = max(first, min(count, round((segment.keep_to - segment.start) / step))), segment.keep_to
-        heard = None if sounds is None else sounds[first:last]
-        return Stretch(segment.start + first * step, end, log_probs[first:last], heard)
+        kept = (first / count, last / count) if count else (0.0, 1.0)
+        return Stretch(segment.start + first * step, end, _part(seen, *kept))
+
+
+def _part(seen: Seen, low: float, high: float) -> Seen:
+    """The frames of all views between two shares of their numbers."""
+    first, last = round(low * len(seen.log_probs)), round(high * len(seen.log_probs))
+    sounds = None if seen.sounds is None else seen.sounds[first:last]
+    return Seen(seen.log_probs[first:last], sounds, tuple(_part(view, low, high) for view in seen.again))
 
 
 def _cut(log_probs: NDArray[np.float32], start: float, step: float, space: int | None, first: int) -> _Cut:

@@ -2,10 +2,11 @@
 
 Views are those of one network on an input that is a little changed (a line slanted or stretched, speech slowed down):
 readers who err in different places. Frame by frame their outputs cannot be averaged, as the peaks of a CTC network stand
-elsewhere in each; how probable a whole reading is in each of them can (a mixture of experts over whole labellings). As they
-err in different words, the best reading then takes over, word by word, what others have in its place, for as long as that
-makes it better (as Fiscus 1997, "A post-processing system to yield reduced word error rates: ROVER", aligns the outputs of
-several recognisers; but it is the network and the language model that judge, not a vote).
+elsewhere in each; how probable a whole reading is in each of them can (Hinton 2002, "Training products of experts", here
+over whole labellings: the geometric mean, so that no view decides alone). As they err in different words, the best reading
+then takes over, word by word, what others have in its place, for as long as that makes it better (as Fiscus 1997, "A
+post-processing system to yield reduced word error rates: ROVER", aligns the outputs of several recognisers; but it is the
+network and the language model that judge, not a vote).
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ import numpy as np
 from recog.decoding.align import viterbi
 from recog.decoding.checks import Floats
 from recog.decoding.decoder import Decoder, Hypothesis
-from recog.decoding.forward import log_prob_of
+from recog.decoding.forward import Sums
 
-READINGS = 10  # of each view that are weighed
-SPLICES = 60  # readings put together from those of several views that are weighed at most
+READINGS = 5  # of each view that are weighed; 10 and 40 gave the same texts
+SPLICES = 40  # readings put together from those of several views that are weighed at most
 Tokens = tuple[int, ...]
 
 
@@ -59,8 +60,8 @@ def decode_views(
 
     Returns:
         For each line its hypotheses, best first, at most ``decoder.n_best``. Where there are several views, candidates are
-        the :data:`READINGS` best of each and what is spliced from them; ``log_prob`` is ln of the mean of a reading's
-        probabilities in the views, and ``timesteps`` are of the first. A reading for which that has too few frames is left
+        the :data:`READINGS` best of each and what is spliced from them; ``log_prob`` is the mean of a reading's
+        log-probabilities in the views, and ``timesteps`` are of the first. A reading for which one has too few frames is left
         out.
     """
     texts = [None] * len(lines) if before is None else list(before)
@@ -77,18 +78,21 @@ def decode_views(
         )
         for i in own:
             of_views = list(islice(decoded, len(lines[i])))
-            found[i] = _Mixture(decoder, lines[i], texts[i]).best(of_views) if several else of_views[0]
+            found[i] = _Reader(decoder, lines[i], texts[i]).best(of_views) if several else of_views[0]
     return found
 
 
 @dataclass
-class _Mixture:
+class _Reader:
     """The views of one line as one reader."""
 
     decoder: Decoder
     views: Sequence[Floats]
     before: str | None
     known: dict[Tokens, Hypothesis] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.sums = [Sums(view) for view in self.views]
 
     def best(self, found: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
         """The best readings, of those that were found in each view."""
@@ -108,10 +112,10 @@ class _Mixture:
 
     def _weigh(self, tokens: Tokens, added: float, log_probs: dict[int, float]) -> float:
         """The score of a reading, to which the language model adds so much; its log-probabilities as far as they are known."""
-        each = [log_probs[k] if k in log_probs else log_prob_of(view, tokens) for k, view in enumerate(self.views)]
-        if not np.isfinite(each[0]):
+        each = [log_probs[k] if k in log_probs else sums(tokens) for k, sums in enumerate(self.sums)]
+        mean = float(np.mean(each))
+        if not np.isfinite(mean):
             return -np.inf
-        mean = float(np.logaddexp.reduce(each) - np.log(len(each)))
         text = "".join(self.decoder.symbols[token] for token in tokens)
         self.known[tokens] = Hypothesis(text, mean + added, mean, tokens, ())
         return mean + added
@@ -139,11 +143,14 @@ class _Mixture:
 
 
 def _mixed(tokens: Tokens, others: Tokens, space: int) -> Iterator[Tokens]:
-    """A reading with one run of its words at a time as another has it."""
+    """A reading with one run of its words at a time as another has it; and with one word, where a run has as many in both."""
     own, strange = _words(tokens, space), _words(others, space)
     for kind, a, b, c, d in SequenceMatcher(None, own, strange, autojunk=False).get_opcodes():
-        if kind != "equal":
-            words = [*own[:a], *strange[c:d], *own[b:]]
+        if kind == "equal":
+            continue
+        singles = [(a + k, a + k + 1, c + k, c + k + 1) for k in range(b - a)] if 1 < b - a == d - c else []
+        for first, after, start, end in [(a, b, c, d), *singles]:
+            words = [*own[:first], *strange[start:end], *own[after:]]
             yield tuple(token for k, word in enumerate(words) for token in ((space, *word) if k else word))
 
 

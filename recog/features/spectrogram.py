@@ -113,6 +113,18 @@ class LogMelStream:
         return log_mel(held, self._config)
 
 
+def stretched(frames: Floats, times: float) -> Floats:
+    """Frames (frames, bands) of the same speech, so many times as slow: (frames * times, bands), between the old ones linear."""
+    if times == 1.0 or not len(frames):
+        return frames
+    count = max(1, round(len(frames) * times))
+    at = np.clip((np.arange(count) + 0.5) * len(frames) / count - 0.5, 0.0, len(frames) - 1.0)
+    low = at.astype(np.int64)
+    share = (at - low).astype(np.float32)[:, None]
+    high = np.minimum(low + 1, len(frames) - 1)
+    return np.asarray(frames[low] * (1.0 - share) + frames[high] * share, np.float32)
+
+
 def normalise(frames: Floats, config: SpectrogramConfig) -> Floats:
     """Normalise by the corpus per band, then by the mean of this segment.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, model_validator
 
 from recog.errors import UserError
-from recog.model.config import Calibration, DecodingConfig, EncoderConfig, SpectrogramConfig, StripConfig
+from recog.model.config import Calibration, DecodingConfig, EncoderConfig, SpectrogramConfig, StripConfig, views_fault
 from recog.model.folder import (
     CONFIG,
     GRAPH,
@@ -79,6 +79,9 @@ class ModelConfig(FolderConfig):
         height = features.bands if isinstance(features, SpectrogramConfig) else features.height
         if height != self.encoder.height:
             raise ValueError(f"the features have {height} rows and the encoder reads {self.encoder.height}")
+        fault = views_fault(self.modality, self.decoding.views)
+        if fault:
+            raise ValueError(fault)
         if self.spectrogram:
             for values in (self.spectrogram.mean, self.spectrogram.deviation):
                 if len(values) not in (0, self.spectrogram.bands):

@@ -263,10 +263,17 @@ LM_FILE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 class View(Strict):
     """How a line of writing is shown to the network: leaned to the right by ``slant`` columns a row (to the left where it is
-    negative), then ``width`` times as wide."""
+    negative), then ``width`` times as wide. Speech is made ``width`` times as long."""
 
     slant: float = Field(0.0, ge=-1.0, le=1.0)
     width: float = Field(1.0, ge=0.5, le=2.0)
+
+
+def views_fault(modality: str, views: tuple[View, ...]) -> str | None:
+    """What is wrong with views for a kind of media; None where nothing is."""
+    if modality == "speech" and (views[0] != View() or any(view.slant for view in views)):
+        return "the first view of speech is as it is (0,1), and none has a slant"
+    return None
 
 
 class DecodingConfig(Grown):
@@ -276,8 +283,8 @@ class DecodingConfig(Grown):
     likely to be in its language (see :func:`recog.decoding.choice.likeliest_models`); ``sounds`` says whether a model that
     hears sounds finds the words of its language model in them, or in its letters; ``offset`` is added to the times of
     words, in frames, as a CTC network emits early or late by about as much everywhere; ``temperature`` divides the
-    log-probabilities before they are normalised again: above 1 the network counts for less. A line of writing is read in the
-    first of the ``views``, and in the others too where it is more doubtful than ``doubt``
+    log-probabilities before they are normalised again: above 1 the network counts for less. A line, or
+    a segment of speech, is taken in the first of the ``views``, and in the others too where it is more doubtful than ``doubt``
     (:func:`recog.decoding.views.doubt_of`). ``dev`` records what tuning measured, for people to read.
     """
 

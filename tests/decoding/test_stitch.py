@@ -7,6 +7,7 @@ import pytest
 
 from recog.decoding.best_path import best_path_frames
 from recog.decoding.stitch import Stitcher, Stretch
+from recog.decoding.views import Seen
 from recog.segment.speech import SHARED, Segment
 
 SYMBOLS = ("", " ", *"abcdefghijklmnopqrstuvwxyz")
@@ -46,11 +47,11 @@ def heard(said, segment: Segment, seconds: float, rng: np.random.Generator, *, j
 
 def stitched(pieces, symbols=SYMBOLS) -> list[Stretch]:
     stitcher = Stitcher(step=STEP, symbols=symbols)
-    return [stitcher(segment, log_probs) for segment, log_probs in pieces]
+    return [stitcher(segment, Seen(log_probs)) for segment, log_probs in pieces]
 
 
 def text_of(stretches) -> str:
-    texts = ["".join(SYMBOLS[k] for k in best_path_frames(s.log_probs)[0]) for s in stretches]
+    texts = ["".join(SYMBOLS[k] for k in best_path_frames(s.seen.log_probs)[0]) for s in stretches]
     return " ".join(" ".join(texts).split())
 
 
@@ -101,7 +102,7 @@ def test_noise_without_words_is_cut_all_the_same(symbols):
         log_probs = np.log(np.random.default_rng(k).dirichlet([20, 1, 1], 750)).astype(np.float32)
         pieces.append((segment, log_probs))
     stretches = stitched(pieces, symbols)
-    assert sum(len(s.log_probs) for s in stretches) == pytest.approx(108 / STEP, abs=3)
+    assert sum(len(s.seen.log_probs) for s in stretches) == pytest.approx(108 / STEP, abs=3)
     for a, b in pairwise(stretches):
         assert b.start == pytest.approx(a.end, abs=0.5)
 
@@ -112,4 +113,18 @@ def test_tiny_pieces():
             segment = Segment(0.0, np.zeros(count, np.float32), *ends)
             log_probs = np.log(np.full((count, 3), 1 / 3, np.float32))
             [stretch] = stitched([(segment, log_probs)], ("", " ", "a"))
-            assert 0 <= len(stretch.log_probs) <= count
+            assert 0 <= len(stretch.seen.log_probs) <= count
+
+
+def test_other_views_are_cut_at_the_same_share():
+    segment = Segment(start=10.0, wave=np.zeros(0, np.float32), keep_from=12.0, keep_to=20.0)
+    count = round(10.0 / STEP)
+    views = [
+        np.log(np.random.default_rng(0).dirichlet([1, 1, 1], round(count * k))).astype(np.float32) for k in (1, 1.2)
+    ]
+    sounds = views[1][:, :2]
+    stretch = Stitcher(step=STEP, symbols=("", " ", "a"))(segment, Seen(views[0], again=(Seen(views[1], sounds),)))
+    assert len(stretch.seen.log_probs) == round(8.0 / STEP)
+    [other] = stretch.seen.again
+    first, last = round(0.2 * len(views[1])), round(1.0 * len(views[1]))
+    assert np.array_equal(other.log_probs, views[1][first:last]) and np.array_equal(other.sounds, sounds[first:last])

@@ -33,7 +33,10 @@ def test_one_view_is_decoded_as_ever():
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6])
-def test_the_best_reading_is_the_most_probable_in_the_mean_of_all_labellings(alpha: float):
+def test_the_best_reading_is_the_most_probable_in_the_mean_of_all_labellings(
+    alpha: float, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("recog.decoding.views.READINGS", 500)
     model = NGramTrie.from_ngrams(estimate(["abc", "ab", "cab"], unit="character", order=3))
     decoder = Decoder(SYMBOLS, beam_width=2000, threads=1, lm=model, alpha=alpha, beta=0.2)
     differs = 0
@@ -42,9 +45,8 @@ def test_the_best_reading_is_the_most_probable_in_the_mean_of_all_labellings(alp
         scores = {}
         for n in range(6):
             for labels in product(range(1, 4), repeat=n):
-                views = [log_prob_of(view, labels) for view in (first, second)]
-                if np.isfinite(views[0]):
-                    mean = np.logaddexp(*views) - np.log(2)
+                mean = np.mean([log_prob_of(view, labels) for view in (first, second)])
+                if np.isfinite(mean):
                     scores[labels] = mean, mean + decoder.weight(labels, before="ab")
         truth = max(scores, key=lambda labels: scores[labels][1])
         assert best.tokens == truth and best.text == "".join(SYMBOLS[k] for k in truth)
@@ -60,10 +62,31 @@ def test_lines_of_one_and_of_two_views_keep_their_order():
     assert decode_views(decoder, []) == []
 
 
-def test_what_the_first_view_has_no_room_for_is_left_out():
+def test_what_a_view_has_no_room_for_is_left_out():
     decoder = Decoder(SYMBOLS, beam_width=20, threads=1)
     [[best]] = decode_views(decoder, [[matrices(1, frames=1)[0], spelled("abc", 6)]])
     assert len(best.tokens) <= 1
+
+
+def test_the_best_of_both_views_is_put_together():
+    symbols = [*SYMBOLS, " "]
+    model = NGramTrie.from_ngrams(estimate(["aa bb cc", "ca bc ac"], unit="character", order=3))
+    # each has another word wrong, and is less sure of it than the other is of the right one
+    first, second = "ca ba ac", "ca bc ab"
+    views = []
+    for text, at in ((first, 4), (second, 7)):
+        probs = np.full((8, 5), 0.01)
+        for t, symbol in enumerate(text):
+            probs[t, symbols.index(symbol)] = 1.0
+        probs[at, symbols.index("ca bc ac"[at])] = 0.5
+        views.append(np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32))
+    narrow = Decoder(symbols, beam_width=1, threads=1, lm=model, alpha=0.01)  # neither view gives the true text
+    assert [found[0].text for found in narrow.decode(views)] == [first, second]
+    [[best]] = decode_views(narrow, [views])
+    assert best.text == "ca bc ac" and best.timesteps == (0, 1, 2, 3, 4, 5, 6, 7)
+    each = [log_prob_of(view, best.tokens) for view in views]
+    assert best.log_prob == pytest.approx(np.mean(each)) and len(best.tokens) == 8
+    assert best.score - best.log_prob == pytest.approx(narrow.weight(best.tokens))
 
 
 def test_as_many_readings_as_the_decoder_gives():
