@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """How fast the shipped models run: lines a second and times real time, start-up excluded.
 
-    python scripts/bench_speed.py lines FOLDER [--threads N]     images of lines
-    python scripts/bench_speed.py speech FOLDER [--threads N]    recordings
+    python scripts/bench_speed.py lines FOLDER [--threads N] [--looks once]    images of lines
+    python scripts/bench_speed.py speech FOLDER [--threads N] [--looks once]   recordings
 
 Reading the files is counted, loading the model is not. One pass to warm up over the first few files, then one over all.
 """
@@ -25,11 +25,12 @@ def main() -> None:
     parser.add_argument("--model")
     parser.add_argument("--threads", type=int, default=cores())
     parser.add_argument("--limit", type=int, default=400)
+    parser.add_argument("--looks", choices=("auto", "once", "all"), help="views of a line or stretch of speech")
     arguments = parser.parse_args()
     suffixes = IMAGE_SUFFIXES if arguments.kind == "lines" else SOUND_SUFFIXES
     files = sorted(p for p in arguments.folder.rglob("*") if p.suffix.lower() in suffixes)[: arguments.limit]
     name = arguments.model or ("latin-handwriting" if arguments.kind == "lines" else "english-speech")
-    model = recog.load(name, threads=1)
+    model = recog.load(name, threads=1, looks=arguments.looks)
     for file in files[:4]:
         model.transcribe(file)
     wall, cpu = time.perf_counter(), time.process_time()
