@@ -92,7 +92,7 @@ def test_blanks_alone_decode_to_nothing(beam, frames):
     model = recog.load("english-speech", beam=beam)
     log_probs = np.full((frames, len(model.config.symbols)), -20.0, np.float32)
     log_probs[:, 0] = -1e-6
-    assert model.decode(log_probs) == ("", [], ())
+    assert model.decode(Seen(log_probs)) == ("", [], ())
 
 
 @pytest.mark.parametrize(("model", "media"), PAIRS, ids=lambda value: getattr(value, "name", value))
