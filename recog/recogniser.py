@@ -155,7 +155,10 @@ class Recogniser:
             before: the text that this one follows, as the network displays it, for the language model.
             language: which of :attr:`decoders`; None finds out.
         """
-        views = [tempered(self.decoded_of(view), self.config.decoding.temperature) for view in (seen, *seen.again)]
+        temperature = (
+            self.config.decoding.temperature if self.word_finder or self.decoders else 1.0
+        )  # a best path has none
+        views = [tempered(self.decoded_of(view), temperature) for view in (seen, *seen.again)]
         if self.word_finder is not None and seen.sounds is not None:
             return self._found_words(self.word_finder, views)
         log_probs = views[0]

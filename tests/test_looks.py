@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import recog
+from recog.decoding.align import Timing, spans_of
+from recog.decoding.best_path import best_path
 from recog.decoding.views import decode_views
 from recog.media.image import read_image
 from recog.media.sound import read_sound
@@ -109,3 +111,16 @@ def test_views_that_speech_cannot_have_are_refused(views: tuple[View, ...]):
 
 def test_a_model_without_views_is_written_as_before():
     assert "views" not in DecodingConfig().model_dump() and "doubt" not in DecodingConfig().model_dump()
+
+
+def test_confidences_of_a_best_path_are_those_of_the_network():
+    reader = recog.load("latin-handwriting", beam=0, threads=1)
+    seen, _ = reader.look(read_image(SAMPLES / "garden.png"))
+    assert reader.config.decoding.temperature != 1.0
+    spans = spans_of(
+        seen.log_probs,
+        best_path(seen.log_probs),
+        reader.config.symbols,
+        timing=Timing(offset=reader.config.decoding.offset),
+    )
+    assert [c for *_, c in reader.decode(seen)[1]] == [reader.calibrated(span.confidence) for span in spans]

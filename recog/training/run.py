@@ -279,7 +279,7 @@ def finish(
         "hours": round(trainer.progress.seconds / 3600, 2),
         "rows": len(data.train),
         "from": base.config.name if base else None,
-        "recipe": json.loads(recipe.model_dump_json(exclude={"data", "spectrogram", "strip", "encoder"})),
+        "recipe": _without_places(recipe),
         "data": [source.name or Path(source.path).name for source in recipe.data],
         "corpora": corpora(recipe, data),
         "cpu_seconds": round(trainer.progress.cpu_seconds * trainer.world),
@@ -310,6 +310,14 @@ def finish(
 
         bundle = inherit_language_model(bundle, base, recipe, report, cores(), own_text)
     return bundle
+
+
+def _without_places(recipe: Recipe) -> dict[str, Any]:
+    """What a model says of its recipe: nothing of where files lay on the machine that trained it."""
+    told: dict[str, Any] = json.loads(recipe.model_dump_json(exclude={"data", "spectrogram", "strip", "encoder"}))
+    if recipe.pronunciations is not None:
+        told["pronunciations"] = Path(recipe.pronunciations).name
+    return told
 
 
 def _spelling(recipe: Recipe, data: Dataset, base: Bundle | None) -> bytes | None:
