@@ -16,6 +16,7 @@ from recog.decoding.best_path import best_path
 from recog.decoding.views import Seen, decode_views, doubt_of
 from recog.errors import UserError
 from recog.model.bundle import Bundle, ModelConfig, open_bundle
+from recog.model.config import DecodingConfig
 from recog.model.runtime import cores, open_runtime
 from recog.text.alphabet import Alphabet
 from recog.text.bidi import to_display, to_logical
@@ -78,6 +79,10 @@ class Options:
     def workers(self) -> int:
         return self.threads or cores()
 
+    def weights(self, tuned: DecodingConfig) -> tuple[float, float]:
+        """The language model's alpha and beta: those asked for, else as they were tuned."""
+        return tuned.alpha if self.alpha is None else self.alpha, tuned.beta if self.beta is None else self.beta
+
 
 @dataclass
 class Recogniser:
@@ -133,12 +138,13 @@ class Recogniser:
 
     def languages_of(self, lines: Sequence[NDArray[np.float32]]) -> list[int]:
         """Which of :attr:`decoders` suits each of some lines that follow each other, of log-probabilities (frames, symbols)."""
-        if len(self.decoders) < 2:
+        alpha, _ = self.options.weights(self.config.decoding)
+        if len(self.decoders) < 2 or not alpha:  # without a weight they are all the same
             return [0] * len(lines)
         from recog.decoding.choice import likeliest_models
 
-        texts = ("".join(self.config.symbols[token] for token in best_path(line)) for line in lines)
-        return likeliest_models(self.language_models, [" ".join(text.split()) for text in texts])
+        texts = [best_path(line) for line in lines]
+        return likeliest_models([[decoder.weight(text) / alpha for decoder in self.decoders] for text in texts])
 
     def decode(
         self,
@@ -200,13 +206,14 @@ class Recogniser:
 
     def _make_sound_decoder(self, word_finder: WordFinder) -> Decoder:
         tuned, options, n_best = self.config.decoding, self.options, _readings(self.options)
+        alpha, beta = options.weights(tuned)
         return word_finder.decoder(
             options.hotwords,
             beam_width=max(options.beam or tuned.beam or DEFAULT_BEAM, n_best),
             n_best=n_best,
             threads=1,
-            alpha=tuned.alpha if options.alpha is None else options.alpha,
-            beta=tuned.beta if options.beta is None else options.beta,
+            alpha=alpha,
+            beta=beta,
             sentence=tuned.sentence,
             unknown_cost=tuned.unknown_cost,
         )
@@ -273,6 +280,7 @@ def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Deco
         return None
     from recog.decoding.decoder import Decoder
 
+    alpha, beta = options.weights(tuned)
     in_display = to_display if bundle.config.modality == "handwriting" else str  # the network reads from the left
     return Decoder(
         list(bundle.config.symbols),
@@ -280,8 +288,8 @@ def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Deco
         n_best=n_best,
         threads=1,
         lm=lm,
-        alpha=tuned.alpha if options.alpha is None else options.alpha,
-        beta=tuned.beta if options.beta is None else options.beta,
+        alpha=alpha,
+        beta=beta,
         hotwords={in_display(phrase): boost for phrase, boost in options.hotwords.items()},
         sentence=tuned.sentence,
         unknown_cost=tuned.unknown_cost,

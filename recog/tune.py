@@ -137,7 +137,9 @@ class Search:
         """Which of the language models each utterance is decoded with."""
         if len(self.lms) < 2 or self.word_finder is not None:  # sounds are decoded with the usual one
             return [0] * len(self.utterances)
-        return [likeliest_models(self.lms, [self.best_path(u)])[0] for u in self.utterances]
+        scorers = [Decoder(self.symbols, lm=lm, alpha=1.0, beta=0.0) for lm in self.lms]
+        texts = [[best_path(piece.log_probs) for piece in u.pieces] for u in self.utterances]
+        return [likeliest_models([[sum(map(scorer.weight, text)) for scorer in scorers]])[0] for text in texts]
 
     def best_path(self, utterance: Utterance) -> str:
         """What the network alone reads, as it displays it."""

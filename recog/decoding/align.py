@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -117,8 +117,19 @@ def viterbi(log_probs: Any, labels: Sequence[int]) -> Alignment:
     log_prob = float(trellis.viterbi_path(array, indices, starts, ends))
     if log_prob == -math.inf:
         raise InvalidInputError("Every alignment of the labels uses a symbol whose log-probability is -inf.")
-    scores = [float(array[s:e, k].mean(dtype=np.float64)) for k, s, e in zip(indices, starts, ends, strict=True)]
-    return Alignment(tuple(indices.tolist()), tuple(starts.tolist()), tuple(ends.tolist()), tuple(scores), log_prob)
+    scores = _means(array, indices, starts, ends)
+    return Alignment(tuple(indices.tolist()), tuple(starts.tolist()), tuple(ends.tolist()), scores, log_prob)
+
+
+def _means(log_probs: Floats, labels: Any, starts: Any, ends: Any) -> tuple[float, ...]:
+    """Of each label the mean log-probability in its frames, of which it has one or more."""
+    labels, starts, lengths = np.asarray(labels), np.asarray(starts), np.asarray(ends) - np.asarray(starts)
+    if not len(labels):
+        return ()
+    first = np.cumsum(lengths) - lengths  # of each label's values, among all that are gathered
+    frames = np.arange(int(lengths.sum())) + np.repeat(starts - first, lengths)
+    values = log_probs[frames, np.repeat(labels, lengths)].astype(np.float64)
+    return tuple((np.add.reduceat(values, first) / lengths).tolist())
 
 
 def words(alignment: Alignment, symbols: Sequence[str], *, space: str = " ") -> list[WordSpan]:
@@ -209,13 +220,14 @@ def _of_best_path(log_probs: Floats, tokens: Sequence[int]) -> Alignment | None:
     """The alignment of the best path's own labels, which is the best path; None for any others."""
     path = log_probs.argmax(axis=1)
     first = np.append(0, np.flatnonzero(np.diff(path)) + 1)[: len(path)]
-    runs = [(s, e) for s, e in zip(first.tolist(), [*first[1:].tolist(), len(path)], strict=False) if path[s]]
-    labels = tuple(int(path[s]) for s, _ in runs)
-    if tuple(tokens) != labels:
+    written = path[first] != 0
+    starts, ends = first[written], np.append(first[1:], len(path))[: len(first)][written]
+    labels = path[starts]
+    if tuple(tokens) != tuple(labels.tolist()):
         return None
-    scores = tuple(float(log_probs[s:e, path[s]].mean(dtype=np.float64)) for s, e in runs)
     log_prob = float(log_probs.max(axis=1, initial=-np.inf).sum(dtype=np.float64))
-    return Alignment(labels, tuple(s for s, _ in runs), tuple(e for _, e in runs), scores, log_prob)
+    scores = _means(log_probs, labels, starts, ends)
+    return Alignment(tuple(labels.tolist()), tuple(starts.tolist()), tuple(ends.tolist()), scores, log_prob)
 
 
 def _group(labels: Sequence[int], symbols: Sequence[str], space: str) -> list[list[_Piece]]:
@@ -246,12 +258,12 @@ def _extents(alignment: Alignment, grouped: list[list[_Piece]], reach: float, fr
 def _timed(
     word: list[_Piece], starts: Sequence[int], ends: dict[int, float], confidence: float, offset: float, frames: int
 ) -> WordSpan:
-    characters = []
+    characters: list[CharacterSpan] = []
     for piece in word:
         begin, step = starts[piece.position], (ends[piece.position] - starts[piece.position]) / piece.length
-        for k, character in enumerate(piece.text, start=piece.first):
-            low, high = (min(max(begin + n * step + offset, 0.0), float(frames)) for n in (k, k + 1))
-            characters.append(CharacterSpan(character, low, high))
+        parts = range(piece.first, piece.first + len(piece.text) + 1)
+        edges = [min(max(begin + n * step + offset, 0.0), float(frames)) for n in parts]
+        characters += map(CharacterSpan, piece.text, edges, edges[1:])
     spelled = "".join(piece.text for piece in word)
     return WordSpan(spelled, characters[0].start, characters[-1].end, confidence, tuple(characters))
 
@@ -281,6 +293,37 @@ def forward_sums(
     Returns:
         (stretches,) natural log; -inf where no alignment fits.
     """
+    best = log_probs.max(axis=1, initial=-np.inf).astype(np.float64)
+    best[~np.isfinite(best)] = 0.0
+    plain = _sums(np.exp(log_probs - best[:, None]), windows, labellings, PLAIN)
+    passed = np.concatenate(([0.0], np.cumsum(best)))
+    with np.errstate(divide="ignore"):
+        sums = np.log(plain) + [passed[after] - passed[first] for first, after in windows]
+    faint = np.flatnonzero(plain < FAINT).tolist()
+    if faint:
+        sums[faint] = _sums(log_probs, [windows[k] for k in faint], [labellings[k] for k in faint], LOGARITHMIC)
+    return sums
+
+
+class _Semiring(NamedTuple):
+    """In what a sum over alignments is made."""
+
+    plus: Callable[..., Any]
+    times: Callable[..., Any]
+    zero: float
+    one: float
+
+
+PLAIN = _Semiring(np.add, np.multiply, 0.0, 1.0)  # several times faster
+LOGARITHMIC = _Semiring(np.logaddexp, np.add, -np.inf, 0.0)  # nothing is too small
+FAINT = 1e-200  # a plain sum above has lost nothing to numbers that float64 does not have
+
+
+def _sums(
+    weights: NDArray[Any], windows: Sequence[tuple[int, int]], labellings: Sequence[Sequence[int]], semiring: _Semiring
+) -> NDArray[np.float64]:
+    """:func:`forward_sums` of weights (time, symbols) in a semiring."""
+    plus, times, zero, one = semiring
     lengths = np.array([after - first for first, after in windows], np.int64)
     order = np.argsort(-lengths, kind="stable")  # longest first: those still going are always the first ones
     lengths = lengths[order]
@@ -289,19 +332,20 @@ def forward_sums(
     states = np.zeros((len(order), 2 * int(sizes.max(initial=0)) + 1), np.int64)  # blank, label, blank, ..., blank
     for row, k in enumerate(order):
         states[row, 1 : 2 * len(labellings[k]) : 2] = labellings[k]
-    skips = np.zeros(states.shape, bool)
-    skips[:, 2:] = (states[:, 2:] != 0) & (states[:, 2:] != states[:, :-2])
-    alpha = np.full(states.shape, -np.inf)
-    alpha[:, 0] = 0.0
-    for t in range(int(lengths.max(initial=0))):
-        n = int(np.searchsorted(-lengths, -t, side="left"))
+    barred = (states[:, 2:] == 0) | (states[:, 2:] == states[:, :-2])
+    alpha = np.full(states.shape, zero)
+    alpha[:, 0] = one
+    going = len(order) - np.searchsorted(lengths[::-1], np.arange(int(lengths.max(initial=0))), side="right")
+    for t, n in enumerate(going.tolist()):
         now = alpha[:n]
+        skipped = now[:, :-2].copy()
+        skipped[barred[:n]] = zero
         entered = now.copy()
-        entered[:, 1:] = np.logaddexp(now[:, 1:], now[:, :-1])
-        entered[:, 2:] = np.logaddexp(entered[:, 2:], np.where(skips[:n, 2:], now[:, :-2], -np.inf))
-        alpha[:n] = entered + log_probs[(firsts[:n] + t)[:, None], states[:n]]
+        plus(now[:, 1:], now[:, :-1], out=entered[:, 1:])
+        plus(entered[:, 2:], skipped, out=entered[:, 2:])
+        times(entered, weights[(firsts[:n] + t)[:, None], states[:n]], out=now)
     rows = np.arange(len(order))
-    ends_in_label = np.where(sizes > 0, alpha[rows, np.maximum(2 * sizes - 1, 0)], -np.inf)
+    ends_in_label = np.where(sizes > 0, alpha[rows, np.maximum(2 * sizes - 1, 0)], zero)
     sums = np.empty(len(order))
-    sums[order] = np.logaddexp(alpha[rows, 2 * sizes], ends_in_label)
+    sums[order] = plus(alpha[rows, 2 * sizes], ends_in_label)
     return sums

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
-
-from recog.lm.perplexity import score_lines
-from recog.lm.trie import LN10, NGramTrie
+from numpy.typing import ArrayLike, NDArray
 
 USUAL = 0.9  # probability of the first model before a line is seen
 STAY = 0.99  # that a line is of the same language as the one above
 
 
-def likeliest_models(models: Sequence[NGramTrie], texts: Sequence[str]) -> list[int]:
+def likeliest_models(log_probs: ArrayLike | Sequence[Sequence[float]]) -> list[int]:
     """The index of each line's language model: the most probable path of a hidden Markov model over the lines (Viterbi 1967).
 
     A line's probability is that of its text as read without any language model: noisy, but as noisy for all of them. The
@@ -22,17 +19,12 @@ def likeliest_models(models: Sequence[NGramTrie], texts: Sequence[str]) -> list[
     line are rare.
 
     Args:
-        models: of characters, all trained on text of the same normalisation; at least one.
-        texts: a page's lines in reading order, as the network displays them.
+        log_probs: (lines, models) natural log of the probability of each line's text in each model, of a page's lines in
+            reading order; one number may be added to a line's in all models.
     """
-    if len(models) == 1 or not texts:
-        return [0] * len(texts)
-    seen = np.array([[line.log10 * LN10 for line in score_lines(model, texts, sentence=False)] for model in models]).T
-    return _best_path(seen)
-
-
-def _best_path(seen: NDArray[np.float64]) -> list[int]:
-    """(lines, models) natural log of each line's probability -> the states of the most probable path."""
+    seen = np.asarray(log_probs, np.float64)
+    if not len(seen) or seen.shape[1] == 1:
+        return [0] * len(seen)
     count = seen.shape[1]
     start = np.full(count, np.log((1 - USUAL) / (count - 1)))
     start[0] = np.log(USUAL)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from recog.decoding.language import Language
 
 CAPACITY = 256  # nodes of a new trie
+USUAL = 8  # nodes a frame that a line with a language model takes at a beam of 25, with some to spare
 
 
 class Search(Protocol):
@@ -72,7 +73,7 @@ class PlainSearch:
         self._extend, self._end = _kernels("kernels_extend", "kernels_end")
         self._pruning = (pruning.tokens, pruning.cutoff, pruning.ratio)
         self._skip = BlankSkipper(pruning.blank_skip)
-        self._trie = make_trie(max(CAPACITY, 4 * frames))
+        self._trie = make_trie(max(CAPACITY, USUAL * frames))
         self._beam = new_beam(pruning.width, self._trie, 1.0)
 
     def feed(self, probs: Any) -> None:
@@ -108,7 +109,7 @@ class WeightedSearch:
         self._fusion = language.fusion
         self._start = language.start(before, sentence=sentence)
         self._end_token = language.end_token if sentence else -1
-        self._trie = make_trie(max(CAPACITY, 4 * frames))
+        self._trie = make_trie(max(CAPACITY, USUAL * frames))
         self._places = make_places(self._fusion, len(self._trie.nodes), self._start)
         self._rows = make_rows(self._fusion)
         self._beam = new_beam(pruning.width, self._trie, float(self._places[ROOT]["ahead"]))

@@ -144,7 +144,8 @@ def _log_probs(trie: NGramTrie, ids: NDArray[np.int64], first: NDArray[np.bool_]
     node = trie.find(np.zeros_like(ids), ids)
     log_prob = trie.log_prob[node].astype(np.float64)
     for _ in range(1, trie.order):
-        context = np.where(first, -1, np.roll(node, 1))
+        context = np.concatenate(([-1], node[:-1]))
+        context[first] = -1
         node = trie.find(context, ids)
         backoff = np.where(context >= 0, trie.backoff[np.where(context < trie.inner, context, 0)], 0.0)
         log_prob = np.where(node >= 0, trie.log_prob[node], log_prob + backoff)

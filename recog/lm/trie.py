@@ -210,7 +210,7 @@ def search(keys: NDArray[Any], wanted: NDArray[Any], first: int = 0) -> NDArray[
     """Where each wanted key stands in the sorted keys, counted from ``first``; -1 where it is absent."""
     if not len(keys):
         return np.full(np.shape(wanted), -1)
-    position = np.searchsorted(keys, wanted)
+    position = keys.searchsorted(wanted)
     found = keys[np.minimum(position, len(keys) - 1)] == wanted
     return np.where(found, position + first, -1)
 
