@@ -120,7 +120,9 @@ def test_forward_sums_equal_single_ones(stretches, sharpness):
         if first == after:
             assert total == (0.0 if not labels else -np.inf)
         else:
-            assert total == pytest.approx(_by_logarithms(log_probs[first:after], np.array(labels, int)), rel=1e-9, abs=1e-9)
+            assert total == pytest.approx(
+                _by_logarithms(log_probs[first:after], np.array(labels, int)), rel=1e-9, abs=1e-9
+            )
 
 
 def test_importing_the_decoder_brings_no_pydantic():
