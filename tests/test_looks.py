@@ -15,7 +15,8 @@ from recog.media.sound import read_sound
 from recog.model.bundle import ModelConfig, open_bundle, update_bundle
 from recog.model.config import DecodingConfig, View
 from recog.runner import pieces_of
-from recog.tune import dev_rows, tune_model
+from recog.tuning.data import dev_rows
+from recog.tuning.model import tune_model
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
 

@@ -20,17 +20,10 @@ from recog.lm.kneser_ney import estimate
 from recog.lm.trie import NGramTrie
 from recog.model.bundle import open_bundle, update_bundle
 from recog.model.config import DecodingConfig
-from recog.tune import (
-    HEADING,
-    Search,
-    Setting,
-    Utterance,
-    _better_begin,
-    _file_names,
-    dev_rows,
-    tune_model,
-    with_section,
-)
+from recog.tuning.card import HEADING, with_section
+from recog.tuning.data import dev_rows
+from recog.tuning.model import _better_begin, _file_names, tune_model
+from recog.tuning.search import Search, Setting, Utterance
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
 SYMBOLS = ["", "a", "b", " "]

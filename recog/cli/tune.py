@@ -37,6 +37,14 @@ def tune(
             "slow; another one: beside the first, for what is doubtful. Else as the model has it.",
         ),
     ] = None,
+    doubt: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Take lines or speech in all views where the network is less sure than this: the mean of -ln P of what it "
+            "reads. 0 for all of them. Else as the model has it.",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for the tuned model; else MODEL itself is changed.")
     ] = None,
@@ -57,7 +65,9 @@ def tune(
     from recog.errors import UsageError
     from recog.model.config import views_fault
     from recog.recogniser import load
-    from recog.tune import STEPS, dev_rows, tune_model
+    from recog.tuning.data import dev_rows
+    from recog.tuning.model import tune_model
+    from recog.tuning.search import STEPS
 
     unknown = set(fixed or []) - {*STEPS, "beam"}
     if unknown:
@@ -97,6 +107,7 @@ def tune(
         fixed=frozenset(fixed or ()),
         say=say,
         views=views,
+        doubt=doubt,
     )
     print(summary)
 

@@ -19,7 +19,7 @@ from recog.text.bidi import to_logical
 from recog.training.data import load_rows
 from recog.training.recipe import Modality, Recipe
 from recog.training.report import Reporter
-from recog.tune import tune_model
+from recog.tuning.model import tune_model
 
 MAX_ROWS = 300  # of dev to tune on: more tell nothing new, and the user waits
 ORDER: dict[Unit, int] = {"word": 3, "character": 7}  # as the shipped models have

@@ -1,0 +1,1 @@
+"""How a model's outputs are best decoded, found on data that it was not trained on."""

@@ -1,0 +1,191 @@
+"""A model tuned and written: the search, the calibration, the language models and the card put together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from recog.corpora.manifest import Row
+from recog.decoding.confidence import (
+    expected_calibration_error,
+    reliability,
+    reliability_svg,
+)
+from recog.errors import UsageError, UserError
+from recog.evaluation.score import Result
+from recog.lm.binary import load_lm
+from recog.lm.trie import NGramTrie
+from recog.model.bundle import Bundle, update_bundle
+from recog.model.config import DecodingConfig, View
+from recog.model.folder import PRONUNCIATIONS
+from recog.recogniser import Recogniser
+from recog.text.normalise import rule
+from recog.text.pronunciations import pronunciations_bytes
+from recog.tuning.calibration import calibrate_words
+from recog.tuning.card import PLOT, decoding_section, summary, with_section
+from recog.tuning.data import collect
+from recog.tuning.search import STEPS, Metric, Search, Setting, best_path_result, rate_of
+from recog.word_finder import WordFinder
+
+
+def tune_model(
+    recogniser: Recogniser,
+    rows: Sequence[Row],
+    *,
+    lm: Path | None,
+    languages: Mapping[str, Path] | None = None,
+    out: Path,
+    what: str,
+    metric: Metric,
+    beam: int,
+    sentence: bool,
+    fixed: frozenset[str],
+    say: Callable[[str], None],
+    anew: bool = False,
+    views: Sequence[View] = (),
+    doubt: float | None = None,
+) -> str:
+    """Search, calibrate the words' confidences at what was found, and write the model.
+
+    Args:
+        recogniser: a model loaded with a beam of 0.
+        lm: n-gram model for it; None tunes with those that it has, if any.
+        languages: those of other languages, beside ``lm``.
+        out: the model folder to write.
+        what: a name for the data.
+        fixed: names that keep the value they have in the model.
+        say: takes a line of progress.
+        anew: the language model is of another kind than the model's weights were for. The search then begins at the usual
+            weights where these are better, and an utterance is taken for a sentence where that is.
+        views: of lines, in place of those that the model has.
+        doubt: above which a line is taken in all views; None leaves it as the model has it.
+
+    Returns:
+        A line that sums up what was reached.
+    """
+    given = {name: value for name, value in (("views", tuple(views)), ("doubt", doubt)) if value not in ((), None)}
+    decoding = recogniser.config.decoding.model_copy(update=given)
+    recogniser.bundle = Bundle(recogniser.bundle.path, recogniser.config.model_copy(update={"decoding": decoding}))
+    config = recogniser.config
+    usual, others = language_files(recogniser.bundle, lm, languages or {})
+    models = [load_lm(path) for path in (usual, *others.values()) if path is not None]
+    if len({model.unit for model in models}) > 1:
+        raise UserError("The language models of a recogniser must all be of words, or all of characters.")
+    utterances = list(collect(recogniser, rows, rule(config.normalise)))
+    say(f"{len(utterances)} utterances; searching.")
+
+    def report(setting: Setting, result: Result) -> None:
+        shown = ", ".join(f"{name} {getattr(setting, name):g}" for name in ("beam", *STEPS))
+        say(f"{shown}: WER {100 * result.wer.rate:.2f} %, CER {100 * result.cer.rate:.2f} %")
+
+    search = Search(
+        config.symbols, utterances, models, metric, config.normalise, sentence, recogniser.options.workers,
+        recogniser.reading_order, _word_finder(recogniser.bundle, models), report,
+    )  # fmt: skip
+    old = config.decoding
+    start = Setting(old.alpha, old.beta, old.unknown_cost, old.temperature, beam)
+    names = [name for name in _searched(models) if name not in fixed]
+    if anew:
+        search, start = _better_begin(search, start, names)
+    found = search.run(start, names)
+    if "beam" not in fixed:
+        found = search.choose_beam(found)
+    baseline = best_path_result(search)
+    by_letters = False
+    if search.word_finder is not None and search.measure(found) > rate_of(baseline, metric):
+        say("Words are found worse in the sounds than the letters alone spell them; searching in the letters.")
+        search, by_letters = replace(search, word_finder=None, results={}), True
+        if anew:
+            search, _ = _better_begin(search, Setting(beam=beam), names)
+        found = search.run(Setting(beam=beam), names)
+        if search.measure(replace(found, alpha=0.0, beta=0.0)) < search.measure(found):
+            found = replace(found, alpha=0.0, beta=0.0)
+    search.measure(found)
+    best = search.results[found]
+    decoding = DecodingConfig(
+        lm=_kept_as("lm", usual) if usual else None,
+        languages=_file_names(others),
+        sounds=not by_letters,
+        beam=found.beam,
+        alpha=found.alpha,
+        beta=found.beta,
+        unknown_cost=found.unknown_cost,
+        sentence=search.sentence,
+        temperature=found.temperature,
+        offset=old.offset,
+        views=old.views,
+        doubt=old.doubt,
+        dev=summary(found, best, baseline, what),
+    )
+    calibration, fitted, right = calibrate_words(search, found)
+    error = expected_calibration_error(fitted, right) if calibration else float("nan")
+    files = {decoding.lm: usual.read_bytes()} if usual and decoding.lm else {}
+    files |= {decoding.languages[name]: path.read_bytes() for name, path in others.items()}
+    if search.word_finder is not None:  # with what it takes the words of the language model to be said like
+        files[PRONUNCIATIONS] = pronunciations_bytes(search.word_finder.pronunciations)
+    if calibration:
+        table = reliability(fitted, right)
+        files[PLOT] = reliability_svg(table, title=f"{config.name}: word confidences on {what}").encode()
+    changed = config.model_copy(update={"decoding": decoding, "confidence": calibration or config.confidence})
+    section = decoding_section(found, best, baseline, what, usual is not None, error, list(others), old.views)
+    update_bundle(recogniser.bundle, out, changed, files, with_section(recogniser.bundle.card, section))
+    return (
+        f"{what}: WER {100 * best.wer.rate:.2f} % (best path {100 * baseline.wer.rate:.2f} %), CER "
+        f"{100 * best.cer.rate:.2f} % ({100 * baseline.cer.rate:.2f} %); alpha {found.alpha:g}, beta {found.beta:g}, "
+        f"unknown_cost {found.unknown_cost:g}, temperature {found.temperature:g}, beam {found.beam}; "
+        f"expected calibration error {error:.3f}."
+    )
+
+
+def _better_begin(search: Search, start: Setting, names: Sequence[str]) -> tuple[Search, Setting]:
+    """Where to begin with a language model that is new: with or without ends of sentences, at ``start`` or at the usual
+    weights of ``names``."""
+    usual = replace(start, **{name: getattr(Setting(), name) for name in names})
+    searches = [search, replace(search, sentence=not search.sentence, results={})]
+    return min(
+        ((one, setting) for one in searches for setting in (start, usual)), key=lambda pair: pair[0].measure(pair[1])
+    )
+
+
+def language_files(
+    bundle: Bundle, lm: Path | None, languages: Mapping[str, Path]
+) -> tuple[Path | None, dict[str, Path]]:
+    """The files of the usual language model and of others by language: those that are given, else the model's own.
+
+    Raises:
+        UsageError: others are given without the usual one.
+    """
+    own = bundle.config.decoding
+    if lm is None and languages:
+        raise UsageError("Language models of other languages are beside a usual one; give that with --lm.")
+    if lm is None and own.lm is not None:
+        return bundle.file(own.lm), {name: bundle.file(file) for name, file in own.languages.items()}
+    return lm, dict(languages)
+
+
+def _kept_as(name: str, path: Path) -> str:
+    return f"{name}{path.suffix if path.suffix == '.bin' else '.arpa'}"
+
+
+def _file_names(languages: Mapping[str, Path]) -> dict[str, str]:
+    """Language -> name of its model's file, of lower-case letters of ASCII, digits and hyphens; all different."""
+    names: dict[str, str] = {}
+    for number, (language, path) in enumerate(languages.items(), 2):
+        plain = re.sub(r"[^a-z0-9]+", "-", language.casefold()).strip("-")[:40] or str(number)
+        name = _kept_as(f"lm-{plain}", path)
+        names[language] = name if name not in names.values() else _kept_as(f"lm-{plain}-{number}", path)
+    return names
+
+
+def _word_finder(bundle: Bundle, lms: Sequence[NGramTrie]) -> WordFinder | None:
+    return WordFinder(bundle, lms[0]) if bundle.config.sounds and lms and lms[0].unit == "word" else None
+
+
+def _searched(lms: Sequence[NGramTrie]) -> list[str]:
+    if not lms:
+        return []
+    return (
+        ["alpha", "beta", "unknown_cost", "temperature"] if lms[0].unit == "word" else ["alpha", "beta", "temperature"]
+    )

@@ -1,0 +1,196 @@
+"""The search for how a network's outputs are best decoded: weights of the language model, temperature and beam, over
+log-probabilities that are computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.decoding.align import spans_of
+from recog.decoding.best_path import best_path
+from recog.decoding.choice import likeliest_models
+from recog.decoding.decoder import Decoder, Hypothesis
+from recog.decoding.views import Seen, decode_views
+from recog.evaluation.counts import Pair
+from recog.evaluation.score import Result, evaluate
+from recog.lm.trie import NGramTrie
+from recog.recogniser import Span, reorder, tempered
+from recog.word_finder import WordFinder
+
+Metric = Literal["wer", "cer"]
+STEPS = {"alpha": 0.2, "beta": 0.5, "unknown_cost": 1.0, "temperature": 0.2}
+RANGES = {"alpha": (0.0, 5.0), "beta": (-5.0, 8.0), "unknown_cost": (0.0, 10.0), "temperature": (0.4, 3.0)}
+ROUNDS = 3  # times the steps are halved
+BEAMS = (8, 16, 25, 50, 100)
+GAIN = 0.001  # a wider beam must lower the error rate by so much
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """What is decoded again and again: what the network makes of its pieces, and its true text."""
+
+    name: str
+    pieces: tuple[Seen, ...]
+    text: str
+    group: str | None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to decode; see :class:`recog.decoding.Decoder`."""
+
+    alpha: float = 0.5
+    beta: float = 0.5
+    unknown_cost: float = 2.0
+    temperature: float = 1.0
+    beam: int = 25
+
+
+@dataclass
+class Search:
+    """Error rates by setting, each measured once.
+
+    Args:
+        symbols: the model's, the blank first.
+        utterances: the data.
+        lms: the usual language model, then those of other languages; each utterance is decoded with the one that suits it.
+        metric: what is lowered.
+        normalise: name of the normalisation of texts.
+        sentence: see :class:`recog.decoding.Decoder`.
+        in_order: from the order in which the network reads to that of the text.
+        word_finder: for a model that hears sounds, with the usual language model; then these are decoded.
+        report: called with each setting and its result.
+    """
+
+    symbols: Sequence[str]
+    utterances: Sequence[Utterance]
+    lms: Sequence[NGramTrie]
+    metric: Metric
+    normalise: str
+    sentence: bool = False
+    threads: int | None = None
+    in_order: Callable[[str], str] = str
+    word_finder: WordFinder | None = None
+    report: Callable[[Setting, Result], None] = lambda setting, result: None
+    results: dict[Setting, Result] = field(default_factory=dict)
+
+    def measure(self, setting: Setting) -> float:
+        """The error rate of a setting."""
+        if setting not in self.results:
+            self.results[setting] = evaluate(self.pairs(setting), normalise=self.normalise, confusions=0)
+            self.report(setting, self.results[setting])
+        return rate_of(self.results[setting], self.metric)
+
+    def pairs(self, setting: Setting) -> list[Pair]:
+        """Texts as decoded with a setting, beside the true ones."""
+        return [
+            Pair(u.name, u.text, self.in_order(" ".join(" ".join(map(self.text, found)).split())), u.group)
+            for u, found in zip(self.utterances, self.hypotheses(setting), strict=True)
+        ]
+
+    def hypotheses(self, setting: Setting) -> list[list[Hypothesis]]:
+        """The best of each piece of each utterance."""
+        found: list[list[Hypothesis]] = [[] for _ in self.utterances]
+        for model, decoder in enumerate(self.decoders(setting)):
+            own = [i for i, other in enumerate(self.models) if other == model]
+            pieces = [
+                [tempered(self.seen(view), setting.temperature) for view in (p, *p.again)]
+                for i in own
+                for p in self.utterances[i].pieces
+            ]
+            best = iter(decode_views(decoder, pieces))
+            for i in own:
+                found[i] = [next(best)[0] for _ in self.utterances[i].pieces]
+        return found
+
+    @cached_property
+    def models(self) -> list[int]:
+        """Which of the language models each utterance is decoded with."""
+        if len(self.lms) < 2 or self.word_finder is not None:  # sounds are decoded with the usual one
+            return [0] * len(self.utterances)
+        scorers = [Decoder(self.symbols, lm=lm, alpha=1.0, beta=0.0) for lm in self.lms]
+        texts = [[best_path(piece.log_probs) for piece in u.pieces] for u in self.utterances]
+        return [likeliest_models([[sum(map(scorer.weight, text)) for scorer in scorers]])[0] for text in texts]
+
+    def best_path(self, utterance: Utterance) -> str:
+        """What the network alone reads, as it displays it."""
+        pieces = ("".join(self.symbols[k] for k in best_path(piece.log_probs)) for piece in utterance.pieces)
+        return " ".join(" ".join(pieces).split())
+
+    def seen(self, piece: Seen) -> NDArray[np.float32]:
+        """What is decoded of a piece."""
+        if self.word_finder is None:
+            return piece.log_probs
+        assert piece.sounds is not None
+        return piece.sounds
+
+    def text(self, hypothesis: Hypothesis) -> str:
+        """What is written of it."""
+        return hypothesis.text if self.word_finder is None else " ".join(self.word_finder.written(hypothesis))
+
+    def spans(self, piece: NDArray[np.float32], hypothesis: Hypothesis) -> list[Span]:
+        """The words of a piece that was decoded, in the order of the text, with their raw confidences."""
+        symbols = self.symbols if self.word_finder is None else self.word_finder.sounds
+        found = spans_of(piece, hypothesis.tokens, symbols)
+        words = [s.word for s in found] if self.word_finder is None else self.word_finder.written(hypothesis)
+        shown = [(word, s.start, s.end, s.confidence) for word, s in zip(words, found, strict=True)]
+        text = self.in_order(" ".join(words))
+        return shown if text == " ".join(words) else reorder(shown, text)
+
+    def decoders(self, setting: Setting) -> list[Decoder]:
+        """One with each language model."""
+        options: dict[str, Any] = {
+            "beam_width": setting.beam,
+            "threads": self.threads,
+            "alpha": setting.alpha,
+            "beta": setting.beta,
+            "unknown_cost": setting.unknown_cost,
+            "sentence": self.sentence,
+        }
+        if self.word_finder is not None:
+            return [self.word_finder.decoder(**options)]
+        return [Decoder(self.symbols, lm=lm, **options) for lm in (self.lms or (None,))]
+
+    def run(self, start: Setting, names: Sequence[str]) -> Setting:
+        """Pattern search (Hooke and Jeeves 1961): step along each coordinate while that helps, then halve the steps."""
+        best = start
+        steps = {name: STEPS[name] for name in names}
+        for _ in range(ROUNDS):
+            improved = True
+            while improved:
+                improved = False
+                for name in names:
+                    found = min(_neighbours(best, name, steps[name]), key=self.measure)
+                    if self.measure(found) < self.measure(best):
+                        best, improved = found, True
+            steps = {name: step / 2 for name, step in steps.items()}
+        return best
+
+    def choose_beam(self, setting: Setting, beams: Sequence[int] = BEAMS) -> Setting:
+        """The narrowest beam that is as good as the best one, but for 0.1 points."""
+        candidates = [replace(setting, beam=beam) for beam in sorted({*beams, setting.beam})]
+        best = min(map(self.measure, candidates))
+        return next(candidate for candidate in candidates if self.measure(candidate) <= best + GAIN)
+
+
+def rate_of(result: Result, metric: Metric) -> float:
+    """The error rate that is lowered."""
+    return result.wer.rate if metric == "wer" else result.cer.rate
+
+
+def _neighbours(setting: Setting, name: str, step: float) -> list[Setting]:
+    low, high = RANGES[name]
+    value = getattr(setting, name)
+    moved = [round(min(high, max(low, value + sign * step)), 4) for sign in (-1, 1)]
+    return [replace(setting, **{name: other}) for other in moved]
+
+
+def best_path_result(search: Search) -> Result:
+    """The same data without a beam and a language model."""
+    pairs = [Pair(u.name, u.text, search.in_order(search.best_path(u)), u.group) for u in search.utterances]
+    return evaluate(pairs, normalise=search.normalise, confusions=0)
