@@ -277,6 +277,10 @@ def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Deco
     if beam == 0:
         if wanted:
             raise UserError("A language model, hotwords and alternatives need a beam of at least 1.")
+        if options.looks == "all" and options.beam == 0:
+            raise UserError(
+                "A best path reads the first view alone: to look at all of them takes a beam of at least 1."
+            )
         return None
     from recog.decoding.decoder import Decoder
 

@@ -10,6 +10,7 @@ import recog
 from recog.decoding.align import Timing, spans_of
 from recog.decoding.best_path import best_path
 from recog.decoding.views import decode_views
+from recog.errors import UserError
 from recog.media.image import read_image
 from recog.media.sound import read_sound
 from recog.model.bundle import ModelConfig, open_bundle, update_bundle
@@ -77,8 +78,15 @@ def test_rows_of_a_corpus_and_tuning_take_all_views(model: Path, tmp_path: Path)
     tune_model(
         recog.load(model, beam=0, looks="auto", threads=1), rows, lm=None, out=tmp_path / "other", what="one line",
         metric="cer", beam=8, sentence=False, fixed=frozenset({"beam"}), say=lambda _: None, views=[View(slant=-0.1)],
+        doubt=0.3,
     )  # fmt: skip
-    assert recog.load(tmp_path / "other").config.decoding.views == (View(slant=-0.1),)
+    other = recog.load(tmp_path / "other").config.decoding
+    assert other.views == (View(slant=-0.1),) and other.doubt == 0.3
+
+
+def test_a_best_path_has_no_use_for_all_views(model: Path):
+    with pytest.raises(UserError, match="takes a beam of at least 1"):
+        recog.load(model, beam=0, looks="all")
 
 
 def test_speech_is_heard_again_more_slowly(tmp_path: Path):
