@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from recog.decoding.align import Timing, spans_of
 from recog.decoding.best_path import best_path
 from recog.decoding.views import Seen, decode_views, doubt_of
-from recog.errors import UserError
+from recog.errors import UsageError
 from recog.model.bundle import Bundle, ModelConfig, open_bundle
 from recog.model.config import DecodingConfig
 from recog.model.runtime import cores, open_runtime
@@ -266,19 +266,19 @@ def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Deco
     """The beam search that the options ask for, with this language model; None for the best path.
 
     Raises:
-        UserError: the options do not go together.
+        UsageError: the options do not go together.
     """
     tuned = bundle.config.decoding
     n_best = _readings(options)
     wanted = lm is not None or options.hotwords or n_best > 1
     beam = options.beam if options.beam is not None else tuned.beam or (DEFAULT_BEAM if wanted else 0)
     if lm is None and (options.alpha is not None or options.beta is not None):
-        raise UserError("The weights alpha and beta belong to a language model; give one, or leave them out.")
+        raise UsageError("The weights alpha and beta belong to a language model; give one, or leave them out.")
     if beam == 0:
         if wanted:
-            raise UserError("A language model, hotwords and alternatives need a beam of at least 1.")
+            raise UsageError("A language model, hotwords and alternatives need a beam of at least 1.")
         if options.looks == "all" and options.beam == 0:
-            raise UserError(
+            raise UsageError(
                 "A best path reads the first view alone: to look at all of them takes a beam of at least 1."
             )
         return None
@@ -306,10 +306,10 @@ def open_language_models(bundle: Bundle, options: Options) -> list[NGramTrie]:
     A model with language models of its own uses them, unless a beam of 0 is asked for.
 
     Raises:
-        UserError: one cannot be read, or the model knows nothing of the language.
+        UserError: one cannot be read, or (UsageError) the model knows nothing of the language.
     """
     if options.language is not None and options.lm is not None:
-        raise UserError("A language chooses among the model's own language models; leave out the one or the other.")
+        raise UsageError("A language chooses among the model's own language models; leave out the one or the other.")
     if options.lm is not None:
         paths = [] if str(options.lm) == "none" else [Path(options.lm)]
     else:
@@ -325,7 +325,7 @@ def own_language_models(bundle: Bundle, options: Options) -> list[Path]:
     """The language models of the model's own, where the options leave them in use; the usual one first.
 
     Raises:
-        UserError: the options name a language that the model has nothing to do with.
+        UsageError: the options name a language that the model has nothing to do with.
     """
     usual, others = bundle.config.decoding.lm, bundle.config.decoding.languages
     names = [] if usual is None else [usual, *others.values()]
@@ -333,7 +333,7 @@ def own_language_models(bundle: Bundle, options: Options) -> list[Path]:
         known = dict.fromkeys(bundle.config.languages, usual) | others
         wanted = {name.casefold(): file for name, file in known.items()}
         if options.language.casefold() not in wanted:
-            raise UserError(
+            raise UsageError(
                 f"The model {bundle.config.name} is for {' and '.join(known) or 'no language that it names'}, "
                 f"not for {options.language}."
             )
