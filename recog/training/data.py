@@ -137,7 +137,7 @@ def fingerprints(rows: Sequence[tuple[Row, Source]], columns: Sequence[int]) -> 
     """
     digests: dict[str, hashlib._Hash] = {}
     for (row, source), width in zip(rows, columns, strict=True):
-        digest = digests.setdefault(source.name or Path(source.path).name, hashlib.sha256())
+        digest = digests.setdefault(source.called, hashlib.sha256())
         where = f"{row.start}\0{row.end}\0{row.split}\0{row.line}\0{width}"
         digest.update(f"{row.media.name}\0{row.text}\0{where}\n".encode())
     return {name: digest.hexdigest() for name, digest in digests.items()}
@@ -208,7 +208,16 @@ def prepare(
         if needed_frames(heard) > frames:
             heard = ()
         example = Example(
-            i, store.columns[i], labels, row.text, source.weight, source.name, str(row.media), needed, row.group, heard
+            i,
+            store.columns[i],
+            labels,
+            row.text,
+            source.weight,
+            source.called,
+            str(row.media),
+            needed,
+            row.group,
+            heard,
         )
         (dev if row.split == "dev" else train).append(example)
     if not train:

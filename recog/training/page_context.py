@@ -47,7 +47,7 @@ class PageContextTrainer(PageTrainer):
     ) -> None:
         super().__init__(recipe, train, dev, out, report, with_base(recipe, base))
         self.hands = Hands(recipe.hands)
-        self.weights = {source.name or Path(source.path).name: source.weight for source in recipe.data}
+        self.weights = {source.called: source.weight for source in recipe.data}
 
     def sheet(self, step: int, k: int) -> Sheet:
         """Page ``k`` of a batch, of corpora by their weights."""

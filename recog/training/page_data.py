@@ -55,7 +55,7 @@ def load_pages(recipe: PageRecipe) -> tuple[list[Page], list[Page], list[str]]:
                 problems.append(str(error))
                 continue
             scaled = tuple((base * scale, polygon * scale) for base, polygon in lines)
-            page = Page(source.name or path.name, str(media), (255 * ink).astype(np.uint8), scaled)
+            page = Page(source.called, str(media), (255 * ink).astype(np.uint8), scaled)
             if splits[media] in found:
                 found[splits[media]].append(page)
     for split, pages_of in found.items():

@@ -74,7 +74,7 @@ def finish_page(recipe: PageRecipe, trainer: PageTrainer, out: Path, notes: str)
     best, _ = read_checkpoint(trainer.best)
     p = trainer.progress
     trained = {"epochs": p.epoch, "steps": p.step, "hours": round(p.seconds / 3600, 2), "pages": len(trainer.train)}
-    trained["data"] = [source.name or Path(source.path).name for source in recipe.data]
+    trained["data"] = [source.called for source in recipe.data]
     dev = {"f1": round(p.best, 4), "pages": len(trainer.dev), "sources": p.history[p.best_epoch]["sources"]}
     export_page_bundle(recipe.name, recipe.network, best, out, trained=trained, dev=dev, notes=notes)
 

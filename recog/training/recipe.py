@@ -43,6 +43,11 @@ class Source(Strict):
     optional: bool = False
     licence: str = ""
 
+    @property
+    def called(self) -> str:
+        """Its name, or that of its folder or file."""
+        return self.name or Path(self.path).name
+
     @field_validator("group")
     @classmethod
     def _is_pattern(cls, group: str) -> str:

@@ -280,7 +280,7 @@ def finish(
         "rows": len(data.train),
         "from": base.config.name if base else None,
         "recipe": _without_places(recipe),
-        "data": [source.name or Path(source.path).name for source in recipe.data],
+        "data": [source.called for source in recipe.data],
         "corpora": corpora(recipe, data),
         "cpu_seconds": round(trainer.progress.cpu_seconds * trainer.world),
         "energy": energy(trainer.progress.cpu_seconds * trainer.world, trainer.progress.joules),
@@ -332,11 +332,9 @@ def corpora(recipe: Recipe, data: Dataset) -> dict[str, dict[str, Any]]:
     """What the card says of each source: rows to train on and of dev that could be used, and its licence."""
     train, dev = (Counter(example.source for example in rows) for rows in (data.train, data.dev))
     return {
-        source.name or Path(source.path).name: {
-            "train": train[source.name], "dev": dev[source.name], "licence": source.licence,
-        }
-        for source in recipe.data
-    }  # fmt: skip
+        name: {"train": train[name], "dev": dev[name], "licence": source.licence}
+        for name, source in ((source.called, source) for source in recipe.data)
+    }
 
 
 def export_bundle(

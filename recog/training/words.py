@@ -52,7 +52,7 @@ def words_of(
 def _found(network: Encoder, data: Dataset, recipe: Recipe) -> list[Piece]:
     space = data.alphabet.encode(" ")[0]
     training = network.training
-    left_alone = {source.name for source in recipe.data if not source.recombine}
+    left_alone = {source.called for source in recipe.data if not source.recombine}
     rows = sorted((row for row in data.train if row.source not in left_alone), key=lambda row: (row.columns, row.index))
     pieces: list[Piece] = []
     network.eval()

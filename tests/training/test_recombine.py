@@ -1,6 +1,7 @@
 """Lines made anew of words of others: cut where the alignment has them, in every epoch others, after an interruption the same."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from recog.training.data import Example, Piece, prepare  # noqa: E402
 from recog.training.recipe import read_recipe  # noqa: E402
 from recog.training.recombine import Words, recombined  # noqa: E402
 from recog.training.report import Reporter  # noqa: E402
-from recog.training.run import run  # noqa: E402
+from recog.training.run import corpora, run  # noqa: E402
 from recog.training.trainer import seeded_network  # noqa: E402
 from recog.training.words import cut, words_of  # noqa: E402
 
@@ -163,3 +164,18 @@ def test_a_bare_folder_from_a_base_recombines_and_nothing_else_does(
     recipe_file.write_text(recipe_file.read_text().replace("training: {", "training: {recombine: 0.5, "))
     with pytest.raises(UsageError, match="give --from MODEL"):
         run(recipe_file, tmp_path / "none", None)
+
+
+def test_corpora_without_a_name_are_told_apart_by_their_folders(recipe_file: Path, lines: Path, tmp_path: Path) -> None:
+    shutil.copytree(lines, tmp_path / "more")
+    text = recipe_file.read_text()
+    recipe_file.write_text(text.replace('"}]', f'"}}, {{path: "{tmp_path / "more"}", recombine: false}}]'))
+    recipe = read_recipe(recipe_file)
+    data = prepare(recipe, tmp_path / "cache")
+    counts = corpora(recipe, data)
+    assert set(counts) == {lines.name, "more"} and all(0 < own["train"] < len(data.train) for own in counts.values())
+    network = seeded_network(recipe, len(data.alphabet))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(finding, "UNSURE", -100.0)
+        words = words_of(network, data, recipe, tmp_path / "cache", base=None, writes=False)
+    assert words is not None and set(words.corpora) == {lines.name}
