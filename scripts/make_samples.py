@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Make data/samples: synthesised speech and rendered handwriting, each with its text beside it.
 
-Speech comes from espeak-ng (GPL program; its output is free to use), handwriting from the OFL fonts named below, as npm
-packs them in ``@fontsource/NAME``. Nothing here is a recording or a scan of a person.
+Speech comes from flite (BSD-style; english-speech has heard other sentences in its voices), handwriting from the OFL fonts
+named below, as npm packs them in ``@fontsource/NAME``. Nothing here is a recording or a scan of a person.
 
-    apt-get install espeak-ng && pip install pillow fonttools brotli soundfile soxr
+    apt-get install flite && pip install pillow fonttools brotli soundfile soxr
     npm pack @fontsource/caveat @fontsource/cedarville-cursive @fontsource/homemade-apple
     python scripts/make_samples.py FOLDER-WITH-THE-TGZ
 """
@@ -15,6 +15,7 @@ import io
 import subprocess
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +27,9 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 SAMPLES = Path(__file__).parent.parent / "data" / "samples"
 
 SPEECH = [
-    ("weather", "en-us+m3", 150, "the weather is fine today and we are going to walk along the river"),
-    ("letter", "en-gb+f2", 150, "she wrote a long letter to her brother who lived in the city"),
-    ("numbers", "en-us+f3", 145, "one two three four five six seven eight nine ten"),
+    ("weather", "rms", "the weather is fine today and we are going to walk along the river"),
+    ("letter", "awb", "she wrote a long letter to her brother who lived in the city"),
+    ("numbers", "slt", "one two three four five six seven eight nine ten"),
 ]
 LINES = [
     ("garden", "caveat", "My dear friend, the garden is in bloom again."),
@@ -52,11 +53,10 @@ PAGE = (
 )
 
 
-def speak(name: str, voice: str, speed: int, text: str) -> None:
-    wav = subprocess.run(
-        ["espeak-ng", "-v", voice, "-s", str(speed), "--stdout", text], check=True, capture_output=True
-    ).stdout
-    samples, rate = soundfile.read(io.BytesIO(wav), dtype="float32")
+def speak(name: str, voice: str, text: str) -> None:
+    with tempfile.NamedTemporaryFile(suffix=".wav") as wav:
+        subprocess.run(["flite", "-voice", voice, "-t", text, "-o", wav.name], check=True)
+        samples, rate = soundfile.read(wav.name, dtype="float32")
     samples = soxr.resample(samples, rate, 16_000)
     soundfile.write(SAMPLES / f"{name}.wav", 0.7 * samples / np.abs(samples).max(), 16_000, subtype="PCM_16")
     (SAMPLES / f"{name}.txt").write_text(text + "\n", encoding="utf-8")

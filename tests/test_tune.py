@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +16,14 @@ import pytest
 import recog
 from recog.decoding.views import Seen
 from recog.errors import UsageError, UserError
+from recog.evaluation.counts import Pair
+from recog.evaluation.score import evaluate
 from recog.lm.binary import write_binary
 from recog.lm.kneser_ney import estimate
 from recog.lm.trie import NGramTrie
 from recog.model.bundle import open_bundle, update_bundle
-from recog.model.config import DecodingConfig
-from recog.tuning.card import HEADING, with_section
+from recog.model.config import DecodingConfig, View
+from recog.tuning.card import HEADING, decoding_section, with_section
 from recog.tuning.data import dev_rows
 from recog.tuning.model import _better_begin, _file_names, tune_model
 from recog.tuning.search import Search, Setting, Utterance
@@ -199,3 +202,10 @@ def test_a_model_tuned_without_a_language_model_still_hears_sounds(tmp_path: Pat
         what="samples", metric="cer", beam=8, sentence=False, fixed=frozenset({"beam"}), say=lambda _: None,
     )  # fmt: skip
     assert open_bundle(tmp_path / "tuned").config.decoding.sounds
+
+
+def test_the_card_says_how_doubtful_speech_is_heard_again() -> None:
+    result = evaluate([Pair("a", "one two", "one two", None)], normalise="spoken")
+    views = (View(), View(width=1.2))
+    section = decoding_section(Setting(), result, result, "dev", True, math.nan, views=views, speech=True)
+    assert "Doubtful stretches are heard again, 1.2 times as slow." in section and "slant" not in section

@@ -36,6 +36,7 @@ def decoding_section(
     calibration_error: float,
     languages: Sequence[str] = (),
     views: Sequence[View] = (),
+    speech: bool = False,
 ) -> str:
     """What the card says of the tuning."""
     weights = (
@@ -57,7 +58,10 @@ def decoding_section(
     lines += ["", "The figures with the language model are of the data that its weights were tuned on."]
     if languages:
         lines += ["", f"Lines that are likely in another language have a model of it: {', '.join(languages)}."]
-    if len(views) > 1:
+    if len(views) > 1 and speech:
+        slower = " and ".join(f"{view.width:g}" for view in views[1:])
+        lines += ["", f"Doubtful stretches are heard again, {slower} times as slow."]
+    elif len(views) > 1:
         shown = "; ".join(f"slant {view.slant:g}, width {view.width:g}" for view in views)
         lines += ["", f"Doubtful lines are looked at in {len(views)} views ({shown}), all others in the first."]
     if not math.isnan(calibration_error):

@@ -129,7 +129,9 @@ def tune_model(
         table = reliability(fitted, right)
         files[PLOT] = reliability_svg(table, title=f"{config.name}: word confidences on {what}").encode()
     changed = config.model_copy(update={"decoding": decoding, "confidence": calibration or config.confidence})
-    section = decoding_section(found, best, baseline, what, usual is not None, error, list(others), old.views)
+    section = decoding_section(
+        found, best, baseline, what, usual is not None, error, list(others), old.views, config.modality == "speech"
+    )
     update_bundle(recogniser.bundle, out, changed, files, with_section(recogniser.bundle.card, section))
     return (
         f"{what}: WER {100 * best.wer.rate:.2f} % (best path {100 * baseline.wer.rate:.2f} %), CER "
