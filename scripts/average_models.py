@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""A model whose weights are the mean of two others' (Wortsman et al. 2022, "Model soups").
+
+    python scripts/average_models.py MODEL TRAINED-ON OUT [--share 0.5]
+
+TRAINED-ON was trained --from MODEL, or from what MODEL was trained from: networks far apart do not mix. --share is the
+weight of TRAINED-ON, from 0 to 1. OUT gets its config, language models and card; figures in these are TRAINED-ON's until
+`recog tune OUT DEV` measures anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from recog.errors import UserError
+from recog.model.bundle import open_bundle, update_bundle
+from recog.model.folder import GRAPH, WEIGHTS
+from recog.nn.export import build_onnx, quantise
+from recog.nn.weights import half_precision, load_weights, weights_bytes
+
+
+def average(model: str, trained_on: str, out: Path, share: float) -> None:
+    """Write the model folder ``out``.
+
+    Raises:
+        UserError: the two have other symbols or other networks, or one cannot be read.
+    """
+    base, bundle = open_bundle(model), open_bundle(trained_on)
+    a, b = load_weights(base), load_weights(bundle)
+    if base.config.symbols != bundle.config.symbols or base.config.sounds != bundle.config.sounds:
+        raise UserError(
+            f"{base.path} and {bundle.path} have other symbols; only models with the same ones can be averaged."
+        )
+    if {name: t.shape for name, t in a.items()} != {name: t.shape for name, t in b.items()}:
+        raise UserError(
+            f"{base.path} and {bundle.path} are other networks; only two of the same shape can be averaged."
+        )
+    mean = half_precision({name: (1.0 - share) * a[name].float() + share * b[name].float() for name in b})
+    files = {name: bundle.file(name).read_bytes() for name in bundle.config.files if name not in (GRAPH, WEIGHTS)}
+    files[WEIGHTS] = weights_bytes(mean)
+    if not bundle.config.encoder.torch_only:
+        arrays = {name: np.asarray(t.float().numpy()) for name, t in mean.items()}
+        symbols = len(bundle.config.symbols)
+        files[GRAPH] = quantise(build_onnx(bundle.config.encoder, arrays, symbols)).SerializeToString()
+    update_bundle(bundle, out, bundle.config, files, bundle.card)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("trained_on", metavar="trained-on")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--share", type=float, default=0.5)
+    arguments = parser.parse_args()
+    if not 0.0 <= arguments.share <= 1.0:
+        parser.error("--share lies between 0 and 1")
+    try:
+        average(arguments.model, arguments.trained_on, arguments.out, arguments.share)
+    except UserError as error:
+        sys.exit(f"average_models: {error}")
+
+
+if __name__ == "__main__":
+    main()
