@@ -24,12 +24,13 @@ from recog.transcript import Alternative, Transcript, Word
 
 if TYPE_CHECKING:
     from recog.decoding.decoder import Decoder, Hypothesis
-    from recog.lm.neural import NeuralLM
+    from recog.decoding.rescore import Rescorer
     from recog.lm.trie import NGramTrie
     from recog.word_finder import WordFinder
 
 DEFAULT_BEAM = 25
-RESCORED = 20  # hypotheses that a neural language model sees
+RESCORED = 10  # readings that a neural language model sees; 20 gave no fewer errors
+RESCORE_WEIGHT = 0.3  # of one that was not tuned for the model
 Span = tuple[str, float, float, float]  # word, its start and end in frames, confidence
 Reading = tuple[str, list[Span], tuple[Alternative, ...]]  # the text, its words, and other texts
 
@@ -47,8 +48,10 @@ class Options:
             on a page by the lines around it.
         alpha, beta: weights of the language model; see :class:`recog.decoding.Decoder`.
         hotwords: phrases to expect, and their boosts.
-        rescore: folder of a neural language model that orders the N-best anew; needs a beam.
-        rescore_weight: what ln P of that model counts for in the score.
+        rescore: folder of a neural language model that orders the N-best anew, in place of the model's own; "none" for none.
+            Needs a beam. The model's own was weighed beside its n-gram model, and knows no hotwords: with another one, or
+            with hotwords, it is left out.
+        rescore_weight: what ln P of the neural model counts for in the score; by default 0.3, of the model's own as tuned.
         channels: of a recording: their "mix", "each" on its own, or one, counted from 1.
         layout: what an image shows: a "line", a "page", or "auto" to tell by its shape; "xml" for a page whose lines a
             PAGE or ALTO file beside it gives.
@@ -68,7 +71,7 @@ class Options:
     beta: float | None = None
     hotwords: Mapping[str, float] = field(default_factory=dict)
     rescore: str | Path | None = None
-    rescore_weight: float = 0.3
+    rescore_weight: float | None = None
     channels: Literal["mix", "each"] | int = "mix"
     layout: Literal["line", "page", "auto", "xml"] = "line"
     page_model: str | Path | None = None
@@ -98,11 +101,7 @@ class Recogniser:
         self._sound_decoder = None if self.word_finder is None else self._make_sound_decoder(self.word_finder)
         if self.word_finder is None:
             _ = self.decoder  # says now what does not go together in the options
-        self.rescorer: NeuralLM | None = None
-        if self.options.rescore is not None:
-            from recog.lm.neural import NeuralLM
-
-            self.rescorer = NeuralLM.open(Path(self.options.rescore))
+        self.rescorer = make_rescorer(self.bundle, self.options)
 
     @property
     def config(self) -> ModelConfig:
@@ -173,8 +172,9 @@ class Recogniser:
             tokens = best_path(log_probs)
         else:
             decoder = self.decoders[self.languages_of([seen.log_probs])[0] if language is None else language]
-            best = decode_views(decoder, [views], before=[before])[0]
-            best = self._rescored(best, before)
+            best = decode_views(decoder, [views], before=[before], n_best=self._readings)[0]
+            if self.rescorer is not None:
+                best = self.rescorer(best, before=before)[: self.options.n_best]
             tokens = list(best[0].tokens)
             alternatives = tuple(
                 Alternative(self.reading_order(" ".join(h.text.split())), round(h.score, 4)) for h in best
@@ -205,12 +205,12 @@ class Recogniser:
         )
 
     def _make_sound_decoder(self, word_finder: WordFinder) -> Decoder:
-        tuned, options, n_best = self.config.decoding, self.options, _readings(self.options)
+        tuned, options = self.config.decoding, self.options
         alpha, beta = options.weights(tuned)
         return word_finder.decoder(
             options.hotwords,
-            beam_width=max(options.beam or tuned.beam or DEFAULT_BEAM, n_best),
-            n_best=n_best,
+            beam_width=max(options.beam or tuned.beam or DEFAULT_BEAM, options.n_best),
+            n_best=options.n_best,
             threads=1,
             alpha=alpha,
             beta=beta,
@@ -221,10 +221,12 @@ class Recogniser:
     def _found_words(self, word_finder: WordFinder, views: Sequence[NDArray[np.float32]]) -> Reading:
         assert self._sound_decoder is not None
         said: dict[str, Hypothesis] = {}
-        for hypothesis in decode_views(self._sound_decoder, [views])[0]:
+        for hypothesis in decode_views(self._sound_decoder, [views], n_best=self._readings)[0]:
             written = replace(hypothesis, text=" ".join(word_finder.written(hypothesis)))
             said.setdefault(written.text, written)  # two ways to say the same are one reading
-        best = self._rescored([*said.values()], None)
+        best = [*said.values()]
+        if self.rescorer is not None:
+            best = self.rescorer(best)[: self.options.n_best]
         timing = Timing(offset=self.config.decoding.offset)
         spans = [
             (word, span.start, span.end, self.calibrated(span.confidence))
@@ -235,13 +237,10 @@ class Recogniser:
         alternatives = tuple(Alternative(h.text, round(h.score, 4)) for h in best)
         return best[0].text, spans, alternatives if self.options.n_best > 1 else ()
 
-    def _rescored(self, hypotheses: list[Hypothesis], before: str | None) -> list[Hypothesis]:
-        """The N best, ordered anew by a neural language model where there is one."""
-        if self.rescorer is None:
-            return hypotheses
-        from recog.decoding.rescore import rescore
-
-        return rescore(hypotheses, self.rescorer, self.options.rescore_weight, before=before)[: self.options.n_best]
+    @property
+    def _readings(self) -> int:
+        """How many the decoder gives."""
+        return self.options.n_best if self.rescorer is None else max(self.options.n_best, RESCORED)
 
     def warm_up(self) -> None:
         """Load, and at the first use on a machine compile, what decoding needs, so that no file waits for it."""
@@ -269,8 +268,8 @@ def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Deco
         UsageError: the options do not go together.
     """
     tuned = bundle.config.decoding
-    n_best = _readings(options)
-    wanted = lm is not None or options.hotwords or n_best > 1
+    n_best = options.n_best
+    wanted = lm is not None or options.hotwords or n_best > 1 or options.rescore not in (None, "none")
     beam = options.beam if options.beam is not None else tuned.beam or (DEFAULT_BEAM if wanted else 0)
     if lm is None and (options.alpha is not None or options.beta is not None):
         raise UsageError("The weights alpha and beta belong to a language model; give one, or leave them out.")
@@ -355,9 +354,24 @@ def make_word_finder(bundle: Bundle, options: Options) -> WordFinder | None:
     return word_finder if all(map(word_finder.knows, options.hotwords)) else None
 
 
-def _readings(options: Options) -> int:
-    """How many the decoder must give."""
-    return options.n_best if options.rescore is None else max(options.n_best, RESCORED)
+def make_rescorer(bundle: Bundle, options: Options) -> Rescorer | None:
+    """What orders the readings anew, where the options leave it in use.
+
+    Raises:
+        UserError: its model cannot be read.
+    """
+    weight, tuned = options.rescore_weight, bundle.config.decoding.rescoring
+    if options.rescore is None and (tuned is None or options.lm is not None or options.hotwords or options.beam == 0):
+        return None
+    if str(options.rescore) == "none" or weight == 0.0:
+        return None
+    from recog.decoding.rescore import Rescorer
+    from recog.lm.neural import NeuralLM
+
+    if options.rescore is not None:
+        return Rescorer(NeuralLM.open(options.rescore), RESCORE_WEIGHT if weight is None else weight)
+    assert tuned is not None
+    return Rescorer(NeuralLM.within(bundle), tuned.weight if weight is None else weight, tuned.interpolate)
 
 
 def tempered(log_probs: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:

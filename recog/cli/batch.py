@@ -96,7 +96,9 @@ def check(decoding: dict[str, Any]) -> None:
     """
     if decoding["beam"] is not None and decoding["n_best"] > max(1, decoding["beam"]):
         raise UsageError(f"--n-best {decoding['n_best']} needs a --beam of at least as many.")
-    if decoding["beam"] == 0 and (decoding["lm"] not in (None, "none") or decoding["hotwords"] or decoding["rescore"]):
+    if decoding["beam"] == 0 and (
+        decoding["lm"] not in (None, "none") or decoding["hotwords"] or decoding["rescore"] not in (None, "none")
+    ):
         raise UsageError("--beam 0 is the best path, without a language model and hotwords; leave it out.")
     if decoding.get("language") is not None and (decoding["beam"] == 0 or decoding["lm"] is not None):
         raise UsageError("--language chooses among the model's own language models; leave out --lm and --beam 0.")

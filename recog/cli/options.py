@@ -42,7 +42,12 @@ Hotwords = Annotated[
     typer.Option("--hotwords", metavar="FILE", help="Words and phrases to expect, one a line; a tab and a boost (5)."),
 ]
 Rescore = Annotated[
-    str | None, typer.Option("--rescore", metavar="MODEL", help="Neural language model to order the N-best anew.")
+    str | None,
+    typer.Option(
+        "--rescore",
+        metavar="MODEL|none",
+        help="Neural language model to order the readings anew, in place of the model's own.",
+    ),
 ]
 LogProbs = Annotated[
     Path | None,

@@ -28,6 +28,10 @@ def tune(
             help="Another, for lines that are likely in this language; may be repeated.",
         ),
     ] = None,
+    rescore: Annotated[
+        Path | None,
+        typer.Option("--rescore", metavar="FOLDER", help="Neural language model to weigh and to put into the model."),
+    ] = None,
     view: Annotated[
         list[str] | None,
         typer.Option(
@@ -56,7 +60,8 @@ def tune(
         bool, typer.Option("--sentence", help="Each utterance is a sentence, from <s> to </s>.")
     ] = False,
     fixed: Annotated[
-        list[str] | None, typer.Option("--fix", help="Leave alpha, beta, unknown_cost, temperature or beam alone.")
+        list[str] | None,
+        typer.Option("--fix", help="Leave alpha, beta, unknown_cost, temperature, beam or rescoring alone."),
     ] = None,
     threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads; 0 for every core.")] = 0,
 ) -> None:
@@ -69,9 +74,9 @@ def tune(
     from recog.tuning.model import tune_model
     from recog.tuning.search import STEPS
 
-    unknown = set(fixed or []) - {*STEPS, "beam"}
+    unknown = set(fixed or []) - {*STEPS, "beam", "rescoring"}
     if unknown:
-        raise UsageError(f"--fix {sorted(unknown)[0]} is none of {', '.join(STEPS)} and beam.")
+        raise UsageError(f"--fix {sorted(unknown)[0]} is none of {', '.join(STEPS)}, beam and rescoring.")
     pairs = [text.partition("=") for text in lm_for or []]
     for text, (language, _, path) in zip(lm_for or [], pairs, strict=True):
         if not language.strip() or not path:
@@ -108,6 +113,7 @@ def tune(
         say=say,
         views=views,
         doubt=doubt,
+        rescore=rescore,
     )
     print(summary)
 

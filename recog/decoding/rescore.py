@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -39,6 +39,7 @@ def rescore(
     interpolate: float = 0.0,
     before: str | State | None = None,
     sentence: bool | None = None,
+    texts: Sequence[str] | None = None,
 ) -> list[Hypothesis]:
     """Order the readings of one utterance anew.
 
@@ -54,6 +55,7 @@ def rescore(
         interpolate: the share, 0 to 1, of what the decoder added to ``log_prob`` that is taken back.
         before: the text that this one follows, or where :meth:`recog.lm.neural.NeuralLM.read` left off.
         sentence: whether each text is a whole sentence; by default as the model was trained.
+        texts: what the model is asked about in place of the hypotheses' own texts, where these are not what is written.
 
     Returns:
         The same readings with their new scores, best first; those of equal score stay in their order.
@@ -69,6 +71,27 @@ def rescore(
     kept = [h.log_prob + (1.0 - interpolate) * (h.score - h.log_prob) if interpolate else h.score for h in hypotheses]
     neural = [0.0] * len(kept)
     if weight:
-        neural = (weight * lm.score([h.text for h in hypotheses], before, sentence=sentence)).tolist()
+        neural = (weight * lm.score(texts or [h.text for h in hypotheses], before, sentence=sentence)).tolist()
     found = [replace(h, score=a + b) for h, a, b in zip(hypotheses, kept, neural, strict=True)]
     return sorted(found, key=lambda h: h.score, reverse=True)  # stable: reverse keeps the order of equals
+
+
+@dataclass(frozen=True)
+class Rescorer:
+    """A neural language model and what it counts for; see :func:`rescore`.
+
+    Attributes:
+        lm: the model.
+        weight: of ln P_neural.
+        interpolate: the share that is taken back of what the decoder added.
+    """
+
+    lm: LanguageModel
+    weight: float
+    interpolate: float = 0.0
+
+    def __call__(
+        self, hypotheses: Sequence[Hypothesis], texts: Sequence[str] | None = None, *, before: str | None = None
+    ) -> list[Hypothesis]:
+        """The readings of one utterance, best first; ``texts`` are they as they are written."""
+        return rescore(hypotheses, self.lm, self.weight, interpolate=self.interpolate, before=before, texts=texts)

@@ -50,16 +50,21 @@ def doubt_of(log_probs: Floats) -> float:
 
 
 def decode_views(
-    decoder: Decoder, lines: Sequence[Sequence[Floats]], *, before: Sequence[str | None] | None = None
+    decoder: Decoder,
+    lines: Sequence[Sequence[Floats]],
+    *,
+    before: Sequence[str | None] | None = None,
+    n_best: int | None = None,
 ) -> list[list[Hypothesis]]:
     """Decode lines, each from one or several views of it.
 
     Args:
         lines: for each its views, (frames, symbols) natural log-probabilities; frames may differ between views.
         before: for each line the text that it follows; see :meth:`recog.decoding.Decoder.decode`.
+        n_best: hypotheses returned for a line at most; None for as many as the decoder gives.
 
     Returns:
-        For each line its hypotheses, best first, at most ``decoder.n_best``. Where there are several views, candidates are
+        For each line its hypotheses, best first, at most ``n_best``. Where there are several views, candidates are
         the :data:`READINGS` best of each and what is spliced from them; ``log_prob`` is the mean of a reading's
         log-probabilities in the views, and ``timesteps`` are of the first. A reading for which one has too few frames is left
         out.
@@ -67,18 +72,19 @@ def decode_views(
     texts = [None] * len(lines) if before is None else list(before)
     found: list[list[Hypothesis]] = [[] for _ in lines]
     readings = min(max(READINGS, decoder.n_best), decoder.beam_width)
-    for several, n_best in ((False, decoder.n_best), (True, readings)):
+    wanted = min(n_best or decoder.n_best, decoder.beam_width)
+    for several, count in ((False, wanted), (True, readings)):
         own = [i for i, views in enumerate(lines) if (len(views) > 1) == several]
         decoded = iter(
             decoder.decode(
                 [view for i in own for view in lines[i]],
                 before=[texts[i] for i in own for _ in lines[i]],
-                n_best=n_best,
+                n_best=count,
             )
         )
         for i in own:
             of_views = list(islice(decoded, len(lines[i])))
-            found[i] = _Reader(decoder, lines[i], texts[i]).best(of_views) if several else of_views[0]
+            found[i] = _Reader(decoder, lines[i], texts[i]).best(of_views, wanted) if several else of_views[0]
     return found
 
 
@@ -94,7 +100,7 @@ class _Reader:
     def __post_init__(self) -> None:
         self.sums = [Sums(view) for view in self.views]
 
-    def best(self, found: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
+    def best(self, found: Sequence[Sequence[Hypothesis]], n_best: int) -> list[Hypothesis]:
         """The best readings, of those that were found in each view."""
         by_view: dict[Tokens, dict[int, Hypothesis]] = {}
         for view, hypotheses in enumerate(found):
@@ -104,7 +110,7 @@ class _Reader:
             one = next(iter(same.values()))
             self._weigh(tokens, one.score - one.log_prob, {view: h.log_prob for view, h in same.items()})
         self._splice()
-        ranked = self._ranked()[: self.decoder.n_best]
+        ranked = self._ranked()[:n_best]
         return [replace(h, timesteps=viterbi(self.views[0], h.tokens).starts) for h in ranked] or list(found[0])
 
     def _ranked(self) -> list[Hypothesis]:

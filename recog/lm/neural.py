@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,12 @@ from numpy.typing import NDArray
 from recog.errors import UserError
 from recog.lm.tables import SPACE
 from recog.lm.text import tokens as tokens_of
-from recog.model.folder import GRAPH
-from recog.model.language import END_ID, UNKNOWN_ID, LanguageBundle, open_language_bundle
+from recog.model.folder import GRAPH, RESCORER, RESCORER_CONFIG, ModelFolder, read_config
+from recog.model.language import END_ID, UNKNOWN_ID, LanguageBundle, LanguageModelConfig, open_language_bundle
 from recog.model.onnx_check import check_onnx
 from recog.text.normalise import rule
 
-OPERATORS = frozenset({"Gather"})  # what the graph has that recognisers' have not
+OPERATORS = frozenset({"Gather", "Gemm"})  # what the graph has that recognisers' have not
 UNKNOWN_COST = 2.0  # about the entropy of a letter, natural log
 MAX_BATCH = 64  # texts in one run
 MAX_OUTPUT = 1 << 23  # log-probabilities in one run, 32 MiB; longer texts take several
@@ -82,10 +83,15 @@ class NeuralLM:
             raise UserError(f"{path}: ONNX Runtime cannot load it ({str(error).splitlines()[0][:200]}).") from None
         network = self.config.network
         state = (network.layers, "batch", network.hidden)
-        if found != [
-            ("tokens", ("batch", "time")), ("hidden", state), ("cell", state),
-            ("log_probs", ("batch", "time", len(self.config.symbols))), ("hidden_after", state), ("cell_after", state),
-        ]:  # fmt: skip
+        symbols = len(self.config.symbols)
+        inputs = [("tokens", ("batch", "time")), ("hidden", state), ("cell", state)]
+        after = [("hidden_after", state), ("cell_after", state)]
+        self._chooses = len(found) == 7  # older graphs give the probabilities at all places
+        if self._chooses:
+            expected = [*inputs, ("places", ("wanted",)), ("log_probs", ("wanted", symbols)), *after]
+        else:
+            expected = [*inputs, ("log_probs", ("batch", "time", symbols)), *after]
+        if found != expected:
             raise UserError(f"{path}: the network does not have the inputs and outputs that the config says.")
         self._index = {symbol: i for i, symbol in enumerate(self.config.symbols)}
         self._normalise = rule(self.config.normalise)
@@ -98,6 +104,16 @@ class NeuralLM:
             UserError: it is not the folder of a neural language model, or is damaged.
         """
         return cls(open_language_bundle(path), threads=threads, unknown_cost=unknown_cost)
+
+    @classmethod
+    def within(cls, recogniser: ModelFolder[Any], *, threads: int = 1) -> NeuralLM:
+        """The one that a recogniser has in its own folder.
+
+        Raises:
+            UserError: it is missing or damaged.
+        """
+        config = read_config(recogniser.file(RESCORER_CONFIG), LanguageModelConfig, ("text",))
+        return cls(LanguageBundle(recogniser.path, config), threads=threads, graph=recogniser.file(RESCORER))
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -193,23 +209,31 @@ class NeuralLM:
             row[: len(ids)] = ids
         inputs = np.hstack((np.full((len(rows), 1), state.last, np.int64), targets[:, :-1]))
         carried = (np.repeat(state.hidden, len(rows), axis=1), np.repeat(state.cell, len(rows), axis=1))
-        found = self.stream(inputs, targets, carried)
+        found = self.stream(inputs, targets, carried, alike=True)
         for row, ids in zip(found, rows, strict=True):
             yield row[: len(ids)]
 
     def stream(
-        self, inputs: NDArray[np.int64], targets: NDArray[np.int64], carried: tuple[Floats, Floats]
+        self,
+        inputs: NDArray[np.int64],
+        targets: NDArray[np.int64],
+        carried: tuple[Floats, Floats],
+        *,
+        alike: bool = False,
     ) -> NDArray[np.float64]:
         """The log-probabilities (batch, time) float64 of ``targets``, each after the ``inputs`` (batch, time) up to it and
-        the states (layers, batch, hidden) before them; as many steps in a run as memory allows."""
+        the states (layers, batch, hidden) before them; as many steps in a run as memory allows. ``alike`` says that these
+        states are the same for all rows: what follows equal beginnings is then computed once."""
         batch, time = targets.shape
         found = np.zeros((batch, time), np.float64)
         hidden, cell = carried
         steps = max(1, MAX_OUTPUT // (max(1, batch) * len(self.symbols)))
+        kinds = np.zeros(batch, np.int64) if alike else np.arange(batch)
         for first in range(0, time, steps):
             part = slice(first, first + steps)
-            log_probs, hidden, cell = self.run(inputs[:, part], hidden, cell)
-            found[:, part] = np.take_along_axis(log_probs, targets[:, part, None], axis=2)[:, :, 0]
+            places, which, kinds = _distinct(inputs[:, part], kinds)
+            log_probs, hidden, cell = self._run(inputs[:, part], hidden, cell, places)
+            found[:, part] = log_probs[which, targets[:, part]]
         if not np.isfinite(found).all():
             raise UserError(f"{self.path}: the model's outputs are no probabilities; it is damaged, train it again.")
         return found
@@ -217,7 +241,21 @@ class NeuralLM:
     def run(self, tokens: NDArray[np.int64], hidden: Floats, cell: Floats) -> tuple[Floats, Floats, Floats]:
         """One run of the network: ``tokens`` (batch, time) after the states (layers, batch, hidden) give the
         log-probabilities (batch, time, symbols) of what follows each, and the states after the last."""
-        log_probs, hidden, cell = self._session.run(None, {"tokens": tokens, "hidden": hidden, "cell": cell})
+        batch, time = tokens.shape
+        places = (np.arange(batch)[:, None] + batch * np.arange(time)).ravel()
+        log_probs, hidden, cell = self._run(tokens, hidden, cell, places)
+        return log_probs.reshape(batch, time, -1), hidden, cell
+
+    def _run(
+        self, tokens: NDArray[np.int64], hidden: Floats, cell: Floats, places: NDArray[np.int64]
+    ) -> tuple[Floats, Floats, Floats]:
+        """The same, the log-probabilities (places, symbols) of what follows the tokens at ``places`` (time * batch + row)."""
+        feed = {"tokens": tokens, "hidden": hidden, "cell": cell}
+        if self._chooses:
+            feed["places"] = places
+        log_probs, hidden, cell = self._session.run(None, feed)
+        if not self._chooses:
+            log_probs = log_probs[places % len(tokens), places // len(tokens)]
         return log_probs, hidden, cell
 
     # ---- texts to symbols --------------------------------------------------------------------------------------------
@@ -249,3 +287,28 @@ class NeuralLM:
         for first in range(0, inputs.shape[1], steps):
             _, hidden, cell = self.run(inputs[:, first : first + steps], hidden, cell)
         return State(ids[-1], hidden, cell)
+
+
+def _distinct(
+    tokens: NDArray[np.int64], kinds: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Where texts that begin alike part.
+
+    Args:
+        tokens: (batch, time).
+        kinds: (batch,) numbers, the same for rows that were alike up to here.
+
+    Returns:
+        Places (time * batch + row), one for each different beginning; (batch, time) which of them is each row's at each
+        time; and the kinds after the last token.
+    """
+    batch, time = tokens.shape
+    places: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
+    which, count = np.zeros((batch, time), np.int64), 0
+    for t in range(time):
+        _, first, kinds = np.unique(np.stack((kinds, tokens[:, t])), axis=1, return_index=True, return_inverse=True)
+        kinds = kinds.reshape(-1)
+        places.append(first + t * batch)
+        which[:, t] = count + kinds
+        count += len(first)
+    return np.concatenate(places), which, kinds

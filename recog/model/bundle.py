@@ -14,6 +14,8 @@ from recog.model.folder import (
     CONFIG,
     GRAPH,
     PRONUNCIATIONS,
+    RESCORER,
+    RESCORER_CONFIG,
     SPELLING,
     TRAINING_PLOT,
     WEIGHTS,
@@ -154,6 +156,7 @@ def update_bundle(bundle: Bundle, folder: Path, config: ModelConfig, files: Mapp
             *((PRONUNCIATIONS, SPELLING) if config.sounds else ()),
             config.decoding.lm,
             *config.decoding.languages.values(),
+            *((RESCORER, RESCORER_CONFIG) if config.decoding.rescoring else ()),
         )
         if name in bundle.config.files and name not in files
     }

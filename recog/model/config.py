@@ -276,6 +276,13 @@ def views_fault(modality: str, views: tuple[View, ...]) -> str | None:
     return None
 
 
+class Rescoring(Strict):
+    """How a recogniser's own neural language model counts; see :func:`recog.decoding.rescore.rescore`."""
+
+    weight: float = Field(gt=0.0, le=100.0)
+    interpolate: float = Field(0.0, ge=0.0, le=1.0)
+
+
 class DecodingConfig(Grown):
     """How the model's outputs are best decoded, as tuned on dev; see :class:`recog.decoding.Decoder` for the options.
 
@@ -285,10 +292,11 @@ class DecodingConfig(Grown):
     words, in frames, as a CTC network emits early or late by about as much everywhere; ``temperature`` divides the
     log-probabilities before they are normalised again: above 1 the network counts for less. A line, or
     a segment of speech, is taken in the first of the ``views``, and in the others too where it is more doubtful than ``doubt``
-    (:func:`recog.decoding.views.doubt_of`). ``dev`` records what tuning measured, for people to read.
+    (:func:`recog.decoding.views.doubt_of`). With ``rescoring`` the model's folder has a neural language model, which orders
+    the readings anew. ``dev`` records what tuning measured, for people to read.
     """
 
-    LATER: ClassVar[tuple[str, ...]] = ("languages", "sounds", "views", "doubt")
+    LATER: ClassVar[tuple[str, ...]] = ("languages", "sounds", "views", "doubt", "rescoring")
 
     lm: str | None = Field(None, pattern=LM_FILE)
     languages: dict[str, Annotated[str, Field(pattern=LM_FILE)]] = {}
@@ -302,4 +310,5 @@ class DecodingConfig(Grown):
     offset: float = Field(0.0, ge=-100.0, le=100.0)
     views: tuple[View, ...] = Field((View(),), min_length=1, max_length=8)
     doubt: float = Field(0.12, ge=0.0, le=100.0)
+    rescoring: Rescoring | None = None
     dev: dict[str, Any] = {}

@@ -21,7 +21,7 @@ class LanguageNetworkConfig(Strict):
     """Shape of :class:`recog.nn.language.LanguageNetwork`.
 
     ``tied`` shares one matrix between the embedding and the output layer (Press and Wolf 2017), for large vocabularies;
-    the embedding then has the size of the hidden state.
+    where embedding and hidden state are of different sizes, a linear layer between brings one to the other.
     """
 
     embedding: int = Field(64, ge=1, le=4096)
@@ -30,11 +30,10 @@ class LanguageNetworkConfig(Strict):
     dropout: float = Field(0.1, ge=0.0, lt=1.0)
     tied: bool = False
 
-    @model_validator(mode="after")
-    def _same_size(self) -> LanguageNetworkConfig:
-        if self.tied and self.embedding != self.hidden:
-            raise ValueError(f"a tied embedding has the size of the hidden state, {self.hidden}, not {self.embedding}")
-        return self
+    @property
+    def projected(self) -> bool:
+        """Whether a linear layer stands between the last LSTM layer and the output layer."""
+        return self.tied and self.embedding != self.hidden
 
 
 class LanguageModelConfig(FolderConfig):

@@ -1,8 +1,9 @@
 """The neural language model -> ONNX, built node by node as :mod:`recog.nn.export` does.
 
 Inputs: ``tokens`` (batch, time) int64, ``hidden`` and ``cell`` (layers, batch, hidden), the state that the text before
-left. Outputs: ``log_probs`` (batch, time, symbols), natural log, ``hidden_after`` and ``cell_after``. Padding on the right
-needs no mask: the network reads from left to right only.
+left, and ``places`` (wanted,) int64, each time * batch + row: after which tokens the probabilities are wanted, as with
+large vocabularies these are most of the work. Outputs: ``log_probs`` (wanted, symbols), natural log, ``hidden_after`` and
+``cell_after``. Padding on the right needs no mask: the network reads from left to right only.
 
 Weights are packed as int8 with one scale a row, and computed with in float32: ONNX Runtime unpacks them once, when it
 loads the graph. Dynamic int8, as the recognisers have it, takes its activation scale from the whole tensor, so that a
@@ -32,8 +33,11 @@ class _PackedGraph(Graph):
         """A matrix in float32, or as int8 where the rows along ``axis`` share a scale."""
         return self.unpacked(name, *int8_rows(value, axis=axis)) if self.int8 else self.constant(name, value)
 
-    def embedding(self, value: NDArray[np.float32], tokens: str) -> str:
-        """Rows of a table; kept in float16 where that loses nothing, as with weights read from a model folder."""
+    def embedding(self, value: NDArray[np.float32], tokens: str, *, shared: bool) -> str:
+        """Rows of a table: one that the output layer shares is a matrix of its own name, ``head.rows``; another is kept in
+        float16 where that loses nothing, as with weights read from a model folder."""
+        if shared:
+            return self.add("Gather", [self.matrix("head.rows", value, axis=0), tokens], "embedding", axis=0)
         half = value.astype(np.float16)
         if not np.array_equal(half.astype(np.float32), value):
             return self.add("Gather", [self.constant("embedding.table", value), tokens], "embedding", axis=0)
@@ -51,7 +55,8 @@ def build_language_onnx(
     """
     g = _PackedGraph(int8=int8)
     tokens = g.add("Transpose", ["tokens"], "steps", perm=[1, 0])
-    x = g.embedding(np.asarray(weights["embedding.weight"], np.float32), tokens)
+    table = np.asarray(weights["embedding.weight"], np.float32)
+    x = g.embedding(table, tokens, shared=config.tied)
     direction = g.constant("direction", np.array([1], np.int64))
     after: dict[str, list[str]] = {"hidden": [], "cell": []}
     for i in range(config.layers):
@@ -69,11 +74,17 @@ def build_language_onnx(
         x = g.add("Squeeze", [outputs[0], direction], f"{name}.out")
     for kind, layers in after.items():
         g.add("Concat", layers, f"{kind}_after", axis=0)
-    head = np.asarray(weights["head.weight"], np.float32).T
-    x = g.add("MatMul", [x, g.matrix("head.kernel", head, axis=1)], "head.product")
-    x = g.add("Add", [x, g.constant("head.offset", np.asarray(weights["head.bias"], np.float32))], "scores")
-    x = g.add("LogSoftmax", [x], "step_log_probs", axis=-1)
-    g.add("Transpose", [x], "log_probs", perm=[1, 0, 2])
+    if config.projected:
+        kernel = np.asarray(weights["projection.weight"], np.float32).T
+        x = g.add("MatMul", [x, g.matrix("projection.kernel", kernel, axis=1)], "projected")
+    size = config.embedding if config.tied else config.hidden
+    x = g.add("Reshape", [x, g.constant("rows", np.array([-1, size], np.int64))], "all")
+    x = g.add("Gather", [x, "places"], "wanted", axis=0)
+    if not config.tied:
+        g.matrix("head.rows", np.asarray(weights["head.weight"], np.float32), axis=0)
+    offset = g.constant("head.offset", np.asarray(weights["head.bias"], np.float32))
+    x = g.add("Gemm", [x, "head.rows", offset], "scores", transB=1)
+    g.add("LogSoftmax", [x], "log_probs", axis=-1)
     return _model(g, config, symbols)
 
 
@@ -87,9 +98,10 @@ def _model(g: Graph, config: LanguageNetworkConfig, symbols: int) -> onnx.ModelP
             value("tokens", TensorProto.INT64, ["batch", "time"]),
             value("hidden", single, state),
             value("cell", single, state),
+            value("places", TensorProto.INT64, ["wanted"]),
         ],
         [
-            value("log_probs", single, ["batch", "time", symbols]),
+            value("log_probs", single, ["wanted", symbols]),
             value("hidden_after", single, state),
             value("cell_after", single, state),
         ],

@@ -14,6 +14,7 @@ from recog.lm.perplexity import perplexity
 from recog.lm.tables import NGrams, Unit
 from recog.model.bundle import Bundle, open_bundle, update_bundle
 from recog.model.config import DecodingConfig
+from recog.model.folder import RESCORER, RESCORER_CONFIG
 from recog.recogniser import load
 from recog.text.bidi import to_logical
 from recog.training.data import load_rows
@@ -59,6 +60,8 @@ def inherit_language_model(
     else:
         files = {name: path.read_bytes() for name, path in given.items()}
         decoding = before.model_copy(update={"dev": {}})
+    if base and decoding.rescoring:
+        files |= {name: base.file(name).read_bytes() for name in (RESCORER, RESCORER_CONFIG)}
     confidence = base.config.confidence if base else None  # where dev has too few words to tell
     config = bundle.config.model_copy(update={"decoding": decoding, "confidence": confidence})
     update_bundle(bundle, bundle.path, config, files, bundle.card)
@@ -68,7 +71,7 @@ def inherit_language_model(
         fixed |= {"unknown_cost", "temperature"}
     few = bool(given) and len(rows) < FEW
     if few:
-        fixed |= {"alpha", "beta"}
+        fixed |= {"alpha", "beta", "rescoring"}
         report.say(f"{len(rows)} dev rows are too few to weigh the language model on: it keeps the base's weights.")
     else:
         report.say(f"Weighing the language model on {len(rows)} dev rows.")

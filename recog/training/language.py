@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recog.model.language import UNKNOWN_ID
-from recog.nn.language import Carried, LanguageNetwork
+from recog.nn.language import Carried, LanguageNetwork, log_uniform
 from recog.training.checkpoint import write_checkpoint
 from recog.training.language_data import TextData
 from recog.training.language_recipe import LanguageOptimisation, LanguageRecipe
@@ -159,9 +159,7 @@ class LanguageTrainer(Loop[LanguageNetwork, LanguageOptimisation]):
         before = (self.carried[0] * goes_on[None, :, None], self.carried[1] * goes_on[None, :, None])
         torch.manual_seed(self.options.seed * 1_000_003 + self.progress.step)  # dropout
         batch = torch.from_numpy(tokens).to(self.device)
-        with self.autocast():
-            log_probs, after = self.network(batch[:, :-1], before)
-        loss = -log_probs.gather(2, batch[:, 1:, None]).mean()
+        loss, after = self._loss(batch, before)
         norm = self.backward(loss)
         value, norm_value = torch.stack((loss.detach(), norm.detach().to(loss.dtype))).tolist()
         if not self.update(value, norm_value):
@@ -169,6 +167,16 @@ class LanguageTrainer(Loop[LanguageNetwork, LanguageOptimisation]):
             return 0.0, 0.0
         self.carried = (after[0].detach().float(), after[1].detach().float())
         return value, norm_value
+
+    def _loss(self, batch: Tensor, before: Carried) -> tuple[Tensor, Carried]:
+        """Mean of -ln P of each token after those before it, and the state after them."""
+        inputs, targets, symbols = batch[:, :-1], batch[:, 1:], len(self.data.symbols)
+        with self.autocast():
+            if 0 < self.options.candidates < symbols:
+                drawn = log_uniform(torch.rand(self.options.candidates), symbols).to(self.device)
+                return self.network.sampled_loss(inputs, targets, before, drawn)
+            log_probs, after = self.network(inputs, before)
+        return -log_probs.gather(2, targets[:, :, None]).mean(), after
 
     # ---- evaluation --------------------------------------------------------------------------------------------------
 

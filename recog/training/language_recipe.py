@@ -29,6 +29,8 @@ class LanguageOptimisation(Strict):
     back; the state goes on from window to window. ``learning_rate`` is the peak, reached after the share ``warmup`` of
     the run and falling by the ``schedule``. ``reset`` is how often a window begins without a state, as a lone line does, and
     ``unknown`` how often a token is shown as ``<unk>``, so that it has the probability of what is really new.
+    ``candidates``: how many symbols, drawn by Zipf's law, each target is weighed against, in place of the whole vocabulary
+    (0: all of it); with 40,000 words 4,096 of them take a tenth of the time.
     """
 
     epochs: int = Field(5, ge=1)
@@ -41,6 +43,7 @@ class LanguageOptimisation(Strict):
     clip: float = Field(1.0, gt=0.0)
     reset: float = Field(0.05, ge=0.0, le=1.0)
     unknown: float = Field(1e-4, ge=0.0, lt=0.5)
+    candidates: int = Field(0, ge=0, le=199_998)
     amp: Literal["auto", "bf16", "off"] = "auto"
     seed: int = Field(1, ge=0)
     device: str = "auto"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from recog.evaluation.score import Result
-from recog.model.config import View
+from recog.model.config import Rescoring, View
 from recog.tuning.search import Setting
 
 PLOT = "reliability.svg"
@@ -37,6 +37,7 @@ def decoding_section(
     languages: Sequence[str] = (),
     views: Sequence[View] = (),
     speech: bool = False,
+    rescoring: Rescoring | None = None,
 ) -> str:
     """What the card says of the tuning."""
     weights = (
@@ -58,6 +59,12 @@ def decoding_section(
     lines += ["", "The figures with the language model are of the data that its weights were tuned on."]
     if languages:
         lines += ["", f"Lines that are likely in another language have a model of it: {', '.join(languages)}."]
+    if rescoring is not None:
+        lines += [
+            "",
+            f"A neural language model orders the best readings anew: weight {rescoring.weight:g}, "
+            f"{100 * rescoring.interpolate:.0f} % of what the n-gram model added taken back.",
+        ]
     if len(views) > 1 and speech:
         slower = " and ".join(f"{view.width:g}" for view in views[1:])
         lines += ["", f"Doubtful stretches are heard again, {slower} times as slow."]

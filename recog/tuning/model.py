@@ -13,19 +13,23 @@ from recog.decoding.confidence import (
     reliability,
     reliability_svg,
 )
+from recog.decoding.rescore import Rescorer
 from recog.errors import UsageError, UserError
 from recog.evaluation.score import Result
 from recog.lm.binary import load_lm
+from recog.lm.neural import NeuralLM
 from recog.lm.trie import NGramTrie
 from recog.model.bundle import Bundle, update_bundle
-from recog.model.config import DecodingConfig, View
-from recog.model.folder import PRONUNCIATIONS
+from recog.model.config import DecodingConfig, Rescoring, View
+from recog.model.folder import CONFIG, GRAPH, PRONUNCIATIONS, RESCORER, RESCORER_CONFIG
+from recog.model.language import open_language_bundle
 from recog.recogniser import Recogniser
 from recog.text.normalise import rule
 from recog.text.pronunciations import pronunciations_bytes
 from recog.tuning.calibration import calibrate_words
 from recog.tuning.card import PLOT, decoding_section, summary, with_section
 from recog.tuning.data import collect
+from recog.tuning.rescoring import choose_rescorer
 from recog.tuning.search import STEPS, Metric, Search, Setting, best_path_result, rate_of
 from recog.word_finder import WordFinder
 
@@ -46,6 +50,7 @@ def tune_model(
     anew: bool = False,
     views: Sequence[View] = (),
     doubt: float | None = None,
+    rescore: Path | None = None,
 ) -> str:
     """Search, calibrate the words' confidences at what was found, and write the model.
 
@@ -61,6 +66,8 @@ def tune_model(
             weights where these are better, and an utterance is taken for a sentence where that is.
         views: of lines, in place of those that the model has.
         doubt: above which a line is taken in all views; None leaves it as the model has it.
+        rescore: folder of a neural language model for it; None weighs the one that it has anew, if any, unless "rescoring"
+            is fixed.
 
     Returns:
         A line that sums up what was reached.
@@ -82,7 +89,7 @@ def tune_model(
 
     search = Search(
         config.symbols, utterances, models, metric, config.normalise, sentence, recogniser.options.workers,
-        recogniser.reading_order, _word_finder(recogniser.bundle, models), report,
+        recogniser.reading_order, _word_finder(recogniser.bundle, models), None, report,
     )  # fmt: skip
     old = config.decoding
     start = Setting(old.alpha, old.beta, old.unknown_cost, old.temperature, beam)
@@ -102,6 +109,9 @@ def tune_model(
         found = search.run(Setting(beam=beam), names)
         if search.measure(replace(found, alpha=0.0, beta=0.0)) < search.measure(found):
             found = replace(found, alpha=0.0, beta=0.0)
+    neural = _neural(recogniser.bundle, rescore)
+    if neural is not None:
+        search = replace(search, rescorer=_rescorer(search, found, neural[0], old, fixed, say), results={})
     search.measure(found)
     best = search.results[found]
     decoding = DecodingConfig(
@@ -117,12 +127,17 @@ def tune_model(
         offset=old.offset,
         views=old.views,
         doubt=old.doubt,
+        rescoring=None
+        if search.rescorer is None
+        else Rescoring(weight=search.rescorer.weight, interpolate=search.rescorer.interpolate),
         dev=summary(found, best, baseline, what),
     )
     calibration, fitted, right = calibrate_words(search, found)
     error = expected_calibration_error(fitted, right) if calibration else float("nan")
     files = {decoding.lm: usual.read_bytes()} if usual and decoding.lm else {}
     files |= {decoding.languages[name]: path.read_bytes() for name, path in others.items()}
+    if neural is not None and decoding.rescoring is not None:
+        files |= neural[1]
     if search.word_finder is not None:  # with what it takes the words of the language model to be said like
         files[PRONUNCIATIONS] = pronunciations_bytes(search.word_finder.pronunciations)
     if calibration:
@@ -130,8 +145,9 @@ def tune_model(
         files[PLOT] = reliability_svg(table, title=f"{config.name}: word confidences on {what}").encode()
     changed = config.model_copy(update={"decoding": decoding, "confidence": calibration or config.confidence})
     section = decoding_section(
-        found, best, baseline, what, usual is not None, error, list(others), old.views, config.modality == "speech"
-    )
+        found, best, baseline, what, usual is not None, error, list(others), old.views, config.modality == "speech",
+        decoding.rescoring,
+    )  # fmt: skip
     update_bundle(recogniser.bundle, out, changed, files, with_section(recogniser.bundle.card, section))
     return (
         f"{what}: WER {100 * best.wer.rate:.2f} % (best path {100 * baseline.wer.rate:.2f} %), CER "
@@ -139,6 +155,37 @@ def tune_model(
         f"unknown_cost {found.unknown_cost:g}, temperature {found.temperature:g}, beam {found.beam}; "
         f"expected calibration error {error:.3f}."
     )
+
+
+def _neural(bundle: Bundle, folder: Path | None) -> tuple[NeuralLM, dict[str, bytes]] | None:
+    """The neural language model in a folder, else the recogniser's own, and its files as a recogniser keeps them."""
+    if folder is not None:
+        given = open_language_bundle(folder)
+        files = {RESCORER: given.file(GRAPH), RESCORER_CONFIG: given.path / CONFIG}
+        return NeuralLM(given), {name: path.read_bytes() for name, path in files.items()}
+    if bundle.config.decoding.rescoring is None:
+        return None
+    return NeuralLM.within(bundle), {name: bundle.file(name).read_bytes() for name in (RESCORER, RESCORER_CONFIG)}
+
+
+def _rescorer(
+    search: Search,
+    found: Setting,
+    lm: NeuralLM,
+    before: DecodingConfig,
+    fixed: frozenset[str],
+    say: Callable[[str], None],
+) -> Rescorer | None:
+    """The neural model as it counts best, or as it did before."""
+    if "rescoring" in fixed and before.rescoring is not None:
+        return Rescorer(lm, before.rescoring.weight, before.rescoring.interpolate)
+    rescorer = choose_rescorer(search, found, lm)
+    if rescorer is None:
+        say("Ordering the readings anew by the neural language model gains nothing.")
+    else:
+        share = 100 * rescorer.interpolate
+        say(f"Neural language model: weight {rescorer.weight:g}, {share:.0f} % of the n-gram model's taken back.")
+    return rescorer
 
 
 def _better_begin(search: Search, start: Setting, names: Sequence[str]) -> tuple[Search, Setting]:

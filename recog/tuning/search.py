@@ -15,11 +15,12 @@ from recog.decoding.align import spans_of
 from recog.decoding.best_path import best_path
 from recog.decoding.choice import likeliest_models
 from recog.decoding.decoder import Decoder, Hypothesis
+from recog.decoding.rescore import Rescorer
 from recog.decoding.views import Seen, decode_views
 from recog.evaluation.counts import Pair
 from recog.evaluation.score import Result, evaluate
 from recog.lm.trie import NGramTrie
-from recog.recogniser import Span, reorder, tempered
+from recog.recogniser import RESCORED, Span, reorder, tempered
 from recog.word_finder import WordFinder
 
 Metric = Literal["wer", "cer"]
@@ -64,6 +65,7 @@ class Search:
         sentence: see :class:`recog.decoding.Decoder`.
         in_order: from the order in which the network reads to that of the text.
         word_finder: for a model that hears sounds, with the usual language model; then these are decoded.
+        rescorer: orders the readings anew.
         report: called with each setting and its result.
     """
 
@@ -76,6 +78,7 @@ class Search:
     threads: int | None = None
     in_order: Callable[[str], str] = str
     word_finder: WordFinder | None = None
+    rescorer: Rescorer | None = None
     report: Callable[[Setting, Result], None] = lambda setting, result: None
     results: dict[Setting, Result] = field(default_factory=dict)
 
@@ -95,7 +98,16 @@ class Search:
 
     def hypotheses(self, setting: Setting) -> list[list[Hypothesis]]:
         """The best of each piece of each utterance."""
-        found: list[list[Hypothesis]] = [[] for _ in self.utterances]
+        if self.rescorer is None:
+            return [[best for best, *_ in pieces] for pieces in self.readings(setting, 1)]
+        return [
+            [self.rescorer(readings, [*map(self.text, readings)])[0] for readings in pieces]
+            for pieces in self.readings(setting, RESCORED)
+        ]
+
+    def readings(self, setting: Setting, n_best: int) -> list[list[list[Hypothesis]]]:
+        """The best few of each piece of each utterance, before any rescoring."""
+        found: list[list[list[Hypothesis]]] = [[] for _ in self.utterances]
         for model, decoder in enumerate(self.decoders(setting)):
             own = [i for i, other in enumerate(self.models) if other == model]
             pieces = [
@@ -103,9 +115,9 @@ class Search:
                 for i in own
                 for p in self.utterances[i].pieces
             ]
-            best = iter(decode_views(decoder, pieces))
+            best = iter(decode_views(decoder, pieces, n_best=n_best))
             for i in own:
-                found[i] = [next(best)[0] for _ in self.utterances[i].pieces]
+                found[i] = [next(best) for _ in self.utterances[i].pieces]
         return found
 
     @cached_property

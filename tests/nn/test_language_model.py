@@ -17,7 +17,7 @@ from recog.errors import UsageError, UserError  # noqa: E402
 from recog.lm.neural import NeuralLM  # noqa: E402
 from recog.model.language import LanguageBundle, LanguageNetworkConfig, open_language_bundle  # noqa: E402
 from recog.nn.export_language import build_language_onnx  # noqa: E402
-from recog.nn.language import LanguageNetwork  # noqa: E402
+from recog.nn.language import LanguageNetwork, log_expected, log_uniform  # noqa: E402
 from recog.training import language as loop  # noqa: E402
 from recog.training.language_data import prepare_texts  # noqa: E402
 from recog.training.language_recipe import LanguageRecipe, is_language_recipe, read_language_recipe  # noqa: E402
@@ -39,9 +39,9 @@ def network_of(config: LanguageNetworkConfig, symbols: int, *, noise: float = 0.
     return network
 
 
-def model(folder: Path, *, unit: str = "character", tied: bool = False, **options) -> tuple[NeuralLM, LanguageNetwork]:
-    """An untrained model folder, opened with a float32 graph, and its network."""
-    config = LanguageNetworkConfig(embedding=10, hidden=10, tied=True) if tied else NETWORK
+def model(folder: Path, *, unit: str = "character", tied: int = 0, **options) -> tuple[NeuralLM, LanguageNetwork]:
+    """An untrained model folder, opened with a float32 graph, and its network; ``tied`` is the size of the embedding."""
+    config = LanguageNetworkConfig(embedding=tied, hidden=10, tied=True) if tied else NETWORK
     symbols = LETTERS if unit == "character" else WORDS
     network = network_of(config, len(symbols))
     recipe = LanguageRecipe(name="toy", modality="text", data=({"path": "none"},), unit=unit, network=config, **options)  # type: ignore[arg-type]
@@ -62,7 +62,7 @@ def words(tmp_path_factory) -> NeuralLM:
     return model(tmp_path_factory.mktemp("words"), unit="word", normalise="plain")[0]
 
 
-@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("tied", [0, 10, 7])
 def test_onnx_gives_torchs_log_probs_and_states(tmp_path, tied):
     lm, network = model(tmp_path, tied=tied)
     layers, hidden = network.config.layers, network.config.hidden
@@ -80,6 +80,36 @@ def test_onnx_gives_torchs_log_probs_and_states(tmp_path, tied):
             np.testing.assert_allclose(a, b.numpy(), atol=1e-4)
 
 
+def test_a_target_among_drawn_symbols():
+    """With every symbol drawn for certain the estimate is the whole softmax; with some, their gradients agree on average."""
+    network = network_of(LanguageNetworkConfig(embedding=5, hidden=8, layers=1, tied=True, dropout=0.0), 30)
+    rng = np.random.default_rng(4)
+    tokens = torch.from_numpy(rng.integers(0, 30, (4, 9)))
+    inputs, targets, start = tokens[:, :-1], tokens[:, 1:], network.start(4)
+
+    def gradient(loss: torch.Tensor) -> np.ndarray:
+        return torch.autograd.grad(loss, network.projection.weight)[0].numpy()
+
+    log_probs, after = network(inputs, start)
+    whole = -log_probs.gather(2, targets[:, :, None]).mean()
+    certain, same = network.sampled_loss(inputs, targets, start, torch.arange(30).repeat(200))
+    torch.testing.assert_close(certain, whole)
+    torch.testing.assert_close(same, after)
+    uniform = torch.from_numpy(rng.random((400, 25)))
+    drawn = [network.sampled_loss(inputs, targets, start, log_uniform(u, 30))[0] for u in uniform]
+    mean, exact = np.mean([gradient(loss) for loss in drawn], axis=0), gradient(whole)
+    assert np.abs(mean - exact).mean() < 0.1 * np.abs(exact).mean()
+
+
+def test_zipfs_law():
+    drawn = log_uniform(torch.from_numpy(np.random.default_rng(1).random((20_000, 6))), 9)
+    shares = np.bincount(drawn.flatten().numpy(), minlength=9) / drawn.numel()
+    k = np.arange(9)
+    np.testing.assert_allclose(shares, np.log((k + 2) / (k + 1)) / np.log(10), atol=5e-3)
+    there = [(drawn == i).any(dim=1).double().mean().item() for i in k]
+    np.testing.assert_allclose(np.exp(log_expected(torch.arange(9), 9, 6).numpy()), there, atol=0.012)
+
+
 def test_int8_weights_stay_close_and_are_smaller(tmp_path):
     config = LanguageNetworkConfig(embedding=32, hidden=64, layers=2)
     weights = {k: v.numpy() for k, v in network_of(config, 50, noise=0.1).state_dict().items()}
@@ -88,7 +118,7 @@ def test_int8_weights_stay_close_and_are_smaller(tmp_path):
     import onnxruntime
 
     feed = {"tokens": np.arange(40).reshape(2, 20), "hidden": np.zeros((2, 2, 64), np.float32)}
-    feed["cell"] = feed["hidden"]
+    feed |= {"cell": feed["hidden"], "places": np.arange(40)}
     a, b = (onnxruntime.InferenceSession(m.SerializeToString()).run(None, feed)[0] for m in (plain, packed))
     assert a.std() > 0.2 and 1e-6 < np.abs(a - b).mean() < 0.02
 
@@ -308,7 +338,7 @@ def test_recipes_that_cannot_be_used(recipe, tmp_path):
     for text, message in (
         (RECIPE.replace("min_count: 2", "min_count: 2000000"), "no character occurs 2000000 times"),
         (RECIPE.replace("text.txt.gz", "none.txt"), r"none\.txt: cannot be read"),
-        (RECIPE.replace("hidden: 24", "hidden: 24, tied: true"), "a tied embedding has the size of the hidden state"),
+        (RECIPE.replace("hidden: 24", "hidden: 0"), "hidden: Input should be greater than or equal to 1"),
         (RECIPE + "normalise: fancy\n", "there is no text normalisation 'fancy'"),
         (RECIPE + "encoder: default\n", "encoder: Extra inputs"),
     ):
