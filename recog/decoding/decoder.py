@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -173,7 +173,8 @@ class Decoder:
             lengths: (batch,) frames of each utterance; the rest is padding, whatever it holds. None takes all.
             before: for each utterance the text that it follows, for the language model: the line above, of which a
                 hyphen at the end lets the word go on.
-            n_best: another number than the decoder's own, 1 to ``beam_width``; whether prefixes recombine stays as it is.
+            n_best: another number than the decoder's own, 1 to ``beam_width``. Whether prefixes recombine stays as it is; where
+                they do, those that gave way to the best one's are among them again.
 
         Returns:
             For each utterance its hypotheses, best first: at most ``n_best``, at least one, no two of the same tokens.
@@ -223,7 +224,28 @@ class Decoder:
         search = self.begin(before, frames=len(log_probs))
         probs, log_scale = probabilities(log_probs)
         search.feed(probs)
-        return self.hypotheses(search.finish(log_probs, probs, log_scale, n_best))
+        found = self.hypotheses(search.finish(log_probs, probs, log_scale, n_best))
+        return (
+            self._beside_rivals(found, search, log_probs, before, n_best)
+            if n_best > 1 and self._pruning.recombine
+            else found
+        )
+
+    def _beside_rivals(
+        self, found: list[Hypothesis], search: Search, log_probs: Floats, before: str | None, n_best: int
+    ) -> list[Hypothesis]:
+        """The N best once those are among them that recombined with the best."""
+        from recog.decoding.align import viterbi
+        from recog.decoding.forward import Sums
+
+        known, sums = {hypothesis.tokens for hypothesis in found}, Sums(log_probs)
+        for tokens in search.rivals(found[0].tokens, n_best):
+            log_prob = -math.inf if tokens in known else sums(tokens)
+            if math.isfinite(log_prob):
+                text = "".join([self.symbols[token] for token in tokens])
+                found.append(Hypothesis(text, log_prob + self.weight(tokens, before=before), log_prob, tokens, ()))
+        found = sorted(found, key=lambda hypothesis: hypothesis.score, reverse=True)[:n_best]
+        return [h if h.timesteps else replace(h, timesteps=viterbi(log_probs, h.tokens).starts) for h in found]
 
     def hypotheses(self, found: Sequence[Any]) -> list[Hypothesis]:
         """What :meth:`recog.decoding.search.Search.finish` found, for people."""

@@ -61,7 +61,8 @@ PLACE = np.dtype(  # where a prefix stands in the language model, the lexicon an
         ("lex", "i4"),  # node of the lexicon; -1 where the spelling has none
         ("spelled", "i4"),  # characters of the last word so far
         ("hot", "i4"),  # the hotwords' state
-        ("", "i4"),
+        ("successor", "i4"),  # the prefix that this one gave way to where they recombined; 0 where it never did
+        ("share", "f8"),  # its mass then, of that one's
     ]
 )  # fmt: skip
 
@@ -338,7 +339,7 @@ def make_places(fusion: Fusion, capacity: int, start: tuple[int, int, int, int])
     if options["kind"] == WORDS and spelled > 0:
         ahead *= fusion.lexicon[lex]["ahead"] if lex >= 0 else fusion.unknown[min(spelled, LONGEST - 1), 0]
     places = np.zeros(capacity, PLACE)
-    places[ROOT] = (1.0, ahead, -1.0, state, 0, lex, spelled, hot, 0)
+    places[ROOT] = (1.0, ahead, -1.0, state, 0, lex, spelled, hot, 0, 0.0)
     return places
 
 

@@ -31,6 +31,9 @@ class Search(Protocol):
     def prefixes(self) -> tuple[Any, Any]:
         """Labels that all live prefixes share, and those of the best; int32."""
 
+    def rivals(self, labels: Sequence[int], count: int) -> list[tuple[int, ...]]:
+        """Texts that gave way to this one where they recombined with it, at most so many."""
+
     def finish(self, log_probs: Floats, probs: Any, log_scale: float, n_best: int) -> Sequence[Any]:
         """Of all frames at once: labels, starts, numbers of labels, log-probabilities, scores; a row each hypothesis."""
 
@@ -86,6 +89,10 @@ class PlainSearch:
     def prefixes(self) -> tuple[Any, Any]:
         return _prefixes(self._beam, self._trie)
 
+    def rivals(self, labels: Sequence[int], count: int) -> list[tuple[int, ...]]:
+        """None: without a language model nothing recombines."""
+        return []
+
     def finish(self, log_probs: Floats, probs: Any, log_scale: float, n_best: int) -> Sequence[Any]:
         self._trie = with_room(self._trie, len(probs))
         *labels, sums = self._end(log_probs, probs, log_scale, self._beam, self._trie, n_best)
@@ -129,6 +136,12 @@ class WeightedSearch:
 
     def prefixes(self) -> tuple[Any, Any]:
         return _prefixes(self._beam, self._trie)
+
+    def rivals(self, labels: Sequence[int], count: int) -> list[tuple[int, ...]]:
+        """Texts that gave way to this one where they recombined with it, at most so many."""
+        from recog.decoding.recombination import rivals
+
+        return rivals(self._trie, self._places, labels, count)
 
     def finish(self, log_probs: Floats, probs: Any, log_scale: float, n_best: int) -> Sequence[Any]:
         self._grow(len(probs))

@@ -330,3 +330,29 @@ def test_a_best_text_alone_makes_better_use_of_a_narrow_beam(words: NGramTrie) -
         gained.append(alone[0][0].score - apart[0][0].score)
         short.append(best[0][0].score - alone[0][0].score)
     assert np.mean(gained) > 0.3 and np.mean(short) < 0.2, (gained, short)
+
+
+def test_what_recombined_is_among_the_n_best_again(words: NGramTrie, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the true best six, those that gave way to the best one are found; with their exact scores, best first, once each."""
+    found = {True: 0, False: 0}
+    for seed in range(20):
+        x = np.random.default_rng(seed).normal([1.5, 0.0, 0.0, 0.0], 3.0, (40, 4))
+        log_probs = np.asarray(x - np.log(np.exp(x).sum(axis=1, keepdims=True)), np.float32)
+        options = {"lm": words, "alpha": 0.8, "beta": 0.3, "threads": 1}
+        [truth] = Decoder(["_", "a", "b", " "], beam_width=600, n_best=6, **options).decode([log_probs])
+        decoder = Decoder(["_", "a", "b", " "], beam_width=40, **options)
+        for with_rivals in (True, False):
+            with monkeypatch.context() as patch:
+                if not with_rivals:
+                    patch.setattr("recog.decoding.recombination.rivals", lambda *arguments: [])
+                [readings] = decoder.decode([log_probs], n_best=6)
+            assert readings[0].score >= decoder.decode([log_probs])[0][0].score - 1e-9
+            assert len({reading.tokens for reading in readings}) == len(readings) <= 6
+            assert [r.score for r in readings] == sorted((r.score for r in readings), reverse=True)
+            for reading in readings:
+                assert reading.log_prob == pytest.approx(log_prob_of(log_probs, reading.tokens), abs=1e-5)
+                assert reading.score == pytest.approx(reading.log_prob + decoder.weight(reading.tokens), abs=1e-5)
+                assert len(reading.timesteps) == len(reading.tokens)
+                assert reading.text == "".join("_ab "[token] for token in reading.tokens)
+            found[with_rivals] += len({r.tokens for r in truth} & {r.tokens for r in readings})
+    assert found[True] > 70 and found[True] > 1.7 * found[False], found
