@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from recog.word_finder import WordFinder
 
 DEFAULT_BEAM = 25
-RESCORED = 10  # readings that a neural language model sees; 20 gave no fewer errors
+RESCORED = 20  # readings that a neural language model sees
 RESCORE_WEIGHT = 0.3  # of one that was not tuned for the model
 Span = tuple[str, float, float, float]  # word, its start and end in frames, confidence
 Reading = tuple[str, list[Span], tuple[Alternative, ...]]  # the text, its words, and other texts

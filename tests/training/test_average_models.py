@@ -1,8 +1,10 @@
-"""Weights of two models, averaged: the mean in float32, the graph made of it, everything else the second's."""
+"""Scripts that make models of models: the mean of two, everything else the second's; and the same one in float32."""
 
 import importlib.util
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -14,10 +16,17 @@ from recog.errors import UserError  # noqa: E402
 from recog.model.bundle import open_bundle, update_bundle  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
-spec = importlib.util.spec_from_file_location("average_models", ROOT / "scripts" / "average_models.py")
-assert spec is not None and spec.loader is not None
-average_models = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(average_models)
+
+
+def script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+average_models, float32_model = script("average_models"), script("float32_model")
 
 
 def test_the_mean_of_two_models(tmp_path: Path) -> None:
@@ -42,3 +51,14 @@ def test_models_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="have other symbols"):
         average_models.average("english-speech", "latin-handwriting", tmp_path / "mean", 0.5)
     assert not (tmp_path / "mean").exists()
+
+
+def test_a_model_in_float32_differs_by_the_rounding_of_int8(tmp_path: Path) -> None:
+    float32_model.float32_model("latin-handwriting", tmp_path / "single")
+    sample, seen = ROOT / "data" / "samples" / "garden.png", []
+    readers = [recog.load(model, threads=1) for model in ("latin-handwriting", tmp_path / "single")]
+    texts = [reader.transcribe(sample, keep=seen.append).text for reader in readers]
+    assert texts[0] == texts[1]
+    assert 0.0 < np.abs(np.exp(seen[0]) - np.exp(seen[1])).mean() < 0.005
+    sizes = [reader.bundle.file("model.onnx").stat().st_size for reader in readers]
+    assert sizes[1] > 3 * sizes[0]
