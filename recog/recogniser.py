@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from recog.decoding.align import Timing, spans_of
 from recog.decoding.best_path import best_path
+from recog.decoding.rescore import RESCORED, contenders
 from recog.decoding.views import Seen, decode_views, doubt_of
 from recog.errors import UsageError
 from recog.model.bundle import Bundle, ModelConfig, open_bundle
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from recog.word_finder import WordFinder
 
 DEFAULT_BEAM = 25
-RESCORED = 20  # readings that a neural language model sees
 RESCORE_WEIGHT = 0.3  # of one that was not tuned for the model
 Span = tuple[str, float, float, float]  # word, its start and end in frames, confidence
 Reading = tuple[str, list[Span], tuple[Alternative, ...]]  # the text, its words, and other texts
@@ -172,7 +172,7 @@ class Recogniser:
             tokens = best_path(log_probs)
         else:
             decoder = self.decoders[self.languages_of([seen.log_probs])[0] if language is None else language]
-            best = decode_views(decoder, [views], before=[before], n_best=self._readings)[0]
+            best = self._contenders(decode_views(decoder, [views], before=[before], n_best=self._readings)[0])
             if self.rescorer is not None:
                 best = self.rescorer(best, before=before)[: self.options.n_best]
             tokens = list(best[0].tokens)
@@ -220,11 +220,11 @@ class Recogniser:
 
     def _found_words(self, word_finder: WordFinder, views: Sequence[NDArray[np.float32]]) -> Reading:
         assert self._sound_decoder is not None
+        found = self._contenders(decode_views(self._sound_decoder, [views], n_best=self._readings)[0])
         said: dict[str, Hypothesis] = {}
-        for hypothesis in decode_views(self._sound_decoder, [views], n_best=self._readings)[0]:
-            written = replace(hypothesis, text=" ".join(word_finder.written(hypothesis)))
-            said.setdefault(written.text, written)  # two ways to say the same are one reading
-        best = [*said.values()]
+        for hypothesis, words in zip(found, word_finder.written_each(found), strict=True):
+            said.setdefault(" ".join(words), hypothesis)  # two ways to say the same are one reading
+        best = [replace(hypothesis, text=text) for text, hypothesis in said.items()]
         if self.rescorer is not None:
             best = self.rescorer(best)[: self.options.n_best]
         timing = Timing(offset=self.config.decoding.offset)
@@ -241,6 +241,10 @@ class Recogniser:
     def _readings(self) -> int:
         """How many the decoder gives."""
         return self.options.n_best if self.rescorer is None else max(self.options.n_best, RESCORED)
+
+    def _contenders(self, readings: list[Hypothesis]) -> list[Hypothesis]:
+        """Those that a neural language model may still put first; all of them where alternatives are asked for."""
+        return readings if self.rescorer is None or self.options.n_best > 1 else contenders(readings)
 
     def warm_up(self) -> None:
         """Load, and at the first use on a machine compile, what decoding needs, so that no file waits for it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from recog.decoding.decoder import Decoder, Hypothesis
@@ -65,4 +65,9 @@ class WordFinder:
 
     def written(self, said: Hypothesis) -> list[str]:
         """The words of what the decoder found."""
-        return [word or "" for word in self._homophones.words(said.text.split())]
+        return self.written_each([said])[0]
+
+    def written_each(self, said: Sequence[Hypothesis]) -> list[list[str]]:
+        """The words of each of several."""
+        found = self._homophones.words_of_each([one.text.split() for one in said])
+        return [[word or "" for word in words] for words in found]

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from recog.lm.neural import State
 
 
+RESCORED = 20  # readings that are asked for
+MARGIN = 6.0  # natural log; none that lay further behind the best has been seen to come first
+
+
 class LanguageModel(Protocol):
     """What rescoring asks of a model; :class:`recog.lm.neural.NeuralLM` is one."""
 
@@ -74,6 +78,11 @@ def rescore(
         neural = (weight * lm.score(texts or [h.text for h in hypotheses], before, sentence=sentence)).tolist()
     found = [replace(h, score=a + b) for h, a, b in zip(hypotheses, kept, neural, strict=True)]
     return sorted(found, key=lambda h: h.score, reverse=True)  # stable: reverse keeps the order of equals
+
+
+def contenders(hypotheses: list[Hypothesis]) -> list[Hypothesis]:
+    """The readings, best first, that are near enough to the best one to be worth a neural model's time."""
+    return [hypothesis for hypothesis in hypotheses if hypothesis.score >= hypotheses[0].score - MARGIN]
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from recog.decoding.rescore import LanguageModel, Rescorer
+from recog.decoding.rescore import RESCORED, LanguageModel, Rescorer, contenders
 from recog.evaluation.counts import Pair
 from recog.evaluation.score import evaluate
-from recog.recogniser import RESCORED
 from recog.tuning.search import Search, Setting, rate_of
 
 WEIGHTS = tuple(round(0.1 * k, 1) for k in range(1, 16))
@@ -24,8 +23,8 @@ def choose_rescorer(search: Search, setting: Setting, lm: LanguageModel) -> Resc
         setting: how the readings are found.
         lm: the neural model.
     """
-    pieces = [piece for pieces in search.readings(setting, RESCORED) for piece in pieces]
-    texts = [[search.text(reading) for reading in piece] for piece in pieces]
+    pieces = [contenders(piece) for pieces in search.readings(setting, RESCORED) for piece in pieces]
+    texts = [search.texts(piece) for piece in pieces]
     neural = [lm.score(piece) for piece in texts]
     log_probs = [np.array([reading.log_prob for reading in piece]) for piece in pieces]
     added = [np.array([reading.score for reading in piece]) - own for piece, own in zip(pieces, log_probs, strict=True)]

@@ -15,12 +15,12 @@ from recog.decoding.align import spans_of
 from recog.decoding.best_path import best_path
 from recog.decoding.choice import likeliest_models
 from recog.decoding.decoder import Decoder, Hypothesis
-from recog.decoding.rescore import Rescorer
+from recog.decoding.rescore import RESCORED, Rescorer, contenders
 from recog.decoding.views import Seen, decode_views
 from recog.evaluation.counts import Pair
 from recog.evaluation.score import Result, evaluate
 from recog.lm.trie import NGramTrie
-from recog.recogniser import RESCORED, Span, reorder, tempered
+from recog.recogniser import Span, reorder, tempered
 from recog.word_finder import WordFinder
 
 Metric = Literal["wer", "cer"]
@@ -101,7 +101,7 @@ class Search:
         if self.rescorer is None:
             return [[best for best, *_ in pieces] for pieces in self.readings(setting, 1)]
         return [
-            [self.rescorer(readings, [*map(self.text, readings)])[0] for readings in pieces]
+            [self.rescorer(readings, self.texts(readings))[0] for readings in map(contenders, pieces)]
             for pieces in self.readings(setting, RESCORED)
         ]
 
@@ -143,7 +143,13 @@ class Search:
 
     def text(self, hypothesis: Hypothesis) -> str:
         """What is written of it."""
-        return hypothesis.text if self.word_finder is None else " ".join(self.word_finder.written(hypothesis))
+        return self.texts([hypothesis])[0]
+
+    def texts(self, hypotheses: Sequence[Hypothesis]) -> list[str]:
+        """What is written of each."""
+        if self.word_finder is None:
+            return [hypothesis.text for hypothesis in hypotheses]
+        return [" ".join(words) for words in self.word_finder.written_each(hypotheses)]
 
     def spans(self, piece: NDArray[np.float32], hypothesis: Hypothesis) -> list[Span]:
         """The words of a piece that was decoded, in the order of the text, with their raw confidences."""

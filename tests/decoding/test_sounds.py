@@ -71,6 +71,13 @@ def test_words_that_sound_alike_are_told_apart_by_the_words_on_both_sides(lm: NG
     assert scores[tuple(found)] == pytest.approx(max(scores.values()))
 
 
+def test_several_texts_at_once_are_as_each_alone(lm: NGramTrie) -> None:
+    homophones = Homophones(lm, LEXICON)
+    texts = [said.split() for said in ("x y", "xx x y", "yyy x", "", "x yx xx xy", "x y", "y y y y y y")]
+    assert homophones.words_of_each(texts) == [homophones.words(said) for said in texts]
+    assert homophones.words_of_each([]) == []
+
+
 def test_words_that_the_model_lacks_are_found_and_what_no_word_sounds_like_is_none(lm: NGramTrie) -> None:
     assert Homophones(lm, LEXICON).words(["yy", "x", "yyy"])[::2] == ["elsewhere", None]
 

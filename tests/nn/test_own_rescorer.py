@@ -13,7 +13,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 import recog  # noqa: E402
-from recog.decoding.rescore import Rescorer  # noqa: E402
+from recog.decoding.decoder import Hypothesis  # noqa: E402
+from recog.decoding.rescore import Rescorer, contenders  # noqa: E402
 from recog.decoding.views import Seen  # noqa: E402
 from recog.errors import UserError  # noqa: E402
 from recog.model.bundle import open_bundle  # noqa: E402
@@ -120,7 +121,8 @@ def test_it_is_used_unless_the_options_speak_against_it(tuned: Path, unigrams: P
     assert other is not None and (other.weight, other.interpolate) == (0.3, 0.0)
 
 
-def test_it_changes_what_is_heard(tuned: Path) -> None:
+def test_it_changes_what_is_heard(tuned: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recog.decoding.rescore.MARGIN", 1000.0)
     heard = recog.load(tuned, threads=1, rescore="none").transcribe(SAMPLES / "numbers.wav").text
     anew = recog.load(tuned, threads=1, rescore_weight=20.0).transcribe(SAMPLES / "numbers.wav").text
     assert anew.split().count("nine") >= heard.split().count("nine") and anew != heard
@@ -134,3 +136,8 @@ def test_a_damaged_one_is_told(tuned: Path, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=f"{name}: does not match the checksum"):
             recog.load(broken)
         assert recog.load(broken, rescore="none", threads=1).rescorer is None
+
+
+def test_readings_far_behind_the_best_are_not_asked_about() -> None:
+    readings = [Hypothesis("x", score, score, (), ()) for score in (-1.0, -6.9, -7.1)]
+    assert contenders(readings) == readings[:2] and contenders([]) == []
