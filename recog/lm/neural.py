@@ -25,7 +25,7 @@ from recog.text.normalise import rule
 OPERATORS = frozenset({"Gather", "Gemm"})  # what the graph has that recognisers' have not
 UNKNOWN_COST = 2.0  # about the entropy of a letter, natural log
 MAX_BATCH = 64  # texts in one run
-MAX_OUTPUT = 1 << 23  # log-probabilities in one run, 32 MiB; longer texts take several
+MAX_OUTPUT = 1 << 22  # log-probabilities in one run, 16 MiB; longer texts take several
 HYPHENS = ("-", "¬", "⸗", "‐", "\u00ad")  # at the end of a line: the word goes on in the next
 
 Floats = NDArray[np.float32]

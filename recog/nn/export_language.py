@@ -37,7 +37,14 @@ class _PackedGraph(Graph):
         """Rows of a table: one that the output layer shares is a matrix of its own name, ``head.rows``; another is kept in
         float16 where that loses nothing, as with weights read from a model folder."""
         if shared:
-            return self.add("Gather", [self.matrix("head.rows", value, axis=0), tokens], "embedding", axis=0)
+            self.matrix("head.rows", value, axis=0)
+            if not self.int8:
+                return self.add("Gather", ["head.rows", tokens], "embedding", axis=0)
+            # unpacked after they are picked, so that ONNX Runtime needs the whole matrix for the output layer alone
+            rows = self.add("Gather", ["head.rows.int8", tokens], "embedding.int8", axis=0)
+            rows = self.add("Cast", [rows], "embedding.float", to=TensorProto.FLOAT)
+            scale = self.add("Gather", ["head.rows.scale", tokens], "embedding.scale", axis=0)
+            return self.add("Mul", [rows, scale], "embedding")
         half = value.astype(np.float16)
         if not np.array_equal(half.astype(np.float32), value):
             return self.add("Gather", [self.constant("embedding.table", value), tokens], "embedding", axis=0)
