@@ -60,7 +60,7 @@ Jobs = Annotated[
     int,
     typer.Option(
         "--jobs", "-j", min=0, max=1024,
-        help="Files at the same time, which share the --threads; each needs some 200 MB. 0 for one a core.",
+        help="Files at the same time, which share the --threads; each needs some 200 MB, for speech 500. 0 for one a core.",
     ),
 ]  # fmt: skip
 Engine = Annotated[
