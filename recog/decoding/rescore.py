@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 RESCORED = 20  # readings that are asked for
-MARGIN = 6.0  # natural log; none that lay further behind the best has been seen to come first
+MARGIN = 6.0  # natural log; without those further behind the best as few words were wrong
 
 
 class LanguageModel(Protocol):
