@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from recog.decoding.align import Timing, spans_of
 from recog.decoding.best_path import best_path
-from recog.decoding.rescore import RESCORED, contenders
+from recog.decoding.rescore import RESCORED
+from recog.decoding.second_pass import SecondPass
 from recog.decoding.views import Seen, decode_views, doubt_of
 from recog.errors import UsageError
 from recog.model.bundle import Bundle, ModelConfig, open_bundle
@@ -172,9 +173,10 @@ class Recogniser:
             tokens = best_path(log_probs)
         else:
             decoder = self.decoders[self.languages_of([seen.log_probs])[0] if language is None else language]
-            best = self._contenders(decode_views(decoder, [views], before=[before], n_best=self._readings)[0])
+            best = decode_views(decoder, [views], before=[before], n_best=self._readings)[0]
             if self.rescorer is not None:
-                best = self.rescorer(best, before=before)[: self.options.n_best]
+                again = SecondPass(decoder, self.rescorer)
+                best = again(best, views, before=before, every=self.options.n_best > 1)[: self.options.n_best]
             tokens = list(best[0].tokens)
             alternatives = tuple(
                 Alternative(self.reading_order(" ".join(h.text.split())), round(h.score, 4)) for h in best
@@ -220,13 +222,14 @@ class Recogniser:
 
     def _found_words(self, word_finder: WordFinder, views: Sequence[NDArray[np.float32]]) -> Reading:
         assert self._sound_decoder is not None
-        found = self._contenders(decode_views(self._sound_decoder, [views], n_best=self._readings)[0])
-        said: dict[str, Hypothesis] = {}
-        for hypothesis, words in zip(found, word_finder.written_each(found), strict=True):
-            said.setdefault(" ".join(words), hypothesis)  # two ways to say the same are one reading
-        best = [replace(hypothesis, text=text) for text, hypothesis in said.items()]
+        best = decode_views(self._sound_decoder, [views], n_best=self._readings)[0]
         if self.rescorer is not None:
-            best = self.rescorer(best)[: self.options.n_best]
+            again = SecondPass(self._sound_decoder, self.rescorer, word_finder.texts)
+            best = again(best, views, every=self.options.n_best > 1)[: self.options.n_best]
+        said: dict[str, Hypothesis] = {}
+        for hypothesis, text in zip(best, word_finder.texts(best), strict=True):
+            said.setdefault(text, hypothesis)  # two ways to say the same are one reading
+        best = [replace(hypothesis, text=text) for text, hypothesis in said.items()]
         timing = Timing(offset=self.config.decoding.offset)
         spans = [
             (word, span.start, span.end, self.calibrated(span.confidence))
@@ -241,10 +244,6 @@ class Recogniser:
     def _readings(self) -> int:
         """How many the decoder gives."""
         return self.options.n_best if self.rescorer is None else max(self.options.n_best, RESCORED)
-
-    def _contenders(self, readings: list[Hypothesis]) -> list[Hypothesis]:
-        """Those that a neural language model may still put first; all of them where alternatives are asked for."""
-        return readings if self.rescorer is None or self.options.n_best > 1 else contenders(readings)
 
     def warm_up(self) -> None:
         """Load, and at the first use on a machine compile, what decoding needs, so that no file waits for it."""
@@ -375,7 +374,9 @@ def make_rescorer(bundle: Bundle, options: Options) -> Rescorer | None:
     if options.rescore is not None:
         return Rescorer(NeuralLM.open(options.rescore), RESCORE_WEIGHT if weight is None else weight)
     assert tuned is not None
-    return Rescorer(NeuralLM.within(bundle), tuned.weight if weight is None else weight, tuned.interpolate)
+    return Rescorer(
+        NeuralLM.within(bundle), tuned.weight if weight is None else weight, tuned.interpolate, tuned.margin
+    )
 
 
 def tempered(log_probs: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:

@@ -71,3 +71,7 @@ class WordFinder:
         """The words of each of several."""
         found = self._homophones.words_of_each([one.text.split() for one in said])
         return [[word or "" for word in words] for words in found]
+
+    def texts(self, said: Sequence[Hypothesis]) -> list[str]:
+        """The text of each of several."""
+        return [" ".join(words) for words in self.written_each(said)]

@@ -194,6 +194,16 @@ def test_words_of_a_page_lie_in_their_lines():
 def test_the_page_model_is_listed_and_small():
     assert "pages\tpage" in command("models", text=True).stdout
     assert "F1" in command("models", "pages", text=True).stdout
+
+
+def test_the_list_says_how_well_models_do_as_they_are_used():
+    listed = {line.split("\t")[0]: line for line in command("models", text=True).stdout.splitlines()}
+    for name in ("english-speech", "latin-handwriting"):
+        tuned = json.loads((pretrained()[name] / "config.json").read_text())["decoding"]["dev"]
+        assert listed[name].endswith(f"dev CER {100 * tuned['cer']:.1f} %, dev WER {100 * tuned['wer']:.1f} %")
+
+
+def test_the_page_model_is_small():
     assert sum(file.stat().st_size for file in pretrained()["pages"].iterdir()) < 6e6
 
 

@@ -16,6 +16,7 @@ def models(
     name: Annotated[str | None, typer.Argument(help="A model's name or folder: print its card.")] = None,
 ) -> None:
     """List the shipped models, or print the card of one."""
+    from recog.model.bundle import ModelConfig
     from recog.model.folder import pretrained
 
     if name is not None:
@@ -25,9 +26,8 @@ def models(
         config = open_any(shipped_name).config
         size = sum(file.stat().st_size for file in path.iterdir()) / 1e6
         languages = ", ".join(config.languages) or "any language"
-        rates = [
-            f"dev {key.upper()} {100 * config.dev[key]:.1f} %" for key in ("cer", "wer", "f1") if key in config.dev
-        ]
+        dev = config.dev | (config.decoding.dev if isinstance(config, ModelConfig) else {})  # as tuned, if it is
+        rates = [f"dev {key.upper()} {100 * dev[key]:.1f} %" for key in ("cer", "wer", "f1") if key in dev]
         typer.echo(f"{shipped_name}\t{config.modality}\t{languages}\t{size:.1f} MB\t{', '.join(rates)}")
     typer.echo("\n`recog models NAME` prints a model's card.", err=True)
 

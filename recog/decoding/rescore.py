@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 RESCORED = 20  # readings that are asked for
-MARGIN = 6.0  # natural log; without those further behind the best as few words were wrong
+MARGIN = 6.0  # natural log; without those further behind the best as few words were wrong (LibriSpeech dev)
 
 
 class LanguageModel(Protocol):
@@ -80,9 +80,9 @@ def rescore(
     return sorted(found, key=lambda h: h.score, reverse=True)  # stable: reverse keeps the order of equals
 
 
-def contenders(hypotheses: list[Hypothesis]) -> list[Hypothesis]:
+def contenders(hypotheses: Sequence[Hypothesis], margin: float = MARGIN) -> list[Hypothesis]:
     """The readings, best first, that are near enough to the best one to be worth a neural model's time."""
-    return [hypothesis for hypothesis in hypotheses if hypothesis.score >= hypotheses[0].score - MARGIN]
+    return [hypothesis for hypothesis in hypotheses if hypothesis.score >= hypotheses[0].score - margin]
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,13 @@ class Rescorer:
         lm: the model.
         weight: of ln P_neural.
         interpolate: the share that is taken back of what the decoder added.
+        margin: how far behind the best a reading may be, natural log, to be asked about.
     """
 
     lm: LanguageModel
     weight: float
     interpolate: float = 0.0
+    margin: float = MARGIN
 
     def __call__(
         self, hypotheses: Sequence[Hypothesis], texts: Sequence[str] | None = None, *, before: str | None = None

@@ -11,10 +11,11 @@ network and the language model that judge, not a vote).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from itertools import islice
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -89,16 +90,51 @@ def decode_views(
 
 
 @dataclass
-class _Reader:
-    """The views of one line as one reader."""
+class Weigher:
+    """How much a reading of one line is worth, by all of its views.
+
+    Args:
+        decoder: of which the language model and the hotwords count.
+        views: (frames, symbols) natural log-probabilities, each.
+        before: the text that the line follows.
+    """
 
     decoder: Decoder
     views: Sequence[Floats]
-    before: str | None
-    known: dict[Tokens, Hypothesis] = field(default_factory=dict)
+    before: str | None = None
 
     def __post_init__(self) -> None:
         self.sums = [Sums(view) for view in self.views]
+
+    def __call__(
+        self, tokens: Tokens, added: float | None = None, log_probs: Mapping[int, float] = MappingProxyType({})
+    ) -> Hypothesis | None:
+        """The reading of these tokens, without timesteps; None where a view has too few frames for it, or the language model
+        does not allow it.
+
+        Args:
+            added: what the language model and the hotwords add, where that is known.
+            log_probs: the reading's log-probabilities in some of the views, where they are known.
+        """
+        if added is None:
+            added = self.decoder.weight(tokens, before=self.before)
+        if not np.isfinite(added):
+            return None
+        each = [log_probs[k] if k in log_probs else sums(tokens) for k, sums in enumerate(self.sums)]
+        mean = float(np.mean(each))
+        if not np.isfinite(mean):
+            return None
+        text = "".join(self.decoder.symbols[token] for token in tokens)
+        return Hypothesis(text, mean + added, mean, tokens, ())
+
+
+class _Reader:
+    """The views of one line as one reader."""
+
+    def __init__(self, decoder: Decoder, views: Sequence[Floats], before: str | None) -> None:
+        self.symbols, self.views = decoder.symbols, views
+        self.weigh = Weigher(decoder, views, before)
+        self.known: dict[Tokens, Hypothesis | None] = {}
 
     def best(self, found: Sequence[Sequence[Hypothesis]], n_best: int) -> list[Hypothesis]:
         """The best readings, of those that were found in each view."""
@@ -108,47 +144,37 @@ class _Reader:
                 by_view.setdefault(hypothesis.tokens, {})[view] = hypothesis
         for tokens, same in by_view.items():
             one = next(iter(same.values()))
-            self._weigh(tokens, one.score - one.log_prob, {view: h.log_prob for view, h in same.items()})
+            log_probs = {view: h.log_prob for view, h in same.items()}
+            self.known[tokens] = self.weigh(tokens, one.score - one.log_prob, log_probs)
         self._splice()
         ranked = self._ranked()[:n_best]
         return [replace(h, timesteps=viterbi(self.views[0], h.tokens).starts) for h in ranked] or list(found[0])
 
     def _ranked(self) -> list[Hypothesis]:
-        return sorted(self.known.values(), key=lambda hypothesis: hypothesis.score, reverse=True)
-
-    def _weigh(self, tokens: Tokens, added: float, log_probs: dict[int, float]) -> float:
-        """The score of a reading, to which the language model adds so much; its log-probabilities as far as they are known."""
-        each = [log_probs[k] if k in log_probs else sums(tokens) for k, sums in enumerate(self.sums)]
-        mean = float(np.mean(each))
-        if not np.isfinite(mean):
-            return -np.inf
-        text = "".join(self.decoder.symbols[token] for token in tokens)
-        self.known[tokens] = Hypothesis(text, mean + added, mean, tokens, ())
-        return mean + added
+        return sorted((h for h in self.known.values() if h), key=lambda hypothesis: hypothesis.score, reverse=True)
 
     def _splice(self) -> None:
         """Put words of other readings in the place of the best one's, as long as that makes it better."""
         ranked = self._ranked()
-        space = self.decoder.symbols.index(" ") if " " in self.decoder.symbols else None
-        if len(ranked) < 2 or space is None:
+        if len(ranked) < 2 or " " not in self.symbols:
             return
-        best, score, tried = ranked[0].tokens, ranked[0].score, 0
-        for other in ranked[1:]:
+        best, *others = ranked
+        tried = 0
+        for other in others:
             improved = True
             while improved:
                 improved = False
-                for tokens in _mixed(best, other.tokens, space):
+                for tokens in mixed(best.tokens, other.tokens, self.symbols.index(" ")):
                     if tokens in self.known or tried >= SPLICES:
                         continue
                     tried += 1
-                    added = self.decoder.weight(tokens, before=self.before)
-                    found = self._weigh(tokens, added, {}) if np.isfinite(added) else -np.inf
-                    if found > score:
-                        best, score, improved = tokens, found, True
+                    found = self.known[tokens] = self.weigh(tokens)
+                    if found is not None and found.score > best.score:
+                        best, improved = found, True
                         break
 
 
-def _mixed(tokens: Tokens, others: Tokens, space: int) -> Iterator[Tokens]:
+def mixed(tokens: Tokens, others: Tokens, space: int) -> Iterator[Tokens]:
     """A reading with one run of its words at a time as another has it; and with one word, where a run has as many in both."""
     own, strange = _words(tokens, space), _words(others, space)
     for kind, a, b, c, d in SequenceMatcher(None, own, strange, autojunk=False).get_opcodes():

@@ -1,7 +1,7 @@
 """Neural language models in use: a model folder -> log-probabilities of texts, by ONNX Runtime, no torch.
 
-The texts of a list are scored in one run, padded on the right. The network reads from left to right and computes in
-float32, so that a text's score depends neither on its neighbours nor on the padding.
+The texts of a list are scored in one run, padded on the right. The network reads from left to right, and what is rounded
+in it is rounded for each place by itself, so that a text's score depends neither on its neighbours nor on the padding.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from recog.model.language import END_ID, UNKNOWN_ID, LanguageBundle, LanguageMod
 from recog.model.onnx_check import check_onnx
 from recog.text.normalise import rule
 
-OPERATORS = frozenset({"Gather", "Gemm"})  # what the graph has that recognisers' have not
+OPERATORS = frozenset({"Abs", "Div", "Gather", "Gemm", "Round"})  # what the graph has that recognisers' have not
 UNKNOWN_COST = 2.0  # about the entropy of a letter, natural log
 MAX_BATCH = 64  # texts in one run
 MAX_OUTPUT = 1 << 22  # log-probabilities in one run, 16 MiB; longer texts take several

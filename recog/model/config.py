@@ -277,10 +277,11 @@ def views_fault(modality: str, views: tuple[View, ...]) -> str | None:
 
 
 class Rescoring(Strict):
-    """How a recogniser's own neural language model counts; see :func:`recog.decoding.rescore.rescore`."""
+    """How a recogniser's own neural language model counts; see :class:`recog.decoding.rescore.Rescorer`."""
 
     weight: float = Field(gt=0.0, le=100.0)
     interpolate: float = Field(0.0, ge=0.0, le=1.0)
+    margin: float = Field(6.0, ge=0.0, le=1000.0)
 
 
 class DecodingConfig(Grown):

@@ -5,9 +5,10 @@ left, and ``places`` (wanted,) int64, each time * batch + row: after which token
 large vocabularies these are most of the work. Outputs: ``log_probs`` (wanted, symbols), natural log, ``hidden_after`` and
 ``cell_after``. Padding on the right needs no mask: the network reads from left to right only.
 
-Weights are packed as int8 with one scale a row, and computed with in float32: ONNX Runtime unpacks them once, when it
-loads the graph. Dynamic int8, as the recognisers have it, takes its activation scale from the whole tensor, so that a
-text's score would depend on the texts beside it in the N-best.
+Weights are packed as int8 with one scale a row. The LSTM layers compute with them in float32: ONNX Runtime unpacks them
+once, when it loads the graph. The output layer, with large vocabularies most of the work, multiplies integers: its inputs
+are rounded to 7 bits with a scale for each place, so that no CPU's 16-bit sums overflow and a text's score does not depend
+on the texts beside it in the N-best. (Dynamic int8, as the recognisers have it, takes its scale from the whole tensor.)
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from onnx import TensorProto, helper
 from recog.model.language import LanguageNetworkConfig
 from recog.nn.export_cells import lstm_gates
 from recog.nn.graph import OPSET, Graph, Weights, int8_rows
+
+SEVEN_BITS = 63  # the inputs of the output layer are whole numbers of up to so many steps
 
 
 class _PackedGraph(Graph):
@@ -34,13 +37,12 @@ class _PackedGraph(Graph):
         return self.unpacked(name, *int8_rows(value, axis=axis)) if self.int8 else self.constant(name, value)
 
     def embedding(self, value: NDArray[np.float32], tokens: str, *, shared: bool) -> str:
-        """Rows of a table: one that the output layer shares is a matrix of its own name, ``head.rows``; another is kept in
-        float16 where that loses nothing, as with weights read from a model folder."""
+        """Rows of a table: one that the output layer shares is that layer's matrix; another is kept in float16 where that
+        loses nothing, as with weights read from a model folder."""
         if shared:
-            self.matrix("head.rows", value, axis=0)
+            self.head_rows(value)
             if not self.int8:
                 return self.add("Gather", ["head.rows", tokens], "embedding", axis=0)
-            # unpacked after they are picked, so that ONNX Runtime needs the whole matrix for the output layer alone
             rows = self.add("Gather", ["head.rows.int8", tokens], "embedding.int8", axis=0)
             rows = self.add("Cast", [rows], "embedding.float", to=TensorProto.FLOAT)
             scale = self.add("Gather", ["head.rows.scale", tokens], "embedding.scale", axis=0)
@@ -50,6 +52,36 @@ class _PackedGraph(Graph):
             return self.add("Gather", [self.constant("embedding.table", value), tokens], "embedding", axis=0)
         rows = self.add("Gather", [self.constant("embedding.table", half), tokens], "embedding.rows", axis=0)
         return self.add("Cast", [rows], "embedding", to=TensorProto.FLOAT)
+
+    def head_rows(self, value: NDArray[np.float32]) -> None:
+        """The matrix (symbols, size) of the output layer."""
+        if not self.int8:
+            self.constant("head.rows", value)
+            return
+        packed, scale = int8_rows(value, axis=0)
+        self.constant("head.rows.int8", packed)
+        self.constant("head.rows.scale", scale)
+
+    def scores(self, x: str, offset: NDArray[np.float32]) -> str:
+        """The output layer before its softmax: (wanted, size) -> (wanted, symbols)."""
+        bias = self.constant("head.offset", offset)
+        if not self.int8:
+            return self.add("Gemm", [x, "head.rows", bias], "scores", transB=1)
+        highest = self.add("ReduceMax", [self.add("Abs", [x], "wanted.abs")], "wanted.highest", axes=[1], keepdims=1)
+        unit = self.constant("wanted.unit", np.array(1.0 / SEVEN_BITS, np.float32))
+        scale = self.add("Mul", [highest, unit], "wanted.step")
+        scale = self.add(
+            "Add", [scale, self.constant("wanted.tiny", np.array(1e-20, np.float32))], "wanted.scale"
+        )  # no 0 / 0
+        x = self.add("Round", [self.add("Div", [x, scale], "wanted.scaled")], "wanted.rounded")
+        x = self.add("Add", [x, self.constant("wanted.middle", np.array(SEVEN_BITS + 1, np.float32))], "wanted.shifted")
+        x = self.add("Cast", [x], "wanted.uint8", to=TensorProto.UINT8)
+        columns = self.add("Transpose", ["head.rows.int8"], "head.columns", perm=[1, 0])
+        middle = self.constant("wanted.zero", np.array(SEVEN_BITS + 1, np.uint8))
+        x = self.add("MatMulInteger", [x, columns, middle], "scores.int32")
+        x = self.add("Mul", [self.add("Cast", [x], "scores.float", to=TensorProto.FLOAT), scale], "scores.of_place")
+        flat = self.add("Reshape", ["head.rows.scale", self.constant("flat", np.array([-1], np.int64))], "head.scale")
+        return self.add("Add", [self.add("Mul", [x, flat], "scores.of_symbol"), bias], "scores")
 
 
 def build_language_onnx(
@@ -88,9 +120,8 @@ def build_language_onnx(
     x = g.add("Reshape", [x, g.constant("rows", np.array([-1, size], np.int64))], "all")
     x = g.add("Gather", [x, "places"], "wanted", axis=0)
     if not config.tied:
-        g.matrix("head.rows", np.asarray(weights["head.weight"], np.float32), axis=0)
-    offset = g.constant("head.offset", np.asarray(weights["head.bias"], np.float32))
-    x = g.add("Gemm", [x, "head.rows", offset], "scores", transB=1)
+        g.head_rows(np.asarray(weights["head.weight"], np.float32))
+    x = g.scores(x, np.asarray(weights["head.bias"], np.float32))
     g.add("LogSoftmax", [x], "log_probs", axis=-1)
     return _model(g, config, symbols)
 

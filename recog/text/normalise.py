@@ -21,6 +21,7 @@ _QUOTES = str.maketrans(
 _MARKS = str.maketrans("", "", "#\u22ce\u27e6\u27e7<>^")
 _SPACES = re.compile(r"\s+")
 _NOT_SPOKEN = re.compile(r"[^a-z' ]+")
+_DIGIT = re.compile(r"\d")
 _LONE_QUOTE = re.compile(r"(?<![a-z])'|'(?![a-z])")
 
 
@@ -53,6 +54,11 @@ def basic(text: str) -> str:
     return collapse("".join(c if c == "'" or not unicodedata.category(c).startswith(("P", "S")) else " " for c in text))
 
 
+def words(text: str) -> str:
+    """For language models of words: :func:`basic`, a word ends after its apostrophe, and every digit is 0."""
+    return collapse(_DIGIT.sub("0", basic(text)).replace("'", "' "))
+
+
 RULES: dict[str, Callable[[str], str]] = {
     "none": str,
     "collapse": collapse,
@@ -60,6 +66,7 @@ RULES: dict[str, Callable[[str], str]] = {
     "diplomatic": diplomatic,
     "spoken": spoken,
     "basic": basic,
+    "words": words,
 }
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,9 @@ from recog.lm.tables import SPACE
 from recog.lm.text import read_text, tokens
 from recog.model.language import END, END_ID, UNKNOWN, UNKNOWN_ID
 from recog.text.normalise import rule
+from recog.training.data import load_rows
 from recog.training.language_recipe import LanguageRecipe, TextSource
+from recog.training.recipe import read_recipe
 
 STRETCHES = 10  # of each text that dev is made of
 MAX_DEV = 500_000  # symbols that an evaluation reads
@@ -61,14 +65,16 @@ def prepare_texts(recipe: LanguageRecipe) -> TextData:
     dev: list[NDArray[np.int32]] = []
     fingerprint, lines = {}, 0
     for i, source in enumerate(recipe.data):
-        ids, starts, digest = _read(source, recipe, numbers)
-        held_out = _held_out(len(starts), source.split, recipe.dev_share)
-        of_dev = np.repeat(held_out, np.diff(starts, append=len(ids)))
-        train.append(ids[~of_dev])
+        text = _read(source, recipe, numbers)
+        ids, held_out = text.ids, text.held_out
+        if held_out is None:
+            held_out = _held_out(len(text.starts), source.split, recipe.dev_share)
+        of_dev = np.repeat(held_out, np.diff(text.starts, append=len(ids)))
+        train += source.times * [ids[~of_dev]]
         dev.append(ids[of_dev])
         lines += int((~held_out).sum())
         name = Path(source.path).name
-        fingerprint[name if name not in fingerprint else f"{name} ({i + 1})"] = digest
+        fingerprint[name if name not in fingerprint else f"{name} ({i + 1})"] = text.digest
     symbols, final = _vocabulary(np.concatenate(train), numbers, recipe)
     streams = [np.concatenate([final[part] for part in parts]) for parts in (train, dev)]
     for stream, what in zip(streams, ("to train on", "for dev"), strict=True):
@@ -80,25 +86,53 @@ def prepare_texts(recipe: LanguageRecipe) -> TextData:
     return TextData(symbols, streams[0], streams[1][:MAX_DEV], unknown, lines, fingerprint)
 
 
-def _read(
-    source: TextSource, recipe: LanguageRecipe, numbers: _Numbers
-) -> tuple[NDArray[np.int32], NDArray[np.int64], str]:
-    """The tokens of a text, where in them each line begins, and the text's SHA-256. What separates lines ends them."""
+@dataclass(frozen=True)
+class _Text:
+    """The tokens of a text, where in them each line begins, its SHA-256 and, if the text says so, which lines are dev."""
+
+    ids: NDArray[np.int32]
+    starts: NDArray[np.int64]
+    digest: str
+    held_out: NDArray[np.bool_] | None
+
+
+def _read(source: TextSource, recipe: LanguageRecipe, numbers: _Numbers) -> _Text:
+    """A text as symbols. What separates lines ends them."""
     normalise, digest = rule(recipe.normalise), hashlib.sha256()
-    ids, starts = array("i"), array("q")
+    ids, starts, of_dev = array("i"), array("q"), array("b")
     between = [END_ID] if recipe.sentence else [numbers[SPACE]] if recipe.unit == "character" else []
-    for line in read_text([source.path]):
+    for line, is_dev in islice(_lines(source), 0, None, source.every):
         line = normalise(line)
         digest.update(line.encode() + b"\n")
         found = tokens(line, recipe.unit)
         if found:
             starts.append(len(ids))
+            of_dev.append(is_dev)
             ids.extend(map(numbers.__getitem__, found))
             ids.extend(between)
         else:
             _close(ids, between)
     _close(ids, between)
-    return np.array(ids, np.int32), np.array(starts, np.int64), digest.hexdigest()
+    own = np.array(of_dev, np.bool_) if source.is_recipe and source.split == "auto" else None
+    return _Text(np.array(ids, np.int32), np.array(starts, np.int64), digest.hexdigest(), own)
+
+
+def _lines(source: TextSource) -> Iterator[tuple[str, bool]]:
+    """The lines of a source, and whether they are of a recogniser's dev set.
+
+    Raises:
+        UserError: a text or recipe that cannot be read, or a name among ``without`` that the recipe has not.
+    """
+    if not source.is_recipe:
+        yield from ((line, False) for line in read_text([source.path]))
+        return
+    recipe = read_recipe(Path(source.path))
+    unknown = set(source.without) - {one.called for one in recipe.data}
+    if unknown:
+        raise UserError(f"{source.path}: there is no source {sorted(unknown)[0]} to leave out.")
+    data = tuple(one for one in recipe.data if one.called not in source.without)
+    for row, _ in load_rows(recipe.model_copy(update={"data": data})).rows:
+        yield row.text, row.split == "dev"
 
 
 def _close(ids: array[int], between: list[int]) -> None:

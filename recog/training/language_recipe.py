@@ -5,21 +5,41 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from recog.model.config import Strict
 from recog.model.language import LanguageNetworkConfig
 from recog.text.normalise import RULES
 from recog.training.recipe import read_yaml, resolve, validated
 
+RECIPES = (".yaml", ".yml")
 RARE = {"character": 20, "word": 2}  # what occurs less often is <unk>, unless the recipe says otherwise
 
 
 class TextSource(Strict):
-    """A text in UTF-8, plain, gzip or xz. With ``split: auto`` a share of its lines is held out for dev."""
+    """A text in UTF-8, plain, gzip or xz, or the transcripts of a recogniser's data: then ``path`` is its recipe.
+
+    With ``split: auto`` a share of the lines is held out for dev; of a recipe's transcripts it is those of its own dev.
+    ``every`` takes one line in so many, ``times`` says what there is to train on so many times over, and ``without`` names
+    sources of a recogniser's recipe that are left out.
+    """
 
     path: str
     split: Literal["auto", "train", "dev"] = "auto"
+    every: int = Field(1, ge=1)
+    times: int = Field(1, ge=1, le=1000)
+    without: tuple[str, ...] = ()
+
+    @property
+    def is_recipe(self) -> bool:
+        """Whether the text is that of a recogniser's data."""
+        return Path(self.path).suffix.lower() in RECIPES
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TextSource:
+        if self.without and not self.is_recipe:
+            raise ValueError("without is for the sources of a recogniser's recipe")
+        return self
 
 
 class LanguageOptimisation(Strict):
@@ -86,7 +106,7 @@ class LanguageRecipe(Strict):
 
 def is_language_recipe(path: Path) -> bool:
     """Whether a file is a recipe whose modality is text."""
-    return path.suffix.lower() in (".yaml", ".yml") and path.is_file() and read_yaml(path).get("modality") == "text"
+    return path.suffix.lower() in RECIPES and path.is_file() and read_yaml(path).get("modality") == "text"
 
 
 def read_language_recipe(path: Path) -> LanguageRecipe:

@@ -62,8 +62,9 @@ def decoding_section(
     if rescoring is not None:
         lines += [
             "",
-            f"A neural language model orders the best readings anew: weight {rescoring.weight:g}, "
-            f"{100 * rescoring.interpolate:.0f} % of what the n-gram model added taken back.",
+            f"A neural language model orders the readings within {rescoring.margin:g} of the best anew, and puts together "
+            f"what is best in each: weight {rescoring.weight:g}, {100 * rescoring.interpolate:.0f} % of what the n-gram "
+            "model added taken back.",
         ]
     if len(views) > 1 and speech:
         slower = " and ".join(f"{view.width:g}" for view in views[1:])

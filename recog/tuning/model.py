@@ -129,7 +129,9 @@ def tune_model(
         doubt=old.doubt,
         rescoring=None
         if search.rescorer is None
-        else Rescoring(weight=search.rescorer.weight, interpolate=search.rescorer.interpolate),
+        else Rescoring(
+            weight=search.rescorer.weight, interpolate=search.rescorer.interpolate, margin=search.rescorer.margin
+        ),
         dev=summary(found, best, baseline, what),
     )
     calibration, fitted, right = calibrate_words(search, found)
@@ -178,13 +180,16 @@ def _rescorer(
 ) -> Rescorer | None:
     """The neural model as it counts best, or as it did before."""
     if "rescoring" in fixed and before.rescoring is not None:
-        return Rescorer(lm, before.rescoring.weight, before.rescoring.interpolate)
+        return Rescorer(lm, before.rescoring.weight, before.rescoring.interpolate, before.rescoring.margin)
     rescorer = choose_rescorer(search, found, lm)
     if rescorer is None:
         say("Ordering the readings anew by the neural language model gains nothing.")
     else:
         share = 100 * rescorer.interpolate
-        say(f"Neural language model: weight {rescorer.weight:g}, {share:.0f} % of the n-gram model's taken back.")
+        say(
+            f"Neural language model: weight {rescorer.weight:g}, {share:.0f} % of the n-gram model's taken back, "
+            f"margin {rescorer.margin:g}."
+        )
     return rescorer
 
 

@@ -15,7 +15,8 @@ from recog.decoding.align import spans_of
 from recog.decoding.best_path import best_path
 from recog.decoding.choice import likeliest_models
 from recog.decoding.decoder import Decoder, Hypothesis
-from recog.decoding.rescore import RESCORED, Rescorer, contenders
+from recog.decoding.rescore import RESCORED, Rescorer
+from recog.decoding.second_pass import SecondPass
 from recog.decoding.views import Seen, decode_views
 from recog.evaluation.counts import Pair
 from recog.evaluation.score import Result, evaluate
@@ -98,11 +99,17 @@ class Search:
 
     def hypotheses(self, setting: Setting) -> list[list[Hypothesis]]:
         """The best of each piece of each utterance."""
-        if self.rescorer is None:
+        rescorer = self.rescorer
+        if rescorer is None:
             return [[best for best, *_ in pieces] for pieces in self.readings(setting, 1)]
+        found = self.readings(setting, RESCORED)
+        passes = [SecondPass(decoder, rescorer, self.texts) for decoder in self.decoders(setting)]
         return [
-            [self.rescorer(readings, self.texts(readings))[0] for readings in map(contenders, pieces)]
-            for pieces in self.readings(setting, RESCORED)
+            [
+                passes[model](readings, self.views(piece, setting))[0]
+                for piece, readings in zip(utterance.pieces, pieces, strict=True)
+            ]
+            for utterance, pieces, model in zip(self.utterances, found, self.models, strict=True)
         ]
 
     def readings(self, setting: Setting, n_best: int) -> list[list[list[Hypothesis]]]:
@@ -110,15 +117,15 @@ class Search:
         found: list[list[list[Hypothesis]]] = [[] for _ in self.utterances]
         for model, decoder in enumerate(self.decoders(setting)):
             own = [i for i, other in enumerate(self.models) if other == model]
-            pieces = [
-                [tempered(self.seen(view), setting.temperature) for view in (p, *p.again)]
-                for i in own
-                for p in self.utterances[i].pieces
-            ]
+            pieces = [self.views(piece, setting) for i in own for piece in self.utterances[i].pieces]
             best = iter(decode_views(decoder, pieces, n_best=n_best))
             for i in own:
                 found[i] = [next(best) for _ in self.utterances[i].pieces]
         return found
+
+    def views(self, piece: Seen, setting: Setting) -> list[NDArray[np.float32]]:
+        """What is decoded of a piece."""
+        return [tempered(self.seen(view), setting.temperature) for view in (piece, *piece.again)]
 
     @cached_property
     def models(self) -> list[int]:
@@ -135,7 +142,7 @@ class Search:
         return " ".join(" ".join(pieces).split())
 
     def seen(self, piece: Seen) -> NDArray[np.float32]:
-        """What is decoded of a piece."""
+        """What is decoded of one view."""
         if self.word_finder is None:
             return piece.log_probs
         assert piece.sounds is not None
@@ -149,7 +156,7 @@ class Search:
         """What is written of each."""
         if self.word_finder is None:
             return [hypothesis.text for hypothesis in hypotheses]
-        return [" ".join(words) for words in self.word_finder.written_each(hypotheses)]
+        return self.word_finder.texts(hypotheses)
 
     def spans(self, piece: NDArray[np.float32], hypothesis: Hypothesis) -> list[Span]:
         """The words of a piece that was decoded, in the order of the text, with their raw confidences."""

@@ -319,6 +319,37 @@ def test_texts_become_streams(tmp_path):
     assert streams(unit="word", vocabulary=2)[0] == '<unk> a </s> <unk> "c" <unk> </s>'
 
 
+def test_transcripts_of_a_recognisers_data(tmp_path):
+    for kind, lines in (("own", "ab\nba"), ("drawn", "zz")):
+        folder = tmp_path / kind
+        folder.mkdir()
+        for i, line in enumerate(lines.split("\n")):
+            (folder / f"{i}.png").write_bytes(b"")
+            (folder / f"{i}.gt.txt").write_text(line, encoding="utf-8")
+    (tmp_path / "own" / "2.gt.txt").write_text("c", encoding="utf-8")
+    (tmp_path / "own" / "2.png").write_bytes(b"")
+    (tmp_path / "prose.txt").write_text("".join(f"{i}x\n" for i in range(6)), encoding="utf-8")
+    recipe = tmp_path / "lines.yaml"
+    recipe.write_text(
+        "name: lines\nmodality: handwriting\ndata:\n  - {path: own, layout: folder, split: train}\n"
+        "  - {path: own, name: again, layout: folder, split: dev}\n  - {path: drawn, layout: folder, split: train}\n",
+        encoding="utf-8",
+    )
+
+    def streams(**source) -> tuple[str, str]:
+        sources = ({"path": str(recipe), **source}, {"path": str(tmp_path / "prose.txt"), "split": "train", "every": 4})
+        data = prepare_texts(LanguageRecipe(name="x", modality="text", data=sources, min_count=1, unit="word"))  # type: ignore[arg-type]
+        return tuple(" ".join(data.symbols[i] for i in ids) for ids in (data.train, data.dev))  # type: ignore[return-value]
+
+    prose = " </s> 0x 4x </s>"
+    assert streams() == ("ab ba c zz" + prose, "ab ba c")
+    with pytest.raises(UserError, match=r"lines\.yaml: there is no source rendered to leave out"):
+        streams(without=["rendered"])
+    assert streams(without=["drawn"], times=2)[0] == "ab ba c ab ba c 0x 4x </s>"
+    with pytest.raises(UserError, match="too little text for dev"):
+        streams(split="train")
+
+
 def test_dev_is_made_of_stretches_of_the_share(tmp_path):
     (tmp_path / "a.txt").write_text("".join(f"l{i}\n" for i in range(1000)), encoding="utf-8")
     recipe = LanguageRecipe(

@@ -1,0 +1,98 @@
+"""Readings ordered anew, against the best of all texts that their words can make."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from recog.decoding import Decoder, log_prob_of
+from recog.decoding import second_pass as module
+from recog.decoding.rescore import Rescorer
+from recog.decoding.second_pass import SecondPass
+from recog.decoding.views import decode_views
+
+SYMBOLS = ["_", " ", *"abcdefgh"]
+FEWER = "bdfh"  # letters that are less likely, each where the one before it in the alphabet is more so
+
+
+class Likes:
+    """A language model to which a text is the likelier, the more of some letters it has; it remembers what it was asked."""
+
+    def __init__(self, letters: str = FEWER) -> None:
+        self.letters = letters
+        self.asked: list[str] = []
+
+    def score(self, texts, before=None, *, sentence=None):
+        self.asked += texts
+        return np.array([2.0 * count(text, self.letters) for text in texts])
+
+
+def count(text: str, letters: str = FEWER) -> int:
+    return sum(map(text.count, letters))
+
+
+def doubtful(words: int, share: float = 0.55) -> np.ndarray:
+    """Words of one letter: rather "a" than "b", then rather "c" than "d", and so on."""
+    probs = np.full((2 * words - 1, len(SYMBOLS)), 0.001)
+    for k in range(words):
+        probs[2 * k, 2 + 2 * k : 4 + 2 * k] = share, 1.0 - share
+        probs[2 * k + 1 : 2 * k + 2, 1] = 1.0
+    return np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def decoder(n_best: int) -> Decoder:
+    return Decoder(SYMBOLS, beam_width=200, n_best=n_best, threads=1)
+
+
+@pytest.mark.parametrize("shares", [(0.55,), (0.55, 0.6)])
+def test_words_of_several_readings_make_the_best_one(shares: tuple[float, ...]) -> None:
+    views = [doubtful(4, share) for share in shares]
+    [found] = decode_views(decoder(5), [views])
+    assert "b d f h" not in [reading.text for reading in found]
+    best, *others = SecondPass(decoder(5), Rescorer(Likes(), 0.5))(found, views)
+
+    def worth(text: str) -> tuple[float, float]:
+        tokens = [SYMBOLS.index(symbol) for symbol in text]
+        own = float(np.mean([log_prob_of(view, tokens) for view in views]))
+        return own + count(text), own
+
+    every = {" ".join(letters): worth(" ".join(letters)) for letters in product("ab", "cd", "ef", "gh")}
+    assert best.text == max(every, key=lambda text: every[text]) == "b d f h"
+    assert (best.score, best.log_prob) == pytest.approx(every["b d f h"], abs=1e-5)
+    scores = [best.score, *(reading.score for reading in others)]
+    assert scores == sorted(scores, reverse=True) and len({reading.text for reading in (best, *others)}) == len(scores)
+
+
+def test_what_is_far_behind_is_not_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    views = [doubtful(4)]
+    [found] = decode_views(decoder(5), [views])
+    likes = Likes()
+    monkeypatch.setattr(module, "BEHIND", 0.3)  # two such letters cost 0.4
+    best = SecondPass(decoder(5), Rescorer(likes, 0.5))(found, views)[0]
+    assert count(best.text) == 1 and all(count(text) < 2 for text in likes.asked)
+
+
+def test_only_contenders_are_asked_about() -> None:
+    views = [doubtful(4, 0.9)]
+    [found] = decode_views(decoder(5), [views])
+    likes = Likes()
+    again = SecondPass(decoder(5), Rescorer(likes, 0.5, margin=1.0))
+    assert again(found, views) == found[:1] and likes.asked == []
+    assert len(again(found, views, every=True)) >= 5
+
+
+def test_what_is_written_alike_is_one_reading() -> None:
+    views = [doubtful(2)]
+    [found] = decode_views(decoder(8), [views])
+    likes = Likes("x")
+    again = SecondPass(decoder(8), Rescorer(likes, 0.5), lambda readings: [r.text.replace("b", "a") for r in readings])
+    texts = [reading.text for reading in again(found, views)]
+    assert texts[0] == "a c" and "b c" not in texts
+    assert len(likes.asked) == len(set(likes.asked))
+
+
+def test_symbols_without_a_space_are_ordered_only() -> None:
+    frames = np.log(np.array([[0.1, 0.5, 0.4], [0.98, 0.01, 0.01]], np.float32))
+    plain = Decoder(["_", "a", "b"], beam_width=20, n_best=3, threads=1)
+    [found] = decode_views(plain, [[frames]])
+    assert SecondPass(plain, Rescorer(Likes(), 0.5))(found, [frames])[0].text == "b"
