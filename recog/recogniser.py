@@ -374,9 +374,8 @@ def make_rescorer(bundle: Bundle, options: Options) -> Rescorer | None:
     if options.rescore is not None:
         return Rescorer(NeuralLM.open(options.rescore), RESCORE_WEIGHT if weight is None else weight)
     assert tuned is not None
-    return Rescorer(
-        NeuralLM.within(bundle), tuned.weight if weight is None else weight, tuned.interpolate, tuned.margin
-    )
+    lm = NeuralLM.within(bundle, unknown_cost=tuned.unknown_cost)
+    return Rescorer(lm, tuned.weight if weight is None else weight, tuned.interpolate, tuned.margin)
 
 
 def tempered(log_probs: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:

@@ -34,6 +34,10 @@ class LanguageModel(Protocol):
         """Natural log of the probability of each text, (texts,)."""
         ...
 
+    def alike(self, texts: Sequence[str]) -> bool:
+        """Whether the model cannot tell the texts apart."""
+        ...
+
 
 def rescore(
     hypotheses: Sequence[Hypothesis],

@@ -7,6 +7,7 @@ in it is rounded for each place by itself, so that a text's score depends neithe
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -106,14 +107,21 @@ class NeuralLM:
         return cls(open_language_bundle(path), threads=threads, unknown_cost=unknown_cost)
 
     @classmethod
-    def within(cls, recogniser: ModelFolder[Any], *, threads: int = 1) -> NeuralLM:
+    def within(cls, recogniser: ModelFolder[Any], *, threads: int = 1, unknown_cost: float = UNKNOWN_COST) -> NeuralLM:
         """The one that a recogniser has in its own folder.
 
         Raises:
             UserError: it is missing or damaged.
         """
         config = read_config(recogniser.file(RESCORER_CONFIG), LanguageModelConfig, ("text",))
-        return cls(LanguageBundle(recogniser.path, config), threads=threads, graph=recogniser.file(RESCORER))
+        bundle = LanguageBundle(recogniser.path, config)
+        return cls(bundle, threads=threads, unknown_cost=unknown_cost, graph=recogniser.file(RESCORER))
+
+    def with_unknown_cost(self, cost: float) -> NeuralLM:
+        """The same model with another ``unknown_cost``."""
+        other = copy(self)
+        other.unknown_cost = cost
+        return other
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -188,21 +196,24 @@ class NeuralLM:
             before = self.read(before, sentence=sentence) if before else None
         state = before or self.start(sentence=sentence)
         end = [END_ID] if self._sentence(sentence) else []
-        rows: list[list[int]] = []
+        rows: list[tuple[int, ...]] = []
         costs: list[list[float]] = []
         for text in texts:
             ids, cost = self._ids(self._tokens(text, state))
-            rows.append(ids + end)
+            rows.append((*ids, *end))
             costs.append(cost + [0.0] * len(end))
-        found: list[NDArray[np.float64]] = [np.zeros(0)] * len(rows)
-        by_length = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # so that a run has little padding
-        for first in range(0, len(rows), MAX_BATCH):
+        found: dict[tuple[int, ...], NDArray[np.float64]] = {}
+        by_length = sorted(set(rows), key=lambda row: (len(row), row))  # so that a run has little padding
+        for first in range(0, len(by_length), MAX_BATCH):
             batch = by_length[first : first + MAX_BATCH]
-            for i, values in zip(batch, self._conditionals([rows[i] for i in batch], state), strict=True):
-                found[i] = values - np.array(costs[i], np.float64)
-        return found
+            found.update(zip(batch, self._conditionals(batch, state), strict=True))
+        return [found[row] - np.array(cost, np.float64) for row, cost in zip(rows, costs, strict=True)]
 
-    def _conditionals(self, rows: list[list[int]], state: State) -> Iterator[NDArray[np.float64]]:
+    def alike(self, texts: Sequence[str]) -> bool:
+        """Whether all texts are the same to the model: words that differ in what its normalisation looks away from."""
+        return len({self._normalise(text).strip() for text in texts}) <= 1
+
+    def _conditionals(self, rows: Sequence[Sequence[int]], state: State) -> Iterator[NDArray[np.float64]]:
         """The log-probabilities of the tokens of each row, all after ``state``."""
         targets = np.full((len(rows), max(map(len, rows))), UNKNOWN_ID, np.int64)
         for row, ids in zip(targets, rows, strict=True):

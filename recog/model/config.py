@@ -277,11 +277,13 @@ def views_fault(modality: str, views: tuple[View, ...]) -> str | None:
 
 
 class Rescoring(Strict):
-    """How a recogniser's own neural language model counts; see :class:`recog.decoding.rescore.Rescorer`."""
+    """How a recogniser's own neural language model counts; see :class:`recog.decoding.rescore.Rescorer`. ``unknown_cost`` is
+    that of :class:`recog.lm.neural.NeuralLM`."""
 
     weight: float = Field(gt=0.0, le=100.0)
     interpolate: float = Field(0.0, ge=0.0, le=1.0)
     margin: float = Field(6.0, ge=0.0, le=1000.0)
+    unknown_cost: float = Field(2.0, ge=0.0, le=100.0)
 
 
 class DecodingConfig(Grown):

@@ -33,6 +33,8 @@ from recog.tuning.rescoring import choose_rescorer
 from recog.tuning.search import STEPS, Metric, Search, Setting, best_path_result, rate_of
 from recog.word_finder import WordFinder
 
+UNKNOWN_COSTS = (2.0, 2.5, 3.0, 3.5, 4.0)  # of a neural model of words that are tried
+
 
 def tune_model(
     recogniser: Recogniser,
@@ -127,11 +129,7 @@ def tune_model(
         offset=old.offset,
         views=old.views,
         doubt=old.doubt,
-        rescoring=None
-        if search.rescorer is None
-        else Rescoring(
-            weight=search.rescorer.weight, interpolate=search.rescorer.interpolate, margin=search.rescorer.margin
-        ),
+        rescoring=_rescoring_of(search.rescorer),
         dev=summary(found, best, baseline, what),
     )
     calibration, fitted, right = calibrate_words(search, found)
@@ -180,8 +178,10 @@ def _rescorer(
 ) -> Rescorer | None:
     """The neural model as it counts best, or as it did before."""
     if "rescoring" in fixed and before.rescoring is not None:
+        lm = lm.with_unknown_cost(before.rescoring.unknown_cost)
         return Rescorer(lm, before.rescoring.weight, before.rescoring.interpolate, before.rescoring.margin)
-    rescorer = choose_rescorer(search, found, lm)
+    costs = UNKNOWN_COSTS if lm.config.unit == "word" else (lm.unknown_cost,)
+    rescorer = choose_rescorer(search, found, [lm.with_unknown_cost(cost) for cost in costs])
     if rescorer is None:
         say("Ordering the readings anew by the neural language model gains nothing.")
     else:
@@ -191,6 +191,19 @@ def _rescorer(
             f"margin {rescorer.margin:g}."
         )
     return rescorer
+
+
+def _rescoring_of(rescorer: Rescorer | None) -> Rescoring | None:
+    """How a model's config says it."""
+    if rescorer is None:
+        return None
+    assert isinstance(rescorer.lm, NeuralLM)
+    return Rescoring(
+        weight=rescorer.weight,
+        interpolate=rescorer.interpolate,
+        margin=rescorer.margin,
+        unknown_cost=rescorer.lm.unknown_cost,
+    )
 
 
 def _better_begin(search: Search, start: Setting, names: Sequence[str]) -> tuple[Search, Setting]:

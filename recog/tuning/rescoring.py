@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
+from itertools import product
 
 import numpy as np
 
@@ -19,18 +21,18 @@ MARGINS = (1.0, 1.5, 2.0, 3.0, 4.0, MARGIN)
 LOSS = 0.0003  # what asking about fewer readings may cost of that
 
 
-def choose_rescorer(search: Search, setting: Setting, lm: LanguageModel) -> Rescorer | None:
-    """The weight of a neural model, and the share of the n-gram model's that it takes, with which the error rate is lowest,
-    and the narrowest margin that leaves it there; None where rescoring gains nothing.
+def choose_rescorer(search: Search, setting: Setting, lms: Sequence[LanguageModel]) -> Rescorer | None:
+    """Which neural model, its weight, the share of the n-gram model's that it takes, with which the error rate
+    is lowest, and the narrowest margin that leaves it there; None where rescoring gains nothing.
 
     Args:
         search: without rescoring.
         setting: how the readings are found.
-        lm: the neural model.
+        lms: the neural model, and others to choose from.
     """
     pieces = [contenders(piece) for pieces in search.readings(setting, RESCORED) for piece in pieces]
     texts = [search.texts(piece) for piece in pieces]
-    neural = [lm.score(piece) for piece in texts]
+    neural = [[lm.score(piece) for piece in texts] for lm in lms]
     log_probs = [np.array([reading.log_prob for reading in piece]) for piece in pieces]
     scores = [np.array([reading.score for reading in piece]) for piece in pieces]
 
@@ -43,18 +45,19 @@ def choose_rescorer(search: Search, setting: Setting, lm: LanguageModel) -> Resc
         return result.wer if search.metric == "wer" else result.cer
 
     @cache
-    def rate(weight: float, share: float, margin: float = math.inf) -> float:
+    def rate(lm: int, weight: float, share: float, margin: float = math.inf) -> float:
         chosen = iter(
             text[int(np.argmax(np.where(s >= s[0] - margin, p + (1.0 - share) * (s - p) + weight * n, -np.inf)))]
-            for text, p, s, n in zip(texts, log_probs, scores, neural, strict=True)
+            for text, p, s, n in zip(texts, log_probs, scores, neural[lm], strict=True)
         )
         of_all = Counts()
         for i, utterance in enumerate(search.utterances):
             of_all += counts(i, search.in_order(" ".join(" ".join(next(chosen) for _ in utterance.pieces).split())))
         return of_all.rate
 
-    lowest, weight, share = min((rate(weight, share), weight, share) for weight in WEIGHTS for share in SHARES)
-    if lowest > rate(0.0, 0.0) - GAIN:
+    ways = product(range(len(lms)), WEIGHTS, SHARES)
+    lowest, way = min((rate(*way), way) for way in ways)
+    if lowest > rate(0, 0.0, 0.0) - GAIN:
         return None
-    margin = next(margin for margin in MARGINS if rate(weight, share, margin) <= lowest + LOSS)
-    return Rescorer(lm, weight, share, margin)
+    margin = next(margin for margin in MARGINS if rate(*way, margin) <= lowest + LOSS)
+    return Rescorer(lms[way[0]], *way[1:], margin)

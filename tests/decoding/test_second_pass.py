@@ -26,6 +26,9 @@ class Likes:
         self.asked += texts
         return np.array([2.0 * count(text, self.letters) for text in texts])
 
+    def alike(self, texts):
+        return len(set(texts)) <= 1
+
 
 def count(text: str, letters: str = FEWER) -> int:
     return sum(map(text.count, letters))
@@ -89,6 +92,15 @@ def test_what_is_written_alike_is_one_reading() -> None:
     texts = [reading.text for reading in again(found, views)]
     assert texts[0] == "a c" and "b c" not in texts
     assert len(likes.asked) == len(set(likes.asked))
+
+
+def test_the_model_is_not_asked_what_it_cannot_tell_apart() -> None:
+    views = [doubtful(2)]
+    [found] = decode_views(decoder(8), [views])
+    likes = Likes()
+    likes.alike = lambda texts: True
+    ranked = SecondPass(decoder(8), Rescorer(likes, 0.5))(found, views)
+    assert [reading.text for reading in ranked] == [reading.text for reading in found] and likes.asked == []
 
 
 def test_symbols_without_a_space_are_ordered_only() -> None:

@@ -40,6 +40,9 @@ class Likes:
     def score(self, texts, before=None, *, sentence=None):
         return np.array([2.0 * text.count(self.letter) - 4.0 for text in texts])
 
+    def alike(self, texts):
+        return len(set(texts)) <= 1
+
 
 def doubtful(text: str) -> Utterance:
     """Frames in which "a" is always a little more probable than "b"."""
@@ -51,11 +54,11 @@ def doubtful(text: str) -> Utterance:
 def test_a_neural_model_gets_the_weight_at_which_the_errors_are_fewest() -> None:
     search = Search(["", "a", "b"], [doubtful("ab"), doubtful("bb")], [], "cer", "none", threads=1)
     assert [best.text for [best] in search.hypotheses(Setting())] == ["aa", "aa"]
-    rescorer = choose_rescorer(search, Setting(), Likes("b"))
+    rescorer = choose_rescorer(search, Setting(), [Likes("a"), Likes("b")])
     assert rescorer is not None and 0.1 <= rescorer.weight <= 1.5
     rescored = Search(["", "a", "b"], search.utterances, [], "cer", "none", threads=1, rescorer=rescorer)
     assert [best.text for [best] in rescored.hypotheses(Setting())] == ["bb", "bb"]
-    assert choose_rescorer(search, Setting(), Likes("a")) is None, "it gains nothing"
+    assert choose_rescorer(search, Setting(), [Likes("a")]) is None, "it gains nothing"
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +86,9 @@ def tuned(unigrams: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(SAMPLES / f"numbers{suffix}", folder / f"numbers{suffix}")
     out = folder / "tuned"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recog.tuning.model.choose_rescorer", lambda search, setting, lm: Rescorer(lm, 0.7, 0.5, 1000.0))
+        patch.setattr(
+            "recog.tuning.model.choose_rescorer", lambda search, setting, lms: Rescorer(lms[1], 0.7, 0.5, 1000.0)
+        )
         tune_model(
             recog.load("english-speech", beam=0, threads=1, rescore="none"), dev_rows(folder), lm=None, out=out,
             what="samples", metric="wer", beam=8, sentence=False, fixed=FIXED, say=lambda _: None, rescore=unigrams,
@@ -93,10 +98,13 @@ def tuned(unigrams: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_is_kept_in_the_models_folder_and_on_the_card(tuned: Path, unigrams: Path) -> None:
     config = json.loads((tuned / "config.json").read_text())
-    assert config["decoding"]["rescoring"] == {"weight": 0.7, "interpolate": 0.5, "margin": 1000.0}
+    assert config["decoding"]["rescoring"] == {"weight": 0.7, "interpolate": 0.5, "margin": 1000.0, "unknown_cost": 2.5}
     assert (tuned / "rescorer.onnx").read_bytes() == (unigrams / "model.onnx").read_bytes()
     assert {"rescorer.onnx", "rescorer.json"} <= set(config["files"])
-    assert "within 1000 of the best anew, and puts together what is best in each: weight 0.7, 50 % of" in (tuned / "README.md").read_text()
+    assert (
+        "within 1000 of the best anew, and puts together what is best in each: weight 0.7, 50 % of"
+        in (tuned / "README.md").read_text()
+    )
 
 
 def test_tuned_again_with_its_weights_fixed_it_stays(tuned: Path, tmp_path: Path) -> None:
