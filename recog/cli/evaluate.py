@@ -22,7 +22,7 @@ def evaluate(
     normalise: Annotated[
         str | None,
         typer.Option(
-            help="none, basic, collapse, plain, diplomatic, spoken, or a file of rules (TSV or YAML). "
+            help="none, basic, collapse, plain, diplomatic, spoken, words, or a file of rules (TSV or YAML). "
             "Default: none; with --model the rule that the model was trained with."
         ),
     ] = None,

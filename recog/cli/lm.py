@@ -26,7 +26,7 @@ Threshold = Annotated[
 ]
 Normalise = Annotated[
     str,
-    typer.Option(help="How text is normalised first: none, basic, collapse, plain, diplomatic or spoken."),
+    typer.Option(help="How text is normalised first: none, basic, collapse, plain, diplomatic, spoken or words."),
 ]
 
 

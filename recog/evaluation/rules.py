@@ -26,6 +26,7 @@ _DESCRIPTIONS = {
     "diplomatic": "as plain, without editorial marks",
     "spoken": "English as it is heard: lower case, letters, apostrophe and space; accents removed",
     "basic": "lower case, plain quotes, no punctuation or symbols but the apostrophe, white space collapsed",
+    "words": "as basic, a word ends after its apostrophe, every digit is 0",
 }
 
 

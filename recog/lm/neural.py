@@ -296,7 +296,7 @@ class NeuralLM:
         inputs = np.array([[state.last, *ids[:-1]]], np.int64)
         steps = max(1, MAX_OUTPUT // len(self.symbols))
         for first in range(0, inputs.shape[1], steps):
-            _, hidden, cell = self.run(inputs[:, first : first + steps], hidden, cell)
+            _, hidden, cell = self._run(inputs[:, first : first + steps], hidden, cell, np.zeros(1, np.int64))
         return State(ids[-1], hidden, cell)
 
 
