@@ -15,7 +15,7 @@ from recog.decoding.align import Timing, spans_of
 from recog.decoding.best_path import best_path
 from recog.decoding.rescore import RESCORED
 from recog.decoding.second_pass import SecondPass
-from recog.decoding.views import Seen, decode_views, doubt_of
+from recog.decoding.views import READINGS, Seen, decode_views, doubt_of
 from recog.errors import UsageError
 from recog.model.bundle import Bundle, ModelConfig, open_bundle
 from recog.model.config import DecodingConfig
@@ -173,7 +173,7 @@ class Recogniser:
             tokens = best_path(log_probs)
         else:
             decoder = self.decoders[self.languages_of([seen.log_probs])[0] if language is None else language]
-            best = decode_views(decoder, [views], before=[before], n_best=self._readings)[0]
+            best = self._readings(decoder, views, before)
             if self.rescorer is not None:
                 again = SecondPass(decoder, self.rescorer)
                 best = again(best, views, before=before, every=self.options.n_best > 1)[: self.options.n_best]
@@ -212,7 +212,6 @@ class Recogniser:
         return word_finder.decoder(
             options.hotwords,
             beam_width=max(options.beam or tuned.beam or DEFAULT_BEAM, options.n_best),
-            n_best=options.n_best,
             threads=1,
             alpha=alpha,
             beta=beta,
@@ -222,7 +221,7 @@ class Recogniser:
 
     def _found_words(self, word_finder: WordFinder, views: Sequence[NDArray[np.float32]]) -> Reading:
         assert self._sound_decoder is not None
-        best = decode_views(self._sound_decoder, [views], n_best=self._readings)[0]
+        best = self._readings(self._sound_decoder, views)
         if self.rescorer is not None:
             again = SecondPass(self._sound_decoder, self.rescorer, word_finder.texts)
             best = again(best, views, every=self.options.n_best > 1)[: self.options.n_best]
@@ -240,10 +239,14 @@ class Recogniser:
         alternatives = tuple(Alternative(h.text, round(h.score, 4)) for h in best)
         return best[0].text, spans, alternatives if self.options.n_best > 1 else ()
 
-    @property
-    def _readings(self) -> int:
-        """How many the decoder gives."""
-        return self.options.n_best if self.rescorer is None else max(self.options.n_best, RESCORED)
+    def _readings(
+        self, decoder: Decoder, views: Sequence[NDArray[np.float32]], before: str | None = None
+    ) -> list[Hypothesis]:
+        """What the beam finds in a line, best first. Which is the best does not depend on how many are wanted."""
+        wanted = self.options.n_best
+        readings = wanted if self.rescorer is None else max(wanted, RESCORED)
+        [found] = decode_views(decoder, [views], before=[before], n_best=readings, each=max(READINGS, wanted))
+        return found
 
     def warm_up(self) -> None:
         """Load, and at the first use on a machine compile, what decoding needs, so that no file waits for it."""
@@ -291,7 +294,6 @@ def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Deco
     return Decoder(
         list(bundle.config.symbols),
         beam_width=max(beam, n_best),
-        n_best=n_best,
         threads=1,
         lm=lm,
         alpha=alpha,

@@ -295,3 +295,13 @@ def test_english_lines_are_read_with_the_english_language_model():
     found = {name: single.languages_of(seen) for name, seen in lines.items()}
     assert found["garden"] == [1] and found["maison"] == found["voyage"] == [0]
     assert set(found["page"]) == {1} and len(found["page"]) > 5
+
+
+@pytest.mark.parametrize(("model", "sample"), [("english-speech", "weather.wav"), ("latin-handwriting", "voyage.png")])
+def test_asking_for_alternatives_does_not_change_the_text(model: str, sample: str):
+    alone = recog.load(model, threads=1).transcribe(SAMPLES / sample)
+    several = recog.load(model, threads=1, n_best=6).transcribe(SAMPLES / sample)
+    assert several.text == alone.text and not alone.lines[0].alternatives
+    for line in several.lines:
+        texts = [alternative.text for alternative in line.alternatives]
+        assert texts[0] == line.text and len(set(texts)) == len(texts) > 1

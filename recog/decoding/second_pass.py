@@ -46,19 +46,34 @@ class SecondPass:
             found: as the decoder orders them.
             views: of which each reading's log-probability is the mean, (frames, symbols) each.
             before: the text that this one follows.
-            every: those far behind too, for whoever wants to see them.
+            every: those far behind too, for whoever wants to see them; which is the best does not depend on it.
         """
-        readings = list(found) if every else contenders(found, self.rescorer.margin)
-        if len(readings) < 2:
-            return readings
-        texts = self.written(readings)
-        if self.rescorer.lm.alike(texts):  # which saves a third of all lines of handwriting the model's time
-            ranked = _ordered(readings, texts, replace(self.rescorer, weight=0.0), before)
-            return [reading for _, reading in ranked]
+        near = contenders(found, self.rescorer.margin)
+        ranked = self._climbed(near, self.written(near), views, before, scored=every)
+        if every and len(near) < len(found):
+            far = found[len(near) :]
+            merged = _merged(ranked, _ordered(far, self.written(far), self.rescorer, before))
+            ranked = [ranked[0], *(pair for pair in merged if pair[0] != ranked[0][0])]
+        return [reading for _, reading in ranked]
+
+    def _climbed(
+        self,
+        readings: Sequence[Hypothesis],
+        texts: Sequence[str],
+        views: Sequence[Floats],
+        before: str | None,
+        *,
+        scored: bool,
+    ) -> list[tuple[str, Hypothesis]]:
+        """The readings with what is written of them, best first, and those that were put together of their words among them.
+        Where the neural model has nothing to say it is asked only if ``scored`` wants its part of the scores."""
+        if self.rescorer.lm.alike(texts):  # one reading, or words that differ in their case or punctuation alone
+            rescorer = self.rescorer if scored else replace(self.rescorer, weight=0.0)
+            return _ordered(readings, texts, rescorer, before)
         ranked = _ordered(readings, texts, self.rescorer, before)
         symbols = self.decoder.symbols
         if " " not in symbols:
-            return [reading for _, reading in ranked]
+            return ranked
         space, weigh = symbols.index(" "), Weigher(self.decoder, views, before)
         known, bar = {reading.tokens for reading in readings}, readings[0].score - BEHIND
         for _ in range(ROUNDS):
@@ -69,7 +84,7 @@ class SecondPass:
                 ranked = _merged(ranked, _ordered(made, self.written(made), self.rescorer, before))
             if ranked[0][1] is best:
                 break
-        return [reading for _, reading in ranked]
+        return ranked
 
 
 def _ordered(

@@ -56,6 +56,7 @@ def decode_views(
     *,
     before: Sequence[str | None] | None = None,
     n_best: int | None = None,
+    each: int | None = None,
 ) -> list[list[Hypothesis]]:
     """Decode lines, each from one or several views of it.
 
@@ -63,16 +64,17 @@ def decode_views(
         lines: for each its views, (frames, symbols) natural log-probabilities; frames may differ between views.
         before: for each line the text that it follows; see :meth:`recog.decoding.Decoder.decode`.
         n_best: hypotheses returned for a line at most; None for as many as the decoder gives.
+        each: readings of each of several views that are weighed at least, :data:`READINGS` unless given.
 
     Returns:
         For each line its hypotheses, best first, at most ``n_best``. Where there are several views, candidates are
-        the :data:`READINGS` best of each and what is spliced from them; ``log_prob`` is the mean of a reading's
+        the ``each`` best of each and what is spliced from them; ``log_prob`` is the mean of a reading's
         log-probabilities in the views, and ``timesteps`` are of the first. A reading for which one has too few frames is left
         out.
     """
     texts = [None] * len(lines) if before is None else list(before)
     found: list[list[Hypothesis]] = [[] for _ in lines]
-    readings = min(max(READINGS, decoder.n_best), decoder.beam_width)
+    readings = min(max(each or READINGS, decoder.n_best), decoder.beam_width)
     wanted = min(n_best or decoder.n_best, decoder.beam_width)
     for several, count in ((False, wanted), (True, readings)):
         own = [i for i, views in enumerate(lines) if (len(views) > 1) == several]
