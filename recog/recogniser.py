@@ -178,9 +178,10 @@ class Recogniser:
                 again = SecondPass(decoder, self.rescorer)
                 best = again(best, views, before=before, every=self.options.n_best > 1)[: self.options.n_best]
             tokens = list(best[0].tokens)
-            alternatives = tuple(
-                Alternative(self.reading_order(" ".join(h.text.split())), round(h.score, 4)) for h in best
-            )
+            texts: dict[str, Hypothesis] = {}
+            for hypothesis in best:  # white space tells no two apart
+                texts.setdefault(self.reading_order(" ".join(hypothesis.text.split())), hypothesis)
+            alternatives = tuple(Alternative(text, round(h.score, 4)) for text, h in texts.items())
         display = "".join(self.config.symbols[token] for token in tokens)
         timing = Timing(offset=self.config.decoding.offset)
         spans = [
@@ -242,7 +243,7 @@ class Recogniser:
     def _readings(
         self, decoder: Decoder, views: Sequence[NDArray[np.float32]], before: str | None = None
     ) -> list[Hypothesis]:
-        """What the beam finds in a line, best first. Which is the best does not depend on how many are wanted."""
+        """What the beam finds in a line, best first. Up to :data:`READINGS` may be wanted without changing which is the best."""
         wanted = self.options.n_best
         readings = wanted if self.rescorer is None else max(wanted, RESCORED)
         [found] = decode_views(decoder, [views], before=[before], n_best=readings, each=max(READINGS, wanted))

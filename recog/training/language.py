@@ -103,6 +103,9 @@ class LanguageTrainer(Loop[LanguageNetwork, LanguageOptimisation]):
         recipe.pop("name")
         for source in recipe["data"]:
             source.pop("path")
+            for name, usual in (("every", 1), ("times", 1), ("without", [])):  # what older checkpoints do not name
+                if source[name] == usual:
+                    source.pop(name)
         for free in ("device", "threads"):
             recipe["training"].pop(free)
         return {"recipe": recipe, "data": self.data.fingerprint, "symbols": list(self.data.symbols)}

@@ -103,7 +103,7 @@ def _read(source: TextSource, recipe: LanguageRecipe, numbers: _Numbers) -> _Tex
     between = [END_ID] if recipe.sentence else [numbers[SPACE]] if recipe.unit == "character" else []
     for line, is_dev in islice(_lines(source), 0, None, source.every):
         line = normalise(line)
-        digest.update(line.encode() + b"\n")
+        digest.update(line.encode() + (b"\t\n" if is_dev else b"\n"))
         found = tokens(line, recipe.unit)
         if found:
             starts.append(len(ids))

@@ -19,14 +19,15 @@ RARE = {"character": 20, "word": 2}  # what occurs less often is <unk>, unless t
 class TextSource(Strict):
     """A text in UTF-8, plain, gzip or xz, or the transcripts of a recogniser's data: then ``path`` is its recipe.
 
-    With ``split: auto`` a share of the lines is held out for dev; of a recipe's transcripts it is those of its own dev.
+    With ``split: auto`` a share of the lines is held out for dev; of a recipe's transcripts it is those of its own dev. Those
+    of a right-to-left script are in the order in which an image shows them, as a recogniser's readings are rescored.
     ``every`` takes one line in so many, ``times`` says what there is to train on so many times over, and ``without`` names
     sources of a recogniser's recipe that are left out.
     """
 
     path: str
     split: Literal["auto", "train", "dev"] = "auto"
-    every: int = Field(1, ge=1)
+    every: int = Field(1, ge=1, le=1_000_000)
     times: int = Field(1, ge=1, le=1000)
     without: tuple[str, ...] = ()
 
