@@ -205,10 +205,10 @@ def seconds_to_train(bundle: Bundle, batches: list[Batch]) -> float:
     for i, batch in enumerate([batches[0], *batches]):  # the first once more before it counts
         if i == 1:
             began = time.process_time()
-        log_probs, frames, short = network(batch.features, batch.lengths)
+        log_probs, frames, below = network(batch.features, batch.lengths)
         losses = [
             ctc(scores, frames, batch.targets, batch.target_lengths).sum()
-            for scores in (log_probs, short)
+            for scores in (log_probs, *below)
             if scores is not None
         ]
         torch.stack(losses).sum().backward()

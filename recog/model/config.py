@@ -101,10 +101,12 @@ class EncoderConfig(Grown):
     ``cell`` names one of :mod:`recog.nn.cells`; ``hidden`` are its units in each direction. ``dropout`` is between layers,
     ``recurrent_dropout`` inside them, on the updates of the memory cells. ``attention`` is the number of heads of a
     self-attention over the last layer's states (:mod:`recog.nn.attention`), 0 for none. ``sounds`` are the outputs of a
-    second head that hears how words are pronounced, its blank included; 0 where there is none.
+    second head that hears how words are pronounced, its blank included; 0 where there is none. ``intermediate`` is the
+    recurrent layer, counted from 1, over which more heads of the same kinds are trained (Lee and Watanabe 2021,
+    "Intermediate loss regularization for CTC-based speech recognition"), 0 for none; like ``shortcut``, in training only.
     """
 
-    LATER = ("cell", "bidirectional", "recurrent_dropout", "attention", "sounds")
+    LATER = ("cell", "bidirectional", "recurrent_dropout", "attention", "sounds", "intermediate")
 
     height: int = Field(ge=1, le=512)
     convolutions: tuple[ConvLayer, ...]
@@ -118,6 +120,7 @@ class EncoderConfig(Grown):
     recurrent_dropout: float = Field(0.0, ge=0.0, lt=1.0)
     attention: int = Field(0, ge=0, le=64)
     sounds: int = Field(0, ge=0, le=1024)
+    intermediate: int = Field(0, ge=0, le=15)
 
     @model_validator(mode="after")
     def _possible(self) -> EncoderConfig:
@@ -127,6 +130,8 @@ class EncoderConfig(Grown):
             raise ValueError(
                 f"{self.states} features of a state cannot be shared out to {self.attention} attention heads"
             )
+        if self.intermediate >= self.layers:
+            raise ValueError(f"intermediate is {self.intermediate}, which must be less than the {self.layers} layers")
         return self
 
     @property

@@ -7,6 +7,8 @@ and a linear layer scores the symbols of each frame, blank first.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
@@ -123,6 +125,14 @@ def _mask(lengths: Tensor, size: int) -> Tensor:
     return torch.arange(size, device=lengths.device).unsqueeze(0) < lengths.unsqueeze(1)
 
 
+class Auxiliary(NamedTuple):
+    """Log-probabilities that are made in training only, as those of :class:`Encoder` are, by heads that the network has
+    below its top; None of what it has not."""
+
+    shortcut: Tensor | None = None
+    intermediate: Tensor | None = None
+
+
 class Encoder(nn.Module):
     """The whole network, from feature columns to log-probabilities.
 
@@ -143,6 +153,7 @@ class Encoder(nn.Module):
         self.front = nn.ModuleList(blocks)
         width = channels * (2 if config.columns == "max+mean" else height)
         self.shortcut = nn.Conv1d(width, symbols, 3, padding=1) if config.shortcut else None
+        self.early = self.early_sounds = None
         self.layers = nn.ModuleList()
         for _ in range(config.layers):
             layer = RecurrentLayer(
@@ -154,6 +165,9 @@ class Encoder(nn.Module):
             )
             self.layers.append(layer)
             width = layer.outputs
+            if len(self.layers) == config.intermediate:
+                self.early = nn.Linear(width, symbols)
+                self.early_sounds = nn.Linear(width, config.sounds) if config.sounds else None
         self.attention = SelfAttention(width, config.attention) if config.attention else None
         self.dropout = Dropout(config.dropout)
         self.head = nn.Linear(width, symbols)
@@ -178,7 +192,7 @@ class Encoder(nn.Module):
             x = x.flatten(1, 2)
         return x.transpose(1, 2), lengths
 
-    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, Auxiliary]:
         """Score every frame.
 
         Args:
@@ -187,22 +201,30 @@ class Encoder(nn.Module):
 
         Returns:
             log-probabilities (batch, frames, symbols) float32, natural log, with those of the sounds beside them where the
-            network hears any, (batch, frames, symbols + sounds); valid frames (batch,); and the shortcut head's
-            log-probabilities in training (Retsinas et al. 2022), else None. Frames past the valid ones are undefined.
+            network hears any, (batch, frames, symbols + sounds); valid frames (batch,); and in training what the
+            shortcut (Retsinas et al. 2022) and the intermediate heads give. Frames past the valid ones are undefined.
         """
         x, lengths = self.columns(features, lengths)
-        short = None
+        short = early = None
         if self.training and self.shortcut is not None:
             short = self.shortcut(x.transpose(1, 2)).transpose(1, 2).float().log_softmax(-1)
         x = x.transpose(0, 1).contiguous()
         full = bool((lengths == x.shape[0]).all())
         index = None if full else reversal_index(lengths, x.shape[0])
         for i, layer in enumerate(self.layers):
-            x = layer(x if i == 0 else self.dropout(x), index)
+            if i:
+                x = self.dropout(x)
+            x = layer(x, index)
+            if self.training and self.early is not None and i + 1 == self.config.intermediate:
+                early = _scores(self.dropout(x), self.early, self.early_sounds)
         if self.attention is not None:
             x = self.attention(self.dropout(x), None if full else _mask(lengths, x.shape[0]))
-        x = self.dropout(x)
-        found = self.head(x).float().log_softmax(-1)
-        if self.sounds is not None:
-            found = torch.cat((found, self.sounds(x).float().log_softmax(-1)), dim=-1)
-        return found.transpose(0, 1), lengths, short
+        return _scores(self.dropout(x), self.head, self.sounds), lengths, Auxiliary(short, early)
+
+
+def _scores(x: Tensor, head: nn.Module, sounds: nn.Module | None) -> Tensor:
+    """States (frames, batch, features) -> log-probabilities (batch, frames, symbols + sounds)."""
+    found: Tensor = head(x).float().log_softmax(-1)
+    if sounds is not None:
+        found = torch.cat((found, sounds(x).float().log_softmax(-1)), dim=-1)
+    return found.transpose(0, 1)

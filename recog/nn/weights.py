@@ -48,8 +48,8 @@ def load_weights(bundle: ModelFolder[Any]) -> dict[str, Tensor]:
 def network_from(bundle: Bundle, alphabet: Alphabet | None = None, *, encoder: EncoderConfig | None = None) -> Encoder:
     """The network of a model folder, its output layers grown to ``alphabet`` where that has more symbols.
 
-    ``encoder`` is another shape that the same weights fit: other dropout or subsampling, or a head for sounds, freshly
-    drawn, where the model has none yet.
+    ``encoder`` is another shape that the same weights fit: other dropout or subsampling, or heads for sounds or over an
+    intermediate layer, freshly drawn, where the model has none yet.
 
     ``alphabet`` must begin with the model's own symbols. A new symbol starts from the weights of its nearest old one (its
     base letter without the accent, its other case), else from the mean of all, so that training does not begin by
@@ -65,7 +65,7 @@ def network_from(bundle: Bundle, alphabet: Alphabet | None = None, *, encoder: E
     if new[: len(old)] != old:
         raise UserError(f"{bundle.path}: the alphabet must begin with the model's own symbols.")
     sources = [nearest(symbol, old) for symbol in new[len(old) :]]
-    for layer in ("head", "shortcut"):
+    for layer in ("head", "shortcut", "early"):
         for part in ("weight", "bias"):
             name = f"{layer}.{part}"
             if name in weights and sources:

@@ -64,7 +64,8 @@ class Optimisation(Strict):
     ``epochs`` 0 chooses by the size of the data. ``batch_columns`` bounds the input columns (frames of sound, pixels of
     width) of a batch, ``batch_items`` its rows. ``learning_rate`` is the peak; ``warmup`` and the decay are shares of the
     whole run. ``shortcut`` weighs the second CTC head, straight on the convolutions (Retsinas et al. 2022), ``sounds`` the
-    one that hears how words are pronounced, where the recipe says that.
+    one that hears how words are pronounced, where the recipe says that, and ``intermediate`` those over an intermediate layer,
+    where the encoder has any: letters and sounds there count for this much of what they count for at the top.
     ``average`` is the decay of the moving average of the weights that is evaluated and kept.
     ``accumulate`` batches make an update, as if they were one, but for the batch statistics of the convolutions' norms.
     ``freeze`` is the share of the run for which the convolutions keep a base model's weights and statistics.
@@ -83,6 +84,7 @@ class Optimisation(Strict):
     clip: float = Field(1.0, gt=0.0)
     shortcut: float = Field(0.3, ge=0.0)
     sounds: float = Field(1.5, ge=0.0)
+    intermediate: float = Field(0.3, ge=0.0)
     average: float = Field(0.9995, ge=0.0, lt=1.0)
     augment: bool = True
     amp: Literal["auto", "bf16", "off"] = "auto"

@@ -15,6 +15,7 @@ from recog.training.scoring import DevResult
 
 LOG = "log.jsonl"
 EVERY = 10  # steps between entries of the log
+HEADS = ("main", "shortcut", "sounds", "intermediate")  # whose CTC losses a run tells
 
 
 class Reporter:
@@ -99,7 +100,7 @@ class Reporter:
         self._clear()
 
     def _clear(self) -> None:
-        self.sums = [0.0, 0.0, 0.0, 0.0]
+        self.sums = [0.0] * (len(HEADS) + 1)
         self.steepest = 0.0  # largest gradient norm
         self.count = 0  # updates in the sums
 
@@ -113,8 +114,7 @@ class Reporter:
         lines: int,
         batches: int = 1,
     ) -> None:
-        """Count one update: losses per label of main head, shortcut and sounds, learning rate, gradient norm, rows,
-        batches.
+        """Count one update: losses per label of the :data:`HEADS`, learning rate, gradient norm, rows, batches.
 
         Every tenth writes an entry of the log, with means since the last and the largest gradient norm.
         """
@@ -132,9 +132,8 @@ class Reporter:
             steepest = self.steepest
             self._clear()
             entry = {"step": step, "epoch": epoch + 1, "loss": mean[0], "shortcut_loss": mean[1], "learning_rate": rate}
-            if mean[2]:
-                entry["sounds_loss"] = mean[2]
-            entry |= {"gradient_norm": mean[3], "gradient_norm_max": steepest, "rows_per_second": round(speed, 2)}
+            entry |= {f"{head}_loss": loss for head, loss in zip(HEADS[2:], mean[2:-1], strict=True) if loss}
+            entry |= {"gradient_norm": mean[-1], "gradient_norm_max": steepest, "rows_per_second": round(speed, 2)}
             self.write(entry)
             if self.tensorboard is not None:
                 for key in entry.keys() - {"step", "epoch"}:

@@ -131,6 +131,8 @@ def _on_base(recipe: Recipe, base: ModelConfig, rows: int | None) -> Recipe:
         if encoder.cell not in MEMORYLESS:
             dropout["recurrent_dropout"] = recipe.encoder.recurrent_dropout
         encoder = encoder.model_copy(update=dropout)
+        if recipe.encoder.intermediate:
+            encoder = encoder.model_copy(update={"intermediate": recipe.encoder.intermediate})
     else:
         kept["normalise"] = base.normalise
         little = recipe.modality == "handwriting" and rows < LITTLE

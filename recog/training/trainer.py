@@ -68,7 +68,8 @@ def default_epochs(batches: int, base: bool, modality: Modality) -> int:
 
 
 class Losses(NamedTuple):
-    """CTC losses of a batch: summed by the main head, the shortcut and the sounds, (3,), and of each row by the main head."""
+    """CTC losses of a batch: summed by each of :data:`recog.training.report.HEADS`, (heads,), and of each row by the main
+    one."""
 
     sums: Tensor
     rows: Tensor
@@ -107,7 +108,8 @@ class Trainer(Loop[Encoder, Optimisation]):
         self.progress = Progress()
         self.watch: Watch | None = None  # from the first epoch on
         self.meter = Meter()
-        self.shares = torch.tensor([1.0, self.options.shortcut, self.options.sounds], device=self.device)
+        weights = (1.0, self.options.shortcut, self.options.sounds, self.options.intermediate)
+        self.shares = torch.tensor(weights, device=self.device)  # of the heads' losses
 
     def _shared(self) -> torch.nn.Module:
         """The network, its gradients averaged over the processes where there are several."""
@@ -184,17 +186,17 @@ class Trainer(Loop[Encoder, Optimisation]):
             share = self.share(len(plan))
             rate = learning_rate(self.options, share)
             self.hold_convolutions(share < self.options.freeze)
-            loss, short, sounds, norm = self.step(batches, rate)
+            losses, norm = self.step(batches, rate)
             labels = sum(batch.labels for batch in batches)
             p.batch += len(batches)
             p.step += 1
-            p.loss += loss
+            p.loss += losses[0]
             p.labels += labels
             now = time.monotonic()
             p.seconds += now - started
             started = now
             lines = sum(len(batch.items) for batch in batches) * self.world
-            per_label = [x / labels for x in (loss, short, sounds)]
+            per_label = [loss / labels for loss in losses]
             self.report.step(p.step, p.epoch, per_label, rate, norm, lines, len(batches))
             self.save_when_due()
             self.stop_if_asked()
@@ -223,9 +225,9 @@ class Trainer(Loop[Encoder, Optimisation]):
         front.requires_grad_(not hold)
         self.model = self._shared()  # which parameters have gradients is settled when it is made
 
-    def step(self, batches: Sequence[Batch], rate: float) -> tuple[float, float, float, float]:
-        """One update from batches that are accumulated. Returns the summed CTC losses of the main head, the shortcut and the
-        sounds over all of them and all processes, and the gradient norm."""
+    def step(self, batches: Sequence[Batch], rate: float) -> tuple[list[float], float]:
+        """One update from batches that are accumulated. Returns the CTC losses of the heads, each summed over all of them and
+        all processes, and the gradient norm."""
         self.prepare_update(rate)
         torch.manual_seed((self.options.seed * 1_000_003 + self.progress.step) * 4096 + self.rank)  # dropout
         self.optimiser.zero_grad(set_to_none=True)
@@ -243,14 +245,14 @@ class Trainer(Loop[Encoder, Optimisation]):
         if self.world > 1:
             dist.all_reduce(sums)
             sums[-1] /= self.world
-        main, short, sounds, norm_value = sums.tolist()
-        if not self.update(main, norm_value):
-            return 0.0, 0.0, 0.0, 0.0
+        *losses, norm_value = sums.tolist()
+        if not self.update(losses[0], norm_value):
+            return [0.0] * len(losses), 0.0
         if self.watch is not None:
             for batch, one in zip(batches, found, strict=True):
                 self.watch.saw([item.example for item in batch.items], one.rows.tolist())
         self._update_average()
-        return main, short, sounds, norm_value
+        return losses, norm_value
 
     def _losses(self, batch: Batch) -> Losses:
         """CTC losses of this process's share of a batch."""
@@ -258,17 +260,25 @@ class Trainer(Loop[Encoder, Optimisation]):
         lengths = batch.lengths.to(self.device, non_blocking=True)
         weights = batch.weights.to(self.device, non_blocking=True)
         with self.autocast():
-            log_probs, frames, short = self.model(features, lengths)
+            log_probs, frames, below = self.model(features, lengths)
         symbols = log_probs.shape[2] - self.network.config.sounds
-        rows = ctc(log_probs[..., :symbols], frames, batch.targets, batch.target_lengths)
-        main = (rows * weights).sum()
-        second = sounds = main.new_zeros(())
-        if short is not None:
-            second = (ctc(short, frames, batch.targets, batch.target_lengths) * weights).sum()
-        if self.network.sounds is not None:
-            known = weights * (batch.sound_lengths > 0).to(weights)
-            sounds = (ctc(log_probs[..., symbols:], frames, batch.sounds, batch.sound_lengths) * known).sum()
-        return Losses(torch.stack((main, second, sounds)), rows.detach())
+        known = weights * (batch.sound_lengths > 0).to(weights)
+
+        def letters(scores: Tensor) -> Tensor:
+            return ctc(scores[..., :symbols], frames, batch.targets, batch.target_lengths)
+
+        def sounds(scores: Tensor) -> Tensor:
+            if self.network.sounds is None:
+                return scores.new_zeros(())
+            return (ctc(scores[..., symbols:], frames, batch.sounds, batch.sound_lengths) * known).sum()
+
+        rows = letters(log_probs)
+        main, short, early = (rows * weights).sum(), *rows.new_zeros(2)
+        if below.shortcut is not None:
+            short = (letters(below.shortcut) * weights).sum()
+        if below.intermediate is not None:
+            early = (letters(below.intermediate) * weights).sum() + self.options.sounds * sounds(below.intermediate)
+        return Losses(torch.stack((main, short, sounds(log_probs), early)), rows.detach())
 
     @torch.no_grad()
     def _update_average(self) -> None:

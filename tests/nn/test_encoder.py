@@ -42,6 +42,7 @@ SHAPES = {
     "convolutional": CONVOLUTIONAL,
     "attention": ATTENTIVE,
     "small": SMALL,
+    "intermediate": SMALL.model_copy(update={"intermediate": 1}),
     "handwriting": HANDWRITING_ENCODER,
     "speech": SPEECH_ENCODER,
 }
@@ -164,6 +165,34 @@ def test_a_one_way_network_would_fail_this():
     with torch.no_grad():
         a, b = network(x, torch.tensor([120]))[0], network(y, torch.tensor([120]))[0]
     assert (a[0, 0] - b[0, 0]).abs().max() > 1e-7
+
+
+INTERMEDIATE = SMALL.model_copy(update={"layers": 3, "intermediate": 2, "sounds": 5})
+
+
+def test_intermediate_heads_score_letters_and_sounds_in_training_alone():
+    network = randomised(INTERMEDIATE)
+    x, lengths = torch.randn(2, 40, 16), torch.tensor([40, 23])
+    assert network(x, lengths)[2] == (None, None)
+    log_probs, frames, below = network.train()(x, lengths)
+    assert below.intermediate.shape == log_probs.shape == (2, int(frames[0]), 11 + 5)
+    letters, sounds = below.intermediate.exp().split((11, 5), dim=2)
+    torch.testing.assert_close(letters.sum(2), torch.ones(2, 10))
+    torch.testing.assert_close(sounds.sum(2), torch.ones(2, 10))
+
+
+def test_intermediate_heads_teach_the_layers_below_them_only():
+    network = randomised(INTERMEDIATE).train()
+    network(torch.randn(1, 40, 16), torch.tensor([40]))[2].intermediate[..., 1].sum().backward()
+    taught = {name for name, p in network.named_parameters() if p.grad is not None and p.grad.any()}
+    assert {name.rsplit(".", 1)[0] for name in taught if name.startswith("early")} == {"early"}
+    assert any(name.startswith("layers.0") for name in taught) and any(name.startswith("layers.1") for name in taught)
+    assert not any(name.startswith(("layers.2", "head", "sounds", "shortcut")) for name in taught)
+
+
+def test_intermediate_heads_lie_under_the_last_layer():
+    with pytest.raises(ValueError, match="intermediate is 2, which must be less than the 2 layers"):
+        EncoderConfig.model_validate(SMALL.model_dump() | {"intermediate": 2})
 
 
 EXPORTED = {name: config for name, config in SHAPES.items() if not config.torch_only}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import wave
 from dataclasses import replace
@@ -19,7 +20,9 @@ from recog.lm.binary import write_binary
 from recog.lm.kneser_ney import estimate
 from recog.model.bundle import Bundle, open_bundle, update_bundle
 from recog.model.config import DecodingConfig
+from recog.model.folder import GRAPH
 from recog.text.pronunciations import pronunciations_bytes
+from recog.training import report
 from recog.training.run import run
 
 torch = pytest.importorskip("torch")
@@ -135,6 +138,26 @@ def test_the_sounds_stay_when_it_is_tuned_and_trained_on(model: Bundle, corpus: 
     assert further.config.sounds == model.config.sounds and further.pronunciations() == SAID
     before, after = (recog.load(path).transcribe(corpus / "clip01.wav").text for path in (tuned.path, further.path))
     assert before == after == "no sea"
+
+
+def test_intermediate_heads_are_trained_beside_a_base_and_cost_nothing_in_use(
+    model: Bundle, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "EVERY", 1)
+    base = tmp_path / "two"
+    path = recipe(corpus, tmp_path, str(corpus / "said.tsv"), 1)
+    two_layers = path.read_text(encoding="utf-8").replace("layers: 1", "layers: 2")
+    path.write_text(two_layers, encoding="utf-8")
+    run(path, base, None)
+    path.write_text(two_layers.replace("hidden: 24", "hidden: 24\n  intermediate: 1"), encoding="utf-8")
+    run(path, tmp_path / "further", str(base))
+    further = open_bundle(tmp_path / "further")
+    assert further.config.encoder.intermediate == 1
+    assert further.file(GRAPH).stat().st_size == open_bundle(base).file(GRAPH).stat().st_size
+    log = (tmp_path / "further" / "training" / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    losses = [entry["intermediate_loss"] for entry in map(json.loads, log) if "intermediate_loss" in entry]
+    assert len(losses) >= 5 and losses[-1] < 0.8 * losses[0]
+    run(path, tmp_path / "again", str(further.path))  # a base that has such heads
 
 
 def test_a_space_at_the_end_is_no_word(model: Bundle) -> None:
