@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from recog.errors import UserError
 from recog.training.checkpoint import read_state
-from recog.training.report import Reporter
+from recog.training.report import LOG, PROBLEMS, Reporter
 
 AnyReporter = TypeVar("AnyReporter", bound=Reporter)
 
@@ -57,7 +57,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def forget(folder: Path) -> None:
     """Throw a run's progress away; the features, which cost time and depend on the data alone, stay."""
-    for name in ("last.safetensors", "best.safetensors", "log.jsonl", "problems.txt", "words.json"):
+    for name in ("last.safetensors", "best.safetensors", LOG, PROBLEMS, "words.json"):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 

@@ -36,6 +36,7 @@ class TextData:
         unknown: share of the training text that the vocabulary lacks.
         lines: lines to train on.
         fingerprint: SHA-256 of each text, by the name of its file.
+        problems: what of a recogniser's data could not be taken, and why.
     """
 
     symbols: tuple[str, ...]
@@ -44,6 +45,7 @@ class TextData:
     unknown: float
     lines: int
     fingerprint: dict[str, str]
+    problems: list[str]
 
 
 class _Numbers(dict[str, int]):
@@ -52,6 +54,10 @@ class _Numbers(dict[str, int]):
     def __missing__(self, token: str) -> int:
         self[token] = number = len(self)
         return number
+
+    def between(self, recipe: LanguageRecipe) -> list[int]:
+        """What stands between two lines."""
+        return [END_ID] if recipe.sentence else [self[SPACE]] if recipe.unit == "character" else []
 
 
 def prepare_texts(recipe: LanguageRecipe) -> TextData:
@@ -63,15 +69,16 @@ def prepare_texts(recipe: LanguageRecipe) -> TextData:
     numbers = _Numbers({UNKNOWN: UNKNOWN_ID, END: END_ID})
     train: list[NDArray[np.int32]] = []
     dev: list[NDArray[np.int32]] = []
-    fingerprint, lines = {}, 0
+    fingerprint, lines, problems = {}, 0, list[str]()
     for i, source in enumerate(recipe.data):
-        text = _read(source, recipe, numbers)
+        text = _read(source, recipe, numbers, problems)
         ids, held_out = text.ids, text.held_out
         if held_out is None:
             held_out = _held_out(len(text.starts), source.split, recipe.dev_share)
         of_dev = np.repeat(held_out, np.diff(text.starts, append=len(ids)))
-        train += source.times * [ids[~of_dev]]
-        dev.append(ids[of_dev])
+        between = numbers.between(recipe)
+        train += source.times * [_ended(ids[~of_dev], between)]
+        dev.append(_ended(ids[of_dev], between))
         lines += int((~held_out).sum())
         name = Path(source.path).name
         fingerprint[name if name not in fingerprint else f"{name} ({i + 1})"] = text.digest
@@ -83,7 +90,7 @@ def prepare_texts(recipe: LanguageRecipe) -> TextData:
                 f"{recipe.name}: there is too little text {what}; give more text, or a source of 'split: dev'."
             )
     unknown = float((streams[0] == UNKNOWN_ID).mean())
-    return TextData(symbols, streams[0], streams[1][:MAX_DEV], unknown, lines, fingerprint)
+    return TextData(symbols, streams[0], streams[1][:MAX_DEV], unknown, lines, fingerprint, problems)
 
 
 @dataclass(frozen=True)
@@ -96,12 +103,12 @@ class _Text:
     held_out: NDArray[np.bool_] | None
 
 
-def _read(source: TextSource, recipe: LanguageRecipe, numbers: _Numbers) -> _Text:
-    """A text as symbols. What separates lines ends them."""
+def _read(source: TextSource, recipe: LanguageRecipe, numbers: _Numbers, problems: list[str]) -> _Text:
+    """A text as symbols. What separates lines ends them; what could not be taken is added to ``problems``."""
     normalise, digest = rule(recipe.normalise), hashlib.sha256()
     ids, starts, of_dev = array("i"), array("q"), array("b")
-    between = [END_ID] if recipe.sentence else [numbers[SPACE]] if recipe.unit == "character" else []
-    for line, is_dev in islice(_lines(source), 0, None, source.every):
+    between = numbers.between(recipe)
+    for line, is_dev in islice(_lines(source, problems), 0, None, source.every):
         line = normalise(line)
         digest.update(line.encode() + (b"\t\n" if is_dev else b"\n"))
         found = tokens(line, recipe.unit)
@@ -117,7 +124,7 @@ def _read(source: TextSource, recipe: LanguageRecipe, numbers: _Numbers) -> _Tex
     return _Text(np.array(ids, np.int32), np.array(starts, np.int64), digest.hexdigest(), own)
 
 
-def _lines(source: TextSource) -> Iterator[tuple[str, bool]]:
+def _lines(source: TextSource, problems: list[str]) -> Iterator[tuple[str, bool]]:
     """The lines of a source, and whether they are of a recogniser's dev set.
 
     Raises:
@@ -131,7 +138,9 @@ def _lines(source: TextSource) -> Iterator[tuple[str, bool]]:
     if unknown:
         raise UserError(f"{source.path}: there is no source {sorted(unknown)[0]} to leave out.")
     data = tuple(one for one in recipe.data if one.called not in source.without)
-    for row, _ in load_rows(recipe.model_copy(update={"data": data})).rows:
+    loaded = load_rows(recipe.model_copy(update={"data": data}))
+    problems += loaded.problems
+    for row, _ in loaded.rows:
         yield row.text, row.split == "dev"
 
 
@@ -143,6 +152,13 @@ def _close(ids: array[int], between: list[int]) -> None:
         ids[-1] = END_ID
     else:
         ids.append(END_ID)
+
+
+def _ended(ids: NDArray[np.int32], between: list[int]) -> NDArray[np.int32]:
+    """Some lines of running text, their last one ended likewise."""
+    found = array("i", ids.tobytes())
+    _close(found, between)
+    return np.array(found, np.int32)
 
 
 def _held_out(lines: int, split: str, share: float) -> NDArray[np.bool_]:

@@ -39,6 +39,7 @@ def run_language(what: Path, out: Path | None, options: RunOptions = AS_THE_RECI
 
 def _train(recipe: LanguageRecipe, out: Path, report: LanguageReporter, notes: str) -> None:
     data = prepare_texts(recipe)
+    report.left_out(data.problems)
     trainer = LanguageTrainer(recipe, data, out, report)
     resumed = trainer.resume()
     p = trainer.progress

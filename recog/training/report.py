@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from recog.training.scoring import DevResult
 
 LOG = "log.jsonl"
+PROBLEMS, PROBLEMS_TOLD = "problems.txt", 20
 EVERY = 10  # steps between entries of the log
 HEADS = ("main", "shortcut", "sounds", "intermediate")  # whose CTC losses a run tells
 
@@ -66,6 +67,16 @@ class Reporter:
         if not self.quiet:
             self.log.write(json.dumps(entry, ensure_ascii=False) + "\n")
             self.log.flush()
+
+    def left_out(self, problems: Sequence[str]) -> None:
+        """Tell which rows could not be used, and why; all of them in ``problems.txt``."""
+        if self.quiet:
+            return
+        for problem in problems[:PROBLEMS_TOLD]:
+            self.say(f"left out: {problem}")
+        if len(problems) > PROBLEMS_TOLD:
+            self.say(f"... and {len(problems) - PROBLEMS_TOLD} more rows, all in {PROBLEMS}")
+        self.path.with_name(PROBLEMS).write_text("".join(p + "\n" for p in problems), encoding="utf-8")
 
     def counting(self, what: str, total: int) -> None:
         """Start a bar that :meth:`advance` moves."""

@@ -39,7 +39,6 @@ from recog.training.store import corpus_statistics
 from recog.training.trainer import Trainer, default_epochs, numbers_of_threads, seeded_network
 from recog.training.words import words_of
 
-MAX_PROBLEMS_SHOWN = 20
 LITTLE, RECOMBINED = 1000, 0.5  # lines of a folder below which that share of them is recombined
 MAX_QUANTISATION_LOSS = 0.003  # of CER, by which int8 may be worse than float32 before the trainer says so
 
@@ -200,12 +199,7 @@ def _data(recipe: Recipe, folder: Path, bundle: Bundle | None, report: Reporter)
     report.stop()
     if dist.is_initialized() and leads:
         dist.barrier()
-    for problem in data.problems[:MAX_PROBLEMS_SHOWN]:
-        report.say(f"left out: {problem}")
-    if len(data.problems) > MAX_PROBLEMS_SHOWN:
-        report.say(f"... and {len(data.problems) - MAX_PROBLEMS_SHOWN} more rows, all in problems.txt")
-    if leads:
-        (folder / "problems.txt").write_text("".join(p + "\n" for p in data.problems), encoding="utf-8")
+    report.left_out(data.problems)
     return data
 
 

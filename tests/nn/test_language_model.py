@@ -332,20 +332,22 @@ def test_transcripts_of_a_recognisers_data(tmp_path):
     recipe = tmp_path / "lines.yaml"
     recipe.write_text(
         "name: lines\nmodality: handwriting\ndata:\n  - {path: own, layout: folder, split: train}\n"
-        "  - {path: own, name: again, layout: folder, split: dev}\n  - {path: drawn, layout: folder, split: train}\n",
+        "  - {path: own, name: again, layout: folder, split: dev}\n  - {path: drawn, layout: folder, split: train}\n"
+        "  - {path: lent, layout: folder, optional: true}\n",
         encoding="utf-8",
     )
 
     def streams(**source) -> tuple[str, str]:
         sources = ({"path": str(recipe), **source}, {"path": str(tmp_path / "prose.txt"), "split": "train", "every": 4})
         data = prepare_texts(LanguageRecipe(name="x", modality="text", data=sources, min_count=1, unit="word"))  # type: ignore[arg-type]
+        assert data.problems == [f"{tmp_path / 'lent'}: is not there, and optional."]
         return tuple(" ".join(data.symbols[i] for i in ids) for ids in (data.train, data.dev))  # type: ignore[return-value]
 
     prose = " </s> 0x 4x </s>"
-    assert streams() == ("ab ba c zz" + prose, "ab ba c")
+    assert streams() == ("ab ba c zz" + prose, "ab ba c </s>")
     with pytest.raises(UserError, match=r"lines\.yaml: there is no source rendered to leave out"):
         streams(without=["rendered"])
-    assert streams(without=["drawn"], times=2)[0] == "ab ba c ab ba c 0x 4x </s>"
+    assert streams(without=["drawn"], times=2)[0] == "ab ba c </s> ab ba c" + prose
     with pytest.raises(UserError, match="too little text for dev"):
         streams(split="train")
 

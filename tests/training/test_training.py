@@ -258,8 +258,8 @@ def test_accumulated_batches_are_one_update(recipe_file, tmp_path):
         trainer.network.front.eval()
         rows = sorted(data.train, key=lambda e: (e.columns, e.index))[:8]
         plan = [[Item(e) for e in rows[i : i + size]] for i in range(0, 8, size)]
-        loss, _, _, norm = trainer.step(list(Epoch(plan, data.store, cut, 0)), 1e-3)
-        gradients.append([loss, norm, *(p.grad for p in trainer.network.parameters())])
+        losses, norm = trainer.step(list(Epoch(plan, data.store, cut, 0)), 1e-3)
+        gradients.append([*losses, norm, *(p.grad for p in trainer.network.parameters())])
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=1e-5)
     assert [len(group) for group in groups([None] * 5, 2)] == [2, 2, 1]
 
