@@ -13,7 +13,7 @@ from recog.training.report import Reporter
 def test_gradient_norms_are_logged_as_mean_and_largest(tmp_path: Path):
     report = Reporter(tmp_path)
     for step in range(1, 21):
-        report.step(step, 0, (1.0, 0.5, 0.0), 1e-3, float(step), 4)
+        report.step(step, 0, (1.0, 0.5, 0.0, 0.25), 1e-3, float(step), 4)
     report.close()
     entries = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [(e["step"], e["gradient_norm"], e["gradient_norm_max"]) for e in entries] == [
@@ -26,7 +26,7 @@ def test_gradient_norms_are_in_tensorboard(tmp_path: Path):
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     report = Reporter(tmp_path)
     for step in range(1, 11):
-        report.step(step, 0, (1.0, 0.5, 0.0), 1e-3, float(step), 4)
+        report.step(step, 0, (1.0, 0.5, 0.0, 0.25), 1e-3, float(step), 4)
     report.close()
     events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
