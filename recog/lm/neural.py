@@ -314,12 +314,15 @@ def _distinct(
         time; and the kinds after the last token.
     """
     batch, time = tokens.shape
-    places: list[NDArray[np.int64]] = [np.zeros(0, np.int64)]
-    which, count = np.zeros((batch, time), np.int64), 0
-    for t in range(time):
-        _, first, kinds = np.unique(np.stack((kinds, tokens[:, t])), axis=1, return_index=True, return_inverse=True)
-        kinds = kinds.reshape(-1)
-        places.append(first + t * batch)
-        which[:, t] = count + kinds
-        count += len(first)
-    return np.concatenate(places), which, kinds
+    places: list[int] = []
+    which = np.zeros((batch, time), np.int64)
+    known: dict[tuple[int, int], int] = {}  # (kind, token) -> the kind after it
+    for row, (kind, sequence) in enumerate(zip(kinds.tolist(), tokens.tolist(), strict=True)):
+        for t, token in enumerate(sequence):
+            before = (kind, token) if t else (-1 - kind, token)  # the kinds that came in are numbered apart
+            if before not in known:
+                known[before] = len(places)
+                places.append(t * batch + row)
+            kind = which[row, t] = known[before]
+    after = which[:, -1].copy() if time else kinds
+    return np.array(places, np.int64), which, after

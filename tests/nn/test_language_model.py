@@ -14,7 +14,7 @@ from recog.cli.train import train  # noqa: E402
 from recog.decoding.decoder import Hypothesis  # noqa: E402
 from recog.decoding.rescore import rescore  # noqa: E402
 from recog.errors import UsageError, UserError  # noqa: E402
-from recog.lm.neural import NeuralLM  # noqa: E402
+from recog.lm.neural import NeuralLM, _distinct  # noqa: E402
 from recog.model.language import LanguageBundle, LanguageNetworkConfig, open_language_bundle  # noqa: E402
 from recog.nn.export_language import build_language_onnx  # noqa: E402
 from recog.nn.language import LanguageNetwork, log_expected, log_uniform  # noqa: E402
@@ -300,6 +300,22 @@ def test_a_killed_run_ends_bitwise_the_same_and_a_finished_one_says_so(recipe, t
     assert "this training is finished" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"training\.learning_rate was 0\.02 and is 0\.01"):
         run_language(recipe, out, RunOptions(learning_rate=0.01))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_follows_equal_beginnings_is_computed_once(seed):
+    rng = np.random.default_rng(seed)
+    batch, time = int(rng.integers(1, 9)), int(rng.integers(0, 7))
+    tokens, kinds = rng.integers(0, 3, (batch, time)), rng.integers(0, 3, batch)
+    places, which, after = _distinct(tokens, kinds)
+    beginnings = [[(kinds[row], *tokens[row, : t + 1]) for t in range(time)] for row in range(batch)]
+    assert len(places) == len({begun for row in beginnings for begun in row})
+    for row, t in np.ndindex(batch, time):
+        at, place = divmod(int(places[which[row, t]]), batch)
+        assert at == t and beginnings[place][t] == beginnings[row][t]
+    whole = [(kinds[row], *tokens[row]) for row in range(batch)]
+    for a, b in np.ndindex(batch, batch):
+        assert (after[a] == after[b]) == (whole[a] == whole[b])
 
 
 def test_texts_become_streams(tmp_path):
