@@ -95,7 +95,7 @@ def align_text(
         source: path of a sound or video file, or of an image.
         lines: paragraphs, sentences or subtitles; blank ones are left out. For an image, one.
         name: what to call the source in the result; its path unless given.
-        timing: by default the model's own, where its config has one.
+        timing: by default the model's own.
         advance: called with the seconds done after each segment.
 
     Returns:
@@ -111,7 +111,7 @@ def align_text(
     texts = [text for text in (" ".join(line.split()) for line in lines) if text]
     if not texts:
         raise UserError(f"There is no text to align with {name}; give a file that has some.")
-    timing = timing or getattr(recogniser.config, "timing", None) or Timing()
+    timing = timing or recogniser.timing
     if isinstance(recogniser, Transcriber):
         return _align_sound(recogniser, source, texts, name, timing, advance)
     assert isinstance(recogniser, LineReader)  # there are two modalities

@@ -108,6 +108,11 @@ class Recogniser:
     def config(self) -> ModelConfig:
         return self.bundle.config
 
+    @property
+    def timing(self) -> Timing:
+        """From the frames that emit a symbol to the time it takes."""
+        return Timing(offset=self.config.decoding.offset)
+
     def transcribe(
         self,
         source: str | Path | BinaryIO,
@@ -183,10 +188,9 @@ class Recogniser:
                 texts.setdefault(self.reading_order(" ".join(hypothesis.text.split())), hypothesis)
             alternatives = tuple(Alternative(text, round(h.score, 4)) for text, h in texts.items())
         display = "".join(self.config.symbols[token] for token in tokens)
-        timing = Timing(offset=self.config.decoding.offset)
         spans = [
             (span.word, span.start, span.end, self.calibrated(span.confidence))
-            for span in spans_of(log_probs, tokens, self.config.symbols, timing=timing)
+            for span in spans_of(log_probs, tokens, self.config.symbols, timing=self.timing)
         ]
         display = " ".join(display.split())
         text = self.reading_order(display)
@@ -230,11 +234,12 @@ class Recogniser:
         for hypothesis, text in zip(best, word_finder.texts(best), strict=True):
             said.setdefault(text, hypothesis)  # two ways to say the same are one reading
         best = [replace(hypothesis, text=text) for text, hypothesis in said.items()]
-        timing = Timing(offset=self.config.decoding.offset)
         spans = [
             (word, span.start, span.end, self.calibrated(span.confidence))
             for word, span in zip(
-                best[0].text.split(), spans_of(views[0], best[0].tokens, word_finder.sounds, timing=timing), strict=True
+                best[0].text.split(),
+                spans_of(views[0], best[0].tokens, word_finder.sounds, timing=self.timing),
+                strict=True,
             )
         ]
         alternatives = tuple(Alternative(h.text, round(h.score, 4)) for h in best)

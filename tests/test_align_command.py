@@ -91,7 +91,7 @@ def test_planted_words_get_their_times(saying):
 
 def test_words_that_cannot_be_spelled_keep_their_place(saying):
     model, path = saying([(1.0, "in"), (4.0, "we"), (5.0, "came")], 8.0)
-    [line] = align_text(model, path, ["In 1984 — we came 42"]).lines
+    [line] = align_text(model, path, ["In 1984 — we came 42"], timing=Timing()).lines
     texts, starts = [w.text for w in line.words], [w.start for w in line.words]
     assert texts == ["In", "1984", "—", "we", "came", "42"] and line.text == "In 1984 — we came 42"
     assert starts == sorted(starts) and line.words[1].end == 4.0 and line.words[5].end == 8.0
@@ -104,7 +104,7 @@ def test_a_passage_that_nobody_says_is_marked(saying):
     said = [(1.0 + k + 4 * (k > 3), word) for k, word in enumerate(words)]
     model, path = saying(said, 16.0)
     lines = ["the quick brown fox", "unheard sentences of nothing at all", "jumps over every lazy dog"]
-    first, unheard, last = align_text(model, path, lines).lines
+    first, unheard, last = align_text(model, path, lines, timing=Timing()).lines
     assert [w.start for w in first.words] == [1.0, 2.0, 3.0, 4.0] and first.confidence > 0.8
     assert [w.start for w in last.words] == [9.0, 10.0, 11.0, 12.0, 13.0] and last.confidence > 0.8
     assert unheard.confidence < 0.1 and 4.0 <= unheard.start <= unheard.end <= 9.0
@@ -134,6 +134,15 @@ def test_a_sample_with_its_own_text(speech):
     assert transcript.lines[0].confidence > 0.2
     middle = next(w for w in transcript.lines[0].words if w.text == "today")
     assert 1.0 < middle.start < 1.6
+
+
+def test_words_that_are_known_start_where_they_are_heard(speech):
+    heard = speech.transcribe("data/samples/weather.wav")
+    given = align_text(speech, "data/samples/weather.wav", [heard.text])
+    for one, other in zip(heard.lines[0].words, given.lines[0].words, strict=True):
+        assert abs(one.start - other.start) <= 0.05, one.text
+    assert speech.timing.offset != 0.0
+    assert align_text(speech, "data/samples/weather.wav", [heard.text], timing=Timing()) != given
 
 
 def test_boxes_in_a_line_image(handwriting):

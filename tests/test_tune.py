@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +23,8 @@ from recog.lm.kneser_ney import estimate
 from recog.lm.trie import NGramTrie
 from recog.model.bundle import open_bundle, update_bundle
 from recog.model.config import DecodingConfig, View
+from recog.recogniser import Span
+from recog.tuning.calibration import calibrate_words
 from recog.tuning.card import HEADING, decoding_section, with_section
 from recog.tuning.data import dev_rows
 from recog.tuning.model import _better_begin, _file_names, tune_model
@@ -209,3 +211,33 @@ def test_the_card_says_how_doubtful_speech_is_heard_again() -> None:
     views = (View(), View(width=1.2))
     section = decoding_section(Setting(), result, result, "dev", True, math.nan, views=views, speech=True)
     assert "Doubtful stretches are heard again, 1.2 times as slow." in section and "slant" not in section
+
+
+@dataclass
+class Heard:
+    """A search whose utterances have so many words each, all of them right with the same confidence."""
+
+    counts: tuple[int, ...]
+    normalise: str = "none"
+
+    @property
+    def utterances(self) -> list[Utterance]:
+        return [Utterance("u", (Seen(np.zeros((1, 2)), None),), " ".join(count * ["a"]), None) for count in self.counts]
+
+    def hypotheses(self, _: Setting) -> list[list[int]]:
+        return [[count] for count in self.counts]
+
+    def seen(self, piece: Seen) -> np.ndarray:
+        return piece.log_probs
+
+    def spans(self, _: np.ndarray, count: int) -> list[Span]:
+        return count * [("a", 0.0, 1.0, 0.7)]
+
+
+@pytest.mark.parametrize(
+    ("counts", "enough"), [((250,), False), ((250, 0), False), ((150, 10), False), ((150, 60), True)]
+)
+def test_confidences_are_calibrated_where_both_halves_have_words(counts: tuple[int, ...], enough: bool) -> None:
+    found, confidences, right = calibrate_words(Heard(counts), Setting())  # type: ignore[arg-type]
+    assert (found is not None) == enough
+    assert len(confidences) == len(right) == (sum(counts) if enough else 0) and right.all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -38,7 +39,7 @@ def train(
 
     The same command, given again after an interruption, goes on where it stopped.
 
-    On several GPUs: torchrun --nproc_per_node=N -m recog train ...
+    A recogniser on several GPUs: torchrun --nproc_per_node=N -m recog train ...
     """
     if not what.exists():
         raise UsageError(f"{what}: there is no such file or folder.")
@@ -58,6 +59,7 @@ def train(
             raise UsageError(
                 "--from, --freeze, --lm and --accumulate are for recognisers; this recipe is of a language model."
             )
+        _alone("A language model")
         run_language(what, out, options)
         return
     from recog.training.page_recipe import is_page_recipe
@@ -69,8 +71,14 @@ def train(
             )
         from recog.training.page_run import run_page
 
+        _alone("A page model")
         run_page(what, out, options)
         return
     from recog.training.run import run
 
     run(what, out, base, options)
+
+
+def _alone(what: str) -> None:
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError(f"{what} is trained in one process: leave torchrun out.")

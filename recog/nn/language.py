@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recog.model.language import LanguageNetworkConfig
-from recog.nn.cells import init_lstm
+from recog.nn.cells import init_lstm, run_fused
 
 Carried = tuple[Tensor, Tensor]  # hidden and cell state, each (layers, batch, hidden)
 
@@ -62,7 +62,7 @@ class LanguageNetwork(nn.Module):
         x = self.dropout(self.embedding(tokens.transpose(0, 1)))
         hidden, cell = [], []
         for i, layer in enumerate(self.layers):
-            x, (h, c) = layer(x, (carried[0][i : i + 1], carried[1][i : i + 1]))
+            x, (h, c) = run_fused(layer, x, (carried[0][i : i + 1], carried[1][i : i + 1]))
             x = self.dropout(x)
             hidden.append(h)
             cell.append(c)

@@ -49,7 +49,7 @@ def network_from(bundle: Bundle, alphabet: Alphabet | None = None, *, encoder: E
     """The network of a model folder, its output layers grown to ``alphabet`` where that has more symbols.
 
     ``encoder`` is another shape that the same weights fit: other dropout or subsampling, or heads for sounds or over an
-    intermediate layer, freshly drawn, where the model has none yet.
+    intermediate layer, freshly drawn, where the model has none there yet.
 
     ``alphabet`` must begin with the model's own symbols. A new symbol starts from the weights of its nearest old one (its
     base letter without the accent, its other case), else from the mean of all, so that training does not begin by
@@ -74,7 +74,10 @@ def network_from(bundle: Bundle, alphabet: Alphabet | None = None, *, encoder: E
                 rows = [mean if i is None else value[i : i + 1] for i in sources]
                 weights[name] = torch.cat((value, *rows))
     _check_fit(bundle, weights, len(new))
-    network = Encoder(encoder or config.encoder, len(new))
+    encoder = encoder or config.encoder
+    if encoder.intermediate != config.encoder.intermediate:
+        weights = {name: value for name, value in weights.items() if not name.startswith("early")}
+    network = Encoder(encoder, len(new))
     network.load_state_dict(weights, strict=False)
     return network
 

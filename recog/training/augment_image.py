@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Strip = NDArray[np.uint8]
+WIDEST = 32_000  # columns: OpenCV warps in coordinates of 16 bits
 
 
 def draw_stretch(rng: np.random.Generator) -> float:
@@ -82,9 +83,13 @@ def stroke(strip: Strip, rng: np.random.Generator) -> Strip:
 
 def augment(strip: Strip, rng: np.random.Generator, stretch: float = 1.0) -> Strip:
     """The whole chain, each part with its probability; the result is ``round(width * stretch)`` wide."""
-    strip = affine(strip, rng, stretch)
-    if rng.random() < 0.3:
-        strip = elastic(strip, rng)
+    height, width = strip.shape
+    if width * max(1.0, stretch) < WIDEST:
+        strip = affine(strip, rng, stretch)
+        if rng.random() < 0.3:
+            strip = elastic(strip, rng)
+    else:
+        strip = cv2.resize(strip, (max(8, round(width * stretch)), height))  # type: ignore[assignment]
     if rng.random() < 0.3:
         strip = stroke(strip, rng)
     if rng.random() < 0.6:

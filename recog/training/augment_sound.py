@@ -11,6 +11,7 @@ from recog.model.config import SpectrogramConfig
 from recog.training.recipe import SoundAugmentation
 
 Frames = NDArray[np.float32]
+MAX_REMAPPED = 16_000  # frames at once: OpenCV takes fewer than 32,767 rows, and the source may have more of them
 
 
 def draw_stretch(rng: np.random.Generator) -> float:
@@ -36,7 +37,13 @@ def perturb_speed(frames: Frames, config: SpectrogramConfig, stretch: float, pit
     out = max(1, round(count * stretch))
     time = np.minimum(np.arange(out) / stretch, count - 1)
     x, y = np.meshgrid(source.astype(np.float32), time.astype(np.float32))
-    return cv2.remap(frames, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[return-value]
+    parts = []
+    for first in range(0, out, MAX_REMAPPED):
+        part = slice(first, first + MAX_REMAPPED)
+        low_row = int(y[first, 0])
+        rows = frames[low_row : int(y[part][-1, 0]) + 2]
+        parts.append(cv2.remap(rows, x[part], y[part] - low_row, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+    return np.concatenate(parts)
 
 
 def add_room(frames: Frames, rng: np.random.Generator, hop: float) -> Frames:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -12,6 +13,7 @@ from recog.errors import UserError
 from recog.training.checkpoint import read_state
 from recog.training.report import LOG, PROBLEMS, Reporter
 
+LINGERING = 8.0  # seconds that data workers outlive a killed training, and a little more
 AnyReporter = TypeVar("AnyReporter", bound=Reporter)
 
 
@@ -40,7 +42,8 @@ def opened(
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep a second training out of the folder; the lock goes with the process, however that ends."""
+    """Keep a second training out of the folder; the lock goes with the process, however that ends, and with its data
+    workers, which notice its end after a few seconds."""
     try:
         import fcntl
     except ImportError:  # not on Windows
@@ -48,10 +51,17 @@ def locked(folder: Path) -> Iterator[None]:
         return
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(f"{folder.parent}: another training is running in it; give another --out.") from None
+        patience = time.monotonic() + LINGERING
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() > patience:
+                    raise UserError(
+                        f"{folder.parent}: another training is running in it; give another --out."
+                    ) from None
+                time.sleep(0.25)
         yield
 
 

@@ -132,15 +132,18 @@ class LanguageTrainer(Loop[LanguageNetwork, LanguageOptimisation]):
             share = (p.epoch + p.window / self.windows) / self.options.epochs
             rate = learning_rate(self.options, share)
             tokens = self._window(offset, p.window)
-            loss, norm = self.step(tokens, rate)
+            done = self.step(tokens, rate)
             p.window += 1
             p.step += 1
-            count = tokens[:, 1:].size
-            p.loss += loss * count
-            p.tokens += count
             now = time.monotonic()
             p.seconds, begun = p.seconds + now - begun, now
-            self.report.update(p.step, p.epoch, loss, rate, norm, count)
+            if done is None:
+                self.report.skipped()
+            else:
+                (loss, norm), count = done, tokens[:, 1:].size
+                p.loss += loss * count
+                p.tokens += count
+                self.report.update(p.step, p.epoch, loss, rate, norm, count)
             self.save_when_due()
             self.stop_if_asked()
         self._close_epoch()
@@ -153,8 +156,9 @@ class LanguageTrainer(Loop[LanguageNetwork, LanguageOptimisation]):
         starts = offset + self.reach * np.arange(self.rows)
         return text[(starts[:, None] + places) % len(text)].astype(np.int64)
 
-    def step(self, tokens: Ids, rate: float) -> tuple[float, float]:
-        """One update on windows (rows, time + 1). Returns the loss per token and the gradient norm before clipping."""
+    def step(self, tokens: Ids, rate: float) -> tuple[float, float] | None:
+        """One update on windows (rows, time + 1). Returns the loss per token and the gradient norm before clipping; None where
+        these are not finite and the windows are left out."""
         self.prepare_update(rate)
         numbers = np.random.default_rng((self.options.seed, self.progress.step, 1))
         tokens[numbers.random(tokens.shape) < self.options.unknown] = UNKNOWN_ID
@@ -167,7 +171,7 @@ class LanguageTrainer(Loop[LanguageNetwork, LanguageOptimisation]):
         value, norm_value = torch.stack((loss.detach(), norm.detach().to(loss.dtype))).tolist()
         if not self.update(value, norm_value):
             self.carried = self.network.start(self.rows)
-            return 0.0, 0.0
+            return None
         self.carried = (after[0].detach().float(), after[1].detach().float())
         return value, norm_value
 

@@ -258,10 +258,12 @@ def pick_device(name: str) -> torch.device:
 
 
 def bf16_pays(device: torch.device) -> bool:
-    """Whether bfloat16 is worth it: on the CPU only with hardware for it (without, it is a hundred times slower)."""
+    """Whether bfloat16 is worth it: only with hardware for it (without, on a CPU, it is a hundred times slower)."""
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        with torch.cuda.device(device):
+            return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)  # not in every build, as those for macOS
+    return device.type == "cpu" and supported is not None and bool(supported())
 
 
 def first_difference(old: Any, new: Any, where: str = "") -> str:

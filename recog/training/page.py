@@ -6,6 +6,7 @@ batch); after it the lines of the dev pages are found and scored.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass, field
@@ -40,7 +41,8 @@ class PageProgress:
     step: int = 0
     best: float = -1.0  # dev F1
     best_epoch: int = -1
-    loss: float = 0.0
+    loss: float = 0.0  # sum over the updates of this epoch that counted
+    counted: int = 0
     seconds: float = 0.0
     finished: bool = False
     history: list[dict[str, Any]] = field(default_factory=list)
@@ -51,11 +53,11 @@ class PageTrainer(Loop[PageNetwork, PageOptimisation]):
 
     def __init__(
         self, recipe: PageRecipe, train: list[Page], dev: list[Page], out: Path, report: Reporter,
-        network: PageNetwork | None = None,
+        network: PageNetwork | None = None, *, base: str | None = None,
     ) -> None:  # fmt: skip
         torch.manual_seed(recipe.training.seed)
         super().__init__(network or PageNetwork(recipe.network), recipe.training, out)
-        self.recipe, self.train, self.dev, self.report = recipe, train, dev, report
+        self.recipe, self.train, self.dev, self.report, self.base = recipe, train, dev, report, base
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.progress = PageProgress()
 
@@ -69,12 +71,20 @@ class PageTrainer(Loop[PageNetwork, PageOptimisation]):
         for free in ("device", "threads"):
             recipe["training"].pop(free)
         pages = [[Path(page.name).name, len(page.lines)] for page in (*self.train, *self.dev)]
-        return {"recipe": recipe, "data": {"pages": json.dumps(pages)}}
+        lines = hashlib.sha256()
+        for page in (*self.train, *self.dev):
+            for shape in page.lines:
+                for points in shape:
+                    lines.update(points.tobytes() + b"\n")
+        data = {"pages": json.dumps(pages), "lines": lines.hexdigest()}
+        return {"recipe": recipe, "data": data, "base model": self.base}
 
     def upgraded(self, identity: dict[str, Any]) -> dict[str, Any]:
         recipe = {"noted": [], "hands": []} | identity["recipe"]
         recipe["network"] = {"context": []} | recipe["network"]
-        return identity | {"recipe": recipe}
+        now = self.identity()
+        data = {"lines": now["data"]["lines"]} | identity["data"]  # of runs that did not note it yet
+        return {"base model": now["base model"]} | identity | {"recipe": recipe, "data": data}
 
     def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return {f"average.{k}": v for k, v in self.average.items()}, asdict(self.progress)
@@ -92,16 +102,21 @@ class PageTrainer(Loop[PageNetwork, PageOptimisation]):
         begun = time.monotonic()
         while p.update < options.updates:
             rate = learning_rate(options, (p.epoch + p.update / options.updates) / options.epochs)
-            loss, norm = self.step(rate)
+            done = self.step(rate)
             p.update += 1
             p.step += 1
-            p.loss += loss
             now = time.monotonic()
             p.seconds, begun = p.seconds + now - begun, now
-            self.report.advance(f"loss {loss:.3f}")
-            if p.step % EVERY == 0:
-                entry = {"step": p.step, "epoch": p.epoch + 1, "loss": loss, "learning_rate": rate}
-                self.report.write(entry | {"gradient_norm": norm})
+            if done is None:
+                self.report.skipped()
+            else:
+                loss, norm = done
+                p.loss += loss
+                p.counted += 1
+                self.report.advance(f"loss {loss:.3f}")
+                if p.step % EVERY == 0:
+                    entry = {"step": p.step, "epoch": p.epoch + 1, "loss": loss, "learning_rate": rate}
+                    self.report.write(entry | {"gradient_norm": norm})
             self.save_when_due()
             self.stop_if_asked()
         self._close_epoch()
@@ -119,8 +134,8 @@ class PageTrainer(Loop[PageNetwork, PageOptimisation]):
             maps.append(wanted)
         return torch.from_numpy(np.stack(crops))[:, None], torch.from_numpy(np.stack(maps))
 
-    def step(self, rate: float) -> tuple[float, float]:
-        """One update; gives the loss and the gradient norm before clipping."""
+    def step(self, rate: float) -> tuple[float, float] | None:
+        """One update; gives the loss and the gradient norm before clipping, None where there was none."""
         self.prepare_update(rate)
         ink, wanted = (x.to(self.device) for x in self.batch(self.progress.step))
         with self.autocast():
@@ -128,12 +143,13 @@ class PageTrainer(Loop[PageNetwork, PageOptimisation]):
         loss = map_loss(logits.float(), wanted)
         return self.descend(loss)
 
-    def descend(self, loss: Tensor) -> tuple[float, float]:
-        """Update the weights by a loss; gives its value and the gradient norm before clipping."""
+    def descend(self, loss: Tensor) -> tuple[float, float] | None:
+        """Update the weights by a loss; gives its value and the gradient norm before clipping, None where these are not
+        finite and the weights stay."""
         norm = self.backward(loss)
         value, norm_value = float(loss.detach()), float(norm)
         if not self.update(value, norm_value):
-            return 0.0, 0.0
+            return None
         self.follow()
         return value, norm_value
 
@@ -171,14 +187,14 @@ class PageTrainer(Loop[PageNetwork, PageOptimisation]):
         scores = self.evaluate()
         overall = float(np.mean([score.f1 for score in scores.values()]))
         entry = {
-            "epoch": p.epoch + 1, "step": p.step, "loss": p.loss / max(1, p.update), "seconds": round(p.seconds, 1),
+            "epoch": p.epoch + 1, "step": p.step, "loss": p.loss / max(1, p.counted), "seconds": round(p.seconds, 1),
             "f1": overall, "sources": {name: round(score.f1, 4) for name, score in scores.items()},
         }  # fmt: skip
         p.history.append(entry)
         better = overall > p.best
         if better:
             p.best, p.best_epoch = overall, p.epoch
-        p.epoch, p.update, p.loss = p.epoch + 1, 0, 0.0
+        p.epoch, p.update, p.loss, p.counted = p.epoch + 1, 0, 0.0, 0
         if better:
             write_checkpoint(self.best, dict(self.average), {"dev": entry["sources"], "epoch": p.epoch})
         self.save()

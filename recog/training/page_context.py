@@ -7,6 +7,7 @@ not by where they lie, and what it should say along each of them is that.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -29,11 +30,18 @@ from recog.training.report import Reporter
 SURE = (0.2, 0.6)  # of a line that lies on the page's own writing: none of it up to the one, own from the other on
 
 
+class Base(NamedTuple):
+    """The weights of a page network, and the checksum of their file."""
+
+    weights: dict[str, Tensor]
+    checksum: str
+
+
 class PageContextTrainer(PageTrainer):
     """One run. Only the context is trained.
 
     Args:
-        base: weights of a page network without context.
+        base: a page network without context.
     """
 
     def __init__(
@@ -43,9 +51,10 @@ class PageContextTrainer(PageTrainer):
         dev: list[Page],
         out: Path,
         report: Reporter,
-        base: dict[str, Tensor],
+        base: Base,
     ) -> None:
-        super().__init__(recipe, train, dev, out, report, with_base(recipe, base))
+        torch.manual_seed(recipe.training.seed)
+        super().__init__(recipe, train, dev, out, report, with_base(recipe, base.weights), base=base.checksum)
         self.hands = Hands(recipe.hands)
         self.weights = {source.called: source.weight for source in recipe.data}
 
@@ -59,9 +68,10 @@ class PageContextTrainer(PageTrainer):
         noted = source in self.recipe.noted
         return draw_sheet(pages[int(rng.integers(len(pages)))], self.hands, rng, noted=noted)
 
-    def step(self, rate: float) -> tuple[float, float]:
-        """One update; gives the loss and the gradient norm before clipping."""
+    def step(self, rate: float) -> tuple[float, float] | None:
+        """One update; gives the loss and the gradient norm before clipping, None where no line was found to learn from."""
         self.prepare_update(rate)
+        torch.manual_seed(self.options.seed * 1_000_003 + self.progress.step)  # dropout
         self.network.eval()
         context = self.network.context
         assert context is not None
@@ -82,7 +92,7 @@ class PageContextTrainer(PageTrainer):
                 said.append(seen[rows // context.pooling, columns // context.pooling].mean())
                 wanted.append(float(own))
         if not said:
-            return 0.0, 0.0
+            return None
         loss = F.binary_cross_entropy_with_logits(torch.stack(said), torch.tensor(wanted, device=self.device))
         return self.descend(loss)
 

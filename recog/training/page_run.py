@@ -18,7 +18,7 @@ from recog.segment.page import PageSegmenter
 from recog.training.checkpoint import read_checkpoint
 from recog.training.folder import notes_beside, opened
 from recog.training.page import PageTrainer
-from recog.training.page_context import PageContextTrainer, fits
+from recog.training.page_context import Base, PageContextTrainer, fits
 from recog.training.page_data import Page, load_pages
 from recog.training.page_recipe import PageRecipe, read_page_recipe
 from recog.training.recipe import AS_THE_RECIPE, RunOptions
@@ -66,7 +66,7 @@ def _trainer(recipe: PageRecipe, train: list[Page], dev: list[Page], out: Path, 
         raise UserError(
             f"{recipe.name}: the network of its base has another shape: {base.config.network.model_dump()}."
         )
-    return PageContextTrainer(recipe, train, dev, out, report, load_weights(base))
+    return PageContextTrainer(recipe, train, dev, out, report, Base(load_weights(base), base.config.files[WEIGHTS]))
 
 
 def finish_page(recipe: PageRecipe, trainer: PageTrainer, out: Path, notes: str) -> None:

@@ -150,6 +150,10 @@ class Reporter:
                 for key in entry.keys() - {"step", "epoch"}:
                     self.tensorboard.add_scalar(f"train/{key}", entry[key], step)
 
+    def skipped(self, batches: int = 1) -> None:
+        """An update whose loss or gradient was not finite, and that was left out."""
+        self.advance("no finite gradient, left out", batches)
+
     def evaluated(self, entry: dict[str, Any], result: DevResult, better: bool) -> None:
         """Tell an epoch's result on dev."""
         self.stop()

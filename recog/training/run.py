@@ -83,7 +83,9 @@ def _join_processes() -> int:
         return 0
     backend = "gloo"
     if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        number = int(os.environ.get("LOCAL_RANK", "0"))
+        if number < torch.cuda.device_count():  # else the device that is asked for decides
+            torch.cuda.set_device(number)
         backend = "cpu:gloo,cuda:nccl"
     # the first process computes features while the others wait, which may take hours
     dist.init_process_group(backend, timeout=timedelta(hours=24))
@@ -131,6 +133,11 @@ def _on_base(recipe: Recipe, base: ModelConfig, rows: int | None) -> Recipe:
             dropout["recurrent_dropout"] = recipe.encoder.recurrent_dropout
         encoder = encoder.model_copy(update=dropout)
         if recipe.encoder.intermediate:
+            if recipe.encoder.intermediate >= encoder.layers:
+                raise UserError(
+                    f"The recipe's encoder.intermediate is {recipe.encoder.intermediate}; it must be less than the "
+                    f"{encoder.layers} layers of the base model."
+                )
             encoder = encoder.model_copy(update={"intermediate": recipe.encoder.intermediate})
     else:
         kept["normalise"] = base.normalise

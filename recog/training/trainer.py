@@ -165,7 +165,8 @@ class Trainer(Loop[Encoder, Optimisation]):
         )  # fmt: skip
         workers = self.options.workers
         if workers < 0:  # features cost about 2 % of a step on the CPU: not worth a process; a GPU waits for them
-            workers = min(12, max(1, (os.cpu_count() or 2) - 2)) if self.device.type == "cuda" else 0
+            beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+            workers = min(12, max(1, (cores() - 2) // beside)) if self.device.type == "cuda" else 0
         return DataLoader(
             data,
             batch_size=None,
@@ -186,18 +187,22 @@ class Trainer(Loop[Encoder, Optimisation]):
             share = self.share(len(plan))
             rate = learning_rate(self.options, share)
             self.hold_convolutions(share < self.options.freeze)
-            losses, norm = self.step(batches, rate)
+            done = self.step(batches, rate)
             labels = sum(batch.labels for batch in batches)
             p.batch += len(batches)
             p.step += 1
-            p.loss += losses[0]
-            p.labels += labels
             now = time.monotonic()
             p.seconds += now - started
             started = now
             lines = sum(len(batch.items) for batch in batches) * self.world
-            per_label = [loss / labels for loss in losses]
-            self.report.step(p.step, p.epoch, per_label, rate, norm, lines, len(batches))
+            if done is None:
+                self.report.skipped(len(batches))
+            else:
+                losses, norm = done
+                p.loss += losses[0]
+                p.labels += labels
+                per_label = [loss / labels for loss in losses]
+                self.report.step(p.step, p.epoch, per_label, rate, norm, lines, len(batches))
             self.save_when_due()
             self.stop_if_asked()
         self.save()  # an evaluation may take longer than a checkpoint's interval
@@ -225,9 +230,9 @@ class Trainer(Loop[Encoder, Optimisation]):
         front.requires_grad_(not hold)
         self.model = self._shared()  # which parameters have gradients is settled when it is made
 
-    def step(self, batches: Sequence[Batch], rate: float) -> tuple[list[float], float]:
+    def step(self, batches: Sequence[Batch], rate: float) -> tuple[list[float], float] | None:
         """One update from batches that are accumulated. Returns the CTC losses of the heads, each summed over all of them and
-        all processes, and the gradient norm."""
+        all processes, and the gradient norm; None where these are not finite and the batches are left out."""
         self.prepare_update(rate)
         torch.manual_seed((self.options.seed * 1_000_003 + self.progress.step) * 4096 + self.rank)  # dropout
         self.optimiser.zero_grad(set_to_none=True)
@@ -247,7 +252,7 @@ class Trainer(Loop[Encoder, Optimisation]):
             sums[-1] /= self.world
         *losses, norm_value = sums.tolist()
         if not self.update(losses[0], norm_value):
-            return [0.0] * len(losses), 0.0
+            return None
         if self.watch is not None:
             for batch, one in zip(batches, found, strict=True):
                 self.watch.saw([item.example for item in batch.items], one.rows.tolist())

@@ -32,7 +32,8 @@ def calibrate_words(
         words = [word for word, *_ in spans]
         raw.append(np.array([confidence for *_, confidence in spans]))
         right.append(np.array(correct_words(normalise(u.text).split(), words), bool))
-    if sum(map(len, raw)) < 2 * MIN_WORDS:
+    halves = [sum(map(len, raw[half::2])) for half in (0, 1)]
+    if sum(halves) < 2 * MIN_WORDS or min(halves) < MIN_WORDS // 2:
         return None, np.zeros(0), np.zeros(0, bool)
     fitted, truth = [], []
     for half in (0, 1):

@@ -20,9 +20,11 @@ from recog.model.page import PageNetworkConfig, open_page_bundle
 from recog.nn.page import PageNetwork, build_page_onnx, page_arrays
 from recog.nn.weights import load_weights
 from recog.segment.page import PageSegmenter, page_ink
+from recog.training import page_context
 from recog.training.page import PageTrainer
+from recog.training.page_context import Base, PageContextTrainer
 from recog.training.page_data import Page, draw_crop, draw_maps, load_pages
-from recog.training.page_notes import OWN, Hands, draw_sheet
+from recog.training.page_notes import OWN, Hands, Sheet, draw_sheet
 from recog.training.page_recipe import read_page_recipe
 from recog.training.page_run import run_page
 from recog.training.recipe import RunOptions
@@ -196,6 +198,63 @@ def test_context_is_trained_on_a_network_that_stays(recipe_file: Path, tmp_path:
         run_page(recipe, tmp_path / "other")
 
 
+def test_a_context_that_is_resumed_ends_bitwise_the_same(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On lines that are given, as the tiny base finds none."""
+    rows = (12.0, 25.0, 37.0)
+    monkeypatch.setattr(
+        page_context, "find_baselines", lambda _: [np.array([[5.0, y], [60.0, y]], np.float32) for y in rows]
+    )
+    monkeypatch.setattr(page_context, "is_own", lambda line, _: int(line[0, 1]) % 2 == 1)
+    monkeypatch.setattr(page_context, "draw_sheet", lambda page, *_, **__: Sheet(*blank_sheet(page)))
+    text = (
+        recipe_file.read_text().replace("side: 256", "side: 256, context: [1, 2]").replace("updates: 3", "updates: 4")
+    )
+    recipe_file.write_text(text + f'base: base\nnoted: [drawn]\nhands: [{{path: "{tmp_path}/pages"}}]\n')
+    recipe = read_page_recipe(recipe_file)
+    train, dev, _ = load_pages(recipe)
+    network = PageNetwork(recipe.network.model_copy(update={"context": ()}))
+    base = Base({name: value.detach().clone() for name, value in network.state_dict().items()}, "checksum")
+    monkeypatch.setattr(page_context, "Hands", lambda *_: None)
+
+    def trainer(name: str, noise: int) -> PageContextTrainer:
+        torch.manual_seed(noise)
+        (tmp_path / name / "training").mkdir(parents=True, exist_ok=True)
+        return PageContextTrainer(recipe, train, dev, tmp_path / name, Reporter(tmp_path, quiet=True), base)
+
+    def steps(of: PageContextTrainer, count: int) -> PageContextTrainer:
+        for _ in range(count):
+            assert of.step(1e-2) is not None
+            of.progress.step += 1
+        return of
+
+    fresh = trainer("whole", 1).network.state_dict()
+    fresh = {name: value.clone() for name, value in fresh.items()}
+    whole = steps(trainer("whole", 2), 4).network.state_dict()
+    steps(trainer("cut", 3), 2).save()
+    rest = trainer("cut", 4)
+    assert rest.resume()
+    for name, value in steps(rest, 2).network.state_dict().items():
+        assert torch.equal(value, whole[name]), name
+        if not name.startswith("context."):
+            assert torch.equal(value, fresh[name]), name
+    assert not torch.equal(whole["context.leave.weight"], fresh["context.leave.weight"])
+
+
+def blank_sheet(page: Page) -> tuple[np.ndarray, np.ndarray]:
+    ink = page.ink[:192, :224]  # multiples of what the network halves
+    return ink.astype(np.float32) / 255.0, np.zeros_like(ink)
+
+
+def test_corrected_pages_are_not_taken_for_those_of_a_run_that_goes_on(recipe_file: Path, tmp_path: Path) -> None:
+    run_page(recipe_file, tmp_path / "run")
+    file = tmp_path / "pages" / "train" / "train0.xml"
+    file.write_text(file.read_text().replace("20,50", "22,50"))
+    with pytest.raises(UserError, match="the data or the transcripts of 'lines' have changed"):
+        run_page(recipe_file, tmp_path / "run")
+
+
 def test_a_run_from_before_context_goes_on(recipe_file: Path, tmp_path: Path) -> None:
     recipe = read_page_recipe(recipe_file)
     train, dev, _ = load_pages(recipe)
@@ -203,6 +262,7 @@ def test_a_run_from_before_context_goes_on(recipe_file: Path, tmp_path: Path) ->
     now = json.loads(json.dumps(trainer.identity()))
     before = json.loads(json.dumps(now))
     del before["recipe"]["noted"], before["recipe"]["hands"], before["recipe"]["network"]["context"]
+    del before["data"]["lines"], before["base model"]
     assert before != now and trainer.upgraded(before) == now
 
 

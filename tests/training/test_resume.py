@@ -11,9 +11,12 @@ import pytest
 
 torch = pytest.importorskip("torch")
 from safetensors.torch import load_file  # noqa: E402
+from typer.testing import CliRunner  # noqa: E402
 
+from recog.cli import app  # noqa: E402
 from recog.errors import UserError  # noqa: E402
 from recog.training import trainer as trainer_module  # noqa: E402
+from recog.training.folder import locked  # noqa: E402
 from recog.training.report import Reporter  # noqa: E402
 from recog.training.run import run  # noqa: E402
 
@@ -246,12 +249,33 @@ def test_another_base_model_is_refused(recipe_file, whole, tmp_path, monkeypatch
         run(recipe_file, out, None)
 
 
-def test_a_second_training_in_one_folder_is_refused(recipe_file, whole):
+def test_a_second_training_in_one_folder_is_refused(recipe_file, whole, monkeypatch):
+    monkeypatch.setattr("recog.training.folder.LINGERING", 0.0)
     fcntl = pytest.importorskip("fcntl")
     with (whole / "training" / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(UserError, match="another training is running"):
             run(recipe_file, whole, None)
+
+
+def test_what_lingers_of_a_killed_training_is_waited_for(tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    from threading import Timer
+
+    with (tmp_path / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        Timer(0.6, lambda: fcntl.flock(lock, fcntl.LOCK_UN)).start()
+        with locked(tmp_path):
+            pass
+
+
+@pytest.mark.parametrize("modality", ["text", "page"])
+def test_what_one_process_trains_is_not_begun_by_several(tmp_path, monkeypatch, modality):
+    source = {"text": "{path: a.txt}", "page": "{path: pages, layout: page}"}[modality]
+    (tmp_path / "r.yaml").write_text(f"name: r\nmodality: {modality}\ndata: [{source}]\n", encoding="utf-8")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    result = CliRunner().invoke(app, ["train", str(tmp_path / "r.yaml"), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 2 and "leave torchrun out" in result.output and not (tmp_path / "out").exists()
 
 
 def test_divergence_is_told(recipe_file, tmp_path, monkeypatch):

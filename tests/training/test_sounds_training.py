@@ -160,6 +160,15 @@ def test_intermediate_heads_are_trained_beside_a_base_and_cost_nothing_in_use(
     run(path, tmp_path / "again", str(further.path))  # a base that has such heads
 
 
+def test_intermediate_heads_that_the_base_has_no_layer_for_are_refused(
+    model: Bundle, corpus: Path, tmp_path: Path
+) -> None:
+    path = recipe(corpus, tmp_path, "null", 1)
+    path.write_text(path.read_text().replace("layers: 1", "layers: 3\n  intermediate: 1"), encoding="utf-8")
+    with pytest.raises(UserError, match=r"encoder\.intermediate is 1; it must be less than the 1 layers of the base"):
+        run(path, tmp_path / "further", str(model.path))
+
+
 def test_a_space_at_the_end_is_no_word(model: Bundle) -> None:
     finder = recog.load(model.path).word_finder
     assert finder is not None

@@ -1,6 +1,8 @@
 """Batches, schedule, augmentation, and that training learns."""
 
+import json
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +98,24 @@ def test_speed_perturbation_moves_time_and_frequency():
     assert slow.shape == (120, 80) and np.unravel_index(slow.argmax(), slow.shape) == (60, 40)
     higher = augment_sound.perturb_speed(frames, config, 1.0, 1.15)
     assert higher[50].argmax() > 40
+
+
+@pytest.mark.parametrize("count", [30_000, 40_000])
+def test_a_clip_of_many_minutes_is_slowed_down_like_any(count):
+    config = SpectrogramConfig()
+    ramp = np.repeat(np.arange(count, dtype=np.float32)[:, None], config.bands, axis=1)
+    slow = augment_sound.perturb_speed(ramp, config, 1.14, 1.0)
+    assert slow.shape == (round(1.14 * count), config.bands)
+    expected = np.minimum(np.arange(len(slow)) / 1.14, count - 1)
+    assert np.abs(slow[:, 40] - expected).max() < 0.05
+
+
+def test_an_endless_line_is_augmented():
+    strip = np.zeros((16, 40_000), np.uint8)
+    strip[:, 39_000:39_010] = 255
+    out = augment_image.augment(strip, np.random.default_rng(0), 1.25)
+    assert out.shape == (16, 50_000)
+    assert out[:, 48_700:48_800].mean() > 5 * max(1.0, out[:, :40_000].mean())
 
 
 def test_spec_augment_masks_a_bounded_share():
@@ -236,6 +256,79 @@ def test_a_base_that_no_epoch_beats_on_dev_is_kept(recipe_file, tmp_path, capsys
     base, same = (load_file(tmp_path / name / "model.safetensors") for name in ("base", "same"))
     assert base.keys() == same.keys() and all(torch.equal(base[name], same[name]) for name in base)
     assert open_bundle(tmp_path / "same").config.trained["best_epoch"] == 0
+
+
+def test_a_head_over_another_layer_than_the_bases_is_drawn_anew(recipe_file, tmp_path):
+    from recog.nn.weights import network_from
+
+    recipe_file.write_text(recipe_file.read_text().replace("layers: 2", "layers: 3\n  intermediate: 1"))
+    run(recipe_file, tmp_path / "m", None)
+    bundle = open_bundle(tmp_path / "m")
+    config = bundle.config.encoder
+    assert (config.intermediate, config.layers) == (1, 3)
+    trained = network_from(bundle)
+    torch.manual_seed(0)
+    other = network_from(bundle, encoder=config.model_copy(update={"intermediate": 2}))
+    assert not torch.equal(trained.early.weight, other.early.weight)
+    assert torch.equal(trained.head.weight, other.head.weight)
+
+
+def test_what_cannot_be_learned_from_does_not_look_like_success(recipe_file, tmp_path, monkeypatch):
+    """A run whose later gradients are not finite tells the loss of those that are."""
+    from recog.training import report, trainer
+
+    monkeypatch.setattr(report, "EVERY", 1)
+    plain, calls = trainer.ctc, []
+
+    def breaks(log_probs, *rest):
+        calls.append(1)
+        return plain(log_probs, *rest) * (float("nan") if len(calls) > 6 else 1.0)
+
+    monkeypatch.setattr(trainer, "ctc", breaks)
+    recipe_file.write_text(recipe_file.read_text().replace("epochs: 3", "epochs: 1"))
+    run(recipe_file, tmp_path / "m", None)
+    log = [json.loads(line) for line in (tmp_path / "m" / "training" / "log.jsonl").read_text().splitlines()]
+    losses = [entry["loss"] for entry in log if "gradient_norm" in entry]
+    [epoch] = [entry["loss"] for entry in log if "cer" in entry]
+    assert 0 < len(losses) <= 6 and min(losses) <= epoch <= max(losses)
+
+
+def test_batches_are_pinned_whole(monkeypatch):
+    from dataclasses import fields
+
+    from recog.training.batches import Batch
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self + 1)
+    zeros = torch.zeros(2, dtype=torch.int64)
+    batch = Batch(zeros, zeros, zeros, zeros, zeros, 7, [], zeros, zeros)
+    pinned = batch.pin_memory()
+    assert pinned.labels == 7 and pinned.items == []
+    tensors = [getattr(pinned, f.name) for f in fields(Batch) if f.name not in ("labels", "items")]
+    assert len(tensors) == 7 and all(tensor.eq(1).all() for tensor in tensors)
+
+
+def test_bf16_only_where_it_is(monkeypatch):
+    from types import SimpleNamespace
+
+    from recog.training.loop import bf16_pays
+
+    assert not bf16_pays(torch.device("mps"))
+    monkeypatch.setattr(torch.ops, "mkldnn", SimpleNamespace())  # as in builds for macOS
+    assert not bf16_pays(torch.device("cpu"))
+    asked = []
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext(asked.append(device)))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    assert not bf16_pays(torch.device("cuda:1"))  # what is only emulated does not pay
+    assert asked == [torch.device("cuda:1")]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_recurrent_layers_are_not_in_float16_on_a_gpu():
+    from recog.nn.cells import RecurrentLayer
+
+    layer = RecurrentLayer("lstm", 4, 3).cuda()
+    with torch.autocast("cuda", torch.bfloat16):
+        assert layer(torch.randn(5, 2, 4, device="cuda", dtype=torch.bfloat16), None).dtype == torch.float32
 
 
 def test_accumulated_batches_are_one_update(recipe_file, tmp_path):

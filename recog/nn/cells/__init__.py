@@ -6,7 +6,7 @@ in :mod:`.convolutional`.
 """
 
 from recog.nn.cells.convolutional import ConvLSTM
-from recog.nn.cells.fused import init_lstm
+from recog.nn.cells.fused import init_lstm, run_fused
 from recog.nn.cells.layer import CELLS, RecurrentLayer, reversal_index
 
-__all__ = ["CELLS", "ConvLSTM", "RecurrentLayer", "init_lstm", "reversal_index"]
+__all__ = ["CELLS", "ConvLSTM", "RecurrentLayer", "init_lstm", "reversal_index", "run_fused"]

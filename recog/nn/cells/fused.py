@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from recog.nn.cells.gated import Step
+
+
+def run_fused(layer: nn.Module, x: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Any]:
+    """A whole layer at once, (time, batch, inputs) -> its outputs and the state after the last frame.
+
+    On a GPU in float32, its products in TF32, under autocast too: for cuDNN's recurrent layers that means float16 whatever
+    type was asked for (``aten/src/ATen/cudnn/AutocastRNN.cpp``), and most gradients of a CTC loss are too small for it.
+    """
+    if x.device.type == "cuda" and torch.is_autocast_enabled("cuda"):
+        with torch.autocast("cuda", enabled=False):
+            found: tuple[Tensor, Any] = layer(x.float(), state)
+    else:
+        found = layer(x, state)
+    return found
 
 
 def init_fused(cell: nn.RNNBase) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from recog.model.config import Cell
-from recog.nn.cells.fused import GRU, LSTM, RNN
+from recog.nn.cells.fused import GRU, LSTM, RNN, run_fused
 from recog.nn.cells.gated import gated
 from recog.nn.cells.variants import LayerNormLSTM, MultiplicativeLSTM, PeepholeLSTM
 
@@ -112,7 +112,7 @@ class RecurrentLayer(nn.Module):
     def _run(self, inputs: list[Tensor]) -> list[Tensor]:
         cells, masks = self.cells(), self._masks(inputs[0])
         if masks[0] is None and isinstance(cells[0], nn.RNNBase):
-            return [cell(x)[0] for cell, x in zip(cells, inputs, strict=True)]
+            return [run_fused(cell, x)[0] for cell, x in zip(cells, inputs, strict=True)]
         steps = [cell.step(x, mask) for cell, x, mask in zip(cells, inputs, masks, strict=True)]
         return gated([cell.share(x) for cell, x in zip(cells, inputs, strict=True)], steps)
 
