@@ -5,7 +5,8 @@
 
 TRAINED-ON was trained --from MODEL, or from what MODEL was trained from: networks far apart do not mix. --share is the
 weight of TRAINED-ON, from 0 to 1. OUT gets its config, language models and card; figures in these are TRAINED-ON's until
-`recog tune OUT DEV` measures anew.
+`recog tune OUT DEV` measures anew. Heads over an intermediate layer, which are of use in training only, are left out where
+MODEL has none.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ def average(model: str, trained_on: str, out: Path, share: float) -> None:
     """
     base, bundle = open_bundle(model), open_bundle(trained_on)
     a, b = load_weights(base), load_weights(bundle)
+    encoder = bundle.config.encoder
+    if not base.config.encoder.intermediate:
+        encoder = encoder.model_copy(update={"intermediate": 0})
+        b = {name: value for name, value in b.items() if not name.startswith("early")}
     if base.config.symbols != bundle.config.symbols or base.config.sounds != bundle.config.sounds:
         raise UserError(
             f"{base.path} and {bundle.path} have other symbols; only models with the same ones can be averaged."
@@ -42,11 +47,11 @@ def average(model: str, trained_on: str, out: Path, share: float) -> None:
     mean = half_precision({name: (1.0 - share) * a[name].float() + share * b[name].float() for name in b})
     files = {name: bundle.file(name).read_bytes() for name in bundle.config.files if name not in (GRAPH, WEIGHTS)}
     files[WEIGHTS] = weights_bytes(mean)
-    if not bundle.config.encoder.torch_only:
+    config = bundle.config.model_copy(update={"encoder": encoder})
+    if not encoder.torch_only:
         arrays = {name: np.asarray(t.float().numpy()) for name, t in mean.items()}
-        symbols = len(bundle.config.symbols)
-        files[GRAPH] = quantise(build_onnx(bundle.config.encoder, arrays, symbols)).SerializeToString()
-    update_bundle(bundle, out, bundle.config, files, bundle.card)
+        files[GRAPH] = quantise(build_onnx(encoder, arrays, len(config.symbols))).SerializeToString()
+    update_bundle(bundle, out, config, files, bundle.card)
 
 
 def main() -> None:

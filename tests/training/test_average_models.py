@@ -35,7 +35,10 @@ def test_the_mean_of_two_models(tmp_path: Path) -> None:
     shifted = {name: t + (0.25 if name == "head.bias" else 0.0) for name, t in weights.items()}
     assert not torch.equal(shifted["head.bias"], weights["head.bias"])
     files = {name: base.file(name).read_bytes() for name in base.config.files if name != "model.safetensors"}
-    update_bundle(base, tmp_path / "b", base.config, files | {"model.safetensors": save(shifted)}, "the second's card")
+    encoder = base.config.encoder.model_copy(update={"intermediate": 2})  # of use in its training, and not in the mean
+    shifted |= {"early.weight": torch.zeros_like(weights["head.weight"]), "early.bias": weights["head.bias"]}
+    config = base.config.model_copy(update={"encoder": encoder})
+    update_bundle(base, tmp_path / "b", config, files | {"model.safetensors": save(shifted)}, "the second's card")
     average_models.average("latin-handwriting", str(tmp_path / "b"), tmp_path / "mean", 0.25)
     mean = open_bundle(tmp_path / "mean")
     found = load_file(mean.file("model.safetensors"))
@@ -43,6 +46,7 @@ def test_the_mean_of_two_models(tmp_path: Path) -> None:
     assert torch.allclose(found["head.bias"].float(), expected, atol=0.005) and found.keys() == weights.keys()
     assert torch.equal(found["front.0.conv.weight"], weights["front.0.conv.weight"])
     assert mean.card == "the second's card" and mean.config.decoding == base.config.decoding
+    assert mean.config.encoder == base.config.encoder
     sample = ROOT / "data" / "samples" / "garden.png"
     assert recog.load(tmp_path / "mean").transcribe(sample).text == recog.load(base.path).transcribe(sample).text
 
