@@ -236,13 +236,27 @@ class RunOptions:
 AS_THE_RECIPE = RunOptions()
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which no key of a mapping stands twice, so that no value is overridden in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"'{key.value}' stands twice, again in line {key.start_mark.line + 1}"
+                )
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file, not yet checked; :class:`UserError` where there is none."""
     try:
-        loaded: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        loaded: Any = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: is not valid YAML ({str(error).splitlines()[0]}).") from None
     if not isinstance(loaded, dict):
         raise UserError(f"{path}: a recipe is a YAML mapping with name, modality and data.")
