@@ -16,12 +16,13 @@ from recog.decoding.best_path import best_path
 from recog.decoding.rescore import RESCORED
 from recog.decoding.second_pass import SecondPass
 from recog.decoding.views import READINGS, Seen, decode_views, doubt_of
-from recog.errors import UsageError
+from recog.errors import UsageError, UserError
 from recog.model.bundle import Bundle, ModelConfig, open_bundle
 from recog.model.config import DecodingConfig
 from recog.model.runtime import cores, open_runtime
 from recog.text.alphabet import Alphabet
 from recog.text.bidi import to_display, to_logical
+from recog.text.normalise import rule
 from recog.transcript import Alternative, Transcript, Word
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Options:
         language: of the text, where the model has language models of several: the one to use. None finds out by line, and
             on a page by the lines around it.
         alpha, beta: weights of the language model; see :class:`recog.decoding.Decoder`.
-        hotwords: phrases to expect, and their boosts.
+        hotwords: phrases to expect, and their boosts; in any case and punctuation, the model's own normalisation takes them.
         rescore: folder of a neural language model that orders the N-best anew, in place of the model's own; "none" for none.
             Needs a beam. The model's own was weighed beside its n-gram model, and knows no hotwords: with another one, or
             with hotwords, it is left out.
@@ -96,6 +97,7 @@ class Recogniser:
     options: Options = field(default_factory=Options)
 
     def __post_init__(self) -> None:
+        self.options = replace(self.options, hotwords=as_written(self.options.hotwords, self.config.normalise))
         self.runtime = open_runtime(self.bundle)
         self.alphabet = Alphabet.from_list(self.config.symbols[1:])
         self.word_finder = make_word_finder(self.bundle, self.options)
@@ -271,6 +273,21 @@ class Recogniser:
     def calibrated(self, confidence: float) -> float:
         """A word's confidence as the share of words that are right, where the model knows it."""
         return confidence if self.config.confidence is None else self.config.confidence(confidence)
+
+
+def as_written(hotwords: Mapping[str, float], normalise: str) -> dict[str, float]:
+    """Hotwords as a model's texts have them: for one of lower case, say, ``Mother-in-Law`` is ``mother in law``.
+
+    Raises:
+        UserError: nothing is left of one.
+    """
+    written, found = rule(normalise), dict[str, float]()
+    for phrase, boost in hotwords.items():
+        text = " ".join(written(phrase).split())
+        if phrase.strip() and not text:
+            raise UserError(f"Nothing of the hotword '{phrase}' is ever written by this model; leave it out.")
+        found[text] = max(boost, found.get(text, boost))
+    return found
 
 
 def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Decoder | None:

@@ -122,8 +122,22 @@ class StandardOutput(io.FileIO):
             raise
 
 
+def open_streams() -> None:
+    """Give what was closed of standard input, output and error (a daemon has none) to the null device, so that no file is
+    opened in its place."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+        if getattr(sys, name) is None:
+            stream = open(number, mode, encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+
+
 def main() -> None:
     """Run the command line. Text is UTF-8 whatever the locale, and a file name's odd bytes come out as they went in."""
+    open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         if not sys.stdout.isatty():
             sys.stdout = io.TextIOWrapper(io.BufferedWriter(StandardOutput()))

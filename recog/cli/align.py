@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from recog.bulk.files import write_text
+from recog.cli.options import keep
 from recog.errors import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def align(
     """Find out when each word of a known text is said in a recording, however long, or where it stands in an image."""
     if format == "manifest" and output is None:
         raise UsageError("A manifest names files from where it stands; give --output.")
-    _keep(output, media, text)
+    keep("--output", output, media, text)
     if not media.exists():
         raise UserError(f"{media}: there is no such file.")
     lines = read_lines_of(text)
@@ -52,10 +53,16 @@ def align(
     from recog.model.bundle import DEFAULTS
     from recog.recogniser import load
 
-    recogniser = load(model or DEFAULTS[modality_of(media)], looks="once", threads=threads)
-    if recogniser.config.modality == "handwriting" and format not in ("page", "alto", "json", "manifest"):
+    modality = modality_of(media)
+    recogniser = load(model or DEFAULTS[modality], looks="once", threads=threads)
+    if recogniser.config.modality != modality:
+        kinds = {"speech": "sound", "handwriting": "an image"}
+        raise UsageError(
+            f"The model '{recogniser.config.name}' is for {recogniser.config.modality}, and {media} is {kinds[modality]}."
+        )
+    if modality == "handwriting" and format not in ("page", "alto", "json", "manifest"):
         raise UsageError(f"{media} is an image, which has no times; use --format page, alto, json or manifest.")
-    if recogniser.config.modality == "speech" and format in ("page", "alto"):
+    if modality == "speech" and format in ("page", "alto"):
         raise UsageError(f"{media} is sound, and {format.upper()} describes images; use another --format.")
     transcript = align_text(recogniser, media, lines)
     doubtful = [line for line in transcript.lines if (line.confidence or 0.0) < DOUBTFUL]
@@ -81,13 +88,6 @@ def align(
         print(f"recog: {warning}", file=sys.stderr)
     if transcript.warnings:
         raise typer.Exit(1)
-
-
-def _keep(output: Path | None, media: Path, text: Path) -> None:
-    """Refuse to write over what is read."""
-    for path in (media, text):
-        if output is not None and output.exists() and path.exists() and output.samefile(path):
-            raise UsageError(f"--output {output} is the file to read; give another.")
 
 
 def read_lines_of(path: Path) -> list[str]:

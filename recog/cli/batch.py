@@ -270,7 +270,7 @@ def read_hotwords(path: Path) -> dict[str, float]:
     Raises:
         UserError: the file cannot be read, or a boost is no number.
     """
-    from recog.decoding.decoder import HOTWORD_BOOST
+    from recog.decoding.decoder import HOTWORD_BOOST, MAX_BOOST
     from recog.evaluation.text_files import read_text
 
     boosts: dict[str, float] = {}
@@ -279,7 +279,10 @@ def read_hotwords(path: Path) -> dict[str, float]:
         if not phrase.strip():
             continue
         try:
-            boosts[phrase.strip()] = float(boost) if tab else HOTWORD_BOOST
+            value = float(boost) if tab else HOTWORD_BOOST
         except ValueError:
             raise UserError(f"{path}, line {number}: '{boost.strip()}' is not a number.") from None
+        if not 0.0 <= value <= MAX_BOOST:
+            raise UserError(f"{path}, line {number}: the boost is {value:g}; it must lie between 0 and {MAX_BOOST:g}.")
+        boosts[phrase.strip()] = value
     return boosts

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from recog.errors import UsageError, UserError
+from recog.errors import UsageError, UserError, one_line
 
 if TYPE_CHECKING:
     from recog.decoding import Decoder, Hypothesis
@@ -147,7 +147,7 @@ def render(file: Path, name: str, hypotheses: Sequence[Hypothesis], format: str,
 
     if format == "txt":
         text = " ".join(hypotheses[0].text.splitlines())  # one line, whatever the symbols are
-        return f"{name}\t{text}" if names else text
+        return f"{one_line(name)}\t{text}" if names else text
     rows = [
         {
             "text": hypothesis.text,

@@ -58,6 +58,7 @@ def evaluate(
 
     import recog
     from recog.bulk.files import write_text
+    from recog.cli.options import keep
     from recog.errors import UsageError
     from recog.evaluation.comparison import compare as compare_results
     from recog.evaluation.pairs import read_hypotheses, read_pairs
@@ -72,6 +73,11 @@ def evaluate(
         raise UsageError("HYP and --model exclude each other; give one of them.")
     if model is None and (split or beam is not None or threads):
         raise UsageError("--split, --beam and --threads belong to --model; give it, or leave them out.")
+
+    for option, written in (("--out", out), ("--html", html)):
+        keep(option, written, reference, hypothesis, compare)
+    if out is not None and html is not None and out.resolve() == html.resolve():
+        raise UsageError("--out and --html name the same file; give two.")
 
     row_of = None
     if model is not None:

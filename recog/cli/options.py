@@ -7,6 +7,27 @@ from typing import Annotated, Literal
 
 import typer
 
+from recog.errors import UsageError
+
+TEXTS = (".txt", ".json", ".jsonl", ".srt", ".vtt")  # what is read of a folder
+
+
+def keep(option: str, output: Path | None, *read: Path | None) -> None:
+    """Refuse to write over what is read: one of these files, or a text in one of these folders.
+
+    Raises:
+        UsageError: naming the option.
+    """
+    if output is None or not output.exists():
+        return
+    for source in read:
+        if source is None or not source.exists():
+            continue
+        inside = source.is_dir() and output.resolve().is_relative_to(source.resolve())
+        if output.samefile(source) or (inside and output.suffix.lower() in TEXTS):
+            raise UsageError(f"{option} {output} is among what is read; give another.")
+
+
 Files = Annotated[list[str], typer.Argument(metavar="FILES|FOLDERS|URLS...", help="What to read; - is standard input.")]
 Output = Annotated[
     str | None,

@@ -52,6 +52,8 @@ def prepare(
         raise UsageError(f"There is no text rule '{normalise}'; use one of {', '.join(RULES)}.")
     if not 0.0 <= dev_share < 1.0:
         raise UsageError(f"--dev-share is {dev_share:g}; it must lie from 0 to below 1.")
+    if out.suffix.lower() != ".jsonl":
+        raise UsageError(f"A manifest is a .jsonl file; {out} is none.")
     read = importer(layout, columns=columns, pattern=pattern)
     if not src.exists():
         raise UserError(f"{src} is not there; give the folder of the corpus.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recog.bulk.files import write_bytes
+from recog.cli.options import keep
 from recog.errors import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -62,8 +63,7 @@ def show(
         raise UsageError("--transcript and --model exclude each other; give one of them.")
     if output.suffix.lower() not in WRITTEN:
         raise UsageError(f"--output {output} must end in one of {', '.join(WRITTEN)}.")
-    if output.exists() and file.exists() and output.samefile(file):
-        raise UsageError(f"--output {output} is the file to read; give another.")
+    keep("--output", output, file, transcript)
     kind = "handwriting" if file.suffix.lower() == ".pdf" else modality_of(file)
     if not file.exists():
         raise UserError(f"{file}: there is no such file.")

@@ -45,6 +45,7 @@ def tune(
         float | None,
         typer.Option(
             min=0,
+            max=100,
             help="Take lines or speech in all views where the network is less sure than this: the mean of -ln P of what it "
             "reads. 0 for all of them. Else as the model has it.",
         ),

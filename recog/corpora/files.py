@@ -15,7 +15,7 @@ SOUND_SUFFIXES = (
     ".wav", ".flac", ".opus", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".sph",
     ".m4a", ".aac", ".mp4", ".webm", ".mkv", ".mka", ".wma", ".amr",
 )  # fmt: skip
-IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".bmp", ".jp2", ".pgm", ".ppm", ".pnm")
+IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".bmp")
 
 MAX_TEXT_BYTES = 1 << 30  # a table of clips; larger is not one
 
@@ -30,20 +30,26 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 
+class UnreadableTextError(UserError):
+    """A text that cannot be read, or is none."""
+
+
 def read_text(path: Path) -> str:
     """A UTF-8 file, with or without a byte-order mark.
 
     Raises:
-        UserError: it is missing, unreadable, too large, or not UTF-8.
+        UnreadableTextError: it is missing, unreadable, too large, or not UTF-8.
     """
     try:
         if path.stat().st_size > MAX_TEXT_BYTES:
-            raise UserError(f"{path} is larger than {MAX_TEXT_BYTES >> 20} MiB; it does not look like a list of texts.")
+            raise UnreadableTextError(
+                f"{path} is larger than {MAX_TEXT_BYTES >> 20} MiB; it does not look like a list of texts."
+            )
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text (byte {error.start}); convert it to UTF-8.") from None
+        raise UnreadableTextError(f"{path} is not UTF-8 text (byte {error.start}); convert it to UTF-8.") from None
     except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
+        raise UnreadableTextError(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -11,6 +11,7 @@ logical order; ``group`` is the speaker or writer.
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import tempfile
@@ -22,6 +23,7 @@ from typing import Any, Literal
 from recog.corpora.files import (
     IMAGE_SUFFIXES,
     SOUND_SUFFIXES,
+    UnreadableTextError,
     clear_cache,
     find_media,
     is_image,
@@ -37,6 +39,7 @@ from recog.transcript import Point
 Modality = Literal["speech", "handwriting"]
 SPLITS = ("train", "dev", "test")
 MAX_REPORTED = 10
+logger = logging.getLogger(__name__)
 # Of bare folders only these whole names are splits: a "test-7" may well be a person.
 _SPLIT_FOLDERS = frozenset(("train", "training", "dev", "val", "valid", "validation", "test"))
 
@@ -213,21 +216,32 @@ def _format(row: Row, base: str) -> str:
     return text if text.isprintable() else json.dumps(data, allow_nan=False)
 
 
-def read_folder(path: Path) -> list[Row]:
+def read_folder(path: Path, *, quiet: bool = False) -> list[Row]:
     """A bare folder, with those beneath it: ``clip.wav`` + ``clip.txt``, ``line.png`` + ``line.gt.txt``, ``page.jpg`` +
     ``page.xml`` (PAGE or ALTO, a row for each line of text that is transcribed). Any suffix of sound or image will do.
 
     The parent folder is the group when there are several; folders called train, dev and test are the splits when there
-    is a train among them. Media without a text are left out. The order is that of the names.
+    is a train among them. Media without a text are left out; so are texts that cannot be read, and unless ``quiet`` they are
+    named in the log. The order is that of the names.
 
     Raises:
-        UserError: a text is not UTF-8, or an XML file is damaged.
+        UserError: an XML file is damaged, or not one text can be read.
     """
     root = Path(path)
     clear_cache()
     rows: list[Row] = []
+    unreadable: list[str] = []
     for file in walk(root):
-        rows += _of_text(file)
+        try:
+            rows += _of_text(file)
+        except UnreadableTextError as error:
+            unreadable.append(str(error))
+    if unreadable and not rows:
+        raise UserError(unreadable[0])
+    for sentence in [] if quiet else unreadable[:MAX_REPORTED]:
+        logger.warning("left out: %s", sentence)
+    if len(unreadable) > MAX_REPORTED and not quiet:
+        logger.warning("left out: %d more texts that cannot be read", len(unreadable) - MAX_REPORTED)
     return settle_splits(group_by_folder(rows, root))
 
 
@@ -275,8 +289,8 @@ def settle_splits(rows: list[Row]) -> list[Row]:
     return rows
 
 
-def load_data(path: Path) -> list[Row]:
-    """A manifest (``.jsonl``) or a bare folder.
+def load_data(path: Path, *, quiet: bool = False) -> list[Row]:
+    """A manifest (``.jsonl``) or a bare folder; ``quiet`` as for :func:`read_folder`.
 
     Raises:
         UserError: there is nothing at ``path``, or nothing in it that can be used: the sentence says what was looked
@@ -284,7 +298,7 @@ def load_data(path: Path) -> list[Row]:
     """
     path = Path(path)
     if path.is_dir():
-        rows = read_folder(path)
+        rows = read_folder(path, quiet=quiet)
         if not rows:
             raise UserError(
                 f"{path} has no data: looked in it and the folders beneath for clip.wav with clip.txt, line.png with "

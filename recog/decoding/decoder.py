@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from recog.lm.trie import NGramTrie
 
 MAX_BEAM = 1_000_000
-HOTWORD_BOOST = 5.0
+HOTWORD_BOOST, MAX_BOOST = 5.0, 50.0
 UNKNOWN_COST = 2.0  # about the entropy of a letter, natural log
 
 
@@ -286,7 +286,7 @@ def _boosts(hotwords: Iterable[str] | Mapping[str, float] | None, boost: float) 
     boosts = dict(hotwords) if isinstance(hotwords, Mapping) else dict.fromkeys(hotwords, boost)
     if not all(isinstance(phrase, str) for phrase in boosts):
         raise InvalidInputError("hotwords must be words and phrases.")
-    return {phrase: _real(f"the boost of '{phrase}'", own, 0.0, 50.0) for phrase, own in boosts.items()}
+    return {phrase: _real(f"the boost of '{phrase}'", own, 0.0, MAX_BOOST) for phrase, own in boosts.items()}
 
 
 def _open(lm: str | Path | NGramTrie | None) -> NGramTrie | None:

@@ -26,6 +26,7 @@ MAX_EMPTY = 2**20  # the longest axis of an array without values
 MAX_HEADER = 4096  # characters of an array's header
 MAX_SYMBOLS_FILE = 2**24  # bytes
 BLANK, SPACE = "<blank>", "<space>"
+BLANKS = frozenset(("", BLANK, "<pad>", "[PAD]", "<blk>"))  # as the blank is written here and there
 UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
@@ -192,6 +193,12 @@ def _json_symbols(path: Path, text: str) -> list[str]:
         ) from None
     if not isinstance(symbols, list) or not symbols or not all(isinstance(symbol, str) for symbol in symbols):
         raise UserError(f"{path} must be a JSON list of strings, the blank's first.")
+    misplaced = next((place for place, symbol in enumerate(symbols) if place and symbol in BLANKS), None)
+    if misplaced is not None:
+        raise UserError(
+            f"{path} has {symbols[misplaced]!r}, which is a blank, at place {misplaced} from 0; the blank must come first, in "
+            "the log-probabilities too."
+        )
     return symbols
 
 

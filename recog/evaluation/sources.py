@@ -57,6 +57,8 @@ def read_source(path: Path, *, suffixes: tuple[str, ...] = REFERENCE_SUFFIXES) -
         return Source(path, "keyed", _unique(path, _folder(path, suffixes)))
     text = read_text(path)
     suffix = path.suffix.lower()
+    if suffix == ".stm":
+        raise UserError(f"{path}: recog reads no stm, whose lines are stretches of recordings; give trn or JSONL.")
     if suffix == ".trn":
         return as_trn(path, text)
     if suffix in _ROWS or (suffix not in _DOCUMENTS and _looks_like_rows(text)):

@@ -136,6 +136,20 @@ def parse_timing(row: str) -> tuple[float, float] | None:
     return start, max(start, end)
 
 
+def timing_of(row: str, number: int, source: str) -> tuple[float, float] | None:
+    """:func:`parse_timing` of the row with this number, from 1, where none is expected to have an arrow and no times.
+
+    Raises:
+        UserError: it has.
+    """
+    timing = parse_timing(row)
+    if timing is None and "-->" in row:
+        raise UserError(
+            f"{source or 'The text'}, line {number}: '{row.strip()[:60]}' is not the times of a cue; correct it."
+        )
+    return timing
+
+
 def _seconds(parts: Sequence[str | None]) -> float:
     hours, minutes, seconds, fraction = parts
     thousandths = int((fraction or "").ljust(3, "0"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from recog.errors import UserError
-from recog.formats.cues import make_cues, parse_timing, rows_of, stamp
+from recog.formats.cues import make_cues, parse_timing, rows_of, stamp, timing_of
 from recog.transcript import Line, Transcript
 
 _TAGS = re.compile(r"</?(?:[bius]|font)(?:\s[^<>]*)?>|\{\\[^{}]*\}", re.IGNORECASE)
@@ -24,12 +24,12 @@ def read(text: str, *, source: str = "") -> Transcript:
     """A :class:`Line` a cue, without style tags; what is no cue is passed over.
 
     Raises:
-        UserError: there is text, and no cue in it.
+        UserError: there is text, and no cue in it, or a cue whose times cannot be read.
     """
     rows, lines = rows_of(text), []
     at = 0
     while at < len(rows):
-        timing = parse_timing(rows[at])
+        timing = timing_of(rows[at], at + 1, source)
         at += 1
         if timing is None:
             continue

@@ -6,10 +6,11 @@ import html
 import re
 
 from recog.errors import UserError
-from recog.formats.cues import make_cues, parse_timing, rows_of, stamp
+from recog.formats.cues import make_cues, rows_of, stamp, timing_of
 from recog.transcript import Line, Transcript
 
 _TAGS = re.compile(r"<[^<>]*>")
+_NO_CUE = re.compile(r"(?:NOTE|STYLE|REGION)(?:\s|$)")
 
 
 def write(transcript: Transcript) -> str:
@@ -30,17 +31,21 @@ def read(text: str, *, source: str = "") -> Transcript:
     """A :class:`Line` a cue, without tags, character references resolved; notes, styles and regions are passed over.
 
     Raises:
-        UserError: the file does not start with ``WEBVTT``.
+        UserError: the file does not start with ``WEBVTT``, or the times of a cue cannot be read.
     """
     rows = rows_of(text)
     if not re.match(r"WEBVTT(?:\s|$)", rows[0]):
         raise UserError(f"{source or 'The text'} does not start with WEBVTT; give a WebVTT file.")
-    lines = []
+    lines, number = [], 2
     for block in "\n".join(rows[1:]).split("\n\n"):
         parts = block.strip("\n").split("\n")
+        first = number + len(block) - len(block.lstrip("\n"))
+        number += block.count("\n") + 2
+        if _NO_CUE.match(parts[0]):
+            continue
         # A cue is its timing, after at most one row that names the cue.
         for at, row in enumerate(parts[:2]):
-            timing = parse_timing(row)
+            timing = timing_of(row, first + at, source)
             if timing is not None:
                 said = " ".join(html.unescape(_TAGS.sub("", " ".join(parts[at + 1 :]))).split())
                 if said:

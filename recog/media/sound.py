@@ -42,7 +42,7 @@ class SoundReader:
         name: the file's name, for messages.
         channels: how many there are, those of all audio tracks together.
         duration: seconds of sound by the header; None where the header does not say or cannot be trusted.
-        warning: after a pass, one sentence if the sound was cut short or damaged; else None.
+        warning: after a pass, one sentence if the sound was cut short or damaged, or its channels cancel; else None.
     """
 
     def __init__(self, decoder: Decoder, file: BinaryIO, name: str, sample_rate: int, resources: ExitStack) -> None:
@@ -131,6 +131,10 @@ class SoundReader:
             raise MediaError(f"{self.name} holds no sound")
         if decoder.damage is not None:
             self.warning = f"{self.name} {decoder.damage}: it was read up to second {position / rate:.1f}"
+        elif decoder.lost / decoder.rate > position / rate / 2:
+            self.warning = (
+                f"{self.name} has channels that are each other's inverse, so that their mean is silent: read them each"
+            )
 
 
 def open_sound(source: str | Path | BinaryIO, *, sample_rate: int = 16_000, channel: int | None = None) -> SoundReader:

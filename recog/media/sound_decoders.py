@@ -33,6 +33,7 @@ FFMPEG_MPEG = "mp3,aac,ac3,eac3"  # bare frames: allowed only where a sync word 
 SEEKABLE = ("mov", "matroska", "ogg", "wav", "flac", "aiff", "w64", "caf")  # where FFmpeg seeks by time exactly
 SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}  # FFmpeg's names
 MAX_PLANES = 8
+INVERSE = 1e-6  # of the power of the channels: what is left where one is the other upside down
 LOUDEST = 1e9  # of full scale 1: some write floats as large as integers of 32 bits; a power of more is no float32
 READABLE = "wav, flac, ogg, opus, mp3, aiff, m4a, webm, wma, mp4, mkv"
 PRE_ROLL = 0.5  # seconds decoded before a stretch, for codecs that need their past (AAC, Opus, Vorbis)
@@ -61,6 +62,7 @@ class Decoder(Protocol):
     channels: int
     duration: float | None
     damage: str | None
+    lost: int
 
     def chunks(self, first: int, stop: int | None) -> Iterator[Chunk]:
         """Samples `first` up to about `stop` (None: the end), counted at `rate`; a second call starts a new pass."""
@@ -107,6 +109,14 @@ def to_mono(samples: NDArray[Any], channel: int | None) -> NDArray[np.float32]:
     if samples.shape[1] == 1 or channel is not None:
         return np.ascontiguousarray(samples[:, channel or 0])
     return samples.mean(axis=1, dtype=np.float64).astype(np.float32)
+
+
+def lost_in(samples: NDArray[Any], mono: NDArray[np.float32]) -> int:
+    """How many samples their mean lost: all of them, where the channels are each other's inverse, or none."""
+    if samples.shape[1] == 1:
+        return 0
+    left, had = (float(np.square(x, dtype=np.float64).mean()) for x in (mono, np.nan_to_num(samples)))
+    return len(mono) if left < INVERSE * had else 0
 
 
 # ---- libsndfile ----
@@ -167,6 +177,7 @@ class SndfileDecoder:
     is_cut: bool
     duration: float | None = field(init=False)
     damage: str | None = field(init=False, default=None)
+    lost: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         check_shape(self.name, self.rate, self.channels, self.channel)
@@ -178,7 +189,7 @@ class SndfileDecoder:
     def chunks(self, first: int, stop: int | None) -> Iterator[Chunk]:
         import soundfile
 
-        self.damage = "is cut short" if self.is_cut else None
+        self.damage, self.lost = "is cut short" if self.is_cut else None, 0
         buffer = np.empty((CHUNK_SAMPLES // self.channels, self.channels), dtype=np.float32)
         with _open_sndfile(self.file) as sound:
             position = min(first, self.frames)
@@ -193,7 +204,9 @@ class SndfileDecoder:
                 samples, is_broken = _read_into(sound, buffer[:want])
                 position += len(samples)
                 if len(samples):
-                    yield Chunk(self.rate, to_mono(samples, self.channel))
+                    mono = to_mono(samples, self.channel)
+                    self.lost += lost_in(samples, mono) if self.channel is None else 0
+                    yield Chunk(self.rate, mono)
                 if is_broken:
                     self.damage = "is cut short or damaged"
                     return
@@ -237,6 +250,7 @@ class FfmpegDecoder:
     channels: int = field(init=False)
     duration: float | None = field(init=False)
     damage: str | None = field(init=False, default=None)
+    lost: int = field(init=False, default=0)
     _track: int = field(init=False)  # index among the audio tracks,
     _own: int | None = field(init=False)  # and the channel in it
     _origin: float | None = field(init=False)  # seconds: time stamp of the first frame
@@ -267,7 +281,10 @@ class FfmpegDecoder:
                 position += frame.samples
                 if skip >= frame.samples:
                     continue
-                samples = to_mono(_frame_samples(frame), self.channel_of(frame))[skip:]
+                every, own = _frame_samples(frame), self.channel_of(frame)
+                mono = to_mono(every, own)
+                self.lost += lost_in(every, mono) if own is None else 0
+                samples = mono[skip:]
                 if frame.sample_rate != rate or sum(map(len, pending)) >= CHUNK_SAMPLES // 8:
                     yield from _joined(rate, pending)
                     pending, rate = [], frame.sample_rate

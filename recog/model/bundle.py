@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -65,6 +66,8 @@ class ModelConfig(FolderConfig):
     def _consistent(self) -> ModelConfig:
         if self.symbols[0] != "" or "" in self.symbols[1:] or len(set(self.symbols)) != len(self.symbols):
             raise ValueError("symbols must be distinct, the first (the blank) and only the first an empty string")
+        if any(unicodedata.category(character) in ("Cc", "Cs") for symbol in self.symbols for character in symbol):
+            raise ValueError("symbols must be text, without control characters and halves of surrogate pairs")
         if self.sounds is not None and (self.sounds[:2] != ("", SPACE) or any(len(s) != 1 for s in self.sounds[2:])):
             raise ValueError("sounds must be an empty string (the blank), a space, and one character each")
         if self.sounds is not None and len(set(self.sounds)) != len(self.sounds):

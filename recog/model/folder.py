@@ -120,7 +120,7 @@ def read_config(path: Path, kind: type[Config], modalities: tuple[str, ...]) -> 
     version, modality = loaded.get("format_version"), loaded.get("modality")
     if version != FORMAT_VERSION:
         raise UserError(f"{path}: has format version {version!r}; this recog reads {FORMAT_VERSION}. Update recog.")
-    if modality in KINDS and modality not in modalities:
+    if isinstance(modality, str) and modality in KINDS and modality not in modalities:
         wanted = " or ".join(KINDS[name] for name in modalities)
         raise UserError(f"{path.parent}: is {KINDS[modality]}, where a model is needed that is {wanted}.")
     try:

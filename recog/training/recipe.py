@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
-from recog.errors import UserError
+from recog.errors import UsageError, UserError
 from recog.model.config import ConvLayer, EncoderConfig, SpectrogramConfig, Strict, StripConfig
 
 Modality = Literal["speech", "handwriting"]
@@ -219,7 +219,13 @@ class RunOptions:
     restart: bool = False
 
     def override(self, recipe: AnyRecipe) -> AnyRecipe:
-        """The recipe with what is said here."""
+        """The recipe with what is said here.
+
+        Raises:
+            UsageError: it is out of range.
+        """
+        if self.learning_rate is not None and not 0.0 < self.learning_rate < 1.0:
+            raise UsageError(f"--learning-rate is {self.learning_rate:g}; it must lie above 0 and below 1.")
         said = {
             "epochs": self.epochs,
             "learning_rate": self.learning_rate,

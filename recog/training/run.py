@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from recog.corpora.manifest import load_data, modality
+from recog.corpora.manifest import load_data, modality, modality_of
 from recog.errors import UsageError, UserError
 from recog.lm.binary import binary_bytes
 from recog.model.bundle import Bundle, ModelConfig, open_bundle, write_bundle
@@ -100,9 +100,10 @@ def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe
     else:
         if out is None:
             raise UsageError("Give --out MODEL, the folder of the model to make.")
-        rows = load_data(what)
+        rows = load_data(what, quiet=True)  # told when it is read again
         lines = len(rows)
-        kind = bundle.config.modality if bundle else modality(rows)
+        kinds = {modality_of(row.media) for row in rows}
+        kind = bundle.config.modality if bundle and bundle.config.modality in kinds else modality(rows)
         name = "".join(c if c.isalnum() or c in "._-" else "-" for c in out.resolve().name)[:64] or "model"
         recipe = default_recipe(name, kind, str(what.resolve()), rows=lines)
     if bundle is not None:

@@ -72,6 +72,8 @@ def decoding_section(
     elif len(views) > 1:
         shown = "; ".join(f"slant {view.slant:g}, width {view.width:g}" for view in views)
         lines += ["", f"Doubtful lines are looked at in {len(views)} views ({shown}), all others in the first."]
+        if views[0] != View():
+            lines[-1] += " The best path above is of the first; elsewhere in this card lines are as they are."
     if not math.isnan(calibration_error):
         lines += [
             "",

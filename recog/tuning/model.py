@@ -82,7 +82,10 @@ def tune_model(
     models = [load_lm(path) for path in (usual, *others.values()) if path is not None]
     if len({model.unit for model in models}) > 1:
         raise UserError("The language models of a recogniser must all be of words, or all of characters.")
+    neural = _neural(recogniser.bundle, rescore)
     utterances = list(collect(recogniser, rows, rule(config.normalise)))
+    if not any(utterance.text.split() for utterance in utterances):
+        raise UserError(f"There is not a word in the texts of {what}; nothing can be tuned on it.")
     say(f"{len(utterances)} utterances; searching.")
 
     def report(setting: Setting, result: Result) -> None:
@@ -111,7 +114,6 @@ def tune_model(
         found = search.run(Setting(beam=beam), names)
         if search.measure(replace(found, alpha=0.0, beta=0.0)) < search.measure(found):
             found = replace(found, alpha=0.0, beta=0.0)
-    neural = _neural(recogniser.bundle, rescore)
     if neural is not None:
         search = replace(search, rescorer=_rescorer(search, found, neural[0], old, fixed, say), results={})
     search.measure(found)
@@ -152,8 +154,12 @@ def tune_model(
     return (
         f"{what}: WER {100 * best.wer.rate:.2f} % (best path {100 * baseline.wer.rate:.2f} %), CER "
         f"{100 * best.cer.rate:.2f} % ({100 * baseline.cer.rate:.2f} %); alpha {found.alpha:g}, beta {found.beta:g}, "
-        f"unknown_cost {found.unknown_cost:g}, temperature {found.temperature:g}, beam {found.beam}; "
-        f"expected calibration error {error:.3f}."
+        f"unknown_cost {found.unknown_cost:g}, temperature {found.temperature:g}, beam {found.beam}"
+        + (
+            f"; expected calibration error {error:.3f}."
+            if calibration
+            else "; too few words to calibrate confidences on."
+        )
     )
 
 
