@@ -42,7 +42,7 @@ def train(
     A recogniser on several GPUs: torchrun --nproc_per_node=N -m recog train ...
     """
     if not what.exists():
-        raise UsageError(f"{what}: there is no such file or folder.")
+        raise UserError(f"{what}: there is no such file or folder.")
     try:
         import onnx  # noqa: F401
         import torch  # noqa: F401

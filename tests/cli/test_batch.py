@@ -167,7 +167,7 @@ def test_skip_existing(tmp_path):
         (("ocr", "x.png", "--language", "Greek"), 2, "for French and English, not for Greek"),
         (("ocr", "x.png", "--language", "English", "--beam", "0"), 2, "--language"),
         (("ocr", "x.png", "y.png", "--lm", "nothing.arpa"), 1, "nothing.arpa"),
-        (("train", "no-such-folder"), 2, "no such file"),
+        (("train", "no-such-folder"), 1, "no such file"),
         (("evaluate", "no-such-file", "other"), 1, "no-such-file"),
         (("nonsense",), 2, "nonsense"),
     ],
