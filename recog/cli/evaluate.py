@@ -11,7 +11,9 @@ import typer
 def evaluate(
     reference: Annotated[
         Path,
-        typer.Argument(metavar="REF", help="True texts: a text file, a folder, JSONL, trn; with --model a manifest."),
+        typer.Argument(
+            metavar="REF", help="True texts: a text file, a folder, JSONL, TSV, trn; with --model a manifest."
+        ),
     ],
     hypothesis: Annotated[
         Path | None, typer.Argument(metavar="HYP", help="Recognised texts, in any of these forms.")

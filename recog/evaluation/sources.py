@@ -1,7 +1,7 @@
 """What a person points at as references or hypotheses, read into texts with ids.
 
-A source is *lines* (a text file, an utterance a line, known by its number), *keyed* (JSONL, trn or a folder: every text
-has an id) or a *document* (one transcript or subtitle file: one text).
+A source is *lines* (a text file, an utterance a line, known by its number), *keyed* (JSONL, trn, a table of ids and texts, or
+a folder: every text has an id) or a *document* (one transcript or subtitle file: one text).
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def read_source(path: Path, *, suffixes: tuple[str, ...] = REFERENCE_SUFFIXES) -
         recordings = ctm.read_all(text, source=str(path))
         if len(recordings) > 1:
             return Source(path, "keyed", tuple(_entry(one.source, one) for one in recordings))
-    if suffix in _DOCUMENTS and (suffix != ".tsv" or text.startswith(tsv.HEADER)):  # other tables are lines
+    if suffix == ".tsv" and not text.startswith(tsv.HEADER):
+        return Source(path, "keyed", _unique(path, _table(path, text)))
+    if suffix in _DOCUMENTS:
         return Source(path, "document", (_document(path.stem, path, text),))
     return Source(path, "lines", tuple(Entry(str(number), row) for number, row in enumerate(_split(text), start=1)))
 
@@ -161,6 +163,19 @@ def _rows(path: Path, text: str) -> list[Entry]:
         if not isinstance(row, dict):
             raise UserError(f"{place} is not a JSON object; write one with 'id' or 'media', and 'text'.")
         entries.append(Entry(_row_id(row, place), _string(row, "text", place), _string(row, "group", place)))
+    return entries
+
+
+def _table(path: Path, text: str) -> list[Entry]:
+    """Rows of an id, a tab and a text, as ``--names`` prints them."""
+    entries = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        identity, tab, said = line.removesuffix("\r").partition("\t")
+        if not tab or not identity or "\t" in said:
+            raise UserError(f"Line {number} of {path} is not an id, a tab and a text; write two columns, or a .txt.")
+        entries.append(Entry(identity, said))
     return entries
 
 

@@ -92,6 +92,16 @@ def test_stm_is_not_taken_for_lines(tmp_path: Path) -> None:
     assert result.exit_code == 1 and "reads no stm" in result.output
 
 
+def test_tables_of_ids_and_texts_are_paired_by_id(tmp_path: Path) -> None:
+    (tmp_path / "r.tsv").write_text("x 1.wav\tso it is\ny.wav\tno sea\n\n")
+    (tmp_path / "h.tsv").write_text("y.wav\tno see\r\nx 1.wav\tso it is\r\n")
+    result = command("evaluate", tmp_path / "r.tsv", tmp_path / "h.tsv", "--json")
+    assert result.exit_code == 0 and json.loads(result.output)["wer"]["errors"] == 1
+    (tmp_path / "h.tsv").write_text("y.wav\tno see\t7\n")
+    result = command("evaluate", tmp_path / "r.tsv", tmp_path / "h.tsv")
+    assert result.exit_code == 1 and "Line 1 of" in result.output and "two columns" in result.output
+
+
 @pytest.mark.parametrize("symbols", [["a", "<blank>", "b"], ["a", "b", "<pad>"], ["<blank>", "a", ""]])
 def test_a_blank_comes_first(symbols: list[str], tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text(json.dumps(symbols))
