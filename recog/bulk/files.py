@@ -117,16 +117,24 @@ def walk(folder: str, suffixes: frozenset[str]) -> Iterator[str]:
     Raises:
         UserError: a folder cannot be listed.
     """
-    try:
-        with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be listed ({error.strerror or error}).") from None
-    for entry in entries:
+    waiting = [_listed(folder)]  # for each folder that is open what is left of it, the last first
+    while waiting:
+        if not waiting[-1]:
+            waiting.pop()
+            continue
+        entry = waiting[-1].pop()
         if entry.is_dir(follow_symlinks=False):
-            yield from walk(entry.path, suffixes)
+            waiting.append(_listed(entry.path))
         elif Path(entry.name).suffix.lower() in suffixes and (entry.is_file() or not Path(entry.path).exists()):
             yield str(Path(entry.path))
+
+
+def _listed(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as listing:
+            return sorted(listing, key=lambda entry: entry.name, reverse=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be listed ({error.strerror or error}).") from None
 
 
 def _distinct(inputs: Sequence[Input]) -> None:

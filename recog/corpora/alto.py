@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recog.corpora.manifest import LineShape, Row
+from recog.errors import UserError
 from recog.formats.alto_reader import pages_of
 from recog.formats.xml import Element, descendants, text_of
 
@@ -29,13 +30,14 @@ def page_lines(root: Element, xml: Path) -> list[Row]:
     """The rows of one file: ``root`` is its <alto>, ``xml`` its name.
 
     Raises:
-        UserError: it measures in another unit than pixels.
+        UserError: it measures in another unit than pixels, or is of several pages.
     """
     from recog.corpora.pages import image_of
 
     media = image_of(xml, text_of(next(descendants(root, "fileName"), None)))
-    return [
-        Row(media, line.text, line=LineShape(line.polygon, line.baseline))
-        for lines in pages_of(root, str(xml))
-        for line in lines
-    ]
+    pages = [lines for lines in map(list, pages_of(root, str(xml))) if lines]
+    if len(pages) > 1:
+        raise UserError(
+            f"{xml} describes {len(pages)} pages, of which it names no more than one image; give a file a page."
+        )
+    return [Row(media, line.text, line=LineShape(line.polygon, line.baseline)) for lines in pages for line in lines]

@@ -129,15 +129,20 @@ def read_split_lists(src: Path) -> dict[str, str]:
     each line is the name of a line, a form or a file, of which the suffix does not count.
     """
     splits: dict[str, str] = {}
+    source: dict[str, Path] = {}
     for file in sorted(path for pattern in ("*", "*/*", "*/*/*") for path in src.glob(pattern)):
         match = _LIST.fullmatch(file.stem.lower()) if file.suffix.lower() in _LIST_SUFFIXES else None
         if match and file.is_file():
             split = {"tr": "train", "te": "test", "eval": "test"}.get(match[1], match[1])
             for _, line in read_lines(file):
                 name = line.split()[0]
-                splits[Path(name).stem if is_image(Path(name)) else name] = (
-                    split if split in ("train", "test") else "dev"
-                )
+                name = Path(name).stem if is_image(Path(name)) else name
+                own = split if split in ("train", "test") else "dev"
+                if splits.setdefault(name, own) != own:
+                    raise UserError(
+                        f"{name} is for {splits[name]} by {source[name]} and for {own} by {file}; keep one of them."
+                    )
+                source.setdefault(name, file)
     return splits
 
 

@@ -47,10 +47,12 @@ def misfits(texts: Sequence[str], read: Sequence[str | None], log_probs: Probabi
     Returns:
         In the order of the rows.
     """
-    lengths = np.array([len(text) for text in texts])
-    by_length = np.argsort(lengths, kind="stable")
-    place = np.empty(len(texts), np.int64)
-    place[by_length] = np.arange(len(texts))
+    different = sorted(dict.fromkeys(texts), key=len)
+    lengths = [len(text) for text in different]
+    place = {text: k for k, text in enumerate(different)}
+    owners: dict[str, int] = {}
+    for row, text in enumerate(texts):
+        owners.setdefault(text, row)
     found = []
     for row, (text, heard) in enumerate(zip(texts, read, strict=True)):
         if heard is None:
@@ -58,38 +60,36 @@ def misfits(texts: Sequence[str], read: Sequence[str | None], log_probs: Probabi
         own = Levenshtein.normalized_similarity(heard, text)
         if own >= PLAIN:
             continue
-        near = _nearest(int(place[row]), by_length, lengths, texts, text)
-        best = max((Levenshtein.normalized_similarity(heard, texts[k]) for k in near), default=-1.0)
+        near = [different[k] for k in _nearest(place[text], lengths)]
+        best = max((Levenshtein.normalized_similarity(heard, other) for other in near), default=-1.0)
         if best < own:
             continue
-        probable = log_probs(row, [text, *(texts[k] for k in near)])
+        probable = log_probs(row, [text, *near])
         if max(probable[1:]) >= probable[0]:
-            found.append(Misfit(row, own, _belonging(heard, texts, own)))
+            belongs = _belonging(heard, different, own)
+            found.append(Misfit(row, own, None if belongs is None else owners[belongs]))
     return found
 
 
-def _nearest(at: int, by_length: np.ndarray, lengths: np.ndarray, texts: Sequence[str], text: str) -> list[int]:
-    """Indices of the ``OTHERS`` different texts whose lengths are nearest."""
+def _nearest(at: int, lengths: Sequence[int]) -> list[int]:
+    """Indices of the ``OTHERS`` whose lengths, in their order, are nearest to that of the one at ``at``."""
     near: list[int] = []
-    seen = {text}
     low, high = at - 1, at + 1
-    size = len(text)
-    while len(near) < OTHERS and (low >= 0 or high < len(by_length)):
-        below = size - lengths[by_length[low]] if low >= 0 else np.inf
-        above = lengths[by_length[high]] - size if high < len(by_length) else np.inf
+    while len(near) < OTHERS and (low >= 0 or high < len(lengths)):
+        below = lengths[at] - lengths[low] if low >= 0 else np.inf
+        above = lengths[high] - lengths[at] if high < len(lengths) else np.inf
         if below <= above:
-            index, low = int(by_length[low]), low - 1
+            near.append(low)
+            low -= 1
         else:
-            index, high = int(by_length[high]), high + 1
-        if texts[index] not in seen:
-            seen.add(texts[index])
-            near.append(index)
+            near.append(high)
+            high += 1
     return near
 
 
-def _belonging(heard: str, texts: Sequence[str], own: float) -> int | None:
-    """The row whose text agrees best with what was read, where it clearly does."""
+def _belonging(heard: str, texts: Sequence[str], own: float) -> str | None:
+    """The text that agrees best with what was read, where it clearly does."""
     best = process.extractOne(heard, texts, scorer=Levenshtein.normalized_similarity)
     if best is None or best[1] < max(0.5, own + CLEAR):
         return None
-    return int(best[2])
+    return str(best[0])

@@ -81,7 +81,10 @@ def split_rows(rows: list[Row], *, dev_share: float = 0.1, seed: int = 0) -> Spl
         "file": "there are not two groups, so whole files were kept together",
         "row": "there are no two groups and no files of several rows: dev may have the speakers or hands of train",
     }[by]
-    return _result(rows, splits, by, f"{len(dev)} of {len(sizes)} {what} are dev ({count} rows, {share:.0f} %); {why}")
+    tested = {row.group for row in rows if row.split == "test"} & {rows[i].group for i in open_rows} - {None}
+    also = f"; of the groups in train and dev, {len(tested)} in test too" if tested else ""
+    reason = f"{len(dev)} of {len(sizes)} {what} are dev ({count} rows, {share:.0f} %); {why}{also}"
+    return _result(rows, splits, by, reason)
 
 
 def _result(rows: list[Row], splits: dict[int, str | None], by: Unit, reason: str) -> Split:

@@ -9,6 +9,7 @@ are path and text, four add start and end, five add group. Paths are relative to
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -94,7 +95,7 @@ def _table(src: Path) -> Path:
 
 def _fields(table: Path) -> Iterator[tuple[int, list[str]]]:
     if table.suffix.lower() == ".csv":
-        reader = csv.reader(read_text(table).splitlines(keepends=True), strict=True)
+        reader = csv.reader(io.StringIO(read_text(table), newline=""), strict=True)
         try:
             for fields in reader:
                 if any(field.strip() for field in fields):

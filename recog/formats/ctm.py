@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from pathlib import PurePath
 
 from recog.errors import UsageError, UserError
@@ -18,7 +19,7 @@ _NUMBER = re.compile(r"\d{1,9}(?:\.\d*)?|\.\d+")
 
 
 def write(transcript: Transcript) -> str:
-    """A row a word, in order of time; the recording is called as its file, without suffix and white space.
+    """A row a word, sorted by channel (as text) and time; the recording is called as its file, without suffix and white space.
 
     Raises:
         UsageError: the transcript is of an image.
@@ -31,10 +32,10 @@ def write(transcript: Transcript) -> str:
         if line.text.split() and not line.words:
             raise UserError(_untimed(transcript))
         for word in line.words:
-            rows += [(start, f"{line.channel or CHANNEL} {row}") for start, row in _rows(word, transcript)]
+            rows += [(str(line.channel or CHANNEL), start, row) for start, row in _rows(word, transcript)]
     name = "_".join(PurePath(transcript.source).stem.split()) or "recording"
     name = "_" + name if name.startswith(";;") else name
-    return "".join(f"{name} {row}\n" for _, row in sorted(rows, key=lambda row: row[0]))
+    return "".join(f"{name} {channel} {row}\n" for channel, _, row in sorted(rows, key=lambda row: row[:2]))
 
 
 def _untimed(transcript: Transcript) -> str:
@@ -96,9 +97,9 @@ def read_all(text: str, *, source: str = "") -> list[Transcript]:
         own = words.setdefault((fields[0], fields[1]), [])
         if not passing and word.text != "@":
             own.append(word)
-    several = [name for name, _ in words]
+    channels = Counter(name for name, _ in words)
     return [
-        Transcript(name if several.count(name) == 1 else f"{name}#{channel}", tuple(_lines(found)))
+        Transcript(name if channels[name] == 1 else f"{name}#{channel}", tuple(_lines(found)))
         for (name, channel), found in words.items()
     ]
 

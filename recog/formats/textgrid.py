@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from recog.errors import UsageError, UserError
 from recog.formats.channels import channels_of
@@ -18,11 +18,12 @@ Interval = tuple[float, float, str]  # start and end in seconds, text
 
 _LINE_TIERS = ("lines", "line", "utterances", "utterance", "sentences", "sentence", "phrases", "phrase")
 _WORD_TIERS = ("words", "word")
+_NUMBERED = re.compile(r"lines (\d{1,9})")
 _DECIMALS = 6
 # What Praat reads: strings, flags and numbers that stand free. Labels such as `xmin =` and `intervals [1]:` are passed
 # over, so that both text forms are the same to it; `!` begins a comment.
 _TOKEN = re.compile(
-    r'"((?:[^"]|"")*)"|(?<!\S)(<\w+>)(?!\S)|(?<!\S)([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)(?!\S)|![^\n]*|\S+'
+    r'"((?:[^"]++|"")*+)"|(?<!\S)(<\w+>)(?!\S)|(?<!\S)([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)(?!\S)|![^\n]*|\S+'
 )
 
 
@@ -37,12 +38,13 @@ def write(transcript: Transcript) -> str:
     """
     if transcript.size is not None:
         raise UsageError(f"{transcript.source} is an image, and a TextGrid needs sound; choose another format.")
-    channels = channels_of(transcript)
-    tiers = [
-        tier
-        for channel in (channels if len(channels) > 1 else [None])
-        for tier in _tiers([line for line in transcript.lines if channel in (None, line.channel)], channel, transcript)
-    ]
+    channels: list[int | None] = [*channels_of(transcript)]
+    if len(channels) < 2:
+        parts: list[tuple[int | None, list[Line]]] = [(None, list(transcript.lines))]
+    else:
+        channels += [None] if any(line.channel is None for line in transcript.lines) else []
+        parts = [(channel, [line for line in transcript.lines if line.channel == channel]) for channel in channels]
+    tiers = [tier for channel, lines in parts for tier in _tiers(lines, channel, transcript)]
     end = max([transcript.duration or 0.0, *(interval[1] for _, intervals in tiers for interval in intervals)])
     tiers = [(name, _tiling(intervals, end)) for name, intervals in tiers]
     rows = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", "xmin = 0", f"xmax = {_number(end)}"]
@@ -59,9 +61,9 @@ def write(transcript: Transcript) -> str:
 def read(text: str, *, source: str = "") -> Transcript:
     """The lines, with the words whose middle lies in them.
 
-    Lines are the tier called lines, utterances, sentences or phrases, words the one called words; with neither, the first
-    tier of intervals is the lines. A file with words alone gives a single line. Empty intervals say nothing, and other
-    tiers are passed over.
+    Tiers that are numbered, ``lines 2`` and ``words 2``, are those of a channel. Else lines are the tier called lines,
+    utterances, sentences or phrases, words the one called words; with neither, the first tier of intervals is the lines. A
+    file with words alone gives a single line. Empty intervals say nothing, and other tiers are passed over.
 
     Raises:
         UserError: it is no TextGrid in a text form, is cut short, or has no tier of intervals.
@@ -79,7 +81,16 @@ def read(text: str, *, source: str = "") -> Transcript:
                 tiers.setdefault(tier.strip().lower(), intervals)
     if not tiers:
         raise UserError(f"{name} has no tier of intervals; give a TextGrid that has one.")
+    numbered = sorted({int(match[1]) for tier in tiers if (match := _NUMBERED.fullmatch(tier))})
+    found = [
+        replace(line, channel=channel)
+        for channel in numbered
+        for line in _with_words(tiers.get(f"lines {channel}", []), tiers.get(f"words {channel}", []))
+    ]
     words = next((tiers[tier] for tier in _WORD_TIERS if tier in tiers), [])
+    if found:
+        found += _with_words(tiers.get("lines", []), words)
+        return Transcript(source, tuple(sorted(found, key=lambda line: line.start or 0.0)), duration=max(0.0, duration))
     lines = next((tiers[tier] for tier in _LINE_TIERS if tier in tiers), None)
     if lines is None:
         lines = [(words[0][0], words[-1][1], " ".join(w for _, _, w in words))] if words else next(iter(tiers.values()))

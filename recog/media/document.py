@@ -14,6 +14,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from recog.media import headers
 from recog.media.errors import MediaError
 from recog.media.headers import point_to_page, tiff_pages
 from recog.media.image import check_header, decode_image, load
@@ -117,9 +118,9 @@ def open_document(source: str | Path | bytes | BinaryIO) -> Document:
     """
     document = _opened(source)
     if len(document) > MAX_PAGES:
-        pages = len(document)
+        pages = f"{len(document)} pages" if len(document) < headers.MAX_PAGES else f"{len(document)} pages or more"
         document.close()
-        raise MediaError(f"{document.name} has {pages} pages, and recog reads up to {MAX_PAGES} at once: split it")
+        raise MediaError(f"{document.name} has {pages}, and recog reads up to {MAX_PAGES} at once: split it")
     return document
 
 

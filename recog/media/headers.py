@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 MAX_PIECES = 1_000_000  # chunks, segments or strips walked
 MAX_TAGS = 4_096  # entries of a TIFF directory looked at
-MAX_PAGES = 100_000  # directories of a TIFF file walked
+MAX_PAGES = 1_100  # directories of a TIFF file walked: a few more than a document may have
+MAX_WALKED = 1 << 18  # their entries in all
 Content = bytes | bytearray
 DIRECTORY = {"I": ("H", 12), "Q": ("Q", 20)}  # format of the number of entries, bytes of one: TIFF and BigTIFF
 SMALLER_OR_MASK = 5  # bits of TIFF's NewSubfileType
@@ -221,7 +222,8 @@ def tiff_pages(data: Content) -> list[int]:
     count_format, entry_size = DIRECTORY[pointer]
     seen: dict[int, bool] = {}  # each directory, and whether it is a page
     try:
-        while len(seen) < MAX_PAGES:
+        walked = 0
+        while len(seen) < MAX_PAGES and walked < MAX_WALKED:
             start = struct.unpack_from(order + pointer, data, at)[0]
             if start == 0 or start in seen:
                 break
@@ -229,6 +231,7 @@ def tiff_pages(data: Content) -> list[int]:
             seen[start] = not _directory(data, start, wanted=(254,)).get(254, [0])[0] & SMALLER_OR_MASK
             entries = struct.unpack_from(order + count_format, data, start)[0]
             at = start + struct.calcsize(count_format) + entries * entry_size
+            walked += min(entries, MAX_TAGS)
     except (struct.error, OverflowError, HeaderError):
         pass
     return [start for start, is_page in seen.items() if is_page] or list(seen)[:1]

@@ -6,6 +6,7 @@ absurd size is refused before a byte is allocated for it, and one whose end is m
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +22,7 @@ __all__ = ["MediaError", "crop_line", "read_image"]
 
 MAX_FILE_BYTES = 2 << 30
 MAX_PIXELS = 200_000_000  # width times height
+STRIP = 1 << 20  # values that are scaled at a time
 READABLE = "PNG, JPEG, WebP, TIFF and BMP"
 OTHER_FORMATS = {
     b"GIF8": "a GIF image",
@@ -181,11 +183,23 @@ def to_eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
         bits = next(bits for bits in (8, 10, 12, 14, 16) if largest < 1 << bits)
         table = np.rint(np.arange(1 << 16) * (255 / ((1 << bits) - 1))).clip(0, 255).astype(np.uint8)
         return table[pixels]
-    values = np.nan_to_num(pixels.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
+    height = max(1, STRIP // max(1, pixels[:1].size))
+
+    def strips() -> Iterator[
+        tuple[slice, NDArray[np.float64]]
+    ]:  # a whole page of float64 would be many times the picture
+        for first in range(0, len(pixels), height):
+            rows = slice(first, first + height)
+            yield rows, np.nan_to_num(pixels[rows].astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+
+    ranges = [(float(values.min()), float(values.max())) for _, values in strips()]
+    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     if low >= 0 and high <= 1:
         low, high = 0.0, 1.0
-    return np.rint((values - low) * (255 / max(high - low, 1e-300))).clip(0, 255).astype(np.uint8)
+    found = np.empty(pixels.shape, np.uint8)
+    for rows, values in strips():
+        found[rows] = np.rint((values - low) * (255 / max(high - low, 1e-300))).clip(0, 255)
+    return found
 
 
 def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:

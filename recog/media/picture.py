@@ -55,7 +55,10 @@ def file_picture(name: str, data: bytes | bytearray, dpi: float) -> Picture:
     pixels = decode_pixels(data, header, colour=True)
     if pixels is None or pixels.shape[:2] != (header.height, header.width):
         raise MediaError(f"{name} is cut short or damaged: its {header.format} data cannot be decoded")
-    return encoded(_flat(pixels), header.orientation, dpi)
+    flat = _flat(pixels)
+    if header.clear_grey is not None and pixels.ndim == 2:
+        flat = np.where(pixels == header.clear_grey, np.uint8(255), flat)
+    return encoded(flat, header.orientation, dpi)
 
 
 def encoded(pixels: NDArray[np.uint8], orientation: int, dpi: float) -> Picture:

@@ -7,6 +7,7 @@ MP3 (libmpg123 writes to the terminal) and Ogg (a file without its end is empty;
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -271,7 +272,7 @@ class FfmpegDecoder:
 
     def chunks(self, first: int, stop: int | None) -> Iterator[Chunk]:
         with self._open() as container:
-            position = self._seek(container, first)
+            position, self.lost = self._seek(container, first), 0
             pending: list[NDArray[np.float32]] = []
             rate = self.rate
             for frame in self._frames(container):
@@ -346,7 +347,8 @@ class FfmpegDecoder:
         tag = stream.metadata.get("DURATION", "")  # Matroska, as FFmpeg writes it: 00:00:04.008000000
         with suppress(ValueError):
             hours, minutes, seconds = tag.split(":")
-            return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+            duration = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+            return duration if math.isfinite(duration) else None
         if len(container.streams) == 1 and container.duration is not None:
             return float(container.duration / 1e6)
         return None

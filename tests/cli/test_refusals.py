@@ -190,3 +190,32 @@ def test_closed_streams_are_empty_ones(arguments: str, closed: str, code: int, t
     line = f'"{sys.executable}" -m recog {arguments} {closed}'
     done = subprocess.run(["sh", "-c", line], capture_output=True, timeout=120, cwd=tmp_path, text=True)
     assert done.returncode == code and "Traceback" not in done.stderr
+
+
+def test_folders_may_be_nested_deeply(tmp_path: Path) -> None:
+    from recog.bulk.files import walk
+
+    folder = str(tmp_path)
+    for _ in range(1200):
+        folder += "/d"
+        Path(folder).mkdir()
+    names = [f"{folder}/b.wav", f"{tmp_path}/a.wav", f"{tmp_path}/d/z.wav", f"{tmp_path}/e.wav"]
+    for name in names:
+        Path(name).write_bytes(b"")
+    assert list(walk(str(tmp_path), frozenset({".wav"}))) == [names[1], names[0], names[2], names[3]]
+    shutil.rmtree(tmp_path / "d", ignore_errors=True)
+
+
+def test_channels_that_cancel_in_part_are_counted_anew_in_each_pass(tmp_path: Path) -> None:
+    from recog.media.sound import open_sound
+
+    noise = np.random.default_rng(0).normal(0, 0.1, 60_000).astype(np.float32)
+    other = np.where(np.arange(len(noise)) < 24_000, -noise, noise)
+    import soundfile
+
+    for suffix in ("wav", "ogg"):
+        soundfile.write(tmp_path / f"x.{suffix}", np.stack((noise, other), axis=1), 16_000)
+        with open_sound(tmp_path / f"x.{suffix}") as sound:
+            for _ in range(3):
+                list(sound.blocks())
+                assert sound.warning is None

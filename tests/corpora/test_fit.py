@@ -59,3 +59,20 @@ def test_rows_that_cannot_be_read_and_a_single_row_say_nothing() -> None:
     assert misfits(["a b", "c d"], [None, "c d"], by_edits([None, "c d"])) == []
     assert misfits(["a b"], ["zz"], lambda row, given: [0.0] * len(given)) == []
     assert misfits([], [], by_edits([])) == []
+
+
+def test_a_corpus_of_ten_words_is_looked_through_once() -> None:
+    words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    texts = [words[k % 10] for k in range(20_000)]
+    asked: list[int] = []
+
+    def probable(row: int, candidates: list[str]) -> list[float]:
+        asked.append(len(candidates))
+        return [0.0] + [-1.0] * (len(candidates) - 1)
+
+    assert misfits(texts, ["xqxq"] * len(texts), probable) == []
+    assert set(asked) == {10}
+    found = misfits(
+        ["alpha beta", "gamma delta", "alpha beta"], ["gamma delta", "gamma delta", "alpha beta"], lambda *_: [0.0, 1.0]
+    )
+    assert [(one.row, one.belongs) for one in found] == [(0, 1)]

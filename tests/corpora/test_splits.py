@@ -114,3 +114,14 @@ def test_edges() -> None:
     assert {row.split for row in split_rows(_rows({"a": 3, "b": 3}), dev_share=0).rows} == {"train"}
     with pytest.raises(UserError, match="share"):
         split_rows([], dev_share=1.0)
+
+
+def test_groups_of_the_test_set_are_named() -> None:
+    rows = [
+        Row(Path(f"{g}{k}.wav"), "x", group=g, split="test" if g == "a" and k < 3 else None)
+        for g in "abcd"
+        for k in range(6)
+    ]
+    split = split_rows(rows, dev_share=0.3)
+    assert "of the groups in train and dev, 1 in test too" in split.reason
+    assert "in test too" not in split_rows([row for row in rows if row.group != "a"], dev_share=0.3).reason

@@ -145,3 +145,23 @@ def test_sclite_reads_ctm(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
     (row,) = (row for row in done.stdout.split("\n") if row.strip().startswith("| speaker"))
     assert row.replace("|", " ").split()[1:9] == ["1", "3", "66.7", "33.3", "0.0", "0.0", "33.3", "100.0"]
+
+
+def test_ctm_is_sorted_by_channel_then_time() -> None:
+    def line(channel: int, *starts: float) -> Line:
+        words = tuple(Word("x", start, start + 0.25) for start in starts)
+        return Line(" ".join("x" for _ in words), words, channel=channel)
+
+    rows = ctm.write(Transcript("a.wav", (line(2, 0.5, 2.5), line(10, 1.0), line(1, 0.0, 2.0)))).splitlines()
+    assert [row.split()[1:3] for row in rows] == [
+        ["1", "0.000"],
+        ["1", "2.000"],
+        ["10", "1.000"],
+        ["2", "0.500"],
+        ["2", "2.500"],
+    ]
+
+
+def test_ctm_of_many_recordings() -> None:
+    found = ctm.read_all("".join(f"r{k} 1 0.0 1.0 x\n" for k in range(50_000)) + "r7 2 0.0 1.0 y\n")
+    assert len(found) == 50_001 and found[7].source == "r7#1" and found[-1].source == "r7#2"

@@ -163,3 +163,31 @@ def test_mutations_give_a_sentence_or_a_transcript(at, inserted, cut):
         assert "f" in str(error) and "\n" not in str(error)
     else:
         assert all(line.text and line.start <= line.end for line in lines)
+
+
+def test_channels_come_back_each_with_its_words():
+    lines = (
+        Line("a b", (Word("a", 0.0, 0.5), Word("b", 0.5, 1.0)), start=0.0, end=1.0, channel=1),
+        Line("c", (Word("c", 0.25, 0.75),), start=0.25, end=0.75, channel=2),
+        Line("d", start=2.0, end=2.5),
+        Line("e", (Word("e", 1.5, 2.0),), start=1.5, end=2.0, channel=2),
+    )
+    found = textgrid.read(textgrid.write(Transcript("x.wav", lines, duration=3.0)))
+    assert [(line.channel, line.text, [word.text for word in line.words]) for line in found.lines] == [
+        (1, "a b", ["a", "b"]),
+        (2, "c", ["c"]),
+        (2, "e", ["e"]),
+        (None, "d", []),
+    ]
+
+
+def test_a_text_without_an_end_is_read_in_little_memory():
+    import tracemalloc
+
+    text = LONG.replace('"ooTextFile"', '"' + "ab " * 300_000)
+    tracemalloc.start()
+    with pytest.raises(UserError):
+        textgrid.read(text)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * len(text)
