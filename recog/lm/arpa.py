@@ -17,8 +17,9 @@ from __future__ import annotations
 import gzip
 import lzma
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
-from itertools import chain, repeat
+from itertools import chain, pairwise, repeat
 from pathlib import Path
 from typing import IO
 
@@ -233,12 +234,22 @@ def _read_unigrams(lines: _Lines, count: int) -> tuple[tuple[str, ...], dict[byt
             log_probs.append(log_probs[place[unknown]] if word == end else LOG10_UNKNOWN)
             backoffs.append(0.0)
     log_probs[place[begin]] = LOG10_BEGIN
-    names = [*SPECIALS, *sorted(own)]  # bytes of UTF-8 sort as code points do
+    composed = {name: _composed(name) for name in own}
+    names = [*SPECIALS, *sorted(own, key=composed.__getitem__)]  # bytes of UTF-8 sort as code points do
+    for one, other in pairwise(names[len(SPECIALS) :]):
+        if composed[one] == composed[other]:
+            raise lines.error(f"the words {_show(one)} and {_show(other)} are the same in Unicode's composed form")
     order = [place[name] for name in names]
     rank = {old: new for new, old in enumerate(order)}
     ids = np.arange(len(names), dtype=np.int32)[:, None]
     level = Level(ids, np.array(log_probs, np.float32)[order], np.array(backoffs, np.float32)[order])
-    return tuple(name.decode() for name in names), {word: rank[old] for word, old in place.items()}, level
+    words = tuple(composed.get(name, name).decode() for name in names)
+    return words, {word: rank[old] for word, old in place.items()}, level
+
+
+def _composed(word: bytes) -> bytes:
+    """NFC, as texts are when they are scored."""
+    return word if word.isascii() else unicodedata.normalize("NFC", word.decode()).encode()
 
 
 def _is_utf8(word: bytes) -> bool:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import wave
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -192,22 +193,31 @@ def test_closed_streams_are_empty_ones(arguments: str, closed: str, code: int, t
     assert done.returncode == code and "Traceback" not in done.stderr
 
 
-def test_folders_may_be_nested_deeply(tmp_path: Path) -> None:
+@pytest.fixture
+def deep(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder with 1,200 in each other below it. shutil.rmtree, by which pytest tidies up, would not come to its end."""
+    folders = [str(tmp_path)]
+    try:
+        for _ in range(1200):
+            Path(folders[-1] + "/d").mkdir()
+            folders.append(folders[-1] + "/d")
+        yield tmp_path, folders[-1]
+    finally:
+        while len(folders) > 1:
+            folder = Path(folders.pop())
+            for file in folder.glob("*.wav"):
+                file.unlink()
+            folder.rmdir()
+
+
+def test_folders_may_be_nested_deeply(deep: tuple[Path, str]) -> None:
     from recog.bulk.files import walk
 
-    folder = str(tmp_path)
-    for _ in range(1200):
-        folder += "/d"
-        Path(folder).mkdir()
-    names = [f"{folder}/b.wav", f"{tmp_path}/a.wav", f"{tmp_path}/d/z.wav", f"{tmp_path}/e.wav"]
+    top, bottom = deep
+    names = [f"{top}/a.wav", f"{bottom}/b.wav", f"{top}/d/z.wav", f"{top}/e.wav"]
     for name in names:
         Path(name).write_bytes(b"")
-    assert list(walk(str(tmp_path), frozenset({".wav"}))) == [names[1], names[0], names[2], names[3]]
-    while folder != str(tmp_path):  # shutil.rmtree, by which pytest tidies up, is recursive
-        for file in Path(folder).glob("*.wav"):
-            file.unlink()
-        Path(folder).rmdir()
-        folder = folder.removesuffix("/d")
+    assert list(walk(str(top), frozenset({".wav"}))) == names
 
 
 def test_channels_that_cancel_in_part_are_counted_anew_in_each_pass(tmp_path: Path) -> None:

@@ -339,3 +339,21 @@ def test_mutations_give_an_error_or_a_model(tmp_path, count):
     for pack in (gzip.compress, lzma.compress):
         read += sum(survives(tmp_path / "packed.arpa", mutate(pack(original), rng)) for _ in range(count // 10))
     assert count / 50 < read < count  # some are harmless, not all
+
+
+def test_words_in_decomposed_form_are_found(tmp_path):
+    path = tmp_path / "nfd.arpa"
+    rows = ["<s>", "</s>", "<unk>", "e\u0301te\u0301", "zz", "ete"]
+    unigrams = "".join(f"-1\t{word}\n" for word in rows)
+    text = f"\\data\\\nngram 1={len(rows)}\nngram 2=1\n\n\\1-grams:\n{unigrams}\n"
+    text += "\\2-grams:\n-0.5\te\u0301te\u0301 zz\n\n\\end\\\n"
+    path.write_text(text, encoding="utf-8")
+    found = read_arpa(path)
+    assert found.words[3:] == ("ete", "zz", "\u00e9t\u00e9") and list(found.words[3:]) == sorted(found.words[3:])
+    [bigram] = found.levels[1].ids.tolist()
+    assert [found.words[k] for k in bigram] == ["\u00e9t\u00e9", "zz"]
+    path.write_text(
+        text.replace("-1\tzz", "-1\t\u00e9t\u00e9\n-1\tzz").replace("ngram 1=6", "ngram 1=7"), encoding="utf-8"
+    )
+    with pytest.raises(UserError, match="are the same in Unicode's composed form"):
+        read_arpa(path)
