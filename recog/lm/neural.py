@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ class NeuralLM:
         if found != expected:
             raise UserError(f"{path}: the network does not have the inputs and outputs that the config says.")
         self._index = {symbol: i for i, symbol in enumerate(self.config.symbols)}
-        self._normalise = rule(self.config.normalise)
+        self._normalise = lru_cache(maxsize=4096)(rule(self.config.normalise))  # a reading is looked at several times
 
     @classmethod
     def open(cls, path: str | Path, *, threads: int = 1, unknown_cost: float = UNKNOWN_COST) -> NeuralLM:

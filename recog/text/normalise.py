@@ -48,10 +48,22 @@ def spoken(text: str) -> str:
     return collapse(_LONE_QUOTE.sub(" ", text))
 
 
+class _Spaced(dict[int, str]):
+    """For ``str.translate``: a space for every sign and mark of punctuation but the apostrophe, all else itself."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        kept = character == "'" or not unicodedata.category(character).startswith(("P", "S"))
+        self[code] = found = character if kept else " "
+        return found
+
+
+_SPACED = _Spaced()
+
+
 def basic(text: str) -> str:
     """For scoring whatever the conventions: lower case, no punctuation, plain quotes, white space collapsed."""
-    text = plain(text).casefold()
-    return collapse("".join(c if c == "'" or not unicodedata.category(c).startswith(("P", "S")) else " " for c in text))
+    return collapse(plain(text).casefold().translate(_SPACED))
 
 
 def words(text: str) -> str:
