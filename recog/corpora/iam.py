@@ -25,7 +25,8 @@ def rows(src: Path) -> Iterator[Row]:
     """The lines of ``lines.txt``.
 
     Raises:
-        UserError: there is no ``lines.txt``, or a line of it is damaged.
+        UserError: there is no ``lines.txt``, a line of it is damaged, or lists of lines and of forms contradict each
+            other.
     """
     table = next((path for path in (src / "ascii" / "lines.txt", src / "lines.txt") if path.exists()), None)
     if table is None:
@@ -41,6 +42,11 @@ def rows(src: Path) -> Iterator[Row]:
             raise UserError(f"{table}, line {number}, is not 'a01-000u-00 ok 154 19 408 746 1663 91 text'.")
         form = "-".join(parts[:2])
         split = splits.get(fields[0], splits.get(form))
+        if splits.get(form, split) != split:
+            raise UserError(
+                f"By the lists beneath {src}, line {fields[0]} is for {split} and its form {form} for {splits[form]}; "
+                "keep the lists of one split."
+            )
         if splits and split is None:
             continue
         text = fields[_FIELDS].replace("|", " ").strip() if len(fields) > _FIELDS else ""

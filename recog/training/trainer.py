@@ -52,7 +52,7 @@ class Progress:
     loss: float = 0.0  # sums over this epoch so far
     labels: int = 0
     seconds: float = 0.0
-    cpu_seconds: float = 0.0  # of this process
+    cpu_seconds: float = 0.0  # of this process and its data workers
     joules: float | None = 0.0  # of the processor; None as soon as they could not be read
     finished: bool = False
     history: list[dict[str, Any]] = field(default_factory=list)

@@ -28,6 +28,17 @@ def test_lists_that_contradict_each_other_are_told(tmp_path: Path) -> None:
         read_split_lists(tmp_path)
 
 
+def test_iams_lists_of_lines_and_of_forms_that_contradict_each_other_are_told(tmp_path: Path) -> None:
+    fields = "ok 154 19 408 746 1663 91"
+    (tmp_path / "lines.txt").write_text(f"a01-000-00 {fields} one\nb01-000-00 {fields} two\n")
+    (tmp_path / "trainset.txt").write_text("a01-000-00\n")
+    (tmp_path / "te.lst").write_text("b01-000\n")
+    assert [(row.text, row.split) for row in importer("iam")(tmp_path)] == [("one", "train"), ("two", "test")]
+    (tmp_path / "te.lst").write_text("b01-000\na01-000\n")
+    with pytest.raises(UserError, match="line a01-000-00 is for train and its form a01-000 for test; keep"):
+        list(importer("iam")(tmp_path))
+
+
 def test_alto_of_two_pages_names_one_image(tmp_path: Path) -> None:
     (tmp_path / "doc.png").write_bytes(b"")
     (tmp_path / "doc.xml").write_text(ALTO.format(PAGE.format(1)))
