@@ -9,8 +9,9 @@ from recog.compilation import helper, inlined
 
 @helper
 def sort_down(order, count, key):
-    """Sort ``order[:count]`` by falling ``key[order]``, equals by rising index (Shell sort, gaps of Ciura 2001)."""
-    for gap in (1750, 701, 301, 132, 57, 23, 10, 4, 1):
+    """Sort ``order[:count]`` by falling ``key[order]``, equals by rising index (Shell sort; few gaps, as a beam is
+    nearly in order from the frame before)."""
+    for gap in (1750, 301, 57, 10, 1):
         for i in range(gap, count):
             item = order[i]
             value = key[item]

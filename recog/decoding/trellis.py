@@ -17,6 +17,8 @@ STEP = 2.0**-256
 LOG_STEP = float(np.log(STEP))
 PLAIN = -650.0  # natural log: where nothing below it matters, float64 needs no exponents beside it
 CERTAIN = -480.0  # natural log, of frames that sum to 1
+DEPTH = 30.0  # natural log: alignments this far below the best of their frame seldom become the best
+ROUNDING = 1e-3  # natural log, more than what is lost where log-probabilities are added up
 
 
 @kernel("Tuple((float64[:, ::1], float64))(float32[:, ::1])")
@@ -141,24 +143,26 @@ def forward(probs, parent, label, first, shortest, negligible):
     return result
 
 
-@kernel("float64(float32[:, ::1], int32[::1], int32[::1], int32[::1])")
-def viterbi_path(log_probs, labels, starts, ends):
-    """Log-probability of the most probable alignment; its first frame and one past its last of each label go to
-    ``starts`` and ``ends``. -inf, and nothing written, where no alignment fits. Of equally probable ways into a state,
-    staying in it comes first.
+@maker
+def _best_alignment(log_probs, labels, starts, ends, rest, depth):
+    """:func:`viterbi_path` without what lies more than ``depth`` below the best of its frame, and an upper bound of the
+    log-probability of all alignments that this left out.
 
-    Back-pointers take time * (labels + 1) bytes: bits 0-1 say where a label was entered from (0 itself, 1 the blank
-    before it, 2 the label before that), bit 2 that a blank was entered from the label before it.
+    Args:
+        rest: (time,) log-probability of the best symbols of all frames from each one on, its own included; 0 follows.
     """
     frames, count = len(log_probs), len(labels)
-    back = np.zeros((frames, count + 1), np.uint8)
+    back = np.empty((frames, count + 1), np.uint8)
     blank, last = np.empty(count + 1), np.empty(count)  # blank[j] precedes label j
     blank[:] = last[:] = -np.inf
     blank[0] = 0.0
+    begin, end, highest, missed = 0, 0, 0.0, -np.inf  # of the labels that are alive, the last one included
     for t in range(frames):
         p_blank = np.float64(log_probs[t, 0])
-        low = max(0, count - (frames - t))  # labels before it can no longer reach the end
-        for j in range(min(count, t + 1), low - 1, -1):  # downwards: lower ones still hold the frame before
+        bar = highest + rest[t] - rest[t + 1] - depth
+        bottom, top = max(begin, count - (frames - t)), min(count, end + 1)  # those before cannot reach the end any more
+        begin, end, highest = count, bottom, -np.inf
+        for j in range(top, bottom - 1, -1):  # downwards: lower ones still hold the frame before
             before = last[j - 1] if j > 0 else -np.inf
             code = 0
             if j < count:
@@ -176,12 +180,20 @@ def viterbi_path(log_probs, labels, starts, ends):
                 code += 4
             blank[j] = best + p_blank
             back[t, j] = code
+            best = max(blank[j], last[j]) if j < count else blank[j]
+            if best < bar:
+                missed = max(missed, best + rest[t + 1])
+                blank[j] = -np.inf
+                if j < count:
+                    last[j] = -np.inf
+            else:
+                begin, end, highest = j, max(end, j), max(highest, best)
     if count == 0:
-        return blank[0]
+        return blank[0], missed
     ends_in_blank = blank[count] > last[count - 1]
     result = blank[count] if ends_in_blank else last[count - 1]
-    if result == -np.inf:
-        return result
+    if result == -np.inf or result <= missed:
+        return result, missed
     j = count if ends_in_blank else count - 1
     if not ends_in_blank:
         ends[j] = frames
@@ -200,4 +212,28 @@ def viterbi_path(log_probs, labels, starts, ends):
             else:
                 j -= 1
                 ends[j] = t
+    return result, missed
+
+
+@kernel("float64(float32[:, ::1], int32[::1], int32[::1], int32[::1])")
+def viterbi_path(log_probs, labels, starts, ends):
+    """Log-probability of the most probable alignment; its first frame and one past its last of each label go to
+    ``starts`` and ``ends``. -inf, and nothing written, where no alignment fits. Of equally probable ways into a state,
+    staying in it comes first.
+
+    What lies far below the best of its frame is left out at first, and kept where something of it might yet have become
+    the best: with the best symbol of every later frame it would have been as probable as what was found.
+
+    Back-pointers take time * (labels + 1) bytes: bits 0-1 say where a label was entered from (0 itself, 1 the blank
+    before it, 2 the label before that), bit 2 that a blank was entered from the label before it.
+    """
+    rest = np.zeros(len(log_probs) + 1)
+    for t in range(len(log_probs) - 1, -1, -1):
+        best = log_probs[t, 0]
+        for s in range(1, log_probs.shape[1]):
+            best = max(best, log_probs[t, s])
+        rest[t] = rest[t + 1] + best
+    result, missed = _best_alignment(log_probs, labels, starts, ends, rest, DEPTH)
+    if result < missed + ROUNDING:
+        result, missed = _best_alignment(log_probs, labels, starts, ends, rest, np.inf)
     return result

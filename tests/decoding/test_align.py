@@ -57,6 +57,44 @@ def test_equals_the_best_of_all_paths(labels: list[int]) -> None:
         assert tuple(path) == best[1]
 
 
+def whole_trellis(log_probs: np.ndarray, labels: list[int]) -> tuple[float, list[int], list[int]]:
+    """The best alignment over all states of all frames; of equals, staying comes first, then the blank."""
+    states = [0] + [s for label in labels for s in (label, 0)]
+    score, back = np.full(len(states), -np.inf), []
+    score[0] = 0.0
+    for frame in log_probs.astype(np.float64):
+        after, came = np.full(len(states), -np.inf), np.zeros(len(states), int)
+        for k, state in enumerate(states):
+            steps = [0, 1] + ([2] if state and k > 2 and states[k - 2] != state else [])
+            came[k] = max((s for s in steps if s <= k), key=lambda s: score[k - s])
+            after[k] = score[k - came[k]] + frame[state]
+        score, _ = after, back.append(came)
+    k = max((len(states) - 2, len(states) - 1), key=lambda k: score[k])
+    best, path = float(score[k]), []
+    for came in reversed(back):
+        path.append(k)
+        k -= came[k]
+    path.reverse()
+    starts = [path.index(2 * j + 1) for j in range(len(labels))]
+    return best, starts, [start + path.count(2 * j + 1) for j, start in enumerate(starts)]
+
+
+@pytest.mark.parametrize("spread", [1.0, 8.0, 40.0])
+@pytest.mark.parametrize("foreign", [False, True])
+def test_what_is_left_out_at_first_is_never_missed(spread: float, foreign: bool) -> None:
+    rng = np.random.default_rng(int(spread) + foreign)
+    for _ in range(60):
+        logits = np.round(rng.normal(0.0, spread, (40, 5)), rng.integers(0, 3))  # rounded: with ties
+        log_probs = (logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)).astype(np.float32)
+        labels = collapse(tuple(log_probs.argmax(axis=1).tolist()))[:14] or [1]
+        if foreign:  # nothing that the frames say
+            labels = [int(s) for s in rng.integers(1, 5, rng.integers(1, 15))]
+        best, starts, ends = whole_trellis(log_probs, labels)
+        found = viterbi(log_probs, labels)
+        assert found.log_prob == pytest.approx(best, rel=1e-9)
+        assert (list(found.starts), list(found.ends)) == (starts, ends)
+
+
 def test_no_labels_are_all_blanks() -> None:
     assert viterbi(planted([0, 0], 3), []) == Alignment((), (), (), (), pytest.approx(2 * math.log(0.9), abs=1e-6))
 
