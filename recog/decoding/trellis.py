@@ -160,7 +160,7 @@ def _best_alignment(log_probs, labels, starts, ends, rest, depth):
     for t in range(frames):
         p_blank = np.float64(log_probs[t, 0])
         bar = highest + rest[t] - rest[t + 1] - depth
-        bottom, top = max(begin, count - (frames - t)), min(count, end + 1)  # those before cannot reach the end any more
+        bottom, top = max(begin, count - (frames - t)), min(count, end + 1)  # those before no longer reach the end
         begin, end, highest = count, bottom, -np.inf
         for j in range(top, bottom - 1, -1):  # downwards: lower ones still hold the frame before
             before = last[j - 1] if j > 0 else -np.inf
