@@ -217,7 +217,6 @@ class Recogniser:
         tuned, options = self.config.decoding, self.options
         alpha, beta = options.weights(tuned)
         return word_finder.decoder(
-            options.hotwords,
             beam_width=max(options.beam or tuned.beam or DEFAULT_BEAM, options.n_best),
             threads=1,
             alpha=alpha,
@@ -378,8 +377,8 @@ def make_word_finder(bundle: Bundle, options: Options) -> WordFinder | None:
     model = next(iter(open_language_models(bundle, options)), None)
     if model is None or model.unit != "word":
         return None
-    word_finder = WordFinder(bundle, model, " ".join(options.hotwords).split())
-    return word_finder if all(map(word_finder.knows, options.hotwords)) else None
+    word_finder = WordFinder(bundle, model, options.hotwords)
+    return None if word_finder.unknown else word_finder
 
 
 def make_rescorer(bundle: Bundle, options: Options) -> Rescorer | None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from recog.decoding.decoder import Decoder, Hypothesis
 from recog.decoding.homophones import Homophones
 from recog.decoding.language import SPECIAL
 from recog.model.bundle import Bundle
-from recog.text.pronunciations import say
+from recog.text.pronunciations import say_all
 
 if TYPE_CHECKING:
     from recog.lm.trie import NGramTrie
+
+MAX_WAYS = 64  # to say a hotword that are listened for
 
 
 class WordFinder:
@@ -22,16 +24,20 @@ class WordFinder:
     Args:
         bundle: a model that hears sounds.
         lm: a language model of words.
-        more: words to know beside.
+        hotwords: words and phrases to know beside and to expect, as they are written, and their boosts.
+
+    Attributes:
+        unknown: the hotwords of which it is not known how they are said.
 
     Raises:
         UserError: the model's pronunciations cannot be read.
     """
 
-    def __init__(self, bundle: Bundle, lm: NGramTrie, more: Iterable[str] = ()) -> None:
+    def __init__(self, bundle: Bundle, lm: NGramTrie, hotwords: Mapping[str, float] | None = None) -> None:
         assert bundle.config.sounds is not None
         self.sounds = bundle.config.sounds
         self.pronunciations = bundle.pronunciations()
+        more = " ".join(hotwords or {}).split()
         new = [word for word in dict.fromkeys((*lm.words, *more)) if word not in self.pronunciations]
         new = [word for word in new if word not in SPECIAL]
         speller = bundle.speller() if new else None
@@ -40,26 +46,28 @@ class WordFinder:
             said = zip(new, speller.say(new), strict=True)
             self.pronunciations |= {word: (one,) for word, one in said if one and heard.issuperset(one)}
         self._lm = lm
-        self._homophones = Homophones(lm, self.pronunciations)
+        self.unknown = [p for p in hotwords or {} if not all(word in self.pronunciations for word in p.split())]
+        self._hotwords = {phrase: boost for phrase, boost in (hotwords or {}).items() if phrase not in self.unknown}
+        self._homophones = Homophones(lm, self.pronunciations, self._hotwords)
 
-    def knows(self, phrase: str) -> bool:
-        """Whether all words of a phrase are among those that can be found."""
-        return all(word in self.pronunciations for word in phrase.split())
-
-    def decoder(self, hotwords: Mapping[str, float] | None = None, **options: Any) -> Decoder:
+    def decoder(self, **options: Any) -> Decoder:
         """A decoder of sounds into these words.
 
         Args:
-            hotwords: that it :meth:`knows`, as they are written, and their boosts.
-            options: others of :class:`recog.decoding.Decoder`.
+            options: those of :class:`recog.decoding.Decoder` that are not given by the words.
         """
-        said = {say(phrase, self.pronunciations): boost for phrase, boost in (hotwords or {}).items()}
+        said: dict[str, float] = {}
+        for phrase, boost in self._hotwords.items():
+            for way in say_all(
+                phrase, self.pronunciations, MAX_WAYS
+            ):  # of two that sound alike the higher boost counts
+                said[way] = max(boost, said.get(way, 0.0))
         return Decoder(
             self.sounds,
             lm=self._lm,
             lexicon=self.pronunciations,
             closed_vocabulary=True,
-            hotwords={phrase: boost for phrase, boost in said.items() if phrase},
+            hotwords=said,
             **options,
         )
 

@@ -28,6 +28,13 @@ Normalise = Annotated[
     str,
     typer.Option(help="How text is normalised first: none, basic, collapse, plain, diplomatic, spoken or words."),
 ]
+Display = Annotated[
+    bool,
+    typer.Option(
+        "--display",
+        help="Take right-to-left texts in display order, as a model of handwriting writes a line: for such a model's use.",
+    ),
+]
 
 
 def train(
@@ -48,6 +55,7 @@ def train(
     prune_to: PruneTo = None,
     threshold: Threshold = None,
     normalise: Normalise = "none",
+    display: Display = False,
     quantise: Quantise = False,
     memory: Annotated[
         int, typer.Option(min=16, metavar="MIB", help="For counts; more goes to temporary files.")
@@ -59,7 +67,7 @@ def train(
 
     _check(out, quantise, text, prune_to, threshold)
     ngrams: NGrams = estimate(
-        _lines(text, normalise),
+        _lines(text, normalise, display),
         unit=unit,
         order=order or DEFAULT_ORDER[unit],
         cutoffs=[int(count) for count in _numbers("--prune-counts", prune_counts, whole=True)],
@@ -96,6 +104,7 @@ def mix(
         list[Path] | None, typer.Option(metavar="TEXT", help="Choose the weights that suit this text; may be repeated.")
     ] = None,
     normalise: Normalise = "none",
+    display: Display = False,
     quantise: Quantise = False,
 ) -> None:
     """Interpolate models of the same unit into one."""
@@ -115,7 +124,7 @@ def mix(
         )
     read = [_read(model) for model in models]
     if tune:
-        shares = list(tune_weights(read, list(_lines(tune, normalise))))
+        shares = list(tune_weights(read, list(_lines(tune, normalise, display))))
         chosen = ", ".join(f"{share:.4f} {model}" for share, model in zip(shares, models, strict=True))
         typer.echo(f"Weights: {chosen}", err=True)
     _write(interpolate(read, [share / sum(shares) for share in shares]), out, quantise)
@@ -125,6 +134,7 @@ def perplexity(
     model: Annotated[Path, typer.Argument(help="A model: ARPA (plain, .gz, .xz) or .bin.")],
     text: Annotated[list[Path], typer.Argument(help="Texts in UTF-8, one sentence a line; .gz and .xz too.")],
     normalise: Normalise = "none",
+    display: Display = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """How well a model foresees a text: perplexity, with and without the words that it does not know."""
@@ -133,7 +143,7 @@ def perplexity(
 
     from recog.lm.perplexity import perplexity as measure
 
-    result = measure(_read(model), _lines(text, normalise))
+    result = measure(_read(model), _lines(text, normalise, display))
     if as_json:
         values = {
             key: value if abs(value) < float("inf") else None for key, value in dataclasses.asdict(result).items()
@@ -163,11 +173,13 @@ def _check(
         raise UsageError(f"{out}: this would overwrite what is read; give another name.")
 
 
-def _lines(paths: Iterable[Path], normalise: str) -> Iterator[str]:
+def _lines(paths: Iterable[Path], normalise: str, display: bool) -> Iterator[str]:
     from recog.lm.text import read_text
+    from recog.text.bidi import to_display
     from recog.text.normalise import rule
 
-    return map(rule(normalise), read_text(paths))
+    lines = map(rule(normalise), read_text(paths))
+    return map(to_display, lines) if display else lines
 
 
 def _numbers(option: str, text: str, *, whole: bool = False) -> list[float]:

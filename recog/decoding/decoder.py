@@ -249,7 +249,10 @@ class Decoder:
 
     def hypotheses(self, found: Sequence[Any]) -> list[Hypothesis]:
         """What :meth:`recog.decoding.search.Search.finish` found, for people."""
-        return [self._hypothesis(*row) for row in zip(*found, strict=True)]
+        rows = [self._hypothesis(*row) for row in zip(*found, strict=True)]
+        return [row for row in rows if row.score > -math.inf] or rows[
+            :1
+        ]  # with a closed vocabulary some may be impossible
 
     def _hypothesis(self, labels: Any, starts: Any, length: int, log_prob: float, score: float) -> Hypothesis:
         tokens = tuple(labels[:length].tolist())

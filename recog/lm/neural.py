@@ -22,6 +22,7 @@ from recog.lm.text import tokens as tokens_of
 from recog.model.folder import GRAPH, RESCORER, RESCORER_CONFIG, ModelFolder, read_config
 from recog.model.language import END_ID, UNKNOWN_ID, LanguageBundle, LanguageModelConfig, open_language_bundle
 from recog.model.onnx_check import check_onnx
+from recog.model.onnx_run import run_graph
 from recog.text.normalise import rule
 
 OPERATORS = frozenset({"Abs", "Div", "Gather", "Gemm", "Round"})  # what the graph has that recognisers' have not
@@ -265,7 +266,7 @@ class NeuralLM:
         feed = {"tokens": tokens, "hidden": hidden, "cell": cell}
         if self._chooses:
             feed["places"] = places
-        log_probs, hidden, cell = self._session.run(None, feed)
+        log_probs, hidden, cell = run_graph(self._session, self.path, feed)
         if not self._chooses:
             log_probs = log_probs[places % len(tokens), places // len(tokens)]
         return log_probs, hidden, cell

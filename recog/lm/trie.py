@@ -76,7 +76,7 @@ class NGramTrie:
     @cached_property
     def _keys(self) -> NDArray[np.int64]:
         """(nodes - 1,) parent and word of each node but the root as one number: strictly increasing."""
-        return self.parent * np.int64(len(self.words)) + self.word[1:]
+        return self.parent.astype(np.int64) * len(self.words) + self.word[1:]
 
     def find(self, nodes: ArrayLike, words: ArrayLike) -> NDArray[np.int64]:
         """The children of some nodes by some words, element by element.

@@ -20,6 +20,7 @@ _ALLOWED = """
 ALLOWED = frozenset(_ALLOWED.split())
 DOMAINS = frozenset({"", "ai.onnx", "com.microsoft"})
 MAX_NODES = 10_000
+MAX_KEY = 0xFFFF_FFFF
 
 Field = tuple[int, int, int | memoryview]  # number, wire type, value
 
@@ -46,6 +47,8 @@ def _fields(data: memoryview) -> Iterator[Field]:
     while at < len(data):
         key, at = _varint(data, at)
         number, wire = key >> 3, key & 7
+        if key > MAX_KEY or number == 0:  # other readers cut it to 32 bits, and would see another field
+            raise _MalformedError
         if wire == 0:
             value, at = _varint(data, at)
             yield number, wire, value
@@ -70,7 +73,11 @@ def _blocks(data: memoryview, number: int) -> Iterator[memoryview]:
 
 
 def _text(data: memoryview, number: int) -> str:
-    return "".join(bytes(block).decode("utf-8", "replace") for block in _blocks(data, number))
+    """A text that stands once at most: of several, readers take the last."""
+    blocks = list(_blocks(data, number))
+    if len(blocks) > 1:
+        raise _MalformedError
+    return bytes(blocks[0]).decode("utf-8", "replace") if blocks else ""
 
 
 def check_onnx(path: Path, *, also: frozenset[str] = frozenset()) -> None:
@@ -114,6 +121,8 @@ def _check_graph(graph: memoryview, path: Path, allowed: frozenset[str]) -> None
         raise _MalformedError
     for tensor in _blocks(graph, 5):  # GraphProto.initializer
         _check_tensor(tensor, path)
+    if any(number == 15 for number, _, _ in _fields(graph)):  # GraphProto.sparse_initializer
+        raise UserError(f"{path}: the model holds sparse weights, which recog does not run.")
 
 
 def _check_tensor(tensor: memoryview, path: Path) -> None:

@@ -21,6 +21,7 @@ from recog.errors import UserError
 from recog.model.bundle import Bundle
 from recog.model.folder import GRAPH
 from recog.model.onnx_check import check_onnx
+from recog.model.onnx_run import run_graph
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -97,13 +98,13 @@ class OnnxRuntime:
             or inputs[0].shape[1] != bundle.config.encoder.height
         ):
             raise UserError(f"{path}: the network does not have the inputs and outputs that the config says.")
-        self._input = inputs[0].name
+        self._input, self._path = inputs[0].name, path
 
     def log_probs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :meth:`Runtime.log_probs`."""
         if len(features) == 0:
             return np.zeros((0, self.config.outputs), np.float32)
-        result = self._session.run(None, {self._input: np.ascontiguousarray(features, dtype=np.float32)})[0]
+        [result] = run_graph(self._session, self._path, {self._input: np.ascontiguousarray(features, dtype=np.float32)})
         return np.asarray(result, dtype=np.float32)
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from recog.errors import UserError
 from recog.model.folder import GRAPH
 from recog.model.onnx_check import check_onnx
+from recog.model.onnx_run import run_graph
 from recog.model.page import MAPS, PageBundle
 from recog.segment.baselines import find_baselines, outlines
 from recog.segment.order import reading_order, slope
@@ -42,6 +43,11 @@ class PageSegmenter:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's exceptions have no common base but Exception
             raise UserError(f"{path}: ONNX Runtime cannot load it ({str(error).splitlines()[0][:200]}).") from None
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        fits = len(inputs) == len(outputs) == 1 and len(inputs[0].shape) == len(outputs[0].shape) == 4
+        if not fits or outputs[0].shape[1] != len(bundle.config.network.maps):
+            raise UserError(f"{path}: the network does not have the inputs and outputs that the config says.")
+        self._input, self._path = inputs[0].name, path
 
     def lines(self, image: NDArray[np.uint8], *, notes: bool = False) -> Lines:
         """The lines of a grey page (height, width), in reading order.
@@ -79,8 +85,7 @@ class PageSegmenter:
         height, width = ink.shape
         padded = np.zeros((-height % MULTIPLE + height, -width % MULTIPLE + width), np.float32)
         padded[:height, :width] = ink
-        found = self._session.run(None, {self._session.get_inputs()[0].name: padded[None, None]})[0][0]
-        assert len(found) == len(self.bundle.config.network.maps)
+        [[found]] = run_graph(self._session, self._path, {self._input: padded[None, None]})
         return np.ascontiguousarray(found[:, : -(-height // STRIDE), : -(-width // STRIDE)])
 
 

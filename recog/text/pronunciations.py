@@ -11,6 +11,7 @@ usual one first. A sound is one character, whichever one likes; the shipped ones
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice, product
 from pathlib import Path
 
 from recog.errors import UserError
@@ -77,6 +78,12 @@ def say(text: str, pronunciations: Pronunciations) -> str | None:
         return SPACE.join(pronunciations[word][0] for word in text.split())
     except KeyError:
         return None
+
+
+def say_all(text: str, pronunciations: Pronunciations, most: int) -> list[str]:
+    """The ways to say a text of words that are all in the dictionary, at most so many; the usual one comes first."""
+    ways = product(*(pronunciations[word] for word in text.split()))
+    return [SPACE.join(way) for way in islice(ways, most)]
 
 
 def read_cmudict(path: Path) -> Pronunciations:

@@ -48,7 +48,8 @@ class Speller:
         """Beam search through all words, letter by letter; a word that has ended waits."""
         owner = np.arange(len(words))  # of each reading, the word that it is of
         scores = np.zeros(len(words))
-        states = np.full(len(words), 1 + self._lm.index["<s>"], np.int64)
+        begin = 1 + self._lm.index["<s>"] if self._lm.order > 1 else 0  # of single letters alone no context has a node
+        states = np.full(len(words), begin, np.int64)
         said = [""] * len(words)
         for place in range(max(map(len, words))):
             letters = np.array([words[i][place] if place < len(words[i]) else "" for i in owner])

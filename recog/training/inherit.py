@@ -48,9 +48,7 @@ def inherit_language_model(
     given = {name: base.file(name) for name in names if base and name}
     if not given and not own:
         return bundle
-    loaded = [row for row, _ in load_rows(recipe).rows]
-    if recipe.modality == "handwriting":  # they come as the network reads them
-        loaded = [replace(row, text=to_logical(row.text)) for row in loaded]
+    loaded = [row for row, _ in load_rows(recipe).rows]  # as the network reads them, and so the language model
     rows = [row for row in loaded if row.split == "dev"]
     if own:
         texts = [row.text for row in loaded if row.split == "train"]
@@ -60,6 +58,8 @@ def inherit_language_model(
     else:
         files = {name: path.read_bytes() for name, path in given.items()}
         decoding = before.model_copy(update={"dev": {}})
+    if recipe.modality == "handwriting":  # to be compared with what is read
+        rows = [replace(row, text=to_logical(row.text)) for row in rows]
     if base and decoding.rescoring:
         files |= {name: base.file(name).read_bytes() for name in (RESCORER, RESCORER_CONFIG)}
     confidence = base.config.confidence if base else None  # where dev has too few words to tell

