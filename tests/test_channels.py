@@ -52,6 +52,17 @@ def test_each_channel_reads_as_it_does_alone(call, tmp_path):
         recog.load("english-speech", channels=3, threads=1).transcribe(call)
 
 
+def test_lines_of_all_channels_stand_in_the_order_of_time(tmp_path):
+    word = read_sound(SAMPLES / "weather.wav")
+    slot = len(word) + 2 * RATE
+    both = np.zeros((3 * slot, 2), np.float32)
+    for k, channel in enumerate((0, 1, 0)):
+        both[k * slot : k * slot + len(word), channel] = word
+    soundfile.write(tmp_path / "call.wav", both, RATE)
+    found = recog.load("english-speech", channels="each", beam=0, threads=1).transcribe(tmp_path / "call.wav")
+    assert [line.channel for line in found.lines] == [1, 2, 1]
+
+
 def test_the_command(call):
     command = [sys.executable, "-m", "recog", "transcribe", "--channels"]
     done = subprocess.run([*command, "each", call, "-f", "json"], capture_output=True, text=True)

@@ -1,8 +1,9 @@
-"""Words of right-to-left lines."""
+"""What a recogniser makes of its network's outputs: words of right-to-left lines, tempered log-probabilities."""
 
+import numpy as np
 import pytest
 
-from recog.recogniser import reorder
+from recog.recogniser import reorder, tempered
 from recog.text.bidi import to_display
 
 
@@ -32,3 +33,11 @@ def test_repeated_words_keep_their_order():
     text = "גם שלום גם עולם"
     first, _, third, _ = reorder(displayed(text), text)
     assert first[1] > third[1]
+
+
+def test_tempered_log_probabilities_are_those_of_the_powers():
+    logits = np.random.default_rng(0).normal(0.0, 4.0, (9, 6))
+    log_probs = (logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)).astype(np.float32)
+    assert tempered(log_probs, 1.0) is log_probs
+    powers = np.exp(log_probs.astype(np.float64)) ** (1 / 1.7)
+    assert np.exp(tempered(log_probs, 1.7)) == pytest.approx(powers / powers.sum(axis=1, keepdims=True), rel=1e-5)
