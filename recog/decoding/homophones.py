@@ -49,7 +49,7 @@ class Homophones:
         """
         lengths = np.array([len(said) for said in texts], np.int64)
         text = np.arange(len(texts))  # of each row
-        expected = [self._expected(said) for said in texts]
+        expected = [self._expected(said) for said in texts] if self._hotwords else []
         scores, states = np.zeros(len(texts)), np.zeros(len(texts), np.int64)
         steps: list[tuple[dict[int, int], NDArray[np.int64], NDArray[np.int64]]] = []
         for place in range(lengths.max(initial=0)):
@@ -59,8 +59,9 @@ class Homophones:
             before = np.repeat(rows, counts)
             which = np.arange(len(before)) - np.repeat(np.cumsum(counts) - counts, counts)
             log_prob, after = self._lm.advance(states[before], np.concatenate(ids))
-            boosts = [self._boosts(texts[i][place], expected[i].get(place, {})) for i in text[rows]]
-            total, of = scores[before] + log_prob + np.concatenate(boosts), text[before]
+            total, of = scores[before] + log_prob, text[before]
+            if self._hotwords:
+                total += np.concatenate([self._boosts(texts[i][place], expected[i].get(place, {})) for i in text[rows]])
             order = np.lexsort((-total, of))
             _, first = np.unique(np.stack((of, after))[:, order], axis=1, return_index=True)
             kept = order[np.sort(first)]
