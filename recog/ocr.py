@@ -22,6 +22,8 @@ from recog.media.lines import LineCrop, cut_line
 from recog.model.config import StripConfig
 from recog.model.runtime import parallel
 from recog.recogniser import Recogniser, Span, line_confidence
+from recog.segment.orientation import find_upright
+from recog.segment.polarity import dark_on_light
 from recog.text.alphabet import BLANK
 from recog.text.bidi import to_display
 from recog.transcript import Line, Point, Transcript, Word
@@ -29,8 +31,6 @@ from recog.transcript import Line, Point, Transcript, Word
 if TYPE_CHECKING:
     from recog.segment.page import PageSegmenter
 
-LINES_TRIED = 4  # to tell a page from one that stands on its head
-ENOUGH_SENSE = -0.15  # on 14 dev pages the right way has -0.49 to -0.08, the page on its head -0.79 to -0.40
 NOTHING = -100.0  # log-probability of the symbols that are not there
 PAGE_HEIGHT = 300  # pixels from which an image can be a page,
 PAGE_SHAPE = 4.0  # and how many times as wide as high it then is at most
@@ -175,9 +175,19 @@ class LineReader(Recogniser):
     ) -> tuple[Line, ...]:
         """The lines of a page, in reading order."""
         shape = image.shape
-        turns, found = self._upright(image)
+        image = dark_on_light(image)
+        turns, found = self.lines_of(image)
         lines = self._along(np.ascontiguousarray(np.rot90(image, turns)), found, advance, keep)
         return tuple(turned_back(line, turns, shape) for line in lines)
+
+    def lines_of(self, image: NDArray[np.uint8]) -> tuple[int, list[Found]]:
+        """How often a page must be turned by 90 degrees counter-clockwise, as the option ``turn`` says or as can be read,
+        and its lines then."""
+        turn, notes = self.options.turn, self.options.notes
+        if turn == "auto":
+            return find_upright(image, self.segmenter, self._certainty, notes=notes)
+        turns = -turn // 90 % 4
+        return turns, self.segmenter.lines(np.ascontiguousarray(np.rot90(image, turns)), notes=notes)
 
     def _along(
         self,
@@ -226,37 +236,11 @@ class LineReader(Recogniser):
                 advance(float(len(lines)))
         return tuple(lines)
 
-    def _upright(self, image: NDArray[np.uint8]) -> tuple[int, list[Found]]:
-        """How often a page must be turned by 90 degrees, counter-clockwise, to stand upright, and its lines then.
-
-        Writing is level in two of the four ways: those of the one in which most of it is found (on its head a hand may hardly
-        look like writing). Of the two the one is right in which its longest lines make more sense to the network; where they
-        make enough in the first, the other is not looked at.
-        """
-        written = [self.segmenter.written(np.ascontiguousarray(np.rot90(image, turns))) for turns in range(4)]
-        first = int(np.argmax(written))
-        best: tuple[float, int, list[Found]] = (-np.inf, 0, [])
-        for turns in (first, (first + 2) % 4):
-            turned = np.ascontiguousarray(np.rot90(image, turns))
-            found = self.segmenter.lines(turned, notes=self.options.notes)
-            sense = self._sense(turned, found)
-            if sense > best[0]:
-                best = sense, turns, found
-            if sense > ENOUGH_SENSE:
-                break
-        return best[1], best[2]
-
-    def _sense(self, image: NDArray[np.uint8], found: list[Found]) -> float:
-        """Mean log-probability of the best symbol, over the frames of the longest lines in which it is not the blank."""
-        sure: list[float] = []
-        for baseline, polygon in sorted(found, key=lambda line: line[0][0][0] - line[0][-1][0])[:LINES_TRIED]:
-            try:
-                log_probs = self.log_probs(cut_line(image, polygon, baseline).image)
-            except UserError:
-                continue
-            written = log_probs[log_probs.argmax(axis=1) > 0]
-            sure += written.max(axis=1).tolist()
-        return float(np.mean(sure)) if sure else -np.inf
+    def _certainty(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """How sure the network is of what it reads in a grey line image: the log-probability of the best symbol, in each
+        frame where that is not the blank."""
+        log_probs = self.log_probs(image)
+        return np.asarray(log_probs[log_probs.argmax(axis=1) != BLANK].max(axis=1), np.float32)
 
     def _line(
         self,

@@ -57,6 +57,7 @@ class Options:
         channels: of a recording: their "mix", "each" on its own, or one, counted from 1.
         layout: what an image shows: a "line", a "page", or "auto" to tell by its shape; "xml" for a page whose lines a
             PAGE or ALTO file beside it gives.
+        turn: degrees by which a page is turned clockwise before it is read; "auto" finds out.
         page_model: folder of the page model that finds the lines; None for the shipped one.
         notes: whether notes, visas and stamps of others on a page are read too.
         looks: which lines, or segments of speech, are taken in all of the model's views: "auto" those that are doubtful in
@@ -76,6 +77,7 @@ class Options:
     rescore_weight: float | None = None
     channels: Literal["mix", "each"] | int = "mix"
     layout: Literal["line", "page", "auto", "xml"] = "line"
+    turn: Literal["auto", 0, 90, 180, 270] = "auto"
     page_model: str | Path | None = None
     notes: bool = False
     looks: Literal["auto", "once", "all"] | None = None

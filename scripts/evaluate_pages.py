@@ -2,8 +2,12 @@
 """Whole pages against their ALTO or PAGE files: baseline F1, character error rate of the page, and what it costs.
 
     python scripts/evaluate_pages.py $RECOG_CORPORA/handwriting/pages/peraire --layout alto [--page-model runs/pages]
+    python scripts/evaluate_pages.py $RECOG_CORPORA/handwriting/pages/* letters/ --turn
 
-Printed for each page and over all: baseline precision, recall and F1 (Gruening et al. 2017), CER of the page's text in
+With --turn every picture of the folders, with or without a reference, is turned by 0, 90, 180 and 270 degrees: a table says
+how many were set right in each direction, and what finding lines, order and direction costs.
+
+Printed otherwise for each page and over all: baseline precision, recall and F1 (Gruening et al. 2017), CER of the page's text in
 reading order, the same against the reference's lines in the order in which recog would read them (the gap between the two
 is what the order alone costs), CER of the same lines where they are given, and CPU seconds. Texts are normalised by
 'diplomatic', and the editorial marks # ⋎ ⟦ ⟧ < > ^ are taken out. Rows of the dev split are read; of all, where a corpus
@@ -21,8 +25,11 @@ from rapidfuzz.distance import Levenshtein
 
 import recog
 from recog.corpora import importer
+from recog.corpora.files import IMAGE_SUFFIXES, walk
 from recog.corpora.manifest import Row
 from recog.evaluation.baselines import mean_score, score_page
+from recog.media.image import read_image
+from recog.ocr import LineReader
 from recog.runner import recognise_row
 from recog.segment.order import reading_order
 from recog.text.normalise import rule
@@ -42,18 +49,48 @@ def reordered(rows: list[Row], width: float) -> str:
     return plain(" ".join(row.text for row in [*(drawn[k] for k in order), *rest]))
 
 
+def turn_table(folders: list[Path], reader: LineReader) -> None:
+    """Print how many pages of each folder are set right, by how they were turned clockwise."""
+    print(f"{'folder':24}{'pages':>7}{'0':>7}{'90':>7}{'180':>7}{'270':>7}   CPU seconds, median and most")
+    total = np.zeros(4, int)
+    count = 0
+    for folder in folders:
+        right, seconds, wrong = np.zeros(4, int), [], []
+        pages = [path for path in walk(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
+        for path in pages:
+            page = read_image(path)
+            for turns in range(4):
+                turned = np.ascontiguousarray(np.rot90(page, -turns))
+                begin = time.process_time()
+                found, _ = reader.lines_of(turned)
+                seconds.append(time.process_time() - begin)
+                right[turns] += found == turns
+                if found != turns:
+                    wrong.append(f"{path.name} turned by {90 * turns}: {90 * ((turns - found) % 4)} degrees off")
+        total, count = total + right, count + len(pages)
+        of = "".join(f"{n:>7}" for n in right)
+        print(f"{folder.name[:23]:24}{len(pages):>7}{of}   {np.median(seconds):.2f} {max(seconds):.2f}", flush=True)
+        print("".join(f"    {line}\n" for line in wrong), end="")
+    print(f"{'all':24}{count:>7}" + "".join(f"{n:>7}" for n in total))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pages", type=Path)
+    parser.add_argument("pages", type=Path, nargs="+")
     parser.add_argument("--layout", choices=("alto", "page"), default="alto")
+    parser.add_argument("--turn", action="store_true", help="only see in which direction each page is read")
     parser.add_argument("--model", default="latin-handwriting")
     parser.add_argument("--page-model")
     arguments = parser.parse_args()
-    pages: dict[Path, list[Row]] = {}
-    for row in importer(arguments.layout)(arguments.pages):
-        if row.split in (None, "dev"):
-            pages.setdefault(row.media, []).append(row)
     reader = recog.load(arguments.model, layout="page", page_model=arguments.page_model, threads=1)
+    assert isinstance(reader, LineReader)
+    if arguments.turn:
+        return turn_table(arguments.pages, reader)
+    pages: dict[Path, list[Row]] = {}
+    for folder in arguments.pages:
+        for row in importer(arguments.layout)(folder):
+            if row.split in (None, "dev"):
+                pages.setdefault(row.media, []).append(row)
     scores, errors, in_order, given, characters, seconds = [], 0, 0, 0, 0, 0.0
     for media, rows in pages.items():
         begin = time.process_time()

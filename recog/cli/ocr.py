@@ -44,6 +44,10 @@ def ocr(
             "xml: a page along the lines that NAME.xml beside it (PAGE or ALTO) gives.",
         ),
     ] = "auto",
+    turn: Annotated[
+        Literal["auto", "0", "90", "180", "270"],
+        typer.Option("--turn", help="Degrees to turn pages clockwise before they are read; auto finds out."),
+    ] = "auto",
     page_model: Annotated[
         str | None, typer.Option("--page-model", metavar="FOLDER", help="What finds the lines; else the shipped one.")
     ] = None,
@@ -80,6 +84,7 @@ def ocr(
     decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
     decoding |= {"looks": looks, "language": language, "rescore": rescore}
     decoding |= {"layout": layout, "page_model": page_model, "notes": notes}
+    decoding["turn"] = turn if turn == "auto" else int(turn)
     inputs = collect(files, (*IMAGE_SUFFIXES, ".pdf"), output, SUFFIXES.get(format, format))
     if format == "pdf" and output is None and (len(inputs) > 1 or sys.stdout.isatty()):
         raise UsageError("A PDF needs a folder: give --output.")

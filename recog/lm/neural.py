@@ -21,8 +21,7 @@ from recog.lm.tables import SPACE
 from recog.lm.text import tokens as tokens_of
 from recog.model.folder import GRAPH, RESCORER, RESCORER_CONFIG, ModelFolder, read_config
 from recog.model.language import END_ID, UNKNOWN_ID, LanguageBundle, LanguageModelConfig, open_language_bundle
-from recog.model.onnx_check import check_onnx
-from recog.model.onnx_run import run_graph
+from recog.model.onnx_run import open_session, run_graph
 from recog.text.normalise import rule
 
 OPERATORS = frozenset({"Abs", "Div", "Gather", "Gemm", "Round"})  # what the graph has that recognisers' have not
@@ -68,22 +67,12 @@ class NeuralLM:
     def __init__(
         self, bundle: LanguageBundle, *, threads: int = 1, unknown_cost: float = UNKNOWN_COST, graph: Path | None = None
     ) -> None:
-        import onnxruntime
-
-        path = graph or bundle.file(GRAPH)
-        check_onnx(path, also=OPERATORS)
         self.path = bundle.path
         self.config = bundle.config
         self.unknown_cost = unknown_cost
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-            found = [(v.name, tuple(v.shape)) for v in (*self._session.get_inputs(), *self._session.get_outputs())]
-        except Exception as error:  # ONNX Runtime's exceptions have no common base but Exception
-            raise UserError(f"{path}: ONNX Runtime cannot load it ({str(error).splitlines()[0][:200]}).") from None
+        path = graph or bundle.file(GRAPH)
+        self._session = open_session(path, also=OPERATORS, threads=threads)
+        found = [(v.name, tuple(v.shape)) for v in (*self._session.get_inputs(), *self._session.get_outputs())]
         network = self.config.network
         state = (network.layers, "batch", network.hidden)
         symbols = len(self.config.symbols)

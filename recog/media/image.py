@@ -33,7 +33,8 @@ OTHER_FORMATS = {
 
 
 def read_image(source: str | Path | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Read an image as grey, upright by its Exif orientation, transparency over white paper.
+    """Read an image as grey, upright by its Exif orientation, transparency over the background on which
+    its ink can be seen.
 
     Images of 16 bits are scaled by the bits they use (8, 10, 12, 14 or 16), those of floating point by their range.
 
@@ -149,24 +150,37 @@ def _to_grey(pixels: NDArray[Any], header: ImageHeader) -> NDArray[np.uint8]:
     if pixels.ndim == 2:
         grey = to_eight_bits(pixels)
         if header.clear_grey is not None:
-            grey[pixels == header.clear_grey] = 255
+            clear = pixels == header.clear_grey
+            grey[clear] = background(grey, np.where(clear, np.uint8(0), np.uint8(255)))
         return grey
     if pixels.shape[2] == 4 and pixels.dtype == np.uint16:
         pixels = (pixels // 257).astype(np.uint8)  # colour and alpha by the same scale
     elif pixels.dtype != np.uint8:
         pixels = to_eight_bits(pixels)
-    if pixels.shape[2] == 2:
-        return over_white(cv2.extractChannel(pixels, 0), cv2.extractChannel(pixels, 1))
-    if pixels.shape[2] == 4:
-        return over_white(cv2.cvtColor(pixels, cv2.COLOR_BGRA2GRAY), cv2.extractChannel(pixels, 3))
+    if pixels.shape[2] in (2, 4):
+        channels = pixels[:, :, 0] if pixels.shape[2] == 2 else cv2.cvtColor(pixels, cv2.COLOR_BGRA2GRAY)
+        alpha = cv2.extractChannel(pixels, pixels.shape[2] - 1)
+        return over(channels, alpha, background(channels, alpha))
     return _as_uint8(cv2.cvtColor(np.ascontiguousarray(pixels[:, :, :3]), cv2.COLOR_BGR2GRAY))
 
 
-def over_white(grey: NDArray[Any], alpha: NDArray[Any]) -> NDArray[np.uint8]:
-    """One channel on white paper, where ``alpha`` is 0 to 255."""
+def background(grey: NDArray[Any], alpha: NDArray[Any]) -> int:
+    """What a transparent image lies on: 255 (white), or 0 (black) where what is written on it is light.
+
+    Opaque pixels are taken for ink where they are less than half of the image.
+    """
+    opaque = alpha > 127
+    is_ink = 0.0 < float(opaque.mean()) < 0.5
+    return 0 if is_ink and float(np.median(grey[opaque])) > 127 else 255
+
+
+def over(channel: NDArray[Any], alpha: NDArray[Any], background: int) -> NDArray[np.uint8]:
+    """One channel on a black (0) or white (255) background, where ``alpha`` is 0 to 255."""
     import cv2
 
-    return _as_uint8(cv2.bitwise_not(cv2.multiply(cv2.bitwise_not(grey), alpha, scale=1 / 255)))
+    if background:
+        return _as_uint8(cv2.bitwise_not(cv2.multiply(cv2.bitwise_not(channel), alpha, scale=1 / 255)))
+    return _as_uint8(cv2.multiply(channel, alpha, scale=1 / 255))
 
 
 def _as_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.media.errors import MediaError
-from recog.media.image import check_header, decode_pixels, over_white, to_eight_bits
+from recog.media.image import background, check_header, decode_pixels, over, to_eight_bits
 
 QUALITY = 85
 
@@ -57,7 +57,8 @@ def file_picture(name: str, data: bytes | bytearray, dpi: float) -> Picture:
         raise MediaError(f"{name} is cut short or damaged: its {header.format} data cannot be decoded")
     flat = _flat(pixels)
     if header.clear_grey is not None and pixels.ndim == 2:
-        flat = np.where(pixels == header.clear_grey, np.uint8(255), flat)
+        clear = pixels == header.clear_grey
+        flat = np.where(clear, np.uint8(background(flat, np.where(clear, np.uint8(0), np.uint8(255)))), flat)
     return encoded(flat, header.orientation, dpi)
 
 
@@ -78,15 +79,16 @@ def encoded(pixels: NDArray[np.uint8], orientation: int, dpi: float) -> Picture:
 
 
 def _flat(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """8 bits, one or three channels, transparency over white."""
+    """8 bits, one or three channels, transparency over the background on which the ink can be seen."""
     import cv2
 
     pixels = to_eight_bits(pixels)
     if pixels.ndim == 2:
         return pixels
-    if pixels.shape[2] == 2:
-        return over_white(cv2.extractChannel(pixels, 0), cv2.extractChannel(pixels, 1))
-    if pixels.shape[2] == 4:
-        alpha = cv2.extractChannel(pixels, 3)
-        return np.stack([over_white(cv2.extractChannel(pixels, k), alpha) for k in range(3)], axis=2)
+    if pixels.shape[2] in (2, 4):
+        alpha = cv2.extractChannel(pixels, pixels.shape[2] - 1)
+        grey = pixels[:, :, 0] if pixels.shape[2] == 2 else cv2.cvtColor(pixels, cv2.COLOR_BGRA2GRAY)
+        below = background(grey, alpha)
+        channels = [over(cv2.extractChannel(pixels, k), alpha, below) for k in range(pixels.shape[2] - 1)]
+        return channels[0] if len(channels) == 1 else np.stack(channels, axis=2)
     return np.ascontiguousarray(pixels[:, :, :3])

@@ -14,19 +14,23 @@ from recog.model.folder import CONFIG, FolderConfig, ModelFolder, pretrained, re
 
 MAPS = ("baseline", "end", "body")  # what the network gives for each pixel
 MAIN = "main"  # a fourth map, of one with context: whether writing there is the page's own, and no note or stamp on it
+GEOMETRY_MAPS = ("written", "size", "cosine", "sine", "cosine2", "sine2")  # of a geometry network, for each 16 x 16 pixels
+GEOMETRY_GRAPH, GEOMETRY_WEIGHTS = "geometry.onnx", "geometry.safetensors"
 DEFAULT = "pages"  # the shipped one
 
 
 class PageNetworkConfig(Strict):
     """Shape of :class:`recog.nn.page.PageNetwork`: ``widths`` are its channels from the finest level to the coarsest.
 
-    ``side`` is the longer side, in pixels, that a page is scaled to before the network sees it. ``context`` are the
-    dilations of the blocks that tell the page's own writing from notes on it (:class:`recog.nn.page_context.PageContext`);
+    ``spacing`` is the distance between lines, in pixels, at which the network sees a page: pages are scaled to it, whatever
+    their size. ``contrast`` is what ink is measured by, see :func:`recog.segment.page.page_ink`. ``side`` is the longer side of the copy in which it is first looked for. ``context`` are the dilations of the blocks that tell the page's own writing from notes on it (:class:`recog.nn.page_context.PageContext`);
     without any the network does not say.
     """
 
     widths: tuple[int, ...] = Field((16, 32, 48, 64, 96), min_length=2, max_length=8)
     side: int = Field(1024, ge=64, le=8192)
+    spacing: float = Field(34.0, ge=8.0, le=256.0)
+    contrast: Literal["page", "local"] = "page"
     context: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field((), max_length=16)
 
     @property
@@ -35,11 +39,21 @@ class PageNetworkConfig(Strict):
         return (*MAPS, MAIN) if self.context else MAPS
 
 
+class GeometryConfig(Strict):
+    """Shape of :class:`recog.nn.page_geometry.GeometryNetwork`: its channels from the finest level to the coarsest, the
+    dilations of the blocks that look around there, and the longer side in pixels that a page is scaled to for it."""
+
+    widths: tuple[int, ...] = Field((16, 32, 48, 64, 96), min_length=5, max_length=5)
+    dilations: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field((1, 2, 4, 1), max_length=16)
+    side: int = Field(1024, ge=64, le=8192)
+
+
 class PageModelConfig(FolderConfig):
     """Everything about a page model but its weights."""
 
     modality: Literal["page"] = "page"
     network: PageNetworkConfig = PageNetworkConfig()
+    geometry: GeometryConfig | None = None
 
 
 class PageBundle(ModelFolder[PageModelConfig]):

@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from recog.errors import UserError
 from recog.model.bundle import Bundle
 from recog.model.folder import GRAPH
-from recog.model.onnx_check import check_onnx
-from recog.model.onnx_run import run_graph
+from recog.model.onnx_run import open_session, run_graph
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -77,21 +76,11 @@ class OnnxRuntime:
     """
 
     def __init__(self, bundle: Bundle, *, graph: Path | None = None) -> None:
-        import onnxruntime
-
         path = graph or bundle.file(GRAPH)
-        check_onnx(path)
         self.config = bundle.config
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-            inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-            fits = len(inputs) == 1 and len(outputs) == 1 and len(inputs[0].shape) == len(outputs[0].shape) == 2
-        except Exception as error:  # ONNX Runtime's exceptions have no common base but Exception
-            raise UserError(f"{path}: ONNX Runtime cannot load it ({str(error).splitlines()[0][:200]}).") from None
+        self._session = open_session(path)
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        fits = len(inputs) == 1 and len(outputs) == 1 and len(inputs[0].shape) == len(outputs[0].shape) == 2
         if (
             not fits
             or outputs[0].shape[1] != bundle.config.outputs

@@ -12,14 +12,13 @@ import onnx
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 from torch import Tensor, nn
 
 from recog.model.page import MAPS, PageNetworkConfig
 from recog.nn.conv import ConvNormReLU
-from recog.nn.export import folded
-from recog.nn.graph import OPSET, Graph
-from recog.nn.page_context import PageContext, add_context, enlarged
+from recog.nn.graph import Weights
+from recog.nn.page_context import PageContext, add_context
+from recog.nn.page_graph import PageGraph
 
 
 class PageNetwork(nn.Module):
@@ -62,47 +61,21 @@ class PageNetwork(nn.Module):
         return self.head(x), levels[-2], middle
 
 
-def build_page_onnx(config: PageNetworkConfig, weights: Mapping[str, NDArray[np.float32]]) -> onnx.ModelProto:
+def build_page_onnx(config: PageNetworkConfig, weights: Weights) -> onnx.ModelProto:
     """The graph of a :class:`PageNetwork` with these weights, ink (1, 1, height, width) to probabilities."""
-    g = Graph()
-
-    def conv(x: str, name: str, kernel: NDArray, bias: NDArray, stride: int = 1, dilation: int = 1) -> str:
-        size, pad = kernel.shape[2], dilation * (kernel.shape[2] // 2)
-        inputs = [x, g.half(f"{name}.kernel", kernel), g.constant(f"{name}.offset", bias)]
-        shape = {"kernel_shape": [size, size], "strides": [stride] * 2, "pads": [pad] * 4, "dilations": [dilation] * 2}
-        return g.add("Conv", inputs, f"{name}.conv", **shape)
-
-    def block(x: str, name: str, stride: int = 1, dilation: int = 1) -> str:
-        kernel, bias = folded(weights, name)
-        return g.add("Relu", [conv(x, name, kernel, bias, stride, dilation)], f"{name}.relu")
-
-    def plain(x: str, name: str, kernel: NDArray | None = None) -> str:
-        kernel = np.asarray(weights[f"{name}.weight"]) if kernel is None else kernel
-        return conv(x, name, kernel, np.asarray(weights[f"{name}.bias"]))
-
-    levels = [block(block("ink", "stem.0", 2), "stem.1")]
+    g = PageGraph(weights)
+    levels = [g.block(g.block("ink", "stem.0", 2), "stem.1")]
     for i in range(len(config.widths) - 1):
-        levels.append(block(block(levels[-1], f"down.{i}.0", 2), f"down.{i}.1"))
-    x = middle = block(levels[-1], "middle", dilation=2)
+        levels.append(g.block(g.block(levels[-1], f"down.{i}.0", 2), f"down.{i}.1"))
+    x = middle = g.block(levels[-1], "middle", dilation=2)
     for i in range(len(config.widths) - 2, -1, -1):
-        x = plain(x, f"side.{i}")
-        x = enlarged(g, x, f"up.{i}.wide", 2)
-        x = block(g.add("Add", [x, levels[i]], f"up.{i}.sum"), f"up.{i}")
-    found = g.add("Sigmoid", [plain(x, "head")], "found" if config.context else "maps")
+        x = g.enlarge(g.plain(x, f"side.{i}"), f"up.{i}.wide", 2)
+        x = g.block(g.add("Add", [x, levels[i]], f"up.{i}.sum"), f"up.{i}")
+    found = g.add("Sigmoid", [g.plain(x, "head")], "found" if config.context else "maps")
     if config.context:
-        main = add_context(g, config, weights, block, plain, (levels[-2], middle, found))
+        main = add_context(g, config, (levels[-2], middle, found))
         g.add("Concat", [found, g.add("Sigmoid", [main], "main")], "maps", axis=1)
-    graph = helper.make_graph(
-        g.nodes,
-        "recog-page",
-        [helper.make_tensor_value_info("ink", TensorProto.FLOAT, [1, 1, "height", "width"])],
-        [helper.make_tensor_value_info("maps", TensorProto.FLOAT, [1, len(config.maps), "half_height", "half_width"])],
-        g.constants,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="recog")
-    model.ir_version = 8
-    onnx.checker.check_model(model)
-    return model
+    return g.model("recog-page", [("ink", 1, "height", "width"), ("maps", len(config.maps), "half_height", "half_width")])
 
 
 def page_arrays(network: PageNetwork | Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:

@@ -6,8 +6,6 @@ convolutions (Yu and Koltun 2016, "Multi-Scale Context Aggregation by Dilated Co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -16,12 +14,11 @@ from torch import Tensor, nn
 
 from recog.model.page import MAPS, PageNetworkConfig
 from recog.nn.conv import ConvNormReLU
-from recog.nn.graph import Graph
+from recog.nn.page_graph import PageGraph
 
 WIDTH, NARROW = 64, 32  # channels between the blocks and in them
 MEAN_AFTER = 1  # the block after which the mean over the page is added
 DROPOUT = 0.15  # of whole channels
-Conv = Callable[..., str]  # as recog.nn.page adds one to a graph
 
 
 class ContextBlock(nn.Module):
@@ -78,50 +75,29 @@ def pooling(config: PageNetworkConfig) -> int:
     return int(2 ** (len(config.widths) - 2))
 
 
-def add_context(
-    g: Graph, config: PageNetworkConfig, weights: Mapping[str, NDArray[np.float32]], block: Conv, plain: Conv,
-    inputs: tuple[str, str, str],
-) -> str:  # fmt: skip
-    """Add a :class:`PageContext` with these weights to a graph; gives its logits at the size of the maps.
+def add_context(g: PageGraph, config: PageNetworkConfig, inputs: tuple[str, str, str]) -> str:
+    """Add a :class:`PageContext` to a graph; gives its logits at the size of the maps.
 
     Args:
-        block: adds convolution, norm and ReLU.
-        plain: adds a convolution.
         inputs: fine, coarse and maps, as :meth:`PageContext.forward` takes them.
     """
     fine, coarse, maps = inputs
     size = pooling(config)
     pooled = g.add("MaxPool", [maps], "context.pooled", kernel_shape=[size, size], strides=[size, size])
-    x = g.add("Concat", [fine, enlarged(g, coarse, "context.coarse", 2), pooled], "context.inputs", axis=1)
-    x = block(x, "context.enter")
+    x = g.add("Concat", [fine, g.enlarge(coarse, "context.coarse", 2), pooled], "context.inputs", axis=1)
+    x = g.block(x, "context.enter")
     for i, dilation in enumerate(config.context):
         name = f"context.blocks.{i}"
-        inner = block(block(x, f"{name}.narrow"), f"{name}.around", dilation=dilation)
-        x = g.add("Add", [x, plain(inner, f"{name}.wide")], f"{name}.sum")
+        inner = g.block(g.block(x, f"{name}.narrow"), f"{name}.around", dilation=dilation)
+        x = g.add("Add", [x, g.plain(inner, f"{name}.wide")], f"{name}.sum")
         if i == MEAN_AFTER:
             mean = g.add("ReduceMean", [g.add("Relu", [x], "context.mean.relu")], "context.mean.pooled", axes=[2, 3])
-            matrix = np.asarray(weights["context.mean.weight"])[:, :, None, None]
-            added = plain(mean, "context.mean", matrix)
-            x = g.add("Add", [x, added], "context.mean.sum")
-    w = {
-        k: np.asarray(weights[f"context.norm.{k}"], np.float64)
-        for k in ("weight", "bias", "running_mean", "running_var")
-    }
+            matrix = np.asarray(g.weights["context.mean.weight"])[:, :, None, None]
+            x = g.add("Add", [x, g.plain(mean, "context.mean", matrix)], "context.mean.sum")
+    names = ("weight", "bias", "running_mean", "running_var")
+    w = {name: np.asarray(g.weights[f"context.norm.{name}"], np.float64) for name in names}
     scale = w["weight"] / np.sqrt(w["running_var"] + 1e-5)
     for operator, name, value in (("Mul", "scale", scale), ("Add", "shift", w["bias"] - w["running_mean"] * scale)):
         constant = g.constant(f"context.norm.{name}.value", value.astype(np.float32).reshape(1, -1, 1, 1))
         x = g.add(operator, [x, constant], f"context.norm.{name}")
-    return enlarged(g, plain(g.add("Relu", [x], "context.norm.relu"), "context.leave"), "context.logits", size)
-
-
-def enlarged(g: Graph, x: str, name: str, factor: int) -> str:
-    """Each pixel repeated ``factor`` times in both directions."""
-    factors = g.constant(f"{name}.factors", np.array([1, 1, factor, factor], np.float32))
-    return g.add(
-        "Resize",
-        [x, "", factors],
-        name,
-        mode="nearest",
-        coordinate_transformation_mode="asymmetric",
-        nearest_mode="floor",
-    )
+    return g.enlarge(g.plain(g.add("Relu", [x], "context.norm.relu"), "context.leave"), "context.logits", size)

@@ -1,6 +1,14 @@
-"""A page -> its lines of writing, in reading order: each a baseline and an outline, in pixels of the page."""
+"""A page -> its lines of writing, in reading order: each a baseline and an outline, in pixels of the page.
+
+The scale follows the writing. A first look at a reduced copy tells how far apart the lines are and which way they run
+(:mod:`recog.segment.geometry`); then the page is scaled so that they are as far apart as the line network was trained on,
+and levelled. Large pages go through it in tiles.
+"""
 
 from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -8,18 +16,25 @@ from numpy.typing import NDArray
 
 from recog.errors import UserError
 from recog.model.folder import GRAPH
-from recog.model.onnx_check import check_onnx
-from recog.model.onnx_run import run_graph
-from recog.model.page import MAPS, PageBundle
+from recog.model.onnx_run import open_session, run_graph
+from recog.model.page import DEFAULT, GEOMETRY_GRAPH, GEOMETRY_MAPS, MAPS, PageBundle, open_page_bundle
 from recog.segment.baselines import find_baselines, outlines
-from recog.segment.order import reading_order, slope
+from recog.segment.geometry import CELL, NOTHING, PageGeometry, page_geometry
+from recog.segment.order import reading_order
 from recog.segment.own import own_lines
+from recog.segment.spacing import writing_size
 from recog.transcript import Point
 
 STRIDE = 2  # pixels of the network's input to one of its output
 OPERATORS = frozenset({"Resize", "Sigmoid"})  # that a page network has beside those of a recogniser
 MULTIPLE = 32  # of which the sides of its input must be
 ASKEW = 0.005  # pixels that lines fall or rise for one to the right, from which a page is levelled
+TILE, HALO = 1024, 96  # pixels of a page that the network sees at once, and what it sees around them
+MOST_PIXELS = 24_000_000  # of a scaled page: larger ones are looked at in a coarser copy
+MISMATCH = 1.35  # how far the lines that are found may differ in size from what the first look said
+FAINTEST = 0.15  # of the light of the paper that ink takes away, at least: less is paper
+STROKE = 1.25  # times what a quarter-sized copy has of it, where strokes are thinner than a pixel
+Contrast = Literal["page", "local"]
 Lines = list[tuple[tuple[Point, ...], tuple[Point, ...]]]  # baseline and polygon of each
 
 
@@ -27,66 +42,118 @@ class PageSegmenter:
     """Finds the lines of pages. Thread-safe.
 
     Args:
-        bundle: a page model.
+        bundle: a page model. One without a geometry network takes that of the shipped model.
     """
 
     def __init__(self, bundle: PageBundle) -> None:
-        import onnxruntime
-
         self.bundle = bundle
-        path = self.bundle.file(GRAPH)
-        check_onnx(path, also=OPERATORS)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's exceptions have no common base but Exception
-            raise UserError(f"{path}: ONNX Runtime cannot load it ({str(error).splitlines()[0][:200]}).") from None
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        fits = len(inputs) == len(outputs) == 1 and len(inputs[0].shape) == len(outputs[0].shape) == 4
-        if not fits or outputs[0].shape[1] != len(bundle.config.network.maps):
-            raise UserError(f"{path}: the network does not have the inputs and outputs that the config says.")
-        self._input, self._path = inputs[0].name, path
+        self._session = open_session(bundle.file(GRAPH), also=OPERATORS)
+        self._input = _only_input(self._session, bundle, GRAPH, len(bundle.config.network.maps))
 
-    def lines(self, image: NDArray[np.uint8], *, notes: bool = False) -> Lines:
-        """The lines of a grey page (height, width), in reading order.
+    @cached_property
+    def _geometry(self) -> tuple[PageBundle, Any, str]:
+        """The model whose geometry network is used, that network and the name of its input."""
+        bundle = self.bundle if self.bundle.config.geometry is not None else open_page_bundle(DEFAULT)
+        session = open_session(bundle.file(GEOMETRY_GRAPH), also=OPERATORS)
+        return bundle, session, _only_input(session, bundle, GEOMETRY_GRAPH, len(GEOMETRY_MAPS))
+
+    def geometry(self, image: NDArray[np.uint8]) -> PageGeometry:
+        """How large the writing of a grey page (height, width) is, in its pixels, and which way it runs."""
+        bundle, session, name = self._geometry
+        assert bundle.config.geometry is not None
+        scale = bundle.config.geometry.side / max(image.shape)
+        [[maps]] = run_graph(session, bundle.path / GEOMETRY_GRAPH, {name: _padded(page_ink(image, scale))})
+        rows, columns = (-(-round(n * scale) // CELL) for n in image.shape)
+        return page_geometry(maps[:, :rows, :columns], scale)
+
+    def lines(self, image: NDArray[np.uint8], geometry: PageGeometry | None = None, *, notes: bool = False) -> Lines:
+        """The lines of an upright grey page (height, width), in reading order.
 
         Args:
+            geometry: of the page, where it is known; else it is looked at first.
             notes: also those that are no writing of the page's own, but notes, visas and stamps of others on it.
         """
-        ink, scale = page_ink(image, self.bundle.config.network.side)
-        ink, back = levelled(ink, slope(find_baselines(self._run(_halved(ink)))))
-        maps = self._run(ink)
-        found = find_baselines(maps)
-        if not found:
-            return []
-        polygons = outlines(found, maps[2])
+        geometry = geometry or self.geometry(image)
+        network = self.bundle.config.network
+        size = geometry.size or network.spacing * max(image.shape) / network.side
+        slope = float(np.tan(np.deg2rad(np.clip((geometry.angle + 45.0) % 90.0 - 45.0, -44.0, 44.0))))
+        for last in (False, True):
+            scale = min(network.spacing / size, (MOST_PIXELS / image.size) ** 0.5)
+            ink, back = levelled(page_ink(image, scale, network.contrast), slope if geometry.cells else 0.0)
+            maps = self._maps(ink)
+            baselines = find_baselines(maps)
+            if not baselines:
+                return []
+            polygons = outlines(baselines, maps[2])
+            seen = STRIDE * writing_size(list(zip(baselines, polygons, strict=True))) / scale
+            if last or not seen or max(seen / size, size / seen) < MISMATCH:
+                break
+            size = seen
         if len(maps) > len(MAPS) and not notes:
-            own = np.flatnonzero(own_lines(found, maps[len(MAPS)]))
-            found, polygons = [found[k] for k in own], [polygons[k] for k in own]
-        height, width = image.shape
-        limits = np.array([width - 1, height - 1], np.float64)
+            own = np.flatnonzero(own_lines(baselines, maps[len(MAPS)]))
+            baselines, polygons = [baselines[k] for k in own], [polygons[k] for k in own]
+        limits = np.array([image.shape[1] - 1, image.shape[0] - 1], np.float64)
 
         def on_page(points: NDArray[np.float64]) -> tuple[Point, ...]:
             askew = ((points + 0.5) * STRIDE - 0.5) @ back[:, :2].T + back[:, 2]
             placed = np.clip((askew + 0.5) / scale - 0.5, 0.0, limits)
             return tuple((round(float(x), 1), round(float(y), 1)) for x, y in placed)
 
-        return [(on_page(found[k]), on_page(polygons[k])) for k in reading_order(found, float(maps.shape[2]))]
+        order = reading_order(baselines, float(maps.shape[2]))
+        return [(on_page(baselines[k]), on_page(polygons[k])) for k in order]
 
-    def written(self, image: NDArray[np.uint8]) -> float:
-        """How much writing runs from left to right on a page: the length of its baselines, in pixels of a small copy."""
-        ink, _ = page_ink(image, self.bundle.config.network.side // 2)
-        found = find_baselines(self._run(ink))
-        return float(sum(line[-1, 0] - line[0, 0] for line in found))
+    def _maps(self, ink: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the line network says of a page (height, width): (maps, height / 2, width / 2), tile by tile."""
+        height, width = ink.shape
+        if height <= TILE + HALO and width <= TILE + HALO:
+            return self._run(ink)
+        maps = np.zeros((len(self.bundle.config.network.maps), -(-height // STRIDE), -(-width // STRIDE)), np.float32)
+        rows, columns = (_cuts(n) for n in ink.shape)
+        for top, bottom in rows:
+            for left, right in columns:
+                y, x = max(0, top - HALO), max(0, left - HALO)
+                tile = ink[y : bottom + HALO, x : right + HALO]
+                if not tile.any():
+                    continue
+                down, across = (top - y) // STRIDE, (left - x) // STRIDE
+                to = np.s_[:, top // STRIDE : -(-bottom // STRIDE), left // STRIDE : -(-right // STRIDE)]
+                part = self._run(tile)[:, down : down + maps[to].shape[1], across : across + maps[to].shape[2]]
+                maps[to] = part
+        return maps
 
     def _run(self, ink: NDArray[np.float32]) -> NDArray[np.float32]:
         height, width = ink.shape
-        padded = np.zeros((-height % MULTIPLE + height, -width % MULTIPLE + width), np.float32)
-        padded[:height, :width] = ink
-        [[found]] = run_graph(self._session, self._path, {self._input: padded[None, None]})
-        return np.ascontiguousarray(found[:, : -(-height // STRIDE), : -(-width // STRIDE)])
+        [[maps]] = run_graph(self._session, self.bundle.path / GRAPH, {self._input: _padded(ink)})
+        return np.ascontiguousarray(maps[:, : -(-height // STRIDE), : -(-width // STRIDE)])
+
+
+def _cuts(length: int) -> list[tuple[int, int]]:
+    """A side in parts of about a tile, even but for the last."""
+    count = max(1, round(length / TILE))
+    step = -(-length // count)
+    step += step % STRIDE
+    return [(start, min(length, start + step)) for start in range(0, length, step)]
+
+
+def _padded(ink: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A page as a batch of one, with paper to the right and below until its sides fit the network."""
+    height, width = ink.shape
+    padded = np.zeros((1, 1, -(-height // MULTIPLE) * MULTIPLE, -(-width // MULTIPLE) * MULTIPLE), np.float32)
+    padded[0, 0, :height, :width] = ink
+    return padded
+
+
+def _only_input(session: Any, bundle: PageBundle, graph: str, maps: int) -> str:
+    """The name of the input of a network that has one, and one output of so many maps.
+
+    Raises:
+        UserError: it has not.
+    """
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    fits = len(inputs) == len(outputs) == 1 and len(inputs[0].shape) == len(outputs[0].shape) == 4
+    if not fits or outputs[0].shape[1] != maps:
+        raise UserError(f"{bundle.path / graph}: the network does not have the inputs and outputs that the config says.")
+    return str(inputs[0].name)
 
 
 def levelled(ink: NDArray[np.float32], slope: float) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -104,19 +171,18 @@ def levelled(ink: NDArray[np.float32], slope: float) -> tuple[NDArray[np.float32
     return level.astype(np.float32, copy=False), back
 
 
-def _halved(ink: NDArray[np.float32]) -> NDArray[np.float32]:
-    height, width = ink.shape
-    half = cv2.resize(ink, (max(1, width // 2), max(1, height // 2)), interpolation=cv2.INTER_AREA)
-    return half.astype(np.float32, copy=False)
+def page_ink(image: NDArray[np.uint8], scale: float, contrast: Contrast = "local") -> NDArray[np.float32]:
+    """A page as its network sees it: scaled, paper 0 and ink up to 1 whatever the light and the pen.
 
-
-def page_ink(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.float32], float]:
-    """A page as its network sees it: scaled to ``side`` pixels, paper 0 and ink up to 1 whatever the light was.
+    Args:
+        image: (height, width) grey.
+        scale: what its sides are multiplied by.
+        contrast: what is as dark as ink: the darkest of the "page", or of the "local" neighbourhood, so that faint
+            writing beside a black frame is as strong as any other.
 
     Returns:
-        (height, width) ink, and the scale.
+        (height, width) ink.
     """
-    scale = side / max(image.shape)
     shape = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     grey = cv2.resize(image, shape, interpolation=way)
@@ -124,5 +190,12 @@ def page_ink(image: NDArray[np.uint8], side: int) -> tuple[NDArray[np.float32], 
     paper = cv2.GaussianBlur(cv2.dilate(small, np.ones((9, 9), np.uint8)), (0, 0), 8)
     light = cv2.resize(paper, shape, interpolation=cv2.INTER_LINEAR).astype(np.float32)
     ink = 1.0 - np.minimum(grey / np.maximum(light, 1.0), 1.0)
-    darkest = max(float(np.percentile(ink[::4, ::4], 99.5)), 0.15)
-    return np.clip(ink / darkest, 0.0, 1.0).astype(np.float32), scale
+    if contrast == "page":
+        darkest: float | NDArray[np.float32] = max(float(np.percentile(ink[::4, ::4], 99.5)), FAINTEST)
+    else:
+        coarse = 1.0 - np.minimum(small / np.maximum(paper.astype(np.float32), 1.0), 1.0)
+        near = cv2.GaussianBlur(cv2.dilate(coarse, np.ones((25, 25), np.uint8)), (0, 0), 12)
+        written = near[near > FAINTEST / 2]
+        least = max(FAINTEST, 0.4 * float(np.median(written))) if written.size else FAINTEST
+        darkest = cv2.resize(np.maximum(STROKE * near, least).astype(np.float32), shape, interpolation=cv2.INTER_LINEAR)
+    return np.clip(ink / darkest, 0.0, 1.0).astype(np.float32)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from recog.evaluation.baselines import BaselineScore, mean_score, score_page
 from recog.nn.page import PageNetwork
@@ -25,11 +25,12 @@ from recog.segment.baselines import Polyline, find_baselines
 from recog.segment.page import MULTIPLE, STRIDE
 from recog.training.checkpoint import write_checkpoint
 from recog.training.loop import Loop, learning_rate
-from recog.training.page_data import Page, draw_crop
+from recog.training.page_data import Floats, Page, draw_crop
 from recog.training.page_recipe import PageOptimisation, PageRecipe
 from recog.training.report import EVERY, Reporter
 
 MAP_WEIGHTS = (4.0, 2.0, 1.0)  # of the cross-entropy of each map
+SHINE = 0.12  # of the crops through which another page shines
 
 
 @dataclass
@@ -48,12 +49,12 @@ class PageProgress:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
-class PageTrainer(Loop[PageNetwork, PageOptimisation]):
+class PageTrainer(Loop[nn.Module, PageOptimisation]):
     """One run."""
 
     def __init__(
         self, recipe: PageRecipe, train: list[Page], dev: list[Page], out: Path, report: Reporter,
-        network: PageNetwork | None = None, *, base: str | None = None,
+        network: nn.Module | None = None, *, base: str | None = None,
     ) -> None:  # fmt: skip
         torch.manual_seed(recipe.training.seed)
         super().__init__(network or PageNetwork(recipe.network), recipe.training, out)
@@ -80,8 +81,8 @@ class PageTrainer(Loop[PageNetwork, PageOptimisation]):
         return {"recipe": recipe, "data": data, "base model": self.base}
 
     def upgraded(self, identity: dict[str, Any]) -> dict[str, Any]:
-        recipe = {"noted": [], "hands": []} | identity["recipe"]
-        recipe["network"] = {"context": []} | recipe["network"]
+        recipe = {"noted": [], "hands": [], "geometry": None} | identity["recipe"]
+        recipe["network"] = {"context": [], "spacing": 34.0, "contrast": "page"} | recipe["network"]
         now = self.identity()
         data = {"lines": now["data"]["lines"]} | identity["data"]  # of runs that did not note it yet
         return {"base model": now["base model"]} | identity | {"recipe": recipe, "data": data}
@@ -122,17 +123,31 @@ class PageTrainer(Loop[PageNetwork, PageOptimisation]):
         self._close_epoch()
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Crops (batch, 1, side, side) and their maps, of corpora taken in turn whatever their sizes."""
-        sources = sorted({page.source for page in self.train})
+        """Crops (batch, 1, side, side) and their maps, of corpora by their weights whatever their sizes."""
+        by_source: dict[str, list[Page]] = {}
+        for page in self.train:
+            by_source.setdefault(page.source, []).append(page)
+        sources = sorted(by_source)
+        weights = {source.called: source.weight for source in self.recipe.data}
+        shares = np.array([weights[source] for source in sources])
         crops, maps = [], []
         for k in range(self.options.batch):
             rng = np.random.default_rng((self.options.seed, step, k))
-            source = sources[int(rng.integers(len(sources)))]
-            pages = [page for page in self.train if page.source == source]
-            crop, wanted = draw_crop(pages[int(rng.integers(len(pages)))], rng, self.options.crop)
+            pages = by_source[sources[int(rng.choice(len(sources), p=shares / shares.sum()))]]
+            page = pages[int(rng.integers(len(pages)))]
+            behind = pages[int(rng.integers(len(pages)))] if rng.random() < SHINE else None
+            crop, wanted = self.draw(page, rng, behind)
             crops.append(crop)
             maps.append(wanted)
         return torch.from_numpy(np.stack(crops))[:, None], torch.from_numpy(np.stack(maps))
+
+    def draw(self, page: Page, rng: np.random.Generator, behind: Page | None) -> tuple[Floats, Floats]:
+        """A crop (side, side) of a page and what the network should see in it."""
+        return draw_crop(page, rng, self.options.crop, spacing=self.recipe.network.spacing, behind=behind)
+
+    def loss(self, logits: Tensor, wanted: Tensor) -> Tensor:
+        """Of a batch of crops."""
+        return map_loss(logits, wanted)
 
     def step(self, rate: float) -> tuple[float, float] | None:
         """One update; gives the loss and the gradient norm before clipping, None where there was none."""
@@ -140,7 +155,7 @@ class PageTrainer(Loop[PageNetwork, PageOptimisation]):
         ink, wanted = (x.to(self.device) for x in self.batch(self.progress.step))
         with self.autocast():
             logits = self.network(ink.contiguous(memory_format=torch.channels_last))
-        loss = map_loss(logits.float(), wanted)
+        loss = self.loss(logits.float(), wanted)
         return self.descend(loss)
 
     def descend(self, loss: Tensor) -> tuple[float, float] | None:
@@ -163,8 +178,8 @@ class PageTrainer(Loop[PageNetwork, PageOptimisation]):
                 self.average[name].copy_(current)
 
     @torch.no_grad()
-    def evaluate(self) -> dict[str, BaselineScore]:
-        """Scores of the averaged weights on dev, by corpus."""
+    def evaluate(self) -> dict[str, float]:
+        """F1 of the averaged weights on dev, by corpus."""
         network = PageNetwork(self.recipe.network).to(self.device)
         network.load_state_dict(self.average)
         network.eval()
@@ -176,7 +191,7 @@ class PageTrainer(Loop[PageNetwork, PageOptimisation]):
             maps = torch.sigmoid(network(torch.from_numpy(padded)[None, None].to(self.device)))[0].cpu().numpy()
             found = [STRIDE * line for line in self.found(maps)]
             scores.setdefault(page.source, []).append(score_page([base for base, _ in page.lines], found))
-        return {source: mean_score(of) for source, of in sorted(scores.items())}
+        return {source: mean_score(of).f1 for source, of in sorted(scores.items())}
 
     def found(self, maps: NDArray[np.float32]) -> list[Polyline]:
         """The lines in the maps of a page."""
@@ -185,10 +200,10 @@ class PageTrainer(Loop[PageNetwork, PageOptimisation]):
     def _close_epoch(self) -> None:
         p = self.progress
         scores = self.evaluate()
-        overall = float(np.mean([score.f1 for score in scores.values()]))
+        overall = float(np.mean(list(scores.values())))
         entry = {
             "epoch": p.epoch + 1, "step": p.step, "loss": p.loss / max(1, p.counted), "seconds": round(p.seconds, 1),
-            "f1": overall, "sources": {name: round(score.f1, 4) for name, score in scores.items()},
+            "f1": overall, "sources": {name: round(score, 4) for name, score in scores.items()},
         }  # fmt: skip
         p.history.append(entry)
         better = overall > p.best
@@ -200,7 +215,7 @@ class PageTrainer(Loop[PageNetwork, PageOptimisation]):
         self.save()
         self.report.stop()
         self.report.write(entry)
-        by = "  ".join(f"{name} {100 * score.f1:.1f}" for name, score in scores.items())
+        by = "  ".join(f"{name} {100 * score:.1f}" for name, score in scores.items())
         self.report.say(
             f"epoch {p.epoch}  loss {entry['loss']:.3f}  dev F1 {100 * overall:.2f} %{'  (best so far)' if better else ''}"
             f"\n  by source: {by}"

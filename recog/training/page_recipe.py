@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from recog.model.config import Strict
 from recog.model.folder import pretrained
-from recog.model.page import PageNetworkConfig
+from recog.model.page import GeometryConfig, PageNetworkConfig
 from recog.segment.page import MULTIPLE
 from recog.training.recipe import Source, read_yaml, resolve, validated
 
@@ -36,8 +36,8 @@ class PageOptimisation(Strict):
 class PageRecipe(Strict):
     """The whole training of a page model.
 
-    With ``base``, a shipped page model or a folder, its network is kept and only the context of ``network`` trained, on pages
-    of the data drawn by their weights. ``noted`` are the names of the data that get notes by ``hands``, which are corpora of
+    With ``base``, a shipped page model or a folder, its network is kept. Trained is ``geometry``, a network that is added to
+    it, or else the context of ``network``, on pages of the data drawn by their weights. ``noted`` are the names of the data that get notes by ``hands``, which are corpora of
     line images.
     """
 
@@ -47,13 +47,14 @@ class PageRecipe(Strict):
     network: PageNetworkConfig = PageNetworkConfig()
     training: PageOptimisation = PageOptimisation()
     base: str | None = None
+    geometry: GeometryConfig | None = None
     noted: tuple[str, ...] = ()
     hands: tuple[Source, ...] = ()
 
     @model_validator(mode="after")
     def _whole(self) -> PageRecipe:
-        if bool(self.base) != bool(self.network.context):
-            raise ValueError("base and network.context go together: first the network is trained, then its context")
+        if bool(self.base) != bool(self.network.context or self.geometry):
+            raise ValueError("base goes with network.context or geometry: first the network is trained, then what is added to it")
         return self
 
 

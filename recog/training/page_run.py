@@ -10,15 +10,24 @@ from torch import Tensor
 
 from recog.errors import UserError
 from recog.model.folder import GRAPH, WEIGHTS
-from recog.model.page import PageModelConfig, PageNetworkConfig, open_page_bundle, write_page_bundle
+from recog.model.page import (
+    GEOMETRY_GRAPH,
+    GEOMETRY_WEIGHTS,
+    PageModelConfig,
+    PageNetworkConfig,
+    open_page_bundle,
+    write_page_bundle,
+)
 from recog.model.runtime import cores
 from recog.nn.page import build_page_onnx, page_arrays
+from recog.nn.page_geometry import build_geometry_onnx
 from recog.nn.weights import half_precision, load_weights, weights_bytes
 from recog.segment.page import PageSegmenter
 from recog.training.checkpoint import read_checkpoint
 from recog.training.folder import notes_beside, opened
 from recog.training.page import PageTrainer
 from recog.training.page_context import Base, PageContextTrainer, fits
+from recog.training.page_geometry import GeometryTrainer
 from recog.training.page_data import Page, load_pages
 from recog.training.page_recipe import PageRecipe, read_page_recipe
 from recog.training.recipe import AS_THE_RECIPE, RunOptions
@@ -62,6 +71,9 @@ def _trainer(recipe: PageRecipe, train: list[Page], dev: list[Page], out: Path, 
     if recipe.base is None:
         return PageTrainer(recipe, train, dev, out, report)
     base = open_page_bundle(recipe.base)
+    if recipe.geometry is not None:
+        checksum = base.config.files[WEIGHTS]
+        return GeometryTrainer(recipe, recipe.geometry, train, dev, out, report, base=checksum)
     if not fits(recipe.network, base.config.network):
         raise UserError(
             f"{recipe.name}: the network of its base has another shape: {base.config.network.model_dump()}."
@@ -76,7 +88,10 @@ def finish_page(recipe: PageRecipe, trainer: PageTrainer, out: Path, notes: str)
     trained = {"epochs": p.epoch, "steps": p.step, "hours": round(p.seconds / 3600, 2), "pages": len(trainer.train)}
     trained["data"] = [source.called for source in recipe.data]
     dev = {"f1": round(p.best, 4), "pages": len(trainer.dev), "sources": p.history[p.best_epoch]["sources"]}
-    export_page_bundle(recipe.name, recipe.network, best, out, trained=trained, dev=dev, notes=notes)
+    if recipe.geometry is not None:
+        export_geometry(recipe, best, out, trained=trained, dev=dev, notes=notes)
+    else:
+        export_page_bundle(recipe.name, recipe.network, best, out, trained=trained, dev=dev, notes=notes)
 
 
 def export_page_bundle(
@@ -94,6 +109,33 @@ def export_page_bundle(
     graph = build_page_onnx(network, page_arrays(kept))
     config = PageModelConfig(name=name, network=network, trained=trained, dev=dev)
     files = {WEIGHTS: weights_bytes(kept), GRAPH: graph.SerializeToString()}
+    return PageSegmenter(write_page_bundle(out, config, files, page_card(config, notes)))
+
+
+def export_geometry(
+    recipe: PageRecipe,
+    weights: dict[str, Tensor],
+    out: Path,
+    *,
+    trained: dict[str, Any],
+    dev: dict[str, Any],
+    notes: str,
+) -> PageSegmenter:
+    """Write the model folder of the recipe's base with a geometry network of these weights added, and open it."""
+    assert recipe.base is not None and recipe.geometry is not None  # the recipe was validated
+    base = open_page_bundle(recipe.base)
+    kept = half_precision(weights)
+    files = {name: base.file(name).read_bytes() for name in (WEIGHTS, GRAPH)}
+    files[GEOMETRY_WEIGHTS] = weights_bytes(kept)
+    files[GEOMETRY_GRAPH] = build_geometry_onnx(recipe.geometry, page_arrays(kept)).SerializeToString()
+    config = base.config.model_copy(
+        update={
+            "name": recipe.name,
+            "geometry": recipe.geometry,
+            "trained": base.config.trained | {"geometry": trained},
+            "dev": base.config.dev | {"geometry": dev},
+        }
+    )
     return PageSegmenter(write_page_bundle(out, config, files, page_card(config, notes)))
 
 

@@ -203,6 +203,21 @@ def test_transparency_is_white_paper() -> None:
     np.testing.assert_array_equal(read_image(grey), [[7, 255, 9]])
 
 
+def test_light_ink_on_nothing_lies_on_black() -> None:
+    ink = np.zeros((40, 60), np.uint8)
+    cv2.putText(ink, "ab", (5, 30), cv2.FONT_HERSHEY_SIMPLEX, 1.0, 255, 3)
+    for tone, below in ((255, 0), (20, 255)):
+        bgra = np.dstack([np.full((40, 60, 3), tone, np.uint8), ink])
+        grey = read_image(encode(".png", bgra))
+        assert (grey[ink == 0] == below).all() and (grey[ink == 255] == tone).all()
+    rows = [bytes([9, 9, 250, 9, 9, 9])]
+    clear = png(6, 1, 8, 0, rows, chunk(b"tRNS", struct.pack(">H", 9)))
+    np.testing.assert_array_equal(read_image(clear), [[0, 0, 250, 0, 0, 0]])
+    photograph = np.full((40, 60, 4), 230, np.uint8)  # of paper, with clear corners
+    photograph[:8, :8, 3] = 0
+    assert read_image(encode(".png", photograph))[0, 0] == 255
+
+
 def bombs() -> dict[str, bytes]:
     """Headers of 60,000 x 60,000 pixels with nothing behind them."""
     size = 60_000
