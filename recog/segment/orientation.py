@@ -25,6 +25,7 @@ DOUBT = 0.05  # nats a frame by which a page must read better turned than as it 
 LEAST_FRAMES = 8  # that must be read before a page is turned
 SIDEWAYS = 1.5  # times the length of its level baselines that those along the other axis must have
 POOR = -0.6  # nats a frame: pages that stand upright are read with -0.05 to -0.55
+SURE = 0.4  # certainty of the geometry network from which a page is first looked at as it says
 UNSURE = 0.6  # certainty of the geometry network below which the other axis is looked at, too
 
 Certainty = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -102,7 +103,7 @@ def find_upright(
         return read_side(np.ascontiguousarray(np.rot90(image, turns)), lines_at(turns), turns, certainty)
 
     guess = geometry.quarter
-    level = side_at(guess if guess % 2 == 0 else 0)
+    level = side_at(2 if guess == 2 and geometry.certainty > SURE else 0)
     turned = level
     if guess % 2 or (geometry.axis_certainty < UNSURE and level.upright < POOR):
         turned = side_at(guess if guess % 2 else 1)
