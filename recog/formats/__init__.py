@@ -28,8 +28,8 @@ def read_xml(text: str, *, source: str = "") -> Transcript:
     Raises:
         UserError: it is neither.
     """
-    root = local(parse_text(text, source or "The text"))
-    return (alto_reader.read if root == "alto" else page.read)(text, source=source)
+    root = parse_text(text, source or "The text")
+    return (alto_reader.read_root if local(root) == "alto" else page.read_root)(root, source=source)
 
 
 WRITERS: dict[str, Callable[[Transcript], str]] = {

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recog.corpora import importer
-from recog.corpora.manifest import LineShape, Row
+from recog.corpora.lines import line_image
+from recog.corpora.manifest import LineShape, Row, read_folder
 from recog.errors import UserError
+from recog.formats.page import write as write_page
+from recog.formats.turning import turned_line
 from recog.formats.xml import number, parse, points
+from recog.transcript import Line, Transcript
 
 BOX = ((10.0, 20.0), (110.0, 20.0), (110.0, 50.0), (10.0, 50.0))
 
@@ -122,10 +129,115 @@ def test_alto(tmp_path: Path, version: str) -> None:
     assert {row.media for row in rows} == {tmp_path / "scan.jpg"}
 
 
-def test_alto_in_other_units_is_refused(tmp_path: Path) -> None:
-    put(tmp_path, {"a.xml": alto("", unit="mm10")})
-    with pytest.raises(UserError, match="measures in mm10, not in pixels"):
+ALTO_LINE = (
+    '<TextLine HPOS="{0}" VPOS="{1}" WIDTH="{2}" HEIGHT="{3}" BASELINE="{4}"><String CONTENT="word" '
+    'HPOS="{0}" VPOS="{1}" WIDTH="{2}" HEIGHT="{3}"/></TextLine>'
+)
+
+
+@pytest.mark.parametrize(
+    ("unit", "size", "numbers"),
+    [
+        ("pixel", (2480, 3508), (100, 200, 1000, 50, 240)),
+        ("mm10", (2100, 2970), (84.677, 169.33, 846.77, 42.339, 203.2)),
+        ("inch1200", (9921, 14031), (400, 800, 4000, 200, 960)),
+        ("pixel", (1240, 1754), (50, 100, 500, 25, 120)),  # of a copy of half the size
+    ],
+)
+def test_alto_in_any_unit_describes_the_pixels_of_its_image(
+    tmp_path: Path, unit: str, size: tuple[int, int], numbers: tuple[float, ...]
+) -> None:
+    body = alto(ALTO_LINE.format(*numbers), unit=unit).replace("<Page>", f'<Page WIDTH="{size[0]}" HEIGHT="{size[1]}">')
+    put(tmp_path, {"scan.xml": body})
+    cv2.imwrite(str(tmp_path / "scan.jpg"), np.full((3508, 2480), 255, np.uint8))
+    (row,) = read("alto", tmp_path)
+    assert row.line is not None
+    np.testing.assert_allclose(row.line.polygon, [(100, 200), (1100, 200), (1100, 250), (100, 250)], atol=1.5)
+    np.testing.assert_allclose(row.line.baseline, [(100, 240), (1100, 240)], atol=1.5)
+
+
+def test_alto_in_millimetres_of_a_page_without_a_size_is_refused(tmp_path: Path) -> None:
+    put(tmp_path, {"scan.xml": alto(ALTO_LINE.format(84, 169, 846, 42, 203), unit="mm10")})
+    cv2.imwrite(str(tmp_path / "scan.jpg"), np.full((400, 300), 255, np.uint8))
+    with pytest.raises(UserError, match=r"scan\.xml measures in mm10 and gives no size of its page"):
         read("alto", tmp_path)
+
+
+def transkribus(regions: str, order: str = "") -> str:
+    return (
+        page(regions)
+        .replace('<Page imageFilename="scan.jpg">', f'<Page imageFilename="scan.jpg">{order}')
+        .replace("<TextRegion><TextRegion", "<TextRegion")
+        .replace("</TextRegion></TextRegion>", "</TextRegion>")
+    )
+
+
+def test_the_order_in_custom_attributes(tmp_path: Path) -> None:
+    """As Transkribus writes it, at regions and lines; an element ReadingOrder goes first, and leaves the lines to them."""
+
+    def line(name: str, index: str = "") -> str:
+        custom = f' custom="readingOrder {{index:{index};}} structure {{type:heading;}}"' if index else ""
+        return f'<TextLine id="{name}"{custom}><TextEquiv><Unicode>{name}</Unicode></TextEquiv></TextLine>'
+
+    regions = (
+        f'<TextRegion id="r2" custom="readingOrder {{index:1;}}">{line("d")}{line("c", "10")}{line("b", "2")}</TextRegion>'
+        f'<TextRegion id="r1" custom="structure {{type:p;}} readingOrder {{ index : 0; }}">{line("a")}</TextRegion>'
+    )
+    put(tmp_path, {"scan.xml": transkribus(regions)})
+    assert [row.text for row in read("page", tmp_path)] == ["a", "b", "c", "d"]
+    order = (
+        '<ReadingOrder><OrderedGroup><RegionRefIndexed index="1" regionRef="r1"/>'
+        '<RegionRefIndexed index="0" regionRef="r2"/></OrderedGroup></ReadingOrder>'
+    )
+    put(tmp_path, {"scan.xml": transkribus(regions, order)})
+    assert [row.text for row in read("page", tmp_path)] == ["b", "c", "d", "a"]
+
+
+def test_an_empty_reading_of_a_line_does_not_hide_its_words(tmp_path: Path) -> None:
+    body = (
+        "<TextLine><Word><TextEquiv><Unicode>two</Unicode></TextEquiv></Word>"
+        "<Word><TextEquiv><Unicode/></TextEquiv><Glyph><TextEquiv><Unicode>w</Unicode></TextEquiv></Glyph>"
+        "<Glyph><TextEquiv><PlainText>o</PlainText><Unicode/></TextEquiv></Glyph></Word>"
+        "<TextEquiv><Unicode/></TextEquiv></TextLine><TextLine><TextEquiv><Unicode/></TextEquiv></TextLine>"
+    )
+    put(tmp_path, {"scan.xml": page(body)})
+    assert [row.text for row in read("page", tmp_path)] == ["two wo", ""]
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("described", ["upright", "stored", "twice the upright", "twice the stored"])
+def test_an_image_that_is_turned_or_scaled_keeps_its_lines(tmp_path: Path, orientation: int, described: str) -> None:
+    """A black bar on the upright image is where its line is cut out, whichever copy of the image the XML describes."""
+    if orientation == 3 and "stored" in described:
+        pytest.skip("the size does not tell")
+    turns = {1: 0, 3: 2, 6: 1, 8: 3}[orientation]
+    upright = np.full((300, 500), 255, np.uint8)
+    upright[60:100, 50:450] = 0
+    stored = np.ascontiguousarray(np.rot90(upright, turns))
+    jpeg = cv2.imencode(".jpg", stored)[1].tobytes()
+    block = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0" + bytes([orientation]) + bytes(7)
+    (tmp_path / "scan.jpg").write_bytes(jpeg[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + jpeg[2:])
+    line = Line("bar", polygon=((50, 60), (449, 60), (449, 99), (50, 99)), baseline=((50, 90), (449, 90)))
+    size = (500, 300)
+    if "stored" in described:
+        line, size = turned_line(line, turns, (499, 299)), stored.shape[::-1]
+    if "twice" in described:
+        line = replace(line, polygon=tuple((2 * x, 2 * y) for x, y in line.polygon), baseline=())
+        size = (2 * size[0], 2 * size[1])
+    put(tmp_path, {"scan.xml": write_page(Transcript("scan.jpg", (line,), size=size))})
+    (row,) = read("page", tmp_path)
+    image = line_image(row)
+    assert abs(image.shape[1] - 400) < 8 and abs(image.shape[0] - 40) < 8 and image.mean() < 20
+    (alone,) = read_folder(tmp_path)
+    assert alone == row
+
+
+def test_xml_of_another_image_is_refused(tmp_path: Path) -> None:
+    body = page(LINE.format("<TextEquiv><Unicode>x</Unicode></TextEquiv>"))
+    put(tmp_path, {"scan.xml": body.replace("<Page ", '<Page imageWidth="1000" imageHeight="1000" ')})
+    cv2.imwrite(str(tmp_path / "scan.jpg"), np.full((400, 300), 255, np.uint8))
+    with pytest.raises(UserError, match=r"describes an image of 1000 x 1000 pixels, and .*scan\.jpg has 300 x 400"):
+        read("page", tmp_path)
 
 
 def test_iam(tmp_path: Path) -> None:
