@@ -1,10 +1,11 @@
-"""Reading a text file that a person gave: UTF-8, bounded, with one sentence for whatever is wrong."""
+"""Reading a text file that a person gave: bounded, with one sentence for whatever is wrong."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from recog.errors import UserError
+from recog.text.encoding import decode_text
 
 MAX_BYTES = 1 << 30
 
@@ -13,7 +14,7 @@ def read_text(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
     """The content of ``path`` without its byte order mark, line breaks as ``\\n``.
 
     Raises:
-        UserError: missing, unreadable, larger than ``max_bytes``, not UTF-8, or with null bytes, as binary files have.
+        UserError: missing, unreadable, larger than ``max_bytes``, or not text; see :func:`recog.text.encoding.decode_text`.
     """
     try:
         with path.open("rb") as file:
@@ -22,13 +23,7 @@ def read_text(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
         raise UserError(f"{path} cannot be read ({error.strerror or error}).") from None
     if len(content) > max_bytes:
         raise UserError(f"{path} is larger than {max_bytes:,} bytes; split it.")
-    if b"\0" in content:
-        raise UserError(f"{path} is not a text file; give one in UTF-8.")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text (byte {error.start}); convert it to UTF-8.") from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return decode_text(content, str(path)).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def printable(text: str, *, limit: int = 60) -> str:

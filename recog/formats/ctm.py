@@ -15,7 +15,8 @@ from recog.transcript import Line, Transcript, Word
 
 CHANNEL = "1"
 PAUSE = 1.0  # seconds: words further apart are read as two lines
-_NUMBER = re.compile(r"\d{1,9}(?:\.\d*)?|\.\d+")
+LARGEST = 1e9
+_NUMBER = re.compile(r"(?:\d{1,9}(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,2})?")
 
 
 def write(transcript: Transcript) -> str:
@@ -105,13 +106,19 @@ def read_all(text: str, *, source: str = "") -> list[Transcript]:
 
 
 def _word(fields: list[str]) -> Word | None:
-    if len(fields) < 5 or not _NUMBER.fullmatch(fields[2]) or not _NUMBER.fullmatch(fields[3]):
+    if len(fields) < 5:
         return None
-    sure = float(fields[5]) if len(fields) > 5 and _NUMBER.fullmatch(fields[5]) else None
-    start = float(fields[2])
-    return Word(
-        fields[4], start, round(start + float(fields[3]), 6), confidence=None if sure is None else min(1.0, sure)
-    )
+    start, duration = _number(fields[2]), _number(fields[3])
+    if start is None or duration is None:
+        return None
+    sure = _number(fields[5]) if len(fields) > 5 else None
+    return Word(fields[4], start, round(start + duration, 6), confidence=None if sure is None else min(1.0, sure))
+
+
+def _number(field: str) -> float | None:
+    """A number from 0 to below :data:`LARGEST`, also with an exponent, or None."""
+    value = float(field) if _NUMBER.fullmatch(field) else LARGEST
+    return value if value < LARGEST else None
 
 
 def _lines(words: list[Word]) -> list[Line]:

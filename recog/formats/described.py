@@ -34,7 +34,8 @@ class DescribedPage:
 
 @dataclass(frozen=True)
 class ImageSize:
-    """An image: (width, height) as it is stored and as it stands upright, and the Exif orientation between the two."""
+    """An image: (width, height) as it stands upright and as it is stored, (0, 0) where it is not stored but drawn, and the
+    Exif orientation between the two."""
 
     upright: Size
     stored: Size
@@ -119,8 +120,8 @@ def lines_on(page: DescribedPage, image: ImageSize, *, xml: object, media: objec
 
 
 def _alike(one: Size, other: Size) -> bool:
-    """Whether two images have the same shape."""
-    return abs(one[0] * other[1] / (one[1] * other[0]) - 1) <= SAME_SHAPE
+    """Whether two images have the same shape; an image of unknown size, 0 x 0, is like none."""
+    return min(other) > 0 and abs(one[0] * other[1] / (one[1] * other[0]) - 1) <= SAME_SHAPE
 
 
 def _upright(point: Point, image: ImageSize) -> Point:
