@@ -77,19 +77,22 @@ def show(
 
 
 def read(path: Path) -> Transcript:
-    """The transcript in a file, by its suffix.
+    """The transcript in a file.
 
     Raises:
-        UsageError: the suffix is none of a transcript with places or times.
+        UsageError: it is no transcript with places or times.
         UserError: the file cannot be read.
     """
-    from recog.evaluation.text_files import read_text
-    from recog.formats import READERS
+    from recog.formats import READERS, format_of
+    from recog.text.encoding import read_text
 
-    reader = READERS.get(path.suffix.lower().removeprefix("."))
-    if reader is None or path.suffix.lower() == ".txt":
-        raise UsageError(f"{path} is not a transcript with places or times: give .xml, .json, .TextGrid, .ctm or .srt.")
-    return reader(read_text(path), source=str(path))
+    text = read_text(path)
+    name = format_of(path, text)
+    if name is None:
+        raise UsageError(
+            f"{path} is not a transcript with places or times: give .xml, .hocr, .json, .TextGrid, .ctm, .srt, .vtt or .tsv."
+        )
+    return READERS[name](text, source=str(path))
 
 
 def beside(file: Path, kind: str) -> Transcript | None:

@@ -1,11 +1,13 @@
-"""Bytes of a text file -> text: UTF-8, or UTF-16 with a byte order mark, as Praat and Windows write it."""
+"""Text files that a person gave: UTF-8, or UTF-16 with a byte order mark, as Praat and Windows write it; bounded."""
 
 from __future__ import annotations
 
 import codecs
+from pathlib import Path
 
 from recog.errors import UserError
 
+MAX_BYTES = 1 << 30
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
@@ -27,3 +29,19 @@ def decode_text(content: bytes, name: str) -> str:
     if "\0" in text:
         raise UserError(f"{name} is not a text file; give one in UTF-8.")
     return text.removeprefix("\ufeff")
+
+
+def read_text(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
+    """The content of ``path`` without its byte order mark, line breaks as ``\\n``.
+
+    Raises:
+        UserError: missing, unreadable, larger than ``max_bytes``, or not text; see :func:`decode_text`.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(max_bytes + 1)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error}).") from None
+    if len(content) > max_bytes:
+        raise UserError(f"{path} is larger than {max_bytes:,} bytes; split it.")
+    return decode_text(content, str(path)).replace("\r\n", "\n").replace("\r", "\n")
