@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from recog.errors import UserError
-from recog.formats.described import DescribedPage, ImageSize, Size, described_pages, lines_on
+from recog.formats.described import PIXEL, DescribedPage, ImageSize, Size, described_pages, lines_on, size_of_file
 from recog.formats.xml import parse
 from recog.transcript import Point
 
@@ -34,7 +34,9 @@ def given_lines(
     if not isinstance(source, str | Path):
         raise UserError("standard input has no PAGE or ALTO file beside it; give a file, or leave out --layout xml.")
     xml, page = _described(Path(source), index)
-    lines = lines_on(page, ImageSize(size, stored, orientation), xml=xml, media=source)
+    file = size_of_file(Path(source)) if page.size is None and page.unit != PIXEL else None
+    image = ImageSize(size, stored, orientation, file.dpi if file else None)
+    lines = lines_on(page, image, xml=xml, media=source)
     found = [(line.baseline, line.polygon) for line in lines if line.polygon]
     read = sum(_touches(polygon, size) for _, polygon in found)
     if lines and not read:

@@ -8,9 +8,8 @@ from pathlib import Path, PureWindowsPath
 from recog.corpora.files import IMAGE_SUFFIXES, find_media, is_image, walk
 from recog.corpora.manifest import LineShape, Row, group_by_folder, settle_splits
 from recog.errors import UserError
-from recog.formats.described import ImageSize, described_pages, lines_on
+from recog.formats.described import described_pages, lines_on, size_of_file
 from recog.formats.xml import Element, local, parse
-from recog.media.headers import HeaderError, read_header
 
 
 def page_rows(xml: Path, *, media: Path | None = None, strict: bool = True) -> list[Row]:
@@ -59,19 +58,11 @@ def _rows(root: Element, xml: Path, media: Path | None) -> list[Row]:
     rows = []
     for page in pages:
         image = media or image_of(xml, page.image)
-        size = _size_of(image)
+        size = size_of_file(image)
+        # The validator tells later that an image cannot be read.
         lines = page.lines if size is None else lines_on(page, size, xml=xml, media=image)
         rows += [Row(image, line.text, line=LineShape(line.polygon, line.baseline)) for line in lines]
     return rows
-
-
-def _size_of(image: Path) -> ImageSize | None:
-    """The size of an image by its header; None where it cannot be read, which the validator says later."""
-    try:
-        header = read_header(image.read_bytes()) if image.is_file() else None
-    except (OSError, HeaderError):
-        return None
-    return None if header is None else ImageSize.of_stored((header.width, header.height), header.orientation)
 
 
 def image_of(xml: Path, name: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from recog.errors import UserError
 from recog.formats.page import write as write_page
 from recog.formats.turning import turned_line
 from recog.formats.xml import number, parse, points
+from recog.given import given_lines
+from recog.media.headers import read_header
+from recog.media.image import read_image
 from recog.transcript import Line, Transcript
 
 BOX = ((10.0, 20.0), (110.0, 20.0), (110.0, 50.0), (10.0, 50.0))
@@ -156,7 +160,57 @@ def test_alto_in_any_unit_describes_the_pixels_of_its_image(
     np.testing.assert_allclose(row.line.baseline, [(100, 240), (1100, 240)], atol=1.5)
 
 
-def test_alto_in_millimetres_of_a_page_without_a_size_is_refused(tmp_path: Path) -> None:
+PLAIN = np.full((3508, 2480), 255, np.uint8)
+
+
+def with_resolution(suffix: str, dpi: int) -> bytes:
+    """An image of 2480 x 3508 pixels that tells its resolution as its format does."""
+    flags = [cv2.IMWRITE_TIFF_XDPI, dpi, cv2.IMWRITE_TIFF_YDPI, dpi, cv2.IMWRITE_TIFF_RESUNIT, 2]
+    data = cv2.imencode(suffix, PLAIN, flags if suffix == ".tif" else [])[1].tobytes()
+    if suffix == ".jpg":
+        at = data.index(b"JFIF\0") + 7
+        return data[:at] + b"\1" + dpi.to_bytes(2, "big") * 2 + data[at + 5 :]
+    if suffix == ".png":
+        chunk = b"pHYs" + round(dpi / 0.0254).to_bytes(4, "big") * 2 + b"\1"
+        return data[:33] + (9).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big") + data[33:]
+    return data
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+@pytest.mark.parametrize(
+    ("unit", "numbers"),
+    [("mm10", (84.667, 169.333, 846.667, 42.333, 203.2)), ("inch1200", (400, 800, 4000, 200, 960))],
+)
+def test_alto_without_the_size_of_its_page_by_the_resolution_of_the_image(
+    tmp_path: Path, suffix: str, unit: str, numbers: tuple[float, ...]
+) -> None:
+    put(tmp_path, {"scan.xml": alto(ALTO_LINE.format(*numbers), unit=unit)})
+    image = tmp_path / f"scan{suffix}"
+    image.write_bytes(with_resolution(suffix, 300))
+    (row,) = read("alto", tmp_path)
+    expected = [(100, 200), (1100, 200), (1100, 250), (100, 250)]
+    assert row.line is not None and row.media == image
+    np.testing.assert_allclose(row.line.polygon, expected, atol=0.5)
+    ((_, polygon),), _ = given_lines(image, 0, (2480, 3508), (2480, 3508), 1)
+    np.testing.assert_allclose(polygon, expected, atol=0.5)
+    image.write_bytes(with_resolution(suffix, 9600))  # which cannot be: the line would lie outside
+    with pytest.raises(UserError, match=rf"scan\.xml measures in {unit} and gives no size of its page"):
+        read("alto", tmp_path)
+
+
+def test_a_resolution_that_makes_no_sense_harms_no_image() -> None:
+    data = bytearray(with_resolution(".tif", 300))
+    at = data.index(b"\x1a\x01\x05\0\x01\0\0\0")
+    data[at + 8 : at + 12] = b"\xff\xff\xff\x7f"
+    header = read_header(bytes(data))
+    assert header is not None and (header.width, header.height, header.dpi) == (2480, 3508, None)
+    assert read_image(bytes(data)).shape == (3508, 2480)
+    data[at + 2] = 3
+    header = read_header(bytes(data))
+    assert header is not None and header.dpi is None
+
+
+def test_alto_in_millimetres_of_a_page_of_unknown_size_is_refused(tmp_path: Path) -> None:
     put(tmp_path, {"scan.xml": alto(ALTO_LINE.format(84, 169, 846, 42, 203), unit="mm10")})
     cv2.imwrite(str(tmp_path / "scan.jpg"), np.full((400, 300), 255, np.uint8))
     with pytest.raises(UserError, match=r"scan\.xml measures in mm10 and gives no size of its page"):
