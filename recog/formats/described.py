@@ -113,8 +113,8 @@ def lines_on(page: DescribedPage, image: ImageSize, *, xml: object, media: objec
         return _in_pixels(lines, page.unit, image, f"{xml} measures in {page.unit} and gives no size of its page")
     if size == image.upright:
         return lines
-    turned = size == image.stored or (not _alike(size, image.upright) and _alike(size, image.stored))
-    if not turned and not _alike(size, image.upright):
+    turned = size == image.stored or (not same_shape(size, image.upright) and same_shape(size, image.stored))
+    if not turned and not same_shape(size, image.upright):
         raise UserError(
             f"{xml} describes an image of {size[0]} x {size[1]} {page.unit if page.unit != PIXEL else 'pixels'}, and {media} "
             f"has {image.upright[0]} x {image.upright[1]} pixels; give the file of this image."
@@ -154,7 +154,7 @@ def _moved(lines: list[Line], placed: Callable[[Point], Point]) -> list[Line]:
     ]
 
 
-def _alike(one: Size, other: Size) -> bool:
+def same_shape(one: Size, other: Size) -> bool:
     """Whether two images have the same shape; an image of unknown size, 0 x 0, is like none."""
     return min(other) > 0 and abs(one[0] * other[1] / (one[1] * other[0]) - 1) <= SAME_SHAPE
 
