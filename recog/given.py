@@ -5,16 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
-from recog.corpora.manifest import LineShape
-from recog.corpora.pages import banded
 from recog.errors import UserError
-from recog.formats import alto_reader, page
-from recog.formats.shapes import size_of
-from recog.formats.xml import Element, children, descendants, local, parse, shown
-from recog.transcript import Line, Point
-
-Size = tuple[int, int]  # width and height in pixels
-SAME_SHAPE = 0.01  # by how much the ratio of the sides of two copies of an image may differ
+from recog.formats.described import PIXEL, DescribedPage, ImageSize, Size, described_pages, lines_on, size_of_file
+from recog.formats.xml import parse
+from recog.transcript import Point
 
 
 def given_lines(
@@ -39,25 +33,11 @@ def given_lines(
     """
     if not isinstance(source, str | Path):
         raise UserError("standard input has no PAGE or ALTO file beside it; give a file, or leave out --layout xml.")
-    xml, own = _described(Path(source), index)
-    lines, declared = own
-    shapes = banded([LineShape(line.polygon, line.baseline) for line in lines])
-
-    def placed(points: tuple[Point, ...]) -> tuple[Point, ...]:
-        if declared is None or declared == size:
-            return points
-        if declared == stored:
-            return tuple(_turned(point, orientation, size) for point in points)
-        return tuple((x * size[0] / declared[0], y * size[1] / declared[1]) for x, y in points)
-
-    if declared not in (None, size, stored):
-        ratio = declared[0] * size[1] / (declared[1] * size[0])
-        if abs(ratio - 1) > SAME_SHAPE:
-            raise UserError(
-                f"{xml} describes an image of {declared[0]} x {declared[1]} pixels, and {source} has "
-                f"{size[0]} x {size[1]}; give the file of this image."
-            )
-    found = [(placed(shape.baseline), placed(shape.polygon)) for shape in shapes if shape.polygon]
+    xml, page = _described(Path(source), index)
+    file = size_of_file(Path(source)) if page.size is None and page.unit != PIXEL else None
+    image = ImageSize(size, stored, orientation, file.dpi if file else None)
+    lines = lines_on(page, image, xml=xml, media=source)
+    found = [(line.baseline, line.polygon) for line in lines if line.polygon]
     read = sum(_touches(polygon, size) for _, polygon in found)
     if lines and not read:
         raise UserError(
@@ -76,38 +56,15 @@ def _touches(polygon: tuple[Point, ...], size: Size) -> bool:
     return min(across) < size[0] and max(across) > 0 and min(down) < size[1] and max(down) > 0
 
 
-def _described(image: Path, index: int) -> tuple[Path, tuple[list[Line], Size | None]]:
+def _described(image: Path, index: int) -> tuple[Path, DescribedPage]:
     """The file that describes a page of an image, and what it says of that page."""
     numbered = image.with_name(f"{image.stem}-{index + 1:04d}.xml")
     whole = image.with_suffix(".xml")
     for xml, at in ((numbered, 0), (whole, index)):
         if xml.is_file():
-            pages = _pages(parse(xml), xml)
+            pages = described_pages(parse(xml), str(xml))
             if at < len(pages):
                 return xml, pages[at]
             raise UserError(f"{xml} describes {len(pages)} pages, and {image} has more; give one that has them all.")
     wanted = whole.name if index == 0 else f"{whole.name} or {numbered.name}"
     raise UserError(f"{image}: there is no {wanted} beside it, whose lines --layout xml reads; put it there.")
-
-
-def _pages(root: Element, xml: Path) -> list[tuple[list[Line], Size | None]]:
-    """Lines and size of each page of a PAGE or ALTO file."""
-    if local(root) == "PcGts":
-        found = list(children(root, "Page"))
-        return [(page.lines_of(own), size_of(own.get("imageWidth"), own.get("imageHeight"))) for own in found]
-    if local(root) == "alto":
-        sizes = [size_of(own.get("WIDTH"), own.get("HEIGHT")) for own in descendants(root, "Page")]
-        return list(zip(alto_reader.pages_of(root, str(xml)), sizes, strict=True))
-    raise UserError(f"{xml} is neither PAGE nor ALTO: its root is {shown(root)}.")
-
-
-def _turned(point: Point, orientation: int, size: Size) -> Point:
-    """A point of an image as it is stored on the image as it stands upright (Exif 2.32, tag 274)."""
-    x, y = point
-    if orientation in (5, 6, 7, 8):
-        x, y = y, x
-    if orientation in (2, 3, 6, 7):
-        x = size[0] - 1 - x
-    if orientation in (3, 4, 7, 8):
-        y = size[1] - 1 - y
-    return x, y

@@ -179,7 +179,7 @@ def test_training_rows():
 def test_texts_are_read_by_their_suffix(tmp_path):
     (tmp_path / "a.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\n<i>one</i>\ntwo\n\n", encoding="utf-8")
     (tmp_path / "a.txt").write_text("\ufeffone two\r\n\r\nthree\n", encoding="utf-8")
-    (tmp_path / "b.txt").write_bytes(b"\xff\xfe")
+    (tmp_path / "b.txt").write_bytes(b"caf\xe9")
     assert read_lines_of(tmp_path / "a.srt") == ["one two"]
     assert read_lines_of(tmp_path / "a.txt") == ["one two", "three"]
     with pytest.raises(UserError, match="not UTF-8"):

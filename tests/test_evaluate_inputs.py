@@ -174,7 +174,7 @@ def test_control_characters_stay_out_of_messages(tmp_path: Path) -> None:
 @given(
     one=st.binary(max_size=60),
     other=st.binary(max_size=60),
-    suffix=st.sampled_from([".txt", ".jsonl", ".trn", ".json", ".srt"]),
+    suffix=st.sampled_from([".txt", ".jsonl", ".trn", ".json", ".srt", ".vtt", ".ctm", ".TextGrid", ".xml", ".hocr"]),
 )
 def test_any_bytes_give_pairs_or_one_sentence(
     tmp_path_factory: pytest.TempPathFactory, one: bytes, other: bytes, suffix: str

@@ -131,6 +131,17 @@ def test_a_smaller_copy_and_another_image(reader, expected: list[str], tmp_path:
         reader.transcribe(tmp_path / "p.png")
 
 
+def test_a_page_that_is_drawn_is_scaled_too(tmp_path: Path) -> None:
+    """Of a PDF, whose pages are not stored as images."""
+    xml = tmp_path / "p.xml"
+    xml.write_text(page.write(Transcript("p.pdf", tuple(LINES), size=SIZE)), encoding="utf-8")
+    twice = (2 * SIZE[0], 2 * SIZE[1])
+    lines, warnings = given_lines(tmp_path / "p.pdf", 0, twice, (0, 0), 1)
+    assert lines[0][1] == tuple((2 * x, 2 * y) for x, y in LINES[0].polygon) and not warnings
+    with pytest.raises(UserError, match="describes an image of"):
+        given_lines(tmp_path / "p.pdf", 0, (SIZE[0], 2 * SIZE[1]), (0, 0), 1)
+
+
 def test_pages_of_a_document(reader, expected: list[str], tmp_path: Path) -> None:
     cv2.imwritemulti(str(tmp_path / "b.tiff"), [CANVAS, CANVAS])
     pages = [Transcript("b.tiff", tuple(own), size=SIZE) for own in (LINES, LINES[:1])]

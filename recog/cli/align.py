@@ -25,7 +25,10 @@ def align(
     media: Annotated[Path, typer.Argument(metavar="MEDIA", help="A recording, or an image of one line.")],
     text: Annotated[
         Path,
-        typer.Argument(metavar="TEXT", help="Its text: .txt with a cue a line, .srt, .vtt, .tsv; - is standard input."),
+        typer.Argument(
+            metavar="TEXT",
+            help="Its text: .txt with a cue a line, or any format recog writes but pdf; - is standard input.",
+        ),
     ],
     model: Annotated[
         str | None, typer.Option("--model", "-m", help="Name of a shipped model or path of a model folder.")
@@ -91,23 +94,28 @@ def align(
 
 
 def read_lines_of(path: Path) -> list[str]:
-    """The lines, or cues, of a text file, by its suffix; ``-`` is standard input.
+    """The lines, cues or utterances of a text, in any format that recog writes but PDF; ``-`` is standard input.
+
+    Of a trn file's alternates the first is taken.
 
     Raises:
-        UserError: it cannot be read, or is not UTF-8.
+        UserError: it cannot be read, or is of another kind.
     """
-    from recog.corpora.files import read_text
-    from recog.formats import srt, textgrid, tsv, txt, vtt
+    from recog.formats import READABLE, READERS, check_suffix, format_of, trn
+    from recog.text.encoding import decode_text, read_text
 
+    check_suffix(path)
     if str(path) == "-":
-        try:
-            content = sys.stdin.buffer.read().decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise UserError(f"Standard input is not UTF-8 text (byte {error.start}); convert it to UTF-8.") from None
+        content = decode_text(sys.stdin.buffer.read(), "Standard input")
     else:
         content = read_text(path)
-    readers = {".srt": srt.read, ".vtt": vtt.read, ".tsv": tsv.read, ".textgrid": textgrid.read}
-    return [line.text for line in readers.get(path.suffix.lower(), txt.read)(content, source=str(path)).lines]
+    suffix = path.suffix.lower()
+    if suffix in (".jsonl", ".ndjson", ".stm"):
+        raise UserError(f"{path} holds the texts of many recordings; give that of this one, as {READABLE}.")
+    if suffix == ".trn":
+        return [trn.plain(text) for _, text in trn.read(content, source=str(path))]
+    reader = READERS[format_of(path, content) or "txt"]
+    return [line.text for line in reader(content, source=str(path)).lines]
 
 
 def training_rows(transcript: Transcript, media: Path, *, least: float, longest: float = LONGEST_ROW) -> list[Row]:

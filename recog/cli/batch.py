@@ -271,7 +271,7 @@ def read_hotwords(path: Path) -> dict[str, float]:
         UserError: the file cannot be read, or a boost is no number.
     """
     from recog.decoding.decoder import HOTWORD_BOOST, MAX_BOOST
-    from recog.evaluation.text_files import read_text
+    from recog.text.encoding import read_text
 
     boosts: dict[str, float] = {}
     for number, line in enumerate(read_text(path).splitlines(), 1):

@@ -12,7 +12,9 @@ def evaluate(
     reference: Annotated[
         Path,
         typer.Argument(
-            metavar="REF", help="True texts: a text file, a folder, JSONL, TSV, trn; with --model a manifest."
+            metavar="REF",
+            help="True texts: text, JSONL, trn, a transcript in any format recog writes but pdf, or a folder; "
+            "with --model a manifest.",
         ),
     ],
     hypothesis: Annotated[

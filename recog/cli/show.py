@@ -77,19 +77,22 @@ def show(
 
 
 def read(path: Path) -> Transcript:
-    """The transcript in a file, by its suffix.
+    """The transcript in a file.
 
     Raises:
-        UsageError: the suffix is none of a transcript with places or times.
+        UsageError: it is no transcript with places or times.
         UserError: the file cannot be read.
     """
-    from recog.evaluation.text_files import read_text
-    from recog.formats import READERS
+    from recog.formats import READERS, format_of
+    from recog.text.encoding import read_text
 
-    reader = READERS.get(path.suffix.lower().removeprefix("."))
-    if reader is None or path.suffix.lower() == ".txt":
-        raise UsageError(f"{path} is not a transcript with places or times: give .xml, .json, .TextGrid, .ctm or .srt.")
-    return reader(read_text(path), source=str(path))
+    text = read_text(path)
+    name = format_of(path, text)
+    if name is None:
+        raise UsageError(
+            f"{path} is not a transcript with places or times: give .xml, .hocr, .json, .TextGrid, .ctm, .srt, .vtt or .tsv."
+        )
+    return READERS[name](text, source=str(path))
 
 
 def beside(file: Path, kind: str) -> Transcript | None:
@@ -120,6 +123,7 @@ def page_picture(
         if number > len(document):
             raise UserError(f"{file} has no page {number}; its last is {len(document)}.")
         image = document.grey(number - 1)
+        stored, orientation = document.stored(number - 1)
     found = read_anew(image, file, model, threads) if found is None else found
     if found.duration is not None or (found.size is None and found.lines):
         raise UserError(f"The transcript of {file} is of sound, and this is an image; give another.")
@@ -127,7 +131,26 @@ def page_picture(
         if number > len(found.pages):
             raise UserError(f"The transcript of {file} has no page {number}; give another.")
         found = found.pages[number - 1]
+    found = set_upright(found, image.shape[::-1], stored, orientation)
     return draw_page(image, replace(found, source=str(file)), type_)
+
+
+def set_upright(found: Transcript, upright: tuple[int, int], stored: tuple[int, int], orientation: int) -> Transcript:
+    """A transcript of an image as a camera stored it, as its size tells, on the image as it stands upright.
+
+    Args:
+        upright, stored: (width, height) of the image.
+        orientation: of Exif, from the second to the first; mirrored ones leave the transcript as it is.
+    """
+    from recog.formats.described import same_shape
+    from recog.formats.turning import turned_line
+
+    turns = {6: 3, 8: 1}.get(orientation)
+    size = found.size
+    if turns is None or size is None or min(size) < 1 or same_shape(size, upright) or not same_shape(size, stored):
+        return found
+    lines = tuple(turned_line(line, turns, size) for line in found.lines)
+    return replace(found, lines=lines, size=size[::-1])
 
 
 def read_anew(image: NDArray[np.uint8], file: Path, model: str | None, threads: int) -> Transcript:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from recog.errors import UserError
+from recog.text.encoding import decode_text
 
 # In order of preference, where one name stands with several suffixes.
 SOUND_SUFFIXES = (
@@ -35,21 +36,23 @@ class UnreadableTextError(UserError):
 
 
 def read_text(path: Path) -> str:
-    """A UTF-8 file, with or without a byte-order mark.
+    """The text of a file; see :func:`recog.text.encoding.decode_text`.
 
     Raises:
-        UnreadableTextError: it is missing, unreadable, too large, or not UTF-8.
+        UnreadableTextError: it is missing, unreadable, too large, or not text.
     """
     try:
         if path.stat().st_size > MAX_TEXT_BYTES:
             raise UnreadableTextError(
                 f"{path} is larger than {MAX_TEXT_BYTES >> 20} MiB; it does not look like a list of texts."
             )
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UnreadableTextError(f"{path} is not UTF-8 text (byte {error.start}); convert it to UTF-8.") from None
+        content = path.read_bytes()
     except OSError as error:
         raise UnreadableTextError(f"{path} cannot be read: {error.strerror or error}.") from None
+    try:
+        return decode_text(content, str(path))
+    except UserError as error:
+        raise UnreadableTextError(str(error)) from None
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -258,7 +258,7 @@ def _of_text(file: Path) -> list[Row]:
         if is_image(media) and media.exists():
             from recog.corpora.pages import page_rows
 
-            return [replace(row, media=media) for row in page_rows(file, strict=False) if row.text.strip()]
+            return [row for row in page_rows(file, media=media, strict=False) if row.text.strip()]
     return []
 
 

@@ -9,28 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from recog.corpora.manifest import LineShape, Row
-from recog.formats.page import lines_of
-from recog.formats.xml import Element, children
+from recog.corpora.manifest import Row
+from recog.corpora.pages import rows_of
 
 
 def rows(src: Path) -> Iterator[Row]:
     """The lines of a PAGE file, or of those beneath a folder.
 
     Raises:
-        UserError: there is none, or one is damaged.
+        UserError: there is none, one is damaged, or describes another image than its own.
     """
-    from recog.corpora.pages import rows_of
-
-    return rows_of(src, "PcGts", page_lines, "PAGE")
-
-
-def page_lines(root: Element, xml: Path) -> list[Row]:
-    """The rows of one file: ``root`` is its <PcGts>, ``xml`` its name."""
-    from recog.corpora.pages import image_of
-
-    found = []
-    for page in children(root, "Page"):
-        media = image_of(xml, page.get("imageFilename", ""))
-        found += [Row(media, line.text, line=LineShape(line.polygon, line.baseline)) for line in lines_of(page)]
-    return found
+    return rows_of(src, "PcGts", "PAGE")

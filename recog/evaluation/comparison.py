@@ -82,6 +82,8 @@ def compare(a: Result, b: Result) -> Comparison:
     if {score.id for score in a.scores} != others.keys():
         raise UserError("The two evaluations are not of the same utterances; make them from the same references.")
     matched = [others[score.id] for score in a.scores]
+    if any(one.reference != other.reference for one, other in zip(a.scores, matched, strict=True)):
+        raise UserError("The two evaluations differ in their references; make them from the same.")
     units, resampling = choose_units([score.group for score in a.scores], resamples=a.resampling.resamples)
     wer, cer = (_difference(a.scores, matched, which, units, resampling.resamples) for which in ("wer", "cer"))
     return Comparison(wer, cer, resampling)
@@ -91,15 +93,14 @@ def _difference(
     a: Sequence[Score], b: Sequence[Score], which: str, units: NDArray[np.intp], resamples: int
 ) -> Difference:
     counts_a, counts_b = count_array(a, which), count_array(b, which)
-    if not np.array_equal(counts_a[:, 1], counts_b[:, 1]):
-        raise UserError("The two evaluations differ in their references; make them from the same.")
-    columns = np.column_stack([counts_a, counts_b[:, 0]])
-    errors_a, reference, errors_b = (int(total) for total in columns.sum(axis=0))
-    rate_a, rate_b = error_rate(errors_a, reference), error_rate(errors_b, reference)
+    # The lengths differ where the references leave a choice. Theirs come first: the sort within goes by the last column.
+    columns = np.column_stack([counts_b[:, 1], counts_a, counts_b[:, 0]])
+    reference_b, errors_a, reference_a, errors_b = (int(total) for total in columns.sum(axis=0))
+    rate_a, rate_b = error_rate(errors_a, reference_a), error_rate(errors_b, reference_b)
     pooled = pool(columns, units)
-    if not reference or len(pooled) < 2:
-        return Difference(rate_a, rate_b, rate_b - rate_a if reference else math.nan, None, None)
+    if not (reference_a and reference_b) or len(pooled) < 2:
+        return Difference(rate_a, rate_b, rate_b - rate_a if reference_a and reference_b else math.nan, None, None)
     totals = resample(pooled, resamples=resamples)
-    differences = rates(totals, 2, 1) - rates(totals, 0, 1)
-    b_better = float(np.mean(totals[:, 2] < totals[:, 0]))
+    differences = rates(totals, 3, 0) - rates(totals, 1, 2)
+    b_better = float(np.mean(totals[:, 3] < totals[:, 1]))
     return Difference(rate_a, rate_b, rate_b - rate_a, interval(differences), b_better)

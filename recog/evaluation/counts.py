@@ -21,6 +21,9 @@ class Pair:
         hypothesis: the recognised text; None where there is none, which counts as a deletion of the whole reference.
         group: the speaker, the writer or the document, over which intervals are resampled; None where unknown.
         words: the hypothesis's words with their confidences, where they are known.
+        reference_marked, hypothesis_marked: whether the text is in sclite's notation, with alternates and optional words;
+            see :mod:`recog.evaluation.alternates`.
+        forgiven: optional words of the reference that its reading leaves out; they count as recognised.
     """
 
     id: str
@@ -28,6 +31,9 @@ class Pair:
     hypothesis: str | None
     group: str | None = None
     words: tuple[Word, ...] = ()
+    reference_marked: bool = False
+    hypothesis_marked: bool = False
+    forgiven: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 
 from recog.corpora.manifest import Row
 from recog.decoding.confidence import reliability_svg
 from recog.errors import UserError
+from recog.evaluation.alternates import settled
 from recog.evaluation.analysis import Trust, by_length, trust, worst
 from recog.evaluation.clips import Clip, clip_of
 from recog.evaluation.comparison import Comparison
@@ -57,6 +58,7 @@ class Document:
 def report(document: Document) -> str:
     """The HTML file."""
     result = document.result
+    document = replace(document, pairs=[settled(pair, result.normalisation) for pair in document.pairs])
     sections = [
         ("summary", "Summary", _summary(document)),
         ("lines", "Lines that raise the error rate most", _lines(document)),

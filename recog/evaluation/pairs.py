@@ -37,9 +37,9 @@ def read_pairs(reference: Path, hypothesis: Path) -> tuple[list[Pair], list[str]
     """Reads and matches references and hypotheses.
 
     Both may be text files (matched line by line), trn files, JSONL (``id`` or ``media``, ``text``, ``group``), folders
-    (matched by relative path without suffix; see :mod:`recog.evaluation.sources`), or two single transcripts
-    (``.json``, ``.srt``, ``.vtt``, ``.tsv``, ``.ctm``, one of them also ``.txt``). Those with ids match each
-    other in any combination; a ctm of several recordings has ids.
+    (matched by relative path without suffix; see :mod:`recog.evaluation.sources`), or two single transcripts in any
+    format that recog writes, one of them also ``.txt``. Those with ids match each other in any combination; a ctm of
+    several recordings has ids. Alternates and optional words of trn and ctm files are for :mod:`recog.evaluation.alternates`.
 
     Returns:
         The pairs, in the order of the references, and sentences about texts that have no partner.
@@ -60,7 +60,7 @@ def read_pairs(reference: Path, hypothesis: Path) -> tuple[list[Pair], list[str]
             "give as many in both, or a format with ids."
         )
     both = zip(references.entries, hypotheses.entries, strict=True)
-    return [Pair(one.id, one.text or "", other.text, one.group, other.words) for one, other in both], []
+    return [_pair(one, other) for one, other in both], []
 
 
 def read_hypotheses(references: Sequence[Pair], hypothesis: Path) -> tuple[list[Pair], list[str]]:
@@ -70,7 +70,20 @@ def read_hypotheses(references: Sequence[Pair], hypothesis: Path) -> tuple[list[
         source = as_trn(source.path, lines_text(source))
     if source.kind != "keyed":
         raise UserError(f"{hypothesis} has no ids; give a folder, JSONL or trn.")
-    return match([Entry(pair.id, pair.reference, pair.group) for pair in references], source)
+    entries = [Entry(pair.id, pair.reference, pair.group, marked=pair.reference_marked) for pair in references]
+    return match(entries, source)
+
+
+def _pair(reference: Entry, hypothesis: Entry) -> Pair:
+    return Pair(
+        reference.id,
+        reference.text or "",
+        hypothesis.text,
+        reference.group,
+        hypothesis.words,
+        reference_marked=reference.marked,
+        hypothesis_marked=hypothesis.marked,
+    )
 
 
 def match(references: Sequence[Entry], hypotheses: Source) -> tuple[list[Pair], list[str]]:
@@ -86,8 +99,7 @@ def match(references: Sequence[Entry], hypotheses: Source) -> tuple[list[Pair], 
     found = {key(entry.id): entry for entry in hypotheses.entries}
     pairs = []
     for entry in references:
-        other = found.get(key(entry.id), Entry(entry.id, None))
-        pairs.append(Pair(entry.id, entry.text or "", other.text, entry.group, other.words))
+        pairs.append(_pair(entry, found.get(key(entry.id), Entry(entry.id, None))))
     warnings = [f"References and hypotheses are matched by the {way}."] if way else []
     missing = [pair.id for pair in pairs if pair.hypothesis is None]
     if missing:
@@ -100,7 +112,8 @@ def match(references: Sequence[Entry], hypotheses: Source) -> tuple[list[Pair], 
 
 
 def _same_kind(references: Source, hypotheses: Source) -> tuple[Source, Source]:
-    """Both as trn where both can be and one must or would; a text file beside a document as one text."""
+    """Both as trn where both can be and one must or would; a text file, or what has a single id, beside a document as one
+    text."""
     both = (references, hypotheses)
     trn_like = [looks_like_trn(source) for source in both]
     if all(like or source.kind == "keyed" for like, source in zip(trn_like, both, strict=True)):
@@ -108,6 +121,9 @@ def _same_kind(references: Source, hypotheses: Source) -> tuple[Source, Source]:
             as_trn(source.path, lines_text(source)) if like else source
             for like, source in zip(trn_like, both, strict=True)
         )
+    both = (references, hypotheses)
+    if {source.kind for source in both} == {"keyed", "document"} and all(len(source.entries) == 1 for source in both):
+        references, hypotheses = (Source(source.path, "document", source.entries) for source in both)
     if {references.kind, hypotheses.kind} == {"lines", "document"}:
         references, hypotheses = (
             Source(source.path, "document", (Entry(source.path.stem, lines_text(source)),))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from recog.errors import UserError
-from recog.evaluation.text_files import read_text
+from recog.text.encoding import read_text
 from recog.text.normalise import RULES, collapse
 from recog.text.normalise import rule as named_rule
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.errors import UserError
+from recog.evaluation.alternates import settled
 from recog.evaluation.bootstrap import RESAMPLES, SEED, Interval, Resampling, choose_units, pool, rate_interval
 from recog.evaluation.counts import Counts, Edit, Pair, align, all_deleted
 from recog.evaluation.rules import Normalisation, normalisation
@@ -22,6 +23,11 @@ MAX_CELLS = 4_000_000_000_000  # reference times hypothesis characters: a text o
 TOKENS = (
     "Words are what stands between white space; characters are Unicode code points after NFC, spaces included: "
     "a letter with a mark that Unicode has no single code point for counts as two."
+)
+
+ALTERNATES = (
+    "References in sclite's notation: {}. Of alternates in braces that with the fewest word errors counts; a word in "
+    "parentheses that is missing counts as recognised."
 )
 
 
@@ -36,12 +42,13 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Score:
-    """One pair's counts."""
+    """One pair's counts, and its reference as it was given."""
 
     id: str
     group: str | None
     wer: Counts
     cer: Counts
+    reference: str = ""
 
 
 @dataclass(frozen=True)
@@ -161,7 +168,7 @@ def evaluate(
         missing=sum(pair.hypothesis is None for pair in pairs),
         sentence_errors=sum(score.wer.errors > 0 for score in scores),
         resampling=resampling,
-        notes=_notes(wer, cer, resampling),
+        notes=_notes(wer, cer, resampling, sum(pair.reference_marked for pair in pairs)),
         warnings=tuple(warnings),
         scores=scores,
     )
@@ -198,9 +205,11 @@ def _check(pairs: Sequence[Pair]) -> None:
 
 
 def _score(pair: Pair, rule: Normalisation, word_edits: Counter[Edit], character_edits: Counter[Edit]) -> Score:
+    given = pair.reference
+    pair = settled(pair, rule)
     reference = rule(pair.reference)
     if pair.hypothesis is None:
-        return Score(pair.id, pair.group, all_deleted(reference.split()), all_deleted(reference))
+        return Score(pair.id, pair.group, all_deleted(reference.split()), all_deleted(reference), given)
     hypothesis = rule(pair.hypothesis)
     if len(reference) * len(hypothesis) > MAX_CELLS:
         raise UserError(f"The texts of '{printable(pair.id)}' are too long to be aligned; split them into utterances.")
@@ -208,7 +217,14 @@ def _score(pair: Pair, rule: Normalisation, word_edits: Counter[Edit], character
     word_edits.update(edits)
     cer, edits = align(reference, hypothesis)
     character_edits.update(edits)
-    return Score(pair.id, pair.group, wer, cer)
+    for word in map(rule, pair.forgiven):
+        wer += _recognised(len(word.split()))
+        cer += _recognised(len(word) + 1 if word else 0)  # with its space
+    return Score(pair.id, pair.group, wer, cer, given)
+
+
+def _recognised(tokens: int) -> Counts:
+    return Counts(hits=tokens, reference=tokens)
 
 
 def _groups(scores: Iterable[Score]) -> dict[str, GroupScore]:
@@ -225,8 +241,10 @@ def _most_common(edits: Counter[Edit], number: int) -> tuple[Confusion, ...]:
     return tuple(Confusion(reference, hypothesis, count) for (reference, hypothesis), count in ranked[: max(number, 0)])
 
 
-def _notes(wer: Counts, cer: Counts, resampling: Resampling) -> tuple[str, ...]:
+def _notes(wer: Counts, cer: Counts, resampling: Resampling, marked: int) -> tuple[str, ...]:
     notes = [resampling.note, TOKENS]
+    if marked:
+        notes.append(ALTERNATES.format(marked))
     for name, counts in (("WER", wer), ("CER", cer)):
         if not counts.reference:
             value = "infinite, null in JSON" if counts.errors else "0"

@@ -1,7 +1,7 @@
 """What a person points at as references or hypotheses, read into texts with ids.
 
 A source is *lines* (a text file, an utterance a line, known by its number), *keyed* (JSONL, trn, a table of ids and texts, or
-a folder: every text has an id) or a *document* (one transcript or subtitle file: one text).
+a folder: every text has an id) or a *document* (one transcript, in any format that recog writes: one text).
 """
 
 from __future__ import annotations
@@ -13,26 +13,31 @@ from pathlib import Path
 from typing import Any, Literal
 
 from recog.errors import UserError
-from recog.evaluation.text_files import printable, read_text
-from recog.formats import READERS, ctm, trn, tsv
-from recog.transcript import Transcript, Word
+from recog.evaluation.text_files import printable
+from recog.formats import READERS, check_suffix, ctm, format_of, trn, tsv
+from recog.formats.xml import local, parse_text
+from recog.text.encoding import read_text
+from recog.transcript import Word
 
 # In a folder, the first of these that a stem has is read. `recog transcribe` writes STEM.txt next to the STEM.gt.txt of
 # a bare training folder: the truth is looked for in the one, the hypothesis in the other.
-REFERENCE_SUFFIXES = (".gt.txt", ".txt", ".json", ".srt", ".vtt")
-HYPOTHESIS_SUFFIXES = (".txt", ".json", ".srt", ".vtt", ".gt.txt")
-_DOCUMENTS = (".json", ".srt", ".vtt", ".tsv", ".ctm")
+_TRANSCRIPTS = (".txt", ".json", ".srt", ".vtt", ".xml", ".hocr", ".textgrid", ".tsv", ".ctm", ".trn")
+REFERENCE_SUFFIXES = (".gt.txt", *_TRANSCRIPTS)
+HYPOTHESIS_SUFFIXES = (*_TRANSCRIPTS, ".gt.txt")
 _ROWS = (".jsonl", ".ndjson")
+_PAGES = ("PcGts", "alto", "html")  # roots of XML that is a transcript
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One text; None where the source names the id without a text. ``words`` are those of a transcript that has them."""
+    """One text; None where the source names the id without a text. ``words`` are those of a transcript that has them;
+    ``marked`` says that the text is in sclite's notation, with alternates or optional words."""
 
     id: str
     text: str | None
     group: str | None = None
     words: tuple[Word, ...] = ()
+    marked: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,28 +60,36 @@ def read_source(path: Path, *, suffixes: tuple[str, ...] = REFERENCE_SUFFIXES) -
     """
     if path.is_dir():
         return Source(path, "keyed", _unique(path, _folder(path, suffixes)))
-    text = read_text(path)
     suffix = path.suffix.lower()
     if suffix == ".stm":
         raise UserError(f"{path}: recog reads no stm, whose lines are stretches of recordings; give trn or JSONL.")
+    check_suffix(path)
+    text = read_text(path)
     if suffix == ".trn":
         return as_trn(path, text)
-    if suffix in _ROWS or (suffix not in _DOCUMENTS and _looks_like_rows(text)):
+    if suffix in _ROWS or (format_of(path, text) is None and _looks_like_rows(text)):
         return Source(path, "keyed", _unique(path, _rows(path, text)))
-    if suffix == ".ctm":
-        recordings = ctm.read_all(text, source=str(path))
-        if len(recordings) > 1:
-            return Source(path, "keyed", tuple(_entry(one.source, one) for one in recordings))
     if suffix == ".tsv" and not text.startswith(tsv.HEADER):
         return Source(path, "keyed", _unique(path, _table(path, text)))
-    if suffix in _DOCUMENTS:
-        return Source(path, "document", (_document(path.stem, path, text),))
+    entries = _documents(path.stem, path, text)
+    if entries is not None:
+        return Source(path, "document" if len(entries) == 1 else "keyed", entries)
     return Source(path, "lines", tuple(Entry(str(number), row) for number, row in enumerate(_split(text), start=1)))
 
 
 def as_trn(path: Path, text: str) -> Source:
-    """``text`` as a trn file."""
-    entries = [Entry(utterance, said) for utterance, said in trn.read(text, source=str(path))]
+    """``text`` as a trn file.
+
+    Raises:
+        UserError: a line without an id, an id twice, or braces that do not fit.
+    """
+    entries = []
+    for utterance, said in trn.read(text, source=str(path)):
+        try:
+            trn.parse_marks(said)
+        except ValueError as error:
+            raise UserError(f"The text of '{printable(utterance)}' in {path} {error}; correct it.") from None
+        entries.append(Entry(utterance, said, marked=trn.has_marks(said)))
     return Source(path, "keyed", _unique(path, entries))
 
 
@@ -122,21 +135,44 @@ def _folder(root: Path, suffixes: tuple[str, ...]) -> list[Entry]:
             rank = suffixes.index(suffix)
             if stem not in found or rank < found[stem][0]:
                 found[stem] = (rank, path)
-    if not found:
+    entries = [entry for stem, (_, path) in sorted(found.items()) for entry in _in_folder(stem, path)]
+    if not entries:
         raise UserError(f"{root} holds no text; give a folder of {', '.join(suffixes)} files.")
-    return [_document(stem, path, read_text(path)) for stem, (_, path) in sorted(found.items())]
+    return entries
 
 
-def _document(identity: str, path: Path, text: str) -> Entry:
-    suffix = path.suffix.lower()
-    if suffix not in _DOCUMENTS:
-        return Entry(identity, text.removesuffix("\n"))
-    return _entry(identity, READERS[suffix[1:]](text, source=str(path)))
+def _in_folder(stem: str, path: Path) -> tuple[Entry, ...]:
+    """The texts of a file of a folder; none of a table or of XML that is no transcript, as systems put beside them."""
+    text, suffix = read_text(path), path.suffix.lower()
+    if suffix == ".trn":
+        return as_trn(path, text).entries
+    if (suffix == ".tsv" and not text.startswith(tsv.HEADER)) or (
+        suffix == ".xml" and local(parse_text(text, str(path))) not in _PAGES
+    ):
+        return ()
+    entries = _documents(stem, path, text)
+    return (Entry(stem, text.removesuffix("\n")),) if entries is None else entries
 
 
-def _entry(identity: str, transcript: Transcript) -> Entry:
-    words = tuple(word for line in transcript.lines for word in line.words)
-    return Entry(identity, transcript.text, words=words)
+def _documents(identity: str, path: Path, text: str) -> tuple[Entry, ...] | None:
+    """The transcript in a file, or the several of a ctm by their names there; None of plain text."""
+    name = format_of(path, text)
+    if name is None:
+        return None
+    if name == "ctm":
+        recordings = ctm.read_marked(text, source=str(path))
+        alone = len(recordings) < 2
+        return tuple(
+            Entry(
+                identity if alone else transcript.source,
+                transcript.text if marked is None else marked,
+                words=tuple(word for line in transcript.lines for word in line.words),
+                marked=marked is not None,
+            )
+            for transcript, marked in recordings
+        ) or (Entry(identity, ""),)
+    transcript = READERS[name](text, source=str(path))
+    return (Entry(identity, transcript.text, words=tuple(word for line in transcript.lines for word in line.words)),)
 
 
 def _looks_like_rows(text: str) -> bool:

@@ -1,34 +1,6 @@
-"""Reading a text file that a person gave: UTF-8, bounded, with one sentence for whatever is wrong."""
+"""Text that a person gave, for a terminal."""
 
 from __future__ import annotations
-
-from pathlib import Path
-
-from recog.errors import UserError
-
-MAX_BYTES = 1 << 30
-
-
-def read_text(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
-    """The content of ``path`` without its byte order mark, line breaks as ``\\n``.
-
-    Raises:
-        UserError: missing, unreadable, larger than ``max_bytes``, not UTF-8, or with null bytes, as binary files have.
-    """
-    try:
-        with path.open("rb") as file:
-            content = file.read(max_bytes + 1)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror or error}).") from None
-    if len(content) > max_bytes:
-        raise UserError(f"{path} is larger than {max_bytes:,} bytes; split it.")
-    if b"\0" in content:
-        raise UserError(f"{path} is not a text file; give one in UTF-8.")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text (byte {error.start}); convert it to UTF-8.") from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def printable(text: str, *, limit: int = 60) -> str:

@@ -1,18 +1,20 @@
 """File formats of transcripts: one module a format, reading and writing side by side.
 
 ``WRITERS`` maps a format's name to ``write(transcript) -> str``; ``READERS`` maps a file suffix without its dot to
-``read(text, *, source) -> Transcript``. :mod:`recog.formats.trn`, many utterances in a file, and
+``read(text, *, source) -> Transcript``; :func:`format_of` chooses one. :mod:`recog.formats.trn`, many utterances in a file, and
 :mod:`recog.formats.pdf`, which needs the pages' pictures, stand apart.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
-from recog.errors import UsageError
+from recog.errors import UsageError, UserError
 from recog.formats import alto, alto_reader, ctm, hocr, json, page, srt, textgrid, tsv, txt, vtt
-from recog.formats.xml import local, parse_text
+from recog.formats.xml import Element, local, parse_text, shown
 from recog.transcript import Transcript
 
 
@@ -23,13 +25,20 @@ class Reader(Protocol):
 
 
 def read_xml(text: str, *, source: str = "") -> Transcript:
-    """A PAGE or an ALTO file, whichever it is.
+    """A PAGE, ALTO or hOCR file, whichever it is.
 
     Raises:
-        UserError: it is neither.
+        UserError: it is none.
     """
-    root = local(parse_text(text, source or "The text"))
-    return (alto_reader.read if root == "alto" else page.read)(text, source=source)
+    return _read_root(parse_text(text, source or "The text"), source)
+
+
+def _read_root(root: Element, source: str) -> Transcript:
+    readers = {"PcGts": page.read_root, "alto": alto_reader.read_root, "html": hocr.read_root}
+    reader = readers.get(local(root))
+    if reader is None:
+        raise UserError(f"{source or 'The text'} is neither PAGE nor ALTO nor hOCR: its root is {shown(root)}.")
+    return reader(root, source=source)
 
 
 WRITERS: dict[str, Callable[[Transcript], str]] = {
@@ -54,7 +63,38 @@ READERS: dict[str, Reader] = {
     "ctm": ctm.read,
     "textgrid": textgrid.read,
     "xml": read_xml,
+    "hocr": hocr.read,
+    "html": hocr.read,
+    "htm": hocr.read,
 }
+READABLE = "plain text, json, srt, vtt, tsv, ctm, trn, TextGrid, PAGE, ALTO or hOCR"
+# How a file begins that is of a format whatever its name.
+_BEGINNINGS = {
+    "xml": re.compile(r"\s*<(?:\?xml\b|(?:\w+:)?(?:PcGts|alto)\b)"),
+    "html": re.compile(r"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE),
+    "vtt": re.compile(r"WEBVTT(?:\s|$)"),
+    "textgrid": re.compile(r'\s*(?:File type = )?"ooTextFile"'),
+    "json": re.compile(r'\s*\{\s*"format_version"'),
+}
+_NO_TEXT = ("pdf", "doc", "docx", "odt", "rtf")  # of a PDF only the pictures are read
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse, by its name, a document that is no text.
+
+    Raises:
+        UserError: it is one.
+    """
+    if path.suffix.lower().removeprefix(".") in _NO_TEXT:
+        raise UserError(f"{path} is not read as text; give {READABLE}.")
+
+
+def format_of(path: Path, text: str) -> str | None:
+    """The key in :data:`READERS` of a transcript, by the suffix of its name or by how its text begins; None for plain text."""
+    suffix = path.suffix.lower().removeprefix(".")
+    if suffix in READERS and suffix != "txt":
+        return suffix
+    return next((name for name, beginning in _BEGINNINGS.items() if beginning.match(text)), None)
 
 
 def writer(name: str) -> Callable[[Transcript], str]:

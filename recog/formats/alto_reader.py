@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from recog.errors import UserError
+from recog.formats.bands import with_bands
 from recog.formats.reading_order import in_reading_order
 from recog.formats.shapes import Box, corners, size_of
 from recog.formats.xml import Element, child, children, descendants, local, number, parse_text, points, shown, text_of
@@ -16,48 +18,57 @@ _SPACE = re.compile("[ \t\r\n]+")  # other spaces are text
 
 
 def read(text: str, *, source: str = "") -> Transcript:
+    """The transcript of an ALTO file; :func:`read_root` of its XML.
+
+    Raises:
+        UserError: it is not ALTO.
+    """
+    return read_root(parse_text(text, source or "The text"), source=source)
+
+
+def read_root(root: Element, *, source: str = "") -> Transcript:
     """The transcript of an ALTO file: of each page the lines in reading order, with outlines, baselines, words and
     confidences. A line's confidence is the mean of its words', weighted by their length.
 
-    What :func:`recog.formats.alto.write` wrote comes back, its coordinates in whole pixels.
+    What :func:`recog.formats.alto.write` wrote comes back, its coordinates in whole pixels. Of a file that measures in
+    tenths of a millimetre or parts of an inch, the size and the places are those of a copy of as many pixels.
 
     Raises:
-        UserError: it is not ALTO, or does not measure in pixels.
+        UserError: it is not ALTO.
     """
     name = source or "The text"
-    root = parse_text(text, name)
     if local(root) != "alto":
         raise UserError(f"{name} is not ALTO: its root is {shown(root)}; give an ALTO XML file.")
     own_name = text_of(next(descendants(root, "fileName"), None)) or source
     settings = text_of(next(descendants(root, "processingStepSettings"), None))
     model = settings.removeprefix(MODEL) if settings.startswith(MODEL) else ""
-    pages = [
-        Transcript(own_name, tuple(lines), model, size=size_of(page.get("WIDTH"), page.get("HEIGHT")) or (0, 0))
-        for page, lines in zip(descendants(root, "Page"), pages_of(root, name), strict=True)
-    ]
+    unit = unit_of(root)
+    pages, warnings = [], []
+    for page, lines in zip(descendants(root, "Page"), pages_of(root), strict=True):
+        size = size_of(page.get("WIDTH"), page.get("HEIGHT"))
+        if size is None and unit != "pixel":
+            warnings.append(f"{name} measures in {unit} and gives no size of its page; its lines have no places.")
+            lines = [_without_places(line) for line in lines]
+        pages.append(Transcript(own_name, tuple(lines), model, size=size or (0, 0)))
     if not pages:
         raise UserError(f"{name} has no <Page>; give an ALTO XML file of a page.")
-    return Transcript.of_pages(own_name, pages)
+    return Transcript.of_pages(own_name, pages, tuple(dict.fromkeys(warnings)))
 
 
-def pages_of(root: Element, name: str) -> list[list[Line]]:
-    """The lines of each page, in reading order.
+def unit_of(root: Element) -> str:
+    """What an ALTO file measures in: "pixel", "mm10" (tenths of a millimetre) or "inch1200" (of an inch, 1200 parts)."""
+    return text_of(next(descendants(root, "MeasurementUnit"), None)).strip().lower()[:40] or "pixel"
 
-    Args:
-        root: the element ``alto``.
-        name: of the file, for messages.
 
-    Raises:
-        UserError: it measures in another unit than pixels.
-    """
-    unit = text_of(next(descendants(root, "MeasurementUnit"), None)).strip().lower()
-    if unit not in ("", "pixel"):
-        raise UserError(f"{name} measures in {unit[:40]}, not in pixels; export it again with pixels.")
+def pages_of(root: Element) -> list[list[Line]]:
+    """The lines of each page of the element ``alto``, in reading order; one with a baseline alone has a band around it as
+    its polygon."""
     order = child(root, "ReadingOrder")
-    return [
-        [_line(line) for line in in_reading_order(descendants(page, "TextLine"), order)]
-        for page in descendants(root, "Page")
-    ]
+    return [with_bands([_line(line) for line in in_reading_order(page, order)]) for page in descendants(root, "Page")]
+
+
+def _without_places(line: Line) -> Line:
+    return replace(line, polygon=(), baseline=(), words=tuple(replace(word, box=None) for word in line.words))
 
 
 def _line(line: Element) -> Line:

@@ -11,11 +11,14 @@ from collections import Counter
 from pathlib import PurePath
 
 from recog.errors import UsageError, UserError
+from recog.formats import trn
 from recog.transcript import Line, Transcript, Word
 
 CHANNEL = "1"
 PAUSE = 1.0  # seconds: words further apart are read as two lines
-_NUMBER = re.compile(r"\d{1,9}(?:\.\d*)?|\.\d+")
+LARGEST = 1e9
+_MARKS = {"<ALT_BEGIN>": "{", "<ALT>": "/", "<ALT_END>": "}"}
+_NUMBER = re.compile(r"(?:\d{1,9}(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,2})?")
 
 
 def write(transcript: Transcript) -> str:
@@ -79,39 +82,64 @@ def read_all(text: str, *, source: str = "") -> list[Transcript]:
     Raises:
         UserError: a row is not a ctm's.
     """
+    return [transcript for transcript, _ in read_marked(text, source=source)]
+
+
+def read_marked(text: str, *, source: str = "") -> list[tuple[Transcript, str | None]]:
+    """Each recording of :func:`read_all`, and its text in sclite's notation (:mod:`recog.formats.trn`) where it has
+    alternatives, ``{ a / b }``, or optional words, ``(uh)``; else None.
+
+    Raises:
+        UserError: a row is not a ctm's.
+    """
     words: dict[tuple[str, str], list[Word]] = {}
+    marked: dict[tuple[str, str], list[str]] = {}
+    with_alternatives: set[tuple[str, str]] = set()
     passing = False
     rows = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     for number, row in enumerate(rows, start=1):
         fields = row.split()
         if not fields or row.startswith(";;"):
             continue
+        recording = (fields[0], fields[1] if len(fields) > 1 else "")
         if len(fields) == 5 and fields[2:4] == ["*", "*"]:
             passing = fields[4].upper() == "<ALT>"
+            with_alternatives.add(recording)
+            marked.setdefault(recording, []).append(_MARKS.get(fields[4].upper(), "@"))
             continue
         word = _word(fields)
         if word is None:
             raise UserError(
                 f"Line {number} of {source or 'the text'} is not 'recording channel start duration word'; correct it."
             )
-        own = words.setdefault((fields[0], fields[1]), [])
+        marked.setdefault(recording, []).append(word.text)
+        own = words.setdefault(recording, [])
         if not passing and word.text != "@":
             own.append(word)
     channels = Counter(name for name, _ in words)
-    return [
-        Transcript(name if channels[name] == 1 else f"{name}#{channel}", tuple(_lines(found)))
-        for (name, channel), found in words.items()
-    ]
+    found = []
+    for (name, channel), own in words.items():
+        said = " ".join(marked[name, channel])
+        literal = (name, channel) not in with_alternatives and re.search("[{}]", said)  # braces are words of their own
+        transcript = Transcript(name if channels[name] == 1 else f"{name}#{channel}", tuple(_lines(own)))
+        found.append((transcript, said if trn.has_marks(said) and not literal else None))
+    return found
 
 
 def _word(fields: list[str]) -> Word | None:
-    if len(fields) < 5 or not _NUMBER.fullmatch(fields[2]) or not _NUMBER.fullmatch(fields[3]):
+    if len(fields) < 5:
         return None
-    sure = float(fields[5]) if len(fields) > 5 and _NUMBER.fullmatch(fields[5]) else None
-    start = float(fields[2])
-    return Word(
-        fields[4], start, round(start + float(fields[3]), 6), confidence=None if sure is None else min(1.0, sure)
-    )
+    start, duration = _number(fields[2]), _number(fields[3])
+    if start is None or duration is None:
+        return None
+    sure = _number(fields[5]) if len(fields) > 5 else None
+    return Word(fields[4], start, round(start + duration, 6), confidence=None if sure is None else min(1.0, sure))
+
+
+def _number(field: str) -> float | None:
+    """A number from 0 to below :data:`LARGEST`, also with an exponent, or None."""
+    value = float(field) if _NUMBER.fullmatch(field) else LARGEST
+    return value if value < LARGEST else None
 
 
 def _lines(words: list[Word]) -> list[Line]:

@@ -150,6 +150,31 @@ def timing_of(row: str, number: int, source: str) -> tuple[float, float] | None:
     return timing
 
 
+def cues_in(rows: Sequence[str], source: str) -> Iterator[tuple[float, float, list[str]]]:
+    """Start and end in seconds of each cue, and its rows of text.
+
+    A cue ends with an empty row, or where the times of the next stand, for some write no empty row between cues, or one
+    with a space in it. The number or name of the next cue is no text.
+
+    Raises:
+        UserError: a row with an arrow, outside of a cue's text, is not the times of a cue.
+    """
+    at = 0
+    while at < len(rows):
+        timing = timing_of(rows[at], at + 1, source)
+        at += 1
+        if timing is None:
+            continue
+        first = at
+        while at < len(rows) and rows[at] and parse_timing(rows[at]) is None:
+            at += 1
+        text = list(rows[first:at])
+        runs_on = at < len(rows) and rows[at]
+        if runs_on and text and (text[-1].strip().isdigit() or (len(text) > 1 and not text[-2].strip())):
+            text.pop()
+        yield *timing, text
+
+
 def _seconds(parts: Sequence[str | None]) -> float:
     hours, minutes, seconds, fraction = parts
     thousandths = int((fraction or "").ljust(3, "0"))

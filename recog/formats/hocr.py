@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from lxml import etree
 
-from recog.errors import UsageError
-from recog.formats.shapes import bounds, clean, inside, outline_of, words_of
+from recog.errors import UsageError, UserError
+from recog.formats.shapes import Box, bounds, clean, corners, inside, outline_of, words_of
 from recog.formats.turning import way_of
-from recog.transcript import Line, Point, Transcript
+from recog.formats.xml import MAX_XML_BYTES, Element, descendants, parse_text
+from recog.formats.xml import number as number_of
+from recog.transcript import Line, Point, Transcript, Word
 
 XHTML = "http://www.w3.org/1999/xhtml"
 DOCTYPE = (
     '<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0 Transitional//EN" '
     '"http://www.w3.org/TR/xhtml1/DTD/xhtml1-transitional.dtd">'
 )
+LINES = frozenset(("ocr_line", "ocrx_line", "ocr_header", "ocr_footer", "ocr_caption", "ocr_textfloat"))
+_SYSTEM = re.compile(r"recog \((.*)\)", re.DOTALL)
+_IMAGE = re.compile(r"""image\s+(?:"([^"]*)"|'([^']*)')""")
 CAPABILITIES = "ocr_page ocr_carea ocr_line ocrx_word ocrp_wconf"
 
 
@@ -98,3 +104,106 @@ def _quoted(name: str) -> str:
 
 def _add(parent: etree._Element, tag: str, **attributes: object) -> etree._Element:
     return etree.SubElement(parent, f"{{{XHTML}}}{tag}", {key: str(value) for key, value in attributes.items()})
+
+
+def read(text: str, *, source: str = "") -> Transcript:
+    """The transcript of an hOCR file, as XHTML or HTML; :func:`read_root` of its markup.
+
+    Raises:
+        UserError: it is no hOCR.
+    """
+    name = source or "The text"
+    try:
+        root = parse_text(text, name)
+    except UserError:
+        content = text.encode("utf-8", errors="replace")
+        parser = etree.HTMLParser(encoding="utf-8", no_network=True, remove_comments=True)
+        try:
+            root = etree.fromstring(content, parser) if len(content) <= MAX_XML_BYTES else None
+        except etree.XMLSyntaxError:
+            root = None
+        if root is None:
+            raise
+    return read_root(root, source=source)
+
+
+def read_root(root: Element, *, source: str = "") -> Transcript:
+    """The transcript of an hOCR file: of each page (``ocr_page``) the lines as they are listed, with boxes, baselines, words
+    and confidences.
+
+    Raises:
+        UserError: it has no page.
+    """
+    name = source or "The text"
+    system = next((e.get("content", "") for e in descendants(root, "meta") if e.get("name") == "ocr-system"), "")
+    model = _SYSTEM.fullmatch(system)
+    pages = [
+        Transcript(
+            _image_of(page) or source,
+            tuple(map(_read_line, _of_class(page, LINES))),
+            model[1] if model else "",
+            size=_size_of(page),
+        )
+        for page in _of_class(root, frozenset(("ocr_page",)))
+    ]
+    if not pages:
+        raise UserError(f"{name} is not hOCR: it has no ocr_page; give an hOCR file.")
+    return Transcript.of_pages(pages[0].source, pages)
+
+
+def _of_class(element: Element, names: frozenset[str]) -> Iterator[Element]:
+    return (e for e in element.iter() if isinstance(e.tag, str) and not names.isdisjoint(e.get("class", "").split()))
+
+
+def _properties(element: Element) -> dict[str, list[float]]:
+    """The numbers after each name in an element's title: ``bbox 0 0 10 10; x_wconf 90``."""
+    found: dict[str, list[float]] = {}
+    for part in element.get("title", "").split(";"):
+        name, *values = part.split() or [""]
+        numbers = [value for value in map(number_of, values) if value is not None]
+        if len(numbers) == len(values):
+            found[name] = numbers
+    return found
+
+
+def _box(properties: dict[str, list[float]]) -> Box | None:
+    found = properties.get("bbox", [])
+    if len(found) != 4 or found[0] > found[2] or found[1] > found[3]:
+        return None
+    left, top, right, bottom = found
+    return left, top, right, bottom
+
+
+def _size_of(page: Element) -> tuple[int, int]:
+    box = _box(_properties(page))
+    return (0, 0) if box is None else (round(box[2]), round(box[3]))
+
+
+def _image_of(page: Element) -> str:
+    match = _IMAGE.search(page.get("title", ""))
+    return (match[1] or match[2] or "") if match else ""
+
+
+def _read_line(line: Element) -> Line:
+    properties = _properties(line)
+    box, foot = _box(properties), properties.get("baseline", [])
+    words = tuple(map(_read_word, _of_class(line, frozenset(("ocrx_word", "ocr_word")))))
+    text = " ".join(word.text for word in words if word.text) if words else _text(line)
+    if len(words) == 1 and " " in text:  # no word, but the line
+        words = ()
+    baseline: tuple[Point, ...] = ()
+    if box is not None and len(foot) == 2 and "textangle" not in properties:
+        slope, offset = foot
+        baseline = ((box[0], box[3] + offset), (box[2], box[3] + offset + slope * (box[2] - box[0])))
+    return Line(text, words, polygon=() if box is None else corners(box), baseline=baseline)
+
+
+def _read_word(word: Element) -> Word:
+    properties = _properties(word)
+    sure = properties.get("x_wconf", [])
+    confidence = min(1.0, max(0.0, sure[0] / 100)) if len(sure) == 1 else None
+    return Word(_text(word), box=_box(properties), confidence=confidence)
+
+
+def _text(element: Element) -> str:
+    return " ".join("".join(map(str, element.itertext())).split())

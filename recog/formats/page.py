@@ -13,6 +13,7 @@ from pathlib import Path
 from lxml import etree
 
 from recog.errors import UsageError, UserError
+from recog.formats.bands import with_bands
 from recog.formats.reading_order import in_reading_order
 from recog.formats.shapes import Box, bounds, clean, corners, outline_of, points_text, share, size_of, stripped
 from recog.formats.xml import Element, child, children, descendants, local, number, parse_text, points, shown, text_of
@@ -99,6 +100,15 @@ def _name(tag: str) -> str:
 
 
 def read(text: str, *, source: str = "") -> Transcript:
+    """The transcript of a PAGE file; :func:`read_root` of its XML.
+
+    Raises:
+        UserError: it is not PAGE.
+    """
+    return read_root(parse_text(text, source or "The text"), source=source)
+
+
+def read_root(root: Element, *, source: str = "") -> Transcript:
     """The transcript of a PAGE file: lines in reading order, with outlines, baselines, words and confidences.
 
     What :func:`write` wrote comes back, its coordinates in whole pixels.
@@ -107,7 +117,6 @@ def read(text: str, *, source: str = "") -> Transcript:
         UserError: it is not PAGE.
     """
     name = source or "The text"
-    root = parse_text(text, name)
     if local(root) != "PcGts":
         raise UserError(f"{name} is not PAGE: its root is {shown(root)}; give a PAGE XML file.")
     own = child(root, "Page")
@@ -121,16 +130,17 @@ def read(text: str, *, source: str = "") -> Transcript:
 
 
 def lines_of(own: Element) -> list[Line]:
-    """The lines of an element ``Page``, in reading order."""
-    return [_read_line(line) for line in in_reading_order(descendants(own, "TextLine"), child(own, "ReadingOrder"))]
+    """The lines of an element ``Page``, in reading order; one with a baseline alone has a band around it as its polygon."""
+    return with_bands([_read_line(line) for line in in_reading_order(own, child(own, "ReadingOrder"))])
 
 
 def _read_line(line: Element) -> Line:
     readings = _readings(line)
     words = tuple(_read_word(word) for word in children(line, "Word"))
     polygon, baseline = _read_points(child(line, "Coords"), 3), _read_points(child(line, "Baseline"), 2)
-    if not readings:
-        return Line(" ".join(word.text for word in words if word.text), words, polygon=polygon, baseline=baseline)
+    spelled = " ".join(word.text for word in words if word.text)
+    if not readings or (spelled and not any(text for text, _, _ in readings)):  # an empty reading stands for none
+        return Line(spelled, words, polygon=polygon, baseline=baseline)
     text, confidence, _ = readings[0]
     scored = tuple(Alternative(text, score) for text, _, score in readings if score is not None)
     return Line(text, words, polygon=polygon, baseline=baseline, confidence=confidence, alternatives=scored)
@@ -139,6 +149,7 @@ def _read_line(line: Element) -> Line:
 def _read_word(word: Element) -> Word:
     readings = _readings(word)
     text, confidence, _ = readings[0] if readings else ("", None, None)
+    text = text or "".join(next((text for text, _, _ in _readings(glyph)), "") for glyph in children(word, "Glyph"))
     outline = _read_points(child(word, "Coords"), 2)
     box: Box | None = bounds(outline) if outline else None
     return Word(text, box=box, confidence=confidence)
@@ -148,8 +159,7 @@ def _readings(element: Element) -> list[tuple[str, float | None, float | None]]:
     """Text, confidence and score of each reading, the best first: that without an index, or with the lowest."""
     found = []
     for reading in sorted(children(element, "TextEquiv"), key=_index):
-        unicode = child(reading, "Unicode")
-        text = stripped(text_of(unicode if unicode is not None else child(reading, "PlainText")))
+        text = stripped(text_of(child(reading, "Unicode"))) or stripped(text_of(child(reading, "PlainText")))
         comment = reading.get("comments", "")
         score = number(comment.removeprefix(_SCORE)) if comment.startswith(_SCORE) else None
         confidence = number(reading.get("conf"))

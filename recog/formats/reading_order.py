@@ -3,30 +3,47 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator
 
 from recog.formats.xml import Element, local, number
 
 MAX_DEPTH = 100  # of groups in groups
+_CUSTOM = re.compile(r"readingOrder\s*\{[^{}]*?index\s*:\s*(\d{1,9})\b")
 
 
-def in_reading_order(lines: Iterable[Element], order: Element | None) -> list[Element]:
-    """The lines of a page as its ``ReadingOrder`` says.
+def in_reading_order(page: Element, order: Element | None) -> list[Element]:
+    """The elements ``TextLine`` of a page in reading order.
 
-    Lines of what it does not name come last; those of one region, and all of them without such an element, stay as they
-    are listed.
+    First says the element ``ReadingOrder``; lines of what it does not name come last. What it leaves open say the indices
+    that Transkribus writes at regions and lines, ``custom="readingOrder {index:0;}"``: among the elements of one parent they
+    decide, those without an index coming last. Else lines stay as they are listed.
 
     Args:
+        page: an element ``Page``.
         order: the element ``ReadingOrder``, of groups (ordered by ``index`` where that is given) of references to regions
             (``regionRef``) or to blocks and lines (``REF``).
     """
-    found = list(lines)
+    found = list(_lines(page))
     if order is None:
         return found
     places: dict[str, int] = {}
     for name in _references(order, 0):
         places.setdefault(name, len(places))
     return sorted(found, key=lambda line: _place(line, places))
+
+
+def _lines(element: Element) -> Iterator[Element]:
+    for child in sorted(element, key=_custom_index):
+        if local(child) == "TextLine":
+            yield child
+        else:
+            yield from _lines(child)
+
+
+def _custom_index(element: Element) -> float:
+    match = _CUSTOM.search(element.get("custom") or "")
+    return math.inf if match is None else int(match[1])
 
 
 def _references(group: Element, depth: int) -> Iterator[str]:

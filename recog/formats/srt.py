@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from recog.errors import UserError
-from recog.formats.cues import make_cues, parse_timing, rows_of, stamp, timing_of
+from recog.formats.cues import cues_in, make_cues, parse_timing, rows_of, stamp
 from recog.transcript import Line, Transcript
 
 _TAGS = re.compile(r"</?(?:[bius]|font)(?:\s[^<>]*)?>|\{\\[^{}]*\}", re.IGNORECASE)
@@ -27,18 +27,10 @@ def read(text: str, *, source: str = "") -> Transcript:
         UserError: there is text, and no cue in it, or a cue whose times cannot be read.
     """
     rows, lines = rows_of(text), []
-    at = 0
-    while at < len(rows):
-        timing = timing_of(rows[at], at + 1, source)
-        at += 1
-        if timing is None:
-            continue
-        first = at
-        while at < len(rows) and rows[at].strip():
-            at += 1
-        said = " ".join(" ".join(_TAGS.sub("", row) for row in rows[first:at]).split())
+    for start, end, spoken in cues_in(rows, source):
+        said = " ".join(" ".join(_TAGS.sub("", row) for row in spoken).split())
         if said:
-            lines.append(Line(said, start=timing[0], end=timing[1]))
+            lines.append(Line(said, start=start, end=end))
     if not lines and text.strip("\ufeff \t\r\n") and not any(parse_timing(row) for row in rows):
         raise UserError(f"{source or 'The text'} has no SubRip cue; give a file with '00:00:01,000 --> ...' rows.")
     return Transcript(source=source, lines=tuple(lines))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable, Iterator
 
 from recog.errors import UserError
-from recog.formats.cues import make_cues, rows_of, stamp, timing_of
+from recog.formats.cues import cues_in, make_cues, rows_of, stamp
 from recog.transcript import Line, Transcript
 
 _TAGS = re.compile(r"<[^<>]*>")
@@ -36,19 +37,19 @@ def read(text: str, *, source: str = "") -> Transcript:
     rows = rows_of(text)
     if not re.match(r"WEBVTT(?:\s|$)", rows[0]):
         raise UserError(f"{source or 'The text'} does not start with WEBVTT; give a WebVTT file.")
-    lines, number = [], 2
-    for block in "\n".join(rows[1:]).split("\n\n"):
-        parts = block.strip("\n").split("\n")
-        first = number + len(block) - len(block.lstrip("\n"))
-        number += block.count("\n") + 2
-        if _NO_CUE.match(parts[0]):
-            continue
-        # A cue is its timing, after at most one row that names the cue.
-        for at, row in enumerate(parts[:2]):
-            timing = timing_of(row, first + at, source)
-            if timing is not None:
-                said = " ".join(html.unescape(_TAGS.sub("", " ".join(parts[at + 1 :]))).split())
-                if said:
-                    lines.append(Line(said, start=timing[0], end=timing[1]))
-                break
+    lines = []
+    for start, end, spoken in cues_in([rows[0].replace("-->", ""), *_without_notes(rows[1:])], source):
+        said = " ".join(html.unescape(_TAGS.sub("", " ".join(spoken))).split())
+        if said:
+            lines.append(Line(said, start=start, end=end))
     return Transcript(source=source, lines=tuple(lines))
+
+
+def _without_notes(rows: Iterable[str]) -> Iterator[str]:
+    """The rows, those of notes, styles and regions empty."""
+    after_blank, is_note = True, False
+    for row in rows:
+        blank = not row.strip()
+        is_note = not blank and (is_note or (after_blank and _NO_CUE.match(row) is not None))
+        yield "" if is_note else row
+        after_blank = blank

@@ -16,6 +16,8 @@ MAX_WALKED = 1 << 18  # their entries in all
 Content = bytes | bytearray
 DIRECTORY = {"I": ("H", 12), "Q": ("Q", 20)}  # format of the number of entries, bytes of one: TIFF and BigTIFF
 SMALLER_OR_MASK = 5  # bits of TIFF's NewSubfileType
+RESOLUTION = 282  # TIFF's XResolution
+METRE, CENTIMETRE = 0.0254, 2.54  # from pixels to one of these to pixels to an inch
 UNSIGNED = {1: "B", 3: "H", 4: "I", 16: "Q"}  # TIFF field types: BYTE, SHORT, LONG, LONG8
 
 
@@ -35,6 +37,7 @@ class ImageHeader:
         clear_grey: of a grey PNG, the 8- or 16-bit value that is transparent; else None.
         is_whole: False if the end of the file is missing.
         channels: of a JPEG, 1 or 3 where every viewer shows it: 8 bits, baseline or progressive; else 0.
+        dpi: pixels to an inch across, where a PNG, JPEG (JFIF) or TIFF says; else None.
     """
 
     format: str
@@ -45,6 +48,7 @@ class ImageHeader:
     clear_grey: int | None = None
     is_whole: bool = True
     channels: int = 0
+    dpi: float | None = None
 
 
 def read_header(data: Content) -> ImageHeader | None:
@@ -74,6 +78,7 @@ def _png(data: Content) -> ImageHeader:
         raise HeaderError("the header is missing")
     width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
     orientation, clear, has_alpha, is_whole = 1, None, colour in (4, 6), False
+    dpi = None
     offset = 8
     for _ in range(MAX_PIECES):
         if offset + 12 > len(data):
@@ -87,16 +92,18 @@ def _png(data: Content) -> ImageHeader:
             has_alpha = True
         elif kind == b"eXIf":
             orientation = exif_orientation(data[body : body + min(length, 1 << 16)])
+        elif kind == b"pHYs" and length >= 9 and data[body + 8] == 1:  # to a metre
+            dpi = _dpi(struct.unpack_from(">I", data, body)[0] * METRE)
         elif kind == b"IEND":
             is_whole = True
             break
         offset = body + length + 4
-    return ImageHeader("PNG", width, height, orientation, has_alpha, clear, is_whole)
+    return ImageHeader("PNG", width, height, orientation, has_alpha, clear, is_whole, dpi=dpi)
 
 
 def _jpeg(data: Content) -> ImageHeader:
     size: tuple[int, int] | None = None
-    orientation, channels = 1, 0
+    orientation, channels, dpi = 1, 0, None
     offset = 2
     for _ in range(MAX_PIECES):
         if data[offset] != 0xFF:
@@ -117,6 +124,9 @@ def _jpeg(data: Content) -> ImageHeader:
                 channels = data[offset + 9] if plain else 0
         elif marker == 0xE1 and data[offset + 4 : offset + 10] == b"Exif\0\0":
             orientation = exif_orientation(data[offset + 10 : offset + 2 + length])
+        elif marker == 0xE0 and data[offset + 4 : offset + 9] == b"JFIF\0" and length >= 12:
+            unit, across = struct.unpack_from(">BH", data, offset + 11)
+            dpi = _dpi(across * {1: 1.0, 2: CENTIMETRE}.get(unit, 0.0))
         elif marker in (0xDA, 0xD9):
             break
         offset += 2 + max(2, length)
@@ -124,7 +134,7 @@ def _jpeg(data: Content) -> ImageHeader:
         raise HeaderError("the header has no size")
     # In the picture's data every 0xFF is followed by a zero or a restart: the first end marker is the picture's own.
     is_whole = data.find(b"\xff\xd9", offset) >= 0
-    return ImageHeader("JPEG", *size, orientation, is_whole=is_whole, channels=channels)
+    return ImageHeader("JPEG", *size, orientation, is_whole=is_whole, channels=channels, dpi=dpi)
 
 
 def _webp(data: Content) -> ImageHeader:
@@ -168,7 +178,7 @@ def _bmp(data: Content) -> ImageHeader:
 
 
 def _tiff(data: Content) -> ImageHeader:
-    tags = _first_directory(data, wanted=(256, 257, 273, 274, 279, 324, 325, 338))
+    tags = _first_directory(data, wanted=(256, 257, 273, 274, 279, RESOLUTION, 296, 324, 325, 338))
     if not tags.get(256) or not tags.get(257):
         raise HeaderError("the header has no size")
     orientation = (tags.get(274) or [1])[0]
@@ -176,6 +186,8 @@ def _tiff(data: Content) -> ImageHeader:
         *zip(tags.get(273, []), tags.get(279, []), strict=False),
         *zip(tags.get(324, []), tags.get(325, []), strict=False),
     ]
+    across, of = tags.get(RESOLUTION) or (0, 0)
+    unit = {2: 1.0, 3: CENTIMETRE}.get((tags.get(296) or [2])[0], 0.0)
     return ImageHeader(
         "TIFF",
         tags[256][0],
@@ -183,7 +195,13 @@ def _tiff(data: Content) -> ImageHeader:
         orientation if 1 <= orientation <= 8 else 1,
         has_alpha=bool(tags.get(338)),
         is_whole=all(offset + length <= len(data) for offset, length in pieces),
+        dpi=_dpi(unit * across / of) if of else None,
     )
+
+
+def _dpi(value: float) -> float | None:
+    """A resolution that a scan can have, or None: 1 stands for no more than square pixels."""
+    return value if 10.0 <= value <= 10_000.0 else None
 
 
 def without_orientation(data: Content) -> Content:
@@ -253,7 +271,7 @@ def _layout(data: Content) -> tuple[str, str, int]:
 
 
 def _first_directory(data: Content, *, wanted: tuple[int, ...]) -> dict[int, list[int]]:
-    """Unsigned whole-number tags of the first directory of a TIFF or BigTIFF file."""
+    """Unsigned whole-number tags, and the resolution, of the first directory of a TIFF or BigTIFF file."""
     order, pointer, at = _layout(data)
     return _directory(data, struct.unpack_from(order + pointer, data, at)[0], wanted=wanted)
 
@@ -269,6 +287,8 @@ def _directory(data: Content, start: int, *, wanted: tuple[int, ...]) -> dict[in
         at = start + number * entry_size
         tag, kind, count = struct.unpack_from(order + "HH" + pointer, data, at)
         code = UNSIGNED.get(kind)
+        if tag == RESOLUTION:  # a fraction, of two numbers
+            code = "II" if (kind, count) == (5, 1) else None
         if tag not in wanted or code is None:
             continue
         length = struct.calcsize(code) * count
@@ -276,6 +296,8 @@ def _directory(data: Content, start: int, *, wanted: tuple[int, ...]) -> dict[in
         if length > struct.calcsize(pointer):
             value_at = struct.unpack_from(order + pointer, data, value_at)[0]
         if count > MAX_PIECES or value_at + length > len(data):
+            if tag == RESOLUTION:  # nothing that an image needs
+                continue
             raise HeaderError("the header is cut short")
         tags[tag] = list(struct.unpack_from(f"{order}{count}{code}", data, value_at))
     return tags

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import zlib
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recog.corpora import importer
-from recog.corpora.manifest import LineShape, Row
+from recog.corpora.lines import line_image
+from recog.corpora.manifest import LineShape, Row, read_folder
 from recog.errors import UserError
+from recog.formats.page import write as write_page
+from recog.formats.turning import turned_line
 from recog.formats.xml import number, parse, points
+from recog.given import given_lines
+from recog.media.headers import read_header
+from recog.media.image import read_image
+from recog.transcript import Line, Transcript
 
 BOX = ((10.0, 20.0), (110.0, 20.0), (110.0, 50.0), (10.0, 50.0))
 
@@ -122,10 +133,165 @@ def test_alto(tmp_path: Path, version: str) -> None:
     assert {row.media for row in rows} == {tmp_path / "scan.jpg"}
 
 
-def test_alto_in_other_units_is_refused(tmp_path: Path) -> None:
-    put(tmp_path, {"a.xml": alto("", unit="mm10")})
-    with pytest.raises(UserError, match="measures in mm10, not in pixels"):
+ALTO_LINE = (
+    '<TextLine HPOS="{0}" VPOS="{1}" WIDTH="{2}" HEIGHT="{3}" BASELINE="{4}"><String CONTENT="word" '
+    'HPOS="{0}" VPOS="{1}" WIDTH="{2}" HEIGHT="{3}"/></TextLine>'
+)
+
+
+@pytest.mark.parametrize(
+    ("unit", "size", "numbers"),
+    [
+        ("pixel", (2480, 3508), (100, 200, 1000, 50, 240)),
+        ("mm10", (2100, 2970), (84.677, 169.33, 846.77, 42.339, 203.2)),
+        ("inch1200", (9921, 14031), (400, 800, 4000, 200, 960)),
+        ("pixel", (1240, 1754), (50, 100, 500, 25, 120)),  # of a copy of half the size
+    ],
+)
+def test_alto_in_any_unit_describes_the_pixels_of_its_image(
+    tmp_path: Path, unit: str, size: tuple[int, int], numbers: tuple[float, ...]
+) -> None:
+    body = alto(ALTO_LINE.format(*numbers), unit=unit).replace("<Page>", f'<Page WIDTH="{size[0]}" HEIGHT="{size[1]}">')
+    put(tmp_path, {"scan.xml": body})
+    cv2.imwrite(str(tmp_path / "scan.jpg"), np.full((3508, 2480), 255, np.uint8))
+    (row,) = read("alto", tmp_path)
+    assert row.line is not None
+    np.testing.assert_allclose(row.line.polygon, [(100, 200), (1100, 200), (1100, 250), (100, 250)], atol=1.5)
+    np.testing.assert_allclose(row.line.baseline, [(100, 240), (1100, 240)], atol=1.5)
+
+
+PLAIN = np.full((3508, 2480), 255, np.uint8)
+
+
+def with_resolution(suffix: str, dpi: int) -> bytes:
+    """An image of 2480 x 3508 pixels that tells its resolution as its format does."""
+    flags = [cv2.IMWRITE_TIFF_XDPI, dpi, cv2.IMWRITE_TIFF_YDPI, dpi, cv2.IMWRITE_TIFF_RESUNIT, 2]
+    data = cv2.imencode(suffix, PLAIN, flags if suffix == ".tif" else [])[1].tobytes()
+    if suffix == ".jpg":
+        at = data.index(b"JFIF\0") + 7
+        return data[:at] + b"\1" + dpi.to_bytes(2, "big") * 2 + data[at + 5 :]
+    if suffix == ".png":
+        chunk = b"pHYs" + round(dpi / 0.0254).to_bytes(4, "big") * 2 + b"\1"
+        return data[:33] + (9).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big") + data[33:]
+    return data
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+@pytest.mark.parametrize(
+    ("unit", "numbers"),
+    [("mm10", (84.667, 169.333, 846.667, 42.333, 203.2)), ("inch1200", (400, 800, 4000, 200, 960))],
+)
+def test_alto_without_the_size_of_its_page_by_the_resolution_of_the_image(
+    tmp_path: Path, suffix: str, unit: str, numbers: tuple[float, ...]
+) -> None:
+    put(tmp_path, {"scan.xml": alto(ALTO_LINE.format(*numbers), unit=unit)})
+    image = tmp_path / f"scan{suffix}"
+    image.write_bytes(with_resolution(suffix, 300))
+    (row,) = read("alto", tmp_path)
+    expected = [(100, 200), (1100, 200), (1100, 250), (100, 250)]
+    assert row.line is not None and row.media == image
+    np.testing.assert_allclose(row.line.polygon, expected, atol=0.5)
+    ((_, polygon),), _ = given_lines(image, 0, (2480, 3508), (2480, 3508), 1)
+    np.testing.assert_allclose(polygon, expected, atol=0.5)
+    image.write_bytes(with_resolution(suffix, 9600))  # which cannot be: the line would lie outside
+    with pytest.raises(UserError, match=rf"scan\.xml measures in {unit} and gives no size of its page"):
         read("alto", tmp_path)
+
+
+def test_a_resolution_that_makes_no_sense_harms_no_image() -> None:
+    data = bytearray(with_resolution(".tif", 300))
+    at = data.index(b"\x1a\x01\x05\0\x01\0\0\0")
+    data[at + 8 : at + 12] = b"\xff\xff\xff\x7f"
+    header = read_header(bytes(data))
+    assert header is not None and (header.width, header.height, header.dpi) == (2480, 3508, None)
+    assert read_image(bytes(data)).shape == (3508, 2480)
+    data[at + 2] = 3
+    header = read_header(bytes(data))
+    assert header is not None and header.dpi is None
+
+
+def test_alto_in_millimetres_of_a_page_of_unknown_size_is_refused(tmp_path: Path) -> None:
+    put(tmp_path, {"scan.xml": alto(ALTO_LINE.format(84, 169, 846, 42, 203), unit="mm10")})
+    cv2.imwrite(str(tmp_path / "scan.jpg"), np.full((400, 300), 255, np.uint8))
+    with pytest.raises(UserError, match=r"scan\.xml measures in mm10 and gives no size of its page"):
+        read("alto", tmp_path)
+
+
+def transkribus(regions: str, order: str = "") -> str:
+    return (
+        page(regions)
+        .replace('<Page imageFilename="scan.jpg">', f'<Page imageFilename="scan.jpg">{order}')
+        .replace("<TextRegion><TextRegion", "<TextRegion")
+        .replace("</TextRegion></TextRegion>", "</TextRegion>")
+    )
+
+
+def test_the_order_in_custom_attributes(tmp_path: Path) -> None:
+    """As Transkribus writes it, at regions and lines; an element ReadingOrder goes first, and leaves the lines to them."""
+
+    def line(name: str, index: str = "") -> str:
+        custom = f' custom="readingOrder {{index:{index};}} structure {{type:heading;}}"' if index else ""
+        return f'<TextLine id="{name}"{custom}><TextEquiv><Unicode>{name}</Unicode></TextEquiv></TextLine>'
+
+    regions = (
+        f'<TextRegion id="r2" custom="readingOrder {{index:1;}}">{line("d")}{line("c", "10")}{line("b", "2")}</TextRegion>'
+        f'<TextRegion id="r1" custom="structure {{type:p;}} readingOrder {{ index : 0; }}">{line("a")}</TextRegion>'
+    )
+    put(tmp_path, {"scan.xml": transkribus(regions)})
+    assert [row.text for row in read("page", tmp_path)] == ["a", "b", "c", "d"]
+    order = (
+        '<ReadingOrder><OrderedGroup><RegionRefIndexed index="1" regionRef="r1"/>'
+        '<RegionRefIndexed index="0" regionRef="r2"/></OrderedGroup></ReadingOrder>'
+    )
+    put(tmp_path, {"scan.xml": transkribus(regions, order)})
+    assert [row.text for row in read("page", tmp_path)] == ["b", "c", "d", "a"]
+
+
+def test_an_empty_reading_of_a_line_does_not_hide_its_words(tmp_path: Path) -> None:
+    body = (
+        "<TextLine><Word><TextEquiv><Unicode>two</Unicode></TextEquiv></Word>"
+        "<Word><TextEquiv><Unicode/></TextEquiv><Glyph><TextEquiv><Unicode>w</Unicode></TextEquiv></Glyph>"
+        "<Glyph><TextEquiv><PlainText>o</PlainText><Unicode/></TextEquiv></Glyph></Word>"
+        "<TextEquiv><Unicode/></TextEquiv></TextLine><TextLine><TextEquiv><Unicode/></TextEquiv></TextLine>"
+    )
+    put(tmp_path, {"scan.xml": page(body)})
+    assert [row.text for row in read("page", tmp_path)] == ["two wo", ""]
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("described", ["upright", "stored", "twice the upright", "twice the stored"])
+def test_an_image_that_is_turned_or_scaled_keeps_its_lines(tmp_path: Path, orientation: int, described: str) -> None:
+    """A black bar on the upright image is where its line is cut out, whichever copy of the image the XML describes."""
+    if orientation == 3 and "stored" in described:
+        pytest.skip("the size does not tell")
+    turns = {1: 0, 3: 2, 6: 1, 8: 3}[orientation]
+    upright = np.full((300, 500), 255, np.uint8)
+    upright[60:100, 50:450] = 0
+    stored = np.ascontiguousarray(np.rot90(upright, turns))
+    jpeg = cv2.imencode(".jpg", stored)[1].tobytes()
+    block = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0" + bytes([orientation]) + bytes(7)
+    (tmp_path / "scan.jpg").write_bytes(jpeg[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + jpeg[2:])
+    line = Line("bar", polygon=((50, 60), (449, 60), (449, 99), (50, 99)), baseline=((50, 90), (449, 90)))
+    size = (500, 300)
+    if "stored" in described:
+        line, size = turned_line(line, turns, (499, 299)), stored.shape[::-1]
+    if "twice" in described:
+        line = replace(line, polygon=tuple((2 * x, 2 * y) for x, y in line.polygon), baseline=())
+        size = (2 * size[0], 2 * size[1])
+    put(tmp_path, {"scan.xml": write_page(Transcript("scan.jpg", (line,), size=size))})
+    (row,) = read("page", tmp_path)
+    image = line_image(row)
+    assert abs(image.shape[1] - 400) < 8 and abs(image.shape[0] - 40) < 8 and image.mean() < 20
+    (alone,) = read_folder(tmp_path)
+    assert alone == row
+
+
+def test_xml_of_another_image_is_refused(tmp_path: Path) -> None:
+    body = page(LINE.format("<TextEquiv><Unicode>x</Unicode></TextEquiv>"))
+    put(tmp_path, {"scan.xml": body.replace("<Page ", '<Page imageWidth="1000" imageHeight="1000" ')})
+    cv2.imwrite(str(tmp_path / "scan.jpg"), np.full((400, 300), 255, np.uint8))
+    with pytest.raises(UserError, match=r"describes an image of 1000 x 1000 pixels, and .*scan\.jpg has 300 x 400"):
+        read("page", tmp_path)
 
 
 def test_iam(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import numpy as np
 
 from recog.corpora.lines import line_image
 from recog.corpora.manifest import LineShape, Row
-from recog.corpora.pages import with_bands
 
 
 def test_a_line_is_cut_out_of_its_page_and_an_image_is_whole(tmp_path):
@@ -18,14 +17,3 @@ def test_a_line_is_cut_out_of_its_page_and_an_image_is_whole(tmp_path):
     cut = line_image(Row(tmp_path / "page.png", "x", line=LineShape(polygon, ((40.0, 100.0), (360.0, 100.0)))))
     assert abs(cut.shape[0] - 30) <= 2 and abs(cut.shape[1] - 320) <= 2
     assert 0.2 < (cut < 128).mean() < 0.45
-
-
-def test_lines_with_a_baseline_alone_get_a_band_by_the_line_spacing():
-    rows = [
-        Row(None, str(i), line=LineShape((), ((10.0, 100.0 + 40 * i), (300.0, 104.0 + 40 * i))))  # type: ignore[arg-type]
-        for i in range(4)
-    ]
-    band = with_bands(rows)[1].line.polygon
-    assert band[0] == (10.0, 140.0 - 30.0) and band[-1] == (10.0, 140.0 + 12.0)
-    kept = LineShape(((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)), ((0.0, 1.0), (1.0, 1.0)))
-    assert with_bands([Row(None, "x", line=kept)])[0].line is kept  # type: ignore[arg-type]

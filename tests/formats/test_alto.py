@@ -54,6 +54,23 @@ def test_recogs_own_importer_reads_it_back(tmp_path: Path) -> None:
     assert first.line.polygon == LINES[0].polygon
 
 
+@pytest.mark.parametrize("namespace", ["ns-v2#", "ns-v3#", "ns-v4#", "", None])
+@pytest.mark.parametrize("unit", ["pixel", "mm10", "inch1200"])
+def test_every_version_and_unit_is_text(namespace: str | None, unit: str) -> None:
+    written = alto.write(Transcript("p1.png", LINES, "latin", size=(100, 60)))
+    written = written.replace("<MeasurementUnit>pixel", f"<MeasurementUnit>{unit}")
+    if namespace is None:
+        written = written.replace(f' xmlns="{alto.NAMESPACE}"', "")
+    else:
+        written = written.replace(alto.NAMESPACE, alto.NAMESPACE.replace("ns-v4#", namespace))
+    found = alto.read(written, source="p1.xml")
+    assert [line.text for line in found.lines] == ["le 3 août", "& <fin>"] and not found.warnings
+    assert found.size == (100, 60) and found.lines[0].polygon == LINES[0].polygon, "a copy of as many pixels"
+    unknown = alto.read(written.replace('WIDTH="100" HEIGHT="60">\n      <PrintSpace', "><PrintSpace"), source="p1.xml")
+    assert [line.text for line in unknown.lines] == ["le 3 août", "& <fin>"]
+    assert bool(unknown.warnings) == (unit != "pixel") == (unknown.lines[0].polygon == ())
+
+
 def test_no_lines_and_sound() -> None:
     root = etree.fromstring(alto.write(Transcript("p.png", (), size=(9, 9))).encode())
     assert root.find(".//a:TextBlock", NS) is None

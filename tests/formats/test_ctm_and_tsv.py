@@ -55,6 +55,9 @@ def test_ctm_of_others() -> None:
     assert transcript.lines[0].words[1].confidence == 0.5 and transcript.lines[1].words[0].confidence is None
     both = ctm.read_all("a 1 0 1 x\na 2 0 1 y\nb 1 0 1 z\n")
     assert [(t.source, t.text) for t in both] == [("a#1", "x"), ("a#2", "y"), ("b", "z")]
+    (line,) = ctm.read("a 1 1.5e1 5E-1 x 9e-05\n").lines
+    assert line.words == (Word("x", 15.0, 15.5, confidence=9e-05),)
+    assert ctm.write(Transcript("a", (line,), duration=20.0)) == "a 1 15.000 0.500 x 0.0001\n", "in decimals"
     with pytest.raises(UserError, match=r"m\.ctm holds several recordings, as 'a' and 'b'; give one"):
         ctm.read("a 1 0 1 x\nb 1 0 1 y\n", source="m.ctm")
 

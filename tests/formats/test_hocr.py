@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree, html
 
-from recog.errors import UsageError
+from recog.errors import UsageError, UserError
 from recog.formats import hocr
 from recog.formats.shapes import clean
 from recog.transcript import Line, Transcript, Word
@@ -91,3 +91,51 @@ def test_any_text_gives_a_document(lines: list[Line], source: str, model: str) -
         if clean(line.text) == line.text:
             assert (word.text or "") == line.text
         assert re.match(r"bbox \d+ \d+ \d+ \d+", word.get("title"))
+
+
+def test_what_was_written_comes_back() -> None:
+    words = (Word("Dear", box=(10, 20, 50, 40), confidence=0.91), Word("<Anna> &", box=(60, 20, 90, 40)))
+    whole = Line(
+        "Dear <Anna> &",
+        words,
+        polygon=((10, 18), (90, 18), (90, 44), (10, 44)),
+        baseline=((10, 40), (90, 38)),
+    )
+    bare = Line("no words here", polygon=((0, 60), (90, 60), (90, 80), (0, 80)))
+    page = Transcript("my page.png", (whole, bare), "latin", size=(100, 90))
+    document = Transcript.of_pages("b.tiff", [page, Transcript("b.tiff", (bare,), "latin", size=(100, 90))])
+    found = hocr.read(hocr.write(page))
+    assert (found.source, found.model, found.size) == ("my page.png", "latin", (100, 90))
+    first, second = found.lines
+    assert first.text == whole.text and first.words == words and first.polygon == whole.polygon
+    assert first.baseline == ((10.0, 40.0), (90.0, pytest.approx(38.0)))
+    assert (second.text, second.words, second.polygon) == (bare.text, (), bare.polygon)
+    read = hocr.read(hocr.write(document))
+    assert [len(page.lines) for page in read.pages] == [2, 1] and read.text == document.text
+
+
+def test_of_others() -> None:
+    """Tesseract's kinds of lines; and HTML that is no XML, as OCRopus wrote it."""
+    words = (
+        '<span class="ocrx_word" title="bbox 1 2 3 4; x_wconf 96"><strong>Dear</strong></span>&nbsp;\n'
+        "<span class=ocrx_word>Sir</span>"
+    )
+    text = (
+        "<html><head><meta name=ocr-system content='tesseract 5.3'></head><body>"
+        "<div class='ocr_page' title='image &quot;a b.png&quot;; bbox 0 0 200 100; ppageno 0'><p class=ocr_par>"
+        f"<span class='ocr_header' title='bbox 0 0 9 9; baseline 0 -2'>{words}</span><br>"
+        "<span class='ocr_line' title=\"bbox 0 x 9 9\">of the\n year</span></div></body></html>"
+    )
+    found = hocr.read(text)
+    assert [line.text for line in found.lines] == ["Dear Sir", "of the year"]
+    assert (found.source, found.size, found.model) == ("a b.png", (200, 100), "")
+    assert found.lines[0].words[0] == Word("Dear", box=(1, 2, 3, 4), confidence=0.96)
+    assert found.lines[0].baseline == ((0, 7), (9, 7)) and found.lines[1].polygon == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "text", "<p>one<p>two", "<html/>", "<!DOCTYPE x [<!ENTITY a 'b'>]><html>&a;</html>"]
+)
+def test_anything_else_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"^odd "):
+        hocr.read(text, source="odd")

@@ -154,6 +154,30 @@ def test_vtt_of_others() -> None:
     assert vtt.read(text).lines == (Line("Tom & Jerry <3 now", start=1.0, end=2.5),)
 
 
+@BOTH
+@pytest.mark.parametrize("between", ["", " \n", "\n", "\t\n\n"], ids=["none", "space", "empty", "both"])
+@pytest.mark.parametrize("label", ["", "2\n"])
+def test_cues_that_run_on(name: str, between: str, label: str) -> None:
+    """No times and no number of the next cue are text; a number that is said, and what follows a space, are."""
+    text = (
+        f"00:00:01.000 --> 00:00:02.000\nin the year\n1984\n{between}{label}"
+        f"00:00:03.000 --> 00:00:04.000\nand\n \nthen\n{between}3\n00:00:05.000 --> 00:00:06.000\n{between}"
+    )
+    first = "in the year" if not between and not label else "in the year 1984"  # which cannot be told from a number
+    assert READERS[name]("WEBVTT\n\n" * (name == "vtt") + text).lines == (
+        Line(first, start=1.0, end=2.0),
+        Line("and then", start=3.0, end=4.0),
+    )
+
+
+def test_a_name_and_a_note_after_a_space() -> None:
+    text = (
+        "WEBVTT\n \nNOTE\nnot said\n \nintro\n00:01.000 --> 00:02.000\none\n \nthe end\n00:03.000 --> 00:04.000\ntwo\n"
+        "\nNOTE 00:05.000 --> 00:06.000\nnot said\n"
+    )
+    assert vtt.read(text).lines == (Line("one", start=1.0, end=2.0), Line("two", start=3.0, end=4.0))
+
+
 @pytest.mark.parametrize(
     ("name", "text"), [("srt", "just text"), ("vtt", "1\n00:00:01.000 --> 00:00:02.000\nx"), ("vtt", "")]
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ if not hasattr(cv2, "FontFace"):
 from recog.cli import app  # noqa: E402
 from recog.errors import UserError  # noqa: E402
 from recog.formats import READERS, WRITERS  # noqa: E402
+from recog.formats.turning import turned_line  # noqa: E402
 from recog.show.arabic import shaped  # noqa: E402
 from recog.show.draw import INK, Type, blank, colour_of, is_font, seen, shown  # noqa: E402
 from recog.show.page import HEADER, MARGIN, MAX_HEIGHT, MAX_WIDTH, draw_page  # noqa: E402
@@ -176,3 +178,22 @@ def test_xml_of_either_kind_is_read() -> None:
         assert READERS["xml"](WRITERS[name](PAGE), source="x.xml").lines[0].text == "one two"
     with pytest.raises(UserError, match=r"x\.xml"):
         READERS["xml"]("<html/>", source="x.xml")
+
+
+@pytest.mark.parametrize("orientation", [6, 8])
+def test_a_transcript_of_the_image_as_it_was_stored(tmp_path: Path, orientation: int) -> None:
+    """It is drawn where one of the upright image is."""
+    turns = {6: 1, 8: 3}[orientation]
+    jpeg = cv2.imencode(".jpg", np.ascontiguousarray(np.rot90(PAPER, turns)))[1].tobytes()
+    block = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0" + bytes([orientation]) + bytes(7)
+    (tmp_path / "p.jpg").write_bytes(jpeg[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + jpeg[2:])
+    stored = Transcript("p.jpg", (turned_line(LINE, turns, (600, 400)),), size=(400, 600))
+    pictures = []
+    for number, transcript in enumerate((replace(PAGE, model=""), stored)):
+        xml, out = tmp_path / f"{number}.xml", tmp_path / f"{number}.png"
+        xml.write_text(WRITERS["page"](transcript), encoding="utf-8")
+        result = CliRunner().invoke(app, ["show", str(tmp_path / "p.jpg"), "--transcript", str(xml), "-o", str(out)])
+        assert result.exit_code == 0, result.output
+        pictures.append(cv2.imread(str(out)).astype(int))
+    assert pictures[0].shape == pictures[1].shape
+    assert (abs(pictures[0] - pictures[1]).max(axis=2) > 60).mean() < 0.002

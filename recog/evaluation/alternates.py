@@ -1,0 +1,142 @@
+"""Which of several readings counts: a reference with alternates and optional words against what was recognised.
+
+As sclite does it, the reading with the fewest word errors is taken. An optional word that is missing counts as recognised.
+The readings form a graph whose edges are words; it is aligned with the other text by dynamic programming over its nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.errors import UserError
+from recog.evaluation.counts import Pair
+from recog.evaluation.text_files import printable
+from recog.formats.trn import Marked, Spoken, first_reading, parse_marks
+
+MAX_CELLS = 100_000_000  # nodes times words of the other text: 400 MB
+
+
+def settled(pair: Pair, rule: Callable[[str], str]) -> Pair:
+    """The pair with the readings that have the fewest word errors under ``rule``, and no alternates any more.
+
+    Raises:
+        UserError: braces that do not fit, or a text that is too long.
+    """
+    if pair.reference_marked:
+        words = _parsed(pair.reference, pair.id)
+        other = pair.hypothesis or ""
+        if pair.hypothesis_marked:
+            other = first_reading(_parsed(other, pair.id))
+        reading, missing = _choose(words, rule(other).split(), rule, pair.id)
+        pair = replace(pair, reference=reading, forgiven=missing, reference_marked=False)
+    if pair.hypothesis_marked and pair.hypothesis is not None:
+        words = _parsed(pair.hypothesis, pair.id)
+        reading, _ = _choose(words, rule(pair.reference).split(), rule, pair.id)
+        pair = replace(pair, hypothesis=reading, hypothesis_marked=False)
+    return pair
+
+
+def _parsed(text: str, identity: str) -> Marked:
+    try:
+        return parse_marks(text)
+    except ValueError as error:
+        raise UserError(f"The text of '{printable(identity)}' {error}; correct it.") from None
+
+
+@dataclass(frozen=True)
+class _Edge:
+    """From a node to a later one: a word, or nothing (``label`` -1)."""
+
+    start: int
+    label: int = -1
+    text: str = ""  # what choosing this edge says
+    forgiven: str = ""  # the optional word that it leaves out
+
+
+@dataclass
+class _Graph:
+    """All readings; ``incoming[k]`` are the edges to node k. Nodes are in topological order."""
+
+    number: Callable[[str], int]  # of a word
+    rule: Callable[[str], str]
+    incoming: list[list[_Edge]] = field(default_factory=lambda: [[]])
+
+    def add(self, words: Marked, start: int) -> int:
+        """Append words after a node; their last node."""
+        for word in words:
+            if isinstance(word, Spoken):
+                end = self._add_word(word.text, start)
+                if word.optional:
+                    end = self._join([_Edge(end), _Edge(start, forgiven=word.text)])
+                start = end
+            else:
+                start = self._join([_Edge(self.add(way, start)) for way in word.ways])
+        return start
+
+    def _add_word(self, text: str, start: int) -> int:
+        labels = [self.number(token) for token in self.rule(text).split()] or [-1]
+        for at, label in enumerate(labels):
+            start = self._join([_Edge(start, label, text if at == 0 else "")])
+        return start
+
+    def _join(self, edges: list[_Edge]) -> int:
+        self.incoming.append(edges)
+        return len(self.incoming) - 1
+
+
+def _choose(words: Marked, other: list[str], rule: Callable[[str], str], identity: str) -> tuple[str, tuple[str, ...]]:
+    """The reading with the fewest errors against ``other``, and the optional words that it leaves out."""
+    numbers: dict[str, int] = {}
+    labels = np.array([numbers.setdefault(token, len(numbers)) for token in other], np.int32)
+    graph = _Graph(lambda token: numbers.setdefault(token, len(numbers)), rule)
+    end = graph.add(words, 0)
+    if len(graph.incoming) * (len(other) + 1) > MAX_CELLS:
+        raise UserError(
+            f"The texts of '{printable(identity)}' are too long to choose among alternates; split them into utterances."
+        )
+    costs = np.zeros((len(graph.incoming), len(other) + 1), np.int32)
+    costs[0] = np.arange(len(other) + 1)
+    for node, edges in enumerate(graph.incoming[1:], start=1):
+        costs[node] = np.min([_along(edge, costs, labels) for edge in edges], axis=0)
+    said, forgiven = [], []
+    node, at = end, len(other)
+    while node:
+        edge, step = _back(graph.incoming[node], costs, node, at, labels)
+        at -= step
+        if edge is not None:
+            node = edge.start
+            said.append(edge.text)
+            forgiven.append(edge.forgiven)
+    return " ".join(filter(None, reversed(said))), tuple(filter(None, reversed(forgiven)))
+
+
+def _along(edge: _Edge, costs: NDArray[np.int32], labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The fewest errors after each number of words of the other text, at the end of an edge."""
+    before = costs[edge.start]
+    if edge.label < 0:
+        return before
+    after = before + 1
+    np.minimum(after[1:], before[:-1] + (labels != edge.label), out=after[1:])
+    at = np.arange(len(after), dtype=np.int32)
+    return np.asarray(np.minimum.accumulate(after - at) + at, np.int32)  # insertions
+
+
+def _back(
+    edges: list[_Edge], costs: NDArray[np.int32], node: int, at: int, labels: NDArray[np.int32]
+) -> tuple[_Edge | None, int]:
+    """The last step to a cell: an edge and how many words of the other text it takes, or no edge for an insertion."""
+    cost = costs[node, at]
+    for edge in edges:
+        before = costs[edge.start]
+        if edge.label < 0:
+            if before[at] == cost:
+                return edge, 0
+        elif at and before[at - 1] + (labels[at - 1] != edge.label) == cost:
+            return edge, 1
+        elif before[at] + 1 == cost:
+            return edge, 0
+    return None, 1

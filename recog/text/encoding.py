@@ -1,0 +1,47 @@
+"""Text files that a person gave: UTF-8, or UTF-16 with a byte order mark, as Praat and Windows write it; bounded."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+
+from recog.errors import UserError
+
+MAX_BYTES = 1 << 30
+_UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+
+
+def decode_text(content: bytes, name: str) -> str:
+    """The text without its byte order mark.
+
+    Args:
+        name: of the file, for messages.
+
+    Raises:
+        UserError: it is in another encoding, or has null characters, as binary files have.
+    """
+    encoding = _UTF16.get(content[:2])
+    try:
+        text = "\0" if encoding is None and b"\0" in content else content.decode(encoding or "utf-8")
+    except UnicodeDecodeError as error:
+        called = "UTF-16" if encoding else "UTF-8"
+        raise UserError(f"{name} is not {called} text (byte {error.start}); convert it to UTF-8.") from None
+    if "\0" in text:
+        raise UserError(f"{name} is not a text file; give one in UTF-8.")
+    return text.removeprefix("\ufeff")
+
+
+def read_text(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
+    """The content of ``path`` without its byte order mark, line breaks as ``\\n``.
+
+    Raises:
+        UserError: missing, unreadable, larger than ``max_bytes``, or not text; see :func:`decode_text`.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(max_bytes + 1)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror or error}).") from None
+    if len(content) > max_bytes:
+        raise UserError(f"{path} is larger than {max_bytes:,} bytes; split it.")
+    return decode_text(content, str(path)).replace("\r\n", "\n").replace("\r", "\n")
