@@ -41,7 +41,14 @@ def score_page(true: Iterable[Baseline], found: Iterable[Baseline]) -> BaselineS
     tolerances = _tolerances(truth)
     everything = np.concatenate(hypotheses)
     recall = np.mean([_covered(line, everything, t) for line, t in zip(truth, tolerances, strict=True)])
-    match = np.array([[_covered(h, line, t) for line, t in zip(truth, tolerances, strict=True)] for h in hypotheses])
+    match = np.zeros((len(hypotheses), len(truth)))
+    boxes = [(line.min(axis=0), line.max(axis=0)) for line in truth]
+    for i, h in enumerate(hypotheses):
+        low, high = h.min(axis=0), h.max(axis=0)
+        for j, (line, tolerance) in enumerate(zip(truth, tolerances, strict=True)):
+            reach = 3.0 * tolerance
+            if (boxes[j][0] - reach <= high).all() and (boxes[j][1] + reach >= low).all():  # else it cannot match
+                match[i, j] = _covered(h, line, tolerance)
     total = 0.0
     for _ in range(min(match.shape)):  # one true line for each found one, the best pairs first
         i, j = np.unravel_index(int(match.argmax()), match.shape)

@@ -6,9 +6,13 @@ line lie there. All coordinates here are those of its output; :mod:`recog.segmen
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from recog.segment.spacing import COLUMN, line_heights, line_spacings
 
 Floats = NDArray[np.float32]
 Polyline = NDArray[np.float64]  # (points, 2) x and y
@@ -23,6 +27,7 @@ DRIFT = 6.0  # pixels that the second may lie above or below where the first lea
 STEEPEST = 0.3  # of a line at its end, down or up for a pixel to the right
 CERTAIN_END = 0.5
 TAIL = 20  # columns that say where a piece leads
+TOUCHING = 3.0  # pixels between lines up to which they are pieces of one
 LONELY = 20.0  # pixels between lines where a page has but one
 FREE = 0.85  # of the way to the next baseline that a line may take
 INSIDE = 0.4  # probability of its body
@@ -119,38 +124,71 @@ def outlines(baselines: list[Polyline], body: Floats) -> list[Polyline]:
         baselines: as :func:`find_baselines` gives them.
         body: (height, width) probability of a line's body, ascenders and descenders included.
     """
-    dense = [_dense(line) for line in baselines]
-    apart = [_to_neighbours(own, dense) for own in range(len(dense))]
-    found = []
-    for own, columns in enumerate(dense):
-        spacing = _spacing(own, apart)
-        sides = []
-        for step, least, most in ((-1, 0.35, 1.15), (1, 0.1, 0.6)):
-            room = np.minimum(_room(own, dense, step), most * spacing / FREE)
-            reach = np.array([_extent(body, x, y, step, r) for (x, y), r in zip(columns, room, strict=True)])
-            reach = np.clip(_smoothed(reach), least * spacing, most * spacing)
-            sides.append(columns + np.stack([np.zeros(len(columns)), step * reach], axis=1))
-        upper, lower = sides
-        pad = 0.15 * spacing
-        for side in sides:
-            side[0, 0] -= pad
-            side[-1, 0] += pad
-        around = np.concatenate([upper, lower[::-1]]).astype(np.float32)
-        found.append(cv2.approxPolyDP(around[:, None], COARSENESS, True)[:, 0].astype(np.float64))
-    return found
+    if not baselines:
+        return []
+    heights, first = line_heights(baselines)
+    spacings = line_spacings(baselines)
+    known = np.isfinite(spacings)
+    usual = float(np.median(spacings[known])) if known.any() else LONELY
+    spacings = np.clip(np.where(known, spacings, usual), 0.6 * usual, 1.6 * usual)
+    lines, columns = np.nonzero(np.isfinite(heights))
+    points = np.stack([first + COLUMN * columns, heights[lines, columns]], axis=1)
+    rooms = _rooms(heights)
+    sides = []
+    for step, room, least, most in ((-1, rooms[0], 0.35, 1.15), (1, rooms[1], 0.1, 0.6)):
+        limit = np.minimum(room[lines, columns], most * spacings[lines] / FREE)
+        sides.append((step, _extents(body, points, step, limit), least * spacings[lines], most * spacings[lines]))
+    polygons = []
+    ends = np.searchsorted(lines, np.arange(len(baselines) + 1))
+    for k, (start, end) in enumerate(pairwise(ends)):
+        own = points[start:end]
+        edges = []
+        for step, reach, least_reach, most_reach in sides:
+            smooth = np.clip(_smoothed(reach[start:end]), least_reach[start], most_reach[start])
+            edge = np.stack([own[:, 0], own[:, 1] + step * smooth], axis=1)
+            edge[[0, -1], 0] += np.array([-0.15, 0.15]) * spacings[k]
+            edges.append(edge)
+        around = np.concatenate([edges[0], edges[1][::-1]]).astype(np.float32)
+        polygons.append(cv2.approxPolyDP(around[:, None], COARSENESS, True)[:, 0].astype(np.float64))
+    return polygons
 
 
-def _room(own: int, lines: list[Polyline], step: int) -> NDArray[np.float64]:
-    """For each point of a line how far it is to the next line above (-1) or below (1) it; infinite where there is none."""
-    mine = lines[own]
-    room = np.full(len(mine), np.inf)
-    for k, other in enumerate(lines):
-        if k == own:
-            continue
-        y = np.interp(mine[:, 0], other[:, 0], other[:, 1], left=np.nan, right=np.nan)
-        apart = step * (y - mine[:, 1])
-        room = np.where(np.isfinite(apart) & (apart > 3.0), np.minimum(room, apart), room)
-    return room
+def _rooms(heights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How far it is from each line to the next above and the next below it, column by column (lines, columns); infinite
+    where there is none."""
+    order = np.argsort(heights, axis=0)  # what is not there comes last
+    level = np.take_along_axis(heights, order, axis=0)
+    rooms = []
+    for step in (1, -1):
+        apart = np.full_like(level, np.inf)
+        for further in (1, 2):  # the next but one, where the next is a piece of the same line
+            if further >= len(level):
+                break
+            gap = level[further:] - level[:-further]
+            near = apart[further:] if step == 1 else apart[:-further]
+            near[:] = np.where(np.isinf(near) & (gap > TOUCHING), gap, near)
+        room = np.empty_like(apart)
+        np.put_along_axis(room, order, apart, axis=0)
+        rooms.append(room)
+    return rooms[0], rooms[1]
+
+
+def _extents(
+    body: Floats, points: NDArray[np.float64], step: int, room: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """How far the body reaches from each point of a baseline, up (-1) or down (1): to where it ends, or to its thinnest
+    place in the ``FREE`` share of the ``room`` that is left before the next baseline."""
+    limit = np.maximum(4, FREE * room).astype(np.int64)
+    away = np.arange(int(limit.max(initial=4)) + 1)
+    column = np.clip(np.round(points[:, 0]).astype(np.int64), 0, body.shape[1] - 1)
+    row = np.clip(np.round(points[:, 1]).astype(np.int64), 0, body.shape[0] - 1)
+    rows = row[:, None] + step * away
+    inside = (rows >= 0) & (rows < body.shape[0]) & (away <= limit[:, None])
+    values = np.where(inside, body[np.clip(rows, 0, body.shape[0] - 1), column[:, None]], np.inf)
+    gone = (values < INSIDE) & (away > 2)
+    length = inside.sum(axis=1)
+    thinnest = np.where(away >= (length // (2 if step < 0 else 5))[:, None], values, np.inf).argmin(axis=1)
+    return np.where(gone.any(axis=1), gone.argmax(axis=1), np.minimum(thinnest, length)).astype(np.float64)
 
 
 def _smoothed(reach: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -158,42 +196,3 @@ def _smoothed(reach: NDArray[np.float64]) -> NDArray[np.float64]:
     padded = np.pad(reach, 2, mode="edge")
     middle = np.median(np.lib.stride_tricks.sliding_window_view(padded, 3), axis=1)
     return np.lib.stride_tricks.sliding_window_view(middle, 3).max(axis=1)
-
-
-def _dense(line: Polyline) -> Polyline:
-    across = np.arange(np.ceil(line[0, 0]), line[-1, 0] + 1, 4.0)
-    return np.stack([across, np.interp(across, line[:, 0], line[:, 1])], axis=1)
-
-
-def _spacing(own: int, apart: list[float | None]) -> float:
-    """Distance to the nearest line above or below, within what is usual on the page; where there is none, the usual."""
-    known = [d for d in apart if d is not None]
-    usual = float(np.median(known)) if known else LONELY
-    nearest = apart[own]
-    return usual if nearest is None else float(np.clip(nearest, 0.6 * usual, 1.6 * usual))
-
-
-def _to_neighbours(own: int, lines: list[Polyline]) -> float | None:
-    mine, found = lines[own], []
-    for k, other in enumerate(lines):
-        left, right = max(mine[0, 0], other[0, 0]), min(mine[-1, 0], other[-1, 0])
-        if k == own or right - left < SHORTEST:
-            continue
-        at = np.linspace(left, right, 9)
-        apart = np.interp(at, other[:, 0], other[:, 1]) - np.interp(at, mine[:, 0], mine[:, 1])
-        if abs(np.median(apart)) > 3.0:
-            found.append(abs(float(np.median(apart))))
-    return min(found) if found else None
-
-
-def _extent(body: Floats, x: float, y: float, step: int, room: float) -> float:
-    """How far the body reaches from a point on the baseline, up (-1) or down (1): to where it ends, or to its thinnest
-    place in the ``FREE`` share of the ``room`` that is left before the next baseline."""
-    column, row = int(np.clip(round(x), 0, body.shape[1] - 1)), int(np.clip(round(y), 0, body.shape[0] - 1))
-    most = max(4, int(FREE * room)) if np.isfinite(room) else body.shape[0]
-    reach = body[max(0, row - most) : row + 1, column][::-1] if step < 0 else body[row : row + most + 1, column]
-    gone = np.flatnonzero(reach < INSIDE)
-    if (gone > 2).any():
-        return float(gone[gone > 2][0])
-    first = len(reach) // (2 if step < 0 else 5)
-    return float(first + reach[first:].argmin()) if len(reach) > first else float(len(reach))

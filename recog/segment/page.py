@@ -32,7 +32,7 @@ ASKEW = 0.005  # pixels that lines fall or rise for one to the right, from which
 TILE, HALO = 1024, 96  # pixels of a page that the network sees at once, and what it sees around them
 MOST_PIXELS = 24_000_000  # of a scaled page: larger ones are looked at in a coarser copy
 MISMATCH = 1.35  # how far the lines that are found may differ in size from what the first look said
-FAINTEST = 0.15  # of the light of the paper that ink takes away, at least: less is paper
+FAINTEST = 0.15 * 255  # of the light of the paper that ink takes away, at least: less is paper
 STROKE = 1.25  # times what a quarter-sized copy has of it, where strokes are thinner than a pixel
 Contrast = Literal["page", "local"]
 Lines = list[tuple[tuple[Point, ...], tuple[Point, ...]]]  # baseline and polygon of each
@@ -102,7 +102,7 @@ class PageSegmenter:
         order = reading_order(baselines, float(maps.shape[2]))
         return [(on_page(baselines[k]), on_page(polygons[k])) for k in order]
 
-    def _maps(self, ink: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _maps(self, ink: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What the line network says of a page (height, width): (maps, height / 2, width / 2), tile by tile."""
         height, width = ink.shape
         if height <= TILE + HALO and width <= TILE + HALO:
@@ -121,7 +121,7 @@ class PageSegmenter:
                 maps[to] = part
         return maps
 
-    def _run(self, ink: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _run(self, ink: NDArray[np.uint8]) -> NDArray[np.float32]:
         height, width = ink.shape
         [[maps]] = run_graph(self._session, self.bundle.path / GRAPH, {self._input: _padded(ink)})
         return np.ascontiguousarray(maps[:, : -(-height // STRIDE), : -(-width // STRIDE)])
@@ -135,11 +135,11 @@ def _cuts(length: int) -> list[tuple[int, int]]:
     return [(start, min(length, start + step)) for start in range(0, length, step)]
 
 
-def _padded(ink: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A page as a batch of one, with paper to the right and below until its sides fit the network."""
+def _padded(ink: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A page as a batch of one, paper 0 to ink 1, with paper to the right and below until its sides fit the network."""
     height, width = ink.shape
     padded = np.zeros((1, 1, -(-height // MULTIPLE) * MULTIPLE, -(-width // MULTIPLE) * MULTIPLE), np.float32)
-    padded[0, 0, :height, :width] = ink
+    np.multiply(ink, np.float32(1 / 255), out=padded[0, 0, :height, :width])
     return padded
 
 
@@ -156,7 +156,7 @@ def _only_input(session: Any, bundle: PageBundle, graph: str, maps: int) -> str:
     return str(inputs[0].name)
 
 
-def levelled(ink: NDArray[np.float32], slope: float) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def levelled(ink: NDArray[np.uint8], slope: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """A page turned so that lines which fall ``slope`` pixels for one to the right are level, all of it kept, and the
     (2, 3) matrix from its pixels back to those of the page as it was. Hardly askew, it stays."""
     if abs(slope) < ASKEW:
@@ -168,11 +168,11 @@ def levelled(ink: NDArray[np.float32], slope: float) -> tuple[NDArray[np.float32
     back[:, 2] = (width - 1) / 2, (height - 1) / 2
     back[:, 2] -= back[:, :2] @ ((shape - 1) / 2)
     level = cv2.warpAffine(ink, back, shape.tolist(), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    return level.astype(np.float32, copy=False), back
+    return np.asarray(level, np.uint8), back
 
 
-def page_ink(image: NDArray[np.uint8], scale: float, contrast: Contrast = "local") -> NDArray[np.float32]:
-    """A page as its network sees it: scaled, paper 0 and ink up to 1 whatever the light and the pen.
+def page_ink(image: NDArray[np.uint8], scale: float, contrast: Contrast = "local") -> NDArray[np.uint8]:
+    """A page as its network sees it: scaled, paper 0 and ink up to 255 whatever the light and the pen.
 
     Args:
         image: (height, width) grey.
@@ -187,15 +187,15 @@ def page_ink(image: NDArray[np.uint8], scale: float, contrast: Contrast = "local
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     grey = cv2.resize(image, shape, interpolation=way)
     small = cv2.resize(grey, (max(1, shape[0] // 4), max(1, shape[1] // 4)), interpolation=cv2.INTER_AREA)
-    paper = cv2.GaussianBlur(cv2.dilate(small, np.ones((9, 9), np.uint8)), (0, 0), 8)
-    light = cv2.resize(paper, shape, interpolation=cv2.INTER_LINEAR).astype(np.float32)
-    ink = 1.0 - np.minimum(grey / np.maximum(light, 1.0), 1.0)
+    paper = cv2.max(cv2.GaussianBlur(cv2.dilate(small, np.ones((9, 9), np.uint8)), (0, 0), 8), 1)
+    ink = cv2.bitwise_not(cv2.divide(grey, cv2.resize(paper, shape, interpolation=cv2.INTER_LINEAR), scale=255.0))
     if contrast == "page":
-        darkest: float | NDArray[np.float32] = max(float(np.percentile(ink[::4, ::4], 99.5)), FAINTEST)
+        darkest = np.full(small.shape, max(float(np.percentile(ink[::4, ::4], 99.5)), FAINTEST), np.float32)
     else:
-        coarse = 1.0 - np.minimum(small / np.maximum(paper.astype(np.float32), 1.0), 1.0)
+        coarse = cv2.bitwise_not(cv2.divide(small, paper, scale=255.0))
         near = cv2.GaussianBlur(cv2.dilate(coarse, np.ones((25, 25), np.uint8)), (0, 0), 12)
         written = near[near > FAINTEST / 2]
         least = max(FAINTEST, 0.4 * float(np.median(written))) if written.size else FAINTEST
-        darkest = cv2.resize(np.maximum(STROKE * near, least).astype(np.float32), shape, interpolation=cv2.INTER_LINEAR)
-    return np.clip(ink / darkest, 0.0, 1.0).astype(np.float32)
+        darkest = np.maximum(STROKE * near.astype(np.float32), least)
+    full = cv2.resize(np.clip(darkest, 1.0, 255.0).astype(np.uint8), shape, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.divide(ink, full, scale=255.0), np.uint8)

@@ -12,8 +12,25 @@ from numpy.typing import NDArray
 
 Points = NDArray[np.floating]
 
+COLUMN = 4  # pixels from one column to the next in which the heights of lines are compared
 SHARED = 0.3  # of the shorter of two lines that must lie side by side for their distance to count
 SAME_LINE = 0.25  # of the larger distance: what lies nearer is a piece of the same line
+
+
+def line_heights(baselines: Sequence[Points]) -> tuple[NDArray[np.float64], float]:
+    """The height (y) of each line in every column that it spans, :data:`COLUMN` pixels apart; not a number elsewhere.
+
+    Returns:
+        (lines, columns), and the x of the first column.
+    """
+    first = np.floor(min(line[0, 0] for line in baselines) / COLUMN)
+    last = np.ceil(max(line[-1, 0] for line in baselines) / COLUMN)
+    at = COLUMN * np.arange(first, last + 1)
+    heights = np.full((len(baselines), len(at)), np.nan)
+    for k, line in enumerate(baselines):
+        span = slice(int(np.floor(line[0, 0] / COLUMN) - first), int(np.ceil(line[-1, 0] / COLUMN) - first) + 1)
+        heights[k, span] = np.interp(at[span], line[:, 0], line[:, 1])
+    return heights, COLUMN * first
 
 
 def line_spacings(baselines: Sequence[Points]) -> NDArray[np.float64]:
@@ -22,24 +39,24 @@ def line_spacings(baselines: Sequence[Points]) -> NDArray[np.float64]:
     Only lines that share some of their width count, so that those of a facing page or of the next column do not.
 
     Args:
-        baselines: (points, 2) x and y each, roughly level.
+        baselines: (points, 2) x and y each, from left to right and roughly level.
 
     Returns:
         (lines,) in the unit of the baselines.
     """
     if not baselines:
         return np.zeros(0)
-    left, right = (np.array([side(line[:, 0]) for line in baselines]) for side in (np.min, np.max))
-    width = np.maximum(right - left, 1.0)
-    shared = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
-    beside = shared > SHARED * np.minimum(width[:, None], width)
+    heights, _ = line_heights(baselines)
+    known = np.isfinite(heights)
+    there, heights = known.astype(np.float64), np.where(known, heights, 0.0)
+    shared = there @ there.T  # columns
+    apart = np.abs(there @ heights.T - heights @ there.T) / np.maximum(shared, 1.0)
+    beside = shared > SHARED * np.minimum(np.diag(shared)[:, None], np.diag(shared))
     np.fill_diagonal(beside, False)
-    spacings = np.full(len(baselines), np.inf)
-    for i, line in enumerate(baselines):
-        apart = np.sort([_distance(line, baselines[j]) for j in np.flatnonzero(beside[i])])
-        if len(apart):  # the nearest, unless it is a piece of the same line
-            spacings[i] = apart[np.argmax(apart > SAME_LINE * apart[min(1, len(apart) - 1)])]
-    return spacings
+    others = np.pad(np.where(beside, apart, np.inf), ((0, 0), (0, 1)), constant_values=np.inf)
+    nearest, second = np.sort(others, axis=1)[:, :2].T
+    piece = np.isfinite(second) & (nearest < SAME_LINE * second)
+    return np.where(piece, second, nearest)
 
 
 def writing_size(lines: Sequence[tuple[Points, Points]]) -> float:
@@ -66,12 +83,6 @@ def line_sizes(lines: Sequence[tuple[Points, Points]]) -> NDArray[np.float64]:
     """The size of each line's writing, as :func:`writing_size` has it; infinite where nothing tells."""
     spacings = line_spacings([baseline for baseline, _ in lines])
     return np.minimum(spacings, [_height(*line) for line in lines])
-
-
-def _distance(line: Points, other: Points) -> float:
-    """Median vertical distance of two lines over the width that they share."""
-    at = np.linspace(max(line[0, 0], other[0, 0]), min(line[-1, 0], other[-1, 0]), 9)
-    return abs(float(np.median(np.interp(at, other[:, 0], other[:, 1]) - np.interp(at, line[:, 0], line[:, 1]))))
 
 
 def _height(baseline: Points, polygon: Points) -> float:

@@ -188,7 +188,9 @@ class PageTrainer(Loop[nn.Module, PageOptimisation]):
             height, width = page.ink.shape
             padded = np.zeros((-height % MULTIPLE + height, -width % MULTIPLE + width), np.float32)
             padded[:height, :width] = page.ink / np.float32(255.0)
-            maps = torch.sigmoid(network(torch.from_numpy(padded)[None, None].to(self.device)))[0].cpu().numpy()
+            with self.autocast():
+                logits = network(torch.from_numpy(padded)[None, None].to(self.device))
+            maps = torch.sigmoid(logits.float())[0].cpu().numpy()
             found = [STRIDE * line for line in self.found(maps)]
             scores.setdefault(page.source, []).append(score_page([base for base, _ in page.lines], found))
         return {source: mean_score(of).f1 for source, of in sorted(scores.items())}

@@ -92,7 +92,7 @@ def load_page(source: str, media: Path, lines: list[Shape], spacing: float, cont
     scale = min(spacing / size, LARGEST_PAGE / longest) if spacing else GEOMETRY_SIDE / longest
     ink = page_ink(image, scale, contrast)
     scaled = tuple((base * np.float32(scale), polygon * np.float32(scale)) for base, polygon in lines)
-    return Page(source, str(media), (255 * ink).astype(np.uint8), scaled)
+    return Page(source, str(media), ink, scaled)
 
 
 def draw_maps(lines: tuple[Shape, ...], warp: Warp, side: int) -> Floats:

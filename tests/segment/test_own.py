@@ -59,13 +59,13 @@ def test_a_stub_at_the_edge_is_of_the_page_beside() -> None:
 
 @pytest.mark.parametrize("slope", [-0.05, 0.05, 0.2])
 def test_a_levelled_page_is_level_and_whole_and_leads_back(slope: float) -> None:
-    ink = np.zeros((300, 400), np.float32)
+    ink = np.zeros((300, 400), np.uint8)
     start, end = np.array([40.0, 150.0]), np.array([340.0, 150.0 + 300 * slope])
-    cv2.line(ink, start.astype(int).tolist(), end.astype(int).tolist(), 1.0, 3)
-    ink[2:6, 2:6] = 1.0  # a corner
+    cv2.line(ink, start.astype(int).tolist(), end.astype(int).tolist(), 255, 3)
+    ink[2:6, 2:6] = 255  # a corner
     level, back = levelled(ink, slope)
     assert level.sum() == pytest.approx(ink.sum(), rel=0.02)
-    rows, columns = np.nonzero(level > 0.5)
+    rows, columns = np.nonzero(level > 127)
     long = columns[np.abs(rows - np.median(rows)) < 4]
     assert np.ptp(long) > 280
     middle = np.array([np.median(columns), np.median(rows)])
@@ -74,6 +74,6 @@ def test_a_levelled_page_is_level_and_whole_and_leads_back(slope: float) -> None
 
 
 def test_a_page_that_is_level_stays_as_it_is() -> None:
-    ink = np.ones((20, 30), np.float32)
+    ink = np.ones((20, 30), np.uint8)
     level, back = levelled(ink, 0.001)
     assert level is ink and (back == np.eye(2, 3)).all()
