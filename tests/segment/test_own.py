@@ -64,7 +64,7 @@ def test_a_levelled_page_is_level_and_whole_and_leads_back(slope: float) -> None
     cv2.line(ink, start.astype(int).tolist(), end.astype(int).tolist(), 255, 3)
     ink[2:6, 2:6] = 255  # a corner
     level, back = levelled(ink, slope)
-    assert level.sum() == pytest.approx(ink.sum(), rel=0.02)
+    assert float(level.sum()) == pytest.approx(float(ink.sum()), rel=0.02)
     rows, columns = np.nonzero(level > 127)
     long = columns[np.abs(rows - np.median(rows)) < 4]
     assert np.ptp(long) > 280
