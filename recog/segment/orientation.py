@@ -24,6 +24,7 @@ NOTHING_READ = -10.0  # nats a frame where no line can be read
 DOUBT = 0.05  # nats a frame by which a page must read better turned than as it lies
 LEAST_FRAMES = 8  # that must be read before a page is turned
 SIDEWAYS = 1.5  # times the length of its level baselines that those along the other axis must have
+FAR_MORE = 5.0  # times that length: then it is enough that they can be read
 POOR = -0.6  # nats a frame: pages that stand upright are read with -0.05 to -0.55
 SURE = 0.4  # certainty of the geometry network from which a page is first looked at as it says
 UNSURE = 0.6  # certainty of the geometry network below which the other axis is looked at, too
@@ -107,8 +108,7 @@ def find_upright(
     turned = level
     if guess % 2 or (geometry.axis_certainty < UNSURE and level.upright < POOR):
         turned = side_at(guess if guess % 2 else 1)
-    sideways = turned.length > SIDEWAYS * level.length and turned.best > level.best - DOUBT
-    side = turned if sideways and turned.frames >= LEAST_FRAMES else level
+    side = turned if _is_sideways(level, turned) else level
     needed = {0: DOUBT, 2: -DOUBT}.get(side.turns, 0.0)  # in doubt a page stays as it lies
     if side.frames < LEAST_FRAMES:
         on_its_head = side.turns == 2
@@ -116,3 +116,12 @@ def find_upright(
         on_its_head = side.on_its_head > side.upright + needed
     turns = (side.turns + 2 * on_its_head) % 4
     return turns, lines_at(turns) if on_its_head else side.lines
+
+
+def _is_sideways(level: Side, turned: Side) -> bool:
+    """Whether the lines of a page run along the axis of ``turned``: there are far more of them there that can be read, or
+    more that read as well."""
+    if turned.frames < LEAST_FRAMES or turned.length <= SIDEWAYS * level.length:
+        return False
+    few = level.frames < LEAST_FRAMES or turned.length > FAR_MORE * level.length
+    return turned.best > (POOR if few else level.best - DOUBT)
