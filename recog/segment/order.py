@@ -6,16 +6,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.segment.baselines import Polyline
+from recog.segment.spacing import line_spacings
 
 TOUCHING = 0.02  # of the page's width that lines must share to stand above each other
 ROW = 0.4  # of the distance between lines by which those of one row differ in height
 COLUMN = 3  # lines that make a column, whatever stands beside them
+SAME_ROW = 0.4  # of the distance between lines by which cells of one row of a table differ in height
+FELLOWS, TABLE = 2, 0.35  # other cells in its row, for so large a share of the lines: a table. Of 750 pages of prose in ten
+# collections, facing pages and columns among them, 3 % at most have that share, of 153 pages of registers 152
 
 
-def reading_order(baselines: list[Polyline], width: float) -> list[int]:
-    """Indices of the lines as people read them: columns, or facing pages, from left to right, each from above.
+def reading_order(baselines: list[Polyline], width: float, *, table: bool | None = None) -> list[int]:
+    """Indices of the lines as people read them: columns, or facing pages, from left to right, each from above. Tables are
+    read row by row.
 
-    A line comes before another that it overlaps sideways and lies above, and before one that lies entirely to its right
+    Args:
+        baselines: (points, 2) each.
+        width: of the page.
+        table: whether the page is a table; None finds out.
+
+    Outside of tables a line comes before another that it overlaps sideways and lies above, and before one that lies entirely to its right
     where nothing that spans both stands between them (Breuel 2003, "High Performance Document Layout Analysis") and they
     are of one row or of columns side by side. What is left goes from above: the address at the foot of a letter comes
     after the signature to its right.
@@ -23,6 +33,9 @@ def reading_order(baselines: list[Polyline], width: float) -> list[int]:
     if not baselines:
         return []
     left, right, y = _levelled(baselines)
+    beside = _same_row(left, right, y, baselines)
+    if table or (table is None and float((beside.sum(axis=1) >= FELLOWS).mean()) > TABLE):
+        return _by_rows(left, y, beside)
     least = TOUCHING * width
     overlap = np.minimum(right[:, None], right) - np.maximum(left[:, None], left) > least
     before = np.where(overlap, y[:, None] < y, _left_first(right[:, None] <= left + least, overlap, y))
@@ -36,6 +49,30 @@ def reading_order(baselines: list[Polyline], width: float) -> list[int]:
         waiting[chosen] = False
         blocked = blocked - before[chosen]
     return order
+
+
+def _same_row(
+    left: NDArray[np.float64], right: NDArray[np.float64], y: NDArray[np.float64], baselines: list[Polyline]
+) -> NDArray[np.bool_]:
+    """Which lines (lines, lines) stand side by side at one height."""
+    spacings = line_spacings(baselines)
+    known = np.isfinite(spacings)
+    spacing = float(np.median(spacings[known])) if known.any() else 0.0
+    shared = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
+    return (np.abs(y[:, None] - y) < SAME_ROW * spacing) & (shared < 0.1 * spacing)
+
+
+def _by_rows(left: NDArray[np.float64], y: NDArray[np.float64], beside: NDArray[np.bool_]) -> list[int]:
+    """Rows from above, each from left to right: a line joins the row above it whose every line stands beside it."""
+    rows: list[list[int]] = []
+    for k in np.argsort(y, kind="stable").tolist():
+        for row in rows[:-4:-1]:
+            if beside[k, row].all():
+                row.append(k)
+                break
+        else:
+            rows.append([k])
+    return [k for row in rows for k in sorted(row, key=lambda k: left[k])]
 
 
 def _levelled(baselines: list[Polyline]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:

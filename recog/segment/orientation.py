@@ -37,7 +37,12 @@ class Finder(Protocol):
 
     def geometry(self, image: NDArray[np.uint8]) -> PageGeometry: ...
     def lines(
-        self, image: NDArray[np.uint8], geometry: PageGeometry | None = None, *, notes: bool = False
+        self,
+        image: NDArray[np.uint8],
+        geometry: PageGeometry | None = None,
+        *,
+        notes: bool = False,
+        table: bool | None = None,
     ) -> Lines: ...
 
 
@@ -85,7 +90,12 @@ def read_side(image: NDArray[np.uint8], lines: Lines, turns: int, certainty: Cer
 
 
 def find_upright(
-    image: NDArray[np.uint8], finder: Finder, certainty: Certainty, *, notes: bool = False
+    image: NDArray[np.uint8],
+    finder: Finder,
+    certainty: Certainty,
+    *,
+    notes: bool = False,
+    table: bool | None = None,
 ) -> tuple[int, Lines]:
     """How often a grey page must be turned by 90 degrees counter-clockwise to stand upright, and its lines then.
 
@@ -94,11 +104,12 @@ def find_upright(
         finder: finds lines and the geometry of pages.
         certainty: gives for the image of a line the log-probability of the best symbol in each frame that is no blank.
         notes: also lines that are no writing of the page's own.
+        table: whether the page is a table; None finds out.
     """
     geometry = finder.geometry(image)
 
     def lines_at(turns: int) -> Lines:
-        return finder.lines(np.ascontiguousarray(np.rot90(image, turns)), geometry.turned(turns), notes=notes)
+        return finder.lines(np.ascontiguousarray(np.rot90(image, turns)), geometry.turned(turns), notes=notes, table=table)
 
     def side_at(turns: int) -> Side:
         return read_side(np.ascontiguousarray(np.rot90(image, turns)), lines_at(turns), turns, certainty)

@@ -66,12 +66,20 @@ class PageSegmenter:
         rows, columns = (-(-round(n * scale) // CELL) for n in image.shape)
         return page_geometry(maps[:, :rows, :columns], scale)
 
-    def lines(self, image: NDArray[np.uint8], geometry: PageGeometry | None = None, *, notes: bool = False) -> Lines:
+    def lines(
+        self,
+        image: NDArray[np.uint8],
+        geometry: PageGeometry | None = None,
+        *,
+        notes: bool = False,
+        table: bool | None = None,
+    ) -> Lines:
         """The lines of an upright grey page (height, width), in reading order.
 
         Args:
             geometry: of the page, where it is known; else it is looked at first.
             notes: also those that are no writing of the page's own, but notes, visas and stamps of others on it.
+            table: whether the page is a table, which is read row by row; None finds out.
         """
         geometry = geometry or self.geometry(image)
         network = self.bundle.config.network
@@ -99,7 +107,7 @@ class PageSegmenter:
             placed = np.clip((askew + 0.5) / scale - 0.5, 0.0, limits)
             return tuple((round(float(x), 1), round(float(y), 1)) for x, y in placed)
 
-        order = reading_order(baselines, float(maps.shape[2]))
+        order = reading_order(baselines, float(maps.shape[2]), table=table)
         return [(on_page(baselines[k]), on_page(polygons[k])) for k in order]
 
     def _maps(self, ink: NDArray[np.uint8]) -> NDArray[np.float32]:

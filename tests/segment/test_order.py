@@ -79,3 +79,27 @@ def test_five_hundred_lines_are_ordered_at_once() -> None:
     begun = time.process_time()
     assert sorted(reading_order(lines, 450.0)) == list(range(500))
     assert time.process_time() - begun < 10
+
+
+def test_a_table_is_read_row_by_row() -> None:
+    """A register: a heading over all of it, numbers, dates and amounts beside texts of two lines, one page askew."""
+    heading = [line(10, 900, 20)]
+    rows = []
+    for k in range(6):
+        y = 80.0 + 60 * k
+        rows += [line(0, 30, y), line(50, 150, y + 3), line(180, 700, y - 2), line(180, 650, y + 30), line(750, 900, y + 31)]
+    rng = np.random.default_rng(3)
+    order = rng.permutation(len(heading + rows))
+    shuffled = [(heading + rows)[k] for k in order]
+    assert order[reading_order(shuffled, 900)].tolist() == list(range(31))
+    angle = np.deg2rad(2.0)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    assert order[reading_order([points @ turn for points in shuffled], 900)].tolist() == list(range(31))
+
+
+def test_columns_are_a_table_where_the_user_says_so() -> None:
+    columns = [line(0, 140, 40 * k) for k in range(5)] + [line(160, 300, 40 * k) for k in range(5)]
+    assert reading_order(columns, 300) == list(range(10))
+    assert reading_order(columns, 300, table=True) == [0, 5, 1, 6, 2, 7, 3, 8, 4, 9]
+    register = [line(100 * column, 100 * column + 80, 40 * row) for column in range(4) for row in range(5)]
+    assert reading_order(register, 400, table=False) == list(range(20))

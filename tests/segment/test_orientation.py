@@ -42,7 +42,7 @@ class Pages:
     def geometry(self, image: np.ndarray) -> PageGeometry:
         return PageGeometry(20.0, 90.0 * self.guess(lies(image)), self.certainty, self.certainty, 50)
 
-    def lines(self, image, geometry=None, *, notes=False) -> Lines:
+    def lines(self, image, geometry=None, *, notes=False, table=None) -> Lines:
         self._now = lies(image)
         self.looked_at.append(self._now)
         return [LONG] * 4 if self._now % 2 == 0 else list(self.across)
@@ -96,7 +96,7 @@ def test_a_page_on_which_nothing_can_be_read_stays() -> None:
         def geometry(self, image):
             return PageGeometry(0.0, 0.0, 0.0, 0.0, 0)
 
-        def lines(self, image, geometry=None, *, notes=False):
+        def lines(self, image, geometry=None, *, notes=False, table=None):
             return []
 
     assert find_upright(blank, Nothing(), lambda line: np.zeros(0, np.float32)) == (0, [])
