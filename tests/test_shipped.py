@@ -249,31 +249,6 @@ def test_a_turned_page_gives_the_same_text_and_its_own_coordinates(turns: int, t
             assert -1 <= left < right <= width and -1 <= top < bottom <= height
 
 
-def test_a_page_is_turned_to_where_most_writing_is_found(monkeypatch: pytest.MonkeyPatch):
-    """On its head a page may hardly look like writing, so that of two sides the upright one need not be the first seen."""
-    reader = recog.load("latin-handwriting", layout="page", threads=1)
-    line = ((2.0, 2.0), (9.0, 2.0)), ((2.0, 1.0), (9.0, 1.0), (9.0, 3.0))
-
-    class Segmenter:
-        """Finds most where the mark is in the corner at the top right."""
-
-        def written(self, image):
-            return {(0, 0): 130.0, (-1, 0): 27.0, (-1, -1): 0.0, (0, -1): 1525.0}[self.mark(image)]
-
-        def lines(self, image, *, notes=False):
-            return [line] if self.mark(image) == (0, -1) else []
-
-        @staticmethod
-        def mark(image):
-            return next(corner for corner in ((0, 0), (-1, 0), (-1, -1), (0, -1)) if image[corner])
-
-    monkeypatch.setitem(reader.__dict__, "segmenter", Segmenter())
-    monkeypatch.setattr(reader, "_sense", lambda image, found: 0.0 if found else -np.inf)
-    page = np.zeros((20, 30), np.uint8)
-    page[0, 0] = 1
-    assert reader._upright(page) == (3, [line])
-
-
 def test_a_large_picture_of_one_line_is_read_as_such(tmp_path: Path):
     import cv2
 

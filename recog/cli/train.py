@@ -62,17 +62,19 @@ def train(
         _alone("A language model")
         run_language(what, out, options)
         return
+    from recog.model.page import is_page_model
     from recog.training.page_recipe import is_page_recipe
 
-    if is_page_recipe(what):
-        if base is not None or freeze is not None or accumulate is not None or lm == "own":
-            raise UsageError(
-                "--from, --freeze, --lm and --accumulate are for recognisers; this recipe is of a page model."
-            )
+    page_base = base is not None and is_page_model(base)
+    if page_base or is_page_recipe(what):
+        if (base is not None and not page_base) or freeze is not None or accumulate is not None or lm == "own":
+            raise UsageError("--freeze, --lm, --accumulate and --from another kind of model are for recognisers.")
+        if page_base and is_page_recipe(what):
+            raise UsageError("A recipe names its base itself: leave out --from.")
         from recog.training.page_run import run_page
 
         _alone("A page model")
-        run_page(what, out, options)
+        run_page(what, out, options, base)
         return
     from recog.training.run import run
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from recog.errors import UserError
 from recog.model.config import Strict
-from recog.model.folder import CONFIG, FolderConfig, ModelFolder, pretrained, read_config, write_folder
+from recog.model.folder import CONFIG, FolderConfig, ModelFolder, modality_of, pretrained, read_config, write_folder
 
 MAPS = ("baseline", "end", "body")  # what the network gives for each pixel
 MAIN = "main"  # a fourth map, of one with context: whether writing there is the page's own, and no note or stamp on it
@@ -75,6 +75,12 @@ def open_page_bundle(name_or_path: str | Path = DEFAULT) -> PageBundle:
             )
         path = shipped
     return PageBundle(path, read_config(path / CONFIG, PageModelConfig, ("page",)))
+
+
+def is_page_model(name_or_path: str | Path) -> bool:
+    """Whether there is a page model of this path, or a shipped one of this name."""
+    path = pretrained().get(str(name_or_path), Path(name_or_path))
+    return modality_of(path) == "page"
 
 
 def write_page_bundle(folder: Path, config: PageModelConfig, files: Mapping[str, bytes], card: str) -> PageBundle:

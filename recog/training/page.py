@@ -59,8 +59,18 @@ class PageTrainer(Loop[nn.Module, PageOptimisation]):
         torch.manual_seed(recipe.training.seed)
         super().__init__(network or PageNetwork(recipe.network), recipe.training, out)
         self.recipe, self.train, self.dev, self.report, self.base = recipe, train, dev, report, base
+        self.frozen: list[nn.Module] = []  # what a base's other parts stand on, or keep
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.progress = PageProgress()
+
+    def keep_context(self) -> None:
+        """Keep what a context stands on, and the context itself: only the way back up to the maps is trained."""
+        network = self.network
+        if not isinstance(network, PageNetwork) or network.context is None:
+            return
+        self.frozen = [network.stem, network.down, network.middle, network.context]
+        for module in self.frozen:
+            module.requires_grad_(False)
 
     def identity(self) -> dict[str, Any]:
         """What must not change between a run and its resumption; where files lie may."""
@@ -81,7 +91,8 @@ class PageTrainer(Loop[nn.Module, PageOptimisation]):
         return {"recipe": recipe, "data": data, "base model": self.base}
 
     def upgraded(self, identity: dict[str, Any]) -> dict[str, Any]:
-        recipe = {"noted": [], "hands": [], "geometry": None} | identity["recipe"]
+        recipe = {"noted": [], "hands": []} | identity["recipe"]
+        recipe = {"train": self.recipe.train, "geometry": self.recipe.geometry.model_dump(mode="json")} | recipe
         recipe["network"] = {"context": [], "spacing": 34.0, "contrast": "page"} | recipe["network"]
         now = self.identity()
         data = {"lines": now["data"]["lines"]} | identity["data"]  # of runs that did not note it yet
@@ -99,6 +110,8 @@ class PageTrainer(Loop[nn.Module, PageOptimisation]):
     def epoch(self) -> None:
         p, options = self.progress, self.options
         self.network.train()
+        for module in self.frozen:
+            module.eval()
         self.report.epoch(p.epoch, options.epochs, p.update, options.updates)
         begun = time.monotonic()
         while p.update < options.updates:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.corpora import importer
+from recog.corpora.manifest import Row, load_data
+from recog.corpora.splits import split_rows
 from recog.errors import UserError
 from recog.media.image import read_image
 from recog.model.page import MAPS
 from recog.segment.page import STRIDE, Contrast, page_ink
 from recog.segment.spacing import line_sizes, writing_size
 from recog.training.page_recipe import PageRecipe
+from recog.training.recipe import Source
 
 BASELINE_WIDTH, END_RADIUS = 3, 4  # pixels of the output
 STEEPEST = 40.0  # degrees from level up to which a line is one that the network should find
@@ -55,12 +58,12 @@ def load_pages(recipe: PageRecipe) -> tuple[list[Page], list[Page], list[str]]:
     pages: dict[str, list[Page]] = {"train": [], "dev": []}
     problems: list[str] = []
     spacing, contrast = recipe.network.spacing, recipe.network.contrast
-    if recipe.geometry is not None:
+    if recipe.train == "geometry":
         spacing, contrast = 0.0, "local"
     for source in recipe.data:
         shapes: dict[Path, list[Shape]] = {}
         splits: dict[Path, str] = {}
-        for row in importer(source.layout or "page", **source.options)(Path(source.path)):
+        for row in _rows(source):
             splits[row.media] = (row.split or "train") if source.split == "auto" else source.split
             if row.line is not None and len(row.line.baseline) >= 2 and len(row.line.polygon) >= 3:
                 shape = (np.array(row.line.baseline, np.float32), np.array(row.line.polygon, np.float32))
@@ -76,6 +79,13 @@ def load_pages(recipe: PageRecipe) -> tuple[list[Page], list[Page], list[str]]:
         if not of_split:
             raise UserError(f"There is no page of {split} with baselines and polygons in the data of {recipe.name}.")
     return pages["train"], pages["dev"], problems
+
+
+def _rows(source: Source) -> Iterable[Row]:
+    """The lines of a source: of a corpus by its layout, or of a bare folder, a tenth of which is for dev."""
+    if source.layout is not None:
+        return importer(source.layout, **source.options)(Path(source.path))
+    return split_rows(load_data(Path(source.path))).rows
 
 
 def load_page(source: str, media: Path, lines: list[Shape], spacing: float, contrast: Contrast) -> Page:

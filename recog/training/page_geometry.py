@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recog.model.page import GeometryConfig
 from recog.nn.page_geometry import GeometryNetwork
 from recog.segment.geometry import CELL, UNIT, page_geometry
 from recog.training.page import PageTrainer
@@ -93,12 +92,12 @@ class GeometryTrainer(PageTrainer):
     """One run of a geometry network, on pages that are all of the same longer side."""
 
     def __init__(
-        self, recipe: PageRecipe, config: GeometryConfig, train: list[Page], dev: list[Page], out: Path, report: Reporter,
+        self, recipe: PageRecipe, train: list[Page], dev: list[Page], out: Path, report: Reporter,
         *, base: str,
     ) -> None:  # fmt: skip
         torch.manual_seed(recipe.training.seed)
-        super().__init__(recipe, train, dev, out, report, GeometryNetwork(config), base=base)
-        self.config = config
+        super().__init__(recipe, train, dev, out, report, GeometryNetwork(recipe.geometry), base=base)
+        self.config = recipe.geometry
 
     def draw(self, page: Page, rng: np.random.Generator, behind: Page | None) -> tuple[Floats, Floats]:
         return draw_geometry(page, rng, self.options.crop)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from recog.model.config import Strict
 from recog.model.folder import pretrained
-from recog.model.page import GeometryConfig, PageNetworkConfig
+from recog.model.page import GeometryConfig, PageBundle, PageNetworkConfig
 from recog.segment.page import MULTIPLE
 from recog.training.recipe import Source, read_yaml, resolve, validated
 
@@ -34,11 +34,13 @@ class PageOptimisation(Strict):
 
 
 class PageRecipe(Strict):
-    """The whole training of a page model.
+    """The whole training of a page model, or of a part of it.
 
-    With ``base``, a shipped page model or a folder, its network is kept. Trained is ``geometry``, a network that is added to
-    it, or else the context of ``network``, on pages of the data drawn by their weights. ``noted`` are the names of the data that get notes by ``hands``, which are corpora of
-    line images.
+    ``train`` is the part: the "lines" network, by default; the "context" of it, which tells a page's writing from notes on
+    it; or the "geometry" network. The last two need a ``base``, a shipped page model or a folder, to which they are added.
+    With a base the lines network goes on from its weights; what else the base has is kept, and its encoder too where a
+    context stands on it. Context is learned on pages of the data drawn by their weights; ``noted`` are the names of the data
+    that get notes by ``hands``, which are corpora of line images.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
@@ -46,15 +48,27 @@ class PageRecipe(Strict):
     data: tuple[Source, ...] = Field(min_length=1)
     network: PageNetworkConfig = PageNetworkConfig()
     training: PageOptimisation = PageOptimisation()
+    train: Literal["lines", "context", "geometry"] = "lines"
     base: str | None = None
-    geometry: GeometryConfig | None = None
+    geometry: GeometryConfig = GeometryConfig()
     noted: tuple[str, ...] = ()
     hands: tuple[Source, ...] = ()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _older(cls, values: Any) -> Any:
+        """Recipes of context say so by their keys in older versions."""
+        network = values.get("network") if isinstance(values, dict) else None
+        if isinstance(network, dict) and network.get("context") and values.get("base") and "train" not in values:
+            return values | {"train": "context"}
+        return values
+
     @model_validator(mode="after")
     def _whole(self) -> PageRecipe:
-        if bool(self.base) != bool(self.network.context or self.geometry):
-            raise ValueError("base goes with network.context or geometry: first the network is trained, then what is added to it")
+        if self.train != "lines" and self.base is None:
+            raise ValueError(f"train: {self.train} needs a base, to which it is added")
+        if self.train == "context" and not self.network.context:
+            raise ValueError("train: context needs network.context, the dilations of its blocks")
         return self
 
 
@@ -70,3 +84,12 @@ def read_page_recipe(path: Path) -> PageRecipe:
     hands = tuple(s.model_copy(update={"path": resolve(s.path, path)}) for s in recipe.hands)
     base = recipe.base if recipe.base is None or recipe.base in pretrained() else resolve(recipe.base, path)
     return recipe.model_copy(update={"data": data, "hands": hands, "base": base})
+
+
+def folder_recipe(folder: Path, base: PageBundle, name: str) -> PageRecipe:
+    """The recipe that trains the page model ``base`` on for a folder of pages with PAGE or ALTO files."""
+    source = Source(path=str(folder), name=folder.resolve().name)
+    options = PageOptimisation(epochs=6, updates=50, learning_rate=5e-4, average=0.98)
+    return PageRecipe(
+        name=name, modality="page", data=(source,), network=base.config.network, training=options, base=str(base.path)
+    )

@@ -8,18 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recog.errors import UserError
+from recog.errors import UsageError, UserError
 from recog.model.folder import GRAPH, WEIGHTS
 from recog.model.page import (
     GEOMETRY_GRAPH,
     GEOMETRY_WEIGHTS,
     PageModelConfig,
-    PageNetworkConfig,
     open_page_bundle,
     write_page_bundle,
 )
 from recog.model.runtime import cores
-from recog.nn.page import build_page_onnx, page_arrays
+from recog.nn.page import PageNetwork, build_page_onnx, page_arrays
 from recog.nn.page_geometry import build_geometry_onnx
 from recog.nn.weights import half_precision, load_weights, weights_bytes
 from recog.segment.page import PageSegmenter
@@ -29,19 +28,29 @@ from recog.training.page import PageTrainer
 from recog.training.page_context import Base, PageContextTrainer, fits
 from recog.training.page_geometry import GeometryTrainer
 from recog.training.page_data import Page, load_pages
-from recog.training.page_recipe import PageRecipe, read_page_recipe
+from recog.training.page_recipe import PageRecipe, folder_recipe, read_page_recipe
 from recog.training.recipe import AS_THE_RECIPE, RunOptions
 from recog.training.report import Reporter
 
 
-def run_page(what: Path, out: Path | None, options: RunOptions = AS_THE_RECIPE) -> None:
+def run_page(
+    what: Path, out: Path | None, options: RunOptions = AS_THE_RECIPE, base: str | Path | None = None
+) -> None:
     """Train the page model of the recipe ``what`` into the model folder ``out``, by default ``runs/NAME``.
+
+    Args:
+        what: a recipe; with ``base``, a page model that is trained on, also a folder of pages with PAGE or ALTO files.
 
     Raises:
         UserError: the pages or the recipe cannot be used, or the folder holds another training.
     """
-    recipe = read_page_recipe(what)
-    out = out or Path("runs") / recipe.name
+    if base is None:
+        recipe = read_page_recipe(what)
+        out = out or Path("runs") / recipe.name
+    elif out is None:
+        raise UsageError("Give --out, the folder of the model to write.")
+    else:
+        recipe = folder_recipe(what, open_page_bundle(base), out.resolve().name)
     recipe = options.override(recipe)
     torch.set_num_threads(recipe.training.threads or cores())
     with opened(out / "training", Reporter, restart=options.restart) as report:
@@ -71,14 +80,22 @@ def _trainer(recipe: PageRecipe, train: list[Page], dev: list[Page], out: Path, 
     if recipe.base is None:
         return PageTrainer(recipe, train, dev, out, report)
     base = open_page_bundle(recipe.base)
-    if recipe.geometry is not None:
-        checksum = base.config.files[WEIGHTS]
-        return GeometryTrainer(recipe, recipe.geometry, train, dev, out, report, base=checksum)
-    if not fits(recipe.network, base.config.network):
-        raise UserError(
-            f"{recipe.name}: the network of its base has another shape: {base.config.network.model_dump()}."
-        )
-    return PageContextTrainer(recipe, train, dev, out, report, Base(load_weights(base), base.config.files[WEIGHTS]))
+    checksum = base.config.files[WEIGHTS]
+    if recipe.train == "geometry":
+        return GeometryTrainer(recipe, train, dev, out, report, base=checksum)
+    if recipe.train == "context":
+        if not fits(recipe.network, base.config.network):
+            raise UserError(
+                f"{recipe.name}: the network of its base has another shape: {base.config.network.model_dump()}."
+            )
+        return PageContextTrainer(recipe, train, dev, out, report, Base(load_weights(base), checksum))
+    if recipe.network != base.config.network:
+        raise UserError(f"{recipe.name}: the network of its base has another shape: {base.config.network.model_dump()}.")
+    network = PageNetwork(recipe.network)
+    network.load_state_dict(network.state_dict() | load_weights(base))
+    trainer = PageTrainer(recipe, train, dev, out, report, network, base=checksum)
+    trainer.keep_context()
+    return trainer
 
 
 def finish_page(recipe: PageRecipe, trainer: PageTrainer, out: Path, notes: str) -> None:
@@ -88,31 +105,10 @@ def finish_page(recipe: PageRecipe, trainer: PageTrainer, out: Path, notes: str)
     trained = {"epochs": p.epoch, "steps": p.step, "hours": round(p.seconds / 3600, 2), "pages": len(trainer.train)}
     trained["data"] = [source.called for source in recipe.data]
     dev = {"f1": round(p.best, 4), "pages": len(trainer.dev), "sources": p.history[p.best_epoch]["sources"]}
-    if recipe.geometry is not None:
-        export_geometry(recipe, best, out, trained=trained, dev=dev, notes=notes)
-    else:
-        export_page_bundle(recipe.name, recipe.network, best, out, trained=trained, dev=dev, notes=notes)
+    export_page_bundle(recipe, best, out, trained=trained, dev=dev, notes=notes)
 
 
 def export_page_bundle(
-    name: str,
-    network: PageNetworkConfig,
-    weights: dict[str, Tensor],
-    out: Path,
-    *,
-    trained: dict[str, Any],
-    dev: dict[str, Any],
-    notes: str,
-) -> PageSegmenter:
-    """Write a model folder of these weights, and open it."""
-    kept = half_precision(weights)
-    graph = build_page_onnx(network, page_arrays(kept))
-    config = PageModelConfig(name=name, network=network, trained=trained, dev=dev)
-    files = {WEIGHTS: weights_bytes(kept), GRAPH: graph.SerializeToString()}
-    return PageSegmenter(write_page_bundle(out, config, files, page_card(config, notes)))
-
-
-def export_geometry(
     recipe: PageRecipe,
     weights: dict[str, Tensor],
     out: Path,
@@ -121,21 +117,25 @@ def export_geometry(
     dev: dict[str, Any],
     notes: str,
 ) -> PageSegmenter:
-    """Write the model folder of the recipe's base with a geometry network of these weights added, and open it."""
-    assert recipe.base is not None and recipe.geometry is not None  # the recipe was validated
-    base = open_page_bundle(recipe.base)
+    """Write a model folder of these weights, of the part that the recipe trains, and of what its base has beside it."""
     kept = half_precision(weights)
-    files = {name: base.file(name).read_bytes() for name in (WEIGHTS, GRAPH)}
-    files[GEOMETRY_WEIGHTS] = weights_bytes(kept)
-    files[GEOMETRY_GRAPH] = build_geometry_onnx(recipe.geometry, page_arrays(kept)).SerializeToString()
-    config = base.config.model_copy(
-        update={
-            "name": recipe.name,
-            "geometry": recipe.geometry,
-            "trained": base.config.trained | {"geometry": trained},
-            "dev": base.config.dev | {"geometry": dev},
-        }
-    )
+    base = None if recipe.base is None else open_page_bundle(recipe.base)
+    config, files = PageModelConfig(name=recipe.name, network=recipe.network, trained=trained, dev=dev), {}
+    if base is not None:
+        files = {name: base.file(name).read_bytes() for name in base.config.files}
+        config = config.model_copy(update={"geometry": base.config.geometry})
+        if recipe.train == "geometry":
+            trained, dev = base.config.trained | {"geometry": trained}, base.config.dev | {"geometry": dev}
+            network = base.config.network
+            config = config.model_copy(
+                update={"geometry": recipe.geometry, "network": network, "trained": trained, "dev": dev}
+            )
+    if recipe.train == "geometry":
+        files[GEOMETRY_WEIGHTS] = weights_bytes(kept)
+        files[GEOMETRY_GRAPH] = build_geometry_onnx(recipe.geometry, page_arrays(kept)).SerializeToString()
+    else:
+        files[WEIGHTS] = weights_bytes(kept)
+        files[GRAPH] = build_page_onnx(recipe.network, page_arrays(kept)).SerializeToString()
     return PageSegmenter(write_page_bundle(out, config, files, page_card(config, notes)))
 
 
