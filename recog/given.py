@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import BinaryIO
 
 from recog.corpora.manifest import LineShape
 from recog.corpora.pages import banded
@@ -11,6 +11,7 @@ from recog.errors import UserError
 from recog.formats import alto_reader, page
 from recog.formats.shapes import size_of
 from recog.formats.xml import Element, children, descendants, local, parse, shown
+from recog.media.source import Source, name_of
 from recog.transcript import Line, Point
 
 Size = tuple[int, int]  # width and height in pixels
@@ -18,7 +19,7 @@ SAME_SHAPE = 0.01  # by how much the ratio of the sides of two copies of an imag
 
 
 def given_lines(
-    source: str | Path | BinaryIO, index: int, size: Size, stored: Size, orientation: int
+    source: Source, index: int, size: Size, stored: Size, orientation: int
 ) -> tuple[list[tuple[tuple[Point, ...], tuple[Point, ...]]], list[str]]:
     """Baseline and polygon of each line, in reading order, in pixels of the image as it stands upright; and what there is to
     warn of.
@@ -37,8 +38,10 @@ def given_lines(
     Raises:
         UserError: there is no such file, it is damaged, it describes another image, or has lines and none that can be used.
     """
-    if not isinstance(source, str | Path):
-        raise UserError("standard input has no PAGE or ALTO file beside it; give a file, or leave out --layout xml.")
+    if not isinstance(source, str | os.PathLike):
+        name = name_of(source)
+        name = "standard input" if name == "<stdin>" else name
+        raise UserError(f"{name} has no PAGE or ALTO file beside it; give a file, or leave out --layout xml.")
     xml, own = _described(Path(source), index)
     lines, declared = own
     shapes = banded([LineShape(line.polygon, line.baseline) for line in lines])

@@ -52,8 +52,8 @@ def run_live(
     if unfit:
         raise UsageError(f"{', '.join(unfit)} and --live do not go together.")
     from recog.live import Listener
+    from recog.loading import load
     from recog.media.stream import microphone, pipe
-    from recog.recogniser import load
     from recog.transcribe import Transcriber
 
     check(decoding)
