@@ -128,11 +128,15 @@ def _file(source: Any, what: str, others: str) -> File:
         return Path(os.fsdecode(source))
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
-    if isinstance(source, io.TextIOBase):
-        raise UserError(f"{what} is read from a binary stream, and this is one of text: open the file with mode 'rb'.")
-    if getattr(source, "closed", False) is True:
-        raise UserError(f"The stream {name_of(source)} is closed: give an open one, or the path.")
     if callable(getattr(source, "read", None)):
+        try:
+            nothing = source.read(0)
+        except (OSError, ValueError) as error:  # closed, or not for reading
+            raise UserError(f"The stream {name_of(source)} cannot be read: {error}.") from None
+        if isinstance(nothing, str):
+            raise UserError(
+                f"{what} is read from a binary stream, and this is one of text: open the file with mode 'rb'."
+            )
         stream: BinaryIO = source
         return stream
     raise UserError(

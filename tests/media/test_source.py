@@ -100,8 +100,10 @@ def test_what_is_no_source_is_named(take, tmp_path: Path):
         take(text)
     stream = io.BytesIO(b"1")
     stream.close()
-    with pytest.raises(UserError, match="The stream <stream> is closed"):
+    with pytest.raises(UserError, match=r"The stream <stream> cannot be read: I/O operation on closed file\."):
         take(stream)
+    with (tmp_path / "out").open("wb") as out, pytest.raises(UserError, match="out cannot be read: "):
+        take(out)
 
     class OnAGpu:
         def __array__(self) -> np.ndarray:
