@@ -40,7 +40,7 @@ def load(
     language: str | None = None,
     alpha: float | None = None,
     beta: float | None = None,
-    hotwords: Hotwords = (),
+    hotwords: Hotwords | None = None,
     rescore: PathLike | None = None,
     rescore_weight: float | None = None,
     looks: Looks | None = None,

@@ -34,7 +34,7 @@ class Keywords(TypedDict, total=False):
     language: str | None
     alpha: float | None
     beta: float | None
-    hotwords: Hotwords
+    hotwords: Hotwords | None
     rescore: PathLike | None
     rescore_weight: float | None
     looks: Looks | None
