@@ -93,7 +93,8 @@ def align_text(
 
     Args:
         recogniser: of :func:`recog.load`.
-        source: a recording or an image, as ``transcribe`` takes it: a path, bytes, a binary stream, an array.
+        source: a recording or an image, as ``transcribe`` takes it: a path, bytes, a binary stream,
+            an array.
         lines: paragraphs, sentences or subtitles; blank ones are left out. For an image, one.
         sample_rate: samples a second, of an array of sound.
         name: what to call the source in the result; its path unless given.

@@ -36,15 +36,18 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, all or nothing; into what is there and no file, such as a pipe or a device, as it comes."""
+    """Write a file, all or nothing; see :func:`atomic`."""
     with atomic(path) as file:
         file.write(content)
 
 
 @contextmanager
 def atomic(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes its place when the context ends without an error; else nothing is left of it. Into what
-    is there and no file, such as a pipe or a device, it writes as it comes."""
+    """A file to write that takes its place when the context ends.
+
+    After an error nothing is left of it. Into what is there and no file, such as a pipe or a
+    device, it writes as it comes.
+    """
     if path.exists() and not path.is_file():
         with path.open("wb") as file:
             yield file

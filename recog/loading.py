@@ -53,37 +53,42 @@ def load(
 
     Args:
         name: of a shipped model (see ``recog models``), or the path of a model folder.
-        beam: width of the prefix beam search, 1 to 10,000; 0 takes the best path, without a language model.
+        beam: width of the prefix beam search, 1 to 10,000; 0 takes the best path, without a
+            language model.
         n_best: alternatives to keep for each line, 1 to 1,000 (more than 1 needs a beam).
-        threads: lines, or segments of speech, recognised at the same time, up to 1,024; 0 for every core this process
-            may use.
+        threads: lines, or segments of speech, recognised at the same time, up to 1,024; 0 for every
+            core this process may use.
         lm: path of an n-gram model (ARPA or binary) in place of the model's own; "none" for none.
-        language: of the text, where the model has language models of several: the one to use. None finds out by line,
-            and on a page by the lines around it.
-        alpha, beta: weights of the language model, 0 to 100 and -100 to 100; see :class:`recog.Decoder`.
-        hotwords: phrases to expect, as a list or with their boosts (0 to 50, natural log; 5 of a list); in any case and
-            punctuation: the model's own normalisation is applied.
-        rescore: folder of a neural language model that orders the N-best anew, in place of the model's own; "none" for
-            none. Needs a beam. With another ``lm`` or with hotwords the model's own is left out: it was weighed beside
-            its n-gram model, and knows no hotwords.
-        rescore_weight: what ln P of the neural model counts for in the score, 0 to 100; by default 0.3, of the model's
-            own as tuned.
-        looks: which lines, or segments of speech, are taken in all of the model's views: "auto" those that are doubtful
-            in the first, "all" every one, "once" none, which is the fastest. None is "auto" with a beam and "once" for
-            the best path, which takes the first view alone.
-        channels: of a recording, for a speech model: their "mix" (None is the same), "each" on its own, or one, counted
-            from 1.
-        layout: what an image shows, for a handwriting model: a "line", a "page", or "auto" (None is the same) to tell by
-            its shape; "xml" for a page whose lines a PAGE or ALTO file beside it gives.
+        language: of the text, where the model has language models of several: the one to use. None
+            finds out by line, and on a page by the lines around it.
+        alpha, beta: weights of the language model, 0 to 100 and -100 to 100; see
+            :class:`recog.Decoder`.
+        hotwords: phrases to expect, as a list or with their boosts (0 to 50, natural log; 5 of a
+            list); in any case and punctuation: the model's own normalisation is applied.
+        rescore: folder of a neural language model that orders the N-best anew, in place of the
+            model's own; "none" for none. Needs a beam. With another ``lm`` or with hotwords the
+            model's own is left out: it was weighed beside its n-gram model, and knows no hotwords.
+        rescore_weight: what ln P of the neural model counts for in the score, 0 to 100; by default
+            0.3, of the model's own as tuned.
+        looks: which lines, or segments of speech, are taken in all of the model's views: "auto"
+            those that are doubtful in the first, "all" every one, "once" none, which is the
+            fastest. None is "auto" with a beam and "once" for the best path, which takes the first
+            view alone.
+        channels: of a recording, for a speech model: their "mix" (None is the same), "each" on its
+            own, or one, counted from 1.
+        layout: what an image shows, for a handwriting model: a "line", a "page", or "auto" (None is
+            the same) to tell by its shape; "xml" for a page whose lines a PAGE or ALTO file beside
+            it gives.
         page_model: folder of the page model that finds the lines; None for the shipped one.
         notes: whether notes, visas and stamps by others on a page are read too; None is False.
 
     Returns:
-        A :class:`recog.SpeechRecogniser` or a :class:`recog.HandwritingRecogniser`, by the kind of the model; their
-        ``transcribe(source)`` gives a :class:`recog.Transcript`.
+        A :class:`recog.SpeechRecogniser` or a :class:`recog.HandwritingRecogniser`, by the kind of
+        the model; their ``transcribe(source)`` gives a :class:`recog.Transcript`.
 
     Raises:
-        UserError: there is no such model, it is damaged, or an option is not allowed (the sentence says what is).
+        UserError: there is no such model, it is damaged, or an option is not allowed (the sentence
+            says what is).
 
     Example:
         >>> import recog

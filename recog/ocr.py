@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import repeat
@@ -83,10 +83,12 @@ class HandwritingRecogniser(Recogniser):
         :func:`recog.given.given_lines`. They keep their places and their order.
 
         Args:
-            source: path of the file, its bytes, a binary stream of it, a Pillow image, or an array of pixels: grey
-                (height, width), or (height, width, channels) with red, green and blue, and alpha after them; uint8,
-                uint16, bool, or floating point from 0 (black) to 1. OpenCV's order needs ``image[..., ::-1]``.
-            name: what to call it in the result; its path unless given, or the name of a stream, or what it is.
+            source: path of the file, its bytes, a binary stream of it, a Pillow image, or an array
+                of pixels: grey (height, width), or (height, width, channels) with red, green and
+                blue, and alpha after them; uint8, uint16, bool, or floating point from 0 (black) to
+                1. OpenCV's order needs ``image[..., ::-1]``.
+            name: what to call it in the result; its path unless given, or the name of a stream, or
+                what it is.
             advance: called with the number of lines done so far.
             keep: called with each line's log-probabilities (frames, symbols).
             on_page: called after each page, also one that cannot be read, with its transcript, the open document, and its
@@ -119,8 +121,8 @@ class HandwritingRecogniser(Recogniser):
                     on_page(pages[-1], document, index)
         return Transcript.of_pages(name, pages, (*unread, *warnings))
 
-    def stream(self, source: Source) -> Iterator[Line]:
-        """The lines of an image or a document as they are read, in order; those of :meth:`transcribe`.
+    def stream(self, source: Source) -> Generator[Line, None, None]:
+        """The lines of an image or a document as they are read: those of :meth:`transcribe`.
 
         Warnings are logged, and so are pages that cannot be read. Where the iterator is left before its end, it is best
         closed: ``with contextlib.closing(model.stream(path)) as lines``.
@@ -155,7 +157,7 @@ class HandwritingRecogniser(Recogniser):
         advance: Callable[[float], None] | None = None,
         keep: Callable[[NDArray[np.float32]], None] | None = None,
     ) -> Iterator[Line]:
-        """The lines of a page of a document, of which ``image`` is the grey picture, as the layout says."""
+        """The lines of a page of a document, as the layout says; ``image`` is its grey picture."""
         layout = self.options.layout
         if layout == "xml":
             found, lost = given_lines(source, index, image.shape[::-1], *document.stored(index))

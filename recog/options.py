@@ -1,4 +1,4 @@
-"""The options of a recogniser, checked as they are made: those of every model, of speech, and of handwriting."""
+"""The options of a recogniser, checked as they are made."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AnyOptions = TypeVar("AnyOptions", bound="Options")
 
 
 class Keywords(TypedDict, total=False):
-    """Types of the keyword arguments of :func:`recog.load` for any model; for editors and type checkers."""
+    """Keyword arguments of :func:`recog.load` for any model; for editors and type checkers."""
 
     beam: int | None
     n_best: int
@@ -60,7 +60,9 @@ class AllKeywords(SpeechKeywords, HandwritingKeywords, total=False):
 
 @dataclass(frozen=True)
 class Options:
-    """How to decode; :func:`recog.load` says what each option means. None is what was tuned for the model.
+    """How to decode; :func:`recog.load` says what each option means.
+
+    None is what was tuned for the model.
 
     Raises:
         InvalidInputError: a value is not allowed; the sentence says which values are.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -42,7 +42,8 @@ Reading = tuple[str, list[Span], tuple[Alternative, ...]]  # the text, its words
 class Recogniser:
     """A model ready to use; see :func:`recog.load`. Subclasses know how to open their media.
 
-    It pickles by its place: a process that unpickles it loads the model from its folder, with the same options.
+    It pickles by its place: a process that unpickles it loads the model from its folder, with the
+    same options.
     """
 
     bundle: Bundle
@@ -75,7 +76,7 @@ class Recogniser:
         return f"<{type(self).__name__} {self.config.name}: {', '.join(self._about())}>"
 
     def _about(self) -> list[str]:
-        """What the representation says: the size of the alphabet, and the options that are not as usual."""
+        """What the representation says: the alphabet's size, and options that are not as usual."""
         usual = type(self._given)()
         changed = ((each.name, getattr(self._given, each.name)) for each in fields(usual))
         options = [f"{name}={shortened(value)}" for name, value in changed if value != getattr(usual, name)]
@@ -92,7 +93,7 @@ class Recogniser:
         """Recognise one file; see the subclass."""
         raise NotImplementedError
 
-    def stream(self, source: Source) -> Iterator[Line]:
+    def stream(self, source: Source) -> Generator[Line, None, None]:
         """The lines of one file as they are recognised; see the subclass."""
         raise NotImplementedError
 

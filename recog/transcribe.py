@@ -31,7 +31,7 @@ logger = logging.getLogger("recog")
 
 @dataclass
 class Pass:
-    """What is known of a recording after it was gone through: seconds of sound, and what there is to warn of."""
+    """What a pass over a recording found out: seconds of sound, and what there is to warn of."""
 
     seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
@@ -57,7 +57,9 @@ class SpeechRecogniser(Recogniser):
         advance: Callable[[float], None] | None = None,
         keep: Callable[[NDArray[np.float32]], None] | None = None,
     ) -> Transcript:
-        """Transcribe one recording of any length, in bounded memory; its channels as the option ``channels`` says.
+        """Transcribe one recording of any length, in bounded memory.
+
+        Its channels are taken as the option ``channels`` says.
 
         Args:
             source: path of a sound or video file, its bytes, a binary stream of it, or an array of samples: (samples,)
@@ -82,11 +84,12 @@ class SpeechRecogniser(Recogniser):
             warnings=tuple(done.warnings),
         )
 
-    def stream(self, source: Source, *, sample_rate: float | None = None) -> Iterator[Line]:
-        """The lines of one recording as they are recognised; those of :meth:`transcribe`, which sorts them by time.
+    def stream(self, source: Source, *, sample_rate: float | None = None) -> Generator[Line, None, None]:
+        """The lines of one recording as they are recognised: those of :meth:`transcribe`.
 
-        Of channels that are transcribed each on its own, one comes after the other. Warnings are logged. Where the
-        iterator is left before its end, it is best closed: ``with contextlib.closing(model.stream(path)) as lines``.
+        Of channels that are transcribed each on its own, one comes after the other. Warnings are
+        logged. Where the iterator is left before its end, it is best closed:
+        ``with contextlib.closing(model.stream(path)) as lines``.
 
         Args:
             source, sample_rate: as for :meth:`transcribe`.

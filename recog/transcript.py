@@ -1,4 +1,7 @@
-"""The one result of everything: a transcript of lines of words. Imports nothing of recog but the formats, on saving."""
+"""The one result of everything: a transcript of lines of words.
+
+Imports nothing of recog, but for the formats where a transcript is saved.
+"""
 
 from __future__ import annotations
 
@@ -142,14 +145,17 @@ class Transcript:
 
         Args:
             path: of the file.
-            format: "txt", "json"; of sound "srt", "vtt", "tsv", "ctm", "textgrid"; of images "page", "alto", "hocr",
-                "pdf" (the picture, with the text to be searched). By default what the suffix says; of a document in
-                PAGE, each page goes into a file of its own, NAME-0001.xml and so on.
-            image: for a PDF the picture of the transcript, as :meth:`recog.HandwritingRecogniser.transcribe` takes it;
-                by default the file that it was read from.
+            format: "txt", "json"; of sound "srt", "vtt", "tsv", "ctm", "textgrid"; of images
+                "page", "alto", "hocr", "pdf" (the picture, with the text to be searched). By
+                default what the suffix says; of a document in PAGE, each page goes into a file of
+                its own, NAME-0001.xml and so on.
+            image: for a PDF the picture of the transcript, as
+                :meth:`recog.HandwritingRecogniser.transcribe` takes it; by default the file that it
+                was read from.
 
         Raises:
-            UserError: the format is unknown, is not for this kind of transcript, or the file cannot be written.
+            UserError: the format is unknown, is not for this kind of transcript, or the file cannot
+                be written.
         """
         from recog.formats.saving import save
 

@@ -54,8 +54,10 @@ def format_of(path: Path) -> str:
 
 
 def files(target: str, transcript: Transcript, format: str) -> list[tuple[str, str]]:
-    """Path and text of what is to be written, that which shows that all is done last: of a document in PAGE, which holds
-    one page, a file for each."""
+    """Path and text of each file to write; the last shows that all is done.
+
+    A PAGE file holds one page, so that a document gets a file for each of its pages.
+    """
     write = WRITERS[format]
     if format != "page" or not transcript.pages:
         return [(target, write(transcript))]
@@ -70,7 +72,7 @@ def page_target(target: str, number: int) -> str:
 
 
 def _save_pdf(transcript: Transcript, path: Path, image: Source | None) -> None:
-    """A searchable PDF, with the pictures of ``image``, by default of the file that the transcript is of."""
+    """Write a searchable PDF with the pictures of ``image``, by default those of the source."""
     from recog.formats.pdf import PdfWriter
     from recog.media.document import open_document
     from recog.media.errors import MediaError

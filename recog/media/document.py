@@ -113,8 +113,9 @@ def open_document(source: Source) -> Document:
         source: see :func:`recog.media.source.image_file`.
 
     Raises:
-        UserError: it cannot be opened, is empty, has no or more than 1,000 pages, or is a PDF and the extra that reads
-            them is not installed. Of an image no more than its beginning is checked here.
+        UserError: it cannot be opened, is empty, has no or more than 1,000 pages, or is a PDF and
+            the extra that reads them is not installed. Of an image no more than its beginning is
+            checked here.
     """
     document = _opened(image_file(source))
     if len(document) > MAX_PAGES:

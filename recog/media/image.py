@@ -64,7 +64,8 @@ def load(source: Source) -> tuple[str, bytes]:
     """The name for messages and the content of a file.
 
     Raises:
-        UserError: it is missing, unreadable, empty or too large, or nothing that can be read as an image.
+        UserError: it is missing, unreadable, empty or too large, or nothing that can be read as an
+            image.
     """
     source = image_file(source)
     if isinstance(source, bytes):

@@ -144,7 +144,8 @@ def open_sound(
     """Open a sound file for reading at `sample_rate`.
 
     Args:
-        source: see `recog.media.source.sound_file`; a stream that cannot seek (a pipe) is copied to a temporary file.
+        source: see `recog.media.source.sound_file`; a stream that cannot seek (a pipe) is copied to
+            a temporary file.
         sample_rate: samples per second of what is read.
         channel: the channel to read, counted from 0; by default the mean of all.
         array_rate: samples per second of `source`, where it is an array.

@@ -1,6 +1,7 @@
 """What people hand over as a recording or an image -> a path, or a file's bytes or binary stream.
 
-An array becomes a file in memory, a WAV or a PNG of the same values, so that whatever is true of files is true of it.
+An array becomes a file in memory, a WAV or a PNG of the same values, so that whatever is true of
+files is true of it.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ File: TypeAlias = str | Path | bytes | BinaryIO
 
 
 def name_of(source: Source) -> str:
-    """What a transcript calls its source: a path, a stream's name where it has one, else what kind of thing it is."""
+    """What a transcript calls its source: a path, a stream's name, else the kind of thing it is."""
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
     if isinstance(source, bytes | bytearray | memoryview):
@@ -87,12 +88,14 @@ def sound_file(source: Source, sample_rate: float | None = None) -> str | Path |
     """A recording as a path or a binary stream.
 
     Args:
-        source: a path, the bytes of a file, a binary stream, or an array of samples: (samples,) or (samples, channels),
-            as soundfile gives them; floating point of full scale 1, or int16, int32 or uint8 (128 is silence).
+        source: a path, the bytes of a file, a binary stream, or an array of samples: (samples,) or
+            (samples, channels), as soundfile gives them; floating point of full scale 1, or int16,
+            int32 or uint8 (128 is silence).
         sample_rate: samples a second of an array.
 
     Raises:
-        UserError: it is none of these, the array has another shape, type or NaN, or its ``sample_rate`` is missing.
+        UserError: it is none of these, the array has another shape, type or NaN, or its
+            ``sample_rate`` is missing.
     """
     if is_array(source):
         return _wav(_samples(as_array(source)), _rate(sample_rate))
@@ -106,13 +109,15 @@ def image_file(source: Source) -> File:
     """An image or a document as a path, bytes or a binary stream.
 
     Args:
-        source: a path, the bytes of a file, a binary stream, a Pillow image, or an array: grey (height, width), or
-            (height, width, channels) of grey; grey and alpha; red, green and blue; or these and alpha. OpenCV's blue,
-            green and red need ``image[..., ::-1]``. bool, whole numbers from 0 to 65,535, or floating point from 0
-            (black) to 1 (white); scaled as files of that depth are.
+        source: a path, the bytes of a file, a binary stream, a Pillow image, or an array: grey
+            (height, width), or (height, width, channels) of grey; grey and alpha; red, green and
+            blue; or these and alpha. OpenCV's blue, green and red need ``image[..., ::-1]``. bool,
+            whole numbers from 0 to 65,535, or floating point from 0 (black) to 1 (white); scaled as
+            files of that depth are.
 
     Raises:
-        UserError: it is none of these, the array has another shape, type or NaN, or the image cannot be read.
+        UserError: it is none of these, the array has another shape, type or NaN, or the image
+            cannot be read.
     """
     if is_picture(source):
         return _png(_picture_pixels(source))
@@ -197,7 +202,11 @@ def _wav(samples: NDArray[Any], rate: int) -> BinaryIO:
 
 
 def _picture_pixels(picture: Any) -> NDArray[Any]:
-    """The pixels of a Pillow image; one as it was opened stands as its file says (Exif), one made from it as it is."""
+    """The pixels of a Pillow image.
+
+    One as it was opened is turned as its file says (Exif); one that was made from it stands as it
+    is.
+    """
     from recog.media.image import upright
 
     try:
