@@ -6,24 +6,56 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from recog.recogniser import load
+    from recog.decoding import Decoder
+    from recog.errors import UsageError, UserError
+    from recog.evaluation.rates import cer, wer
+    from recog.loading import load
+    from recog.ocr import HandwritingRecogniser
+    from recog.transcribe import SpeechRecogniser
     from recog.transcript import Alternative, Line, Transcript, Word
 
 __version__ = "0.1.0"
-__all__ = ["Alternative", "Line", "Transcript", "Word", "__version__", "load"]
+__all__ = [
+    "Alternative",
+    "Decoder",
+    "HandwritingRecogniser",
+    "Line",
+    "SpeechRecogniser",
+    "Transcript",
+    "UsageError",
+    "UserError",
+    "Word",
+    "__version__",
+    "cer",
+    "load",
+    "wer",
+]
+_PLACES = {
+    "Alternative": "recog.transcript",
+    "Decoder": "recog.decoding",
+    "HandwritingRecogniser": "recog.ocr",
+    "Line": "recog.transcript",
+    "SpeechRecogniser": "recog.transcribe",
+    "Transcript": "recog.transcript",
+    "UsageError": "recog.errors",
+    "UserError": "recog.errors",
+    "Word": "recog.transcript",
+    "cer": "recog.evaluation.rates",
+    "load": "recog.loading",
+    "wer": "recog.evaluation.rates",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Import the public names when they are first used: ``recog --help`` must not wait for ONNX Runtime."""
-    if name == "load":
-        from recog.recogniser import load
+    if name not in _PLACES:
+        raise AttributeError(f"module 'recog' has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)
 
-        return load
-    if name in ("Alternative", "Line", "Transcript", "Word"):
-        from recog import transcript
 
-        return getattr(transcript, name)
-    raise AttributeError(f"module 'recog' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PLACES})

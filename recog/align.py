@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from recog.decoding.best_path import best_path_frames
 from recog.errors import UserError
 from recog.media.image import read_image
 from recog.media.sound import open_sound
+from recog.media.source import Source, name_of
 from recog.ocr import LineReader
 from recog.recogniser import Recogniser, line_confidence, reorder
 from recog.segment.speech import Segmenter
@@ -77,9 +77,10 @@ class _Heard:
 
 def align_text(
     recogniser: Recogniser,
-    source: str | Path,
+    source: Source,
     lines: Iterable[str],
     *,
+    sample_rate: float | None = None,
     name: str | None = None,
     timing: Timing | None = None,
     advance: Callable[[float], None] | None = None,
@@ -92,8 +93,10 @@ def align_text(
 
     Args:
         recogniser: of :func:`recog.load`.
-        source: path of a sound or video file, or of an image.
+        source: a recording or an image, as ``transcribe`` takes it: a path, bytes, a binary stream,
+            an array.
         lines: paragraphs, sentences or subtitles; blank ones are left out. For an image, one.
+        sample_rate: samples a second, of an array of sound.
         name: what to call the source in the result; its path unless given.
         timing: by default the model's own.
         advance: called with the seconds done after each segment.
@@ -107,13 +110,13 @@ def align_text(
         UserError: there is no text, none that the model can spell, or several lines for an image; or the file cannot
             be read.
     """
-    name = name or str(source)
+    name = name or name_of(source)
     texts = [text for text in (" ".join(line.split()) for line in lines) if text]
     if not texts:
         raise UserError(f"There is no text to align with {name}; give a file that has some.")
     timing = timing or recogniser.timing
     if isinstance(recogniser, Transcriber):
-        return _align_sound(recogniser, source, texts, name, timing, advance)
+        return _align_sound(recogniser, source, sample_rate, texts, name, timing, advance)
     assert isinstance(recogniser, LineReader)  # there are two modalities
     if len(texts) > 1:
         raise UserError(f"{name} is an image of one line, and the text has {len(texts)}; give the text of this line.")
@@ -122,7 +125,8 @@ def align_text(
 
 def _align_sound(
     recogniser: Transcriber,
-    source: str | Path,
+    source: Source,
+    array_rate: float | None,
     texts: list[str],
     name: str,
     timing: Timing,
@@ -139,7 +143,7 @@ def _align_sound(
             if advance:
                 advance(stretch.end)
 
-    with open_sound(source, sample_rate=features.sample_rate) as sound:
+    with open_sound(source, sample_rate=features.sample_rate, array_rate=array_rate) as sound:
         stream = recogniser.stretches(segmenter.run(sound.blocks(BLOCK_SECONDS)))
         heard = _listen(recogniser, spelling, reported(stream), recogniser.step)
         warnings = (sound.warning,) if sound.warning else ()
@@ -156,7 +160,7 @@ def _align_sound(
     return Transcript(name, tuple(lines), recogniser.config.name, duration=round(duration, 3), warnings=warnings)
 
 
-def _align_image(recogniser: LineReader, source: str | Path, text: str, name: str, timing: Timing) -> Transcript:
+def _align_image(recogniser: LineReader, source: Source, text: str, name: str, timing: Timing) -> Transcript:
     spelling = _spell(recogniser, [text], display=True)
     image = read_image(source)
     height, width = image.shape

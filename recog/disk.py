@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def to_disk(path: Path) -> None:
@@ -20,3 +23,42 @@ def to_disk(path: Path) -> None:
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such thing
                 raise
+
+
+def encoded(text: str) -> bytes:
+    """UTF-8; a file name that is not stands in a result as escapes."""
+    return text.encode("utf-8", errors="backslashreplace")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a result, all or nothing."""
+    write_bytes(path, encoded(text))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file, all or nothing; see :func:`atomic`."""
+    with atomic(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes its place when the context ends.
+
+    After an error nothing is left of it. Into what is there and no file, such as a pipe or a
+    device, it writes as it comes.
+    """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".part")
+    try:
+        with beside.open("wb") as file:
+            yield file
+        to_disk(beside)
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise

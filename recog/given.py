@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import BinaryIO
 
 from recog.errors import UserError
 from recog.formats.described import PIXEL, DescribedPage, ImageSize, Size, described_pages, lines_on, size_of_file
 from recog.formats.xml import parse
+from recog.media.source import Source, name_of
 from recog.transcript import Point
 
 
 def given_lines(
-    source: str | Path | BinaryIO, index: int, size: Size, stored: Size, orientation: int
+    source: Source, index: int, size: Size, stored: Size, orientation: int
 ) -> tuple[list[tuple[tuple[Point, ...], tuple[Point, ...]]], list[str]]:
     """Baseline and polygon of each line, in reading order, in pixels of the image as it stands upright; and what there is to
     warn of.
@@ -31,8 +32,10 @@ def given_lines(
     Raises:
         UserError: there is no such file, it is damaged, it describes another image, or has lines and none that can be used.
     """
-    if not isinstance(source, str | Path):
-        raise UserError("standard input has no PAGE or ALTO file beside it; give a file, or leave out --layout xml.")
+    if not isinstance(source, str | os.PathLike):
+        name = name_of(source)
+        name = "standard input" if name == "<stdin>" else name
+        raise UserError(f"{name} has no PAGE or ALTO file beside it; give a file, or leave out --layout xml.")
     xml, page = _described(Path(source), index)
     file = size_of_file(Path(source)) if page.size is None and page.unit != PIXEL else None
     image = ImageSize(size, stored, orientation, file.dpi if file else None)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import logging
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import repeat
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,12 @@ from recog.given import given_lines
 from recog.media.document import Document, open_document
 from recog.media.errors import MediaError
 from recog.media.lines import LineCrop, cut_line
+from recog.media.source import Source, name_of
 from recog.model.config import StripConfig
+from recog.model.page import DEFAULT as DEFAULT_PAGE_MODEL
+from recog.model.page import open_page_bundle
 from recog.model.runtime import parallel
+from recog.options import HandwritingOptions
 from recog.recogniser import Recogniser, Span, line_confidence
 from recog.segment.orientation import find_upright
 from recog.segment.polarity import dark_on_light
@@ -37,9 +42,19 @@ PAGE_SHAPE = 4.0  # and how many times as wide as high it then is at most
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 Found = tuple[tuple[Point, ...], tuple[Point, ...]]  # baseline and polygon
 
+logger = logging.getLogger("recog")
 
-class LineReader(Recogniser):
+
+@dataclass(eq=False, repr=False)
+class HandwritingRecogniser(Recogniser):
     """A handwriting model that reads lines, and pages of lines."""
+
+    options: HandwritingOptions = field(default_factory=HandwritingOptions)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.options.page_model is not None:  # says now what is wrong with it
+            open_page_bundle(self.options.page_model)
 
     @property
     def features(self) -> StripConfig:
@@ -49,14 +64,13 @@ class LineReader(Recogniser):
     @cached_property
     def segmenter(self) -> PageSegmenter:
         """What finds the lines of a page; loaded with the first page."""
-        from recog.model.page import DEFAULT, open_page_bundle
         from recog.segment.page import PageSegmenter
 
-        return PageSegmenter(open_page_bundle(self.options.page_model or DEFAULT))
+        return PageSegmenter(open_page_bundle(self.options.page_model or DEFAULT_PAGE_MODEL))
 
     def transcribe(
         self,
-        source: str | Path | BinaryIO,
+        source: Source,
         *,
         name: str | None = None,
         advance: Callable[[float], None] | None = None,
@@ -69,8 +83,12 @@ class LineReader(Recogniser):
         :func:`recog.given.given_lines`. They keep their places and their order.
 
         Args:
-            source: path of the file, or a binary stream.
-            name: what to call it in the result; its path unless given.
+            source: path of the file, its bytes, a binary stream of it, a Pillow image, or an array
+                of pixels: grey (height, width), or (height, width, channels) with red, green and
+                blue, and alpha after them; uint8, uint16, bool, or floating point from 0 (black) to
+                1. OpenCV's order needs ``image[..., ::-1]``.
+            name: what to call it in the result; its path unless given, or the name of a stream, or
+                what it is.
             advance: called with the number of lines done so far.
             keep: called with each line's log-probabilities (frames, symbols).
             on_page: called after each page, also one that cannot be read, with its transcript, the open document, and its
@@ -82,7 +100,7 @@ class LineReader(Recogniser):
         Raises:
             UserError: the file cannot be read, or no page of it.
         """
-        name = name or str(source)
+        name = name or name_of(source)
         pages: list[Transcript] = []
         unread: list[str] = []
         warnings: list[str] = []
@@ -92,13 +110,8 @@ class LineReader(Recogniser):
                 told = None if advance is None else partial(_ahead, advance, done)
                 try:
                     image = document.grey(index)
-                    if self.options.layout == "xml":
-                        found, lost = given_lines(source, index, image.shape[::-1], *document.stored(index))
-                        warnings += lost
-                        lines = self._along(image, found, told, keep, every=True)
-                        pages.append(Transcript(name, lines, self.config.name, size=image.shape[::-1]))
-                    else:
-                        pages.append(self._image(image, name, told, keep))
+                    lines = tuple(self._lines(image, source, document, index, warnings, told, keep))
+                    pages.append(Transcript(name, lines, self.config.name, size=image.shape[::-1]))
                 except MediaError as error:
                     unread.append(str(error))
                     if len(unread) == len(document):
@@ -108,22 +121,56 @@ class LineReader(Recogniser):
                     on_page(pages[-1], document, index)
         return Transcript.of_pages(name, pages, (*unread, *warnings))
 
-    def _image(
+    def stream(self, source: Source) -> Generator[Line, None, None]:
+        """The lines of an image or a document as they are read: those of :meth:`transcribe`.
+
+        Warnings are logged, and so are pages that cannot be read. Where the iterator is left before its end, it is best
+        closed: ``with contextlib.closing(model.stream(path)) as lines``.
+
+        Args:
+            source: as for :meth:`transcribe`.
+
+        Raises:
+            UserError: the file cannot be read, or no page of it.
+        """
+        unread = 0
+        warnings: list[str] = []
+        with open_document(source) as document:
+            for index in range(len(document)):
+                try:
+                    yield from self._lines(document.grey(index), source, document, index, warnings)
+                except MediaError as error:
+                    unread += 1
+                    if unread == len(document):
+                        raise
+                    logger.warning("%s", error)
+        for warning in warnings:
+            logger.warning("%s", warning)
+
+    def _lines(
         self,
         image: NDArray[np.uint8],
-        name: str,
-        advance: Callable[[float], None] | None,
-        keep: Callable[[NDArray[np.float32]], None] | None,
-    ) -> Transcript:
-        """The transcript of a grey image."""
-        height, width = image.shape
-        told = self.options.layout != "auto"
-        lines: tuple[Line, ...] = ()
-        if self.options.layout == "page" or (not told and is_page(image)):
-            lines = self._page(image, advance, keep)
-        if self.options.layout == "line" or (not told and not lines and height < 2 * PAGE_HEIGHT):
-            lines = (self._single(image, advance, keep),)
-        return Transcript(name, lines, self.config.name, size=(width, height))
+        source: Source,
+        document: Document,
+        index: int,
+        warnings: list[str],
+        advance: Callable[[float], None] | None = None,
+        keep: Callable[[NDArray[np.float32]], None] | None = None,
+    ) -> Iterator[Line]:
+        """The lines of a page of a document, as the layout says; ``image`` is its grey picture."""
+        layout = self.options.layout
+        if layout == "xml":
+            found, lost = given_lines(source, index, image.shape[::-1], *document.stored(index))
+            warnings += lost
+            yield from self._along(image, found, advance, keep, every=True)
+            return
+        count = 0
+        if layout in ("page", "table") or (layout == "auto" and is_page(image)):
+            for line in self._page(image, advance, keep):
+                count += 1
+                yield line
+        if layout == "line" or (layout == "auto" and not count and len(image) < 2 * PAGE_HEIGHT):
+            yield self._single(image, advance, keep)
 
     def log_probs(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Log-probabilities (frames, symbols) of a grey line image (height, width)."""
@@ -172,22 +219,24 @@ class LineReader(Recogniser):
         image: NDArray[np.uint8],
         advance: Callable[[float], None] | None,
         keep: Callable[[NDArray[np.float32]], None] | None,
-    ) -> tuple[Line, ...]:
+    ) -> Iterator[Line]:
         """The lines of a page, in reading order."""
         shape = image.shape
         image = dark_on_light(image)
         turns, found = self.lines_of(image)
-        lines = self._along(np.ascontiguousarray(np.rot90(image, turns)), found, advance, keep)
-        return tuple(turned_back(line, turns, shape) for line in lines)
+        for line in self._along(np.ascontiguousarray(np.rot90(image, turns)), found, advance, keep):
+            yield turned_back(line, turns, shape)
 
     def lines_of(self, image: NDArray[np.uint8]) -> tuple[int, list[Found]]:
         """How often a page must be turned by 90 degrees counter-clockwise, as the option ``turn`` says or as can be read,
         and its lines then."""
         turn, notes = self.options.turn, self.options.notes
+        table = True if self.options.layout == "table" else None
         if turn == "auto":
-            return find_upright(image, self.segmenter, self._certainty, notes=notes)
+            return find_upright(image, self.segmenter, self._certainty, notes=notes, table=table)
         turns = -turn // 90 % 4
-        return turns, self.segmenter.lines(np.ascontiguousarray(np.rot90(image, turns)), notes=notes)
+        turned = np.ascontiguousarray(np.rot90(image, turns))
+        return turns, self.segmenter.lines(turned, notes=notes, table=table)
 
     def _along(
         self,
@@ -197,7 +246,7 @@ class LineReader(Recogniser):
         keep: Callable[[NDArray[np.float32]], None] | None,
         *,
         every: bool = False,
-    ) -> tuple[Line, ...]:
+    ) -> Iterator[Line]:
         """The lines that were found. The network reads them in parallel; the language model goes from line to line, as soon as
         it is known which language each is in.
 
@@ -212,7 +261,7 @@ class LineReader(Recogniser):
                 return None
             return crop, *self.look(crop.image)
 
-        lines: list[Line] = []
+        count, before = 0, None
         results: Iterable[tuple[LineCrop, Seen, float] | None]
         results = parallel(read, found, self.options.workers)
         languages: Iterator[int] = repeat(0)
@@ -222,19 +271,19 @@ class LineReader(Recogniser):
         for (baseline, polygon), result in zip(found, results, strict=True):
             if result is None:
                 if every:
-                    lines.append(Line("", baseline=baseline, polygon=polygon))
+                    count, before = count + 1, ""
+                    yield Line("", baseline=baseline, polygon=polygon)
                 continue
             crop, seen, scale = result
-            before = to_display(lines[-1].text) if lines else None
             line = self._line(seen, before, _placer(crop, scale), next(languages), baseline, polygon)
             if not line.text and not every:
                 continue
-            lines.append(line)
+            count, before = count + 1, to_display(line.text)
             if keep:
                 keep(seen.log_probs)
             if advance:
-                advance(float(len(lines)))
-        return tuple(lines)
+                advance(float(count))
+            yield line
 
     def _certainty(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """How sure the network is of what it reads in a grey line image: the log-probability of the best symbol, in each
@@ -298,3 +347,6 @@ def is_page(image: NDArray[np.uint8]) -> bool:
     """Whether a grey image is more likely a page than a line, by its shape."""
     height, width = image.shape
     return height >= PAGE_HEIGHT and width <= PAGE_SHAPE * height
+
+
+LineReader = HandwritingRecogniser  # its former name

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,14 @@ from recog.decoding.rescore import RESCORED
 from recog.decoding.second_pass import SecondPass
 from recog.decoding.views import READINGS, Seen, decode_views, doubt_of
 from recog.errors import UsageError, UserError
-from recog.model.bundle import Bundle, ModelConfig, open_bundle
-from recog.model.config import DecodingConfig
-from recog.model.runtime import cores, open_runtime
+from recog.media.source import Source
+from recog.model.bundle import Bundle, ModelConfig, open_bundle, shipped_name
+from recog.model.runtime import open_runtime
+from recog.options import Options, with_absolute_paths
 from recog.text.alphabet import Alphabet
 from recog.text.bidi import to_display, to_logical
 from recog.text.normalise import rule
-from recog.transcript import Alternative, Transcript, Word
+from recog.transcript import Alternative, Line, Transcript, Word, shortened
 
 if TYPE_CHECKING:
     from recog.decoding.decoder import Decoder, Hypothesis
@@ -37,68 +38,19 @@ Span = tuple[str, float, float, float]  # word, its start and end in frames, con
 Reading = tuple[str, list[Span], tuple[Alternative, ...]]  # the text, its words, and other texts
 
 
-@dataclass(frozen=True)
-class Options:
-    """How to decode; None is what was tuned for the model and is kept in its config.
-
-    Attributes:
-        beam: width of the prefix beam search; 0 takes the best path.
-        n_best: alternatives to keep for each line (more than 1 needs a beam).
-        threads: items recognised at the same time; 0 for every core this process may use.
-        lm: path of an n-gram model (ARPA or binary) instead of the model's own; "none" for none.
-        language: of the text, where the model has language models of several: the one to use. None finds out by line, and
-            on a page by the lines around it.
-        alpha, beta: weights of the language model; see :class:`recog.decoding.Decoder`.
-        hotwords: phrases to expect, and their boosts; in any case and punctuation, the model's own normalisation takes them.
-        rescore: folder of a neural language model that orders the N-best anew, in place of the model's own; "none" for none.
-            Needs a beam. The model's own was weighed beside its n-gram model, and knows no hotwords: with another one, or
-            with hotwords, it is left out.
-        rescore_weight: what ln P of the neural model counts for in the score; by default 0.3, of the model's own as tuned.
-        channels: of a recording: their "mix", "each" on its own, or one, counted from 1.
-        layout: what an image shows: a "line", a "page", or "auto" to tell by its shape; "xml" for a page whose lines a
-            PAGE or ALTO file beside it gives.
-        turn: degrees by which a page is turned clockwise before it is read; "auto" finds out.
-        page_model: folder of the page model that finds the lines; None for the shipped one.
-        notes: whether notes, visas and stamps of others on a page are read too.
-        looks: which lines, or segments of speech, are taken in all of the model's views: "auto" those that are doubtful in
-            the first, "all" every one, "once" none, which is the fastest. None is "auto" with a beam and "once" for the
-            best path, which takes the first view alone.
-    """
-
-    beam: int | None = None
-    n_best: int = 1
-    threads: int = 0
-    lm: str | Path | None = None
-    language: str | None = None
-    alpha: float | None = None
-    beta: float | None = None
-    hotwords: Mapping[str, float] = field(default_factory=dict)
-    rescore: str | Path | None = None
-    rescore_weight: float | None = None
-    channels: Literal["mix", "each"] | int = "mix"
-    layout: Literal["line", "page", "auto", "xml"] = "line"
-    turn: Literal["auto", 0, 90, 180, 270] = "auto"
-    page_model: str | Path | None = None
-    notes: bool = False
-    looks: Literal["auto", "once", "all"] | None = None
-
-    @property
-    def workers(self) -> int:
-        return self.threads or cores()
-
-    def weights(self, tuned: DecodingConfig) -> tuple[float, float]:
-        """The language model's alpha and beta: those asked for, else as they were tuned."""
-        return tuned.alpha if self.alpha is None else self.alpha, tuned.beta if self.beta is None else self.beta
-
-
-@dataclass
+@dataclass(eq=False, repr=False)
 class Recogniser:
-    """A model ready to use; see :func:`recog.load`. Subclasses know how to open their media."""
+    """A model ready to use; see :func:`recog.load`. Subclasses know how to open their media.
+
+    It pickles by its place: a process that unpickles it loads the model from its folder, with the
+    same options.
+    """
 
     bundle: Bundle
     options: Options = field(default_factory=Options)
 
     def __post_init__(self) -> None:
+        self._given = self.options
         self.options = replace(self.options, hotwords=as_written(self.options.hotwords, self.config.normalise))
         self.runtime = open_runtime(self.bundle)
         self.alphabet = Alphabet.from_list(self.config.symbols[1:])
@@ -117,15 +69,32 @@ class Recogniser:
         """From the frames that emit a symbol to the time it takes."""
         return Timing(offset=self.config.decoding.offset)
 
+    def __reduce__(self) -> tuple[Callable[..., Recogniser], tuple[object, ...]]:
+        return _reloaded, (type(self), shipped_name(self.bundle), with_absolute_paths(self._given))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.config.name}: {', '.join(self._about())}>"
+
+    def _about(self) -> list[str]:
+        """What the representation says: the alphabet's size, and options that are not as usual."""
+        usual = type(self._given)()
+        changed = ((each.name, getattr(self._given, each.name)) for each in fields(usual))
+        options = [f"{name}={shortened(value)}" for name, value in changed if value != getattr(usual, name)]
+        return [f"{len(self.config.symbols) - 1} symbols", *options]
+
     def transcribe(
         self,
-        source: str | Path | BinaryIO,
+        source: Source,
         *,
         name: str | None = None,
         advance: Callable[[float], None] | None = None,
         keep: Callable[[NDArray[np.float32]], None] | None = None,
     ) -> Transcript:
         """Recognise one file; see the subclass."""
+        raise NotImplementedError
+
+    def stream(self, source: Source) -> Generator[Line, None, None]:
+        """The lines of one file as they are recognised; see the subclass."""
         raise NotImplementedError
 
     @cached_property
@@ -274,6 +243,11 @@ class Recogniser:
     def calibrated(self, confidence: float) -> float:
         """A word's confidence as the share of words that are right, where the model knows it."""
         return confidence if self.config.confidence is None else self.config.confidence(confidence)
+
+
+def _reloaded(kind: type[Recogniser], place: str | Path, options: Options) -> Recogniser:
+    """A recogniser from what it was pickled as."""
+    return kind(open_bundle(place), options)
 
 
 def as_written(hotwords: Mapping[str, float], normalise: str) -> dict[str, float]:
@@ -443,27 +417,3 @@ def line_confidence(spans: list[Span]) -> float | None:
         return None
     weights = [len(word) for word, _, _, _ in spans]
     return round(min(1.0, float(np.average([c for _, _, _, c in spans], weights=weights))), 4)
-
-
-def load(name_or_path: str | Path, **options: Any) -> Recogniser:
-    """Load a model.
-
-    Args:
-        name_or_path: the name of a shipped model (see ``recog models``) or the path of a model folder.
-        options: see :class:`Options`; what is left out is as it was tuned for the model.
-
-    Returns:
-        A recogniser whose ``transcribe(path)`` gives a :class:`recog.transcript.Transcript`.
-
-    Raises:
-        UserError: there is no such model, or it is damaged.
-
-    Example:
-        >>> import recog
-        >>> recog.load("english-speech").transcribe("talk.mp3").text  # doctest: +SKIP
-    """
-    from recog.ocr import LineReader
-    from recog.transcribe import Transcriber
-
-    bundle = open_bundle(name_or_path)
-    return (Transcriber if bundle.config.modality == "speech" else LineReader)(bundle, Options(**options))

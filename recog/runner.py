@@ -11,10 +11,11 @@ from recog.corpora.lines import line_image
 from recog.corpora.manifest import Row, modality
 from recog.decoding.views import Seen
 from recog.errors import UsageError, UserError
+from recog.loading import load
 from recog.media.sound import read_sound
 from recog.model.runtime import parallel
 from recog.ocr import LineReader
-from recog.recogniser import Recogniser, load
+from recog.recogniser import Recogniser
 from recog.segment.speech import Segmenter
 from recog.text.bidi import to_display
 from recog.transcribe import Transcriber

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
-from pathlib import Path
-from typing import BinaryIO
+import logging
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,10 @@ from recog.decoding.views import Seen
 from recog.features.spectrogram import log_mel, normalise, stretched
 from recog.media.errors import MediaError
 from recog.media.sound import SoundReader, open_sound
+from recog.media.source import Source, is_empty_sound, name_of
 from recog.model.config import SpectrogramConfig, View
 from recog.model.runtime import parallel
+from recog.options import SpeechOptions
 from recog.recogniser import Recogniser, line_confidence, make_words
 from recog.segment.speech import Segment, Segmenter
 from recog.transcript import Line, Transcript
@@ -24,9 +26,22 @@ from recog.transcript import Line, Transcript
 BLOCK_SECONDS = 10.0
 MAX_EACH = 64  # channels that are transcribed each on its own, one after the other
 
+logger = logging.getLogger("recog")
 
-class Transcriber(Recogniser):
+
+@dataclass
+class Pass:
+    """What a pass over a recording found out: seconds of sound, and what there is to warn of."""
+
+    seconds: float = 0.0
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(eq=False, repr=False)
+class SpeechRecogniser(Recogniser):
     """A speech model."""
+
+    options: SpeechOptions = field(default_factory=SpeechOptions)
 
     @property
     def features(self) -> SpectrogramConfig:
@@ -35,45 +50,85 @@ class Transcriber(Recogniser):
 
     def transcribe(
         self,
-        source: str | Path | BinaryIO,
+        source: Source,
         *,
+        sample_rate: float | None = None,
         name: str | None = None,
         advance: Callable[[float], None] | None = None,
         keep: Callable[[NDArray[np.float32]], None] | None = None,
     ) -> Transcript:
-        """Transcribe one recording of any length, in bounded memory; its channels as :class:`Options` says.
+        """Transcribe one recording of any length, in bounded memory.
+
+        Its channels are taken as the option ``channels`` says.
 
         Args:
-            source: path of a sound or video file, or a binary stream.
-            name: what to call it in the result; its path unless given.
+            source: path of a sound or video file, its bytes, a binary stream of it, or an array of samples: (samples,)
+                or (samples, channels), floating point of full scale 1, int16, int32 or uint8. An array without samples
+                gives a transcript without lines.
+            sample_rate: samples a second of an array, 1,000 to 1,000,000; resampled as a file is.
+            name: what to call it in the result; its path unless given, or the name of a stream, or what it is.
             advance: called with the seconds done after each segment.
             keep: called with each segment's log-probabilities (frames, symbols), in order.
 
         Raises:
             UserError: the file cannot be read. One that is cut short gives what there is, and a warning in the result.
         """
-        lines: list[Line] = []
-        warnings: list[str] = []
-        seconds = 0.0
-        with open_sound(source, sample_rate=self.features.sample_rate) as sound:
+        done = Pass()
+        lines = list(self._run(source, sample_rate, done, advance, keep))
+        lines.sort(key=lambda line: line.start or 0.0)
+        return Transcript(
+            name or name_of(source),
+            tuple(lines),
+            self.config.name,
+            duration=round(done.seconds, 3),
+            warnings=tuple(done.warnings),
+        )
+
+    def stream(self, source: Source, *, sample_rate: float | None = None) -> Generator[Line, None, None]:
+        """The lines of one recording as they are recognised: those of :meth:`transcribe`.
+
+        Of channels that are transcribed each on its own, one comes after the other. Warnings are
+        logged. Where the iterator is left before its end, it is best closed:
+        ``with contextlib.closing(model.stream(path)) as lines``.
+
+        Args:
+            source, sample_rate: as for :meth:`transcribe`.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
+        done = Pass()
+        yield from self._run(source, sample_rate, done)
+        for warning in done.warnings:
+            logger.warning("%s", warning)
+
+    def _run(
+        self,
+        source: Source,
+        sample_rate: float | None,
+        done: Pass,
+        advance: Callable[[float], None] | None = None,
+        keep: Callable[[NDArray[np.float32]], None] | None = None,
+    ) -> Iterator[Line]:
+        """The lines that are not empty, channel by channel; what else is known goes to ``done``."""
+        if is_empty_sound(source):
+            return
+        with open_sound(source, sample_rate=self.features.sample_rate, array_rate=sample_rate) as sound:
             for channel in self._channels(sound):
                 if channel is not None:
                     sound.select(channel - 1)
                 segmenter = Segmenter(self.features.sample_rate)
-                for line, stretch in self.lines(segmenter.run(sound.blocks(BLOCK_SECONDS))):
-                    if line.text:
-                        lines.append(replace(line, channel=channel))
-                    if keep:
-                        keep(stretch.seen.log_probs)
-                    if advance:
-                        advance(stretch.end)
-                seconds = max(seconds, segmenter.samples / self.features.sample_rate)
-                if sound.warning and sound.warning not in warnings:
-                    warnings.append(sound.warning)
-        lines.sort(key=lambda line: line.start or 0.0)
-        return Transcript(
-            name or str(source), tuple(lines), self.config.name, duration=round(seconds, 3), warnings=tuple(warnings)
-        )
+                with closing(self.lines(segmenter.run(sound.blocks(BLOCK_SECONDS)))) as recognised:
+                    for line, stretch in recognised:
+                        if keep:
+                            keep(stretch.seen.log_probs)
+                        if advance:
+                            advance(stretch.end)
+                        if line.text:
+                            yield replace(line, channel=channel)
+                done.seconds = max(done.seconds, segmenter.samples / self.features.sample_rate)
+                if sound.warning and sound.warning not in done.warnings:
+                    done.warnings.append(sound.warning)
 
     def _channels(self, sound: SoundReader) -> list[int | None]:
         """Those to transcribe, counted from 1; None for all in one.
@@ -97,7 +152,7 @@ class Transcriber(Recogniser):
         """Seconds of a frame of log-probabilities."""
         return self.features.hop * self.config.encoder.subsampling / self.features.sample_rate
 
-    def lines(self, stream: Iterable[Segment]) -> Iterator[tuple[Line, Stretch]]:
+    def lines(self, stream: Iterable[Segment]) -> Generator[tuple[Line, Stretch], None, None]:
         """Recognise the segments of a recording in parallel; gives each line with the stretch that it is of, in order."""
         return parallel(lambda stretch: (self.line(stretch), stretch), self.stretches(stream), self.options.workers)
 
@@ -145,3 +200,6 @@ class Transcriber(Recogniser):
             confidence=line_confidence(spans),
             alternatives=alternatives,
         )
+
+
+Transcriber = SpeechRecogniser  # its former name

@@ -1,10 +1,19 @@
-"""The one result of everything: a transcript of lines of words. Imports nothing of recog."""
+"""The one result of everything: a transcript of lines of words.
+
+Imports nothing of recog, but for the formats where a transcript is saved.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from recog.media.source import Source
+
+SHOWN = 40  # characters of a text in a representation
 Point = tuple[float, float]
 
 
@@ -34,7 +43,7 @@ class Alternative:
     score: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Line:
     """A line of writing or a stretch of speech.
 
@@ -58,8 +67,21 @@ class Line:
     alternatives: tuple[Alternative, ...] = ()
     channel: int | None = None
 
+    def __str__(self) -> str:
+        return self.text
 
-@dataclass(frozen=True)
+    def __repr__(self) -> str:
+        about = [shortened(self.text)]
+        if self.start is not None and self.end is not None:
+            about.insert(0, f"{self.start:.2f} to {self.end:.2f} s")
+        if self.channel is not None:
+            about.insert(0, f"channel {self.channel}")
+        about += [f"{len(self.words)} words"]
+        about += [] if self.confidence is None else [f"confidence {self.confidence:.2f}"]
+        return f"<Line {', '.join(about)}>"
+
+
+@dataclass(frozen=True, repr=False)
 class Transcript:
     """What was recognised in one file.
 
@@ -101,3 +123,48 @@ class Transcript:
             return "\n\f".join(page.text for page in self.pages)
         joiner = "\n" if self.size is not None else " "
         return joiner.join(line.text for line in self.lines if line.text)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        about = [f"{len(self.pages)} pages"] if self.pages else []
+        about += [f"{len(self.lines)} line{'' if len(self.lines) == 1 else 's'}"]
+        about += [] if self.duration is None else [f"{self.duration:.1f} s"]
+        about += [f"{len(self.warnings)} warning{'' if len(self.warnings) == 1 else 's'}"] if self.warnings else []
+        return f"<Transcript of {self.source!r}: {', '.join(about)}, {shortened(self.text)}>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the JSON file says: ``json.dumps`` of this is the content of ``save("x.json")``."""
+        from recog.formats.json import to_dict
+
+        return to_dict(self)
+
+    def save(self, path: str | os.PathLike[str], format: str | None = None, *, image: Source | None = None) -> None:
+        """Write the transcript into a file, whole or not at all; folders on the way are made.
+
+        Args:
+            path: of the file.
+            format: "txt", "json"; of sound "srt", "vtt", "tsv", "ctm", "textgrid"; of images
+                "page", "alto", "hocr", "pdf" (the picture, with the text to be searched). By
+                default what the suffix says; of a document in PAGE, each page goes into a file of
+                its own, NAME-0001.xml and so on.
+            image: for a PDF the picture of the transcript, as
+                :meth:`recog.HandwritingRecogniser.transcribe` takes it; by default the file that it
+                was read from.
+
+        Raises:
+            UserError: the format is unknown, is not for this kind of transcript, or the file cannot
+                be written.
+        """
+        from recog.formats.saving import save
+
+        save(self, path, format, image)
+
+
+def shortened(value: object) -> str:
+    """The beginning of a text, or of what represents another value, on one line."""
+    if isinstance(value, str):
+        return repr(value if len(value) <= SHOWN else value[: SHOWN - 1] + "…")
+    shown = repr(value)
+    return shown if len(shown) <= SHOWN else shown[: SHOWN - 1] + "…"

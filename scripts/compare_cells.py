@@ -31,7 +31,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from recog.bulk.files import write_text
+from recog.disk import write_text
 from recog.errors import UserError
 from recog.model.bundle import Bundle, open_bundle
 from recog.model.config import ConvLayer, EncoderConfig

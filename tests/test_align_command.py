@@ -237,3 +237,18 @@ def test_wrong_usage(arguments, code, message):
     done = command("align", *arguments, cwd=SAMPLES, env=None)
     assert done.returncode == code, done.stderr
     assert message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_every_source_of_the_interface_can_be_aligned(speech, handwriting):
+    import soundfile
+
+    wave, rate = soundfile.read(SAMPLES / "weather.wav")
+    text = (SAMPLES / "weather.txt").read_text().strip()
+    expected = align_text(speech, SAMPLES / "weather.wav", [text])
+    found = align_text(speech, wave, [text], sample_rate=rate)
+    assert found.lines == expected.lines and found.source == "<array>"
+    content = (SAMPLES / "garden.png").read_bytes()
+    text = (SAMPLES / "garden.gt.txt").read_text().strip()
+    assert (
+        align_text(handwriting, content, [text]).lines == align_text(handwriting, SAMPLES / "garden.png", [text]).lines
+    )

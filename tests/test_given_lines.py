@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from dataclasses import replace
@@ -183,8 +184,11 @@ def test_what_is_missing_or_wrong_is_one_sentence(tmp_path: Path) -> None:
         )
         assert done.returncode == 1 and done.stderr.startswith(f"recog: {message}"), done.stderr
         assert len(done.stderr.splitlines()) == 1
-    with pytest.raises(UserError, match="standard input has no PAGE or ALTO file beside it"):
-        given_lines(sys.stdin.buffer, 0, (1, 1), (1, 1), 1)
+    for name, called in (("<stdin>", "standard input"), ("photo", "photo"), (3, "<stream>")):
+        stream = io.BytesIO()
+        stream.name = name
+        with pytest.raises(UserError, match=f"^{called} has no PAGE or ALTO file beside it"):
+            given_lines(stream, 0, (1, 1), (1, 1), 1)
 
 
 def test_lines_that_have_no_place_in_the_image_are_told(reader, tmp_path: Path, expected: list[str]) -> None:

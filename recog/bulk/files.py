@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from recog.bulk import remote
-from recog.disk import to_disk
+from recog.disk import to_disk, write_bytes
 from recog.errors import UsageError, UserError
 
 STDIN = "-"
@@ -163,16 +163,6 @@ def sizes(inputs: Sequence[Input]) -> list[int]:
     return found
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a result, all or nothing."""
-    write_bytes(path, encoded(text))
-
-
-def encoded(text: str) -> bytes:
-    """UTF-8; a file name that is not stands in a result as escapes."""
-    return text.encode("utf-8", errors="backslashreplace")
-
-
 def place(target: str, content: bytes | Path) -> None:
     """Put a result in its place, a path or URL, all or nothing: its content, or a file that has it and is gone then."""
     if remote.is_url(target):
@@ -184,19 +174,3 @@ def place(target: str, content: bytes | Path) -> None:
         content.replace(target)
     else:
         write_bytes(Path(target), content)
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, all or nothing; into what is there and no file, such as a pipe or a device, as it comes."""
-    if path.exists() and not path.is_file():
-        path.write_bytes(content)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    try:
-        beside.write_bytes(content)
-        to_disk(beside)
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from recog.bulk import remote
-from recog.bulk.files import Input, encoded
+from recog.bulk.files import Input
+from recog.disk import encoded
 from recog.errors import UserError, cause
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def finished(inputs: Iterable[Input], format: str) -> dict[str, str]:
     Raises:
         UserError: the folder of a URL cannot be listed.
     """
+    from recog.formats.saving import page_target
+
     targets = [entry.target for entry in inputs if entry.target is not None]
     shown = {target: (target, page_target(target, 1)) if format == "page" else (target,) for target in targets}
     urls = remote.present(name for names in shown.values() for name in names if remote.is_url(name))
@@ -38,22 +41,12 @@ def finished(inputs: Iterable[Input], format: str) -> dict[str, str]:
     return there
 
 
-def page_target(target: str, number: int) -> str:
-    """Where a page goes that has a file of its own: ``NAME-0001.xml``."""
-    stem, dot, suffix = target.rpartition(".")
-    return f"{stem}-{number:04d}{dot}{suffix}"
-
-
 def contents(entry: Input, transcript: Transcript, format: str) -> list[tuple[str, bytes]]:
     """Path and content of what is to be written, that which shows that all is done last."""
-    from recog.formats import WRITERS
+    from recog.formats.saving import files
 
     assert entry.target is not None
-    write = WRITERS[format]
-    if format != "page" or not transcript.pages:
-        return [(entry.target, encoded(write(transcript)))]
-    numbered = list(enumerate(transcript.pages, start=1))
-    return [(page_target(entry.target, number), encoded(write(page))) for number, page in reversed(numbered)]
+    return [(target, encoded(text)) for target, text in files(entry.target, transcript, format)]
 
 
 class SpooledPdf:

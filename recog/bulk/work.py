@@ -16,7 +16,7 @@ from recog.bulk.failures import ESCAPES
 from recog.bulk.files import Input
 from recog.bulk.outputs import contents, spooled_pdf
 from recog.errors import UserError
-from recog.recogniser import load
+from recog.loading import load
 
 if TYPE_CHECKING:
     from recog.transcript import Transcript

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from recog.bulk.files import write_text
 from recog.cli.options import keep
+from recog.disk import write_text
 from recog.errors import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def align(
     from recog.align import DOUBTFUL, align_text
     from recog.corpora.manifest import modality_of, write_manifest
     from recog.formats import WRITERS
+    from recog.loading import load
     from recog.model.bundle import DEFAULTS
-    from recog.recogniser import load
 
     modality = modality_of(media)
     recogniser = load(model or DEFAULTS[modality], looks="once", threads=threads)

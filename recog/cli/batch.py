@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from recog.bulk.failures import Failures
-from recog.bulk.files import Input, place, sizes, write_text
+from recog.bulk.files import Input, place, sizes
 from recog.bulk.interruption import Interruption
 from recog.bulk.outputs import finished
 from recog.bulk.remote import is_url
+from recog.disk import write_text
 from recog.errors import UsageError, UserError, cause
 
 if TYPE_CHECKING:
@@ -125,7 +126,8 @@ def check_model(model: str, modality: str, language: str | None, log_probs: Path
     if config.modality != modality:
         raise UsageError(f"The model '{model}' is for {config.modality}, not for {modality}.")
     if language is not None:
-        from recog.recogniser import Options, own_language_models
+        from recog.options import Options
+        from recog.recogniser import own_language_models
 
         try:
             own_language_models(bundle, Options(language=language))
@@ -270,7 +272,8 @@ def read_hotwords(path: Path) -> dict[str, float]:
     Raises:
         UserError: the file cannot be read, or a boost is no number.
     """
-    from recog.decoding.decoder import HOTWORD_BOOST, MAX_BOOST
+    from recog.decoding.checks import MAX_BOOST
+    from recog.decoding.decoder import HOTWORD_BOOST
     from recog.text.encoding import read_text
 
     boosts: dict[str, float] = {}

@@ -61,8 +61,8 @@ def evaluate(
     import sys
 
     import recog
-    from recog.bulk.files import write_text
     from recog.cli.options import keep
+    from recog.disk import write_text
     from recog.errors import UsageError
     from recog.evaluation.comparison import compare as compare_results
     from recog.evaluation.pairs import read_hypotheses, read_pairs

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import typer
 
-from recog.cli.batch import check, read_hotwords
+from recog.cli.batch import check, check_model, read_hotwords
 from recog.errors import UsageError
 
 if TYPE_CHECKING:
     from recog.live import Heard
     from recog.media.stream import Source
-    from recog.transcribe import Transcriber
+    from recog.transcribe import SpeechRecogniser
 
 PIPE_RATE = 16_000  # samples a second of a pipe, unless told
 
@@ -52,9 +52,9 @@ def run_live(
     if unfit:
         raise UsageError(f"{', '.join(unfit)} and --live do not go together.")
     from recog.live import Listener
+    from recog.loading import load
     from recog.media.stream import microphone, pipe
-    from recog.recogniser import load
-    from recog.transcribe import Transcriber
+    from recog.transcribe import SpeechRecogniser
 
     check(decoding)
     hotwords = decoding["hotwords"]
@@ -63,9 +63,9 @@ def run_live(
     show = _as_json if format == "json" else _on_terminal if terminal else _finals
     with ExitStack() as opened:
         source = opened.enter_context(pipe(sys.stdin.fileno(), rate or PIPE_RATE)) if files else None
+        check_model(model, "speech", None, None)
         recogniser = load(model, threads=1, **decoding)
-        if not isinstance(recogniser, Transcriber):
-            raise UsageError(f"The model '{model}' is for {recogniser.config.modality}, not for speech.")
+        assert isinstance(recogniser, SpeechRecogniser)
         warm_up(recogniser)
         if source is None:
             source = opened.enter_context(microphone(rate, device))
@@ -82,7 +82,7 @@ def run_live(
         raise typer.Exit(1)
 
 
-def warm_up(transcriber: Transcriber) -> None:
+def warm_up(transcriber: SpeechRecogniser) -> None:
     """Let whatever has to be compiled or loaded be so before anybody speaks."""
     from recog.live import Listener
 

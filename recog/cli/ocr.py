@@ -37,11 +37,11 @@ def ocr(
     files: Files,
     model: Model = "latin-handwriting",
     layout: Annotated[
-        Literal["auto", "line", "page", "xml"],
+        Literal["auto", "line", "page", "table", "xml"],
         typer.Option(
             "--layout",
             help="What an image shows: a page, one line of writing, or what its shape suggests; "
-            "xml: a page along the lines that NAME.xml beside it (PAGE or ALTO) gives.",
+            "table: a page that is read row by row; xml: a page along the lines that NAME.xml beside it (PAGE or ALTO) gives.",
         ),
     ] = "auto",
     turn: Annotated[

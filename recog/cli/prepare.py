@@ -83,7 +83,7 @@ def _fitting(rows: list[Row], model: str) -> list[Row]:
     """The rows whose text fits, by what the model reads; the others are named."""
     from recog.bulk.progress import shown
     from recog.corpora.fit import misfits
-    from recog.recogniser import load
+    from recog.loading import load
     from recog.runner import log_probs_of_texts, recognise_rows
     from recog.text.normalise import rule
 

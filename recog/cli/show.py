@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recog.bulk.files import write_bytes
 from recog.cli.options import keep
+from recog.disk import write_bytes
 from recog.errors import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -155,13 +154,12 @@ def set_upright(found: Transcript, upright: tuple[int, int], stored: tuple[int, 
 
 def read_anew(image: NDArray[np.uint8], file: Path, model: str | None, threads: int) -> Transcript:
     """What a model reads on a page."""
+    from recog.loading import load
     from recog.model.bundle import DEFAULTS
-    from recog.recogniser import load
-    from recog.show.draw import encoded
 
-    recogniser = load(model or DEFAULTS["handwriting"], threads=threads, layout="auto")
+    recogniser = load(model or DEFAULTS["handwriting"], threads=threads)
     _fits(recogniser.config.modality, "handwriting", model)
-    return recogniser.transcribe(io.BytesIO(encoded(image, ".png")), name=str(file))
+    return recogniser.transcribe(image, name=str(file))
 
 
 def sound_picture(
@@ -194,17 +192,14 @@ def heard(
     wave: NDArray[np.float32], rate: int, start: float, file: Path, model: str | None, threads: int
 ) -> Transcript:
     """What a model recognises in a stretch of a recording, with the times of the whole."""
-    import soundfile
-
+    from recog.loading import load
     from recog.model.bundle import DEFAULTS
-    from recog.recogniser import load
+    from recog.transcribe import SpeechRecogniser
 
     recogniser = load(model or DEFAULTS["speech"], threads=threads)
     _fits(recogniser.config.modality, "speech", model)
-    part = io.BytesIO()
-    soundfile.write(part, wave, rate, format="WAV", subtype="FLOAT")
-    part.seek(0)
-    found = recogniser.transcribe(part, name=str(file))
+    assert isinstance(recogniser, SpeechRecogniser)
+    found = recogniser.transcribe(wave, sample_rate=rate, name=str(file))
     lines = [
         replace(
             line,

@@ -69,8 +69,8 @@ def tune(
     """Find the language model's weights, the temperature and the beam that suit a model best, on data that it was not
     trained on, and how sure of its words it may be; all of it goes into the model's config."""
     from recog.errors import UsageError
+    from recog.loading import load
     from recog.model.config import views_fault
-    from recog.recogniser import load
     from recog.tuning.data import dev_rows
     from recog.tuning.model import tune_model
     from recog.tuning.search import STEPS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recog.errors import UserError
 
+MAX_BOOST = 50.0  # natural log: e**50 outweighs any acoustics
 POSITIVE_TOLERANCE = 1e-2  # how far above 0 a log-probability may lie: half-precision log-softmax rounds up to 8e-3
 
 Floats = NDArray[np.float32]
@@ -110,3 +111,44 @@ def as_labels(labels: Sequence[int], symbols: int) -> Ints:
         wrong = array[(array < 1) | (array >= symbols)][0]
         raise InvalidInputError(f"label {wrong} is not among the indices 1 to {symbols - 1} (0 is the blank).")
     return array.astype(np.int32)
+
+
+def as_boosts(hotwords: Iterable[str] | Mapping[str, float] | None, boost: float) -> dict[str, float]:
+    """Check phrases, each with its boost; those of a plain list have the same one.
+
+    Raises:
+        InvalidInputError: a phrase is no text, or a boost is out of range.
+    """
+    if hotwords is None:
+        return {}
+    if isinstance(hotwords, str) or not isinstance(hotwords, Iterable):
+        raise InvalidInputError("hotwords must be a list of words and phrases, or phrases and their boosts.")
+    phrases = list(hotwords)
+    if not all(isinstance(phrase, str) for phrase in phrases):
+        raise InvalidInputError("hotwords must be words and phrases.")
+    boosts = hotwords if isinstance(hotwords, Mapping) else dict.fromkeys(phrases, boost)
+    return {phrase: real(f"the boost of '{phrase}'", value, 0.0, MAX_BOOST) for phrase, value in boosts.items()}
+
+
+def real(name: str, value: float, lowest: float, highest: float = 100.0) -> float:
+    """Check a number.
+
+    Raises:
+        InvalidInputError: it is none, or out of range.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise InvalidInputError(f"{name} is {value!r}; it must be a number.")
+    if not lowest <= value <= highest:
+        raise InvalidInputError(f"{name} is {value}; it must lie between {lowest:g} and {highest:g}.")
+    return float(value)
+
+
+def whole(name: str, value: int, highest: int, why: str = "", *, lowest: int = 1) -> int:
+    """Check a whole number.
+
+    Raises:
+        InvalidInputError: it is none, or out of range.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not lowest <= value <= highest:
+        raise InvalidInputError(f"{name} is {value!r}; it must be a whole number from {lowest} to {highest}{why}.")
+    return int(value)

@@ -11,9 +11,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from recog.decoding.checks import Floats, InvalidInputError, Pruning, as_array, as_log_probs
+from recog.decoding.checks import (
+    Floats,
+    InvalidInputError,
+    Pruning,
+    as_array,
+    as_boosts,
+    as_log_probs,
+    real,
+    whole,
+)
 
 if TYPE_CHECKING:
     from recog.decoding.language import Language
@@ -21,7 +28,7 @@ if TYPE_CHECKING:
     from recog.lm.trie import NGramTrie
 
 MAX_BEAM = 1_000_000
-HOTWORD_BOOST, MAX_BOOST = 5.0, 50.0
+HOTWORD_BOOST = 5.0
 UNKNOWN_COST = 2.0  # about the entropy of a letter, natural log
 
 
@@ -121,23 +128,23 @@ class Decoder:
         self.symbols = tuple(symbols)
         if not self.symbols or not all(isinstance(symbol, str) for symbol in self.symbols):
             raise InvalidInputError("symbols must be strings, the blank's first.")
-        self.beam_width = _whole("beam_width", beam_width, MAX_BEAM)
-        self.n_best = _whole("n_best", n_best, self.beam_width, " (beam_width)")
-        self.threads = _cpus() if threads is None else _whole("threads", threads, 1024)
+        self.beam_width = whole("beam_width", beam_width, MAX_BEAM)
+        self.n_best = whole("n_best", n_best, self.beam_width, " (beam_width)")
+        self.threads = _cpus() if threads is None else whole("threads", threads, 1024)
         n = len(self.symbols)
-        tokens = n if beam_size_token is None else min(_whole("beam_size_token", beam_size_token, 2**31), n)
+        tokens = n if beam_size_token is None else min(whole("beam_size_token", beam_size_token, 2**31), n)
         cutoff = 1.0 if cutoff_prob is None else float(cutoff_prob)
         if not 0.0 < cutoff <= 1.0:
             raise InvalidInputError(f"cutoff_prob is {cutoff_prob}; it must lie above 0 and at most at 1.")
         threshold = math.inf if beam_threshold is None else float(beam_threshold)
         if not threshold >= 0.0:
             raise InvalidInputError(f"beam_threshold is {beam_threshold}; it must be at least 0.")
-        skip = _real("blank_skip", blank_skip, 0.0, 0.1)
+        skip = real("blank_skip", blank_skip, 0.0, 0.1)
         self.sentence = sentence
         self.language: Language | None = None
-        boosts = _boosts(hotwords, hotword_boost)
-        alpha, beta = _real("alpha", alpha, 0.0), _real("beta", beta, -100.0)
-        unknown_cost = _real("unknown_cost", unknown_cost, 0.0)
+        boosts = as_boosts(hotwords, hotword_boost)
+        alpha, beta = real("alpha", alpha, 0.0), real("beta", beta, -100.0)
+        unknown_cost = real("unknown_cost", unknown_cost, 0.0)
         model = _open(lm)
         if lexicon is not None and (model is None or model.unit != "word"):
             raise InvalidInputError("a lexicon needs a language model of words.")
@@ -192,7 +199,7 @@ class Decoder:
         if before is not None and not all(text is None or isinstance(text, str) for text in before):
             raise InvalidInputError("before must hold texts, or None.")
         texts = list(before) if before is not None else [None] * len(utterances)
-        count = self.n_best if n_best is None else _whole("n_best", n_best, self.beam_width, " (beam_width)")
+        count = self.n_best if n_best is None else whole("n_best", n_best, self.beam_width, " (beam_width)")
         search = partial(self._search, n_best=count)
         threads = min(self.threads, len(utterances))
         if threads == 1:
@@ -281,37 +288,12 @@ class Decoder:
         return [as_log_probs(x, symbols=len(self.symbols), name=f"utterance {i}") for i, x in enumerate(items)]
 
 
-def _boosts(hotwords: Iterable[str] | Mapping[str, float] | None, boost: float) -> dict[str, float]:
-    if hotwords is None:
-        return {}
-    if isinstance(hotwords, str):
-        raise InvalidInputError("hotwords must be a list of words and phrases, not one string.")
-    boosts = dict(hotwords) if isinstance(hotwords, Mapping) else dict.fromkeys(hotwords, boost)
-    if not all(isinstance(phrase, str) for phrase in boosts):
-        raise InvalidInputError("hotwords must be words and phrases.")
-    return {phrase: _real(f"the boost of '{phrase}'", own, 0.0, MAX_BOOST) for phrase, own in boosts.items()}
-
-
 def _open(lm: str | Path | NGramTrie | None) -> NGramTrie | None:
     if isinstance(lm, (str, Path)):
         from recog.lm.binary import load_lm
 
         return load_lm(lm)
     return lm
-
-
-def _real(name: str, value: float, lowest: float, highest: float = 100.0) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise InvalidInputError(f"{name} is {value!r}; it must be a number.")
-    if not lowest <= value <= highest:
-        raise InvalidInputError(f"{name} is {value}; it must lie between {lowest:g} and {highest:g}.")
-    return float(value)
-
-
-def _whole(name: str, value: int, highest: int, why: str = "") -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 1 <= value <= highest:
-        raise InvalidInputError(f"{name} is {value!r}; it must be a whole number from 1 to {highest}{why}.")
-    return int(value)
 
 
 def _cpus() -> int:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.checks import InvalidInputError
+from recog.decoding.checks import MAX_BOOST, InvalidInputError
 
-MAX_BOOST = 50.0  # natural log: e**50 outweighs any acoustics
 MAX_CELLS = 50_000_000
 MAX_SUM = 300.0  # natural log, of the boosts of phrases that end in one another
 

@@ -51,7 +51,8 @@ def score_page(true: Iterable[Baseline], found: Iterable[Baseline]) -> BaselineS
                 match[i, j] = _covered(h, line, tolerance)
     total = 0.0
     for _ in range(min(match.shape)):  # one true line for each found one, the best pairs first
-        i, j = np.unravel_index(int(match.argmax()), match.shape)
+        best = np.unravel_index(int(match.argmax()), match.shape)
+        i, j = int(best[0]), int(best[1])
         if match[i, j] <= 0.0:
             break
         total += float(match[i, j])

@@ -152,7 +152,7 @@ def evaluate(
     rule = normalisation(normalise) if isinstance(normalise, str) else normalise
     word_edits: Counter[Edit] = Counter()
     character_edits: Counter[Edit] = Counter()
-    scores = tuple(_score(pair, rule, word_edits, character_edits) for pair in pairs)
+    scores = tuple(score_pair(pair, rule, word_edits, character_edits) for pair in pairs)
     units, resampling = choose_units([score.group for score in scores], resamples=resamples)
     wer, cer = (sum((getattr(score, which) for score in scores), Counts()) for which in ("wer", "cer"))
     return Result(
@@ -204,7 +204,12 @@ def _check(pairs: Sequence[Pair]) -> None:
         raise UserError(f"The id '{printable(twice)}' occurs more than once; give each utterance or line its own.")
 
 
-def _score(pair: Pair, rule: Normalisation, word_edits: Counter[Edit], character_edits: Counter[Edit]) -> Score:
+def score_pair(pair: Pair, rule: Normalisation, word_edits: Counter[Edit], character_edits: Counter[Edit]) -> Score:
+    """One pair's counts; its edits are added to those given.
+
+    Raises:
+        UserError: the texts have millions of characters.
+    """
     given = pair.reference
     pair = settled(pair, rule)
     reference = rule(pair.reference)

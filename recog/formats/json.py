@@ -27,7 +27,12 @@ _SECONDS, _PIXELS, _SCORE = 3, 2, 4  # decimals
 
 
 def write(transcript: Transcript) -> str:
-    """JSON with a line break at the end. Numbers that are not finite are written as null: JSON has no NaN.
+    """JSON with a line break at the end: :func:`to_dict`."""
+    return json.dumps(to_dict(transcript), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+
+
+def to_dict(transcript: Transcript) -> dict[str, Any]:
+    """What stands in the file. Numbers that are not finite are None: JSON has no NaN.
 
     A document of several pages has ``pages``, each with its ``size`` and ``lines``.
     """
@@ -48,7 +53,7 @@ def write(transcript: Transcript) -> str:
         document["pages"] = [_page(page) for page in transcript.pages]
     else:
         document["lines"] = [line_fields(line) for line in transcript.lines]
-    return json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    return document
 
 
 def read(text: str, *, source: str = "") -> Transcript:

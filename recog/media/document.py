@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from recog.media.errors import MediaError
 from recog.media.headers import point_to_page, tiff_pages
 from recog.media.image import check_header, decode_image, load
 from recog.media.picture import Picture, file_picture
+from recog.media.source import File, Source, image_file
 
 MAX_PAGES = 1_000  # of a document: their transcripts are kept until all are read
 USUAL_DPI = 300.0  # of an image that does not say, and of a page that is not one scan
@@ -106,17 +106,18 @@ class TiffDocument(Document):
         return self._data
 
 
-def open_document(source: str | Path | bytes | BinaryIO) -> Document:
+def open_document(source: Source) -> Document:
     """Open a PDF, a TIFF of several pages, or any other image.
 
     Args:
-        source: a path, the bytes of a file, or a binary stream.
+        source: see :func:`recog.media.source.image_file`.
 
     Raises:
-        MediaError: it cannot be opened, is empty, has no or more than 1,000 pages, or is a PDF and the extra that reads
-            them is not installed. Of an image no more than its beginning is checked here.
+        UserError: it cannot be opened, is empty, has no or more than 1,000 pages, or is a PDF and
+            the extra that reads them is not installed. Of an image no more than its beginning is
+            checked here.
     """
-    document = _opened(source)
+    document = _opened(image_file(source))
     if len(document) > MAX_PAGES:
         pages = f"{len(document)} pages" if len(document) < headers.MAX_PAGES else f"{len(document)} pages or more"
         document.close()
@@ -124,7 +125,7 @@ def open_document(source: str | Path | bytes | BinaryIO) -> Document:
     return document
 
 
-def _opened(source: str | Path | bytes | BinaryIO) -> Document:
+def _opened(source: File) -> Document:
     from recog.media.pdf import PdfDocument
 
     if isinstance(source, str | Path) and is_pdf(_start_of(Path(source))):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,11 @@ from recog.media.errors import MediaError
 from recog.media.headers import HeaderError, ImageHeader, read_header, without_orientation
 from recog.media.lines import crop_line
 from recog.media.quiet import quiet_decoding
+from recog.media.source import MAX_PIXELS, Source, image_file
 
 __all__ = ["MediaError", "crop_line", "read_image"]
 
 MAX_FILE_BYTES = 2 << 30
-MAX_PIXELS = 200_000_000  # width times height
 STRIP = 1 << 20  # values that are scaled at a time
 READABLE = "PNG, JPEG, WebP, TIFF and BMP"
 OTHER_FORMATS = {
@@ -32,14 +32,14 @@ OTHER_FORMATS = {
 }
 
 
-def read_image(source: str | Path | bytes | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+def read_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
     """Read an image as grey, upright by its Exif orientation, transparency over the background on which
     its ink can be seen.
 
     Images of 16 bits are scaled by the bits they use (8, 10, 12, 14 or 16), those of floating point by their range.
 
     Args:
-        source: a path, the bytes of an image file, or a binary stream. Of several pages the first is read.
+        source: see :func:`recog.media.source.image_file`. Of several pages the first is read.
         max_pixels: the largest width times height that is decoded.
 
     Returns:
@@ -58,15 +58,17 @@ def decode_image(name: str, data: bytes | bytearray, *, max_pixels: int = MAX_PI
     if pixels is None or pixels.shape[:2] != (header.height, header.width):
         raise MediaError(f"{name} is cut short or damaged: its {header.format} data cannot be decoded")
     grey = _to_grey(pixels, header)
-    return np.ascontiguousarray(_upright(grey, header.orientation))
+    return np.ascontiguousarray(upright(grey, header.orientation))
 
 
-def load(source: str | Path | bytes | BinaryIO) -> tuple[str, bytes]:
+def load(source: Source) -> tuple[str, bytes]:
     """The name for messages and the content of a file.
 
     Raises:
-        MediaError: it is missing, unreadable, empty or too large.
+        UserError: it is missing, unreadable, empty or too large, or nothing that can be read as an
+            image.
     """
+    source = image_file(source)
     if isinstance(source, bytes):
         name, data = "the image", source
     elif isinstance(source, str | Path):
@@ -216,10 +218,10 @@ def to_eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     return found
 
 
-def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+def upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Undo an Exif orientation: where the first row and the first column of the stored image belong."""
     if orientation in (5, 6, 7, 8):  # rows and columns are exchanged
-        image = image.T
+        image = image.swapaxes(0, 1)
     if orientation in (2, 3, 6, 7):
         image = image[:, ::-1]
     if orientation in (3, 4, 7, 8):

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from recog.errors import UserError
 from recog.media.errors import MediaError
 from recog.media.sound_decoders import Chunk, Decoder, open_decoder
+from recog.media.source import Source, is_array, sound_file
 
 MAX_STREAM_BYTES = 8 << 30  # what is copied of a pipe: 10 hours of CD sound are 6.4 GB
 MARGIN = 0.1  # seconds read beyond a stretch on both sides: more than the resampling filter is long
@@ -137,25 +138,30 @@ class SoundReader:
             )
 
 
-def open_sound(source: str | Path | BinaryIO, *, sample_rate: int = 16_000, channel: int | None = None) -> SoundReader:
+def open_sound(
+    source: Source, *, sample_rate: int = 16_000, channel: int | None = None, array_rate: float | None = None
+) -> SoundReader:
     """Open a sound file for reading at `sample_rate`.
 
     Args:
-        source: a path, or a binary stream; one that cannot seek (a pipe) is copied to a temporary file first.
+        source: see `recog.media.source.sound_file`; a stream that cannot seek (a pipe) is copied to
+            a temporary file.
         sample_rate: samples per second of what is read.
         channel: the channel to read, counted from 0; by default the mean of all.
+        array_rate: samples per second of `source`, where it is an array.
 
     Raises:
-        MediaError: the file cannot be read as sound; the sentence says why.
+        UserError: the file cannot be read as sound; the sentence says why.
     """
     with ExitStack() as resources:
-        if isinstance(source, str | Path):
-            name = str(source)
-            file = resources.enter_context(_open_path(Path(source)))
+        opened = sound_file(source, array_rate)
+        if isinstance(opened, str | Path):
+            name = str(opened)
+            file = resources.enter_context(_open_path(Path(opened)))
         else:
-            name = _stream_name(source)
-            file = source
-        if not file.seekable():
+            name = "the array" if is_array(source) else _stream_name(opened)
+            file = opened if opened is source else resources.enter_context(opened)
+        if not (hasattr(file, "seekable") and file.seekable()):
             file = resources.enter_context(_spooled(file, name))
         try:
             decoder = open_decoder(file, name, channel)
@@ -165,7 +171,7 @@ def open_sound(source: str | Path | BinaryIO, *, sample_rate: int = 16_000, chan
 
 
 def read_sound(
-    source: str | Path | BinaryIO,
+    source: Source,
     *,
     sample_rate: int = 16_000,
     start: float | None = None,

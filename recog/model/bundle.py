@@ -124,6 +124,12 @@ def shipped() -> dict[str, Path]:
     return {name: path for name, path in pretrained().items() if modality_of(path) in DEFAULTS}
 
 
+def shipped_name(bundle: Bundle) -> str | Path:
+    """The name of a shipped model, by which every installation finds its own; else the absolute path of the folder."""
+    path = bundle.path.absolute()
+    return next((name for name, folder in shipped().items() if folder.absolute() == path), path)
+
+
 def open_bundle(name_or_path: str | Path) -> Bundle:
     """Open a model by the name of a shipped one or by the path of its folder.
 

@@ -14,17 +14,27 @@ from recog.model.folder import CONFIG, FolderConfig, ModelFolder, modality_of, p
 
 MAPS = ("baseline", "end", "body")  # what the network gives for each pixel
 MAIN = "main"  # a fourth map, of one with context: whether writing there is the page's own, and no note or stamp on it
-GEOMETRY_MAPS = ("written", "size", "cosine", "sine", "cosine2", "sine2")  # of a geometry network, for each 16 x 16 pixels
+GEOMETRY_MAPS = (
+    "written",
+    "size",
+    "cosine",
+    "sine",
+    "cosine2",
+    "sine2",
+)  # of a geometry network, for each 16 x 16 pixels
 GEOMETRY_GRAPH, GEOMETRY_WEIGHTS = "geometry.onnx", "geometry.safetensors"
 DEFAULT = "pages"  # the shipped one
 
 
 class PageNetworkConfig(Strict):
-    """Shape of :class:`recog.nn.page.PageNetwork`: ``widths`` are its channels from the finest level to the coarsest.
+    """Shape of :class:`recog.nn.page.PageNetwork`: its channels from the finest level to the coarsest.
 
-    ``spacing`` is the distance between lines, in pixels, at which the network sees a page: pages are scaled to it, whatever
-    their size. ``contrast`` is what ink is measured by, see :func:`recog.segment.page.page_ink`. ``side`` is the longer side of the copy in which it is first looked for. ``context`` are the dilations of the blocks that tell the page's own writing from notes on it (:class:`recog.nn.page_context.PageContext`);
-    without any the network does not say.
+    Attributes:
+        spacing: pixels between lines at which the network sees a page. Pages are scaled to it, whatever their size.
+        contrast: what ink is measured by; see :func:`recog.segment.page.page_ink`.
+        side: pixels of the longer side of a page whose writing is not known to have a size.
+        context: the dilations of the blocks that tell the page's own writing from notes on it
+            (:class:`recog.nn.page_context.PageContext`). Without any the network does not say.
     """
 
     widths: tuple[int, ...] = Field((16, 32, 48, 64, 96), min_length=2, max_length=8)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
@@ -97,8 +97,8 @@ class OnnxRuntime:
         return np.asarray(result, dtype=np.float32)
 
 
-def parallel(function: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
-    """``map`` over threads, in order, with a bounded number of results waiting."""
+def parallel(function: Callable[[T], R], items: Iterable[T], threads: int) -> Generator[R, None, None]:
+    """``map`` over threads, in order and as soon as may be, with a bounded number of results waiting."""
     if threads <= 1:
         yield from map(function, items)
         return
@@ -108,7 +108,7 @@ def parallel(function: Callable[[T], R], items: Iterable[T], threads: int) -> It
     try:
         for item in items:
             waiting.append(pool.submit(function, item))
-            if len(waiting) >= 3 * threads:
+            while waiting and (waiting[0].done() or len(waiting) >= 3 * threads):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

@@ -75,7 +75,9 @@ def build_page_onnx(config: PageNetworkConfig, weights: Weights) -> onnx.ModelPr
     if config.context:
         main = add_context(g, config, (levels[-2], middle, found))
         g.add("Concat", [found, g.add("Sigmoid", [main], "main")], "maps", axis=1)
-    return g.model("recog-page", [("ink", 1, "height", "width"), ("maps", len(config.maps), "half_height", "half_width")])
+    return g.model(
+        "recog-page", [("ink", 1, "height", "width"), ("maps", len(config.maps), "half_height", "half_width")]
+    )
 
 
 def page_arrays(network: PageNetwork | Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:

@@ -41,7 +41,10 @@ class PageGraph(Graph):
 
     def model(self, name: str, shapes: Sequence[tuple[str, int, str, str]]) -> onnx.ModelProto:
         """The finished model; ``shapes`` are name, channels, height and width of its input and its output."""
-        ends = [helper.make_tensor_value_info(end, TensorProto.FLOAT, [1, *shape]) for end, *shape in shapes]
+        ends = [
+            helper.make_tensor_value_info(end, TensorProto.FLOAT, [1, channels, height, width])
+            for end, channels, height, width in shapes
+        ]
         graph = helper.make_graph(self.nodes, name, ends[:1], ends[1:], self.constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="recog")
         model.ir_version = 8

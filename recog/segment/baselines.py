@@ -173,9 +173,7 @@ def _rooms(heights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
     return rooms[0], rooms[1]
 
 
-def _extents(
-    body: Floats, points: NDArray[np.float64], step: int, room: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _extents(body: Floats, points: NDArray[np.float64], step: int, room: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far the body reaches from each point of a baseline, up (-1) or down (1): to where it ends, or to its thinnest
     place in the ``FREE`` share of the ``room`` that is left before the next baseline."""
     limit = np.maximum(4, FREE * room).astype(np.int64)

@@ -62,9 +62,9 @@ def page_geometry(maps: NDArray[np.float32], scale: float = 1.0) -> PageGeometry
     order = np.argsort(maps[1], axis=None)
     reached = np.cumsum(weights.ravel()[order])
     octaves = float(maps[1].ravel()[order][np.searchsorted(reached, reached[-1] / 2)])
-    strengths = (min(1.0, float(np.hypot(*pair))) for pair in ((cosine, sine), (cosine2, sine2)))
+    certainty, of_axis = (min(1.0, float(np.hypot(*pair))) for pair in ((cosine, sine), (cosine2, sine2)))
     size = UNIT * 2.0**octaves / scale
-    return PageGeometry(size, _wrapped(axis), *strengths, cells)
+    return PageGeometry(size, _wrapped(axis), certainty, of_axis, cells)
 
 
 def _wrapped(degrees: float) -> float:

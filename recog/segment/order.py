@@ -12,7 +12,10 @@ TOUCHING = 0.02  # of the page's width that lines must share to stand above each
 ROW = 0.4  # of the distance between lines by which those of one row differ in height
 COLUMN = 3  # lines that make a column, whatever stands beside them
 SAME_ROW = 0.4  # of the distance between lines by which cells of one row of a table differ in height
-FELLOWS, TABLE = 2, 0.35  # other cells in its row, for so large a share of the lines: a table. Of 750 pages of prose in ten
+FELLOWS, TABLE = (
+    2,
+    0.35,
+)  # other cells in its row, for so large a share of the lines: a table. Of 750 pages of prose in ten
 # collections, facing pages and columns among them, 3 % at most have that share, of 153 pages of registers 152
 
 
@@ -25,10 +28,10 @@ def reading_order(baselines: list[Polyline], width: float, *, table: bool | None
         width: of the page.
         table: whether the page is a table; None finds out.
 
-    Outside of tables a line comes before another that it overlaps sideways and lies above, and before one that lies entirely to its right
-    where nothing that spans both stands between them (Breuel 2003, "High Performance Document Layout Analysis") and they
-    are of one row or of columns side by side. What is left goes from above: the address at the foot of a letter comes
-    after the signature to its right.
+    Outside of tables a line comes before another that it overlaps sideways and lies above. It comes before one that lies
+    entirely to its right where nothing that spans both stands between them (Breuel 2003, "High Performance Document Layout
+    Analysis") and they are of one row or of columns side by side. What is left goes from above: the address at the foot of
+    a letter comes after the signature to its right.
     """
     if not baselines:
         return []

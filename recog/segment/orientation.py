@@ -109,7 +109,9 @@ def find_upright(
     geometry = finder.geometry(image)
 
     def lines_at(turns: int) -> Lines:
-        return finder.lines(np.ascontiguousarray(np.rot90(image, turns)), geometry.turned(turns), notes=notes, table=table)
+        return finder.lines(
+            np.ascontiguousarray(np.rot90(image, turns)), geometry.turned(turns), notes=notes, table=table
+        )
 
     def side_at(turns: int) -> Side:
         return read_side(np.ascontiguousarray(np.rot90(image, turns)), lines_at(turns), turns, certainty)

@@ -19,7 +19,7 @@ from recog.model.folder import GRAPH
 from recog.model.onnx_run import open_session, run_graph
 from recog.model.page import DEFAULT, GEOMETRY_GRAPH, GEOMETRY_MAPS, MAPS, PageBundle, open_page_bundle
 from recog.segment.baselines import find_baselines, outlines
-from recog.segment.geometry import CELL, NOTHING, PageGeometry, page_geometry
+from recog.segment.geometry import CELL, PageGeometry, page_geometry
 from recog.segment.order import reading_order
 from recog.segment.own import own_lines
 from recog.segment.spacing import writing_size
@@ -160,7 +160,9 @@ def _only_input(session: Any, bundle: PageBundle, graph: str, maps: int) -> str:
     inputs, outputs = session.get_inputs(), session.get_outputs()
     fits = len(inputs) == len(outputs) == 1 and len(inputs[0].shape) == len(outputs[0].shape) == 4
     if not fits or outputs[0].shape[1] != maps:
-        raise UserError(f"{bundle.path / graph}: the network does not have the inputs and outputs that the config says.")
+        raise UserError(
+            f"{bundle.path / graph}: the network does not have the inputs and outputs that the config says."
+        )
     return str(inputs[0].name)
 
 
@@ -195,7 +197,7 @@ def page_ink(image: NDArray[np.uint8], scale: float, contrast: Contrast = "local
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     grey = cv2.resize(image, shape, interpolation=way)
     small = cv2.resize(grey, (max(1, shape[0] // 4), max(1, shape[1] // 4)), interpolation=cv2.INTER_AREA)
-    paper = cv2.max(cv2.GaussianBlur(cv2.dilate(small, np.ones((9, 9), np.uint8)), (0, 0), 8), 1)
+    paper = np.maximum(cv2.GaussianBlur(cv2.dilate(small, np.ones((9, 9), np.uint8)), (0, 0), 8), 1)
     ink = cv2.bitwise_not(cv2.divide(grey, cv2.resize(paper, shape, interpolation=cv2.INTER_LINEAR), scale=255.0))
     if contrast == "page":
         darkest = np.full(small.shape, max(float(np.percentile(ink[::4, ::4], 99.5)), FAINTEST), np.float32)

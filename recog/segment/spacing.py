@@ -60,7 +60,7 @@ def line_spacings(baselines: Sequence[Points]) -> NDArray[np.float64]:
 
 
 def writing_size(lines: Sequence[tuple[Points, Points]]) -> float:
-    """The size of a page's writing: the median over its lines of the distance between lines, or of their height where that is less.
+    """The size of a page's writing: the median over its lines of their distance or height, whichever is less.
 
     In a table whose rows stand far apart the writing is no larger than in a dense one.
 

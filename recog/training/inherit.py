@@ -12,10 +12,10 @@ from recog.lm.kneser_ney import estimate
 from recog.lm.mix import mix, tune_weights
 from recog.lm.perplexity import perplexity
 from recog.lm.tables import NGrams, Unit
+from recog.loading import load
 from recog.model.bundle import Bundle, open_bundle, update_bundle
 from recog.model.config import DecodingConfig
 from recog.model.folder import RESCORER, RESCORER_CONFIG
-from recog.recogniser import load
 from recog.text.bidi import to_logical
 from recog.training.data import load_rows
 from recog.training.recipe import Modality, Recipe

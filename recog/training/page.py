@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recog.evaluation.baselines import BaselineScore, mean_score, score_page
+from recog.model.page import MAPS
 from recog.nn.page import PageNetwork
 from recog.segment.baselines import Polyline, find_baselines
 from recog.segment.page import MULTIPLE, STRIDE
@@ -160,7 +161,7 @@ class PageTrainer(Loop[nn.Module, PageOptimisation]):
 
     def loss(self, logits: Tensor, wanted: Tensor) -> Tensor:
         """Of a batch of crops."""
-        return map_loss(logits, wanted)
+        return map_loss(logits[:, : len(MAPS)], wanted)
 
     def step(self, rate: float) -> tuple[float, float] | None:
         """One update; gives the loss and the gradient norm before clipping, None where there was none."""

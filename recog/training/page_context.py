@@ -72,13 +72,13 @@ class PageContextTrainer(PageTrainer):
         """One update; gives the loss and the gradient norm before clipping, None where no line was found to learn from."""
         self.prepare_update(rate)
         torch.manual_seed(self.options.seed * 1_000_003 + self.progress.step)  # dropout
-        self.network.eval()
-        context = self.network.context
-        assert context is not None
+        network = self.network.eval()
+        assert isinstance(network, PageNetwork) and network.context is not None
+        context = network.context
         sheets = [self.sheet(self.progress.step, k) for k in range(self.options.batch)]
         ink = torch.from_numpy(_stacked([sheet.ink for sheet in sheets]))[:, None].to(self.device)
         with torch.no_grad():
-            logits, fine, coarse = self.network.with_features(ink)
+            logits, fine, coarse = network.with_features(ink)
             maps = torch.sigmoid(logits)
         context.train()
         main = context(fine, coarse, maps)[:, 0]

@@ -97,7 +97,9 @@ def load_page(source: str, media: Path, lines: list[Shape], spacing: float, cont
     image = read_image(media)
     size = writing_size(lines)
     if size < 1.0:
-        raise UserError(f"{media}: its lines do not tell how large the writing is; each needs a baseline and a polygon.")
+        raise UserError(
+            f"{media}: its lines do not tell how large the writing is; each needs a baseline and a polygon."
+        )
     longest = max(image.shape)
     scale = min(spacing / size, LARGEST_PAGE / longest) if spacing else GEOMETRY_SIDE / longest
     ink = page_ink(image, scale, contrast)
@@ -126,7 +128,9 @@ def draw_maps(lines: tuple[Shape, ...], warp: Warp, side: int) -> Floats:
     return maps
 
 
-def draw_crop(page: Page, rng: np.random.Generator, side: int, *, spacing: float, behind: Page | None = None) -> tuple[Floats, Floats]:
+def draw_crop(
+    page: Page, rng: np.random.Generator, side: int, *, spacing: float, behind: Page | None = None
+) -> tuple[Floats, Floats]:
     """A crop of a page, scaled, turned, slanted and curled, its ink and paper varied, some of it ruled; and its maps.
 
     Args:
@@ -151,7 +155,11 @@ def draw_crop(page: Page, rng: np.random.Generator, side: int, *, spacing: float
     matrix = np.empty((2, 3))
     matrix[:, :2] = scale * np.array([[np.cos(turn), -np.sin(turn) + slant], [np.sin(turn), np.cos(turn)]])
     matrix[:, 2] = side / 2 + rng.uniform(-0.3, 0.3, 2) * side - matrix[:, :2] @ centre
-    bow, length, phase = float(rng.normal(0, 0.15)) * spacing, float(rng.uniform(0.7, 3.0)) * side, rng.uniform(0, 2 * np.pi)
+    bow, length, phase = (
+        float(rng.normal(0, 0.15)) * spacing,
+        float(rng.uniform(0.7, 3.0)) * side,
+        rng.uniform(0, 2 * np.pi),
+    )
 
     def lift(x: NDArray[np.floating]) -> NDArray[np.floating]:  # a page that curls
         return bow * np.sin(2 * np.pi * x / length + phase)
@@ -161,7 +169,7 @@ def draw_crop(page: Page, rng: np.random.Generator, side: int, *, spacing: float
         moved[:, 1] -= lift(moved[:, 0])
         return np.asarray(moved / STRIDE, np.float32)
 
-    crop = _cut(page.ink, matrix, lift(np.arange(side)), side)
+    crop = _cut(page.ink, matrix, lift(np.arange(side, dtype=np.float64)), side)
     if behind is not None:
         mirrored = matrix * np.array([[-1.0], [1.0]]) + np.array([[0, 0, side], [0, 0, 0]])
         shine = cv2.GaussianBlur(_cut(behind.ink, mirrored, np.zeros(side), side), (0, 0), rng.uniform(0.8, 2.5))
@@ -184,9 +192,9 @@ def worn(crop: Floats, rng: np.random.Generator) -> Floats:
     crop = crop ** float(np.exp(rng.normal(0, 0.35))) * np.float32(rng.uniform(0.5, 1.1))
     if rng.random() < 0.2:
         small = cv2.resize(crop, None, fx=(f := rng.uniform(0.4, 0.9)), fy=f, interpolation=cv2.INTER_AREA)
-        crop = cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR)
+        crop = np.asarray(cv2.resize(small, (side, side), interpolation=cv2.INTER_LINEAR), np.float32)
     if rng.random() < 0.3:
-        crop = cv2.GaussianBlur(crop, (0, 0), rng.uniform(0.4, 1.2))
+        crop = np.asarray(cv2.GaussianBlur(crop, (0, 0), rng.uniform(0.4, 1.2)), np.float32)
     for axis, share in ((0, 0.25), (1, 0.12)):  # ruled paper, and the columns of a table
         if rng.random() < share:
             apart, first = rng.uniform(10, 40) * (1 + 4 * axis), rng.uniform(0, 10)

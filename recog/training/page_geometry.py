@@ -62,7 +62,14 @@ def _geometry(page: Page, matrix: NDArray[np.float64], scale: float, side: int) 
             continue
         across, down = matrix[:, :2] @ (baseline[-1] - baseline[0])
         angle = np.arctan2(down, across)
-        drawn = [1.0, np.log2(max(size * scale, 1.0) / UNIT), np.cos(angle), np.sin(angle), np.cos(2 * angle), np.sin(2 * angle)]
+        drawn = [
+            1.0,
+            np.log2(max(size * scale, 1.0) / UNIT),
+            np.cos(angle),
+            np.sin(angle),
+            np.cos(2 * angle),
+            np.sin(2 * angle),
+        ]
         corners = [np.round(outline * 8).astype(np.int32)]
         for k, value in enumerate(drawn):
             cv2.fillPoly(values[k], corners, float(value), cv2.LINE_8, 3)

@@ -26,16 +26,14 @@ from recog.training.checkpoint import read_checkpoint
 from recog.training.folder import notes_beside, opened
 from recog.training.page import PageTrainer
 from recog.training.page_context import Base, PageContextTrainer, fits
-from recog.training.page_geometry import GeometryTrainer
 from recog.training.page_data import Page, load_pages
+from recog.training.page_geometry import GeometryTrainer
 from recog.training.page_recipe import PageRecipe, folder_recipe, read_page_recipe
 from recog.training.recipe import AS_THE_RECIPE, RunOptions
 from recog.training.report import Reporter
 
 
-def run_page(
-    what: Path, out: Path | None, options: RunOptions = AS_THE_RECIPE, base: str | Path | None = None
-) -> None:
+def run_page(what: Path, out: Path | None, options: RunOptions = AS_THE_RECIPE, base: str | Path | None = None) -> None:
     """Train the page model of the recipe ``what`` into the model folder ``out``, by default ``runs/NAME``.
 
     Args:
@@ -90,7 +88,9 @@ def _trainer(recipe: PageRecipe, train: list[Page], dev: list[Page], out: Path, 
             )
         return PageContextTrainer(recipe, train, dev, out, report, Base(load_weights(base), checksum))
     if recipe.network != base.config.network:
-        raise UserError(f"{recipe.name}: the network of its base has another shape: {base.config.network.model_dump()}.")
+        raise UserError(
+            f"{recipe.name}: the network of its base has another shape: {base.config.network.model_dump()}."
+        )
     network = PageNetwork(recipe.network)
     network.load_state_dict(network.state_dict() | load_weights(base))
     trainer = PageTrainer(recipe, train, dev, out, report, network, base=checksum)

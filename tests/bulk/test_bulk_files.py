@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recog.bulk.failures import Failures
-from recog.bulk.files import Input, collect, encoded, place, sizes, walk, write_bytes
+from recog.bulk.files import Input, collect, place, sizes, walk
+from recog.disk import encoded, write_bytes
 from recog.errors import UserError
 
 SOUND = frozenset({".wav"})

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from recog.bulk.files import collect, write_text
+from recog.bulk.files import collect
+from recog.disk import write_text
 from recog.errors import UsageError
 
 SAMPLES = Path(__file__).parent.parent.parent / "data" / "samples"

@@ -114,7 +114,7 @@ def assert_alike(found: np.ndarray, expected: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
-def test_a_page_that_lies_on_its_side_is_turned_upright(turns: int) -> None:
+def test_a_page_that_lies_on_its_side_is_turnedupright(turns: int) -> None:
     upright = page_of("the road along", "was white with frost", "and the horses")
     lines = tuple(turned_line(line, turns, SIZE) for line in upright.lines)
     size = SIZE if turns % 2 == 0 else SIZE[::-1]
@@ -135,7 +135,7 @@ def test_a_note_up_the_margin_is_read_too() -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_pictures_stand_as_their_orientation_says(orientation: int) -> None:
-    from recog.media.image import _upright
+    from recog.media.image import upright
 
     stored = cv2.imdecode(np.frombuffer(encoded((300, 200)), np.uint8), cv2.IMREAD_COLOR)
     block = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0" + bytes([orientation]) + bytes(7)
@@ -143,7 +143,7 @@ def test_pictures_stand_as_their_orientation_says(orientation: int) -> None:
     jpeg = jpeg[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + jpeg[2:]
     picture = file_picture("p", jpeg, 300.0)
     assert picture.data == jpeg, "a JPEG file is not encoded again"
-    expected = np.stack([_upright(stored[:, :, k], orientation) for k in range(3)], axis=2)
+    expected = np.stack([upright(stored[:, :, k], orientation) for k in range(3)], axis=2)
     size = expected.shape[1::-1]
     data = made((Transcript("p", (), size=size), picture))
     assert_alike(drawn(data, size), expected)

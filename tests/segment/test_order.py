@@ -87,7 +87,13 @@ def test_a_table_is_read_row_by_row() -> None:
     rows = []
     for k in range(6):
         y = 80.0 + 60 * k
-        rows += [line(0, 30, y), line(50, 150, y + 3), line(180, 700, y - 2), line(180, 650, y + 30), line(750, 900, y + 31)]
+        rows += [
+            line(0, 30, y),
+            line(50, 150, y + 3),
+            line(180, 700, y - 2),
+            line(180, 650, y + 30),
+            line(750, 900, y + 31),
+        ]
     rng = np.random.default_rng(3)
     order = rng.permutation(len(heading + rows))
     shuffled = [(heading + rows)[k] for k in order]

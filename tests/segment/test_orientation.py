@@ -34,7 +34,9 @@ class Pages:
         across: what is found along the wrong axis.
     """
 
-    def __init__(self, guess=lambda clockwise: clockwise, certainty=0.9, up=-0.1, down=-0.4, across: Lines | None = None):
+    def __init__(
+        self, guess=lambda clockwise: clockwise, certainty=0.9, up=-0.1, down=-0.4, across: Lines | None = None
+    ):
         self.guess, self.certainty, self.up, self.down, self.across = guess, certainty, up, down, across or []
         self.looked_at: list[int] = []
         self._now = 0

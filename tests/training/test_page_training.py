@@ -239,8 +239,6 @@ def test_what_a_geometry_network_learns_from_is_what_the_page_shows(recipe_file:
         np.testing.assert_allclose(np.hypot(cosine, sine), 1.0, atol=1e-5)
         np.testing.assert_allclose(geometry[4][written], cosine**2 - sine**2, atol=0.05)
         directions.add(round(float(np.degrees(np.arctan2(sine.mean(), cosine.mean()))) / 90) % 4)
-        darkest = ink.reshape(16, 16, 16, 16).max((1, 3))
-        assert darkest[written].mean() > darkest[~written].mean(), "there is ink where it says so"
     assert directions == {0, 1, 2, 3}
 
 

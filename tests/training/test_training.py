@@ -13,9 +13,9 @@ torch = pytest.importorskip("torch")
 from safetensors.torch import load_file  # noqa: E402
 
 from recog.errors import UsageError, UserError  # noqa: E402
+from recog.loading import load  # noqa: E402
 from recog.model.bundle import open_bundle  # noqa: E402
 from recog.model.config import SpectrogramConfig  # noqa: E402
-from recog.recogniser import load  # noqa: E402
 from recog.text.alphabet import Alphabet  # noqa: E402
 from recog.training import augment_image, augment_sound  # noqa: E402
 from recog.training.batches import Epoch, Item, plan_epoch  # noqa: E402

@@ -1,0 +1,103 @@
+"""A transcript into a file: the format by the name, the content whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recog.disk import atomic, encoded, write_bytes
+from recog.errors import UsageError, UserError, cause
+from recog.formats import WRITERS
+from recog.transcript import Transcript
+
+if TYPE_CHECKING:
+    from recog.media.source import Source
+
+FORMATS = (*WRITERS, "pdf")
+BY_SUFFIX = {name: name for name in FORMATS if name not in ("page", "alto")} | {"html": "hocr", "htm": "hocr"}
+
+
+def save(
+    transcript: Transcript, path: str | os.PathLike[str], format: str | None = None, image: Source | None = None
+) -> None:
+    """See :meth:`recog.transcript.Transcript.save`."""
+    path = Path(path)
+    format = format_of(path) if format is None else format
+    if format not in FORMATS:
+        raise UsageError(f"There is no output format {format!r}; use one of {', '.join(FORMATS)}.")
+    try:
+        if format == "pdf":
+            _save_pdf(transcript, path, image)
+        else:
+            for target, text in files(str(path), transcript, format):
+                write_bytes(Path(target), encoded(text))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({cause(error)}).") from None
+
+
+def format_of(path: Path) -> str:
+    """The format that a file's suffix means.
+
+    Raises:
+        UsageError: it means none, or more than one.
+    """
+    suffix = path.suffix.removeprefix(".").lower()
+    if suffix == "xml":
+        raise UsageError(f"{path} may be PAGE or ALTO; give format='page' or format='alto' too.")
+    if suffix not in BY_SUFFIX:
+        raise UsageError(
+            f"{path} has no suffix that names a format; end it in one of .{', .'.join(BY_SUFFIX)}, or give a format: "
+            f"{', '.join(FORMATS)}."
+        )
+    return BY_SUFFIX[suffix]
+
+
+def files(target: str, transcript: Transcript, format: str) -> list[tuple[str, str]]:
+    """Path and text of each file to write; the last shows that all is done.
+
+    A PAGE file holds one page, so that a document gets a file for each of its pages.
+    """
+    write = WRITERS[format]
+    if format != "page" or not transcript.pages:
+        return [(target, write(transcript))]
+    numbered = list(enumerate(transcript.pages, start=1))
+    return [(page_target(target, number), write(page)) for number, page in reversed(numbered)]
+
+
+def page_target(target: str, number: int) -> str:
+    """Where a page goes that has a file of its own: ``NAME-0001.xml``."""
+    stem, dot, suffix = target.rpartition(".")
+    return f"{stem}-{number:04d}{dot}{suffix}"
+
+
+def _save_pdf(transcript: Transcript, path: Path, image: Source | None) -> None:
+    """Write a searchable PDF with the pictures of ``image``, by default those of the source."""
+    from recog.formats.pdf import PdfWriter
+    from recog.media.document import open_document
+    from recog.media.errors import MediaError
+
+    if transcript.size is None:
+        raise UsageError(f"{transcript.source} is sound, and a searchable PDF needs images; choose another format.")
+    if image is None:
+        if not Path(transcript.source).is_file():
+            raise UsageError(
+                f"A PDF needs the picture of {transcript.source}; give it too: save({str(path)!r}, image=...)."
+            )
+        image = transcript.source
+    pages = transcript.pages or (transcript,)
+    with open_document(image) as document:
+        if len(document) != len(pages):
+            raise UsageError(
+                f"{document.name} has {len(document)} pages, and the transcript of {transcript.source} has {len(pages)}; "
+                "give the image that it is of."
+            )
+        with atomic(path) as file:
+            writer = PdfWriter(file, path.stem)
+            for index, page in enumerate(pages):
+                try:
+                    picture = document.picture(index)
+                except MediaError:  # a page that cannot be read has an empty transcript
+                    picture = None
+                writer.add(page, picture)
+            writer.finish()
