@@ -8,6 +8,7 @@ from typing import BinaryIO
 from recog.corpora.manifest import LineShape
 from recog.corpora.pages import banded
 from recog.errors import UserError
+from recog.folders import stored
 from recog.formats import alto_reader, page
 from recog.formats.shapes import size_of
 from recog.formats.xml import Element, children, descendants, local, parse, shown
@@ -80,7 +81,7 @@ def _described(image: Path, index: int) -> tuple[Path, tuple[list[Line], Size | 
     """The file that describes a page of an image, and what it says of that page."""
     numbered = image.with_name(f"{image.stem}-{index + 1:04d}.xml")
     whole = image.with_suffix(".xml")
-    for xml, at in ((numbered, 0), (whole, index)):
+    for xml, at in ((stored(numbered), 0), (stored(whole), index)):
         if xml.is_file():
             pages = _pages(parse(xml), xml)
             if at < len(pages):

@@ -95,6 +95,30 @@ def test_folders(tmp_path: Path) -> None:
     assert len(warnings) == 2 and "c" in warnings[0] and "extra" in warnings[1]
 
 
+def test_folders_with_names_in_two_compositions(tmp_path: Path) -> None:
+    one, two = "\u00e9", "e\u0301"
+    for folder, names in (("ref", (one, f"{two}a", "b")), ("hyp", (two, f"{one}a", "b"))):
+        for name in names:
+            put(tmp_path / folder / f"{name}.txt", "x")
+    pairs, warnings = read_pairs(tmp_path / "ref", tmp_path / "hyp")
+    assert [pair.hypothesis for pair in pairs] == ["x", "x", "x"] and warnings == []
+    rows = "".join(json.dumps({"id": name, "text": name}) + "\n" for name in (one, two))
+    both = put(tmp_path / "both.jsonl", rows)  # who tells them apart may go on to
+    assert texts(read_pairs(both, both)[0]) == {one: (one, one), two: (two, two)}
+
+
+def test_hypotheses_within_the_folder_of_references(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        put(tmp_path / "ref" / f"{name}.gt.txt", name)
+        put(tmp_path / "ref" / "out" / f"{name}.txt", "x")
+        put(tmp_path / "ref" / "other" / f"{name}.txt", name)
+    ref, out = tmp_path / "ref", tmp_path / "ref" / "out"
+    pairs, warnings = read_pairs(ref, out, leave_out=[out, tmp_path / "ref" / "other"])
+    assert texts(pairs) == {"a": ("a", "x"), "b": ("b", "x")} and warnings == []
+    document, _ = run(ref, out, "--compare", tmp_path / "ref" / "other", "--json")
+    assert json.loads(document)["wer"]["reference"] == 2
+
+
 def test_a_training_folder_against_itself(tmp_path: Path) -> None:
     put(tmp_path / "a.gt.txt", "true")
     put(tmp_path / "a.txt", "read")

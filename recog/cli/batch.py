@@ -239,11 +239,14 @@ def keep_references(inputs: Sequence[Input], there: dict[str, str]) -> None:
         UsageError: naming the first such file.
     """
     for entry in inputs:
-        if entry.target in there and folder_of(entry.name) == folder_of(entry.target):
-            raise UsageError(
-                f"{there[entry.target]} is there already, beside {Path(entry.name).name}, and may be its true text; "
-                "give another --output, or --skip-existing."
-            )
+        if entry.target is None or entry.target not in there or folder_of(entry.name) != folder_of(entry.target):
+            continue
+        if is_url(entry.name) == is_url(entry.target) and Path(entry.name).name == Path(entry.target).name:
+            raise UsageError(f"{entry.name} would be overwritten by its own result; give another --output.")
+        raise UsageError(
+            f"{there[entry.target]} is there already, beside {Path(entry.name).name}, and may be its true text; "
+            "give another --output, or --skip-existing."
+        )
 
 
 def folder_of(name: str) -> str | Path:

@@ -88,12 +88,15 @@ def evaluate(
         pairs, warnings, row_of = recognise_pairs(model, reference, splits=splits, beam=beam, threads=threads)
     else:
         assert hypothesis is not None  # by the first check
-        pairs, warnings = read_pairs(reference, hypothesis)
+        given = [path for path in (hypothesis, compare) if path is not None]
+        pairs, warnings = read_pairs(reference, hypothesis, leave_out=given)
     kept = max(confusions, 20)
     result = score(pairs, normalise=normalise or "none", confusions=kept, warnings=warnings)
     comparison = None
     if compare is not None:
-        others, more = read_hypotheses(pairs, compare) if model is not None else read_pairs(reference, compare)
+        others, more = (
+            read_hypotheses(pairs, compare) if model is not None else read_pairs(reference, compare, leave_out=given)
+        )
         comparison = compare_results(result, score(others, normalise=result.normalisation, confusions=0))
         warnings = [*warnings, *(f"{compare}: {sentence}" for sentence in more)]
 

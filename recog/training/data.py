@@ -79,8 +79,12 @@ class Loaded:
     problems: list[str] = field(default_factory=list)
 
 
-def load_rows(recipe: Recipe) -> Loaded:
-    """Load what the recipe's sources hold. Test sets stay out of every training."""
+def load_rows(recipe: Recipe, *, leave_out: Sequence[Path] = ()) -> Loaded:
+    """Load what the recipe's sources hold. Test sets stay out of every training.
+
+    Args:
+        leave_out: folders within the sources that are not looked into.
+    """
     loaded = Loaded()
     normalise = rule(recipe.normalise)
     for source in recipe.data:
@@ -88,7 +92,11 @@ def load_rows(recipe: Recipe) -> Loaded:
         if source.optional and not path.exists():
             loaded.problems.append(f"{path}: is not there, and optional.")
             continue
-        rows = list(importer(source.layout, **source.options)(path)) if source.layout else load_data(path)
+        rows = (
+            list(importer(source.layout, **source.options)(path))
+            if source.layout
+            else load_data(path, leave_out=leave_out)
+        )
         rows = [grouped(row, source.group) for row in rows if row.split != "test"]
         if source.split == "auto":
             result = split_rows(rows, dev_share=recipe.dev_share, seed=recipe.training.seed)
@@ -151,6 +159,7 @@ def prepare(
     pronunciations: Pronunciations | None = None,
     sounds: Alphabet | None = None,
     speller: Speller | None = None,
+    leave_out: Sequence[Path] = (),
     advance: Callable[[int], None] = lambda total: None,
 ) -> Dataset:
     """Load, check and featurise the data of ``recipe``; the feature cache goes to ``folder``.
@@ -159,12 +168,13 @@ def prepare(
         base: alphabet of a model to train on from; its symbols keep their places, new ones follow.
         pronunciations: of words, in ``sounds``; rows of which every word is there teach those too.
         speller: what says the words of the train rows that are not there.
+        leave_out: folders within the sources that are not looked into, such as the one that the model goes to.
         advance: called with the number of rows after each row whose features are ready.
 
     Raises:
         UserError: nothing to train on, or nothing to evaluate on.
     """
-    loaded = load_rows(recipe)
+    loaded = load_rows(recipe, leave_out=leave_out)
     rows, problems = loaded.rows, loaded.problems
     if recipe.alphabet is not None:
         alphabet = Alphabet.from_list(recipe.alphabet)
