@@ -304,6 +304,17 @@ def test_json_output(jsonl: tuple[Path, Path, Path], tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["result.json"]
 
 
+def test_numbers_are_compared_as_words_and_lost_letters_are_named(tmp_path: Path) -> None:
+    ref = put(tmp_path / "ref.txt", "it costs 25 dollars\nfine\n")
+    hyp = put(tmp_path / "hyp.txt", "it costs 52 dollars\nfine \u0434\u0430\n")
+    out, err = run(ref, hyp, "--normalise", "spoken", "--json")
+    assert json.loads(out)["wer"]["errors"] == 2  # fifty two for twenty five
+    assert "numbers in 1 of 2 references are taken as English words ('25' as 'twenty five')" in err
+    assert "no spelling for some letters or digits in 1 of 2 hypotheses, and leaves them out: \u0434 \u0430" in err
+    assert len(json.loads(out)["warnings"]) == 3
+    assert run(ref, ref, "--normalise", "basic")[1] == ""
+
+
 def test_usage(jsonl: tuple[Path, Path, Path]) -> None:
     ref, one, _ = jsonl
     for arguments in ((ref,), (ref, one, "--model", "m"), (ref, one, "--beam", "3"), (ref, one, "--split", "dev")):

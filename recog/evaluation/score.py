@@ -162,7 +162,11 @@ def evaluate(
         sentence_errors=sum(score.wer.errors > 0 for score in scores),
         resampling=resampling,
         notes=_notes(wer, cer, resampling),
-        warnings=tuple(warnings),
+        warnings=(
+            *warnings,
+            *rule.notes((pair.reference for pair in pairs), "references"),
+            *rule.notes((pair.hypothesis for pair in pairs if pair.hypothesis is not None), "hypotheses"),
+        ),
         scores=scores,
     )
 

@@ -97,7 +97,9 @@ class NeuralLM:
         if found != expected:
             raise UserError(f"{path}: the network does not have the inputs and outputs that the config says.")
         self._index = {symbol: i for i, symbol in enumerate(self.config.symbols)}
-        self._normalise = lru_cache(maxsize=4096)(rule(self.config.normalise))  # a reading is looked at several times
+        self._normalise = lru_cache(maxsize=4096)(
+            rule(self.config.normalise, self.config.languages)
+        )  # a reading is looked at several times
 
     @classmethod
     def open(cls, path: str | Path, *, threads: int = 1, unknown_cost: float = UNKNOWN_COST) -> NeuralLM:

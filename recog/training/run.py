@@ -208,6 +208,8 @@ def _data(recipe: Recipe, folder: Path, bundle: Bundle | None, report: Reporter)
     if dist.is_initialized() and leads:
         dist.barrier()
     report.left_out(data.problems)
+    for note in data.notes:
+        report.say(f"Note: {note}")
     return data
 
 
