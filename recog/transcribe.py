@@ -64,7 +64,7 @@ class Transcriber(Recogniser):
                     if line.text:
                         lines.append(replace(line, channel=channel))
                     if keep:
-                        keep(stretch.seen.log_probs)
+                        keep(self.decoded_of(stretch.seen))
                     if advance:
                         advance(stretch.end)
                 seconds = max(seconds, segmenter.samples / self.features.sample_rate)
