@@ -246,11 +246,18 @@ def prepare(
     if not train:
         raise UserError(_nothing_to_train_on(loaded))
     if not dev:
-        raise UserError("There is nothing to evaluate on: no row is in the dev split; add data or raise dev_share.")
+        raise UserError(_nothing_to_evaluate_on(train, problems))
     found = fingerprints(rows, store.columns)
     if pronunciations:
         found["pronunciations"] = hashlib.sha256(pronunciations_bytes(pronunciations)).hexdigest()
     return Dataset(train, dev, alphabet, store, found, problems, loaded.how, pronunciations or {}, sounds, loaded.notes)
+
+
+def _nothing_to_evaluate_on(train: Sequence[Example], problems: Sequence[str]) -> str:
+    if len(train) == 1:
+        return "There is only one row that can be used; it takes one to train on and another to evaluate on: add data."
+    shown = f" {' '.join(problems[:3])}" if problems else ""
+    return f"There is nothing to evaluate on: no row that can be used is in the dev split; add data.{shown}"
 
 
 def _nothing_to_train_on(loaded: Loaded) -> str:
