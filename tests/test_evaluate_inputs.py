@@ -102,6 +102,11 @@ def test_folders_with_names_in_two_compositions(tmp_path: Path) -> None:
             put(tmp_path / folder / f"{name}.txt", "x")
     pairs, warnings = read_pairs(tmp_path / "ref", tmp_path / "hyp")
     assert [pair.hypothesis for pair in pairs] == ["x", "x", "x"] and warnings == []
+    put(tmp_path / "twice" / f"{one}.txt", "x")
+    put(tmp_path / "twice" / f"{two}.txt", "y")
+    if len(list((tmp_path / "twice").iterdir())) == 2:
+        with pytest.raises(UserError, match="one name in two Unicode compositions"):
+            read_pairs(tmp_path / "twice", tmp_path / "hyp")
     rows = "".join(json.dumps({"id": name, "text": name}) + "\n" for name in (one, two))
     both = put(tmp_path / "both.jsonl", rows)  # who tells them apart may go on to
     assert texts(read_pairs(both, both)[0]) == {one: (one, one), two: (two, two)}

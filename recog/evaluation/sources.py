@@ -119,6 +119,8 @@ def _folder(root: Path, suffixes: tuple[str, ...], leave_out: Sequence[Path]) ->
             continue
         stem = composed(path.relative_to(root).as_posix()[: -len(suffix)])
         rank = suffixes.index(suffix)
+        if stem in found and rank == found[stem][0]:
+            raise UserError(f"{found[stem][1]} and {path} have one name in two Unicode compositions; rename one.")
         if stem not in found or rank < found[stem][0]:
             found[stem] = (rank, path)
     if not found:
