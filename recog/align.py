@@ -179,7 +179,7 @@ def _align_image(recogniser: LineReader, source: Source, text: str, name: str, t
 
 def _spell(recogniser: Recogniser, texts: list[str], *, display: bool = False) -> _Spelling:
     """The texts as the model would write them; ``display`` for the order in which they stand in an image."""
-    alphabet, normalise = recogniser.alphabet, rule(recogniser.config.normalise)
+    alphabet, normalise = recogniser.alphabet, rule(recogniser.config.normalise, recogniser.config.languages)
     spelling = _Spelling([GAP], [], [], [], [])
     labels = spelling.labels
     number = 0

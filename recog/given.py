@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from recog.errors import UserError
+from recog.folders import stored
 from recog.formats.described import PIXEL, DescribedPage, ImageSize, Size, described_pages, lines_on, size_of_file
 from recog.formats.xml import parse
 from recog.media.source import Source, name_of
@@ -63,7 +64,7 @@ def _described(image: Path, index: int) -> tuple[Path, DescribedPage]:
     """The file that describes a page of an image, and what it says of that page."""
     numbered = image.with_name(f"{image.stem}-{index + 1:04d}.xml")
     whole = image.with_suffix(".xml")
-    for xml, at in ((numbered, 0), (whole, index)):
+    for xml, at in ((stored(numbered), 0), (stored(whole), index)):
         if xml.is_file():
             pages = described_pages(parse(xml), str(xml))
             if at < len(pages):

@@ -66,10 +66,11 @@ def load(
         alpha, beta: weights of the language model, 0 to 100 and -100 to 100; see
             :class:`recog.Decoder`.
         hotwords: phrases to expect, as a list or with their boosts (0 to 50, natural log; 5 of a
-            list); in any case and punctuation: the model's own normalisation is applied.
+            list); in any case and punctuation: the model's own normalisation is applied. One that
+            the model cannot write is left out, with a warning in the log.
         rescore: folder of a neural language model that orders the N-best anew, in place of the
-            model's own; "none" for none. Needs a beam. With another ``lm`` or with hotwords the
-            model's own is left out: it was weighed beside its n-gram model, and knows no hotwords.
+            model's own; "none" for none. Needs a beam. With another ``lm`` the model's own is left
+            out: it was weighed beside its n-gram model.
         rescore_weight: what ln P of the neural model counts for in the score, 0 to 100; by default
             0.3, of the model's own as tuned.
         looks: which lines, or segments of speech, are taken in all of the model's views: "auto"

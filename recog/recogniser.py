@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 
 from recog.decoding.align import Timing, spans_of
 from recog.decoding.best_path import best_path
+from recog.decoding.hotwords import without_symbol
 from recog.decoding.rescore import RESCORED
 from recog.decoding.second_pass import SecondPass
 from recog.decoding.views import READINGS, Seen, decode_views, doubt_of
-from recog.errors import UsageError, UserError
+from recog.errors import UsageError
 from recog.media.source import Source
 from recog.model.bundle import Bundle, ModelConfig, open_bundle, shipped_name
 from recog.model.runtime import open_runtime
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from recog.lm.trie import NGramTrie
     from recog.word_finder import WordFinder
 
+logger = logging.getLogger(__name__)
 DEFAULT_BEAM = 25
 RESCORE_WEIGHT = 0.3  # of one that was not tuned for the model
 Span = tuple[str, float, float, float]  # word, its start and end in frames, confidence
@@ -51,7 +54,10 @@ class Recogniser:
 
     def __post_init__(self) -> None:
         self._given = self.options
-        self.options = replace(self.options, hotwords=as_written(self.options.hotwords, self.config.normalise))
+        hotwords, left_out = usable_hotwords(self.bundle, self.options.hotwords)
+        self.options = replace(self.options, hotwords=hotwords)
+        for sentence in left_out:
+            logger.warning(sentence)
         self.runtime = open_runtime(self.bundle)
         self.alphabet = Alphabet.from_list(self.config.symbols[1:])
         self.word_finder = make_word_finder(self.bundle, self.options)
@@ -250,19 +256,24 @@ def _reloaded(kind: type[Recogniser], place: str | Path, options: Options) -> Re
     return kind(open_bundle(place), options)
 
 
-def as_written(hotwords: Mapping[str, float], normalise: str) -> dict[str, float]:
-    """Hotwords as a model's texts have them: for one of lower case, say, ``Mother-in-Law`` is ``mother in law``.
+def usable_hotwords(bundle: Bundle, hotwords: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
+    """Hotwords as a model's texts have them, and a sentence for each that it cannot write.
 
-    Raises:
-        UserError: nothing is left of one.
+    For a model of lower case, say, ``Mother-in-Law`` is ``mother in law``.
     """
-    written, found = rule(normalise), dict[str, float]()
+    config = bundle.config
+    written, usable, left_out = rule(config.normalise, config.languages), dict[str, float](), list[str]()
     for phrase, boost in hotwords.items():
         text = " ".join(written(phrase).split())
+        shown = to_display(text) if config.modality == "handwriting" else text
+        missing = without_symbol(shown, config.symbols[1:])
         if phrase.strip() and not text:
-            raise UserError(f"Nothing of the hotword '{phrase}' is ever written by this model; leave it out.")
-        found[text] = max(boost, found.get(text, boost))
-    return found
+            left_out.append(f"The hotword '{phrase}' is left out: the model writes nothing of it.")
+        elif missing is not None:
+            left_out.append(f"The hotword '{phrase}' is left out: the model has no symbol for '{missing}'.")
+        else:
+            usable[text] = max(boost, usable.get(text, boost))
+    return usable, left_out
 
 
 def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Decoder | None:
@@ -344,17 +355,25 @@ def own_language_models(bundle: Bundle, options: Options) -> list[Path]:
 
 
 def make_word_finder(bundle: Bundle, options: Options) -> WordFinder | None:
-    """What finds words in the sounds that the model hears; None where it hears none, there is to be no language model of
-    words, or nobody knows how a hotword is said: then its letters are decoded."""
-    if not bundle.config.sounds or not bundle.config.decoding.sounds or options.beam == 0:
+    """What finds words in the sounds that the model hears; None where it hears none, or there is to be no language model of
+    words: then its letters are decoded. A hotword of which nobody knows how it is said is left out, with a warning."""
+    model = model_of_words(bundle, options)
+    if model is None:
         return None
     from recog.word_finder import WordFinder
 
-    model = next(iter(open_language_models(bundle, options)), None)
-    if model is None or model.unit != "word":
-        return None
     word_finder = WordFinder(bundle, model, options.hotwords)
-    return None if word_finder.unknown else word_finder
+    for phrase in word_finder.unknown:
+        logger.warning("The hotword '%s' is left out: the model does not know how it is said.", phrase)
+    return word_finder
+
+
+def model_of_words(bundle: Bundle, options: Options) -> NGramTrie | None:
+    """The language model whose words are found in the sounds that the model hears; None where its letters are decoded."""
+    if not bundle.config.sounds or not bundle.config.decoding.sounds or options.beam == 0:
+        return None
+    model = next(iter(open_language_models(bundle, options)), None)
+    return model if model is not None and model.unit == "word" else None
 
 
 def make_rescorer(bundle: Bundle, options: Options) -> Rescorer | None:
@@ -364,7 +383,7 @@ def make_rescorer(bundle: Bundle, options: Options) -> Rescorer | None:
         UserError: its model cannot be read.
     """
     weight, tuned = options.rescore_weight, bundle.config.decoding.rescoring
-    if options.rescore is None and (tuned is None or options.lm is not None or options.hotwords or options.beam == 0):
+    if options.rescore is None and (tuned is None or options.lm is not None or options.beam == 0):
         return None
     if str(options.rescore) == "none" or weight == 0.0:
         return None
@@ -372,9 +391,10 @@ def make_rescorer(bundle: Bundle, options: Options) -> Rescorer | None:
     from recog.lm.neural import NeuralLM
 
     if options.rescore is not None:
-        return Rescorer(NeuralLM.open(options.rescore), RESCORE_WEIGHT if weight is None else weight)
+        lm = NeuralLM.open(options.rescore).expecting(options.hotwords)
+        return Rescorer(lm, RESCORE_WEIGHT if weight is None else weight)
     assert tuned is not None
-    lm = NeuralLM.within(bundle, unknown_cost=tuned.unknown_cost)
+    lm = NeuralLM.within(bundle, unknown_cost=tuned.unknown_cost).expecting(options.hotwords)
     return Rescorer(lm, tuned.weight if weight is None else weight, tuned.interpolate, tuned.margin)
 
 

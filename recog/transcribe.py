@@ -121,7 +121,7 @@ class SpeechRecogniser(Recogniser):
                 with closing(self.lines(segmenter.run(sound.blocks(BLOCK_SECONDS)))) as recognised:
                     for line, stretch in recognised:
                         if keep:
-                            keep(stretch.seen.log_probs)
+                            keep(self.decoded_of(stretch.seen))
                         if advance:
                             advance(stretch.end)
                         if line.text:

@@ -95,6 +95,35 @@ def test_folders(tmp_path: Path) -> None:
     assert len(warnings) == 2 and "c" in warnings[0] and "extra" in warnings[1]
 
 
+def test_folders_with_names_in_two_compositions(tmp_path: Path) -> None:
+    one, two = "\u00e9", "e\u0301"
+    for folder, names in (("ref", (one, f"{two}a", "b")), ("hyp", (two, f"{one}a", "b"))):
+        for name in names:
+            put(tmp_path / folder / f"{name}.txt", "x")
+    pairs, warnings = read_pairs(tmp_path / "ref", tmp_path / "hyp")
+    assert [pair.hypothesis for pair in pairs] == ["x", "x", "x"] and warnings == []
+    put(tmp_path / "twice" / f"{one}.txt", "x")
+    put(tmp_path / "twice" / f"{two}.txt", "y")
+    if len(list((tmp_path / "twice").iterdir())) == 2:
+        with pytest.raises(UserError, match="one name in two Unicode compositions"):
+            read_pairs(tmp_path / "twice", tmp_path / "hyp")
+    rows = "".join(json.dumps({"id": name, "text": name}) + "\n" for name in (one, two))
+    both = put(tmp_path / "both.jsonl", rows)  # who tells them apart may go on to
+    assert texts(read_pairs(both, both)[0]) == {one: (one, one), two: (two, two)}
+
+
+def test_hypotheses_within_the_folder_of_references(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        put(tmp_path / "ref" / f"{name}.gt.txt", name)
+        put(tmp_path / "ref" / "out" / f"{name}.txt", "x")
+        put(tmp_path / "ref" / "other" / f"{name}.txt", name)
+    ref, out = tmp_path / "ref", tmp_path / "ref" / "out"
+    pairs, warnings = read_pairs(ref, out, leave_out=[out, tmp_path / "ref" / "other"])
+    assert texts(pairs) == {"a": ("a", "x"), "b": ("b", "x")} and warnings == []
+    document, _ = run(ref, out, "--compare", tmp_path / "ref" / "other", "--json")
+    assert json.loads(document)["wer"]["reference"] == 2
+
+
 def test_a_training_folder_against_itself(tmp_path: Path) -> None:
     put(tmp_path / "a.gt.txt", "true")
     put(tmp_path / "a.txt", "read")
@@ -278,6 +307,17 @@ def test_json_output(jsonl: tuple[Path, Path, Path], tmp_path: Path) -> None:
     assert document["comparison"]["wer"]["b_better"] == 1.0
     assert document["bootstrap"] == document["comparison"]["bootstrap"]
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["result.json"]
+
+
+def test_numbers_are_compared_as_words_and_lost_letters_are_named(tmp_path: Path) -> None:
+    ref = put(tmp_path / "ref.txt", "it costs 25 dollars\nfine\n")
+    hyp = put(tmp_path / "hyp.txt", "it costs 52 dollars\nfine \u0434\u0430\n")
+    out, err = run(ref, hyp, "--normalise", "spoken", "--json")
+    assert json.loads(out)["wer"]["errors"] == 2  # fifty two for twenty five
+    assert "numbers in 1 of 2 references are taken as English words ('25' as 'twenty five')" in err
+    assert "no spelling for some letters or digits in 1 of 2 hypotheses, and leaves them out: \u0434 \u0430" in err
+    assert len(json.loads(out)["warnings"]) == 3
+    assert run(ref, ref, "--normalise", "basic")[1] == ""
 
 
 def test_usage(jsonl: tuple[Path, Path, Path]) -> None:

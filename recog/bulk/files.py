@@ -13,6 +13,7 @@ from typing import BinaryIO
 from recog.bulk import remote
 from recog.disk import to_disk, write_bytes
 from recog.errors import UsageError, UserError
+from recog.folders import stored, walk
 
 STDIN = "-"
 
@@ -53,10 +54,11 @@ class Input:
         elif remote.is_url(self.name):
             with remote.fetched(self.name) as path:
                 yield path
-        elif Path(self.name).exists():
-            yield Path(self.name)
         else:
-            raise UserError(f"{self.name}: there is no such file.")
+            path = stored(Path(self.name))
+            if not path.exists():
+                raise UserError(f"{self.name}: there is no such file.")
+            yield path
 
 
 def collect(
@@ -64,7 +66,9 @@ def collect(
 ) -> list[Input]:
     """Expand files, folders, their URLs and ``-`` into inputs, each with its output.
 
-    A file is taken whatever it is called; in a folder, searched with everything below it, those with a known suffix.
+    A file is taken whatever it is called; in a folder, searched with everything below it, those with a known suffix
+    that are not hidden. What lies in ``output``, where that is a folder within, are results and no inputs; so is a
+    file that has the place of another's result.
 
     Raises:
         UsageError: ``-`` twice, an empty folder, or two inputs with one output.
@@ -74,28 +78,46 @@ def collect(
     out = None if output is None else remote.local(str(output))
     found: list[Input] = []
     for argument in map(remote.local, arguments):
-        inside = within(argument, known)
+        inside = within(argument, known, out)
         if inside is None:
             entry = Input(argument)
             found.append(Input(argument, target(out, entry.stem, extension)))
             continue
         if not inside:
             raise UsageError(f"{argument}: no file in this folder has a suffix of {', '.join(sorted(known))}.")
-        for name in inside:
-            found.append(Input(below(argument, name), target(out, str(Path(name).with_suffix("")), extension)))
+        entries = [
+            Input(below(argument, name), target(out, str(Path(name).with_suffix("")), extension)) for name in inside
+        ]
+        results = _results(entries)
+        found += [entry for entry in entries if not results or _absolute(entry.name) not in results]
     if sum(entry.name == STDIN for entry in found) > 1:
         raise UsageError("Standard input (-) can be read only once.")
     _distinct(found)
     return found
 
 
-def within(argument: str, suffixes: frozenset[str]) -> list[str] | None:
-    """The files below a folder, as names within it; None where the argument is no folder."""
+def _results(inputs: Sequence[Input]) -> set[str]:
+    """Where the results of inputs go, but for what would be its own result."""
+    places = ((_absolute(entry.name), _absolute(entry.target)) for entry in inputs if entry.target is not None)
+    return {place for name, place in places if place != name}
+
+
+def _absolute(name: str) -> str:
+    return name if remote.is_url(name) else os.path.abspath(name)  # noqa: PTH100
+
+
+def within(argument: str, suffixes: frozenset[str], leave_out: str | None = None) -> list[str] | None:
+    """The files below a folder, as names within it; None where the argument is no folder.
+
+    Args:
+        leave_out: path or URL of a folder whose files are left out.
+    """
     if remote.is_url(argument):
-        return remote.listing(argument, suffixes)
+        return remote.listing(argument, suffixes, leave_out)
     if argument == STDIN or not Path(argument).is_dir():
         return None
-    return [os.path.relpath(name, argument) for name in walk(argument, suffixes)]
+    others = [] if leave_out is None or remote.is_url(leave_out) else [leave_out]
+    return [os.path.relpath(name, argument) for name in walk(argument, suffixes, leave_out=others)]
 
 
 def below(folder: str, name: str) -> str:
@@ -108,33 +130,6 @@ def target(output: str | None, stem: str, extension: str) -> str | None:
     if output is None:
         return None
     return below(output, f"{Path(stem).as_posix() if remote.is_url(output) else stem}.{extension}")
-
-
-def walk(folder: str, suffixes: frozenset[str]) -> Iterator[str]:
-    """The files below a folder that have one of the suffixes, in the order of their names; links to folders are not
-    followed. A link that leads nowhere is one of them: whoever reads it says so.
-
-    Raises:
-        UserError: a folder cannot be listed.
-    """
-    waiting = [_listed(folder)]  # for each folder that is open what is left of it, the last first
-    while waiting:
-        if not waiting[-1]:
-            waiting.pop()
-            continue
-        entry = waiting[-1].pop()
-        if entry.is_dir(follow_symlinks=False):
-            waiting.append(_listed(entry.path))
-        elif Path(entry.name).suffix.lower() in suffixes and (entry.is_file() or not Path(entry.path).exists()):
-            yield str(Path(entry.path))
-
-
-def _listed(folder: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as listing:
-            return sorted(listing, key=lambda entry: entry.name, reverse=True)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be listed ({error.strerror or error}).") from None
 
 
 def _distinct(inputs: Sequence[Input]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -13,6 +13,7 @@ from recog.bulk import remote
 from recog.bulk.files import Input
 from recog.disk import encoded
 from recog.errors import UserError, cause
+from recog.folders import matched, stored
 
 if TYPE_CHECKING:
     from recog.formats.pdf import PdfWriter
@@ -31,14 +32,32 @@ def finished(inputs: Iterable[Input], format: str) -> dict[str, str]:
 
     targets = [entry.target for entry in inputs if entry.target is not None]
     shown = {target: (target, page_target(target, 1)) if format == "page" else (target,) for target in targets}
-    urls = remote.present(name for names in shown.values() for name in names if remote.is_url(name))
-    there = {}
-    for target, names in shown.items():
-        for name in names:
-            if name in urls or (not remote.is_url(name) and Path(name).exists()):
-                there[target] = name
-                break
-    return there
+    wanted = [name for names in shown.values() for name in names]
+    found = remote.present(name for name in wanted if remote.is_url(name))
+    found |= _present(name for name in wanted if not remote.is_url(name))
+    return {
+        target: found[name]
+        for target, names in shown.items()
+        for name in [next((name for name in names if name in found), None)]
+        if name is not None
+    }
+
+
+def _present(paths: Iterable[str]) -> dict[str, str]:
+    """Those that are there, each with the path that it has there, which may differ in its Unicode composition."""
+    folders: dict[str, dict[str, str]] = {}
+    for path in paths:
+        folder, name = os.path.split(path)
+        folders.setdefault(folder, {})[name] = path
+    found: dict[str, str] = {}
+    for folder, names in folders.items():
+        place = stored(Path(folder))
+        with suppress(OSError):
+            for name, entry in matched(names, set(os.listdir(place))).items():  # noqa: PTH208
+                path = names[name] if (name, Path(folder)) == (entry, place) else str(place / entry)
+                if Path(path).exists():  # a link that leads nowhere is no result
+                    found[names[name]] = path
+    return found
 
 
 def contents(entry: Input, transcript: Transcript, format: str) -> list[tuple[str, bytes]]:

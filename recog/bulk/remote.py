@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from recog.errors import UsageError, UserError
+from recog.folders import matched, visible
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 HERE = "memory://"  # what no other process can read
@@ -63,9 +64,12 @@ def filesystem(url: str) -> tuple[Any, str]:
     return system, str(path)
 
 
-def listing(url: str, suffixes: frozenset[str]) -> list[str] | None:
-    """The files below a folder that have one of the suffixes, as names within it, in order; None where the URL is that of
-    a file, or of nothing.
+def listing(url: str, suffixes: frozenset[str], leave_out: str | None = None) -> list[str] | None:
+    """The files below a folder that have one of the suffixes, as names within it, in order, without those that are hidden;
+    None where the URL is that of a file, or of nothing.
+
+    Args:
+        leave_out: path or URL of a folder whose files are left out.
 
     Raises:
         UserError: it cannot be listed.
@@ -74,12 +78,20 @@ def listing(url: str, suffixes: frozenset[str]) -> list[str] | None:
     with said(url, "listed"):
         if not system.isdir(path):
             return None
-        names = (str(name)[len(path.rstrip("/")) + 1 :] for name in system.find(path))
+        root = path.rstrip("/") + "/"
+        other = ""
+        if leave_out is not None and leave_out.partition("://")[0] == url.partition("://")[0]:
+            other = filesystem(leave_out)[1].rstrip("/")
+        names = visible(
+            (str(name)[len(root) :] for name in system.find(path)),
+            other[len(root) :] if other.startswith(root) else "",
+        )
         return sorted(name for name in names if posixpath.splitext(name)[1].lower() in suffixes)
 
 
-def present(urls: Iterable[str]) -> set[str]:
-    """Those that are there, found by listing each folder once.
+def present(urls: Iterable[str]) -> dict[str, str]:
+    """Those that are there, each with the URL that it has there, which may differ in its Unicode composition; found by
+    listing each folder once.
 
     Raises:
         UserError: a folder is there and cannot be listed.
@@ -88,7 +100,7 @@ def present(urls: Iterable[str]) -> set[str]:
     for url in urls:
         folder, _, name = url.rpartition("/")
         folders.setdefault(folder + "/", {})[name] = url
-    found: set[str] = set()
+    found: dict[str, str] = {}
     for folder, names in folders.items():
         system, path = filesystem(folder)
         with said(folder, "listed"):
@@ -97,7 +109,7 @@ def present(urls: Iterable[str]) -> set[str]:
                 there = {posixpath.basename(str(name)) for name in system.ls(path, detail=False)}
             except FileNotFoundError:
                 continue
-        found.update(url for name, url in names.items() if name in there)
+        found |= {names[name]: folder + stored for name, stored in matched(names, there).items()}
     return found
 
 

@@ -25,6 +25,7 @@ from recog.errors import UsageError, UserError, cause
 
 if TYPE_CHECKING:
     from recog.bulk.work import Heard, Result, Task, Tell
+    from recog.model.bundle import Bundle
 
 SIZED = 10_000  # files up to which their sizes are looked up, for the time left
 HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # what fails for one result will fail for all
@@ -74,7 +75,10 @@ def run_batch(
         )
     if running.log_probs is not None:
         distinct_stems(inputs, running.log_probs)
-    check_model(model, modality, decoding.get("language"), running.log_probs)
+    bundle = check_model(model, modality, decoding.get("language"))
+    decoding["hotwords"] = told_hotwords(bundle, decoding["hotwords"])
+    if running.log_probs is not None:
+        keep_symbols(bundle, decoding, running.log_probs)
     from recog.bulk.work import Task
 
     task = Task(
@@ -112,8 +116,8 @@ def check(decoding: dict[str, Any]) -> None:
             raise UsageError(f"--page-model: {error}") from None
 
 
-def check_model(model: str, modality: str, language: str | None, log_probs: Path | None) -> None:
-    """Refuse a model for something else or of other languages; write down its symbols where its outputs will be kept.
+def check_model(model: str, modality: str, language: str | None) -> Bundle:
+    """Open a model; refuse one for something else or of other languages.
 
     Raises:
         UserError: there is no such model.
@@ -133,8 +137,28 @@ def check_model(model: str, modality: str, language: str | None, log_probs: Path
             own_language_models(bundle, Options(language=language))
         except UserError as error:
             raise UsageError(f"--language: {error}") from None
-    if log_probs is not None:
-        write_text(log_probs / "symbols.json", json.dumps(list(config.symbols), ensure_ascii=False) + "\n")
+    return bundle
+
+
+def told_hotwords(bundle: Bundle, hotwords: dict[str, float]) -> dict[str, float]:
+    """The hotwords that the model can write; the others are told, here and not once in each process."""
+    from recog.recogniser import usable_hotwords
+
+    usable, left_out = usable_hotwords(bundle, hotwords)
+    for sentence in left_out:
+        print(f"recog: {sentence}", file=sys.stderr)
+    return usable
+
+
+def keep_symbols(bundle: Bundle, decoding: dict[str, Any], folder: Path) -> None:
+    """Write down, where a model's outputs will be kept, of what they are: its sounds where words are found in them."""
+    from recog.options import Options
+    from recog.recogniser import model_of_words
+
+    options = Options(beam=decoding["beam"], lm=decoding["lm"], language=decoding.get("language"))
+    config = bundle.config
+    symbols = config.symbols if model_of_words(bundle, options) is None else config.sounds or ()
+    write_text(folder / "symbols.json", json.dumps(list(symbols), ensure_ascii=False) + "\n")
 
 
 def lead(task: Task, inputs: list[Input], running: Running) -> None:
@@ -241,11 +265,14 @@ def keep_references(inputs: Sequence[Input], there: dict[str, str]) -> None:
         UsageError: naming the first such file.
     """
     for entry in inputs:
-        if entry.target in there and folder_of(entry.name) == folder_of(entry.target):
-            raise UsageError(
-                f"{there[entry.target]} is there already, beside {Path(entry.name).name}, and may be its true text; "
-                "give another --output, or --skip-existing."
-            )
+        if entry.target is None or entry.target not in there or folder_of(entry.name) != folder_of(entry.target):
+            continue
+        if is_url(entry.name) == is_url(entry.target) and Path(entry.name).name == Path(entry.target).name:
+            raise UsageError(f"{entry.name} would be overwritten by its own result; give another --output.")
+        raise UsageError(
+            f"{there[entry.target]} is there already, beside {Path(entry.name).name}, and may be its true text; "
+            "give another --output, or --skip-existing."
+        )
 
 
 def folder_of(name: str) -> str | Path:

@@ -83,14 +83,15 @@ def decode(
     spelled = None if lexicon is None else read_pronunciations(lexicon)
     if model is not None and model.unit != "word" and spelled is not None:
         raise UserError(f"{lm}: is a model of characters; --lexicon needs one of words.")
+    strings = read_symbols(symbols)
     decoder = Decoder(
-        read_symbols(symbols),
+        strings,
         beam_width=beam,
         n_best=n_best,
         threads=threads or None,
         lm=model,
         lexicon=spelled,
-        hotwords=None if hotwords is None else read_hotwords(hotwords),
+        hotwords=None if hotwords is None else _spelled(read_hotwords(hotwords), strings[1:]),
         closed_vocabulary=closed,
         **weights,
     )
@@ -114,6 +115,20 @@ def decode(
             print(f"recog: {file}: cannot be read ({error.strerror or error}).", file=sys.stderr)
     if failed:
         raise typer.Exit(1)
+
+
+def _spelled(hotwords: dict[str, float], symbols: Sequence[str]) -> dict[str, float]:
+    """The hotwords that can be spelled in the symbols; the others are told."""
+    from recog.decoding.hotwords import without_symbol
+
+    missing = {phrase: without_symbol(phrase, symbols) for phrase in hotwords}
+    for phrase, character in missing.items():
+        if character is not None:
+            print(
+                f"recog: the hotword '{phrase}' is left out: there is no symbol for '{character}'.",
+                file=sys.stderr,
+            )
+    return {phrase: boost for phrase, boost in hotwords.items() if missing[phrase] is None}
 
 
 def written(said: Hypothesis, homophones: Homophones) -> Hypothesis:

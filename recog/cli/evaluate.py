@@ -68,6 +68,7 @@ def evaluate(
     from recog.evaluation.pairs import read_hypotheses, read_pairs
     from recog.evaluation.recognise import DEFAULT_SPLITS, recognise_pairs
     from recog.evaluation.report import render
+    from recog.evaluation.rules import normalisation
     from recog.evaluation.score import evaluate as score
     from recog.model.bundle import open_bundle
 
@@ -86,16 +87,25 @@ def evaluate(
     row_of = None
     if model is not None:
         splits = tuple(split) if split else DEFAULT_SPLITS
-        normalise = normalise or open_bundle(model).config.normalise
+        if normalise is None:
+            config = open_bundle(model).config
+            rule = normalisation(config.normalise, config.languages)
+        else:
+            rule = normalisation(normalise)
         pairs, warnings, row_of = recognise_pairs(model, reference, splits=splits, beam=beam, threads=threads)
     else:
         assert hypothesis is not None  # by the first check
-        pairs, warnings = read_pairs(reference, hypothesis)
+        given = [path for path in (hypothesis, compare) if path is not None]
+        pairs, warnings = read_pairs(reference, hypothesis, leave_out=given)
+        rule = normalisation(normalise or "none")
     kept = max(confusions, 20)
-    result = score(pairs, normalise=normalise or "none", confusions=kept, warnings=warnings)
+    result = score(pairs, normalise=rule, confusions=kept, warnings=warnings)
+    warnings = list(result.warnings)
     comparison = None
     if compare is not None:
-        others, more = read_hypotheses(pairs, compare) if model is not None else read_pairs(reference, compare)
+        others, more = (
+            read_hypotheses(pairs, compare) if model is not None else read_pairs(reference, compare, leave_out=given)
+        )
         comparison = compare_results(result, score(others, normalise=result.normalisation, confusions=0))
         warnings = [*warnings, *(f"{compare}: {sentence}" for sentence in more)]
 

@@ -63,7 +63,7 @@ def run_live(
     show = _as_json if format == "json" else _on_terminal if terminal else _finals
     with ExitStack() as opened:
         source = opened.enter_context(pipe(sys.stdin.fileno(), rate or PIPE_RATE)) if files else None
-        check_model(model, "speech", None, None)
+        check_model(model, "speech", None)
         recogniser = load(model, threads=1, **decoding)
         assert isinstance(recogniser, SpeechRecogniser)
         warm_up(recogniser)

@@ -176,10 +176,14 @@ def _check(
 def _lines(paths: Iterable[Path], normalise: str, display: bool) -> Iterator[str]:
     from recog.lm.text import read_text
     from recog.text.bidi import to_display
-    from recog.text.normalise import rule
+    from recog.text.normalise import Accounted
 
-    lines = map(rule(normalise), read_text(paths))
-    return map(to_display, lines) if display else lines
+    account = Accounted(normalise)
+    for text in read_text(paths):
+        line = account(text)
+        yield to_display(line) if display else line
+    for note in account.notes("lines"):
+        typer.echo(f"Warning: {note}", err=True)
 
 
 def _numbers(option: str, text: str, *, whole: bool = False) -> list[float]:

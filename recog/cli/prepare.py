@@ -46,7 +46,7 @@ def prepare(
     from recog.corpora.manifest import modality, write_manifest
     from recog.corpora.splits import split_rows
     from recog.model.bundle import DEFAULTS
-    from recog.text.normalise import rule
+    from recog.text.normalise import Accounted
 
     if normalise not in RULES:
         raise UsageError(f"There is no text rule '{normalise}'; use one of {', '.join(RULES)}.")
@@ -57,8 +57,10 @@ def prepare(
     read = importer(layout, columns=columns, pattern=pattern)
     if not src.exists():
         raise UserError(f"{src} is not there; give the folder of the corpus.")
-    apply = rule(normalise)
+    apply = Accounted(normalise)
     rows = [replace(row, text=apply(row.text)) for row in read(src)]
+    for note in apply.notes("rows"):
+        _say(note)
     problems = check_rows(rows)
     for problem in problems[:MAX_REPORTED]:
         _say(str(problem))
@@ -88,7 +90,7 @@ def _fitting(rows: list[Row], model: str) -> list[Row]:
     from recog.text.normalise import rule
 
     recogniser = load(model, looks="once")
-    write = rule(recogniser.config.normalise)
+    write = rule(recogniser.config.normalise, recogniser.config.languages)
     texts = [write(row.text) for row in rows]
     read = []
     with shown(printing=False, log=False) as show:

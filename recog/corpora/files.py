@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from recog import folders
 from recog.errors import UserError
+from recog.folders import composed, is_hidden, stored
 from recog.text.encoding import decode_text
 
 # In order of preference, where one name stands with several suffixes.
@@ -64,19 +66,23 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def find_media(stem: Path, suffixes: tuple[str, ...]) -> Path:
-    """The file called ``stem`` plus one of ``suffixes``, in any case; ``stem`` itself if it is a file.
+    """The file called ``stem`` plus one of ``suffixes``, in any case; ``stem`` itself if it is a file. Names are
+    compared in NFC.
 
     A name that already ends in one of the suffixes may stand with another (``x.wav`` kept as ``x.opus``). Where
     nothing is found, ``stem`` comes back (with the first suffix, if it had none): the validator names it as missing.
     """
-    names = _names(stem.parent)
-    if stem.name in names:
-        return stem
+    folder = stored(stem.parent)
+    names = _names(folder)
+    name = names.get(stem.name) or names.get(composed(stem.name))
+    if name:
+        return folder / name
     bare = stem.name[: -len(stem.suffix)] if stem.suffix.lower() in suffixes else stem.name
     for suffix in suffixes:
-        found = names.get(bare + suffix) or names.get((bare + suffix).lower())
-        if found:
-            return stem.with_name(found)
+        wanted = composed(bare + suffix)
+        name = names.get(bare + suffix) or names.get(wanted) or names.get(wanted.lower())
+        if name:
+            return folder / name
     return stem if bare != stem.name else stem.with_name(stem.name + suffixes[0])
 
 
@@ -87,22 +93,26 @@ def clear_cache() -> None:
 
 @lru_cache(maxsize=1024)
 def _names(folder: Path) -> dict[str, str]:
-    """Name, and name with the suffix in lower case -> name as it stands in ``folder``."""
+    """Name, also in NFC, and with the suffix in lower case -> name as it stands in ``folder``."""
     try:
         found = sorted(entry.name for entry in os.scandir(folder) if not entry.is_dir())
     except OSError:
         return {}
-    lower = {str(Path(name).with_suffix(Path(name).suffix.lower())): name for name in found}
-    return lower | {name: name for name in found}
+    lower = {composed(str(Path(name).with_suffix(Path(name).suffix.lower()))): name for name in found}
+    return lower | {composed(name): name for name in found} | {name: name for name in found}
 
 
-def walk(folder: Path) -> Iterator[Path]:
-    """Every file beneath ``folder`` in a fixed order; hidden files and folders and links to folders are left out."""
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith("."):
-                yield Path(parent, name)
+def walk(folder: Path, leave_out: Iterable[Path] = ()) -> Iterator[Path]:
+    """Every file beneath ``folder`` in a fixed order, as :func:`recog.folders.walk` gives them.
+
+    A folder that is not there has none: an importer says what it was looking for.
+
+    Raises:
+        UserError: a folder cannot be listed.
+    """
+    if not folder.exists():
+        return iter(())
+    return map(Path, folders.walk(folder, leave_out=leave_out, files_first=True))
 
 
 def require(path: Path, layout: str, what: str) -> Path:
@@ -134,12 +144,14 @@ def read_split_lists(src: Path) -> dict[str, str]:
     splits: dict[str, str] = {}
     source: dict[str, Path] = {}
     for file in sorted(path for pattern in ("*", "*/*", "*/*/*") for path in src.glob(pattern)):
+        if any(map(is_hidden, file.relative_to(src).parts)):
+            continue
         match = _LIST.fullmatch(file.stem.lower()) if file.suffix.lower() in _LIST_SUFFIXES else None
         if match and file.is_file():
             split = {"tr": "train", "te": "test", "eval": "test"}.get(match[1], match[1])
             for _, line in read_lines(file):
                 name = line.split()[0]
-                name = Path(name).stem if is_image(Path(name)) else name
+                name = composed(Path(name).stem if is_image(Path(name)) else name)
                 own = split if split in ("train", "test") else "dev"
                 if splits.setdefault(name, own) != own:
                     raise UserError(

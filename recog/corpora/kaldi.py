@@ -13,6 +13,7 @@ from pathlib import Path
 from recog.corpora.files import SOUND_SUFFIXES, find_media, read_lines, split_of_folder, walk
 from recog.corpora.manifest import Row, settle_splits
 from recog.errors import UserError
+from recog.folders import composed
 
 
 def rows(src: Path) -> Iterator[Row]:
@@ -43,6 +44,7 @@ def _table(path: Path) -> dict[str, str]:
     table: dict[str, str] = {}
     for number, line in read_lines(path):
         name, value = [*line.split(maxsplit=1), ""][:2]
+        name = composed(name)
         if name in table:
             raise UserError(f"{path} has '{name}' twice (line {number}); each may stand once.")
         table[name] = value.strip()
@@ -71,7 +73,11 @@ def _segments(path: Path) -> dict[str, tuple[str, float | None, float | None]]:
         try:
             name, recording, start, end = line.split()[:4]
             # an end of -1 is the recording's
-            segments[name] = recording, _seconds(start), None if end.startswith("-") else _seconds(end)
+            segments[composed(name)] = (
+                composed(recording),
+                _seconds(start),
+                None if end.startswith("-") else _seconds(end),
+            )
         except ValueError:
             raise UserError(f"{path}, line {number}, is not 'utterance recording start end'.") from None
     return segments

@@ -34,11 +34,13 @@ from recog.corpora.files import (
     walk,
 )
 from recog.errors import UserError, cause
+from recog.folders import composed, stored
 from recog.transcript import Point
 
 Modality = Literal["speech", "handwriting"]
 SPLITS = ("train", "dev", "test")
 MAX_REPORTED = 10
+MAX_NAMED = 5
 logger = logging.getLogger(__name__)
 # Of bare folders only these whole names are splits: a "test-7" may well be a person.
 _SPLIT_FOLDERS = frozenset(("train", "training", "dev", "val", "valid", "validation", "test"))
@@ -119,7 +121,7 @@ def _parse(line: str, folder: Path) -> Row:
     start, end = _time(data, "start"), _time(data, "end")
     if end is not None and end <= (start or 0.0):
         raise ValueError(f"ends ({end:g} s) before it starts ({start or 0.0:g} s)")
-    return Row(folder / media, text, start, end, _shape(data.get("line")), _string(data, "group"), split)
+    return Row(stored(folder / media), text, start, end, _shape(data.get("line")), _string(data, "group"), split)
 
 
 def _string(data: dict[str, Any], key: str) -> str | None:
@@ -216,13 +218,18 @@ def _format(row: Row, base: str) -> str:
     return text if text.isprintable() else json.dumps(data, allow_nan=False)
 
 
-def read_folder(path: Path, *, quiet: bool = False) -> list[Row]:
+def read_folder(path: Path, *, quiet: bool = False, leave_out: Iterable[Path] = ()) -> list[Row]:
     """A bare folder, with those beneath it: ``clip.wav`` + ``clip.txt``, ``line.png`` + ``line.gt.txt``, ``page.jpg`` +
     ``page.xml`` (PAGE or ALTO, a row for each line of text that is transcribed). Any suffix of sound or image will do.
 
     The parent folder is the group when there are several; folders called train, dev and test are the splits when there
-    is a train among them. Media without a text are left out; so are texts that cannot be read, and unless ``quiet`` they are
-    named in the log. The order is that of the names.
+    is a train among them. Names are compared in NFC. Texts that cannot be read are left out, and so are a text without
+    its media and media without a text; unless ``quiet`` the log names them. The order is that of the names.
+
+    Args:
+        path: the folder.
+        quiet: whether nothing is logged.
+        leave_out: folders within it that are not looked into.
 
     Raises:
         UserError: an XML file is damaged, or not one text can be read.
@@ -231,34 +238,78 @@ def read_folder(path: Path, *, quiet: bool = False) -> list[Row]:
     clear_cache()
     rows: list[Row] = []
     unreadable: list[str] = []
-    for file in walk(root):
+    alone: list[Path] = []  # what nothing stands beside
+    media: list[Path] = []
+    used: set[Path] = set()  # texts' and media's, without suffixes
+    for file in walk(root, leave_out):
+        if is_sound(file) or is_image(file):
+            media.append(file)
         try:
-            rows += _of_text(file)
+            found = _of_text(file)
         except UnreadableTextError as error:
             unreadable.append(str(error))
+            used.add(_stem(file))
+            continue
+        if found is None:
+            alone.append(file)
+        else:
+            rows += found
+            used.update(_stem(row.media) for row in found)
     if unreadable and not rows:
         raise UserError(unreadable[0])
-    for sentence in [] if quiet else unreadable[:MAX_REPORTED]:
-        logger.warning("left out: %s", sentence)
-    if len(unreadable) > MAX_REPORTED and not quiet:
-        logger.warning("left out: %d more texts that cannot be read", len(unreadable) - MAX_REPORTED)
+    if not quiet:
+        _tell_left_out(unreadable, alone, media, used, root)
     return settle_splits(group_by_folder(rows, root))
 
 
-def _of_text(file: Path) -> list[Row]:
-    """The rows that a text or XML file beside its media describes."""
+def _tell_left_out(unreadable: list[str], alone: list[Path], media: list[Path], used: set[Path], root: Path) -> None:
+    """Name in the log what a folder holds and no row has."""
+    for sentence in unreadable[:MAX_REPORTED]:
+        logger.warning("left out: %s", sentence)
+    if len(unreadable) > MAX_REPORTED:
+        logger.warning("left out: %d more texts that cannot be read", len(unreadable) - MAX_REPORTED)
+    stems = {_stem(file) for file in media}
+    alone = [file for file in alone if _stem(file) not in used]
+    miscalled = [file for file in alone if _stem(file) in stems]
+    used = used | {_stem(file) for file in miscalled}
+    for what, files in (
+        ("with the suffix of another kind of media (a sound has NAME.txt, an image NAME.gt.txt)", miscalled),
+        ("without a sound or image of the same name", [file for file in alone if _stem(file) not in used]),
+        ("without a text of the same name", [file for file in media if _stem(file) not in used]),
+    ):
+        if files:
+            logger.warning("left out: %s", _named(what, files, root))
+
+
+def _named(what: str, files: list[Path], root: Path) -> str:
+    """The number of some files and the first names, in a sentence."""
+    names = [file.relative_to(root).as_posix() for file in files[:MAX_NAMED]]
+    more = f" and {len(files) - MAX_NAMED:,} more" if len(files) > MAX_NAMED else ""
+    count = f"{len(files):,} files" if len(files) > 1 else "a file"
+    return f"{count} {what}: {', '.join(names)}{more}"
+
+
+def _stem(file: Path) -> Path:
+    """The path without the suffixes by which a text and its media differ, in NFC."""
+    name = file.name.removesuffix(".gt.txt") if file.name.endswith(".gt.txt") else file.stem
+    return file.with_name(composed(name))
+
+
+def _of_text(file: Path) -> list[Row] | None:
+    """The rows that a text or XML file beside its media describes; None where there is no such media."""
     if file.name.endswith(".gt.txt"):
         media = find_media(file.with_name(file.name.removesuffix(".gt.txt")), IMAGE_SUFFIXES)
-        return [Row(media, read_text(file).strip())] if is_image(media) and media.exists() else []
+        return [Row(media, read_text(file).strip())] if is_image(media) and media.exists() else None
     if file.suffix == ".txt":
         media = find_media(file.with_suffix(""), SOUND_SUFFIXES)
-        return [Row(media, read_text(file).strip())] if is_sound(media) and media.exists() else []
+        return [Row(media, read_text(file).strip())] if is_sound(media) and media.exists() else None
     if file.suffix == ".xml":
+        from recog.corpora.pages import page_rows
+
         media = find_media(file.with_suffix(""), IMAGE_SUFFIXES)
         if is_image(media) and media.exists():
-            from recog.corpora.pages import page_rows
-
             return [row for row in page_rows(file, media=media, strict=False) if row.text.strip()]
+        return None
     return []
 
 
@@ -289,8 +340,8 @@ def settle_splits(rows: list[Row]) -> list[Row]:
     return rows
 
 
-def load_data(path: Path, *, quiet: bool = False) -> list[Row]:
-    """A manifest (``.jsonl``) or a bare folder; ``quiet`` as for :func:`read_folder`.
+def load_data(path: Path, *, quiet: bool = False, leave_out: Iterable[Path] = ()) -> list[Row]:
+    """A manifest (``.jsonl``) or a bare folder; ``quiet`` and ``leave_out`` as for :func:`read_folder`.
 
     Raises:
         UserError: there is nothing at ``path``, or nothing in it that can be used: the sentence says what was looked
@@ -298,7 +349,7 @@ def load_data(path: Path, *, quiet: bool = False) -> list[Row]:
     """
     path = Path(path)
     if path.is_dir():
-        rows = read_folder(path, quiet=quiet)
+        rows = read_folder(path, quiet=quiet, leave_out=leave_out)
         if not rows:
             raise UserError(
                 f"{path} has no data: looked in it and the folders beneath for clip.wav with clip.txt, line.png with "

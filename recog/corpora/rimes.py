@@ -24,6 +24,7 @@ from pathlib import Path, PureWindowsPath
 from recog.corpora.files import is_image, read_split_lists, read_text, split_named, walk
 from recog.corpora.manifest import LineShape, Row, settle_splits
 from recog.errors import UserError
+from recog.folders import composed
 from recog.formats.xml import Element, children, descendants, local, number, parse
 
 _DOUBTFUL = re.compile(r"¤\{([^¤{}/|]*)(?:[/|][^¤{}]*)?\}¤")
@@ -40,7 +41,7 @@ def rows(src: Path) -> Iterator[Row]:
     files = []
     for file in walk(folder):
         if is_image(file):
-            images.setdefault(file.name, file)
+            images.setdefault(composed(file.name), file)
         elif file.suffix.lower() == ".xml" and src in (folder, file):
             files.append(file)
     found: list[Row] = []
@@ -63,10 +64,10 @@ def rows(src: Path) -> Iterator[Row]:
 
 
 def _lines(src: Path, images: dict[str, Path]) -> Iterator[Row]:
-    texts = {file.stem: file for file in walk(src) if file.suffix.lower() == ".txt"}
+    texts = {composed(file.stem): file for file in walk(src) if file.suffix.lower() == ".txt"}
     splits = read_split_lists(src)
     for image in sorted(images.values()):
-        name = image.stem
+        name = composed(image.stem)
         split = splits.get(name) or ("test" if name.lower().startswith(("eval", "test")) else "train")
         if name in texts and (not splits or name in splits):
             letter = name.rpartition("_")[0] or name
@@ -77,7 +78,7 @@ def _pages(root: Element, xml: Path, images: dict[str, Path]) -> Iterator[Row]:
     split = split_named(xml.stem)
     for page in children(root, "SinglePage"):
         name = PureWindowsPath(page.get("FileName", "").replace("\0", "")).name
-        media = images.get(name) or xml.with_name(name or "unnamed")
+        media = images.get(composed(name)) or xml.with_name(name or "unnamed")
         for line in descendants(page, "Line"):
             yield Row(media, _text(line.get("Value", "")), line=_shape(line), split=split)
 

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from recog.corpora.files import SOUND_SUFFIXES, find_media, read_lines, require, split_named
 from recog.corpora.manifest import Row, settle_splits
 from recog.errors import UserError
+from recog.folders import composed, is_hidden
 
 _FILLER = re.compile(r"<[^<>\s]*>|\+\+[^+\s]*\+\+|\[[^\[\]\s]*\]")
 _VARIANT = re.compile(r"(?<=\S)\(\d+\)(?=\s|$)")
@@ -27,7 +28,7 @@ def rows(src: Path) -> Iterator[Row]:
         UserError: there is none, or a transcription does not fit its list of files.
     """
     etc = src / "etc" if (src / "etc").is_dir() else src
-    lists = sorted(etc.glob("*.fileids"))
+    lists = sorted(path for path in etc.glob("*.fileids") if not is_hidden(path.name))
     if not lists:
         raise UserError(f"{src} does not look like a SphinxTrain database: there is no etc/*.fileids.")
     wav = next((folder for folder in (src / "wav", src.parent / "wav", src) if folder.is_dir()), src)
@@ -48,7 +49,7 @@ def _list(ids: Path, wav: Path) -> Iterator[Row]:
     for name, (number, line) in zip(names, texts, strict=True):
         path = PurePosixPath(name)
         match = _ID.fullmatch(line)
-        if match is None or PurePosixPath(match.group(2)).name != path.name:
+        if match is None or composed(PurePosixPath(match.group(2)).name) != composed(path.name):
             raise UserError(
                 f"{transcription}, line {number}, does not end in '({path.name})', the file at its place in {ids.name}."
             )

@@ -12,6 +12,7 @@ from typing import Literal
 
 from recog.corpora.manifest import Row
 from recog.errors import UserError
+from recog.folders import composed
 
 Unit = Literal["given", "group", "file", "row", "none"]
 
@@ -52,11 +53,11 @@ def split_rows(rows: list[Row], *, dev_share: float = 0.1, seed: int = 0) -> Spl
     if not 0.0 <= dev_share < 1.0:
         raise UserError(f"The share for dev is {dev_share:g}; it must lie from 0 to below 1.")
     decided: dict[str | None, str | None] = {
-        row.group: row.split for row in rows if row.group is not None and row.split in ("train", "dev")
+        _group(row): row.split for row in rows if row.group is not None and row.split in ("train", "dev")
     }
-    open_rows = [i for i, row in enumerate(rows) if row.split is None and row.group not in decided]
-    followers = [i for i, row in enumerate(rows) if row.split is None and row.group in decided]
-    splits = {i: decided[rows[i].group] for i in followers}
+    open_rows = [i for i, row in enumerate(rows) if row.split is None and _group(row) not in decided]
+    followers = [i for i, row in enumerate(rows) if row.split is None and _group(row) in decided]
+    splits = {i: decided[_group(rows[i])] for i in followers}
 
     if not open_rows:
         return _result(rows, splits, "given", "the data says itself which rows are for train and dev")
@@ -81,7 +82,7 @@ def split_rows(rows: list[Row], *, dev_share: float = 0.1, seed: int = 0) -> Spl
         "file": "there are not two groups, so whole files were kept together",
         "row": "there are no two groups and no files of several rows: dev may have the speakers or hands of train",
     }[by]
-    tested = {row.group for row in rows if row.split == "test"} & {rows[i].group for i in open_rows} - {None}
+    tested = {_group(row) for row in rows if row.split == "test"} & {_group(rows[i]) for i in open_rows} - {None}
     also = f"; of the groups in train and dev, {len(tested)} in test too" if tested else ""
     reason = f"{len(dev)} of {len(sizes)} {what} are dev ({count} rows, {share:.0f} %); {why}{also}"
     return _result(rows, splits, by, reason)
@@ -91,12 +92,17 @@ def _result(rows: list[Row], splits: dict[int, str | None], by: Unit, reason: st
     return Split([replace(row, split=splits[i]) if i in splits else row for i, row in enumerate(rows)], by, reason)
 
 
+def _group(row: Row) -> str | None:
+    """The group of a row, which is the same in whatever Unicode composition a folder's name has it."""
+    return None if row.group is None else composed(row.group)
+
+
 def _units(rows: list[Row], indices: list[int]) -> tuple[Literal["group", "file", "row"], dict[int, Hashable]]:
     """What each row is kept together with."""
     names = _names([rows[i] for i in indices])
-    groups = {rows[i].group for i in indices} - {None}
+    groups = {_group(rows[i]) for i in indices} - {None}
     if len(groups) >= 2:
-        return "group", {i: rows[i].group or ("file", names[rows[i].media]) for i in indices}
+        return "group", {i: _group(rows[i]) or ("file", names[rows[i].media]) for i in indices}
     if 2 <= len(names) < len(indices):
         return "file", {i: names[rows[i].media] for i in indices}
     return "row", {i: (names[row.media], row.start, row.end, row.text, row.line) for i in indices if (row := rows[i])}

@@ -17,6 +17,7 @@ from pathlib import Path
 from recog.corpora.files import IMAGE_SUFFIXES, SOUND_SUFFIXES, find_media, read_lines, read_text, split_named
 from recog.corpora.manifest import Row
 from recog.errors import UserError
+from recog.folders import is_hidden
 
 _NAMES = {
     "path": (
@@ -87,7 +88,11 @@ def rows(src: Path, *, columns: str | None = None) -> Iterator[Row]:
 def _table(src: Path) -> Path:
     if not src.is_dir():
         return src
-    tables = sorted(path for path in src.iterdir() if path.suffix.lower() in (".tsv", ".csv") and path.is_file())
+    tables = sorted(
+        path
+        for path in src.iterdir()
+        if path.suffix.lower() in (".tsv", ".csv") and path.is_file() and not is_hidden(path.name)
+    )
     if len(tables) != 1:
         raise UserError(f"{src} has {len(tables)} tables (.tsv, .csv); name the one to read.")
     return tables[0]

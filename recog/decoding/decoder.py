@@ -223,6 +223,14 @@ class Decoder:
 
         return weight_of(self.language, tokens, before, self.sentence)
 
+    def boosts(self, tokens: Sequence[int], *, before: str | None = None) -> float:
+        """The part of :meth:`weight` that is the boosts of the hotwords in a text."""
+        if self.language is None:
+            return 0.0
+        from recog.decoding.search import boosts_of
+
+        return boosts_of(self.language, tokens, before, self.sentence)
+
     def _search(self, log_probs: Floats, before: str | None, n_best: int) -> list[Hypothesis]:
         from recog.decoding.search import probabilities  # here, as it imports Numba: a best path never waits for it
 

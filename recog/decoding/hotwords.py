@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from recog.decoding.checks import MAX_BOOST, InvalidInputError
 
+SPACES = (" ", "▁", "|")  # of these the first that occurs in the symbols stands between words
 MAX_CELLS = 50_000_000
 MAX_SUM = 300.0  # natural log, of the boosts of phrases that end in one another
 
@@ -84,13 +85,24 @@ def build_hotwords(boosts: Mapping[str, float], codes: dict[str, int], *, words:
     return _link(children, np.array(gain), np.array(lent), size, words)
 
 
+def without_symbol(phrase: str, symbols: Iterable[str]) -> str | None:
+    """The first character of a phrase that no symbol has; None where it can be spelled.
+
+    Args:
+        symbols: the strings of the symbols, or the characters in them.
+    """
+    known = {character for symbol in symbols for character in symbol}
+    known |= {" "} if known & set(SPACES) else set()
+    return next((character for character in " ".join(phrase.split()) if character not in known), None)
+
+
 def _spell(phrase: str, codes: dict[str, int], words: bool) -> list[int]:
     text = " ".join(phrase.split()) if words else phrase
     if not text:
         raise InvalidInputError("a hotword is empty.")
-    for character in text:
-        if character not in codes:
-            raise InvalidInputError(f"the hotword '{phrase}' cannot be spelled: there is no symbol for '{character}'.")
+    missing = next((character for character in text if character not in codes), None)
+    if missing is not None:
+        raise InvalidInputError(f"the hotword '{phrase}' cannot be spelled: there is no symbol for '{missing}'.")
     spelling = [codes[character] for character in text]
     return [0, *spelling, 0] if words else spelling
 

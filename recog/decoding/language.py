@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from recog.decoding.checks import InvalidInputError
 from recog.decoding.fusion import CHARACTERS, LONGEST, NODE, NOTHING, OPTIONS, WORDS, Fusion
-from recog.decoding.hotwords import Hotwords, build_hotwords, no_hotwords
+from recog.decoding.hotwords import SPACES, Hotwords, build_hotwords, no_hotwords
 from recog.decoding.lexicon import Lexicon, build_lexicon
 from recog.lm.query import frozen, make_query
 from recog.lm.tables import BEGIN, END, UNKNOWN
@@ -22,7 +22,6 @@ from recog.lm.tables import SPACE as SPACE_TOKEN
 if TYPE_CHECKING:
     from recog.lm.trie import NGramTrie
 
-SPACES = (" ", "▁", "|")  # of these the first that occurs in the symbols stands between words
 HYPHENS = ("-", "¬", "⸗", "‐", "\u00ad")  # at the end of a line: the word goes on in the next
 SPECIAL = {UNKNOWN, BEGIN, END}
 Start = tuple[int, int, int, int]  # state, node of the lexicon, characters spelled, state of the hotwords

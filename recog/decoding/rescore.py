@@ -48,22 +48,25 @@ def rescore(
     before: str | State | None = None,
     sentence: bool | None = None,
     texts: Sequence[str] | None = None,
+    boosts: Sequence[float] | None = None,
 ) -> list[Hypothesis]:
     """Order the readings of one utterance anew.
 
-    A reading's new score is ``log_prob + (1 - interpolate) * (score - log_prob) + weight * ln P_neural(text)``. In the
-    decoder's ``score``, ``score - log_prob`` is what its n-gram model, its bonus a word or character and its hotwords
-    added; at ``interpolate`` 0 all of that stays and the neural model comes on top, at 1 the neural model stands in its
-    place. ``log_prob``, which is the network's alone, stays as it is.
+    A reading's new score is ``log_prob + boost + (1 - interpolate) * (score - log_prob - boost) + weight * ln
+    P_neural(text)``. In the decoder's ``score``, ``score - log_prob`` is what its n-gram model, its bonus a word or
+    character and its hotwords (the ``boost``) added; at ``interpolate`` 0 all of that stays and the neural model comes on
+    top, at 1 the neural model stands in the place of the n-gram model. ``log_prob``, which is the network's alone, and the
+    hotwords' boosts, of which no model knows, stay as they are.
 
     Args:
         hypotheses: as :meth:`recog.decoding.Decoder.decode` gives them for one utterance; the list is left as it is.
         lm: the neural model.
         weight: of ln P_neural, 0 to 100; 0 asks the model nothing.
-        interpolate: the share, 0 to 1, of what the decoder added to ``log_prob`` that is taken back.
+        interpolate: the share, 0 to 1, of what the decoder added to ``log_prob`` that is taken back, but for boosts.
         before: the text that this one follows, or where :meth:`recog.lm.neural.NeuralLM.read` left off.
         sentence: whether each text is a whole sentence; by default as the model was trained.
         texts: what the model is asked about in place of the hypotheses' own texts, where these are not what is written.
+        boosts: of the hotwords in each reading, natural log, part of its score; by default none has any.
 
     Returns:
         The same readings with their new scores, best first; those of equal score stay in their order.
@@ -76,7 +79,10 @@ def rescore(
             raise InvalidInputError(f"{name} is {value}; it must lie between 0 and {highest:g}.")
     if not hypotheses:
         return []
-    kept = [h.log_prob + (1.0 - interpolate) * (h.score - h.log_prob) if interpolate else h.score for h in hypotheses]
+    kept = [h.score for h in hypotheses]
+    if interpolate:
+        bases = [h.log_prob + boost for h, boost in zip(hypotheses, boosts or [0.0] * len(kept), strict=True)]
+        kept = [base + (1.0 - interpolate) * (h.score - base) for h, base in zip(hypotheses, bases, strict=True)]
     neural = [0.0] * len(kept)
     if weight:
         neural = (weight * lm.score(texts or [h.text for h in hypotheses], before, sentence=sentence)).tolist()
@@ -106,7 +112,15 @@ class Rescorer:
     margin: float = MARGIN
 
     def __call__(
-        self, hypotheses: Sequence[Hypothesis], texts: Sequence[str] | None = None, *, before: str | None = None
+        self,
+        hypotheses: Sequence[Hypothesis],
+        texts: Sequence[str] | None = None,
+        *,
+        before: str | None = None,
+        boosts: Sequence[float] | None = None,
     ) -> list[Hypothesis]:
-        """The readings of one utterance, best first; ``texts`` are they as they are written."""
-        return rescore(hypotheses, self.lm, self.weight, interpolate=self.interpolate, before=before, texts=texts)
+        """The readings of one utterance, best first; ``texts`` are they as they are written, and ``boosts`` what their
+        hotwords add."""
+        return rescore(
+            hypotheses, self.lm, self.weight, interpolate=self.interpolate, before=before, texts=texts, boosts=boosts
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
@@ -180,3 +181,18 @@ def weight_of(language: Language, labels: Sequence[int], before: str | None, sen
     end_token = language.end_token if sentence else -1
     start = language.start(before, sentence=sentence)
     return float(context_kernels.weight_of(language.fusion, np.asarray(labels, np.int32), start, end_token))
+
+
+def boosts_of(language: Language, labels: Sequence[int], before: str | None, sentence: bool) -> float:
+    """The part of :func:`weight_of` that is the boosts of the hotwords in a text, natural log."""
+    fusion = language.fusion
+    if len(fusion.hot_next) <= 1:
+        return 0.0
+    hot, total = language.start(before, sentence=sentence)[3], 0.0
+    codes = [code for label in labels for code in fusion.codes[fusion.first[label] : fusion.first[label + 1]]]
+    if fusion.options[0]["hot_words"] and (not codes or codes[-1] != 0):
+        codes.append(0)  # the end of the text ends its last word
+    for code in codes:
+        hot = fusion.hot_next[hot, code]
+        total += math.log(fusion.hot_gain[hot, 0])
+    return total

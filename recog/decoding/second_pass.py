@@ -52,7 +52,7 @@ class SecondPass:
         ranked = self._climbed(near, self.written(near), views, before, scored=every)
         if every and len(near) < len(found):
             far = found[len(near) :]
-            merged = _merged(ranked, _ordered(far, self.written(far), self.rescorer, before))
+            merged = _merged(ranked, self._ordered(far, self.written(far), self.rescorer, before))
             ranked = [ranked[0], *(pair for pair in merged if pair[0] != ranked[0][0])]
         return [reading for _, reading in ranked]
 
@@ -69,8 +69,8 @@ class SecondPass:
         Where the neural model has nothing to say it is asked only if ``scored`` wants its part of the scores."""
         if self.rescorer.lm.alike(texts):  # one reading, or words that differ in their case or punctuation alone
             rescorer = self.rescorer if scored else replace(self.rescorer, weight=0.0)
-            return _ordered(readings, texts, rescorer, before)
-        ranked = _ordered(readings, texts, self.rescorer, before)
+            return self._ordered(readings, texts, rescorer, before)
+        ranked = self._ordered(readings, texts, self.rescorer, before)
         symbols = self.decoder.symbols
         if " " not in symbols:
             return ranked
@@ -81,22 +81,22 @@ class SecondPass:
             fresh = _lent(best, [reading for _, reading in ranked[1:]], known, space)
             made = [reading for reading in map(weigh, fresh) if reading is not None and reading.score >= bar]
             if made:
-                ranked = _merged(ranked, _ordered(made, self.written(made), self.rescorer, before))
+                ranked = _merged(ranked, self._ordered(made, self.written(made), self.rescorer, before))
             if ranked[0][1] is best:
                 break
         return ranked
 
-
-def _ordered(
-    readings: Sequence[Hypothesis], texts: Sequence[str], rescorer: Rescorer, before: str | None
-) -> list[tuple[str, Hypothesis]]:
-    """Each text once, with the first of the readings that are written so; best first."""
-    each: dict[str, Hypothesis] = {}
-    for text, reading in zip(texts, readings, strict=True):
-        each.setdefault(text, reading)
-    names = {reading.tokens: text for text, reading in each.items()}
-    anew = rescorer(list(each.values()), list(each), before=before)
-    return [(names[reading.tokens], reading) for reading in anew]
+    def _ordered(
+        self, readings: Sequence[Hypothesis], texts: Sequence[str], rescorer: Rescorer, before: str | None
+    ) -> list[tuple[str, Hypothesis]]:
+        """Each text once, with the first of the readings that are written so; best first."""
+        each: dict[str, Hypothesis] = {}
+        for text, reading in zip(texts, readings, strict=True):
+            each.setdefault(text, reading)
+        names = {reading.tokens: text for text, reading in each.items()}
+        boosts = [self.decoder.boosts(reading.tokens, before=before) for reading in each.values()]
+        anew = rescorer(list(each.values()), list(each), before=before, boosts=boosts)
+        return [(names[reading.tokens], reading) for reading in anew]
 
 
 def _lent(best: Hypothesis, others: Sequence[Hypothesis], known: set[Tokens], space: int) -> list[Tokens]:

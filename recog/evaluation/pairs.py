@@ -20,20 +20,22 @@ from recog.evaluation.sources import (
     read_source,
 )
 from recog.evaluation.text_files import printable
+from recog.folders import composed
 
 _NAMED = 3  # ids that a warning spells out
 
 # An id as it stands, without the suffix of a file name, and without its folders: `wav/a.wav` of a manifest is the text
-# of `a.txt` in a folder. A way is taken only where it keeps the ids of both sides apart.
+# of `a.txt` in a folder. Ids are compared in NFC. A way is taken only where it keeps the ids of both sides apart.
 _SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,4}$")
 _WAYS: tuple[tuple[str, Callable[[str], str]], ...] = (
+    ("", composed),
     ("", str),
-    ("path without suffix", lambda identity: _SUFFIX.sub("", identity)),
-    ("file name without suffix", lambda identity: _SUFFIX.sub("", identity.rpartition("/")[2])),
+    ("path without suffix", lambda identity: _SUFFIX.sub("", composed(identity))),
+    ("file name without suffix", lambda identity: _SUFFIX.sub("", composed(identity).rpartition("/")[2])),
 )
 
 
-def read_pairs(reference: Path, hypothesis: Path) -> tuple[list[Pair], list[str]]:
+def read_pairs(reference: Path, hypothesis: Path, *, leave_out: Sequence[Path] = ()) -> tuple[list[Pair], list[str]]:
     """Reads and matches references and hypotheses.
 
     Both may be text files (matched line by line), trn files, JSONL (``id`` or ``media``, ``text``, ``group``), folders
@@ -41,14 +43,21 @@ def read_pairs(reference: Path, hypothesis: Path) -> tuple[list[Pair], list[str]
     format that recog writes, one of them also ``.txt``. Those with ids match each other in any combination; a ctm of
     several recordings has ids. Alternates and optional words of trn and ctm files are for :mod:`recog.evaluation.alternates`.
 
+    Of two folders one may lie within the other: its texts are those of one side only.
+
+    Args:
+        reference: file or folder of what is right.
+        hypothesis: file or folder of what was recognised.
+        leave_out: folders within these that are not looked into.
+
     Returns:
         The pairs, in the order of the references, and sentences about texts that have no partner.
 
     Raises:
         UserError: an input cannot be read, the two do not fit, or there is no reference.
     """
-    references = read_source(reference, suffixes=REFERENCE_SUFFIXES)
-    hypotheses = read_source(hypothesis, suffixes=HYPOTHESIS_SUFFIXES)
+    references = read_source(reference, suffixes=REFERENCE_SUFFIXES, leave_out=[hypothesis, *leave_out])
+    hypotheses = read_source(hypothesis, suffixes=HYPOTHESIS_SUFFIXES, leave_out=[reference, *leave_out])
     references, hypotheses = _same_kind(references, hypotheses)
     if not references.entries:
         raise UserError(f"{reference} holds no text to compare with; give references.")

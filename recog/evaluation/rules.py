@@ -6,13 +6,13 @@ import hashlib
 import re
 import unicodedata
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from recog.errors import UserError
 from recog.text.encoding import read_text
-from recog.text.normalise import RULES, collapse
+from recog.text.normalise import RULES, Accounted, collapse
 from recog.text.normalise import rule as named_rule
 
 MAX_FILE_BYTES = 1_000_000
@@ -24,7 +24,7 @@ _DESCRIPTIONS = {
     "collapse": "Unicode NFC, runs of white space to one space",
     "plain": "as collapse, with curly quotes and long dashes made plain",
     "diplomatic": "as plain, without editorial marks",
-    "spoken": "English as it is heard: lower case, letters, apostrophe and space; accents removed",
+    "spoken": "English as it is heard: lower case, letters, apostrophe and space; accents removed, numbers as words",
     "basic": "lower case, plain quotes, no punctuation or symbols but the apostrophe, white space collapsed",
     "words": "as basic, a word ends after its apostrophe, every digit is 0",
 }
@@ -38,19 +38,34 @@ class Normalisation:
         name: of the rule, or of the file with the start of its SHA-256.
         description: for people.
         rule: the function; results compare and print without it.
+        languages: of the texts, as for :func:`recog.text.normalise.rule`.
     """
 
     name: str
     description: str
     rule: Callable[[str], str] = field(repr=False, compare=False)
+    languages: tuple[str, ...] = field(default=(), repr=False, compare=False)
+
+    def notes(self, texts: Iterable[str], what: str) -> list[str]:
+        """What a person should know that the rule does to some texts; see :meth:`Accounted.notes`."""
+        if self.name not in RULES:
+            return []
+        account = Accounted(self.name, self.languages)
+        for text in texts:
+            account(text)
+        return account.notes(what)
 
     def __call__(self, text: str) -> str:
         """``text`` rewritten, in NFC and without white space at the ends, whatever the rule."""
         return unicodedata.normalize("NFC", self.rule(text)).strip()
 
 
-def normalisation(name: str) -> Normalisation:
+def normalisation(name: str, languages: Sequence[str] = ()) -> Normalisation:
     """The normalisation called ``name``, or that of the file of this name.
+
+    Args:
+        name: of a rule or file.
+        languages: of the texts, as for :func:`recog.text.normalise.rule`.
 
     A file holds rewriting rules, which are applied in their order after NFC and before runs of white space become one
     space. Plain text: ``pattern TAB replacement`` a line, where a line without a TAB that starts with ``#`` is a
@@ -61,7 +76,7 @@ def normalisation(name: str) -> Normalisation:
         UserError: neither a rule nor a readable file, or a rule that is malformed (said with its line or number).
     """
     if name in RULES:
-        return Normalisation(name, _DESCRIPTIONS[name], named_rule(name))
+        return Normalisation(name, _DESCRIPTIONS[name], named_rule(name, languages), tuple(languages))
     path = Path(name)
     if not path.is_file():
         raise UserError(f"There is no normalisation '{name}'; give a file of rules or one of {', '.join(RULES)}.")

@@ -169,7 +169,11 @@ def evaluate(
         sentence_errors=sum(score.wer.errors > 0 for score in scores),
         resampling=resampling,
         notes=_notes(wer, cer, resampling, sum(pair.reference_marked for pair in pairs)),
-        warnings=tuple(warnings),
+        warnings=(
+            *warnings,
+            *rule.notes((pair.reference for pair in pairs), "references"),
+            *rule.notes((pair.hypothesis for pair in pairs if pair.hypothesis is not None), "hypotheses"),
+        ),
         scores=scores,
     )
 

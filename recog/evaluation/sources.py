@@ -7,13 +7,14 @@ a folder: every text has an id) or a *document* (one transcript, in any format t
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from recog.errors import UserError
 from recog.evaluation.text_files import printable
+from recog.folders import composed, walk
 from recog.formats import READERS, check_suffix, ctm, format_of, trn, tsv
 from recog.formats.xml import local, parse_text
 from recog.text.encoding import read_text
@@ -49,17 +50,20 @@ class Source:
     entries: tuple[Entry, ...]
 
 
-def read_source(path: Path, *, suffixes: tuple[str, ...] = REFERENCE_SUFFIXES) -> Source:
+def read_source(
+    path: Path, *, suffixes: tuple[str, ...] = REFERENCE_SUFFIXES, leave_out: Sequence[Path] = ()
+) -> Source:
     """Reads a file or folder by its suffix and, where that says nothing, by its content.
 
     Args:
         suffixes: the files to read in a folder, the preferred first.
+        leave_out: folders within a folder that are not looked into.
 
     Raises:
         UserError: missing, not text, malformed, or an id twice.
     """
     if path.is_dir():
-        return Source(path, "keyed", _unique(path, _folder(path, suffixes)))
+        return Source(path, "keyed", _unique(path, _folder(path, suffixes, leave_out)))
     suffix = path.suffix.lower()
     if suffix == ".stm":
         raise UserError(f"{path}: recog reads no stm, whose lines are stretches of recordings; give trn or JSONL.")
@@ -119,22 +123,19 @@ def _split(text: str) -> list[str]:
     return text.removesuffix("\n").split("\n") if text else []
 
 
-def _folder(root: Path, suffixes: tuple[str, ...]) -> list[Entry]:
+def _folder(root: Path, suffixes: tuple[str, ...], leave_out: Sequence[Path]) -> list[Entry]:
     """A text for each relative stem under ``root``; hidden files and links to folders are passed over."""
     found: dict[str, tuple[int, Path]] = {}
-    for folder, subfolders, names in os.walk(root):
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-        for name in sorted(names):
-            suffix = next((s for s in (".gt.txt", *suffixes) if name.lower().endswith(s)), None)
-            if suffix is None or name.startswith("."):
-                continue
-            path = Path(folder, name)
-            if not path.is_file():
-                continue
-            stem = path.relative_to(root).as_posix()[: -len(suffix)]
-            rank = suffixes.index(suffix)
-            if stem not in found or rank < found[stem][0]:
-                found[stem] = (rank, path)
+    for path in map(Path, walk(root, leave_out=leave_out, files_first=True)):
+        suffix = next((s for s in (".gt.txt", *suffixes) if path.name.lower().endswith(s)), None)
+        if suffix is None or not path.is_file():
+            continue
+        stem = composed(path.relative_to(root).as_posix()[: -len(suffix)])
+        rank = suffixes.index(suffix)
+        if stem in found and rank == found[stem][0]:
+            raise UserError(f"{found[stem][1]} and {path} have one name in two Unicode compositions; rename one.")
+        if stem not in found or rank < found[stem][0]:
+            found[stem] = (rank, path)
     entries = [entry for stem, (_, path) in sorted(found.items()) for entry in _in_folder(stem, path)]
     if not entries:
         raise UserError(f"{root} holds no text; give a folder of {', '.join(suffixes)} files.")

@@ -6,7 +6,7 @@ in it is rounded for each place by itself, so that a text's score depends neithe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -70,6 +70,7 @@ class NeuralLM:
         self.path = bundle.path
         self.config = bundle.config
         self.unknown_cost = unknown_cost
+        self.expected: frozenset[str] = frozenset()
         path = graph or bundle.file(GRAPH)
         self._session = open_session(path, also=OPERATORS, threads=threads)
         found = [(v.name, tuple(v.shape)) for v in (*self._session.get_inputs(), *self._session.get_outputs())]
@@ -86,7 +87,9 @@ class NeuralLM:
         if found != expected:
             raise UserError(f"{path}: the network does not have the inputs and outputs that the config says.")
         self._index = {symbol: i for i, symbol in enumerate(self.config.symbols)}
-        self._normalise = lru_cache(maxsize=4096)(rule(self.config.normalise))  # a reading is looked at several times
+        self._normalise = lru_cache(maxsize=4096)(
+            rule(self.config.normalise, self.config.languages)
+        )  # a reading is looked at several times
 
     @classmethod
     def open(cls, path: str | Path, *, threads: int = 1, unknown_cost: float = UNKNOWN_COST) -> NeuralLM:
@@ -112,6 +115,13 @@ class NeuralLM:
         """The same model with another ``unknown_cost``."""
         other = copy(self)
         other.unknown_cost = cost
+        return other
+
+    def expecting(self, phrases: Iterable[str]) -> NeuralLM:
+        """The same model for texts in which somebody expects some phrases: where their words are unknown to it they cost
+        P(<unk>), and nothing for their characters."""
+        other = copy(self)
+        other.expected = frozenset(word for phrase in phrases for word in self._normalise(phrase).split())
         return other
 
     @property
@@ -275,7 +285,8 @@ class NeuralLM:
         if self.config.unit == "character":
             return ids, [0.0] * len(ids)
         costs = [
-            self.unknown_cost * len(token) if i == UNKNOWN_ID else 0.0 for i, token in zip(ids, tokens, strict=True)
+            self.unknown_cost * len(token) if i == UNKNOWN_ID and token not in self.expected else 0.0
+            for i, token in zip(ids, tokens, strict=True)
         ]
         return ids, costs
 

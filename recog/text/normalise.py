@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Collection
 
 from recog.errors import UserError
+from recog.text.numbers import say_numbers
 
 _QUOTES = str.maketrans(
     {
@@ -21,7 +23,10 @@ _QUOTES = str.maketrans(
 _MARKS = str.maketrans("", "", "#\u22ce\u27e6\u27e7<>^")
 _SPACES = re.compile(r"\s+")
 _NOT_SPOKEN = re.compile(r"[^a-z' ]+")
+_STEM = re.compile(r"LATIN SMALL LETTER (?:DOTLESS )?([A-Z])(?: WITH .+)?")
+_LIGATURES = {"æ": "ae", "œ": "oe", "ß": "ss", "ð": "d", "þ": "th", "ŋ": "ng", "ĸ": "k", "ə": "e", "ȝ": "y", "ƿ": "w"}
 _DIGIT = re.compile(r"\d")
+_ASCII_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 _LONE_QUOTE = re.compile(r"(?<![a-z])'|'(?![a-z])")
 
 
@@ -40,12 +45,45 @@ def diplomatic(text: str) -> str:
     return plain(unicodedata.normalize("NFC", text).translate(_QUOTES).translate(_MARKS))
 
 
+class _Kin(dict[int, str]):
+    """For ``str.translate``: a Latin letter as ASCII spells it (ø as o, ł as l, ß as ss), all else itself."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        stem = None if code < 128 else _STEM.fullmatch(unicodedata.name(character, ""))
+        self[code] = kin = stem[1].lower() if stem else _LIGATURES.get(character, character)
+        return kin
+
+
+_KIN = _Kin()
+
+
 def spoken(text: str) -> str:
-    """English as it is heard: lower case, letters, apostrophe and space; accents off, everything else a space."""
+    """English as it is heard: lower case, letters, apostrophe and space; numbers as English words; accents off, Latin
+    letters as ASCII spells them, everything else a space."""
+    return _heard(_in_ascii(say_numbers(text) if has_digits(text) else text))
+
+
+def spoken_without_numbers(text: str) -> str:
+    """:func:`spoken`, for a language whose numbers nobody says here: digits become spaces."""
+    return _heard(_in_ascii(text))
+
+
+def _in_ascii(text: str) -> str:
+    """Lower case without accents, as far as there is an ASCII spelling."""
     text = unicodedata.normalize("NFKD", text.translate(_QUOTES).replace("&", " and ")).lower()
-    text = "".join(c for c in text if not unicodedata.combining(c))
-    text = _NOT_SPOKEN.sub(" ", text)
-    return collapse(_LONE_QUOTE.sub(" ", text))
+    return "".join(c for c in text if not unicodedata.combining(c)).translate(_KIN)
+
+
+def _heard(text: str) -> str:
+    return collapse(_LONE_QUOTE.sub(" ", _NOT_SPOKEN.sub(" ", text)))
+
+
+def has_digits(text: str) -> bool:
+    """Whether a text has digits or other signs for numbers, of any script."""
+    if text.isascii():
+        return _DIGIT.search(text) is not None
+    return any(unicodedata.category(c)[0] == "N" for c in text)
 
 
 class _Spaced(dict[int, str]):
@@ -82,9 +120,80 @@ RULES: dict[str, Callable[[str], str]] = {
 }
 
 
-def rule(name: str) -> Callable[[str], str]:
-    """The normalisation called ``name``; :class:`UserError` for an unknown one."""
+def rule(name: str, languages: Collection[str] = ()) -> Callable[[str], str]:
+    """The normalisation called ``name``; :class:`UserError` for an unknown one.
+
+    Args:
+        name: one of :data:`RULES`.
+        languages: those of the texts, as a model's config names them; none where they are not known. "spoken" says
+            numbers in English, and leaves them out where English is not among the languages.
+    """
+    if name == "spoken" and not _may_be_english(languages):
+        return spoken_without_numbers
     try:
         return RULES[name]
     except KeyError:
         raise UserError(f"There is no text normalisation '{name}'; use one of {', '.join(RULES)}.") from None
+
+
+def _may_be_english(languages: Collection[str]) -> bool:
+    return not languages or any(re.match(r"english\b|eng?(?![a-z])", name.casefold()) for name in languages)
+
+
+class Accounted:
+    """A normalisation that keeps account of what it does to texts beyond their spelling: see :meth:`notes`.
+
+    Args:
+        name, languages: as for :func:`rule`.
+    """
+
+    def __init__(self, name: str, languages: Collection[str] = ()) -> None:
+        self.name = name
+        self.rule = rule(name, languages)
+        self.texts = self.numbers = self.losses = 0
+        self.lost: Counter[str] = Counter()
+        self.example = ("", "")
+
+    def __call__(self, text: str) -> str:
+        """The text, normalised."""
+        self.texts += 1
+        if self.name == "spoken" and not (text.isascii() and text.replace(" ", "").isalpha()):
+            self._account(text)
+        return self.rule(text)
+
+    def _account(self, text: str) -> None:
+        if self.rule is spoken and has_digits(text):
+            self.numbers += 1
+            if not self.example[0]:
+                word = next(word for word in text.split() if has_digits(word))
+                self.example = word, spoken(word)
+        lost = self.lost_of(text)
+        self.losses += bool(lost)
+        self.lost.update(lost)
+
+    def lost_of(self, text: str) -> list[str]:
+        """The letters and digits of a text that the rule leaves out, having no spelling for them."""
+        if self.name != "spoken":
+            return []
+        text = _in_ascii(say_numbers(text) if self.rule is spoken and has_digits(text) else text)
+        return [c for c in text if c not in _ASCII_LETTERS and unicodedata.category(c)[0] in "LN"]
+
+    def notes(self, what: str = "texts") -> list[str]:
+        """Sentences for people: in how many texts numbers are said, and how many lost letters or digits.
+
+        Args:
+            what: the texts are, in the plural.
+        """
+        notes = []
+        if self.numbers:
+            notes.append(
+                f"The numbers in {self.numbers:,} of {self.texts:,} {what} are taken as English words "
+                f"('{self.example[0][:40]}' as '{self.example[1][:60]}'); they may have been said otherwise."
+            )
+        if self.losses:
+            shown = " ".join(c for c, _ in self.lost.most_common(10))
+            notes.append(
+                f"The rule '{self.name}' has no spelling for some letters or digits in {self.losses:,} of "
+                f"{self.texts:,} {what}, and leaves them out: {shown}{' ...' if len(self.lost) > 10 else ''}"
+            )
+        return notes

@@ -17,7 +17,7 @@ from recog.corpora.splits import split_rows
 from recog.errors import UserError
 from recog.text.alphabet import Alphabet, describe
 from recog.text.bidi import to_display
-from recog.text.normalise import rule
+from recog.text.normalise import Accounted, has_digits
 from recog.text.pronunciations import Pronunciations, pronunciations_bytes, say
 from recog.text.speller import Speller
 from recog.training.recipe import Recipe, Source
@@ -56,8 +56,8 @@ class Example:
 
 @dataclass
 class Dataset:
-    """All of a run's data. ``problems`` names every row that was left out, and why; ``pronunciations`` are those of the
-    recipe or of the base model."""
+    """All of a run's data. ``problems`` names every row that was left out, and why; ``notes`` say what became of texts;
+    ``pronunciations`` are those of the recipe or of the base model."""
 
     train: list[Example]
     dev: list[Example]
@@ -68,6 +68,7 @@ class Dataset:
     split: str = ""
     pronunciations: Pronunciations = field(default_factory=dict)
     sounds: Alphabet | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -77,37 +78,55 @@ class Loaded:
     rows: list[tuple[Row, Source]] = field(default_factory=list)
     how: str = ""
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # on what the normalisation did to texts
+    with_digits: int = 0  # rows that are left out for it
 
 
-def load_rows(recipe: Recipe) -> Loaded:
-    """Load what the recipe's sources hold. Test sets stay out of every training."""
+def load_rows(recipe: Recipe, *, leave_out: Sequence[Path] = ()) -> Loaded:
+    """Load what the recipe's sources hold. Test sets stay out of every training.
+
+    Args:
+        leave_out: folders within the sources that are not looked into.
+    """
     loaded = Loaded()
-    normalise = rule(recipe.normalise)
+    normalise = Accounted(recipe.normalise, recipe.languages)
     for source in recipe.data:
         path = Path(source.path)
         if source.optional and not path.exists():
             loaded.problems.append(f"{path}: is not there, and optional.")
             continue
-        rows = list(importer(source.layout, **source.options)(path)) if source.layout else load_data(path)
+        rows = (
+            list(importer(source.layout, **source.options)(path))
+            if source.layout
+            else load_data(path, leave_out=leave_out)
+        )
         rows = [grouped(row, source.group) for row in rows if row.split != "test"]
         if source.split == "auto":
             result = split_rows(rows, dev_share=recipe.dev_share, seed=recipe.training.seed)
             rows, loaded.how = result.rows, result.reason
         seen: Counter[str] = Counter()
         for row in rows:
-            text = normalise(row.text)
-            if recipe.modality == "handwriting":
-                text = to_display(text)
             split = row.split or "train" if source.split == "auto" else source.split
             if split == "train" and not spoken_as_written(row.text, recipe):
+                loaded.with_digits += 1
                 loaded.problems.append(
                     f"{row.media.name}: has digits, and the rule 'spoken' cannot say how they were read."
                 )
                 continue
+            lost = normalise.lost_of(row.text) if split == "train" else []
+            if lost:
+                loaded.problems.append(
+                    f"{row.media.name}: the rule '{recipe.normalise}' has no spelling for {' '.join(sorted(set(lost)))}."
+                )
+                continue
+            text = normalise(row.text)
+            if recipe.modality == "handwriting":
+                text = to_display(text)
             seen[text] += 1
             if split == "train" and source.max_repeats and seen[text] > source.max_repeats:
                 continue
             loaded.rows.append((Row(row.media, text, row.start, row.end, row.line, row.group, split), source))
+    loaded.notes = normalise.notes("texts of dev")
     return loaded
 
 
@@ -126,7 +145,7 @@ def spelled(words: Sequence[str], speller: Speller) -> dict[str, str]:
 
 def spoken_as_written(text: str, recipe: Recipe) -> bool:
     """Whether the normalised text is what was said: 'in 1905' loses its number, and the clip would teach a gap."""
-    return recipe.normalise != "spoken" or not any(c.isdigit() for c in text)
+    return recipe.normalise != "spoken" or not has_digits(text)
 
 
 def fingerprints(rows: Sequence[tuple[Row, Source]], columns: Sequence[int]) -> dict[str, str]:
@@ -151,6 +170,7 @@ def prepare(
     pronunciations: Pronunciations | None = None,
     sounds: Alphabet | None = None,
     speller: Speller | None = None,
+    leave_out: Sequence[Path] = (),
     advance: Callable[[int], None] = lambda total: None,
 ) -> Dataset:
     """Load, check and featurise the data of ``recipe``; the feature cache goes to ``folder``.
@@ -159,13 +179,16 @@ def prepare(
         base: alphabet of a model to train on from; its symbols keep their places, new ones follow.
         pronunciations: of words, in ``sounds``; rows of which every word is there teach those too.
         speller: what says the words of the train rows that are not there.
+        leave_out: folders within the sources that are not looked into, such as the one that the model goes to.
         advance: called with the number of rows after each row whose features are ready.
 
     Raises:
         UserError: nothing to train on, or nothing to evaluate on.
     """
-    loaded = load_rows(recipe)
+    loaded = load_rows(recipe, leave_out=leave_out)
     rows, problems = loaded.rows, loaded.problems
+    if not any(row.split == "train" for row, _ in rows):
+        raise UserError(_nothing_to_train_on(loaded))
     if recipe.alphabet is not None:
         alphabet = Alphabet.from_list(recipe.alphabet)
     else:
@@ -221,11 +244,26 @@ def prepare(
         )
         (dev if row.split == "dev" else train).append(example)
     if not train:
-        shown = " ".join(problems[:3])
-        raise UserError(f"There is nothing to train on: none of {total} rows can be used. {shown}".strip())
+        raise UserError(_nothing_to_train_on(loaded))
     if not dev:
-        raise UserError("There is nothing to evaluate on: no row is in the dev split; add data or raise dev_share.")
+        raise UserError(_nothing_to_evaluate_on(train, problems))
     found = fingerprints(rows, store.columns)
     if pronunciations:
         found["pronunciations"] = hashlib.sha256(pronunciations_bytes(pronunciations)).hexdigest()
-    return Dataset(train, dev, alphabet, store, found, problems, loaded.how, pronunciations or {}, sounds)
+    return Dataset(train, dev, alphabet, store, found, problems, loaded.how, pronunciations or {}, sounds, loaded.notes)
+
+
+def _nothing_to_evaluate_on(train: Sequence[Example], problems: Sequence[str]) -> str:
+    if len(train) == 1:
+        return "There is only one row that can be used; it takes one to train on and another to evaluate on: add data."
+    shown = f" {' '.join(problems[:3])}" if problems else ""
+    return f"There is nothing to evaluate on: no row that can be used is in the dev split; add data.{shown}"
+
+
+def _nothing_to_train_on(loaded: Loaded) -> str:
+    if loaded.with_digits and loaded.with_digits == len(loaded.problems):
+        return (
+            f"There is nothing to train on: all {loaded.with_digits} rows that are not held back for evaluation have digits, "
+            "and how those were said is not known; write numbers as the words that are spoken, as 'twenty five' for '25'."
+        )
+    return f"There is nothing to train on: no row can be used. {' '.join(loaded.problems[:3])}".strip()

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from recog.text.bidi import to_logical
 from recog.training.data import Dataset, Example
 from recog.training.recipe import Recipe
 
@@ -25,6 +26,10 @@ PATIENCE = 3  # epochs on the plateau before causes are named
 OUTLIER = 6.0  # deviations from the median loss of a row
 MOST_NAMED = 10
 FEW_UPDATES = 1500
+ABOVE = 1.3  # times another loss: clearly more than that
+FALLING = 0.9  # times the loss of the epoch before: clearly less than that
+SPREAD = 0.2  # deviation of lengths by their mean, below which they say nothing of what belongs together
+AT_ENDS = frozenset("ךםןףץةى")  # Hebrew and Arabic letters that stand at the end of a word
 
 
 def chance_loss(examples: Sequence[Example], recipe: Recipe, symbols: int) -> float:
@@ -59,12 +64,10 @@ class Watch:
     Args:
         data: what it trains on.
         recipe: how, with the number of epochs decided.
-        batches: updates in an epoch.
     """
 
     data: Dataset
     recipe: Recipe
-    batches: int
     stuck: int = 0  # epochs in a row on the plateau
     explained: bool = False
     row_losses: dict[int, tuple[Example, float]] = field(default_factory=dict)  # of this epoch, per symbol
@@ -96,10 +99,11 @@ class Watch:
             return outliers(seen) if last["epoch"] == epochs else []
         self.stuck += 1
         before = f" ({100 * history[-2]['blank']:.0f} % before)" if len(history) > 1 else ""
+        where = "On the blank plateau" if last["loss"] < ABOVE * self.chance else "Not yet as good as guessing"
         if self.stuck > PATIENCE and self.stuck % 10 and last["epoch"] < epochs and self.explained:
             return []
         said = [
-            f"On the blank plateau: loss {last['loss']:.2f} a symbol, where guessing by frequency gives {self.chance:.2f};"
+            f"{where}: loss {last['loss']:.2f} a symbol, where guessing by frequency gives {self.chance:.2f};"
             f" {100 * last['blank']:.0f} % of the frames are blank{before}."
         ]
         if not self.explained and (self.stuck >= PATIENCE or last["epoch"] == epochs) and 4 * last["epoch"] >= epochs:
@@ -111,9 +115,10 @@ class Watch:
     def causes(self, history: Sequence[dict[str, Any]]) -> list[str]:
         """The likely causes with their evidence, the likeliest first."""
         found = [
+            self._one_text(),
             self._other_files(),
             self._too_long(),
-            self._rising(history),
+            self._learning_rate(history),
             self._media(),
             self._direction(),
             self._few_updates(history),
@@ -121,13 +126,20 @@ class Watch:
         named = [cause for cause in found if cause]
         return named or ["nothing in the data or the figures: give it more epochs, or smaller batches."]
 
+    def _one_text(self) -> str:
+        """Where every row has the same text, nothing tells its letters from each other."""
+        texts = {row.text for row in self.data.train}
+        if len(self.data.train) < 2 or len(texts) > 1:
+            return ""
+        return f"all {len(self.data.train)} rows have the same text, '{texts.pop()[:60]}'. Give rows of many texts."
+
     def _other_files(self) -> str:
         """Texts that belong to their media are the longer the longer those are."""
         rows = self.data.train
         if len(rows) < 20:
             return ""
         lengths = np.array([[row.columns, len(row.labels)] for row in rows], np.float64)
-        if (lengths.std(0) == 0.0).any():
+        if (lengths.std(0) < SPREAD * lengths.mean(0)).any():
             return ""
         together = float(np.corrcoef(_ranks(lengths[:, 0]), _ranks(lengths[:, 1]))[0, 1])
         if together > 0.4:
@@ -150,14 +162,21 @@ class Watch:
             "is of this line or clip alone."
         )
 
-    def _rising(self, history: Sequence[dict[str, Any]]) -> str:
+    def _learning_rate(self, history: Sequence[dict[str, Any]]) -> str:
+        """A loss that has risen, or that many updates have left far above that of guessing; not one that falls."""
         losses = [entry["loss"] for entry in history]
-        if losses[-1] < 1.3 * min(min(losses), 1.3 * self.chance):
+        last = losses[-1]
+        if len(losses) < 2 or last < ABOVE * self.chance or last < FALLING * losses[-2]:
             return ""
-        return (
-            f"the learning rate ({self.recipe.training.learning_rate:g}) is too high: the loss is {losses[-1]:.2f}, and was "
-            f"{min(losses):.2f}. Give a lower --learning-rate and --restart."
-        )
+        lowest, recent = min(losses[:-1]), losses[-PATIENCE:]
+        if last > ABOVE * lowest:
+            evidence = f"the loss rose from {lowest:.2f} to {last:.2f}"
+        elif len(recent) == PATIENCE and min(recent) > FALLING * max(recent) and not self._few_updates(history):
+            evidence = f"the loss stays at {last:.2f}, far above that of guessing"
+        else:
+            return ""
+        rate = self.recipe.training.learning_rate
+        return f"the learning rate ({rate:g}) is too high: {evidence}. Give a lower --learning-rate and --restart."
 
     def _media(self) -> str:
         rows = self.data.train[:: max(1, len(self.data.train) // LOOKED_AT)][:LOOKED_AT]
@@ -173,25 +192,26 @@ class Watch:
         )
 
     def _direction(self) -> str:
-        """Texts of right-to-left scripts that were stored as they look come out reversed."""
-        import unicodedata
-
-        letters = [c for row in self.data.train[:LOOKED_AT] for c in row.text if c.isalpha()]
-        backwards = sum(unicodedata.bidirectional(c) in ("R", "AL") for c in letters)
-        if backwards < 0.5 * max(1, len(letters)):
+        """Texts of right-to-left scripts that were stored as they look begin their words with what should end them."""
+        logical = to_logical if self.recipe.modality == "handwriting" else str
+        words = [word for row in self.data.train[:LOOKED_AT] for word in logical(row.text).split() if len(word) > 1]
+        first, last = (sum(word[place] in AT_ENDS for word in words) for place in (0, -1))
+        if first <= last:
             return ""
         return (
-            "the reading direction: these texts are of a right-to-left script, and must be stored in logical order "
-            "(the first letter first), not as they look."
+            f"the reading direction: {first} words begin with a letter that ends words (such as ם or ة), {last} end with one. "
+            "Texts must be stored in logical order, the first letter first, not as they look."
         )
 
     def _few_updates(self, history: Sequence[dict[str, Any]]) -> str:
-        planned = self.batches * self.recipe.training.epochs
-        if planned >= FEW_UPDATES:
+        done, epoch, epochs = history[-1]["step"], history[-1]["epoch"], self.recipe.training.epochs
+        total = done + round(done / epoch * max(0, epochs - epoch))
+        if total >= FEW_UPDATES:
             return ""
+        so_far = f"{done} of about {total}" if epoch < epochs else f"{done}"
         return (
-            f"too few updates: {planned} are planned, {history[-1]['step']} done, and the plateau often takes 1,000. Give more "
-            "--epochs, smaller batches, or a model to train --from."
+            f"too few updates: {so_far} done, and the plateau often takes 1,000. Give more --epochs, smaller batches, or a "
+            "model to train --from."
         )
 
 

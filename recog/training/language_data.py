@@ -16,7 +16,7 @@ from recog.errors import UserError
 from recog.lm.tables import SPACE
 from recog.lm.text import read_text, tokens
 from recog.model.language import END, END_ID, UNKNOWN, UNKNOWN_ID
-from recog.text.normalise import rule
+from recog.text.normalise import Accounted
 from recog.training.data import load_rows
 from recog.training.language_recipe import LanguageRecipe, TextSource
 from recog.training.recipe import read_recipe
@@ -37,6 +37,7 @@ class TextData:
         lines: lines to train on.
         fingerprint: SHA-256 of each text, by the name of its file.
         problems: what of a recogniser's data could not be taken, and why.
+        notes: what became of texts in their normalisation.
     """
 
     symbols: tuple[str, ...]
@@ -46,6 +47,7 @@ class TextData:
     lines: int
     fingerprint: dict[str, str]
     problems: list[str]
+    notes: list[str]
 
 
 class _Numbers(dict[str, int]):
@@ -69,9 +71,9 @@ def prepare_texts(recipe: LanguageRecipe) -> TextData:
     numbers = _Numbers({UNKNOWN: UNKNOWN_ID, END: END_ID})
     train: list[NDArray[np.int32]] = []
     dev: list[NDArray[np.int32]] = []
-    fingerprint, lines, problems = {}, 0, list[str]()
+    fingerprint, lines, problems, notes = {}, 0, list[str](), list[str]()
     for i, source in enumerate(recipe.data):
-        text = _read(source, recipe, numbers, problems)
+        text = _read(source, recipe, numbers, problems, notes)
         ids, held_out = text.ids, text.held_out
         if held_out is None:
             held_out = _held_out(len(text.starts), source.split, recipe.dev_share)
@@ -90,7 +92,7 @@ def prepare_texts(recipe: LanguageRecipe) -> TextData:
                 f"{recipe.name}: there is too little text {what}; give more text, or a source of 'split: dev'."
             )
     unknown = float((streams[0] == UNKNOWN_ID).mean())
-    return TextData(symbols, streams[0], streams[1][:MAX_DEV], unknown, lines, fingerprint, problems)
+    return TextData(symbols, streams[0], streams[1][:MAX_DEV], unknown, lines, fingerprint, problems, notes)
 
 
 @dataclass(frozen=True)
@@ -103,9 +105,12 @@ class _Text:
     held_out: NDArray[np.bool_] | None
 
 
-def _read(source: TextSource, recipe: LanguageRecipe, numbers: _Numbers, problems: list[str]) -> _Text:
-    """A text as symbols. What separates lines ends them; what could not be taken is added to ``problems``."""
-    normalise, digest = rule(recipe.normalise), hashlib.sha256()
+def _read(
+    source: TextSource, recipe: LanguageRecipe, numbers: _Numbers, problems: list[str], notes: list[str]
+) -> _Text:
+    """A text as symbols. What separates lines ends them; what could not be taken is added to ``problems``,
+    and what became of the others to ``notes``."""
+    normalise, digest = Accounted(recipe.normalise, recipe.languages), hashlib.sha256()
     ids, starts, of_dev = array("i"), array("q"), array("b")
     between = numbers.between(recipe)
     for line, is_dev in islice(_lines(source, problems), 0, None, source.every):
@@ -120,6 +125,7 @@ def _read(source: TextSource, recipe: LanguageRecipe, numbers: _Numbers, problem
         else:
             _close(ids, between)
     _close(ids, between)
+    notes += [f"{source.path}: {note}" for note in normalise.notes("lines")]
     own = np.array(of_dev, np.bool_) if source.is_recipe and source.split == "auto" else None
     return _Text(np.array(ids, np.int32), np.array(starts, np.int64), digest.hexdigest(), own)
 

@@ -40,6 +40,8 @@ def run_language(what: Path, out: Path | None, options: RunOptions = AS_THE_RECI
 def _train(recipe: LanguageRecipe, out: Path, report: LanguageReporter, notes: str) -> None:
     data = prepare_texts(recipe)
     report.left_out(data.problems)
+    for note in data.notes:
+        report.say(f"Note: {note}")
     trainer = LanguageTrainer(recipe, data, out, report)
     resumed = trainer.resume()
     p = trainer.progress

@@ -100,7 +100,7 @@ def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe
     else:
         if out is None:
             raise UsageError("Give --out MODEL, the folder of the model to make.")
-        rows = load_data(what, quiet=True)  # told when it is read again
+        rows = load_data(what, quiet=True, leave_out=[out])  # told when it is read again
         lines = len(rows)
         kinds = {modality_of(row.media) for row in rows}
         kind = bundle.config.modality if bundle and bundle.config.modality in kinds else modality(rows)
@@ -202,12 +202,14 @@ def _data(recipe: Recipe, folder: Path, bundle: Bundle | None, report: Reporter)
     said, sounds = _pronunciations(recipe, bundle)
     data = prepare(
         recipe, cache, base=alphabet, pronunciations=said, sounds=sounds,
-        speller=bundle.speller() if bundle and said else None, advance=advance,
+        speller=bundle.speller() if bundle and said else None, leave_out=[folder.parent], advance=advance,
     )  # fmt: skip
     report.stop()
     if dist.is_initialized() and leads:
         dist.barrier()
     report.left_out(data.problems)
+    for note in data.notes:
+        report.say(f"Note: {note}")
     return data
 
 

@@ -180,7 +180,7 @@ class Trainer(Loop[Encoder, Optimisation]):
         plan = plan_epoch(self.data.train, p.epoch, self.recipe, self.words)
         self.model.train()
         if self.watch is None:
-            self.watch = Watch(self.data, self.recipe, math.ceil(len(plan) / self.options.accumulate))
+            self.watch = Watch(self.data, self.recipe)
         started = time.monotonic()
         self.report.epoch(p.epoch, self.options.epochs, p.batch, len(plan))
         for batches in groups(self._loader(plan), self.options.accumulate):

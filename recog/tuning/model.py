@@ -24,7 +24,7 @@ from recog.model.config import DecodingConfig, Rescoring, View
 from recog.model.folder import CONFIG, GRAPH, PRONUNCIATIONS, RESCORER, RESCORER_CONFIG
 from recog.model.language import open_language_bundle
 from recog.recogniser import Recogniser
-from recog.text.normalise import rule
+from recog.text.normalise import Accounted
 from recog.text.pronunciations import pronunciations_bytes
 from recog.tuning.calibration import calibrate_words
 from recog.tuning.card import PLOT, decoding_section, summary, with_section
@@ -83,7 +83,10 @@ def tune_model(
     if len({model.unit for model in models}) > 1:
         raise UserError("The language models of a recogniser must all be of words, or all of characters.")
     neural = _neural(recogniser.bundle, rescore)
-    utterances = list(collect(recogniser, rows, rule(config.normalise)))
+    account = Accounted(config.normalise, config.languages)
+    utterances = list(collect(recogniser, rows, account))
+    for note in account.notes("texts"):
+        say(note)
     if not any(utterance.text.split() for utterance in utterances):
         raise UserError(f"There is not a word in the texts of {what}; nothing can be tuned on it.")
     say(f"{len(utterances)} utterances; searching.")

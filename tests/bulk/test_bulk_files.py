@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recog.bulk.failures import Failures
-from recog.bulk.files import Input, collect, place, sizes, walk
+from recog.bulk.files import Input, collect, place, sizes
+from recog.bulk.outputs import finished
 from recog.disk import encoded, write_bytes
 from recog.errors import UserError
+from recog.folders import walk
 
 SOUND = frozenset({".wav"})
 
@@ -27,6 +29,37 @@ def test_a_folder_is_walked_in_the_order_of_names_and_links_to_folders_are_left_
     (tmp_path / "b" / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
     found = [os.path.relpath(name, tmp_path) for name in walk(str(tmp_path), SOUND)]
     assert found == ["a/A.WAV", "a/z.wav", "a.wav", "b/gone.wav", "b.wav", "c/deep/er/x.wav"]
+
+
+def test_results_are_no_inputs_and_hidden_files_are_read_by_name_only(tmp_path):
+    for name in ("in/a.png", "in/sub/b.png", "in/out/a.pdf", "in/out/sub/b.pdf", "in/._a.png", "in/.c/d.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    known = frozenset({".png", ".pdf"})
+
+    def inputs(arguments, output):
+        found = collect([str(tmp_path / name) for name in arguments], known, tmp_path / output, "pdf")
+        return [os.path.relpath(entry.name, tmp_path) for entry in found]
+
+    assert inputs(["in"], "in/out") == ["in/a.png", "in/sub/b.png"]
+    assert inputs(["in"], "elsewhere") == ["in/a.png", "in/out/a.pdf", "in/out/sub/b.pdf", "in/sub/b.png"]
+    assert inputs(["in/._a.png", "in/.c"], "in/out") == ["in/._a.png", "in/.c/d.png"]
+    (tmp_path / "in/a.pdf").touch()
+    (tmp_path / "in/out/a.pdf").unlink()
+    (tmp_path / "in/out/sub/b.pdf").unlink()
+    assert inputs(["in"], "in") == ["in/a.png", "in/sub/b.png"]  # a.pdf is the result of a.png
+    (tmp_path / "in/scan.pdf").touch()
+    assert "in/scan.pdf" in inputs(["in"], "in")
+
+
+def test_a_result_is_there_in_whatever_composition_its_name_has(tmp_path):
+    one, two = "\u00e9", "e\u0301"
+    (tmp_path / f"{two}.txt").touch()
+    inputs = [Input("x", str(tmp_path / f"{one}.txt")), Input("y", str(tmp_path / "none" / f"{one}.txt"))]
+    assert list(finished(inputs, "txt")) == [str(tmp_path / f"{one}.txt")]
+    both = [Input("x", str(tmp_path / f"{one}.txt")), Input("y", str(tmp_path / f"{two}.txt"))]
+    if not (tmp_path / f"{one}.txt").exists():
+        assert list(finished(both, "txt")) == [str(tmp_path / f"{two}.txt")]
 
 
 def test_a_folder_that_cannot_be_listed_is_not_left_out_silently(tmp_path, monkeypatch):

@@ -47,6 +47,13 @@ def test_folders_by_url_keep_their_tree(memory):
         collect(["memory://in"], (".wav", ".wave"), "memory://out", "txt")
 
 
+def test_results_and_hidden_files_of_a_url_are_no_inputs(memory):
+    for name in ("/in/a/x.wav", "/in/a/._x.wav", "/in/.b/y.wav", "/in/out/z.wav", "/in/outer/u.wav"):
+        memory.pipe_file(name, b"")
+    names = [entry.name for entry in collect(["memory://in"], (".wav",), "memory://in/out/", "txt")]
+    assert names == ["memory://in/a/x.wav", "memory://in/outer/u.wav"]
+
+
 def test_results_that_are_there(memory, tmp_path):
     (tmp_path / "here.txt").touch()
     memory.pipe_file("/out/a/1.txt", b"")

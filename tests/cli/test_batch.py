@@ -1,5 +1,6 @@
 """``recog transcribe`` and ``recog ocr`` on batches with bad luck in them."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -228,3 +229,27 @@ def test_log_probs_are_kept_for_decode(tmp_path):
     assert said.returncode == 0, said.stderr
     again = command("decode", kept / "numbers.npz", "--symbols", kept / "symbols.json", "--beam", "1")
     assert again.returncode == 0 and again.stdout.split()[:3] == said.stdout.split()[:3]
+
+
+def test_what_is_kept_is_what_the_text_came_from(tmp_path):
+    model = Path(__file__).parent.parent.parent / "recog" / "pretrained" / "english-speech"
+    tuned = json.loads((model / "config.json").read_text())["decoding"]
+    sounds = [SAMPLES / f"{name}.wav" for name in ("weather", "letter")]
+    options = ("--looks", "once", "--rescore", "none", "--log-probs", tmp_path)
+    said = command("transcribe", *sounds, *options)
+    assert said.returncode == 0, said.stderr
+    again = command(
+        "decode", *(tmp_path / f"{sound.stem}.npz" for sound in sounds), "--symbols", tmp_path / "symbols.json",
+        "--lm", model / "lm.bin", "--lexicon", model / "pronunciations.tsv", "--closed-vocabulary",
+        "--beam", str(tuned["beam"]), "--alpha", str(tuned["alpha"]), "--beta", str(tuned["beta"]),
+    )  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    assert again.stdout == said.stdout and "the river" in said.stdout
+
+
+def test_a_hotword_that_cannot_be_spelled_is_told_once(tmp_path):
+    (tmp_path / "hot.txt").write_text("дом\nRiver\n", encoding="utf-8")
+    sounds = [SAMPLES / f"{name}.wav" for name in ("weather", "letter")]
+    said = command("transcribe", *sounds, "--hotwords", tmp_path / "hot.txt", "--jobs", "2")
+    assert said.returncode == 0 and "the river" in said.stdout
+    assert said.stderr.count("The hotword 'дом' is left out") == 1

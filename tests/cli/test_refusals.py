@@ -133,12 +133,19 @@ def test_boosts_are_told_with_their_line(boost: str, told: str, tmp_path: Path) 
         read_hotwords(tmp_path / "h.txt")
 
 
-def test_hotwords_are_written_as_the_model_writes() -> None:
+def test_hotwords_are_written_as_the_model_writes(caplog: pytest.LogCaptureFixture) -> None:
     model = recog.load("english-speech", hotwords={"Mother-in-Law!": 3.0, "mother in law": 7.0, "O’Brien": 2.0})
     assert model.options.hotwords == {"mother in law": 7.0, "o'brien": 2.0}
     assert recog.load("latin-handwriting", hotwords={"O’Brien": 2.0}).options.hotwords == {"O'Brien": 2.0}
-    with pytest.raises(UserError, match=r"Nothing of the hotword '\.\.\.'"):
-        recog.load("english-speech", hotwords={"...": 3.0})
+    assert caplog.messages == []
+    hotwords = {"...": 3.0, "дом": 2.0, "Bjørn, 25": 4.0}
+    assert recog.load("english-speech", hotwords=hotwords).options.hotwords == {"bjorn twenty five": 4.0}
+    assert recog.load("latin-handwriting", hotwords={"a\u20ac\u4e00": 2.0, "b": 1.0}).options.hotwords == {"b": 1.0}
+    assert caplog.messages == [
+        "The hotword '...' is left out: the model writes nothing of it.",
+        "The hotword 'дом' is left out: the model writes nothing of it.",
+        "The hotword 'a\u20ac\u4e00' is left out: the model has no symbol for '\u4e00'.",
+    ]
 
 
 def test_channels_that_cancel_are_told(tmp_path: Path) -> None:
@@ -211,7 +218,7 @@ def deep(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def test_folders_may_be_nested_deeply(deep: tuple[Path, str]) -> None:
-    from recog.bulk.files import walk
+    from recog.folders import walk
 
     top, bottom = deep
     names = [f"{top}/a.wav", f"{bottom}/b.wav", f"{top}/d/z.wav", f"{top}/e.wav"]

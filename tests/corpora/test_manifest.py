@@ -163,6 +163,40 @@ def test_bare_folder(tmp_path: Path) -> None:
     assert all(row.split is None for row in rows.values())
 
 
+def test_what_finds_no_partner_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    _touch(tmp_path / "a.wav")
+    _touch(tmp_path / "a.txt", "hello")
+    _touch(tmp_path / "sub" / "lonely.gt.txt", "x")
+    _touch(tmp_path / "miscalled.png")
+    _touch(tmp_path / "miscalled.txt", "y")
+    for i in range(7):
+        _touch(tmp_path / f"m{i}.wav")
+    _touch(tmp_path / "._m0.txt", "a file of macOS")
+    _touch(tmp_path / "out" / "training" / "problems.txt", "its own")
+    assert [row.text for row in read_folder(tmp_path, quiet=True, leave_out=[tmp_path / "out"])] == ["hello"]
+    assert caplog.messages == []
+    read_folder(tmp_path, leave_out=[tmp_path / "out"])
+    assert caplog.messages == [
+        "left out: a file with the suffix of another kind of media (a sound has NAME.txt, an image NAME.gt.txt): "
+        "miscalled.txt",
+        "left out: a file without a sound or image of the same name: sub/lonely.gt.txt",
+        "left out: 7 files without a text of the same name: m0.wav, m1.wav, m2.wav, m3.wav, m4.wav and 2 more",
+    ]
+
+
+def test_names_are_compared_in_nfc(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one, two = "\u00e9", "e\u0301"
+    _touch(tmp_path / "w" / f"{one}.wav")
+    _touch(tmp_path / "w" / f"{two}.txt", "sound")
+    _touch(tmp_path / "i" / f"{two}.png")
+    _touch(tmp_path / "i" / f"{one}.gt.txt", "image")
+    assert [row.text for row in read_folder(tmp_path)] == ["image", "sound"]
+    assert all(row.media.exists() for row in read_folder(tmp_path))
+    assert caplog.messages == []
+    _touch(tmp_path / "m.jsonl", json.dumps({"media": f"w/{two}.wav", "text": "x"}) + "\n")
+    assert [row.media.exists() for row in load_data(tmp_path / "m.jsonl")] == [True]
+
+
 def test_one_folder_has_no_group(tmp_path: Path) -> None:
     for name in "bca":
         _touch(tmp_path / f"{name}.mp3")

@@ -61,8 +61,11 @@ def test_twice_gives_the_same_bytes(corpus: Path, tmp_path: Path) -> None:
 
 def test_text_rule_and_pattern(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    run("filenames", corpus, out, "--pattern", "(?P<text>.+)_[0-9]+", "--normalise", "spoken", "--dev-share", 0)
-    assert {row.text for row in read_manifest(out)} == {"anne", "bob", "cleo"}
+    said = run("filenames", corpus, out, "--pattern", "(?P<text>.+)_[0-9]+", "--normalise", "spoken", "--dev-share", 0)
+    assert {row.text for row in read_manifest(out)} == {
+        f"{number} {name}" for number in ("zero", "one", "two", "three") for name in ("anne", "bob", "cleo")
+    }
+    assert "The numbers in 12 of 12 rows are taken as English words ('0' as 'zero')" in said
     assert {row.split for row in read_manifest(out)} == {"train"}
 
 

@@ -278,6 +278,22 @@ def test_a_narrow_beam_keeps_what_a_naive_one_keeps(width: int) -> None:
         assert found == pytest.approx(naive_beam(probs, symbols, boosts, width))
 
 
+@pytest.mark.parametrize("space", [True, False])
+def test_boosts_are_what_hotwords_add_to_the_weight(space: bool) -> None:
+    lm = NGramTrie.from_ngrams(estimate(["ab a", "b ab", "a b"], unit="word", order=2)) if space else None
+    symbols = ["_", "a", "b", *([" "] if space else [])]
+    boosts = {"a": 2.0, "ab": 5.0, "b": 1.0} | ({"a b": 3.0} if space else {})
+    plain, hot = Decoder(symbols, lm=lm), Decoder(symbols, lm=lm, hotwords=boosts)
+    rng = np.random.default_rng(0)
+    for before in (None, "b a"):
+        for _ in range(40):
+            tokens = tuple(rng.integers(1, len(symbols), rng.integers(0, 9)).tolist())
+            expected = hot.weight(tokens, before=before) - plain.weight(tokens, before=before)
+            assert hot.boosts(tokens, before=before) == pytest.approx(expected, abs=1e-9)
+            assert plain.boosts(tokens, before=before) == 0.0
+    assert hot.boosts((1, 2)) > 0.0
+
+
 def test_pieces_that_begin_words_can_begin_a_text_of_a_closed_vocabulary() -> None:
     lm = NGramTrie.from_ngrams(estimate(["the cat", "the", "cat the"], unit="word", order=2))
     x = np.log(np.array([[0.02, 0.94, 0.02, 0.02], [0.02, 0.02, 0.94, 0.02]], np.float32))

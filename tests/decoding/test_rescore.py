@@ -43,6 +43,16 @@ def test_interpolation_takes_back_what_the_decoder_added():
     assert {h.text: h.score for h in rescore(NBEST, lm, 1.0, interpolate=0.5)} == {"a": -3.5, "b": -3.5, "c": -5.75}
 
 
+def test_boosts_of_hotwords_are_not_taken_back():
+    lm = Table(a=-1.0, b=-1.0, c=-1.0)
+    boosts = [0.5, 0.0, 2.0]
+    found = {h.text: h.score for h in rescore(NBEST, lm, 1.0, interpolate=1.0, boosts=boosts)}
+    assert found == {"a": -2.5, "b": -2.0, "c": -3.5}
+    halves = {h.text: h.score for h in rescore(NBEST, lm, 1.0, interpolate=0.5, boosts=boosts)}
+    assert halves == {"a": -1.5 - 0.75 - 1.0, "b": -1.0 - 1.5 - 1.0, "c": -2.5 - 1.25 - 1.0}
+    assert rescore(NBEST, lm, 1.0, boosts=boosts) == rescore(NBEST, lm, 1.0)
+
+
 def test_equal_scores_stay_in_order_and_weight_0_asks_nothing():
     lm = Table(x=-1.0, y=-1.0)
     equal = [reading("y", -1.0, -1.0), reading("x", -1.0, -1.0)]

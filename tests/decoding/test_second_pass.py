@@ -110,3 +110,12 @@ def test_symbols_without_a_space_are_ordered_only() -> None:
     plain = Decoder(["_", "a", "b"], beam_width=20, n_best=3, threads=1)
     [found] = decode_views(plain, [[frames]])
     assert SecondPass(plain, Rescorer(Likes(), 0.5))(found, [frames])[0].text == "b"
+
+
+def test_the_boost_of_a_hotword_survives_though_the_neural_model_takes_the_place_of_the_other() -> None:
+    views = [doubtful(3)]
+    hot = Decoder(SYMBOLS, beam_width=200, n_best=20, threads=1, hotwords={"c": 4.0})
+    [found] = decode_views(hot, [views])
+    instead = Rescorer(Likes(), 0.5, interpolate=1.0)
+    assert SecondPass(decoder(20), instead)(decode_views(decoder(20), [views])[0], views)[0].text == "b d f"
+    assert SecondPass(hot, instead)(found, views)[0].text == "b c f"

@@ -122,9 +122,13 @@ def test_it_is_used_unless_the_options_speak_against_it(tuned: Path, unigrams: P
     own = recog.load(tuned, threads=1).rescorer
     assert own is not None and (own.weight, own.interpolate) == (0.7, 0.5)
     for options in (
-        {"rescore": "none"}, {"lm": "none"}, {"hotwords": {"wharf": 5.0}}, {"beam": 0}, {"rescore_weight": 0.0},
+        {"rescore": "none"}, {"lm": "none"}, {"beam": 0}, {"rescore_weight": 0.0},
     ):  # fmt: skip
         assert recog.load(tuned, threads=1, **options).rescorer is None, options
+    hot = recog.load(tuned, threads=1, hotwords={"The Wharf": 5.0, "nine": 1.0}).rescorer
+    assert hot is not None and (hot.weight, hot.interpolate) == (0.7, 0.5)
+    usual, expected = own.lm.score(["wharf", "quay", "nine"]), hot.lm.score(["wharf", "quay", "nine"])
+    assert expected[0] == pytest.approx(usual[0] + 2.5 * len("wharf")) and expected[1:] == pytest.approx(usual[1:])
     other = recog.load(tuned, threads=1, rescore=unigrams).rescorer
     assert other is not None and (other.weight, other.interpolate) == (0.3, 0.0)
 

@@ -13,6 +13,7 @@ pytest.importorskip("torch")
 
 from recog.model.config import ConvLayer, EncoderConfig
 from recog.text.alphabet import Alphabet
+from recog.text.bidi import to_display
 from recog.training.data import Dataset, Example
 from recog.training.diagnosis import Watch, chance_loss, outliers
 from recog.training.recipe import Optimisation, Recipe
@@ -53,8 +54,8 @@ def of_right_data(seed: int = 1, **options: Any) -> Dataset:
     return dataset([20 * len(text) for text in texts], texts, **options)
 
 
-def epoch(number: int, loss: float, cer: float = 1.0, blank: float = 1.0) -> dict[str, Any]:
-    return {"epoch": number, "step": 50 * number, "loss": loss, "cer": cer, "blank": blank}
+def epoch(number: int, loss: float, cer: float = 1.0, blank: float = 1.0, updates: int = 500) -> dict[str, Any]:
+    return {"epoch": number, "step": updates * number, "loss": loss, "cer": cer, "blank": blank}
 
 
 def test_chance_is_the_sum_over_all_alignments_of_a_guess() -> None:
@@ -74,20 +75,20 @@ def test_chance_is_the_sum_over_all_alignments_of_a_guess() -> None:
 
 
 def test_a_run_that_learns_is_left_in_peace() -> None:
-    watch = Watch(of_right_data(), recipe(), 50)
+    watch = Watch(of_right_data(), recipe())
     assert watch.after_epoch([epoch(1, watch.chance * 0.5, cer=0.6, blank=0.7)]) == []
     history = [epoch(1, watch.chance), epoch(2, watch.chance * 0.6, cer=0.9)]
     assert len(watch.after_epoch(history[:1])) == 1
     assert watch.after_epoch(history) == [] and watch.stuck == 0
 
 
-def explained(data: Dataset, losses: list[float] | None = None, **changes: Any) -> str:
-    watch = Watch(data, recipe(**changes), 500)
+def explained(data: Dataset, losses: list[float] | None = None, updates: int = 500, **changes: Any) -> str:
+    watch = Watch(data, recipe(**changes))
     losses = losses or [watch.chance] * 4
     said: list[str] = []
     history: list[dict[str, Any]] = []
     for number, loss in enumerate(losses, start=1):
-        history.append(epoch(number, loss))
+        history.append(epoch(number, loss, updates=updates))
         said += watch.after_epoch(history)
     assert f"guessing by frequency gives {watch.chance:.2f}" in said[0]
     assert sum("What speaks for which cause" in line for line in said) == 1, "told once"
@@ -108,8 +109,55 @@ def test_texts_too_long_for_their_frames() -> None:
     assert "30 of 90 rows do not fit" in explained(data)
 
 
-def test_a_learning_rate_too_high() -> None:
-    assert "learning rate (0.001) is too high" in explained(of_right_data(), [3.0, 2.9, 9.0, 30.0])
+@pytest.mark.parametrize(
+    ("losses", "evidence"),
+    [
+        ([3.0, 2.9, 9.0, 30.0], "the loss rose from 2.90 to 9.00"),
+        ([3.0, 2.9, 31.0, 30.0], "the loss rose from 2.90 to 31.00"),
+        ([30.0, 31.0, 29.0, 30.0], "the loss stays at 29.00"),
+    ],
+)
+def test_a_learning_rate_too_high(losses: list[float], evidence: str) -> None:
+    said = explained(of_right_data(), losses)
+    assert f"the learning rate (0.001) is too high: {evidence}" in said and "too few" not in said
+
+
+@pytest.mark.parametrize(
+    ("losses", "updates"),
+    [
+        ([12.455, 14.103, 8.703, 5.072, 3.830], 1),  # five lines
+        ([10.9, 8.4, 4.11], 2),
+        ([15.97, 13.6, 6.33], 2),
+        ([9.0, 11.0, 10.5, 9.0], 500),  # on its way down
+        ([2.0, 2.2, 2.1, 2.05], 500),  # the plateau wavers
+        ([30.0, 31.0, 29.0, 30.0], 1),  # nothing was tried yet
+        ([5.0], 500),
+    ],
+)
+def test_no_learning_rate_is_blamed_for_a_loss_that_falls_or_wavers(losses: list[float], updates: int) -> None:
+    watch = Watch(of_right_data(), recipe())
+    history = [epoch(number, loss, updates=updates) for number, loss in enumerate(losses, start=1)]
+    for count in range(1, len(history) + 1):
+        assert not any("learning rate" in cause for cause in watch.causes(history[:count]))
+
+
+def test_a_loss_above_that_of_guessing_is_no_plateau() -> None:
+    watch = Watch(of_right_data(), recipe())
+    assert watch.after_epoch([epoch(1, 4 * watch.chance)])[0].startswith("Not yet as good as guessing: loss")
+    watch = Watch(of_right_data(), recipe())
+    assert watch.after_epoch([epoch(1, watch.chance)])[0].startswith("On the blank plateau: loss")
+
+
+def test_lines_of_one_length_say_nothing_of_what_belongs_together() -> None:
+    rng = np.random.default_rng(2)
+    texts = ["".join(rng.choice(list("abcdef"), rng.integers(38, 43))) for _ in range(60)]
+    assert "other files" not in explained(dataset([int(rng.integers(780, 820)) for _ in texts], texts))
+
+
+def test_the_same_text_in_every_row() -> None:
+    said = explained(dataset([800] * 12, ["the white road"] * 12))
+    assert "all 12 rows have the same text, 'the white road'" in said
+    assert "same text" not in explained(of_right_data())
 
 
 def test_polarity_and_empty_images() -> None:
@@ -122,11 +170,20 @@ def test_a_sample_rate_that_cannot_be() -> None:
     assert "symbols a second" in explained(data, modality="speech", encoder=ENCODER)
 
 
-def test_right_to_left_texts_and_too_few_updates() -> None:
-    texts = ["שלום" * n for n in range(1, 31)]
-    assert "right-to-left" in explained(dataset([200 * n for n in range(1, 31)], texts))
-    watch = Watch(of_right_data(), recipe(), 10)
-    assert any("100 are planned" in cause for cause in watch.causes([epoch(1, watch.chance)]))
+def test_right_to_left_texts_stored_as_they_look() -> None:
+    widths = [200 * n for n in range(1, 31)]
+    right, wrong = ([to_display(" ".join([word] * n)) for n in range(1, 31)] for word in ("שלום", "םולש"))
+    assert "reading direction: 465 words begin with a letter that ends words" in explained(dataset(widths, wrong))
+    assert "reading direction" not in explained(dataset(widths, right))
+
+
+def test_too_few_updates_are_counted_as_they_were_done() -> None:
+    watch = Watch(of_right_data(), recipe(training={"epochs": 3}))
+    history = [epoch(number, watch.chance, updates=2) for number in (1, 2)]
+    assert any("too few updates: 4 of about 6 done" in cause for cause in watch.causes(history))
+    history.append(epoch(3, watch.chance, updates=2) | {"step": 7})  # batches differ from epoch to epoch
+    assert any("too few updates: 7 done, and" in cause for cause in watch.causes(history))
+    assert not any("too few" in cause for cause in watch.causes([epoch(1, watch.chance)]))
 
 
 def test_rows_with_a_loss_far_above_the_others_are_named() -> None:
@@ -136,6 +193,6 @@ def test_rows_with_a_loss_far_above_the_others_are_named() -> None:
     losses[17] = (rows[17], 5.0)
     said = outliers(losses)
     assert said[0].startswith("1 of 60 rows") and "17.png: loss 5.0" in said[1]
-    watch = Watch(of_right_data(), recipe(training={"epochs": 1}), 50)
+    watch = Watch(of_right_data(), recipe(training={"epochs": 1}))
     watch.saw(rows, [(5.0 if row.index == 17 else 0.3) * len(row.labels) for row in rows])
     assert any("17.png" in line for line in watch.after_epoch([epoch(1, 0.4, cer=0.1)]))

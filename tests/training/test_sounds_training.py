@@ -115,7 +115,7 @@ def test_alternatives_are_words_and_no_two_are_alike(model: Bundle, corpus: Path
     assert {word for text in texts for word in text.split()} <= SAID.keys()
 
 
-@pytest.mark.parametrize("options", [{"beam": 0}, {"lm": "none", "beam": 4}, {"hotwords": {"esso": 2.0}}])
+@pytest.mark.parametrize("options", [{"beam": 0}, {"lm": "none", "beam": 4}])
 def test_letters_are_decoded_where_words_are_not_to_be_found(model: Bundle, corpus: Path, options: dict) -> None:
     recogniser = recog.load(model.path, **options)
     assert recogniser.word_finder is None
@@ -126,6 +126,15 @@ def test_hotwords_that_are_in_the_dictionary_are_heard(model: Bundle, corpus: Pa
     recogniser = recog.load(model.path, hotwords={"no sea": 40.0})
     assert recogniser.word_finder is not None
     assert "no sea" in recogniser.transcribe(corpus / "clip00.wav").text
+
+
+def test_a_hotword_that_nobody_can_say_is_left_out_and_no_other(
+    model: Bundle, corpus: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    recogniser = recog.load(model.path, hotwords={"esso": 2.0, "no sea": 40.0})
+    assert recogniser.word_finder is not None
+    assert "no sea" in recogniser.transcribe(corpus / "clip00.wav").text
+    assert caplog.messages == ["The hotword 'esso' is left out: the model does not know how it is said."]
 
 
 def test_the_sounds_stay_when_it_is_tuned_and_trained_on(model: Bundle, corpus: Path, tmp_path: Path) -> None:

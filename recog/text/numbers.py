@@ -1,0 +1,91 @@
+"""Numbers in a text as English words: what a reader most likely says where it has digits."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+LONGEST = 15  # digits read as one number; more are a telephone's or an account's, read digit by digit
+_YEARS = range(1100, 2100)  # "1905" alone is read "nineteen oh five", as a year or not
+_MONEY = {"$": ("dollar", "dollars"), "€": ("euro", "euros"), "£": ("pound", "pounds")}
+_FRACTION = re.compile(r"(\d+)\u2044(\d+)")  # what ½ is in compatibility form
+_DATE = re.compile(r"\d+(?:\.\d+){2,}")  # 27.10.1876: no decimal in it
+_NUMBER = re.compile(
+    r"(?P<money>[$€£] ?)?"
+    r"(?P<whole>\d{1,3}(?:,\d{3})+(?!\d)|\d+)"
+    r"(?:\.(?P<part>\d+)(?![.\d]))?"
+    r"(?P<after>st\b|nd\b|rd\b|th\b|['\u2019]?s\b| ?%)?",
+    re.IGNORECASE,
+)
+
+
+def say_numbers(text: str) -> str:
+    """The text with every number as English words, a space on either side of each.
+
+    Read are whole numbers, with commas or without, decimals, ordinals (``3rd``), years and decades (``1920s``),
+    percentages, amounts of dollars, euros and pounds, and fractions of one character (``½``). Digits of any script
+    count. A number of more than 15 digits, or one with a zero in front, is read digit by digit.
+    """
+    text = "".join(map(_plain_digit, text))
+    text = _DATE.sub(lambda match: match[0].replace(".", " "), text)
+    text = _FRACTION.sub(lambda match: f" {_fraction(int(match[1]), int(match[2]))} ", text)
+    return _NUMBER.sub(lambda match: f" {_said(match)} ", text)
+
+
+def _plain_digit(character: str) -> str:
+    if character.isascii() or unicodedata.category(character)[0] != "N":
+        return character
+    if character.isdecimal():
+        return str(unicodedata.decimal(character))
+    return f" {unicodedata.normalize('NFKD', character)} "  # not 10² as 102, not 5½ as 51⁄2
+
+
+def _said(match: re.Match[str]) -> str:
+    whole, part = match["whole"].replace(",", ""), match["part"]
+    after = (match["after"] or "").strip().lower()
+    alone = match["whole"] == whole and not part and not match["money"] and not after.startswith("%")
+    if len(whole) > LONGEST or (whole[0] == "0" and len(whole) > 1):
+        words = " ".join(map(_cardinal, map(int, whole)))
+    elif after in ("st", "nd", "rd", "th") and not part:
+        return _words(int(whole), "ordinal")
+    elif alone and len(whole) == 4 and int(whole) in _YEARS:
+        words = _words(int(whole), "year")
+    else:
+        words = _cardinal(int(whole))
+    if part:
+        words += " point " + " ".join(map(_cardinal, map(int, part)))
+    if match["money"]:
+        words += " " + _MONEY[match["money"].strip()][words != "one"]
+    if after.endswith("s"):
+        return _plural(words)
+    return f"{words} percent" if after == "%" else f"{words} {after}".strip()
+
+
+def _fraction(above: int, below: int) -> str:
+    if below == 2:
+        named = "half" if above == 1 else "halves"
+    elif below == 4:
+        named = "quarter" if above == 1 else "quarters"
+    elif below < 2:  # ⅟ before a number that follows
+        return f"{_cardinal(above)} over {_cardinal(below)}"
+    else:
+        named = _words(below, "ordinal") + ("s" if above != 1 else "")
+    return f"{_cardinal(above)} {named}"
+
+
+def _plural(words: str) -> str:
+    """``twenties`` of ``twenty``: of a decade the last word has the ending."""
+    if words.endswith("y"):
+        return words[:-1] + "ies"
+    return words + ("es" if words.endswith("x") else "s")
+
+
+def _cardinal(number: int) -> str:
+    return _words(number, "cardinal")
+
+
+def _words(number: int, kind: str) -> str:
+    from num2words import num2words  # only texts with digits need it
+
+    said: str = num2words(number, lang="en", to=kind)
+    return said.replace("-", " ").replace(",", "")
