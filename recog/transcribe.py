@@ -68,8 +68,7 @@ class Transcriber(Recogniser):
                     if advance:
                         advance(stretch.end)
                 seconds = max(seconds, segmenter.samples / self.features.sample_rate)
-                if sound.warning and sound.warning not in warnings:
-                    warnings.append(sound.warning)
+                warnings += [warning for warning in sound.warnings if warning not in warnings]
         lines.sort(key=lambda line: line.start or 0.0)
         return Transcript(
             name or str(source), tuple(lines), self.config.name, duration=round(seconds, 3), warnings=tuple(warnings)

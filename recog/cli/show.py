@@ -156,6 +156,8 @@ def sound_picture(
     with open_sound(file, sample_rate=RATE) as sound:
         wave = sound.read(start=start, end=start + (seconds or SECONDS))
         duration = sound.duration
+        for warning in sound.warnings:
+            print(f"recog: {warning}", file=sys.stderr)
     if found is None:
         found = heard(wave, RATE, start, file, model, threads)
     if found.size is not None:

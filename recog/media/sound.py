@@ -5,7 +5,8 @@
             ...
     if sound.warning: print(sound.warning)
 
-A file is read by its content, whatever its extension. The channels are averaged, the rate is changed by soxr
+A file is read by its content, whatever its extension, and at its own times: what starts late or has gaps has silence
+there. The channels are averaged (:mod:`recog.media.mixing`), the rate is changed by soxr
 (https://sourceforge.net/p/soxr: band-limited, linear phase), and no more than a few blocks are ever in memory.
 """
 
@@ -27,7 +28,8 @@ from numpy.typing import NDArray
 
 from recog.errors import UserError
 from recog.media.errors import MediaError
-from recog.media.sound_decoders import Chunk, Decoder, open_decoder
+from recog.media.mixing import Chunk, Mixer
+from recog.media.sound_decoders import Decoder, open_decoder
 
 MAX_STREAM_BYTES = 8 << 30  # what is copied of a pipe: 10 hours of CD sound are 6.4 GB
 MARGIN = 0.1  # seconds read beyond a stretch on both sides: more than the resampling filter is long
@@ -42,7 +44,7 @@ class SoundReader:
         name: the file's name, for messages.
         channels: how many there are, those of all audio tracks together.
         duration: seconds of sound by the header; None where the header does not say or cannot be trusted.
-        warning: after a pass, one sentence if the sound was cut short or damaged, or its channels cancel; else None.
+        warnings: after a pass, a sentence for each thing that is wrong with the file.
     """
 
     def __init__(self, decoder: Decoder, file: BinaryIO, name: str, sample_rate: int, resources: ExitStack) -> None:
@@ -50,7 +52,7 @@ class SoundReader:
         self._file = file
         self.sample_rate = sample_rate
         self.duration = decoder.duration
-        self.warning: str | None = None
+        self.warnings: list[str] = []
         self.channels = decoder.channels
         self._decoder = decoder
         self._resources = resources
@@ -62,6 +64,11 @@ class SoundReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def warning(self) -> str | None:
+        """The warnings as one text; None where there are none."""
+        return "; ".join(self.warnings) or None
 
     def close(self) -> None:
         """Close the file, unless the caller opened it, and delete the copy of a stream."""
@@ -110,17 +117,17 @@ class SoundReader:
 
     def _pass(self, first: int, stop: int | None) -> Iterator[NDArray[np.float32]]:
         """Output samples `first` to `stop` (None: the end) in pieces as they come, and the warning after the last."""
-        self.warning = None
-        rate, decoder = self.sample_rate, self._decoder
+        self.warnings = []
+        rate, decoder, mixer = self.sample_rate, self._decoder, Mixer()
         # Start where an input and an output sample coincide: a stretch is sampled at the same instants as the whole.
         divisor = math.gcd(rate, decoder.rate)
         periods = max(0, first - math.ceil(MARGIN * rate)) // (rate // divisor)
-        chunks = decoder.chunks(
+        pieces = decoder.pieces(
             periods * (decoder.rate // divisor),
             None if stop is None else math.ceil((stop / rate + MARGIN) * decoder.rate),
         )
         position = periods * (rate // divisor)
-        for piece in resampled(chunks, rate):
+        for piece in resampled(mixer.mix(pieces), rate):
             wanted = piece[max(0, first - position) : None if stop is None else max(0, stop - position)]
             position += len(piece)
             if len(wanted):
@@ -130,11 +137,9 @@ class SoundReader:
         if position == 0:
             raise MediaError(f"{self.name} holds no sound")
         if decoder.damage is not None:
-            self.warning = f"{self.name} {decoder.damage}: it was read up to second {position / rate:.1f}"
-        elif decoder.lost / decoder.rate > position / rate / 2:
-            self.warning = (
-                f"{self.name} has channels that are each other's inverse, so that their mean is silent: read them each"
-            )
+            self.warnings.append(f"{self.name} {decoder.damage}: it was read up to second {position / rate:.1f}")
+        remarks = [*filter(None, [decoder.doubt]), *mixer.warnings()]
+        self.warnings += [f"{self.name} {remark}" for remark in remarks]
 
 
 def open_sound(source: str | Path | BinaryIO, *, sample_rate: int = 16_000, channel: int | None = None) -> SoundReader:

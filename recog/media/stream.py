@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from recog.errors import UserError
 from recog.media.errors import MediaError
+from recog.media.mixing import Chunk
 from recog.media.sound import resampled
-from recog.media.sound_decoders import Chunk
 
 READ_BYTES = 1 << 16
 WAITING = 64  # pieces read of a pipe before anyone has taken them; then the writer waits
