@@ -140,6 +140,7 @@ def _align_sound(
                 advance(stretch.end)
 
     with open_sound(source, sample_rate=features.sample_rate) as sound:
+        sound.amplify()
         stream = recogniser.stretches(segmenter.run(sound.blocks(BLOCK_SECONDS)))
         heard = _listen(recogniser, spelling, reported(stream), recogniser.step)
         warnings = tuple(sound.warnings)

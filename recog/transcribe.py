@@ -56,6 +56,7 @@ class Transcriber(Recogniser):
         warnings: list[str] = []
         seconds = 0.0
         with open_sound(source, sample_rate=self.features.sample_rate) as sound:
+            sound.amplify()
             for channel in self._channels(sound):
                 if channel is not None:
                     sound.select(channel - 1)

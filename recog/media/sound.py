@@ -28,11 +28,16 @@ from numpy.typing import NDArray
 
 from recog.errors import UserError
 from recog.media.errors import MediaError
+from recog.media.level import LevelMeter
 from recog.media.mixing import Chunk, Mixer
 from recog.media.sound_decoders import Decoder, open_decoder
 
 MAX_STREAM_BYTES = 8 << 30  # what is copied of a pipe: 10 hours of CD sound are 6.4 GB
 MARGIN = 0.1  # seconds read beyond a stretch on both sides: more than the resampling filter is long
+
+MAX_LEVELS = 100_000  # files whose level is remembered: a corpus may have many rows in one long recording
+
+_levels: dict[tuple[int, ...], tuple[float, str | None]] = {}
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +58,8 @@ class SoundReader:
         self.sample_rate = sample_rate
         self.duration = decoder.duration
         self.warnings: list[str] = []
+        self._gain = 1.0
+        self._quiet: str | None = None  # what to say of its level
         self.channels = decoder.channels
         self._decoder = decoder
         self._resources = resources
@@ -82,6 +89,24 @@ class SoundReader:
         """
         self._decoder = open_decoder(self._file, self.name, channel)
         self.duration = self._decoder.duration
+
+    def amplify(self) -> None:
+        """Measure how loud the recording is, all its channels together, and read it louder from now on if it is quiet.
+
+        One that is loud enough is left as it is, and read no further than to where that is known.
+        """
+        key = _identity(self._file)
+        measured = _levels.get(key) if key is not None else None
+        if measured is None:
+            meter = LevelMeter()
+            for piece in open_decoder(self._file, self.name, None).pieces(0, None):
+                meter.feed(piece.samples, piece.rate)
+                if meter.is_loud:
+                    break
+            measured = meter.gain, meter.warning()
+            if key is not None and len(_levels) < MAX_LEVELS:
+                _levels[key] = measured
+        self._gain, self._quiet = measured
 
     def blocks(self, seconds: float = 30.0) -> Iterator[NDArray[np.float32]]:
         """The whole sound, from the start, in blocks of `round(seconds * sample_rate)` samples (the last: fewer).
@@ -131,14 +156,14 @@ class SoundReader:
             wanted = piece[max(0, first - position) : None if stop is None else max(0, stop - position)]
             position += len(piece)
             if len(wanted):
-                yield wanted
+                yield wanted if self._gain == 1.0 else wanted * np.float32(self._gain)
             if stop is not None and position >= stop:
                 return
         if position == 0:
             raise MediaError(f"{self.name} holds no sound")
         if decoder.damage is not None:
             self.warnings.append(f"{self.name} {decoder.damage}: it was read up to second {position / rate:.1f}")
-        remarks = [*filter(None, [decoder.doubt]), *mixer.warnings()]
+        remarks = [*filter(None, [decoder.doubt, self._quiet]), *mixer.warnings()]
         self.warnings += [f"{self.name} {remark}" for remark in remarks]
 
 
@@ -176,15 +201,19 @@ def read_sound(
     start: float | None = None,
     end: float | None = None,
     channel: int | None = None,
+    amplify: bool = False,
 ) -> NDArray[np.float32]:
     """A whole sound, or the stretch from `start` to `end` seconds, as float32 of shape (samples,), full scale 1.
 
-    A sound that is cut short is returned up to the cut and the warning is logged; `open_sound` hands it out.
+    A sound that is cut short is returned up to the cut and the warning is logged; `open_sound` hands it out. With
+    `amplify` a recording that is too quiet is made louder: :meth:`SoundReader.amplify`.
 
     Raises:
         MediaError: the file cannot be read as sound, or holds none in the stretch.
     """
     with open_sound(source, sample_rate=sample_rate, channel=channel) as sound:
+        if amplify:
+            sound.amplify()
         samples = sound.read(start=start, end=end)
         if sound.warning is not None:
             logger.warning("%s", sound.warning)
@@ -204,6 +233,15 @@ def _open_path(path: Path) -> BinaryIO:
         raise MediaError(f"{path} does not exist") from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise MediaError(f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _identity(file: BinaryIO) -> tuple[int, ...] | None:
+    """What tells a file from others, and from itself when it has changed; None for a stream that is no file."""
+    try:
+        status = os.fstat(file.fileno())
+    except (OSError, AttributeError):
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _stream_name(stream: Any) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from recog.errors import UserError
 from recog.media.errors import MediaError
+from recog.media.level import LevelMeter
 from recog.media.mixing import Chunk
 from recog.media.sound import resampled
 
@@ -48,15 +49,22 @@ class Source:
         return resampled(self._chunks(), sample_rate)
 
     def _chunks(self) -> Iterator[Chunk]:
-        half = b""
+        half, meter = b"", LevelMeter()
         for data in self._arriving():
             data = half + data
             whole = len(data) // 2 * 2
             half = data[whole:]
             if whole:
-                yield Chunk(self.rate, np.frombuffer(data, "<i2", whole // 2).astype(np.float32) / np.float32(32_768))
+                samples = np.frombuffer(data, "<i2", whole // 2).astype(np.float32) / np.float32(32_768)
+                if not meter.is_loud:
+                    meter.feed(samples, self.rate)
+                yield Chunk(self.rate, samples)
         if half:
             self.warning = "The sound ends within a sample: its last byte was left out."
+        elif self.warning is None and meter.is_quiet:
+            self.warning = (
+                f"The sound that came in is too quiet to be heard ({meter.decibels}): check the microphone and its level."
+            )
 
     def _arriving(self) -> Iterator[bytes]:
         """What has arrived since the last time, at once."""
