@@ -452,6 +452,9 @@ class FfmpegDecoder:
                 packet = next(packets)
             except StopIteration:
                 break
+            except IndexError:  # a packet of a stream that was not there when the file was opened: PyAV knows no such
+                packets = container.demux(stream)
+                continue
             except (av.error.FFmpegError, OSError):
                 failed = True
                 break

@@ -21,6 +21,8 @@ STREAMED_SIZE = (
     0x7FFF_0000  # sizes from here on, beyond the end of the file, stand for "unknown" (sox, arecord, ffmpeg)
 )
 SMALL_REST = 1 << 10  # bytes after the sound that are not looked at
+TAGS = (b"TAG", b"ID3", b"APETAGEX")  # that players put behind whatever a file is
+COMMON_CHUNKS = (b"LIST", b"id3 ", b"ID3 ", b"JUNK", b"bext", b"iXML", b"cue ", b"_PMX")
 PADDING_BYTES = 1 << 16  # zeros that may fill a file up to a whole block
 
 
@@ -294,8 +296,10 @@ def is_rest(file: BinaryIO, offset: int, form: str | None = None) -> bool:
         return True
     file.seek(offset)
     head = file.read(PADDING_BYTES)
-    if head.startswith((b"TAG", b"ID3", b"APETAGEX")) or (len(head) == size - offset and not any(head)):
+    if head.startswith(TAGS) or (len(head) == size - offset and not any(head)):
         return True
+    if form is not None and (head.startswith(COMMON_CHUNKS) or head[offset % 2 :].startswith(COMMON_CHUNKS)):
+        return True  # also where its end is missing
     return form is not None and any(_are_chunks(file, at, size, form) for at in (offset, offset + offset % 2))
 
 

@@ -62,9 +62,7 @@ class Source:
         if half:
             self.warning = "The sound ends within a sample: its last byte was left out."
         elif self.warning is None and meter.is_quiet:
-            self.warning = (
-                f"The sound that came in is too quiet to be heard ({meter.decibels}): check the microphone and its level."
-            )
+            self.warning = f"The sound is too quiet to be heard ({meter.decibels}): check the microphone and its level."
 
     def _arriving(self) -> Iterator[bytes]:
         """What has arrived since the last time, at once."""

@@ -80,6 +80,7 @@ def test_samples_of_other_widths(format: str, subtype: str) -> None:
     [
         b"LIST" + struct.pack("<I", 3_000) + b"INFO" * 750,
         b"bext" + struct.pack("<I", 2_001) + b"x" * 2_001,  # without its padding
+        b"LIST" + struct.pack("<I", 9_000) + b"INFO" * 750,  # cut short
         b"TAG" + b"title" * 25,
         b"APETAGEX" + b"\x07" * 9_000,
         bytes(20_000),

@@ -148,3 +148,12 @@ def test_joined_files_are_heard_one_after_the_other(format: str, codec: str) -> 
         wave = np.concatenate(list(sound.blocks()))
         assert len(wave) / 16_000 == pytest.approx(24.0, abs=0.2) and len(spans_of(wave)) == 1
         assert sound.warnings == []
+
+
+def test_a_track_that_appears_on_the_way_is_passed_over() -> None:
+    # In the middle: FFmpeg looks at the first megabytes and at the last to find out what is in a file.
+    one, two = container("mpegts", "aac", [(0.0, 3.0)]), container("mpegts", "aac", [(0.0, 2.0)], [(0.0, 2.0)])
+    data = one * 180 + two + one * 60
+    with open_sound(io.BytesIO(data)) as sound:
+        wave = np.concatenate(list(sound.blocks()))
+        assert sound.channels == 1 and len(wave) / 16_000 == pytest.approx(722.0, abs=8.0)
