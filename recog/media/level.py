@@ -1,4 +1,4 @@
-"""How loud a recording is: whether a recogniser hears it as it is, or made louder, or not at all."""
+"""How loud a recording is: can it be recognised as it is, made louder, or not at all?"""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 FRAME_SECONDS = 0.02
-FRAMES = 5  # the level is what so many frames, 0.1 s, reach: a click is not what a recording is about
-# Peak of full scale 1, -40 dBFS, from which a recording is left as it is: made quieter, three sentences keep their words
-# down to there, and lose 5 in 100 at -45, 34 at -55 and all at -75, where log-mel energies have their floor.
+FRAMES = 5  # the level is what so many frames, 0.1 s, reach: a click says nothing of the rest
+# Peak of full scale 1, -40 dBFS, from which a recording is left as it is: made quieter, three
+# sentences keep their words down to there, and lose 5 in 100 at -45, 34 at -55 and all at -75,
+# where log-mel energies have their floor.
 QUIET = 0.01
 TARGET = 0.3  # what the peak of a quieter recording becomes
 INAUDIBLE = 3e-6  # -110 dBFS: the noise of the best converters
-# Values that the magnitude of a sample takes up to the level. Of three sentences rounded to so many steps 30 keep 95 words
-# in 100, 20 keep 84, 15 keep 66, 10 keep 37; with 4 there is nothing left but rounding.
+# Values that the magnitude of a sample takes up to the level. Of three sentences rounded to so many
+# steps 30 keep 95 words in 100, 20 keep 84, 15 keep 66, 10 keep 37, 4 keep 5.
 STEPS, NO_STEPS = 20, 4
 MAX_STEPS = 64  # counted
 

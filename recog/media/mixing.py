@@ -1,10 +1,13 @@
-"""Several channels -> one: their mean, unless it would cancel what they hold, or add noise to speech.
+"""Several channels -> one: their mean, unless it would cancel speech or add noise to it.
 
-Some recordings have a channel that is the other one upside down (a balanced cable plugged in as stereo), so that the mean
-is silent, or holds what noise and codec left of the difference. Others have a channel that nobody spoke into. Both are
-looked for in windows of 5 seconds, each judged by itself: memory is bounded, and what a recording begins with does not
-matter. Where a window is neither, the mean is taken as it is. An inverse channel is left out, not turned over: lossy codecs
-code high frequencies without their sign, and what they made alike would cancel instead.
+Some recordings have a channel that is the other one upside down (a balanced cable plugged in as
+stereo), so that the mean is silent, or holds what noise and codec left of the difference. Others
+have a channel that nobody spoke into. Both are looked for in windows of 5 seconds, each judged by
+itself: memory is bounded, and what a recording begins with does not matter. Where a window is
+neither, the mean is taken as it is.
+
+An inverse channel is left out, not turned over: lossy codecs code high frequencies without their
+sign, and what they made alike would cancel instead.
 """
 
 from __future__ import annotations
@@ -17,12 +20,15 @@ from numpy.typing import NDArray
 
 WINDOW_SECONDS = 5.0
 MAX_WINDOW = 1 << 21  # samples of a window over all channels: 8 MiB
-LOUDEST = 1e9  # of full scale 1: some write floats as large as integers of 32 bits; a power of more is no float32
-# Power of the mean, as a share of that of the same channels without any correlation, below which they cancel, and below
-# which they still do where the window before did. Of two channels it is 1 + their correlation.
+# Of full scale 1: some write floats as large as integers of 32 bits. A power of more is no float32.
+LOUDEST = 1e9
+# Power of the mean, as a share of that of the same channels without any correlation, below which
+# they cancel, and below which they still do where the window before did. Of two channels that are
+# as loud it is 1 + their correlation.
 CANCELS, STILL_CANCELS = 0.2, 0.5
 FRAME_SECONDS = 0.02  # of the levels by which noise is known
-STEADY = 2.0  # noise: what is exceeded in 1 of 10 frames is less than so many times what is exceeded in 9 of 10; 3 dB
+# Noise: the power that 1 of 10 frames exceed is less than so many times what 9 of 10 do; 3 dB.
+STEADY = 2.0
 LIVELY = 10.0  # speech: the loudest of 50 frames have more than so many times that; 10 dB
 HARMFUL = 0.01  # noise matters from this share of the power of the speech: 20 dB below it
 
@@ -46,7 +52,7 @@ class Chunk:
 
 
 def cleaned(samples: NDArray[np.floating]) -> Samples:
-    """Samples as float32: NaN and infinite ones become 0, and absurd ones the loudest that are not."""
+    """Samples as float32: NaN and infinite ones are 0, absurd ones the loudest that are not."""
     with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite, then 0
         samples = np.nan_to_num(samples.astype(np.float32, copy=False), nan=0.0, posinf=0.0, neginf=0.0)
         if len(samples) and max(samples.max(), -samples.min()) > LOUDEST:
@@ -58,7 +64,7 @@ class Mixer:
     """Mixes the channels of one pass over a recording.
 
     Attributes:
-        inverse: channels, from 0, that were left out somewhere because others would have cancelled with them.
+        inverse: channels, from 0, that were left out somewhere, for they would cancel others.
         noise: channels that were left out somewhere because they held noise alone.
     """
 
@@ -103,7 +109,7 @@ class Mixer:
         return mean
 
     def _only_noise(self, samples: Samples, powers: NDArray[np.float64], rate: int) -> NDArray[np.bool_]:
-        """(channels,) whether each holds steady noise, loud enough to matter, while another has speech."""
+        """(channels,) whether each holds noise, loud enough to matter, while another has speech."""
         count = samples.shape[1]
         was = self._noise if self._noise is not None and len(self._noise) == count else np.zeros(count, np.bool_)
         size = max(1, round(FRAME_SECONDS * rate))
@@ -130,8 +136,10 @@ def _signs(samples: Samples, powers: NDArray[np.float64], was: NDArray[np.float6
 
 
 def _windows(pieces: Iterable[Piece]) -> Iterator[tuple[int, Samples]]:
-    """Rate and samples of windows that lie on a grid from the start, or from where rate or channels change; a single
-    channel comes as it is."""
+    """Rate and samples of windows on a grid from the start; a single channel comes as it is.
+
+    Where rate or channels change, the grid begins anew.
+    """
     pending: list[Samples] = []
     have = rate = channels = size = 0
     for piece in pieces:
