@@ -144,9 +144,10 @@ def _align_sound(
                 advance(stretch.end)
 
     with open_sound(source, sample_rate=features.sample_rate, array_rate=array_rate) as sound:
+        sound.amplify()
         stream = recogniser.stretches(segmenter.run(sound.blocks(BLOCK_SECONDS)))
         heard = _listen(recogniser, spelling, reported(stream), recogniser.step)
-        warnings = (sound.warning,) if sound.warning else ()
+        warnings = tuple(sound.warnings)
     duration = segmenter.samples / features.sample_rate
     places = _of_owners(_find(recogniser, spelling, heard, timing), spelling, sum(len(text.split()) for text in texts))
     times = iter(_without_holes(places, duration))

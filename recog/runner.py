@@ -92,7 +92,7 @@ def pieces_of(recogniser: Recogniser, row: Row) -> Iterator[Seen]:
         return
     assert isinstance(recogniser, Transcriber)
     rate = recogniser.features.sample_rate
-    wave = read_sound(row.media, sample_rate=rate, start=row.start, end=row.end)
+    wave = read_sound(row.media, sample_rate=rate, start=row.start, end=row.end, amplify=True)
     for stretch in recogniser.stretches(Segmenter(rate).run([wave])):
         yield stretch.seen
 

@@ -114,6 +114,7 @@ class SpeechRecogniser(Recogniser):
         if is_empty_sound(source):
             return
         with open_sound(source, sample_rate=self.features.sample_rate, array_rate=sample_rate) as sound:
+            sound.amplify()
             for channel in self._channels(sound):
                 if channel is not None:
                     sound.select(channel - 1)
@@ -127,8 +128,7 @@ class SpeechRecogniser(Recogniser):
                         if line.text:
                             yield replace(line, channel=channel)
                 done.seconds = max(done.seconds, segmenter.samples / self.features.sample_rate)
-                if sound.warning and sound.warning not in done.warnings:
-                    done.warnings.append(sound.warning)
+                done.warnings += [warning for warning in sound.warnings if warning not in done.warnings]
 
     def _channels(self, sound: SoundReader) -> list[int | None]:
         """Those to transcribe, counted from 1; None for all in one.

@@ -175,13 +175,16 @@ def sound_picture(
     from recog.show.sound import RATE, draw_sound
 
     with open_sound(file, sample_rate=RATE) as sound:
+        sound.amplify()
         wave = sound.read(start=start, end=start + (seconds or SECONDS))
         duration = sound.duration
+        for warning in sound.warnings:
+            print(f"recog: {warning}", file=sys.stderr)
     if found is None:
         found = heard(wave, RATE, start, file, model, threads)
     if found.size is not None:
         raise UserError(f"The transcript of {file} is of an image, and this is sound; give another.")
-    if duration is not None and duration > start + len(wave) / RATE + 0.5 and seconds == 300.0:
+    if duration is not None and duration > start + len(wave) / RATE + 0.5 and seconds is None:
         print(
             f"recog: {file} goes on for {duration:.0f} seconds; give --start and --seconds for more.", file=sys.stderr
         )

@@ -1,7 +1,8 @@
 """Subtitle cues, for SubRip and WebVTT alike: when they are shown, and how their times are written.
 
 A cue is shown from 5/6 of a second to 7 seconds, at most 17 columns of text a second where the pause after it allows, and
-two frames (of 24 a second) before the next: Netflix's Timed Text Style Guide, as in :mod:`recog.formats.breaking`.
+two frames (of 24 a second) before the next of its channel: Netflix's Timed Text Style Guide, as in
+:mod:`recog.formats.breaking`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import chain, zip_longest
 
 from recog.errors import UsageError, UserError
 from recog.formats.breaking import (
@@ -54,7 +55,8 @@ class Cue:
 def make_cues(transcript: Transcript) -> list[Cue]:
     """The cues of a recording's transcript, in order of time: each ends after it starts, none overlaps the next.
 
-    A line breaks at its words' times; without such times its own is shared out by the width of the text.
+    A line breaks at its words' times; without such times its own is shared out by the width of the text. Each channel has
+    its own sequence of cues: two people who speak at once are both shown as long as each needs to be read.
 
     Raises:
         UsageError: the transcript is of an image.
@@ -62,10 +64,16 @@ def make_cues(transcript: Transcript) -> list[Cue]:
     """
     if transcript.size is not None:
         raise UsageError(f"{transcript.source} is an image, and subtitles need sound; choose another format.")
-    spoken = [
-        cue for line in labelled(transcript).lines if clean(line.text) for cue in _line_cues(line, transcript.source)
-    ]
-    return _shown(sorted(spoken, key=lambda cue: cue.start), transcript.duration)
+    channels: dict[int | None, list[Cue]] = {}
+    for line in labelled(transcript).lines:
+        if clean(line.text):
+            channels.setdefault(line.channel, []).extend(_line_cues(line, transcript.source))
+    shown = [_shown(sorted(spoken, key=_start), transcript.duration) for spoken in channels.values()]
+    return sorted(chain.from_iterable(shown), key=_start)
+
+
+def _start(cue: Cue) -> int:
+    return cue.start
 
 
 def _line_cues(line: Line, source: str) -> Iterator[Cue]:
@@ -82,7 +90,7 @@ def _line_cues(line: Line, source: str) -> Iterator[Cue]:
 
 
 def _shown(cues: Sequence[Cue], duration: float | None) -> list[Cue]:
-    """The times at which cues in order of time are shown; one that runs into the next is cut there.
+    """The times at which cues of one channel, in order of time, are shown; one that runs into the next is cut there.
 
     Where two are spoken at the same time the second waits until the first could be read.
     """

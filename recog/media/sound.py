@@ -5,7 +5,8 @@
             ...
     if sound.warning: print(sound.warning)
 
-A file is read by its content, whatever its extension. The channels are averaged, the rate is changed by soxr
+A file is read by its content, whatever its extension, and at its own times: what starts late or has gaps has silence
+there. The channels are averaged (:mod:`recog.media.mixing`), the rate is changed by soxr
 (https://sourceforge.net/p/soxr: band-limited, linear phase), and no more than a few blocks are ever in memory.
 """
 
@@ -27,11 +28,17 @@ from numpy.typing import NDArray
 
 from recog.errors import UserError
 from recog.media.errors import MediaError
-from recog.media.sound_decoders import Chunk, Decoder, open_decoder
+from recog.media.level import LevelMeter
+from recog.media.mixing import Chunk, Mixer
+from recog.media.sound_decoders import Decoder, open_decoder
 from recog.media.source import Source, is_array, sound_file
 
 MAX_STREAM_BYTES = 8 << 30  # what is copied of a pipe: 10 hours of CD sound are 6.4 GB
 MARGIN = 0.1  # seconds read beyond a stretch on both sides: more than the resampling filter is long
+
+MAX_LEVELS = 100_000  # files whose level is remembered: a corpus may have many rows in one long recording
+
+_levels: dict[tuple[int, ...], tuple[float, str | None]] = {}
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +50,7 @@ class SoundReader:
         name: the file's name, for messages.
         channels: how many there are, those of all audio tracks together.
         duration: seconds of sound by the header; None where the header does not say or cannot be trusted.
-        warning: after a pass, one sentence if the sound was cut short or damaged, or its channels cancel; else None.
+        warnings: after a pass, a sentence for each thing that is wrong with the file.
     """
 
     def __init__(self, decoder: Decoder, file: BinaryIO, name: str, sample_rate: int, resources: ExitStack) -> None:
@@ -51,7 +58,9 @@ class SoundReader:
         self._file = file
         self.sample_rate = sample_rate
         self.duration = decoder.duration
-        self.warning: str | None = None
+        self.warnings: list[str] = []
+        self._gain = 1.0
+        self._quiet: str | None = None  # what to say of its level
         self.channels = decoder.channels
         self._decoder = decoder
         self._resources = resources
@@ -63,6 +72,11 @@ class SoundReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    @property
+    def warning(self) -> str | None:
+        """The warnings as one text; None where there are none."""
+        return "; ".join(self.warnings) or None
 
     def close(self) -> None:
         """Close the file, unless the caller opened it, and delete the copy of a stream."""
@@ -76,6 +90,24 @@ class SoundReader:
         """
         self._decoder = open_decoder(self._file, self.name, channel)
         self.duration = self._decoder.duration
+
+    def amplify(self) -> None:
+        """Measure how loud the recording is, all its channels together, and read it louder from now on if it is quiet.
+
+        One that is loud enough is left as it is, and read no further than to where that is known.
+        """
+        key = _identity(self._file)
+        measured = _levels.get(key) if key is not None else None
+        if measured is None:
+            meter = LevelMeter()
+            for piece in open_decoder(self._file, self.name, None).pieces(0, None):
+                meter.feed(piece.samples, piece.rate)
+                if meter.is_loud:
+                    break
+            measured = meter.gain, meter.warning()
+            if key is not None and len(_levels) < MAX_LEVELS:
+                _levels[key] = measured
+        self._gain, self._quiet = measured
 
     def blocks(self, seconds: float = 30.0) -> Iterator[NDArray[np.float32]]:
         """The whole sound, from the start, in blocks of `round(seconds * sample_rate)` samples (the last: fewer).
@@ -111,31 +143,29 @@ class SoundReader:
 
     def _pass(self, first: int, stop: int | None) -> Iterator[NDArray[np.float32]]:
         """Output samples `first` to `stop` (None: the end) in pieces as they come, and the warning after the last."""
-        self.warning = None
-        rate, decoder = self.sample_rate, self._decoder
+        self.warnings = []
+        rate, decoder, mixer = self.sample_rate, self._decoder, Mixer()
         # Start where an input and an output sample coincide: a stretch is sampled at the same instants as the whole.
         divisor = math.gcd(rate, decoder.rate)
         periods = max(0, first - math.ceil(MARGIN * rate)) // (rate // divisor)
-        chunks = decoder.chunks(
+        pieces = decoder.pieces(
             periods * (decoder.rate // divisor),
             None if stop is None else math.ceil((stop / rate + MARGIN) * decoder.rate),
         )
         position = periods * (rate // divisor)
-        for piece in resampled(chunks, rate):
+        for piece in resampled(mixer.mix(pieces), rate):
             wanted = piece[max(0, first - position) : None if stop is None else max(0, stop - position)]
             position += len(piece)
             if len(wanted):
-                yield wanted
+                yield wanted if self._gain == 1.0 else wanted * np.float32(self._gain)
             if stop is not None and position >= stop:
                 return
         if position == 0:
             raise MediaError(f"{self.name} holds no sound")
         if decoder.damage is not None:
-            self.warning = f"{self.name} {decoder.damage}: it was read up to second {position / rate:.1f}"
-        elif decoder.lost / decoder.rate > position / rate / 2:
-            self.warning = (
-                f"{self.name} has channels that are each other's inverse, so that their mean is silent: read them each"
-            )
+            self.warnings.append(f"{self.name} {decoder.damage}: it was read up to second {position / rate:.1f}")
+        remarks = [*filter(None, [decoder.doubt, self._quiet]), *mixer.warnings()]
+        self.warnings += [f"{self.name} {remark}" for remark in remarks]
 
 
 def open_sound(
@@ -177,15 +207,19 @@ def read_sound(
     start: float | None = None,
     end: float | None = None,
     channel: int | None = None,
+    amplify: bool = False,
 ) -> NDArray[np.float32]:
     """A whole sound, or the stretch from `start` to `end` seconds, as float32 of shape (samples,), full scale 1.
 
-    A sound that is cut short is returned up to the cut and the warning is logged; `open_sound` hands it out.
+    A sound that is cut short is returned up to the cut and the warning is logged; `open_sound` hands it out. With
+    `amplify` a recording that is too quiet is made louder: :meth:`SoundReader.amplify`.
 
     Raises:
         MediaError: the file cannot be read as sound, or holds none in the stretch.
     """
     with open_sound(source, sample_rate=sample_rate, channel=channel) as sound:
+        if amplify:
+            sound.amplify()
         samples = sound.read(start=start, end=end)
         if sound.warning is not None:
             logger.warning("%s", sound.warning)
@@ -205,6 +239,15 @@ def _open_path(path: Path) -> BinaryIO:
         raise MediaError(f"{path} does not exist") from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise MediaError(f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _identity(file: BinaryIO) -> tuple[int, ...] | None:
+    """What tells a file from others, and from itself when it has changed; None for a stream that is no file."""
+    try:
+        status = os.fstat(file.fileno())
+    except (OSError, AttributeError):
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _stream_name(stream: Any) -> str:

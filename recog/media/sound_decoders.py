@@ -1,8 +1,11 @@
-"""Decoders: a seekable file of sound -> chunks of mono samples at the file's own rate.
+"""Decoders: a seekable file of sound -> samples of its channels at the file's own rate, at the file's own times.
 
 Two libraries share the work. libsndfile (soundfile) reads wav, flac and aiff, with exact seeking. FFmpeg (PyAV) reads
 everything else: m4a, webm, wma, the sound of videos; and two kinds that libsndfile 1.2 knows but does not serve well:
 MP3 (libmpg123 writes to the terminal) and Ogg (a file without its end is empty; seeks in the last page go astray).
+
+Time 0 is where the container's presentation begins. Sound that starts later, as a track of a video may, and sound with
+gaps between its packets, has silence there, so that sample number and time are the same thing everywhere.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from numpy.typing import NDArray
 
 from recog.media import sound_headers as headers
 from recog.media.errors import MediaError
+from recog.media.mixing import Piece, cleaned
 from recog.media.sound_headers import Kind
 
 RATES = (1_000, 1_000_000)  # Hz: anything else is a damaged header, or no sound of this world
@@ -34,19 +38,18 @@ FFMPEG_MPEG = "mp3,aac,ac3,eac3"  # bare frames: allowed only where a sync word 
 SEEKABLE = ("mov", "matroska", "ogg", "wav", "flac", "aiff", "w64", "caf")  # where FFmpeg seeks by time exactly
 SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}  # FFmpeg's names
 MAX_PLANES = 8
-INVERSE = 1e-6  # of the power of the channels: what is left where one is the other upside down
-LOUDEST = 1e9  # of full scale 1: some write floats as large as integers of 32 bits; a power of more is no float32
 READABLE = "wav, flac, ogg, opus, mp3, aiff, m4a, webm, wma, mp4, mkv"
 PRE_ROLL = 0.5  # seconds decoded before a stretch, for codecs that need their past (AAC, Opus, Vorbis)
 LENGTH_TOLERANCE = 0.1  # seconds a file may be shorter than it says: codec delay and padding
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Mono samples at the file's rate, float32, shape (samples,)."""
-
-    rate: int
-    samples: NDArray[np.float32]
+UNCOUNTED = 1 << 36  # frames: FLAC's counter has 36 bits; an unknown length is libsndfile's 2^63 - 1
+TIMED = ("mov", "matroska", "asf", "flv", "mpeg", "ogg")  # where time stamps are in the file, and no count of FFmpeg's
+FROM_ZERO = ("mov", "matroska")  # of these, with a time line that starts at 0
+OWN_LENGTHS = ("mov", "avi", "mpegts")  # where FFmpeg has the length of each track
+JITTER = 0.1  # seconds that time stamps may be away from where the sound is: rounding, priming, clocks that drift
+BACKWARDS = 10.0  # seconds; from here on stamps that go back begin a new time line: files that were joined
+# Seconds of silence that time stamps may ask for, and one more for so many bytes of the file: 8 kbit a second is less
+# than any sound or picture has that the file may hold meanwhile.
+MAX_SILENCE, SILENT_BYTES = 3_600.0, 1_000
 
 
 class Decoder(Protocol):
@@ -57,16 +60,20 @@ class Decoder(Protocol):
         channels: of all its audio tracks together.
         duration: seconds by the header, None where it cannot be trusted.
         damage: after a whole pass, "is cut short" or "is damaged"; None where nothing is missing.
+        doubt: after a whole pass, what else to say of the file, to be put after its name; or None.
     """
 
     rate: int
     channels: int
     duration: float | None
     damage: str | None
-    lost: int
+    doubt: str | None
 
-    def chunks(self, first: int, stop: int | None) -> Iterator[Chunk]:
-        """Samples `first` up to about `stop` (None: the end), counted at `rate`; a second call starts a new pass."""
+    def pieces(self, first: int, stop: int | None) -> Iterator[Piece]:
+        """Samples `first` up to about `stop` (None: the end), counted at `rate`; a second call starts a new pass.
+
+        They have all channels of the track, or only that asked for.
+        """
         ...
 
 
@@ -79,17 +86,26 @@ def open_decoder(file: BinaryIO, name: str, channel: int | None) -> Decoder:
     if headers.file_size(file) == 0:
         raise MediaError(f"{name} is empty")
     kind = headers.sniff(file)
-    extent = headers.wav_extent(file) if kind is Kind.WAV else headers.aiff_extent(file) if kind is Kind.AIFF else None
-    if extent is not None and (extent.announced == 0 or extent.present == 0):
-        raise MediaError(f"{name} holds no sound")
-    streamed = kind is Kind.WAV and extent is not None and extent.announced is None
-    is_cut = not headers.ogg_is_whole(file) if kind is Kind.OGG else extent is not None and extent.is_cut
+    extent = headers.extent_of(file, kind)
+    doubt = None
+    if extent is not None:
+        if extent.announced == 0 or extent.present <= 0:
+            raise MediaError(f"{name} holds no sound")
+        if extent.is_contradicted:
+            doubt = (
+                f"has a header that states {extent.announced:,} bytes of sound, and there are {extent.present:,}: "
+                "all of them were read"
+            )
+    # What has another size than its header states: libsndfile goes by the file for all but WAV.
+    patched = extent is not None and extent.patch is not None
+    shown: Any = file if extent is None or extent.patch is None else headers.View(file, extent.end, extent.patch)
+    is_cut = not headers.is_whole(file, kind) or (extent is not None and extent.is_cut)
     is_mpeg = kind is Kind.MPEG or (extent is not None and extent.is_mpeg)
-    if not (is_mpeg or streamed or kind is Kind.OGG):
-        info = _sndfile_info(file)
+    if not (is_mpeg or (patched and kind is Kind.WAV) or kind is Kind.OGG):
+        info = _sndfile_info(shown)
         if info is not None:
-            return SndfileDecoder(file, name, channel, is_cut=is_cut, **info)
-    return FfmpegDecoder(file, name, channel, kind=kind, is_cut=is_cut)
+            return SndfileDecoder(shown, name, channel, kind=kind, is_cut=is_cut, doubt=doubt, **info)
+    return FfmpegDecoder(shown, name, channel, kind=kind, is_cut=is_cut, mismatch=doubt)
 
 
 def check_shape(name: str, rate: int, channels: int, channel: int | None) -> None:
@@ -98,26 +114,6 @@ def check_shape(name: str, rate: int, channels: int, channel: int | None) -> Non
         raise MediaError(f"{name} is damaged: its header says {channels} channels at {rate} samples a second")
     if channel is not None and not 0 <= channel < channels:
         raise MediaError(f"{name} has no channel {channel}: it has {channels}, counted from 0")
-
-
-def to_mono(samples: NDArray[Any], channel: int | None) -> NDArray[np.float32]:
-    """(samples, channels) -> the mean of the channels or one of them; NaN and infinite samples become 0, and absurd ones
-    the loudest that are not."""
-    with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite, then 0
-        samples = np.nan_to_num(samples.astype(np.float32, copy=False), nan=0.0, posinf=0.0, neginf=0.0)
-        if len(samples) and max(samples.max(), -samples.min()) > LOUDEST:
-            samples = np.clip(samples, -LOUDEST, LOUDEST)
-    if samples.shape[1] == 1 or channel is not None:
-        return np.ascontiguousarray(samples[:, channel or 0])
-    return samples.mean(axis=1, dtype=np.float64).astype(np.float32)
-
-
-def lost_in(samples: NDArray[Any], mono: NDArray[np.float32]) -> int:
-    """How many samples their mean lost: all of them, where the channels are each other's inverse, or none."""
-    if samples.shape[1] == 1:
-        return 0
-    left, had = (float(np.square(x, dtype=np.float64).mean()) for x in (mono, np.nan_to_num(samples)))
-    return len(mono) if left < INVERSE * had else 0
 
 
 # ---- libsndfile ----
@@ -160,6 +156,8 @@ def _sndfile_info(file: BinaryIO) -> dict[str, Any] | None:
         with _open_sndfile(file) as sound:
             if sound.format not in SNDFILE_FORMATS or sound.subtype.startswith("MPEG"):
                 return None
+            if sound.format == "FLAC" and sound.frames >= UNCOUNTED:  # libsndfile takes the end of the file for damage
+                return None
             return {"rate": sound.samplerate, "channels": sound.channels, "frames": sound.frames}
     except (soundfile.SoundFileError, OSError, ValueError, TypeError):
         return None
@@ -175,22 +173,22 @@ class SndfileDecoder:
     rate: int
     channels: int
     frames: int
+    kind: Kind
     is_cut: bool
+    doubt: str | None = None
     duration: float | None = field(init=False)
     damage: str | None = field(init=False, default=None)
-    lost: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         check_shape(self.name, self.rate, self.channels, self.channel)
         if self.frames <= 0:
             raise MediaError(f"{self.name} holds no sound")
-        counted = self.frames < 1 << 36  # FLAC's counter has 36 bits; an unknown length is libsndfile's 2^63 - 1
-        self.duration = self.frames / self.rate if counted else None
+        self.duration = self.frames / self.rate if self.frames < UNCOUNTED else None
 
-    def chunks(self, first: int, stop: int | None) -> Iterator[Chunk]:
+    def pieces(self, first: int, stop: int | None) -> Iterator[Piece]:
         import soundfile
 
-        self.damage, self.lost = "is cut short" if self.is_cut else None, 0
+        self.damage = "is cut short" if self.is_cut else None
         buffer = np.empty((CHUNK_SAMPLES // self.channels, self.channels), dtype=np.float32)
         with _open_sndfile(self.file) as sound:
             position = min(first, self.frames)
@@ -200,14 +198,13 @@ class SndfileDecoder:
             except (soundfile.SoundFileError, OSError):
                 self.damage = "is cut short"
                 return
-            while stop is None or position < stop:
-                want = len(buffer) if stop is None else min(len(buffer), stop - position)
+            last = self.frames if stop is None else min(stop, self.frames)  # what follows the last may be no sound
+            while position < last:
+                want = min(len(buffer), last - position)
                 samples, is_broken = _read_into(sound, buffer[:want])
                 position += len(samples)
                 if len(samples):
-                    mono = to_mono(samples, self.channel)
-                    self.lost += lost_in(samples, mono) if self.channel is None else 0
-                    yield Chunk(self.rate, mono)
+                    yield Piece(self.rate, cleaned(_chosen(samples, self.channel)))
                 if is_broken:
                     self.damage = "is cut short or damaged"
                     return
@@ -215,6 +212,25 @@ class SndfileDecoder:
                     break
             if self.duration is not None and position < self.frames and (stop is None or position < stop):
                 self.damage = "is cut short"
+        if self.kind is Kind.FLAC and position >= self.frames and (stop is None or position < stop):
+            yield from self._uncounted(max(first, position), stop)
+
+    def _uncounted(self, first: int, stop: int | None) -> Iterator[Piece]:
+        """What a FLAC file has beyond the number of samples in its header, at which libsndfile stops."""
+        if headers.is_rest(self.file, self.file.tell()):
+            return
+        with suppress(MediaError):
+            rest = FfmpegDecoder(self.file, self.name, self.channel, kind=self.kind, is_cut=False)
+            for piece in rest.pieces(first, stop):
+                yield piece
+                self.doubt = (
+                    f"has a header that states {self.frames:,} samples, and there are more: all of them were read"
+                )
+
+
+def _chosen(samples: NDArray[Any], channel: int | None) -> NDArray[Any]:
+    """(samples, channels), or (samples, 1) of the channel asked for. A copy: what it is of may be a buffer."""
+    return np.array(samples if channel is None else samples[:, channel : channel + 1])
 
 
 def _read_into(sound: Any, buffer: NDArray[np.float32]) -> tuple[NDArray[np.float32], bool]:
@@ -237,9 +253,9 @@ def _read_into(sound: Any, buffer: NDArray[np.float32]) -> tuple[NDArray[np.floa
 
 @dataclass
 class FfmpegDecoder:
-    """Chunks through FFmpeg: the audio track that it would play, or the one that has the channel asked for.
+    """Samples through FFmpeg: of the audio track that it would play, or the one that has the channel asked for.
 
-    Channels are counted over all tracks. Timestamps only serve to seek; gaps between packets are closed.
+    Channels are counted over all tracks.
     """
 
     file: BinaryIO
@@ -247,56 +263,103 @@ class FfmpegDecoder:
     channel: int | None
     kind: Kind
     is_cut: bool
+    mismatch: str | None = None  # what the header gets wrong
     rate: int = field(init=False)
     channels: int = field(init=False)
     duration: float | None = field(init=False)
     damage: str | None = field(init=False, default=None)
-    lost: int = field(init=False, default=0)
+    doubt: str | None = field(init=False, default=None)
     _track: int = field(init=False)  # index among the audio tracks,
     _own: int | None = field(init=False)  # and the channel in it
-    _origin: float | None = field(init=False)  # seconds: time stamp of the first frame
+    _origin: float | None = field(init=False, default=None)  # time stamp at which the presentation begins, in seconds
+    _packet: float | None = field(init=False, default=None)  # that of the first packet
+    _patience: float = field(init=False)  # seconds of silence that the file may ask for
 
     def __post_init__(self) -> None:
+        self._patience = MAX_SILENCE + headers.file_size(self.file) / SILENT_BYTES
         with self._open() as container:
             if not container.streams.audio:
                 what = "is a video without sound" if container.streams.video else "holds no sound"
                 raise MediaError(f"{self.name} {what}")
             self._choose(container)
-            self.duration = self._stated_duration(container)
             self._container = container.format.name
+            beginning = self._beginning(container)
+            start, end = self._stated(container)
             frame = next(self._frames(container), None)
         if frame is None:
             raise MediaError(f"{self.name} holds no sound that can be decoded")
-        self.rate, self._origin = frame.sample_rate, frame.time
+        self.rate = frame.sample_rate
         check_shape(self.name, self.rate, frame.layout.nb_channels, None)
+        late = 0.0
+        if frame.time is not None:
+            # By its packet: some decoders give the first frame the time of a later one.
+            is_late = (frame.time if self._packet is None else self._packet) - beginning > JITTER
+            late = max(0.0, frame.time - beginning) if is_late and self._is_timed else 0.0
+            if late > self._patience:
+                self.mismatch, late = _jump(late, 0.0), 0.0
+            self._origin = frame.time - late
+        self.duration = None if end is None else end - (beginning if late or beginning > start + JITTER else start)
 
-    def chunks(self, first: int, stop: int | None) -> Iterator[Chunk]:
+    def pieces(self, first: int, stop: int | None) -> Iterator[Piece]:
+        self.doubt = self.mismatch
         with self._open() as container:
-            position, self.lost = self._seek(container, first), 0
-            pending: list[NDArray[np.float32]] = []
-            rate = self.rate
+            position = self._seek(container, first)
+            pending = _Pending()
+            patience, shift = self._patience, 0
             for frame in self._frames(container):
+                stamp = self._stamp(frame)
                 if position is None:  # the first frame after a seek says where it stands
-                    position = round((frame.time - self._origin) * self.rate)
+                    if stamp is None:
+                        continue
+                    position = min(first, stamp)
+                missing = 0 if stamp is None else stamp + shift - position
+                if missing > patience * self.rate or missing < -BACKWARDS * self.rate:  # another time line
+                    if missing > 0:
+                        self.doubt = _jump(missing / self.rate, position / self.rate)
+                    shift -= missing
+                elif missing > JITTER * self.rate:
+                    patience -= missing / self.rate
+                    yield from pending.flush()
+                    after = position + missing
+                    yield from _silence(self.rate, max(first, position), after if stop is None else min(stop, after))
+                    position = after
+                    if stop is not None and position >= stop:
+                        return
                 skip = max(0, first - position)
-                position += frame.samples
+                position += round(frame.samples * (self.rate / frame.sample_rate))
                 if skip >= frame.samples:
                     continue
-                every, own = _frame_samples(frame), self.channel_of(frame)
-                mono = to_mono(every, own)
-                self.lost += lost_in(every, mono) if own is None else 0
-                samples = mono[skip:]
-                if frame.sample_rate != rate or sum(map(len, pending)) >= CHUNK_SAMPLES // 8:
-                    yield from _joined(rate, pending)
-                    pending, rate = [], frame.sample_rate
-                pending.append(samples)
+                samples = _chosen(_frame_samples(frame)[skip:], self.channel_of(frame))
+                yield from pending.add(frame.sample_rate, cleaned(samples))
                 if stop is not None and position >= stop:
-                    yield from _joined(rate, pending)
+                    yield from pending.flush()
                     return
-            yield from _joined(rate, pending)
+            yield from pending.flush()
         length = (position or 0) / self.rate
-        if self.duration is not None and length < self.duration - LENGTH_TOLERANCE:
+        # A jump that was left out is in the duration, and so are the empty packets that AVI has in place of times.
+        is_telling = self.duration is not None and self.doubt is None and self.kind is not Kind.AVI
+        if is_telling and length < (self.duration or 0.0) - LENGTH_TOLERANCE:
             self.damage = "is cut short"
+
+    @property
+    def _is_timed(self) -> bool:
+        return self._container.startswith(TIMED)
+
+    def _stamp(self, frame: Any) -> int | None:
+        """The sample at which a frame is to be heard, by its time stamp."""
+        if frame.time is None or self._origin is None or not (self._is_timed or self._can_seek):
+            return None
+        return round((frame.time - self._origin) * self.rate)
+
+    def _beginning(self, container: Any) -> float:
+        """The time stamp that is presented first, in seconds: as players do, that of whichever track begins.
+
+        A file of sound alone has nothing else that could begin before it: there it is 0, where the container has a time
+        line that starts at 0.
+        """
+        start = 0.0 if container.start_time is None else container.start_time / 1e6
+        alone = not container.streams.video and self._container.startswith(FROM_ZERO)
+        return 0.0 if alone and 0.0 <= start <= self._patience else start
 
     def channel_of(self, frame: Any) -> int | None:
         """The channel asked for, if this frame has it: a stream may change its layout on the way."""
@@ -335,30 +398,41 @@ class FfmpegDecoder:
         self.file.seek(4)
         return self.file.read(4) == b"ftyp"
 
-    def _stated_duration(self, container: Any) -> float | None:
-        """Seconds by the header, None where FFmpeg only guesses from the file's size."""
+    def _stated(self, container: Any) -> tuple[float, float | None]:
+        """The time stamps of the track's start and end by the header, in seconds.
+
+        The end is None where FFmpeg guesses it, takes that of another track, or counts it from elsewhere.
+        """
         stream = container.streams.audio[self._track]
+        start = 0.0 if stream.start_time is None else float(stream.start_time * stream.time_base)
         if self.kind is Kind.MPEG and not headers.mpeg_states_length(self.file):
-            return None
-        if self.is_cut or self.kind is Kind.WAV:  # a WAV comes here with the header of a stream
-            return None
-        if stream.duration is not None and stream.time_base is not None:
-            return float(stream.duration * stream.time_base)
+            return start, None
+        if self.is_cut or self.kind is Kind.WAV:  # a WAV comes here where its header is no help
+            return start, None
+        if self.kind is Kind.OGG and start > JITTER:
+            return start, None
+        alone = len(container.streams) == 1
+        if stream.duration is not None and (alone or self._container.startswith(OWN_LENGTHS)):
+            return start, start + float(stream.duration * stream.time_base)
         tag = stream.metadata.get("DURATION", "")  # Matroska, as FFmpeg writes it: 00:00:04.008000000
         with suppress(ValueError):
             hours, minutes, seconds = tag.split(":")
-            duration = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-            return duration if math.isfinite(duration) else None
-        if len(container.streams) == 1 and container.duration is not None:
-            return float(container.duration / 1e6)
-        return None
+            end = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+            return 0.0, end if math.isfinite(end) else None
+        if alone and container.duration is not None:
+            return start, start + float(container.duration / 1e6)
+        return start, None
+
+    @property
+    def _can_seek(self) -> bool:
+        return self._container.startswith(SEEKABLE)
 
     def _seek(self, container: Any, first: int) -> int | None:
         """Move to before sample `first`: 0 where decoding starts over, None where the next frame's time tells."""
         import av
 
         seconds = first / self.rate - PRE_ROLL
-        if seconds <= PRE_ROLL or self._origin is None or not self._container.startswith(SEEKABLE):
+        if seconds <= PRE_ROLL or self._origin is None or not self._can_seek:
             return 0
         with suppress(av.error.FFmpegError, OSError):
             container.seek(int((seconds + self._origin) * 1e6))
@@ -378,9 +452,14 @@ class FfmpegDecoder:
                 packet = next(packets)
             except StopIteration:
                 break
+            except IndexError:  # a packet of a stream that was not there when the file was opened: PyAV knows no such
+                packets = container.demux(stream)
+                continue
             except (av.error.FFmpegError, OSError):
                 failed = True
                 break
+            if self._packet is None and packet.pts is not None:
+                self._packet = float(packet.pts * packet.time_base)
             try:
                 frames = packet.decode()
             except (av.error.FFmpegError, OSError, ValueError):
@@ -406,9 +485,39 @@ def _is_readable(frame: Any) -> bool:
     )
 
 
-def _joined(rate: int, pending: list[NDArray[np.float32]]) -> Iterator[Chunk]:
-    if sum(map(len, pending)):
-        yield Chunk(rate, np.concatenate(pending))
+class _Pending:
+    """Frames that wait until they are worth a piece."""
+
+    def __init__(self) -> None:
+        self._rate = 0
+        self._frames: list[NDArray[np.float32]] = []
+
+    def add(self, rate: int, samples: NDArray[np.float32]) -> Iterator[Piece]:
+        if rate != self._rate or (self._frames and samples.shape[1] != self._frames[0].shape[1]):
+            yield from self.flush()
+        self._rate = rate
+        self._frames.append(samples)
+        if sum(map(np.size, self._frames)) >= CHUNK_SAMPLES // 8:
+            yield from self.flush()
+
+    def flush(self) -> Iterator[Piece]:
+        if self._frames:
+            yield Piece(self._rate, np.concatenate(self._frames))
+        self._frames = []
+
+
+def _silence(rate: int, first: int, stop: int) -> Iterator[Piece]:
+    """Silence from one sample to another, in pieces."""
+    for start in range(first, stop, CHUNK_SAMPLES):
+        yield Piece(rate, np.zeros((min(CHUNK_SAMPLES, stop - start), 1), np.float32))
+
+
+def _jump(seconds: float, position: float) -> str:
+    """What to say of time stamps that cannot be meant."""
+    return (
+        f"has time stamps that jump by {seconds:,.0f} seconds at second {position:.1f}: the jump was left out, and what "
+        "comes after it has times as if there were none"
+    )
 
 
 def _frame_samples(frame: Any) -> NDArray[Any]:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from recog.errors import UserError
 from recog.media.errors import MediaError
+from recog.media.level import LevelMeter
+from recog.media.mixing import Chunk
 from recog.media.sound import resampled
-from recog.media.sound_decoders import Chunk
 
 READ_BYTES = 1 << 16
 WAITING = 64  # pieces read of a pipe before anyone has taken them; then the writer waits
@@ -48,15 +49,20 @@ class Source:
         return resampled(self._chunks(), sample_rate)
 
     def _chunks(self) -> Iterator[Chunk]:
-        half = b""
+        half, meter = b"", LevelMeter()
         for data in self._arriving():
             data = half + data
             whole = len(data) // 2 * 2
             half = data[whole:]
             if whole:
-                yield Chunk(self.rate, np.frombuffer(data, "<i2", whole // 2).astype(np.float32) / np.float32(32_768))
+                samples = np.frombuffer(data, "<i2", whole // 2).astype(np.float32) / np.float32(32_768)
+                if not meter.is_loud:
+                    meter.feed(samples, self.rate)
+                yield Chunk(self.rate, samples)
         if half:
             self.warning = "The sound ends within a sample: its last byte was left out."
+        elif self.warning is None and meter.is_quiet:
+            self.warning = f"The sound is too quiet to be heard ({meter.decibels}): check the microphone and its level."
 
     def _arriving(self) -> Iterator[bytes]:
         """What has arrived since the last time, at once."""

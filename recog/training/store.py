@@ -21,6 +21,7 @@ from recog.features.strips import to_strip
 from recog.model.config import SpectrogramConfig, StripConfig
 
 Features = SpectrogramConfig | StripConfig
+READING = 2  # how media are read: features that were kept of another way are computed anew
 
 
 def extract(row: Row, config: Features) -> NDArray[Any]:
@@ -33,13 +34,13 @@ def extract(row: Row, config: Features) -> NDArray[Any]:
         return np.ascontiguousarray(to_strip(line_image(row), config).T)
     from recog.media.sound import read_sound
 
-    wave = read_sound(row.media, sample_rate=config.sample_rate, start=row.start, end=row.end)
+    wave = read_sound(row.media, sample_rate=config.sample_rate, start=row.start, end=row.end, amplify=True)
     return log_mel(wave, config).astype(np.float16)
 
 
 def _key(rows: Sequence[Row], config: Features) -> str:
     bare = config.model_dump(exclude={"mean", "deviation"})
-    digest = hashlib.sha256(json.dumps(bare, sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps({**bare, "reading": READING}, sort_keys=True).encode())
     for row in rows:
         try:
             stat = row.media.stat()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import zip_longest
 
 import pytest
@@ -106,6 +107,25 @@ def test_shown_long_enough_to_read() -> None:
     assert (cue.start, cue.end) == (1000, 3217)  # a gap of less than half a second is closed
     (last,) = make_cues(Transcript("a.wav", (Line("x", start=1.0, end=1.1),), duration=1.2))
     assert last.end == 1200
+
+
+def test_channels_do_not_cut_each_other() -> None:
+    def said(text: str, start: float, end: float, channel: int) -> Line:
+        return Line(text, start=start, end=end, channel=channel)
+
+    long = "a sentence of two rows that takes its reader four seconds or even more"
+    lines = (said(long, 1.0, 4.0, 1), said("yes", 1.5, 1.8, 2), said("well", 4.5, 5.0, 1), said("no", 4.6, 4.9, 2))
+    for order in (lines, lines[::-1]):
+        cues = make_cues(recording(*order))
+        assert [cue.text[:3] for cue in cues] == ["[1]", "[2]", "[1]", "[2]"]
+        assert [cue.start for cue in cues] == [1_000, 1_500, 4_500, 4_600]
+        for channel in (1, 2):  # as if the other one were not there
+            own = [line for line in order if line.channel == channel]
+            alone = make_cues(recording(*(replace(line, text=f"[{channel}] {line.text}") for line in own)))
+            assert [cue for cue in cues if cue.text.startswith(f"[{channel}]")] == alone
+        assert cues[0].end == 4_500 - GAP and cues[0].end > cues[1].start
+    back = srt.read(srt.write(recording(*lines)))
+    assert [(line.start, line.end) for line in back.lines] == [(cue.start / 1000, cue.end / 1000) for cue in cues]
 
 
 def test_overlapping_and_backward_lines() -> None:
