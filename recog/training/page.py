@@ -26,12 +26,12 @@ from recog.segment.baselines import Polyline, find_baselines
 from recog.segment.page import MULTIPLE, STRIDE
 from recog.training.checkpoint import write_checkpoint
 from recog.training.loop import Loop, learning_rate
-from recog.training.page_data import Floats, Page, draw_crop
+from recog.training.page_data import Floats, Page, draw_crop, draw_facing
 from recog.training.page_recipe import PageOptimisation, PageRecipe
 from recog.training.report import EVERY, Reporter
 
 MAP_WEIGHTS = (4.0, 2.0, 1.0)  # of the cross-entropy of each map
-SHINE = 0.12  # of the crops through which another page shines
+SHINE, FACING = 0.2, 0.15  # of the crops: those through which another page shines, and those of two pages side by side
 
 
 @dataclass
@@ -149,15 +149,17 @@ class PageTrainer(Loop[nn.Module, PageOptimisation]):
             rng = np.random.default_rng((self.options.seed, step, k))
             pages = by_source[sources[int(rng.choice(len(sources), p=shares / shares.sum()))]]
             page = pages[int(rng.integers(len(pages)))]
-            behind = pages[int(rng.integers(len(pages)))] if rng.random() < SHINE else None
-            crop, wanted = self.draw(page, rng, behind)
+            crop, wanted = self.draw(page, pages[int(rng.integers(len(pages)))], rng)
             crops.append(crop)
             maps.append(wanted)
         return torch.from_numpy(np.stack(crops))[:, None], torch.from_numpy(np.stack(maps))
 
-    def draw(self, page: Page, rng: np.random.Generator, behind: Page | None) -> tuple[Floats, Floats]:
-        """A crop (side, side) of a page and what the network should see in it."""
-        return draw_crop(page, rng, self.options.crop, spacing=self.recipe.network.spacing, behind=behind)
+    def draw(self, page: Page, other: Page, rng: np.random.Generator) -> tuple[Floats, Floats]:
+        """A crop (side, side) of a page, with some of another of its corpus, and what the network should see in it."""
+        side, spacing = self.options.crop, self.recipe.network.spacing
+        if rng.random() < FACING:
+            return draw_facing(page, other, rng, side, spacing=spacing)
+        return draw_crop(page, rng, side, spacing=spacing, behind=other if rng.random() < SHINE else None)
 
     def loss(self, logits: Tensor, wanted: Tensor) -> Tensor:
         """Of a batch of crops."""
