@@ -147,7 +147,7 @@ def _align_sound(
         sound.amplify()
         stream = recogniser.stretches(segmenter.run(sound.blocks(BLOCK_SECONDS)))
         heard = _listen(recogniser, spelling, reported(stream), recogniser.step)
-        warnings = tuple(sound.warnings)
+        warnings, damage = tuple(sound.warnings), tuple(sound.damage)
     duration = segmenter.samples / features.sample_rate
     places = _of_owners(_find(recogniser, spelling, heard, timing), spelling, sum(len(text.split()) for text in texts))
     times = iter(_without_holes(places, duration))
@@ -158,7 +158,8 @@ def _align_sound(
             for word, (start, end, sure) in zip(text.split(), times, strict=False)
         )
         lines.append(Line(text, words, start=words[0].start, end=words[-1].end, confidence=_line_confidence(words)))
-    return Transcript(name, tuple(lines), recogniser.config.name, duration=round(duration, 3), warnings=warnings)
+    model = recogniser.config.name
+    return Transcript(name, tuple(lines), model, duration=round(duration, 3), warnings=warnings, damage=damage)
 
 
 def _align_image(recogniser: LineReader, source: Source, text: str, name: str, timing: Timing) -> Transcript:

@@ -16,8 +16,8 @@ from recog.transcript import Point
 def given_lines(
     source: Source, index: int, size: Size, stored: Size, orientation: int
 ) -> tuple[list[tuple[tuple[Point, ...], tuple[Point, ...]]], list[str]]:
-    """Baseline and polygon of each line, in reading order, in pixels of the image as it stands upright; and what there is to
-    warn of.
+    """Baseline and polygon of each line, in reading order, in pixels of the image as it stands upright; and a sentence
+    on the lines that cannot be read.
 
     NAME.xml describes NAME.jpg. Of the pages of a document, NAME-0001.xml describes the first, or the pages of an ALTO file
     called NAME.xml are they. A file may describe the image as a camera stored it, before its orientation was applied, which

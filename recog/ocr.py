@@ -95,7 +95,8 @@ class HandwritingRecogniser(Recogniser):
                 index there.
 
         Returns:
-            A transcript; of a document one with ``pages``. A page of it that cannot be read is empty, and a warning.
+            A transcript; of a document one with ``pages``. A page of it that cannot be read is empty, and so are lines that
+            ``layout="xml"`` gives no place; ``damage`` names them.
 
         Raises:
             UserError: the file cannot be read, or no page of it.
@@ -103,14 +104,14 @@ class HandwritingRecogniser(Recogniser):
         name = name or name_of(source)
         pages: list[Transcript] = []
         unread: list[str] = []
-        warnings: list[str] = []
+        lost: list[str] = []
         with open_document(source) as document:
             for index in range(len(document)):
                 done = sum(len(page.lines) for page in pages)
                 told = None if advance is None else partial(_ahead, advance, done)
                 try:
                     image = document.grey(index)
-                    lines = tuple(self._lines(image, source, document, index, warnings, told, keep))
+                    lines = tuple(self._lines(image, source, document, index, lost, told, keep))
                     pages.append(Transcript(name, lines, self.config.name, size=image.shape[::-1]))
                 except MediaError as error:
                     unread.append(str(error))
@@ -119,7 +120,8 @@ class HandwritingRecogniser(Recogniser):
                     pages.append(Transcript(name, (), self.config.name, size=(1, 1)))
                 if on_page is not None:
                     on_page(pages[-1], document, index)
-        return Transcript.of_pages(name, pages, (*unread, *warnings))
+        damage = (*unread, *lost)
+        return Transcript.of_pages(name, pages, damage, damage)
 
     def stream(self, source: Source) -> Generator[Line, None, None]:
         """The lines of an image or a document as they are read: those of :meth:`transcribe`.
@@ -134,18 +136,18 @@ class HandwritingRecogniser(Recogniser):
             UserError: the file cannot be read, or no page of it.
         """
         unread = 0
-        warnings: list[str] = []
+        lost: list[str] = []
         with open_document(source) as document:
             for index in range(len(document)):
                 try:
-                    yield from self._lines(document.grey(index), source, document, index, warnings)
+                    yield from self._lines(document.grey(index), source, document, index, lost)
                 except MediaError as error:
                     unread += 1
                     if unread == len(document):
                         raise
                     logger.warning("%s", error)
-        for warning in warnings:
-            logger.warning("%s", warning)
+        for sentence in lost:
+            logger.warning("%s", sentence)
 
     def _lines(
         self,
@@ -153,15 +155,16 @@ class HandwritingRecogniser(Recogniser):
         source: Source,
         document: Document,
         index: int,
-        warnings: list[str],
+        lost: list[str],
         advance: Callable[[float], None] | None = None,
         keep: Callable[[NDArray[np.float32]], None] | None = None,
     ) -> Iterator[Line]:
-        """The lines of a page of a document, as the layout says; ``image`` is its grey picture."""
+        """The lines of a page of a document, as the layout says; ``image`` is its grey picture. What of its lines cannot be
+        read goes to ``lost``."""
         layout = self.options.layout
         if layout == "xml":
-            found, lost = given_lines(source, index, image.shape[::-1], *document.stored(index))
-            warnings += lost
+            found, told = given_lines(source, index, image.shape[::-1], *document.stored(index))
+            lost += told
             yield from self._along(image, found, advance, keep, every=True)
             return
         count = 0

@@ -31,10 +31,11 @@ logger = logging.getLogger("recog")
 
 @dataclass
 class Pass:
-    """What a pass over a recording found out: seconds of sound, and what there is to warn of."""
+    """What a pass over a recording found out: seconds of sound, warnings, and those of them that are damage."""
 
     seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
+    damage: list[str] = field(default_factory=list)
 
 
 @dataclass(eq=False, repr=False)
@@ -71,7 +72,7 @@ class SpeechRecogniser(Recogniser):
             keep: called with each segment's log-probabilities (frames, symbols), in order.
 
         Raises:
-            UserError: the file cannot be read. One that is cut short gives what there is, and a warning in the result.
+            UserError: the file cannot be read. One that is cut short gives what there is, and says so in ``damage``.
         """
         done = Pass()
         lines = list(self._run(source, sample_rate, done, advance, keep))
@@ -82,6 +83,7 @@ class SpeechRecogniser(Recogniser):
             self.config.name,
             duration=round(done.seconds, 3),
             warnings=tuple(done.warnings),
+            damage=tuple(done.damage),
         )
 
     def stream(self, source: Source, *, sample_rate: float | None = None) -> Generator[Line, None, None]:
@@ -129,6 +131,7 @@ class SpeechRecogniser(Recogniser):
                             yield replace(line, channel=channel)
                 done.seconds = max(done.seconds, segmenter.samples / self.features.sample_rate)
                 done.warnings += [warning for warning in sound.warnings if warning not in done.warnings]
+                done.damage += [sentence for sentence in sound.damage if sentence not in done.damage]
 
     def _channels(self, sound: SoundReader) -> list[int | None]:
         """Those to transcribe, counted from 1; None for all in one.

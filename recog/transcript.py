@@ -91,7 +91,9 @@ class Transcript:
         model: name of the model.
         duration: seconds of sound; None for images.
         size: (width, height) of the image in pixels; None for sound.
-        warnings: sentences for the user, for instance that the file is cut short.
+        warnings: sentences for the user, for instance that a channel was left out.
+        damage: those of the warnings that say that something of the file is missing from the transcript: it is cut
+            short, a page cannot be read. Empty where all of the file was read.
         pages: of a document of several pages the transcript of each, in order; ``lines`` are then those of all of them,
             each in pixels of its own page, and ``size`` is that of the first. Else empty.
     """
@@ -103,15 +105,24 @@ class Transcript:
     size: tuple[int, int] | None = None
     warnings: tuple[str, ...] = field(default_factory=tuple)
     pages: tuple[Transcript, ...] = ()
+    damage: tuple[str, ...] = ()
 
     @classmethod
-    def of_pages(cls, source: str, pages: Sequence[Transcript], warnings: tuple[str, ...] = ()) -> Transcript:
-        """A document of these pages, of which there is at least one; of a single page, that page under this name."""
+    def of_pages(
+        cls, source: str, pages: Sequence[Transcript], warnings: tuple[str, ...] = (), damage: tuple[str, ...] = ()
+    ) -> Transcript:
+        """A document of these pages, of which there is at least one; of a single page, that page under this name.
+
+        Its warnings and damage are those given and those of its pages.
+        """
+        warnings += tuple(warning for page in pages for warning in page.warnings)
+        damage += tuple(sentence for page in pages for sentence in page.damage)
         if len(pages) == 1:
-            return replace(pages[0], source=source, warnings=warnings + pages[0].warnings)
+            return replace(pages[0], source=source, warnings=warnings, damage=damage)
         lines = tuple(line for page in pages for line in page.lines)
-        told = tuple(warning for page in pages for warning in page.warnings)
-        return cls(source, lines, pages[0].model, size=pages[0].size, warnings=warnings + told, pages=tuple(pages))
+        return cls(
+            source, lines, pages[0].model, size=pages[0].size, warnings=warnings, pages=tuple(pages), damage=damage
+        )
 
     @property
     def text(self) -> str:

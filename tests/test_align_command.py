@@ -1,5 +1,6 @@
 """``recog align`` and what stands behind it, on the project's samples and on planted recordings."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -206,6 +207,20 @@ def test_the_command_writes_what_it_is_asked_for(tmp_path):
     assert [row.text for row in rows] == [line.text for line in lines] and rows[0].media == media
     assert 0 < rows[0].end <= rows[1].start + 0.01
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.jsonl", "o.TextGrid", "t.txt", "weather.wav"]
+
+
+def test_a_remark_on_the_recording_is_no_failure_and_damage_is(tmp_path):
+    import soundfile
+
+    samples, rate = soundfile.read(SAMPLES / "weather.wav", dtype="int16")
+    soundfile.write(tmp_path / "inverse.wav", np.stack((samples, -samples), axis=1), rate)
+    whole = (tmp_path / "inverse.wav").read_bytes()
+    (tmp_path / "cut.wav").write_bytes(whole[: len(whole) * 3 // 4])
+    for name, code in (("inverse.wav", 0), ("cut.wav", 1)):
+        done = command("align", tmp_path / name, SAMPLES / "weather.txt")
+        assert done.returncode == code and "each other's inverse" in done.stderr
+        assert ("is cut short" in done.stderr) == bool(code)
+        assert len(json.loads(done.stdout)["warnings"]) == 1 + code
 
 
 def test_a_text_of_something_else_is_told(tmp_path):

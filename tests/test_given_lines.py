@@ -203,6 +203,7 @@ def test_lines_that_have_no_place_in_the_image_are_told(reader, tmp_path: Path, 
     read = reader.transcribe(tmp_path / "p.png")
     assert [line.text for line in read.lines] == [expected[1], ""], "the order of the lines stays"
     assert read.warnings == (f"{xml}: 1 of its 2 lines, without a usable outline or baseline, were not read.",)
+    assert read.damage == read.warnings
     xml.write_text(
         page.write(replace(whole, lines=lines[1:])).replace(f'"{SIZE[0] + 6000}"', f'"{SIZE[0]}"'), encoding="utf-8"
     )

@@ -1,4 +1,4 @@
-"""Which files of a batch are not whole, and why: said at once, and listed at the end."""
+"""What is wrong with the files of a batch: said at once, and listed at the end."""
 
 from __future__ import annotations
 
@@ -47,7 +47,12 @@ class Failures:
         reasons = tuple(reasons)
         self.count += bool(reasons)
         for reason in reasons:
-            print(f"recog: {one_line(reason)}", file=sys.stderr, flush=True)
+            say(reason)
             if self._list is not None:
                 row = name.translate(ESCAPES), reason.removeprefix(f"{name}: ").translate(ESCAPES)
                 print(*row, sep="\t", file=self._list, flush=True)
+
+
+def say(sentence: str) -> None:
+    """Print a sentence on standard error, on one line."""
+    print(f"recog: {one_line(sentence)}", file=sys.stderr, flush=True)

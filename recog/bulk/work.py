@@ -62,12 +62,14 @@ class Result:
             Content too large for memory is a file, beside that path, to be moved there.
         printed: what goes to standard output, or a file with that, to be removed.
         complaints: a sentence for each thing wrong with the file; without any, it is whole.
+        remarks: other sentences on the file, which is whole all the same.
         seconds: of sound recognised.
     """
 
     files: tuple[tuple[str, bytes | Path], ...] = ()
     printed: str | bytes | Path | None = None
     complaints: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     seconds: float = 0.0
 
     def in_memory(self) -> Result:
@@ -134,8 +136,11 @@ class FileRecogniser:
         else:
             transcript = transcribe()
         if transcript.warnings and str(source) != entry.name:  # a local copy has a name that the user does not know
-            warnings = (warning.replace(str(source), entry.name) for warning in transcript.warnings)
-            transcript = replace(transcript, warnings=tuple(warnings))
+            warnings, damage = (
+                tuple(sentence.replace(str(source), entry.name) for sentence in sentences)
+                for sentences in (transcript.warnings, transcript.damage)
+            )
+            transcript = replace(transcript, warnings=warnings, damage=damage)
         return self._result(entry, transcript, kept, pdf)
 
     def _duration(self, path: Path) -> float | None:
@@ -168,7 +173,8 @@ class FileRecogniser:
             printed = f"{entry.name.translate(ESCAPES)}\t{text}" if self.task.names else text
         else:
             printed = WRITERS[self.task.format](transcript).rstrip("\n")
-        return Result(tuple(files), printed, transcript.warnings, transcript.duration or 0.0)
+        remarks = tuple(warning for warning in transcript.warnings if warning not in transcript.damage)
+        return Result(tuple(files), printed, transcript.damage, remarks, transcript.duration or 0.0)
 
 
 def taken(path: Path) -> bytes:

@@ -89,7 +89,7 @@ def align(
             print(content.rstrip("\n"), flush=True)
     for warning in transcript.warnings:
         print(f"recog: {warning}", file=sys.stderr)
-    if transcript.warnings:
+    if transcript.damage:
         raise typer.Exit(1)
 
 

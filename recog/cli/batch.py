@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from recog.bulk.failures import Failures
+from recog.bulk.failures import Failures, say
 from recog.bulk.files import Input, place, sizes
 from recog.bulk.interruption import Interruption
 from recog.bulk.outputs import finished
@@ -184,6 +184,8 @@ def lead(task: Task, inputs: list[Input], running: Running) -> None:
         try:
             for index, result in run(tell):
                 failed.add(inputs[index].name, (*result.complaints, *deliver(inputs[index], result)))
+                for remark in result.remarks:
+                    say(remark)
                 progress.done(index, result)
                 interruption.check()
         except KeyboardInterrupt:

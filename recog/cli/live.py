@@ -77,8 +77,9 @@ def run_live(
         _each(listener.finish(), show)
     if format == "txt" and terminal:
         print("\r\x1b[K", end="", flush=True)
-    if source.warning is not None:
-        print(f"recog: {source.warning}", file=sys.stderr)
+    for sentence in filter(None, (source.damage, source.remark)):
+        print(f"recog: {sentence}", file=sys.stderr)
+    if source.damage is not None:
         raise typer.Exit(1)
 
 

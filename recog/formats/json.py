@@ -43,6 +43,7 @@ def to_dict(transcript: Transcript) -> dict[str, Any]:
         "duration": _rounded(transcript.duration, _SECONDS),
         "size": None if transcript.size is None else [int(side) for side in transcript.size],
         "warnings": list(transcript.warnings),
+        "damage": list(transcript.damage),
         "text": transcript.text,
     }
     # `lines` stands last, where a person who opens the file has seen the rest; it is kept when empty, like `source`.
@@ -87,7 +88,7 @@ def read(text: str, *, source: str = "") -> Transcript:
     if not transcript.pages:
         return transcript
     pages = [replace(page, model=transcript.model) for page in transcript.pages]
-    return Transcript.of_pages(transcript.source, pages, transcript.warnings)
+    return Transcript.of_pages(transcript.source, pages, transcript.warnings, transcript.damage)
 
 
 def _page(page: Transcript) -> dict[str, Any]:

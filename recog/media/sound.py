@@ -50,7 +50,8 @@ class SoundReader:
         name: the file's name, for messages.
         channels: how many there are, those of all audio tracks together.
         duration: seconds of sound by the header; None where the header does not say or cannot be trusted.
-        warnings: after a pass, a sentence for each thing that is wrong with the file.
+        warnings: after a pass, a sentence for each thing to say of the file.
+        damage: those of them that say that sound is missing.
     """
 
     def __init__(self, decoder: Decoder, file: BinaryIO, name: str, sample_rate: int, resources: ExitStack) -> None:
@@ -59,6 +60,7 @@ class SoundReader:
         self.sample_rate = sample_rate
         self.duration = decoder.duration
         self.warnings: list[str] = []
+        self.damage: list[str] = []
         self._gain = 1.0
         self._quiet: str | None = None  # what to say of its level
         self.channels = decoder.channels
@@ -143,7 +145,7 @@ class SoundReader:
 
     def _pass(self, first: int, stop: int | None) -> Iterator[NDArray[np.float32]]:
         """Output samples `first` to `stop` (None: the end) in pieces as they come, and the warning after the last."""
-        self.warnings = []
+        self.warnings, self.damage = [], []
         rate, decoder, mixer = self.sample_rate, self._decoder, Mixer()
         # Start where an input and an output sample coincide: a stretch is sampled at the same instants as the whole.
         divisor = math.gcd(rate, decoder.rate)
@@ -163,9 +165,9 @@ class SoundReader:
         if position == 0:
             raise MediaError(f"{self.name} holds no sound")
         if decoder.damage is not None:
-            self.warnings.append(f"{self.name} {decoder.damage}: it was read up to second {position / rate:.1f}")
+            self.damage = [f"{self.name} {decoder.damage}: it was read up to second {position / rate:.1f}"]
         remarks = [*filter(None, [decoder.doubt, self._quiet]), *mixer.warnings()]
-        self.warnings += [f"{self.name} {remark}" for remark in remarks]
+        self.warnings = [*self.damage, *(f"{self.name} {remark}" for remark in remarks)]
 
 
 def open_sound(

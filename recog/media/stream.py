@@ -31,12 +31,14 @@ class Source:
 
     Attributes:
         rate: samples a second.
-        warning: after the end, one sentence where something is missing; else None.
+        damage: after the end, one sentence where something is missing; else None.
+        remark: after the end, one sentence on what else there is to say of the sound; else None.
     """
 
     def __init__(self, pieces: Pieces, rate: int) -> None:
         self.rate = rate
-        self.warning: str | None = None
+        self.damage: str | None = None
+        self.remark: str | None = None
         self._pieces = pieces
         self._stopped = threading.Event()
 
@@ -60,9 +62,9 @@ class Source:
                     meter.feed(samples, self.rate)
                 yield Chunk(self.rate, samples)
         if half:
-            self.warning = "The sound ends within a sample: its last byte was left out."
-        elif self.warning is None and meter.is_quiet:
-            self.warning = f"The sound is too quiet to be heard ({meter.decibels}): check the microphone and its level."
+            self.damage = "The sound ends within a sample: its last byte was left out."
+        if meter.is_quiet:
+            self.remark = f"The sound is too quiet to be heard ({meter.decibels}): check the microphone and its level."
 
     def _arriving(self) -> Iterator[bytes]:
         """What has arrived since the last time, at once."""
@@ -131,7 +133,7 @@ def microphone(rate: int | None = None, device: str | None = None) -> Iterator[S
 
     def heard(data: Any, frames: int, time: Any, status: Any) -> None:
         if status:
-            source.warning = "Some sound was lost: this machine was too busy to take it from the microphone."
+            source.damage = "Some sound was lost: this machine was too busy to take it from the microphone."
         pieces.put(bytes(data))
 
     try:

@@ -1,5 +1,6 @@
 """Inputs and outputs by URL: the same results as by path, and a sentence for whatever goes wrong."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -107,8 +108,12 @@ def test_from_files_into_memory_and_back(memory, tmp_path):
 def test_a_warning_names_the_url(memory):
     whole = (SAMPLES / "letter.wav").read_bytes()
     memory.pipe_file("/in/cut.wav", whole[: len(whole) // 2])
-    done = CliRunner().invoke(app, ["transcribe", "memory://in/cut.wav", "--beam", "0", "--output", "memory://out"])
+    arguments = ["transcribe", "memory://in/cut.wav", "--beam", "0", "--output", "memory://out"]
+    done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 1 and done.output.startswith("recog: memory://in/cut.wav") and memory.cat("/out/cut.txt")
+    done = CliRunner().invoke(app, [*arguments, "--format", "json"])
+    document = json.loads(memory.cat("/out/cut.json"))
+    assert document["damage"] == document["warnings"] and document["damage"][0].startswith("memory://in/cut.wav is cut")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from recog.bulk.files import collect
 from recog.disk import write_text
@@ -143,6 +144,41 @@ def test_cut_sound_is_transcribed_up_to_the_cut_with_a_warning(tmp_path):
     assert done.returncode == 1 and "cut.wav" in done.stderr
     full = command("transcribe", SAMPLES / "letter.wav")
     assert 0 < len(done.stdout.strip()) < len(full.stdout.strip())
+
+
+@pytest.mark.parametrize("engine", [(), ("--jobs", 2), pytest.param(("--engine", "ray"), marks=pytest.mark.slow)])
+def test_a_remark_is_told_and_only_damage_is_a_failure(tmp_path, engine):
+    if "ray" in engine:
+        pytest.importorskip("ray")
+    samples, rate = soundfile.read(SAMPLES / "letter.wav", dtype="int16")
+    whole = (SAMPLES / "letter.wav").read_bytes()
+    soundfile.write(tmp_path / "inverse.wav", np.stack((samples, -samples), axis=1), rate)
+    soundfile.write(tmp_path / "silent.wav", 0 * samples, rate)
+    (tmp_path / "long.wav").write_bytes(whole[:40] + (len(samples)).to_bytes(4, "little") + whole[44:])
+    remarked = {"inverse": "each other's inverse", "silent": "every sample is 0", "long": "header that states"}
+    failures, out = tmp_path / "failures.tsv", tmp_path / "out"
+    options = (*engine, "--beam", 0, "--output", out, "--format", "json", "--failures", failures)
+    paths = [tmp_path / f"{name}.wav" for name in remarked]
+
+    done = command("transcribe", *paths, *options)
+    assert done.returncode == 0 and failures.read_text() == "" and "failed" not in done.stderr
+    for name, sentence in remarked.items():
+        assert len([line for line in done.stderr.splitlines() if sentence in line and f"{name}.wav" in line]) == 1
+        document = json.loads((out / f"{name}.json").read_text())
+        assert len(document["warnings"]) == 1 and sentence in document["warnings"][0] and "damage" not in document
+
+    inverse = (tmp_path / "inverse.wav").read_bytes()
+    (tmp_path / "cut.wav").write_bytes(inverse[: len(inverse) // 2])
+    done = command("transcribe", *paths, tmp_path / "cut.wav", *options, "--skip-existing")
+    document = json.loads((out / "cut.json").read_text())
+    assert done.returncode == 1 and len(document["warnings"]) == 2 and document["damage"] == document["warnings"][:1]
+    assert "cut short" in document["damage"][0] and all(warning in done.stderr for warning in document["warnings"])
+    name, reason = failures.read_text().removesuffix("\n").split("\t")
+    assert name == str(tmp_path / "cut.wav") and "cut short" in reason and "inverse" not in reason
+    assert not any(name in done.stderr for name in ("inverse.wav", "silent.wav", "long.wav"))
+
+    done = command("transcribe", *paths, tmp_path / "cut.wav", *options, "--skip-existing")
+    assert (done.returncode, done.stderr, failures.read_text()) == (0, "", "")
 
 
 def test_skip_existing(tmp_path):

@@ -32,7 +32,8 @@ PAGE = Transcript(
     ),
     model="latin-handwriting",
     size=(100, 200),
-    warnings=("cut short",),
+    warnings=("cut short", "quiet"),
+    damage=("cut short",),
 )
 SOUND = Transcript("a.wav", (Line("hi", (Word("hi", 0.0, 0.25, confidence=1.0),), start=0.0, end=0.25),), duration=1.5)
 
@@ -110,6 +111,7 @@ TRANSCRIPTS = st.builds(
     duration=SECONDS,
     size=st.none() | st.tuples(st.integers(1, 9), st.integers(1, 9)),
     warnings=st.lists(TEXT, max_size=2).map(tuple),
+    damage=st.lists(TEXT, max_size=2).map(tuple),
 )
 
 

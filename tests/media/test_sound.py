@@ -215,8 +215,9 @@ def test_a_cut_file_is_read_up_to_the_cut(tmp_path: Path, kind: str) -> None:
         assert_is_tone(samples, 0.6 * seconds, slack=slack)
         assert sound.warning is not None and str(path) in sound.warning
         assert f"up to second {len(samples) / 16_000:.1f}" in sound.warning
+        assert sound.damage == sound.warnings[:1]
         sound.read(start=0.5, end=1.0)
-        assert sound.warning is None  # nothing is missing in the stretch
+        assert sound.warning is None and not sound.damage  # nothing is missing in the stretch
 
 
 def test_truncation_anywhere_gives_samples_or_one_sentence() -> None:
