@@ -3,6 +3,8 @@
 
     python scripts/evaluate_pages.py $RECOG_CORPORA/handwriting/pages/* [--page-model runs/pages] [--most 10] [--verbose]
     python scripts/evaluate_pages.py $RECOG_CORPORA/handwriting/pages/* letters/ --turn
+    python -m venv peer && peer/bin/pip install rapidocr onnxruntime
+    python scripts/evaluate_pages.py $RECOG_CORPORA/handwriting/pages/* --rapidocr peer/bin/python
 
 A folder is a collection; of one with splits the dev pages are read. Printed for each: baseline precision, recall and F1
 (Gruening et al. 2017), each a mean over pages, and the lowest F1; CER of the pages' texts in reading order, with the 95 %
@@ -11,6 +13,9 @@ two is what the order alone costs); CER of the same lines where they are given; 
 reference's lines; the share of pages that are lost (a CER above 60 %); CPU seconds a page, median and most. Texts are
 normalised by 'diplomatic', and the editorial marks # ⋎ ⟦ ⟧ < > ^ are taken out.
 
+With --rapidocr the same pages are read by RapidOCR as it is installed, on one thread, in a row below. It gives boxes: a
+baseline is taken to run at 0.8 of a box's height. Their order is RapidOCR's.
+
 With --turn every picture of the folders, with or without a reference, is turned by 0, 90, 180 and 270 degrees: a table says
 how many were set right in each direction, and what finding lines, order and direction costs.
 """
@@ -18,6 +23,8 @@ how many were set right in each direction, and what finding lines, order and dir
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +45,20 @@ from recog.text.normalise import rule
 MARKS = str.maketrans("", "", "#⋎⟦⟧<>^")
 LOST = 0.6  # CER of a page from which it is lost
 SAMPLES, SEED = 2000, 1  # of the bootstrap over pages
+
+
+RAPIDOCR = """
+import json, sys, time, cv2
+from rapidocr import RapidOCR
+threads = {"EngineConfig.onnxruntime.intra_op_num_threads": 1, "EngineConfig.onnxruntime.inter_op_num_threads": 1}
+engine = RapidOCR(params=threads)
+for path in json.load(sys.stdin):
+    begin = time.process_time()
+    result = engine(cv2.imread(path))
+    boxes = [] if result.boxes is None else result.boxes.tolist()
+    print("RESULT " + json.dumps([time.process_time() - begin, boxes, list(result.txts or ())]), flush=True)
+"""
+FEET = 0.8  # of a box's height, where its baseline is taken to be
 
 
 @dataclass(frozen=True)
@@ -97,6 +118,22 @@ def read_page(reader: HandwritingRecogniser, media: Path, rows: list[Row]) -> Pa
     )
 
 
+def read_by_rapidocr(python: str, pages: dict[Path, list[Row]]) -> list[PageResult]:
+    """The same of RapidOCR, in one process of the interpreter that it is installed in."""
+    asked = json.dumps([str(media) for media in pages])
+    done = subprocess.run([python, "-c", RAPIDOCR], input=asked, capture_output=True, text=True, check=True)
+    answers = [json.loads(line[7:]) for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    results = []
+    for rows, (seconds, boxes, texts) in zip(pages.values(), answers, strict=True):
+        corners = np.array(boxes, np.float64).reshape(-1, 4, 2)  # from the top left, clockwise
+        baselines = [(1 - FEET) * box[:2] + FEET * box[:1:-1] for box in corners]
+        true = [row.line.baseline for row in rows if row.line is not None and len(row.line.baseline) >= 2]
+        truth, text = plain(" ".join(row.text for row in rows)), plain(" ".join(texts))
+        wrong = Levenshtein.distance(text, truth)
+        results.append(PageResult(score_page(true, baselines), wrong, wrong, 0, len(truth), 0.0, seconds))
+    return results
+
+
 def interval(results: list[PageResult]) -> tuple[float, float]:
     """95 % interval of the CER in percent, by the bootstrap over pages."""
     rng = np.random.default_rng(SEED)
@@ -125,7 +162,9 @@ def row_of(name: str, results: list[PageResult]) -> str:
     )
 
 
-def text_table(folders: list[Path], reader: HandwritingRecogniser, most: int, verbose: bool) -> None:
+def text_table(
+    folders: list[Path], reader: HandwritingRecogniser, most: int, verbose: bool, rapidocr: str | None
+) -> None:
     """Print a row for each folder, and one for all of their pages."""
     heads = f"{'':19}{'pages':>5}{'prec.':>7}{'recall':>7}{'F1':>7}{'least':>7}{'CER %':>7}".ljust(72)
     print(heads + f"{'order':>6}{'given':>7}{'tau':>7}{'lost':>6}{'sec.':>7}{'most':>6}")
@@ -142,6 +181,9 @@ def text_table(folders: list[Path], reader: HandwritingRecogniser, most: int, ve
                 print(row_of(media.stem, results[-1:]))
         if results:
             print(row_of(folder.name, results), flush=True)
+        if results and rapidocr is not None:
+            peers = read_by_rapidocr(rapidocr, dict(list(pages.items())[: most or None]))
+            print(row_of("  RapidOCR", peers), flush=True)
         everything += results
     print(row_of("all", everything))
 
@@ -179,6 +221,7 @@ def main() -> None:
     parser.add_argument("--turn", action="store_true", help="only see in which direction each page is read")
     parser.add_argument("--most", type=int, default=0, help="pages to read of each folder; 0 for all")
     parser.add_argument("--verbose", action="store_true", help="print a row for each page, too")
+    parser.add_argument("--rapidocr", metavar="PYTHON", help="read the pages by RapidOCR, too")
     parser.add_argument("--model", default="latin-handwriting")
     parser.add_argument("--page-model")
     arguments = parser.parse_args()
@@ -187,7 +230,7 @@ def main() -> None:
     if arguments.turn:
         turn_table(arguments.pages, reader)
     else:
-        text_table(arguments.pages, reader, arguments.most, arguments.verbose)
+        text_table(arguments.pages, reader, arguments.most, arguments.verbose, arguments.rapidocr)
 
 
 if __name__ == "__main__":
