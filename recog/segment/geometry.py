@@ -12,7 +12,7 @@ CELL = 16  # pixels of the page to one cell of the network's output
 UNIT = 16.0  # pixels between lines where the map of sizes is 0; it counts octaves from there
 OTHER_AXIS = 0.5  # cosine of twice the angle between two axes, negative, from which they are not one
 OTHER_SIZE = 1.0  # octaves between the sizes of two hands on one page that are looked at each at its scale
-LEAST_CELLS, MOST_REGIONS = 6, 12  # of a part of a page, and parts that are looked at each on its own, the largest
+LEAST_CELLS, MOST_REGIONS = 6, 6  # of a part of a page, and parts that are looked at each on its own, the largest
 
 
 class PageGeometry(NamedTuple):

@@ -24,7 +24,9 @@ NOTHING_READ = -10.0  # nats a frame where no line can be read
 DOUBT = 0.05  # nats a frame by which a page must read better turned than as it lies,
 NOISE = 0.5  # and this over the root of the frames that were read beside it: what is read varies by so much from frame to frame
 GUESS = 0.1  # nats a frame that the geometry network's opinion of the direction counts for, where it is certain
-CLEAR = 0.1  # nats a frame by which a line reads better upright than on its head where the page need not be looked at again
+CLEAR = (
+    0.1  # nats a frame by which a line reads better upright than on its head where the page need not be looked at again
+)
 LEAST_FRAMES = 8  # that must be read before a page is turned
 SIDEWAYS = 1.5  # times the length of its level baselines that those along the other axis must have
 FAR_MORE = 3.0  # times that length: then it is enough that they can be read
