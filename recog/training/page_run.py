@@ -157,7 +157,9 @@ def page_card(config: PageModelConfig, notes: str = "") -> str:
         lines.append(f"Blocks of dilations {dilations} tell a page's own writing from notes and stamps on it.")
     if config.geometry is not None:
         side = config.geometry.side
-        lines.append(f"A smaller network tells on a copy of {side} pixels how far apart the lines are and how they run.")
+        lines.append(
+            f"A smaller network tells on a copy of {side} pixels how far apart the lines are and how they run."
+        )
     if config.trained:
         data, pages = ", ".join(config.trained.get("data", [])), config.trained.get("pages")
         lines += ["", "## Training", "", f"{pages} pages of {data}; {config.trained.get('steps')} updates,"]
