@@ -1,57 +1,196 @@
 #!/usr/bin/env python3
-"""Whole pages against their ALTO or PAGE files: baseline F1, character error rate of the page, and what it costs.
+"""Whole pages against their PAGE or ALTO files, collection by collection: lines, order, text and what it costs.
 
-    python scripts/evaluate_pages.py $RECOG_CORPORA/handwriting/pages/peraire --layout alto [--page-model runs/pages]
+    python scripts/evaluate_pages.py $RECOG_CORPORA/handwriting/pages/* [--page-model runs/pages] [--most 10] [--verbose]
     python scripts/evaluate_pages.py $RECOG_CORPORA/handwriting/pages/* letters/ --turn
+    python -m venv peer && peer/bin/pip install rapidocr onnxruntime
+    python scripts/evaluate_pages.py $RECOG_CORPORA/handwriting/pages/* --rapidocr peer/bin/python
+
+A folder is a collection; of one with splits the dev pages are read. Printed for each: baseline precision, recall and F1
+(Gruening et al. 2017), each a mean over pages, and the lowest F1; CER of the pages' texts in reading order, with the 95 %
+interval over pages; the same against the reference's lines in the order in which recog would read them (the gap between the
+two is what the order alone costs); CER of the same lines where they are given; Kendall's tau of recog's order of the
+reference's lines; the share of pages that are lost (a CER above 60 %); CPU seconds a page, median and most. Texts are
+normalised by 'diplomatic', and the editorial marks # ⋎ ⟦ ⟧ < > ^ are taken out.
+
+With --rapidocr the same pages are read by RapidOCR as it is installed, on one thread, in a row below. It gives boxes: a
+baseline is taken to run at 0.8 of a box's height. Their order is RapidOCR's.
 
 With --turn every picture of the folders, with or without a reference, is turned by 0, 90, 180 and 270 degrees: a table says
 how many were set right in each direction, and what finding lines, order and direction costs.
-
-Printed otherwise for each page and over all: baseline precision, recall and F1 (Gruening et al. 2017), CER of the page's text in
-reading order, the same against the reference's lines in the order in which recog would read them (the gap between the two
-is what the order alone costs), CER of the same lines where they are given, and CPU seconds. Texts are normalised by
-'diplomatic', and the editorial marks # ⋎ ⟦ ⟧ < > ^ are taken out. Rows of the dev split are read; of all, where a corpus
-has no splits.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 import recog
-from recog.corpora import importer
 from recog.corpora.files import IMAGE_SUFFIXES, walk
-from recog.corpora.manifest import Row
-from recog.evaluation.baselines import mean_score, score_page
+from recog.corpora.manifest import Row, load_data
+from recog.evaluation.baselines import BaselineScore, mean_score, score_page
 from recog.media.image import read_image
-from recog.ocr import LineReader
+from recog.ocr import HandwritingRecogniser
 from recog.runner import recognise_row
 from recog.segment.order import reading_order
 from recog.text.normalise import rule
 
 MARKS = str.maketrans("", "", "#⋎⟦⟧<>^")
+LOST = 0.6  # CER of a page from which it is lost
+SAMPLES, SEED = 2000, 1  # of the bootstrap over pages
+
+
+RAPIDOCR = """
+import json, sys, time, cv2
+from rapidocr import RapidOCR
+threads = {"EngineConfig.onnxruntime.intra_op_num_threads": 1, "EngineConfig.onnxruntime.inter_op_num_threads": 1}
+engine = RapidOCR(params=threads)
+for path in json.load(sys.stdin):
+    begin = time.process_time()
+    result = engine(cv2.imread(path))
+    boxes = [] if result.boxes is None else result.boxes.tolist()
+    print("RESULT " + json.dumps([time.process_time() - begin, boxes, list(result.txts or ())]), flush=True)
+"""
+FEET = 0.8  # of a box's height, where its baseline is taken to be
+
+
+@dataclass(frozen=True)
+class PageResult:
+    """One page: its baselines' score, edits and characters of its texts, and CPU seconds."""
+
+    baselines: BaselineScore
+    errors: int
+    errors_in_order: int
+    errors_given: int
+    characters: int
+    tau: float
+    seconds: float
+
+    @property
+    def cer(self) -> float:
+        return self.errors / max(1, self.characters)
 
 
 def plain(text: str) -> str:
     return " ".join(rule("diplomatic")(text).translate(MARKS).split())
 
 
-def reordered(rows: list[Row], width: float) -> str:
-    """Text of a reference page with its lines in recog's reading order; lines without a baseline come last."""
+def drawn_order(rows: list[Row], width: float) -> tuple[list[Row], list[int]]:
+    """The rows that have a baseline, and the order in which recog would read them."""
     drawn = [row for row in rows if row.line is not None and len(row.line.baseline) >= 2]
-    order = reading_order([np.asarray(row.line.baseline, np.float64) for row in drawn if row.line is not None], width)
+    return drawn, reading_order(
+        [np.asarray(row.line.baseline, np.float64) for row in drawn if row.line is not None], width
+    )
+
+
+def kendall_tau(order: list[int]) -> float:
+    """Of an order against 0, 1, 2, ...: 1 where all pairs agree, -1 where none does."""
+    place = np.argsort(order)
+    pairs = [np.sign(place[k + 1 :] - place[k]).sum() for k in range(len(place) - 1)]
+    return float(2 * np.sum(pairs) / (len(place) * (len(place) - 1))) if len(place) > 1 else 1.0
+
+
+def read_page(reader: HandwritingRecogniser, media: Path, rows: list[Row]) -> PageResult:
+    begin = time.process_time()
+    transcript = reader.transcribe(media)
+    seconds = time.process_time() - begin
+    drawn, order = drawn_order(rows, float(transcript.size[0] if transcript.size else 0))
+    truth, text = (plain(" ".join(line.text for line in lines)) for lines in (rows, transcript.lines))
     rest = [row for row in rows if row not in drawn]
-    return plain(" ".join(row.text for row in [*(drawn[k] for k in order), *rest]))
+    ordered = plain(" ".join(row.text for row in [*(drawn[k] for k in order), *rest]))
+    given = sum(Levenshtein.distance(plain(recognise_row(reader, row)), plain(row.text)) for row in rows)
+    true = [row.line.baseline for row in drawn if row.line is not None]
+    return PageResult(
+        score_page(true, [line.baseline for line in transcript.lines]),
+        Levenshtein.distance(text, truth),
+        Levenshtein.distance(text, ordered),
+        given,
+        len(truth),
+        kendall_tau(order),
+        seconds,
+    )
 
 
-def turn_table(folders: list[Path], reader: LineReader) -> None:
+def read_by_rapidocr(python: str, pages: dict[Path, list[Row]]) -> list[PageResult]:
+    """The same of RapidOCR, in one process of the interpreter that it is installed in."""
+    asked = json.dumps([str(media) for media in pages])
+    done = subprocess.run([python, "-c", RAPIDOCR], input=asked, capture_output=True, text=True, check=True)
+    answers = [json.loads(line[7:]) for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    results = []
+    for rows, (seconds, boxes, texts) in zip(pages.values(), answers, strict=True):
+        corners = np.array(boxes, np.float64).reshape(-1, 4, 2)  # from the top left, clockwise
+        baselines = [(1 - FEET) * box[:2] + FEET * box[:1:-1] for box in corners]
+        true = [row.line.baseline for row in rows if row.line is not None and len(row.line.baseline) >= 2]
+        truth, text = plain(" ".join(row.text for row in rows)), plain(" ".join(texts))
+        wrong = Levenshtein.distance(text, truth)
+        results.append(PageResult(score_page(true, baselines), wrong, wrong, 0, len(truth), 0.0, seconds))
+    return results
+
+
+def interval(results: list[PageResult]) -> tuple[float, float]:
+    """95 % interval of the CER in percent, by the bootstrap over pages."""
+    rng = np.random.default_rng(SEED)
+    chosen = rng.integers(len(results), size=(SAMPLES, len(results)))
+    errors, characters = (np.array(of) for of in zip(*((r.errors, r.characters) for r in results), strict=True))
+    low, high = np.percentile(100 * errors[chosen].sum(axis=1) / characters[chosen].sum(axis=1), (2.5, 97.5))
+    return float(low), float(high)
+
+
+def row_of(name: str, results: list[PageResult]) -> str:
+    mean = mean_score([result.baselines for result in results])
+    f1 = [100 * result.baselines.f1 for result in results]
+    characters = max(1, sum(result.characters for result in results))
+    cer, in_order, given = (
+        100 * sum(errors) / characters
+        for errors in zip(*((r.errors, r.errors_in_order, r.errors_given) for r in results), strict=True)
+    )
+    low, high = interval(results)
+    seconds = [result.seconds for result in results]
+    lost = 100 * float(np.mean([result.cer > LOST for result in results]))
+    return (
+        f"{name[:18]:19}{len(results):>5}{100 * mean.precision:>7.1f}{100 * mean.recall:>7.1f}{np.mean(f1):>7.1f}{min(f1):>7.1f}"
+        f"{cer:>7.1f} [{low:.1f}, {high:.1f}]".ljust(72)
+        + f"{in_order:>6.1f}{given:>7.1f}{np.mean([r.tau for r in results]):>7.3f}{lost:>6.0f}"
+        f"{np.median(seconds):>7.1f}{max(seconds):>6.1f}"
+    )
+
+
+def text_table(
+    folders: list[Path], reader: HandwritingRecogniser, most: int, verbose: bool, rapidocr: str | None
+) -> None:
+    """Print a row for each folder, and one for all of their pages."""
+    heads = f"{'':19}{'pages':>5}{'prec.':>7}{'recall':>7}{'F1':>7}{'least':>7}{'CER %':>7}".ljust(72)
+    print(heads + f"{'order':>6}{'given':>7}{'tau':>7}{'lost':>6}{'sec.':>7}{'most':>6}")
+    everything = []
+    for folder in folders:
+        pages: dict[Path, list[Row]] = {}
+        for row in load_data(folder, quiet=True):
+            if row.split in (None, "dev"):
+                pages.setdefault(row.media, []).append(row)
+        results = []
+        for media, rows in list(pages.items())[: most or None]:
+            results.append(read_page(reader, media, rows))
+            if verbose:
+                print(row_of(media.stem, results[-1:]))
+        if results:
+            print(row_of(folder.name, results), flush=True)
+        if results and rapidocr is not None:
+            peers = read_by_rapidocr(rapidocr, dict(list(pages.items())[: most or None]))
+            print(row_of("  RapidOCR", peers), flush=True)
+        everything += results
+    print(row_of("all", everything))
+
+
+def turn_table(folders: list[Path], reader: HandwritingRecogniser) -> None:
     """Print how many pages of each folder are set right, by how they were turned clockwise."""
-    print(f"{'folder':24}{'pages':>7}{'0':>7}{'90':>7}{'180':>7}{'270':>7}   CPU seconds, median and most")
+    print(f"{'':24}{'pages':>7}{'0':>7}{'90':>7}{'180':>7}{'270':>7}   CPU seconds, median and most")
     total = np.zeros(4, int)
     count = 0
     for folder in folders:
@@ -62,11 +201,11 @@ def turn_table(folders: list[Path], reader: LineReader) -> None:
             for turns in range(4):
                 turned = np.ascontiguousarray(np.rot90(page, -turns))
                 begin = time.process_time()
-                found, _ = reader.lines_of(turned)
+                back, _ = reader.lines_of(turned)
                 seconds.append(time.process_time() - begin)
-                right[turns] += found == turns
-                if found != turns:
-                    wrong.append(f"{path.name} turned by {90 * turns}: {90 * ((turns - found) % 4)} degrees off")
+                right[turns] += back == turns
+                if back != turns:
+                    wrong.append(f"{path.name} turned by {90 * turns}: {90 * ((turns - back) % 4)} degrees off")
         total, count = total + right, count + len(pages)
         of = "".join(f"{n:>7}" for n in right)
         print(f"{folder.name[:23]:24}{len(pages):>7}{of}   {np.median(seconds):.2f} {max(seconds):.2f}", flush=True)
@@ -76,50 +215,22 @@ def turn_table(folders: list[Path], reader: LineReader) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pages", type=Path, nargs="+")
-    parser.add_argument("--layout", choices=("alto", "page"), default="alto")
+    parser.add_argument(
+        "pages", type=Path, nargs="+", help="folders of page images with PAGE or ALTO files beside them"
+    )
     parser.add_argument("--turn", action="store_true", help="only see in which direction each page is read")
+    parser.add_argument("--most", type=int, default=0, help="pages to read of each folder; 0 for all")
+    parser.add_argument("--verbose", action="store_true", help="print a row for each page, too")
+    parser.add_argument("--rapidocr", metavar="PYTHON", help="read the pages by RapidOCR, too")
     parser.add_argument("--model", default="latin-handwriting")
     parser.add_argument("--page-model")
     arguments = parser.parse_args()
     reader = recog.load(arguments.model, layout="page", page_model=arguments.page_model, threads=1)
-    assert isinstance(reader, LineReader)
+    assert isinstance(reader, HandwritingRecogniser)
     if arguments.turn:
-        return turn_table(arguments.pages, reader)
-    pages: dict[Path, list[Row]] = {}
-    for folder in arguments.pages:
-        for row in importer(arguments.layout)(folder):
-            if row.split in (None, "dev"):
-                pages.setdefault(row.media, []).append(row)
-    scores, errors, in_order, given, characters, seconds = [], 0, 0, 0, 0, 0.0
-    for media, rows in pages.items():
-        begin = time.process_time()
-        transcript = reader.transcribe(media)
-        spent = time.process_time() - begin
-        true = [row.line.baseline for row in rows if row.line is not None and len(row.line.baseline) >= 2]
-        score = score_page(true, [line.baseline for line in transcript.lines])
-        truth = plain(" ".join(row.text for row in rows))
-        read = plain(" ".join(line.text for line in transcript.lines))
-        wrong = Levenshtein.distance(read, truth)
-        ordered = Levenshtein.distance(read, reordered(rows, transcript.size[0] if transcript.size else 0.0))
-        of_lines = sum(Levenshtein.distance(plain(recognise_row(reader, row)), plain(row.text)) for row in rows)
-        size = sum(len(plain(row.text)) for row in rows)
-        print(
-            f"{media.name}: {len(true)} lines, {len(transcript.lines)} found, precision {100 * score.precision:.1f}, recall "
-            f"{100 * score.recall:.1f}, F1 {100 * score.f1:.1f}; CER {100 * wrong / max(1, len(truth)):.1f} %, in recog's order "
-            f"{100 * ordered / max(1, len(truth)):.1f} %, of given lines {100 * of_lines / max(1, size):.1f} %; {spent:.1f} s"
-        )
-        scores.append(score)
-        errors, in_order, given = errors + wrong, in_order + ordered, given + of_lines
-        characters, seconds = characters + size, seconds + spent
-    f1 = 100 * np.mean([score.f1 for score in scores])
-    mean = mean_score(scores)
-    print(
-        f"{len(scores)} pages: F1 {f1:.1f} (precision {100 * mean.precision:.1f}, recall {100 * mean.recall:.1f}), CER "
-        f"{100 * errors / characters:.1f} %, in recog's order {100 * in_order / characters:.1f} %, "
-        f"of given lines {100 * given / characters:.1f} %, "
-        f"{seconds / len(scores):.1f} s a page"
-    )
+        turn_table(arguments.pages, reader)
+    else:
+        text_table(arguments.pages, reader, arguments.most, arguments.verbose, arguments.rapidocr)
 
 
 if __name__ == "__main__":

@@ -88,13 +88,17 @@ def _covered(points: NDArray[np.float64], others: NDArray[np.float64], tolerance
 
 
 def _tolerances(lines: list[NDArray[np.float64]]) -> list[float]:
+    low, high = (np.array([side(line, axis=0) for line in lines]) for side in (np.min, np.max))
     apart: list[float] = []
     for i, line in enumerate(lines):
-        beside = [
-            float(np.median(_nearest(line[::3], other)))
-            for j, other in enumerate(lines)
-            if i != j and min(line[:, 0].max(), other[:, 0].max()) > max(line[:, 0].min(), other[:, 0].min())
-        ]
-        apart.append(min(beside) if beside else np.nan)
-    usual = float(np.nanmean(apart)) if np.isfinite(apart).any() else LONELY
+        gaps = np.hypot(*np.maximum(0.0, np.maximum(low - high[i], low[i] - high)).T)  # no point of a line is nearer
+        nearest = np.inf
+        for j in np.argsort(gaps, kind="stable"):
+            if gaps[j] >= nearest:
+                break
+            if j != i and min(high[i, 0], high[j, 0]) > max(low[i, 0], low[j, 0]):
+                nearest = min(nearest, float(np.median(_nearest(line[::3], lines[j]))))
+        apart.append(nearest)
+    known = np.isfinite(apart)
+    usual = float(np.mean(np.array(apart)[known])) if known.any() else LONELY
     return [TOLERANCE * max(1.0, min(d, 2.0 * usual) if np.isfinite(d) else usual) for d in apart]

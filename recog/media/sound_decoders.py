@@ -274,15 +274,21 @@ class FfmpegDecoder:
     _origin: float | None = field(init=False, default=None)  # time stamp at which the presentation begins, in seconds
     _packet: float | None = field(init=False, default=None)  # that of the first packet
     _patience: float = field(init=False)  # seconds of silence that the file may ask for
+    _container: str = field(init=False)  # its format's names
+    _codec: str = field(init=False)
+    _is_joined: bool = field(init=False)  # whether it is several files, one behind the other
 
     def __post_init__(self) -> None:
         self._patience = MAX_SILENCE + headers.file_size(self.file) / SILENT_BYTES
+        self._is_joined = self.kind is Kind.OGG and headers.ogg_is_joined(self.file)
         with self._open() as container:
             if not container.streams.audio:
                 what = "is a video without sound" if container.streams.video else "holds no sound"
                 raise MediaError(f"{self.name} {what}")
             self._choose(container)
             self._container = container.format.name
+            codec = container.streams.audio[self._track].codec_context
+            self._codec = codec.name if codec else ""
             beginning = self._beginning(container)
             start, end = self._stated(container)
             frame = next(self._frames(container), None)
@@ -407,7 +413,8 @@ class FfmpegDecoder:
         start = 0.0 if stream.start_time is None else float(stream.start_time * stream.time_base)
         if self.kind is Kind.MPEG and not headers.mpeg_states_length(self.file):
             return start, None
-        if self.is_cut or self.kind is Kind.WAV:  # a WAV comes here where its header is no help
+        # A WAV comes here where its header is no help; of a CAF FFmpeg counts what pads its last packet.
+        if self.is_cut or self.kind in (Kind.WAV, Kind.CAF) or self._is_joined:
             return start, None
         if self.kind is Kind.OGG and start > JITTER:
             return start, None
@@ -425,7 +432,9 @@ class FfmpegDecoder:
 
     @property
     def _can_seek(self) -> bool:
-        return self._container.startswith(SEEKABLE)
+        # Of a WAV whose header is no help FFmpeg finds a time where samples are all of one size.
+        is_lost = self.kind is Kind.WAV and not self._codec.startswith("pcm")
+        return self._container.startswith(SEEKABLE) and not self._is_joined and not is_lost
 
     def _seek(self, container: Any, first: int) -> int | None:
         """Move to before sample `first`: 0 where decoding starts over, None where the next frame's time tells."""
@@ -463,7 +472,7 @@ class FfmpegDecoder:
             try:
                 frames = packet.decode()
             except (av.error.FFmpegError, OSError, ValueError):
-                failed = True
+                failed = failed or not bytes(packet).startswith(headers.TAGS)  # of another file, joined to this one
                 continue
             for frame in frames:
                 if not _is_readable(frame):

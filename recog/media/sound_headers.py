@@ -338,7 +338,42 @@ def _ogg_is_whole(file: BinaryIO) -> bool:
 
 
 def mpeg_states_length(file: BinaryIO) -> bool:
-    """Whether the first MPEG frame is a Xing, Info or VBRI header, which counts the frames of the file."""
-    file.seek(mpeg_start(file))
+    """Whether the first MPEG frame is a Xing, Info or VBRI header, which counts the frames of the whole file.
+
+    Where files were joined, the header is of the first of them; FFmpeg guesses the length then.
+    """
+    start = mpeg_start(file)
+    file.seek(start)
     frame = file.read(64)  # the header stands 9 to 38 bytes into the frame, by version and channels
-    return any(tag in frame for tag in (b"Xing", b"Info", b"VBRI"))
+    for tag in (b"Xing", b"Info", b"VBRI"):
+        at = frame.find(tag)
+        if at < 0:
+            continue
+        file.seek(start + at)
+        head = file.read(16)
+        if tag == b"VBRI":
+            size = int.from_bytes(head[10:14])
+        else:
+            flags = int.from_bytes(head[4:8])
+            where = 12 if flags & 1 else 8
+            size = int.from_bytes(head[where : where + 4]) if flags & 2 else 0
+        present = file_size(file) - start
+        return not 0 < size < present - size // 16  # the share from which FFmpeg takes it for another file's
+    return False
+
+
+def ogg_is_joined(file: BinaryIO) -> bool:
+    """Whether an Ogg file is several, one behind the other ("chained"): each counts its samples anew (RFC 3533)."""
+    size = file_size(file)
+    file.seek(0)
+    first = file.read(TAIL_BYTES)
+    file.seek(max(0, size - TAIL_BYTES))
+    tail = file.read(TAIL_BYTES)
+    last = tail.rfind(b"OggS")
+    beginnings = set()
+    at = 0
+    while first[at : at + 4] == b"OggS" and len(first) >= at + 27 and first[at + 5] & 2:  # all streams begin up front
+        segments = first[at + 26]
+        beginnings.add(first[at + 14 : at + 18])
+        at += 27 + segments + sum(first[at + 27 : at + 27 + segments])
+    return bool(beginnings) and last >= 0 and tail[last + 14 : last + 18] not in beginnings

@@ -21,13 +21,18 @@ from recog.segment.page import Lines
 
 LINES_READ = 6  # in both directions; the longest of the page
 NOTHING_READ = -10.0  # nats a frame where no line can be read
-DOUBT = 0.05  # nats a frame by which a page must read better turned than as it lies
+DOUBT = 0.05  # nats a frame by which a page must read better turned than as it lies,
+NOISE = 0.5  # and this over the root of the frames that were read beside it: what is read varies by so much from frame to frame
+GUESS = 0.1  # nats a frame that the geometry network's opinion of the direction counts for, where it is certain
+CLEAR = (
+    0.1  # nats a frame by which a line reads better upright than on its head where the page need not be looked at again
+)
 LEAST_FRAMES = 8  # that must be read before a page is turned
 SIDEWAYS = 1.5  # times the length of its level baselines that those along the other axis must have
-FAR_MORE = 5.0  # times that length: then it is enough that they can be read
+FAR_MORE = 3.0  # times that length: then it is enough that they can be read
 POOR = -0.6  # nats a frame: pages that stand upright are read with -0.05 to -0.55
 SURE = 0.4  # certainty of the geometry network from which a page is first looked at as it says
-UNSURE = 0.6  # certainty of the geometry network below which the other axis is looked at, too
+UNSURE = 0.6  # certainty of its axis below which the other axis is looked at, too
 
 Certainty = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
@@ -60,11 +65,6 @@ class Side(NamedTuple):
     upright: float
     on_its_head: float
     frames: int
-
-    @property
-    def best(self) -> float:
-        """Certainty in the better direction."""
-        return max(self.upright, self.on_its_head)
 
     @property
     def length(self) -> float:
@@ -108,33 +108,42 @@ def find_upright(
     """
     geometry = finder.geometry(image)
 
-    def lines_at(turns: int) -> Lines:
-        return finder.lines(
-            np.ascontiguousarray(np.rot90(image, turns)), geometry.turned(turns), notes=notes, table=table
-        )
-
     def side_at(turns: int) -> Side:
-        return read_side(np.ascontiguousarray(np.rot90(image, turns)), lines_at(turns), turns, certainty)
+        turned = np.ascontiguousarray(np.rot90(image, turns))
+        lines = finder.lines(turned, geometry.turned(turns), notes=notes, table=table)
+        return read_side(turned, lines, turns, certainty)
+
+    def upright_side(turns: int) -> Side:
+        """The page at so many turns, or on its head where it reads better so."""
+        side = side_at(turns)
+        if side.frames < LEAST_FRAMES or side.upright > side.on_its_head + CLEAR:
+            return side
+        other = side_at((turns + 2) % 4)
+        needed = 0.0 if turns % 2 else DOUBT if turns == 0 else -DOUBT  # in doubt a page stays as it lies
+        needed -= GUESS * geometry.certainty * float(np.cos(np.deg2rad(geometry.turned(other.turns).angle)))
+        needed += NOISE / max(1, min(side.frames, other.frames)) ** 0.5
+        return other if other.frames >= LEAST_FRAMES and other.upright > side.upright + needed else side
 
     guess = geometry.quarter
-    level = side_at(2 if guess == 2 and geometry.certainty > SURE else 0)
-    turned = level
+    level = upright_side(2 if guess == 2 and geometry.certainty > SURE else 0)
     if guess % 2 or (geometry.axis_certainty < UNSURE and level.upright < POOR):
-        turned = side_at(guess if guess % 2 else 1)
-    side = turned if _is_sideways(level, turned) else level
-    needed = {0: DOUBT, 2: -DOUBT}.get(side.turns, 0.0)  # in doubt a page stays as it lies
-    if side.frames < LEAST_FRAMES:
-        on_its_head = side.turns == 2
-    else:
-        on_its_head = side.on_its_head > side.upright + needed
-    turns = (side.turns + 2 * on_its_head) % 4
-    return turns, lines_at(turns) if on_its_head else side.lines
+        turned = upright_side(guess if guess % 2 else 1)
+        level = turned if _is_sideways(level, turned, geometry) else level
+    return level.turns, level.lines
 
 
-def _is_sideways(level: Side, turned: Side) -> bool:
-    """Whether the lines of a page run along the axis of ``turned``: there are far more of them there that can be read, or
-    more that read as well."""
-    if turned.frames < LEAST_FRAMES or turned.length <= SIDEWAYS * level.length:
+def _is_sideways(level: Side, turned: Side, geometry: PageGeometry) -> bool:
+    """Whether the lines of a page run along the axis of ``turned``.
+
+    There are more of them there that can be read, and all of the page agrees; or far more; or more that read better. A page
+    of which a part is turned stays as it lies.
+    """
+    if turned.frames < LEAST_FRAMES or turned.upright < POOR:
         return False
-    few = level.frames < LEAST_FRAMES or turned.length > FAR_MORE * level.length
-    return turned.best > (POOR if few else level.best - DOUBT)
+    if level.frames < LEAST_FRAMES:
+        return True
+    agreed = geometry.quarter % 2 == 1 and geometry.axis_certainty > UNSURE
+    if turned.length > (SIDEWAYS if agreed else FAR_MORE) * level.length:
+        return True
+    needed = DOUBT + NOISE / min(level.frames, turned.frames) ** 0.5
+    return turned.length > SIDEWAYS * level.length and turned.upright > level.upright + needed

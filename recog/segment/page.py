@@ -29,7 +29,7 @@ STRIDE = 2  # pixels of the network's input to one of its output
 OPERATORS = frozenset({"Resize", "Sigmoid"})  # that a page network has beside those of a recogniser
 MULTIPLE = 32  # of which the sides of its input must be
 ASKEW = 0.005  # pixels that lines fall or rise for one to the right, from which a page is levelled
-TILE, HALO = 1024, 96  # pixels of a page that the network sees at once, and what it sees around them
+TILE, HALO = 1536, 96  # pixels of a page that the network sees at once, and what it sees around them
 MOST_PIXELS = 24_000_000  # of a scaled page: larger ones are looked at in a coarser copy
 MISMATCH = 1.35  # how far the lines that are found may differ in size from what the first look said
 FAINTEST = 0.15 * 255  # of the light of the paper that ink takes away, at least: less is paper
@@ -82,6 +82,17 @@ class PageSegmenter:
             table: whether the page is a table, which is read row by row; None finds out.
         """
         geometry = geometry or self.geometry(image)
+        lines = self._level_lines(image, geometry, notes, table)
+        for cells, part in geometry.regions():
+            others = self._part_lines(image, cells, part, notes)
+            if others:
+                lines = [line for line in lines if not _lies_in(line, cells, geometry.scale)] + others
+        return lines
+
+    def _level_lines(
+        self, image: NDArray[np.uint8], geometry: PageGeometry, notes: bool, table: bool | None = None
+    ) -> Lines:
+        """The lines that run as most of a page do, in reading order."""
         network = self.bundle.config.network
         size = geometry.size or network.spacing * max(image.shape) / network.side
         slope = float(np.tan(np.deg2rad(np.clip((geometry.angle + 45.0) % 90.0 - 45.0, -44.0, 44.0))))
@@ -110,6 +121,27 @@ class PageSegmenter:
         order = reading_order(baselines, float(maps.shape[2]), table=table)
         return [(on_page(baselines[k]), on_page(polygons[k])) for k in order]
 
+    def _part_lines(
+        self, image: NDArray[np.uint8], cells: NDArray[np.bool_], geometry: PageGeometry, notes: bool
+    ) -> Lines:
+        """The lines of a part of a page (rows, columns of cells) that run in a direction of their own."""
+        rows, columns = np.flatnonzero(cells.any(axis=1)), np.flatnonzero(cells.any(axis=0))
+        step, around = CELL / geometry.scale, geometry.size
+        top, left = (max(0, int(first[0] * step - around)) for first in (rows, columns))
+        bottom, right = (int((last[-1] + 1) * step + around) for last in (rows, columns))
+        part, turns = image[top:bottom, left:right], geometry.quarter
+        height, width = part.shape
+        turned = np.ascontiguousarray(np.rot90(part, turns))
+        lines = []
+        for baseline, polygon in self._level_lines(turned, geometry.turned(turns), notes):
+            placed = tuple(
+                tuple((round(x + left, 1), round(y + top, 1)) for x, y in _turned_back(points, turns, (height, width)))
+                for points in (baseline, polygon)
+            )
+            if _lies_in((placed[0], placed[1]), cells, geometry.scale):
+                lines.append((placed[0], placed[1]))
+        return lines
+
     def _maps(self, ink: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What the line network says of a page (height, width): (maps, height / 2, width / 2), tile by tile."""
         height, width = ink.shape
@@ -133,6 +165,27 @@ class PageSegmenter:
         height, width = ink.shape
         [[maps]] = run_graph(self._session, self.bundle.path / GRAPH, {self._input: _padded(ink)})
         return np.ascontiguousarray(maps[:, : -(-height // STRIDE), : -(-width // STRIDE)])
+
+
+def _turned_back(points: tuple[Point, ...], turns: int, shape: tuple[int, int]) -> tuple[Point, ...]:
+    """Points of a picture that was turned counter-clockwise by so many times 90 degrees, before it was.
+
+    Args:
+        shape: height and width before.
+    """
+    height, width = shape
+    return tuple(
+        ((x, y), (width - 1 - y, x), (width - 1 - x, height - 1 - y), (y, height - 1 - x))[turns] for x, y in points
+    )
+
+
+def _lies_in(line: tuple[tuple[Point, ...], tuple[Point, ...]], cells: NDArray[np.bool_], scale: float) -> bool:
+    """Whether most of a line's baseline lies in these cells of a page."""
+    corners = np.array(line[0])
+    along = np.linspace(0.0, len(corners) - 1, 16)
+    points = np.stack([np.interp(along, np.arange(len(corners)), corners[:, k]) for k in (1, 0)], axis=1)
+    at = np.clip((points * scale / CELL).astype(int), 0, np.array(cells.shape) - 1)
+    return float(cells[at[:, 0], at[:, 1]].mean()) > 0.5
 
 
 def _cuts(length: int) -> list[tuple[int, int]]:

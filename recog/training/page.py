@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,16 +23,16 @@ from torch import Tensor, nn
 from recog.evaluation.baselines import BaselineScore, mean_score, score_page
 from recog.model.page import MAPS
 from recog.nn.page import PageNetwork
-from recog.segment.baselines import Polyline, find_baselines
+from recog.segment.baselines import find_baselines
 from recog.segment.page import MULTIPLE, STRIDE
 from recog.training.checkpoint import write_checkpoint
 from recog.training.loop import Loop, learning_rate
-from recog.training.page_data import Floats, Page, draw_crop
+from recog.training.page_data import Floats, Page, draw_crop, draw_facing
 from recog.training.page_recipe import PageOptimisation, PageRecipe
 from recog.training.report import EVERY, Reporter
 
 MAP_WEIGHTS = (4.0, 2.0, 1.0)  # of the cross-entropy of each map
-SHINE = 0.12  # of the crops through which another page shines
+SHINE, FACING = 0.2, 0.15  # of the crops: those through which another page shines, and those of two pages side by side
 
 
 @dataclass
@@ -149,15 +150,17 @@ class PageTrainer(Loop[nn.Module, PageOptimisation]):
             rng = np.random.default_rng((self.options.seed, step, k))
             pages = by_source[sources[int(rng.choice(len(sources), p=shares / shares.sum()))]]
             page = pages[int(rng.integers(len(pages)))]
-            behind = pages[int(rng.integers(len(pages)))] if rng.random() < SHINE else None
-            crop, wanted = self.draw(page, rng, behind)
+            crop, wanted = self.draw(page, pages[int(rng.integers(len(pages)))], rng)
             crops.append(crop)
             maps.append(wanted)
         return torch.from_numpy(np.stack(crops))[:, None], torch.from_numpy(np.stack(maps))
 
-    def draw(self, page: Page, rng: np.random.Generator, behind: Page | None) -> tuple[Floats, Floats]:
-        """A crop (side, side) of a page and what the network should see in it."""
-        return draw_crop(page, rng, self.options.crop, spacing=self.recipe.network.spacing, behind=behind)
+    def draw(self, page: Page, other: Page, rng: np.random.Generator) -> tuple[Floats, Floats]:
+        """A crop (side, side) of a page, with some of another of its corpus, and what the network should see in it."""
+        side, spacing = self.options.crop, self.recipe.network.spacing
+        if rng.random() < FACING:
+            return draw_facing(page, other, rng, side, spacing=spacing)
+        return draw_crop(page, rng, side, spacing=spacing, behind=other if rng.random() < SHINE else None)
 
     def loss(self, logits: Tensor, wanted: Tensor) -> Tensor:
         """Of a batch of crops."""
@@ -191,27 +194,31 @@ class PageTrainer(Loop[nn.Module, PageOptimisation]):
             else:
                 self.average[name].copy_(current)
 
-    @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
         """F1 of the averaged weights on dev, by corpus."""
+        scores: dict[str, list[BaselineScore]] = {}
+        for page, maps in self.dev_maps():
+            lines = [STRIDE * line for line in find_baselines(maps)]
+            scores.setdefault(page.source, []).append(score_page([base for base, _ in page.lines], lines))
+        return {source: mean_score(of).f1 for source, of in sorted(scores.items())}
+
+    @torch.no_grad()
+    def dev_maps(self) -> Iterator[tuple[Page, NDArray[np.float32]]]:
+        """What the averaged weights give for each dev page, as probabilities."""
         network = PageNetwork(self.recipe.network).to(self.device)
         network.load_state_dict(self.average)
         network.eval()
-        scores: dict[str, list[BaselineScore]] = {}
         for page in self.dev:
             height, width = page.ink.shape
             padded = np.zeros((-height % MULTIPLE + height, -width % MULTIPLE + width), np.float32)
             padded[:height, :width] = page.ink / np.float32(255.0)
             with self.autocast():
                 logits = network(torch.from_numpy(padded)[None, None].to(self.device))
-            maps = torch.sigmoid(logits.float())[0].cpu().numpy()
-            found = [STRIDE * line for line in self.found(maps)]
-            scores.setdefault(page.source, []).append(score_page([base for base, _ in page.lines], found))
-        return {source: mean_score(of).f1 for source, of in sorted(scores.items())}
+            yield page, torch.sigmoid(logits.float())[0].cpu().numpy()
 
-    def found(self, maps: NDArray[np.float32]) -> list[Polyline]:
-        """The lines in the maps of a page."""
-        return find_baselines(maps)
+    def best_weights(self) -> dict[str, Tensor]:
+        """The averaged weights as they are kept when they are the best so far."""
+        return dict(self.average)
 
     def _close_epoch(self) -> None:
         p = self.progress
@@ -227,7 +234,7 @@ class PageTrainer(Loop[nn.Module, PageOptimisation]):
             p.best, p.best_epoch = overall, p.epoch
         p.epoch, p.update, p.loss, p.counted = p.epoch + 1, 0, 0.0, 0
         if better:
-            write_checkpoint(self.best, dict(self.average), {"dev": entry["sources"], "epoch": p.epoch})
+            write_checkpoint(self.best, self.best_weights(), {"dev": entry["sources"], "epoch": p.epoch})
         self.save()
         self.report.stop()
         self.report.write(entry)

@@ -24,6 +24,7 @@ from recog.training.recipe import Source
 
 BASELINE_WIDTH, END_RADIUS = 3, 4  # pixels of the output
 STEEPEST = 40.0  # degrees from level up to which a line is one that the network should find
+FRAMED = 0.08  # of the crops, those that show some of the frame of a scan
 SCALES = (0.6, 1.6)  # of the size of the writing, about the one that the network works at
 GEOMETRY_SIDE = 1600  # pixels of the longer side of a page that a geometry network learns from
 LARGEST_PAGE = 6000  # pixels of a side: a page of a few words in tiny type is scaled no further
@@ -173,8 +174,42 @@ def draw_crop(
     if behind is not None:
         mirrored = matrix * np.array([[-1.0], [1.0]]) + np.array([[0, 0, side], [0, 0, 0]])
         shine = cv2.GaussianBlur(_cut(behind.ink, mirrored, np.zeros(side), side), (0, 0), rng.uniform(0.8, 2.5))
-        crop = np.maximum(crop, np.float32(rng.uniform(0.1, 0.4)) * shine)
-    return worn(crop, rng), draw_maps(page.lines, to_output, side // STRIDE)
+        crop = np.maximum(crop, np.float32(rng.uniform(0.1, 0.7)) * shine)
+    return framed(worn(crop, rng), draw_maps(page.lines, to_output, side // STRIDE), rng)
+
+
+def draw_facing(
+    left: Page, right: Page, rng: np.random.Generator, side: int, *, spacing: float
+) -> tuple[Floats, Floats]:
+    """A crop of two pages side by side with hardly a gap between them, as of an opened sheet of letters; and its maps.
+
+    That lines end there is to be seen only by all of them together, so that composed crops have to teach it.
+    """
+    gap, fold = spacing * float(rng.uniform(0.3, 2.5)), side * float(rng.uniform(0.3, 0.7))
+    turn = float(np.deg2rad(rng.normal(0, 1.5)))
+    crop = np.zeros((side, side), np.float32)
+    maps = np.zeros((len(MAPS), side // STRIDE, side // STRIDE), np.float32)
+    for page, sign in ((left, -1.0), (right, 1.0)):
+        scale = float(np.exp(rng.uniform(np.log(0.8), np.log(1.3))))
+        rotation = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+        middle = (
+            page.lines[int(rng.integers(len(page.lines)))][0].mean(axis=0) if page.lines else np.zeros(2, np.float32)
+        )
+        shift = np.array([0.0, side / 2 + rng.uniform(-0.2, 0.2) * side]) - rotation @ middle
+        ends = [base @ rotation.T + shift for base, _ in page.lines]
+        shown = [end[:, 0] for end in ends if (end[:, 1] > 0).any() and (end[:, 1] < side).any()] or [np.zeros(1)]
+        nearest = np.concatenate(shown).max() if sign < 0 else np.concatenate(shown).min()
+        shift[0] += fold + sign * gap / 2 - nearest
+        matrix = np.column_stack([rotation, shift])
+
+        def to_output(points: Floats, matrix: NDArray[np.float64] = matrix) -> Floats:
+            return np.asarray((points @ matrix[:, :2].T + matrix[:, 2]) / STRIDE, np.float32)
+
+        half = np.s_[:, : int(fold)] if sign < 0 else np.s_[:, int(fold) :]
+        half_map = np.s_[:, :, : int(fold) // STRIDE] if sign < 0 else np.s_[:, :, int(fold) // STRIDE :]
+        crop[half] = _cut(page.ink, matrix, np.zeros(side), side)[half]
+        maps[half_map] = draw_maps(page.lines, to_output, side // STRIDE)[half_map]
+    return framed(worn(crop, rng), maps, rng)
 
 
 def _cut(ink: NDArray[np.uint8], matrix: NDArray[np.float64], lift: NDArray[np.floating], side: int) -> Floats:
@@ -187,7 +222,7 @@ def _cut(ink: NDArray[np.uint8], matrix: NDArray[np.float64], lift: NDArray[np.f
 
 
 def worn(crop: Floats, rng: np.random.Generator) -> Floats:
-    """A crop with its ink and paper varied: strength, noise, blur, resolution, rules and the dark frame of a scan."""
+    """A crop with its ink and paper varied: strength, noise, blur, resolution and rules."""
     side = crop.shape[0]
     crop = crop ** float(np.exp(rng.normal(0, 0.35))) * np.float32(rng.uniform(0.5, 1.1))
     if rng.random() < 0.2:
@@ -203,9 +238,20 @@ def worn(crop: Floats, rng: np.random.Generator) -> Floats:
             ruled[strokes] = np.maximum(ruled[strokes], np.float32(rng.uniform(0.1, 0.7)))
     if rng.random() < 0.4:
         crop = crop + rng.normal(0, rng.uniform(0.01, 0.08), crop.shape).astype(np.float32)
-    if rng.random() < 0.08:  # what lies beyond the edge of the page
-        edge, depth = int(rng.integers(4)), int(rng.uniform(0.02, 0.3) * side)
-        beyond = np.rot90(crop, edge)[:depth]
+    return np.ascontiguousarray(crop, np.float32)
+
+
+def framed(crop: Floats, targets: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Some crops with the dark frame of a scan along an edge, beyond which nothing is to be seen.
+
+    Args:
+        crop: (side, side).
+        targets: (maps, n, n), where n divides the side.
+    """
+    if rng.random() < FRAMED:
+        edge, share = int(rng.integers(4)), float(rng.uniform(0.02, 0.3))
+        beyond = np.rot90(crop, edge)[: int(share * len(crop))]
         beyond[:] = rng.uniform(0, 0.3) + rng.uniform(0, 0.5) * rng.random(beyond.shape)
         beyond[-2:] = rng.uniform(0.3, 1.0)
-    return np.ascontiguousarray(crop, np.float32)
+        np.rot90(targets, edge, axes=(1, 2))[:, : int(share * targets.shape[1])] = 0.0
+    return crop, targets

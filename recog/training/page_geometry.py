@@ -18,7 +18,7 @@ from torch import Tensor
 from recog.nn.page_geometry import GeometryNetwork
 from recog.segment.geometry import CELL, UNIT, page_geometry
 from recog.training.page import PageTrainer
-from recog.training.page_data import Floats, Page, worn
+from recog.training.page_data import Floats, Page, framed, worn
 from recog.training.page_recipe import PageRecipe
 from recog.training.report import Reporter
 
@@ -49,7 +49,7 @@ def draw_geometry(page: Page, rng: np.random.Generator, side: int) -> tuple[Floa
     ink = page.ink if scale > 0.6 else cv2.resize(page.ink, None, fx=scale, fy=scale, interpolation=way)
     shrunk = matrix.copy() if ink is page.ink else np.hstack([matrix[:, :2] / scale, matrix[:, 2:]])
     crop = cv2.warpAffine(ink, shrunk, (side, side), flags=cv2.INTER_LINEAR).astype(np.float32) / np.float32(255.0)
-    return worn(crop, rng), _geometry(page, matrix, scale, side)
+    return framed(worn(crop, rng), _geometry(page, matrix, scale, side), rng)
 
 
 def _geometry(page: Page, matrix: NDArray[np.float64], scale: float, side: int) -> Floats:
@@ -106,7 +106,7 @@ class GeometryTrainer(PageTrainer):
         super().__init__(recipe, train, dev, out, report, GeometryNetwork(recipe.geometry), base=base)
         self.config = recipe.geometry
 
-    def draw(self, page: Page, rng: np.random.Generator, behind: Page | None) -> tuple[Floats, Floats]:
+    def draw(self, page: Page, other: Page, rng: np.random.Generator) -> tuple[Floats, Floats]:
         return draw_geometry(page, rng, self.options.crop)
 
     def loss(self, logits: Tensor, wanted: Tensor) -> Tensor:

@@ -103,7 +103,8 @@ def finish_page(recipe: PageRecipe, trainer: PageTrainer, out: Path, notes: str)
     best, _ = read_checkpoint(trainer.best)
     p = trainer.progress
     trained = {"epochs": p.epoch, "steps": p.step, "hours": round(p.seconds / 3600, 2), "pages": len(trainer.train)}
-    trained["data"] = [source.called for source in recipe.data]
+    present = {page.source for page in trainer.train}
+    trained["data"] = [source.called for source in recipe.data if source.called in present]
     dev = {"f1": round(p.best, 4), "pages": len(trainer.dev), "sources": p.history[p.best_epoch]["sources"]}
     export_page_bundle(recipe, best, out, trained=trained, dev=dev, notes=notes)
 
@@ -149,12 +150,16 @@ def page_card(config: PageModelConfig, notes: str = "") -> str:
         "## Network",
         "",
     ]
-    lines.append(
-        f"U-Net of widths {', '.join(map(str, config.network.widths))}, on pages of {config.network.side} pixels."
-    )
+    widths, spacing = ", ".join(map(str, config.network.widths)), config.network.spacing
+    lines.append(f"U-Net of widths {widths}, on pages scaled so that their lines are {spacing:g} pixels apart.")
     if config.network.context:
         dilations = ", ".join(map(str, config.network.context))
         lines.append(f"Blocks of dilations {dilations} tell a page's own writing from notes and stamps on it.")
+    if config.geometry is not None:
+        side = config.geometry.side
+        lines.append(
+            f"A smaller network tells on a copy of {side} pixels how far apart the lines are and how they run."
+        )
     if config.trained:
         data, pages = ", ".join(config.trained.get("data", [])), config.trained.get("pages")
         lines += ["", "## Training", "", f"{pages} pages of {data}; {config.trained.get('steps')} updates,"]

@@ -146,3 +146,19 @@ def test_a_size_that_wrapped_around_32_bits(format: str, tmp_path: Path) -> None
         assert len(sound.warnings) == 1 and f"states {(size + extra) % (1 << 32):,} bytes" in sound.warnings[0]
         assert f"there are {size + extra:,}" in sound.warnings[0]
     assert time.process_time() - begin < 2.0
+
+
+def test_a_stretch_of_adpcm_whose_size_was_written_too_early(tmp_path: Path) -> None:
+    wave = 0.4 * np.sin(2 * np.pi * 440 * np.arange(5 * 16_000) / 16_000)
+    path = tmp_path / "dictaphone.wav"
+    soundfile.write(path, wave, 16_000, subtype="MS_ADPCM")
+    data = bytearray(path.read_bytes())
+    at = data.index(b"data") + 4
+    data[at : at + 4] = struct.pack("<I", 5_000)
+    path.write_bytes(data)
+    with open_sound(path) as sound:
+        whole = sound.read()
+        assert "5,000 bytes" in (sound.warning or "") and len(whole) >= 5 * 16_000
+        for start in (1.5, 2.2, 2.6, 3.5):
+            stretch = sound.read(start=start, end=start + 1)
+            assert np.array_equal(stretch, whole[round(start * 16_000) : round((start + 1) * 16_000)])

@@ -157,3 +157,39 @@ def test_a_track_that_appears_on_the_way_is_passed_over() -> None:
     with open_sound(io.BytesIO(data)) as sound:
         wave = np.concatenate(list(sound.blocks()))
         assert sound.channels == 1 and len(wave) / 16_000 == pytest.approx(722.0, abs=8.0)
+
+
+def tone(hertz: float, seconds: float, suffix: str, codec: str) -> bytes:
+    file = io.BytesIO()
+    with av.open(file, "w", format=suffix) as out:
+        stream = out.add_stream(codec, rate=RATE, layout="mono")
+        size = stream.codec_context.frame_size or 4_096
+        wave = 0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE)
+        for at in range(0, len(wave), size):
+            form = stream.codec_context.format.name
+            kind, scale = {"s16": (np.int16, 1 << 15), "s32p": (np.int32, 1 << 31)}.get(form, (np.float32, 1))
+            samples = (wave[None, at : at + size] * scale).astype(kind)
+            frame = av.AudioFrame.from_ndarray(samples, format=form, layout="mono")
+            frame.sample_rate, frame.pts = RATE, at
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("ogg", "libopus"), ("mp3", "libmp3lame")])
+def test_files_that_were_joined_are_one_recording(suffix: str, codec: str) -> None:
+    parts = [tone(400, 4, suffix, codec), tone(800, 3, suffix, codec), tone(1_200, 4, suffix, codec)]
+    with open_sound(io.BytesIO(b"".join(parts))) as sound:
+        whole = sound.read()
+        assert len(whole) / 16_000 == pytest.approx(11, abs=0.3)
+        assert sound.warnings == []
+        for start, hertz in ((1.0, 400), (5.0, 800), (8.5, 1_200)):
+            stretch = sound.read(start=start, end=start + 1)
+            assert np.abs(np.fft.rfft(stretch)).argmax() == pytest.approx(hertz, abs=2)
+            assert np.abs(stretch - whole[round(start * 16_000) : round((start + 1) * 16_000)]).max() < 0.01
+
+
+def test_a_core_audio_file_whose_last_packet_is_padded_is_whole() -> None:
+    with open_sound(io.BytesIO(tone(400, 4.05, "caf", "alac"))) as sound:
+        assert len(sound.read()) / 16_000 == pytest.approx(4.05, abs=0.01)
+        assert sound.warnings == []
