@@ -32,6 +32,7 @@ SIDEWAYS = 1.5  # times the length of its level baselines that those along the o
 FAR_MORE = 3.0  # times that length: then it is enough that they can be read
 POOR = -0.6  # nats a frame: pages that stand upright are read with -0.05 to -0.55
 SURE = 0.4  # certainty of the geometry network from which a page is first looked at as it says
+MANY_CELLS = 100  # that are written on, of a page whose axis the network can be sure of
 UNSURE = 0.6  # certainty of its axis below which the other axis is looked at, too
 
 Certainty = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -138,11 +139,13 @@ def _is_sideways(level: Side, turned: Side, geometry: PageGeometry) -> bool:
     There are more of them there that can be read, and all of the page agrees; or far more; or more that read better. A page
     of which a part is turned stays as it lies.
     """
-    if turned.frames < LEAST_FRAMES or turned.upright < POOR:
+    agreed = geometry.quarter % 2 == 1 and geometry.axis_certainty > UNSURE and geometry.cells > MANY_CELLS
+    if turned.frames < LEAST_FRAMES:
         return False
-    if level.frames < LEAST_FRAMES:
+    if level.frames < LEAST_FRAMES and (agreed or turned.upright > POOR):
         return True
-    agreed = geometry.quarter % 2 == 1 and geometry.axis_certainty > UNSURE
+    if turned.upright < POOR:
+        return False
     if turned.length > (SIDEWAYS if agreed else FAR_MORE) * level.length:
         return True
     needed = DOUBT + NOISE / min(level.frames, turned.frames) ** 0.5
