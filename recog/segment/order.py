@@ -37,7 +37,7 @@ def reading_order(baselines: list[Polyline], width: float, *, table: bool | None
         return []
     left, right, y = _levelled(baselines)
     beside = _same_row(left, right, y, baselines)
-    if table or (table is None and float((beside.sum(axis=1) >= FELLOWS).mean()) > TABLE):
+    if table or (table is None and _has_rows(beside)):
         return _by_rows(left, y, beside)
     least = TOUCHING * width
     overlap = np.minimum(right[:, None], right) - np.maximum(left[:, None], left) > least
@@ -52,6 +52,15 @@ def reading_order(baselines: list[Polyline], width: float, *, table: bool | None
         waiting[chosen] = False
         blocked = blocked - before[chosen]
     return order
+
+
+def is_table(baselines: list[Polyline]) -> bool:
+    """Whether the lines of a page are cells of a table."""
+    return bool(baselines) and _has_rows(_same_row(*_levelled(baselines), baselines))
+
+
+def _has_rows(beside: NDArray[np.bool_]) -> bool:
+    return float((beside.sum(axis=1) >= FELLOWS).mean()) > TABLE
 
 
 def _same_row(

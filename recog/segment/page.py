@@ -20,7 +20,7 @@ from recog.model.onnx_run import open_session, run_graph
 from recog.model.page import DEFAULT, GEOMETRY_GRAPH, GEOMETRY_MAPS, MAPS, PageBundle, open_page_bundle
 from recog.segment.baselines import find_baselines, outlines
 from recog.segment.geometry import CELL, PageGeometry, page_geometry
-from recog.segment.order import reading_order
+from recog.segment.order import is_table, reading_order
 from recog.segment.own import own_lines
 from recog.segment.spacing import writing_size
 from recog.transcript import Point
@@ -108,7 +108,8 @@ class PageSegmenter:
             if last or not seen or max(seen / size, size / seen) < MISMATCH:
                 break
             size = seen
-        if len(maps) > len(MAPS) and not notes:
+        table = is_table(baselines) if table is None else table
+        if len(maps) > len(MAPS) and not notes and not table:  # what stands in a table is of it
             own = np.flatnonzero(own_lines(baselines, maps[len(MAPS)]))
             baselines, polygons = [baselines[k] for k in own], [polygons[k] for k in own]
         limits = np.array([image.shape[1] - 1, image.shape[0] - 1], np.float64)
