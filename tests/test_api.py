@@ -95,7 +95,7 @@ def test_wrong_options_are_told_with_what_is_allowed(options: dict, sentence: st
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"layout": "pages"}, "layout is 'pages'; it must be 'auto', 'line', 'page' or 'xml'."),
+        ({"layout": "pages"}, "layout is 'pages'; it must be 'auto', 'line', 'page', 'table' or 'xml'."),
         ({"notes": "yes"}, "notes is 'yes'; it must be True or False."),
         ({"page_model": "nowhere"}, "nowhere"),
         ({"channels": "mix"}, "channels is for speech, and the model latin-handwriting is for handwriting."),
