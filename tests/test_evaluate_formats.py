@@ -99,7 +99,7 @@ def test_what_lies_beside_the_transcripts_of_a_folder(tmp_path: Path) -> None:
         read_pairs(tmp_path / "r", tmp_path / "h")
 
 
-@pytest.mark.parametrize("name", ["json", "vtt", "textgrid", "page", "alto", "hocr"])
+@pytest.mark.parametrize("name", ["json", "vtt", "srt", "textgrid", "page", "alto", "hocr"])
 def test_a_name_that_says_nothing(tmp_path: Path, name: str) -> None:
     transcript = WRITTEN if name in OF_PAGES else SPOKEN
     odd = put(tmp_path, "x", name, transcript)
@@ -113,6 +113,8 @@ def test_a_name_that_says_nothing(tmp_path: Path, name: str) -> None:
     ("name", "content", "said"),
     [
         ("a.pdf", b"%PDF-1.7\n", r"a\.pdf is not read as text; give plain text, json"),
+        ("a.ass", b"[Events]\nDialogue: 0,0:00:01.00,0:00:02.00,D,,0,0,0,,hello\n", r"a\.ass is not read as text"),
+        ("a.csv", b"id,text\n1,hello\n", r"a\.csv is not read as text"),
         ("a.docx", b"PK\3\4", r"a\.docx is not read as text"),
         ("a.xml", b"<mets/>", r"a\.xml is neither PAGE nor ALTO nor hOCR: its root is <mets>"),
         ("a.out", b"<?xml version='1.0'?><svg/>", r"a\.out is neither PAGE nor ALTO nor hOCR"),

@@ -73,14 +73,22 @@ _BEGINNINGS = {
     "xml": re.compile(r"\s*<(?:\?xml\b|(?:\w+:)?(?:PcGts|alto)\b)"),
     "html": re.compile(r"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE),
     "vtt": re.compile(r"WEBVTT(?:\s|$)"),
+    "srt": re.compile(r"\s*(?:\d+\s*\n\s*)?\d+:\d\d:\d\d[,.]\d+\s*-->"),
     "textgrid": re.compile(r'\s*(?:File type = )?"ooTextFile"'),
     "json": re.compile(r'\s*\{\s*"format_version"'),
 }
-_NO_TEXT = ("pdf", "doc", "docx", "odt", "rtf")  # of a PDF only the pictures are read
+# Documents, of which none but a PDF's pictures are read; and tables, subtitles and annotations that are text with
+# times, styles or columns in it, which would count as words.
+_NO_TEXT = frozenset(
+    (
+        "pdf", "doc", "docx", "odt", "rtf",
+        "csv", "ass", "ssa", "sbv", "sub", "lrc", "ttml", "dfxp", "smi", "eaf",
+    )
+)  # fmt: skip
 
 
 def check_suffix(path: Path) -> None:
-    """Refuse, by its name, a document that is no text.
+    """Refuse, by its name, a document that is no text, or text in a format that is not read.
 
     Raises:
         UserError: it is one.

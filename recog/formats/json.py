@@ -76,9 +76,11 @@ def read(text: str, *, source: str = "") -> Transcript:
         raise UserError(f"{name} is not valid JSON ({_brief(error)}); give a transcript written by recog.") from None
     version = document.get("format_version") if isinstance(document, dict) else None
     if isinstance(version, bool) or version != FORMAT_VERSION:
-        found = f"format_version {version}" if isinstance(version, int) else "no format_version"
+        if not isinstance(version, int):
+            raise UserError(f"{name} has no format_version: it is no transcript of recog; give one, or plain text.")
         raise UserError(
-            f"{name} has {found}, not {FORMAT_VERSION}; give a transcript written by this version of recog."
+            f"{name} has format_version {version}, not {FORMAT_VERSION}; give a transcript written by this version of "
+            "recog."
         )
     _restore_scores(document)
     try:

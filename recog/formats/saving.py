@@ -22,6 +22,8 @@ def save(
     transcript: Transcript, path: str | os.PathLike[str], format: str | None = None, image: Source | None = None
 ) -> None:
     """See :meth:`recog.transcript.Transcript.save`."""
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"A transcript is saved to a path, and this is {type(path).__name__}; give the file's name.")
     path = Path(path)
     format = format_of(path) if format is None else format
     if format not in FORMATS:

@@ -121,3 +121,8 @@ def test_representations_are_one_line():
     )
     both = Transcript.of_pages("two.tiff", [PAGE, PAGE])
     assert repr(both) == r"<Transcript of 'two.tiff': 2 pages, 2 lines, 'a b\n\x0ca b'>"
+
+
+def test_a_place_that_is_no_path() -> None:
+    with pytest.raises(UserError, match="saved to a path, and this is BytesIO"):
+        SPOKEN.save(io.BytesIO())  # type: ignore[arg-type]
