@@ -437,3 +437,12 @@ def line_confidence(spans: list[Span]) -> float | None:
         return None
     weights = [len(word) for word, _, _, _ in spans]
     return round(min(1.0, float(np.average([c for _, _, _, c in spans], weights=weights))), 4)
+
+
+def __getattr__(name: str) -> object:
+    """``load`` has moved to :mod:`recog.loading`; where it was it can still be imported."""
+    if name == "load":
+        from recog.loading import load
+
+        return load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
