@@ -7,14 +7,20 @@ import unicodedata
 
 LONGEST = 15  # digits read as one number; more are a telephone's or an account's, read digit by digit
 _YEARS = range(1100, 2100)  # "1905" alone is read "nineteen oh five", as a year or not
-_MONEY = {"$": ("dollar", "dollars"), "€": ("euro", "euros"), "£": ("pound", "pounds")}
-_FRACTION = re.compile(r"(\d+)\u2044(\d+)")  # what ½ is in compatibility form
+_MONEY = {
+    "$": ("dollar", "dollars"),
+    "€": ("euro", "euros"),
+    "£": ("pound", "pounds"),
+    "¥": ("yen", "yen"),
+    "¢": ("cent", "cents"),
+}
+_FRACTION = re.compile(r"(?:(\d+) +)?(\d+)\u2044(\d+)")  # what ½ is in compatibility form, and a number before it
 _DATE = re.compile(r"\d+(?:\.\d+){2,}")  # 27.10.1876: no decimal in it
 _NUMBER = re.compile(
-    r"(?P<money>[$€£] ?)?"
+    r"(?P<money>[$€£¥] ?)?"
     r"(?P<whole>\d{1,3}(?:,\d{3})+(?!\d)|\d+)"
     r"(?:\.(?P<part>\d+)(?![.\d]))?"
-    r"(?P<after>st\b|nd\b|rd\b|th\b|['\u2019]?s\b| ?%)?",
+    r"(?P<after>st\b|nd\b|rd\b|th\b|['\u2019]?s\b| ?%| ?[$€£¥¢](?!\d))?",
     re.IGNORECASE,
 )
 
@@ -23,12 +29,12 @@ def say_numbers(text: str) -> str:
     """The text with every number as English words, a space on either side of each.
 
     Read are whole numbers, with commas or without, decimals, ordinals (``3rd``), years and decades (``1920s``),
-    percentages, amounts of dollars, euros and pounds, and fractions of one character (``½``). Digits of any script
+    percentages, amounts of money with the sign before or behind them, and fractions of one character (``½``). Digits of any script
     count. A number of more than 15 digits, or one with a zero in front, is read digit by digit.
     """
     text = "".join(map(_plain_digit, text))
     text = _DATE.sub(lambda match: match[0].replace(".", " "), text)
-    text = _FRACTION.sub(lambda match: f" {_fraction(int(match[1]), int(match[2]))} ", text)
+    text = _FRACTION.sub(lambda match: f" {_mixed(match)} ", text)
     return _NUMBER.sub(lambda match: f" {_said(match)} ", text)
 
 
@@ -43,7 +49,7 @@ def _plain_digit(character: str) -> str:
 def _said(match: re.Match[str]) -> str:
     whole, part = match["whole"].replace(",", ""), match["part"]
     after = (match["after"] or "").strip().lower()
-    alone = match["whole"] == whole and not part and not match["money"] and not after.startswith("%")
+    alone = match["whole"] == whole and not part and not match["money"] and after not in ("%", *_MONEY)
     if len(whole) > LONGEST or (whole[0] == "0" and len(whole) > 1):
         words = " ".join(map(_cardinal, map(int, whole)))
     elif after in ("st", "nd", "rd", "th") and not part:
@@ -54,11 +60,20 @@ def _said(match: re.Match[str]) -> str:
         words = _cardinal(int(whole))
     if part:
         words += " point " + " ".join(map(_cardinal, map(int, part)))
-    if match["money"]:
-        words += " " + _MONEY[match["money"].strip()][words != "one"]
+    money = (match["money"] or "").strip() or (after if after in _MONEY else "")
+    if money:
+        words += " " + _MONEY[money][words != "one"]
+    if after in _MONEY:
+        return words
     if after.endswith("s"):
         return _plural(words)
     return f"{words} percent" if after == "%" else f"{words} {after}".strip()
+
+
+def _mixed(match: re.Match[str]) -> str:
+    """A fraction, or a number and a fraction: ``five and a half``."""
+    fraction = _fraction(int(match[2]), int(match[3]))
+    return f"{_cardinal(int(match[1]))} and {fraction.replace('one ', 'a ', 1)}" if match[1] else fraction
 
 
 def _fraction(above: int, below: int) -> str:
