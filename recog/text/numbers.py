@@ -29,8 +29,8 @@ def say_numbers(text: str) -> str:
     """The text with every number as English words, a space on either side of each.
 
     Read are whole numbers, with commas or without, decimals, ordinals (``3rd``), years and decades (``1920s``),
-    percentages, amounts of money with the sign before or behind them, and fractions of one character (``½``). Digits of any script
-    count. A number of more than 15 digits, or one with a zero in front, is read digit by digit.
+    percentages, amounts of money with the sign before or behind them, and fractions of one character (``½``). Digits
+    of any script count. A number of more than 15 digits, or one with a zero in front, is read digit by digit.
     """
     text = "".join(map(_plain_digit, text))
     text = _DATE.sub(lambda match: match[0].replace(".", " "), text)
