@@ -240,7 +240,7 @@ def test_pdfs_that_cannot_be_read(tmp_path: Path, data: bytes, message: str) -> 
 
 @needs_pdf
 def test_a_page_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recog.media.pdf.MAX_SECONDS", 0.2)
+    monkeypatch.setattr("recog.media.pdf.MAX_SECONDS", 0.0)  # a fast machine draws the page in 0.15
     content = "0 0 m " + "".join(f"{i % 700} {i * 7 % 700} l " for i in range(1_000)) + "f\n"
     with open_document(pages("0 0 700 700", content=content * 30)) as document:
         start = time.monotonic()
