@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 from recog.errors import UserError
-from recog.folders import stored
 from recog.formats.described import PIXEL, DescribedPage, ImageSize, Size, described_pages, lines_on, size_of_file
 from recog.formats.xml import parse
 from recog.media.source import Source, name_of
 from recog.transcript import Point
+from recog.util.folders import stored
 
 
 def given_lines(

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.stitch import BLANK
 from recog.decoding.streaming import StreamingDecoder
 from recog.features.spectrogram import MAX_SEGMENT_SECONDS
 from recog.recogniser import tempered
 from recog.segment.speech import Segment, Segmenter
+from recog.text.alphabet import BLANK
 from recog.transcribe import Transcriber
 from recog.transcript import Line
 

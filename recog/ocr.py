@@ -24,7 +24,6 @@ from recog.media.source import Source, name_of
 from recog.model.config import StripConfig
 from recog.model.page import DEFAULT as DEFAULT_PAGE_MODEL
 from recog.model.page import open_page_bundle
-from recog.model.runtime import parallel
 from recog.options import HandwritingOptions
 from recog.recogniser import Recogniser, Span, line_confidence
 from recog.segment.orientation import find_upright
@@ -32,6 +31,7 @@ from recog.segment.polarity import dark_on_light
 from recog.text.alphabet import BLANK
 from recog.text.bidi import to_display
 from recog.transcript import Line, Point, Transcript, Word
+from recog.util.parallel import parallel
 
 if TYPE_CHECKING:
     from recog.segment.page import PageSegmenter

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypedDict, TypeVar, get_args
 from recog.decoding.checks import InvalidInputError, as_boosts, real, whole
 from recog.decoding.decoder import HOTWORD_BOOST
 from recog.model.config import DecodingConfig
-from recog.model.runtime import cores
+from recog.util.parallel import cores
 
 MAX_BEAM, MAX_N_BEST, MAX_THREADS, MAX_CHANNELS = 10_000, 1_000, 1_024, 1_024
 MAX_WEIGHT = 100.0

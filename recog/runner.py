@@ -13,13 +13,13 @@ from recog.decoding.views import Seen
 from recog.errors import UsageError, UserError
 from recog.loading import load
 from recog.media.sound import read_sound
-from recog.model.runtime import parallel
 from recog.ocr import LineReader
 from recog.recogniser import Recogniser
 from recog.segment.speech import Segmenter
 from recog.text.bidi import to_display
 from recog.transcribe import Transcriber
 from recog.transcript import Line, Word
+from recog.util.parallel import parallel
 
 logger = logging.getLogger("recog")
 

@@ -17,11 +17,11 @@ from recog.media.errors import MediaError
 from recog.media.sound import SoundReader, open_sound
 from recog.media.source import Source, is_empty_sound, name_of
 from recog.model.config import SpectrogramConfig, View
-from recog.model.runtime import parallel
 from recog.options import SpeechOptions
 from recog.recogniser import Recogniser, line_confidence, make_words
 from recog.segment.speech import Segment, Segmenter
 from recog.transcript import Line, Transcript
+from recog.util.parallel import parallel
 
 BLOCK_SECONDS = 10.0
 MAX_EACH = 64  # channels that are transcribed each on its own, one after the other

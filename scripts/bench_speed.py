@@ -15,7 +15,7 @@ from pathlib import Path
 
 import recog
 from recog.corpora.files import IMAGE_SUFFIXES, SOUND_SUFFIXES
-from recog.model.runtime import cores, parallel
+from recog.util.parallel import cores, parallel
 
 
 def main() -> None:

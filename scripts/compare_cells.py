@@ -31,7 +31,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from recog.disk import write_text
 from recog.errors import UserError
 from recog.model.bundle import Bundle, open_bundle
 from recog.model.config import ConvLayer, EncoderConfig
@@ -49,6 +48,7 @@ from recog.training.run import export_bundle
 from recog.training.scoring import score_bundle
 from recog.training.store import corpus_statistics
 from recog.training.trainer import Trainer, ctc, seeded_network
+from recog.util.atomic_files import write_text
 
 RECIPE = Path(__file__).parents[1] / "pipelines" / "speech" / "an4.yaml"
 RATE = 1.5e-3  # the peak: the recipe's own is for training on from a model

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TextIO
 
 from recog.errors import one_line
+from recog.util.atomic_files import part_of
 
 ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
@@ -31,7 +32,7 @@ class Failures:
     def __enter__(self) -> Failures:
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            part = self._path.with_name(self._path.name + ".part")
+            part = part_of(self._path)
             self._list = self._resources.enter_context(part.open("w", encoding="utf-8", errors="surrogateescape"))
             self._resources.callback(part.replace, self._path)
             self._resources.callback(self._list.close)  # before it gets its name

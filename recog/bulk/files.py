@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from recog.bulk import remote
-from recog.disk import to_disk, write_bytes
 from recog.errors import UsageError, UserError
-from recog.folders import stored, walk
+from recog.util.atomic_files import to_disk, write_bytes
+from recog.util.folders import stored, walk
 
 STDIN = "-"
 

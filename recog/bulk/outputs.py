@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from recog.bulk import remote
 from recog.bulk.files import Input
-from recog.disk import encoded
 from recog.errors import UserError, cause
-from recog.folders import matched, stored
+from recog.util.atomic_files import encoded, part_of
+from recog.util.folders import matched, stored
 
 if TYPE_CHECKING:
     from recog.formats.pdf import PdfWriter
@@ -119,7 +119,7 @@ def spool_of(entry: Input) -> Path | None:
     """Where the PDF of an input grows: beside its place, if that is on this machine."""
     if entry.target is None or remote.is_url(entry.target):
         return None
-    return Path(entry.target + ".part")
+    return part_of(Path(entry.target))
 
 
 def _spool(path: Path | None) -> tuple[Path, BinaryIO]:

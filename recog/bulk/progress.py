@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from recog.bulk.work import Heard, Result
+from recog.util.display import clock
 
 LOGGED_EVERY = 30.0  # seconds
 Show = Callable[[float | None, str], None]  # called with the share that is done, and what to say of it
@@ -63,16 +64,12 @@ class Progress:
         seconds = self.seconds + sum(heard.done for heard in self._in_work.values())
         parts = [f"{self.files:,} of {total:,} files"] if total > 1 else []
         if seconds:
-            parts.append(clock(seconds) + (f" of about {clock(seconds / share)}" if share else ""))
+            parts.append(
+                clock(seconds, hours=True) + (f" of about {clock(seconds / share, hours=True)}" if share else "")
+            )
         if share:
-            parts.append(f"{clock((time.monotonic() - self._begin) * (1 - share) / share)} left")
+            parts.append(f"{clock((time.monotonic() - self._begin) * (1 - share) / share, hours=True)} left")
         return ", ".join(parts)
-
-
-def clock(seconds: float) -> str:
-    """Hours, minutes and seconds."""
-    whole = round(seconds)
-    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from recog.errors import UsageError, UserError
-from recog.folders import matched, visible
+from recog.util.folders import matched, visible
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 HERE = "memory://"  # what no other process can read

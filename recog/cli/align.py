@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from recog.cli.options import keep
-from recog.disk import write_text
 from recog.errors import UsageError, UserError
+from recog.util.atomic_files import write_text
 
 if TYPE_CHECKING:
     from recog.corpora.manifest import Row
@@ -102,7 +102,7 @@ def read_lines_of(path: Path) -> list[str]:
         UserError: it cannot be read, or is of another kind.
     """
     from recog.formats import READABLE, READERS, check_suffix, format_of, trn
-    from recog.text.encoding import decode_text, read_text
+    from recog.util.text_files import decode_text, read_text
 
     check_suffix(path)
     if str(path) == "-":

@@ -20,8 +20,8 @@ from recog.bulk.files import Input, place, sizes
 from recog.bulk.interruption import Interruption
 from recog.bulk.outputs import finished
 from recog.bulk.remote import is_url
-from recog.disk import write_text
 from recog.errors import UsageError, UserError, cause
+from recog.util.atomic_files import write_text
 
 if TYPE_CHECKING:
     from recog.bulk.work import Heard, Result, Task, Tell
@@ -208,7 +208,7 @@ def start(
     """
     from recog.bulk.pool import Pool
     from recog.bulk.work import FileRecogniser, one_by_one
-    from recog.model.runtime import cores
+    from recog.util.parallel import cores
 
     here = next((entry.name for entry in inputs if entry.here), None)
     if running.engine == "ray":
@@ -303,7 +303,7 @@ def read_hotwords(path: Path) -> dict[str, float]:
     """
     from recog.decoding.checks import MAX_BOOST
     from recog.decoding.decoder import HOTWORD_BOOST
-    from recog.text.encoding import read_text
+    from recog.util.text_files import read_text
 
     boosts: dict[str, float] = {}
     for number, line in enumerate(read_text(path).splitlines(), 1):

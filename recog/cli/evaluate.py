@@ -62,7 +62,6 @@ def evaluate(
 
     import recog
     from recog.cli.options import keep
-    from recog.disk import write_text
     from recog.errors import UsageError
     from recog.evaluation.comparison import compare as compare_results
     from recog.evaluation.pairs import read_hypotheses, read_pairs
@@ -71,6 +70,7 @@ def evaluate(
     from recog.evaluation.rules import normalisation
     from recog.evaluation.score import evaluate as score
     from recog.model.bundle import open_bundle
+    from recog.util.atomic_files import write_text
 
     if model is None and hypothesis is None:
         raise UsageError("There is nothing to compare with REF; give HYP, or --model to recognise REF.")

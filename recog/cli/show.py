@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recog.cli.options import keep
-from recog.disk import write_bytes
 from recog.errors import UsageError, UserError
+from recog.util.atomic_files import write_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,7 +83,7 @@ def read(path: Path) -> Transcript:
         UserError: the file cannot be read.
     """
     from recog.formats import READERS, format_of
-    from recog.text.encoding import read_text
+    from recog.util.text_files import read_text
 
     text = read_text(path)
     name = format_of(path, text)

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from recog import folders
 from recog.errors import UserError
-from recog.folders import composed, is_hidden, stored
-from recog.text.encoding import decode_text
+from recog.util import folders, text_files
+from recog.util.folders import composed, is_hidden, stored
 
 # In order of preference, where one name stands with several suffixes.
 SOUND_SUFFIXES = (
@@ -19,8 +18,6 @@ SOUND_SUFFIXES = (
     ".m4a", ".aac", ".mp4", ".webm", ".mkv", ".mka", ".wma", ".amr",
 )  # fmt: skip
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".bmp")
-
-MAX_TEXT_BYTES = 1 << 30  # a table of clips; larger is not one
 
 
 def is_sound(path: Path) -> bool:
@@ -38,21 +35,13 @@ class UnreadableTextError(UserError):
 
 
 def read_text(path: Path) -> str:
-    """The text of a file; see :func:`recog.text.encoding.decode_text`.
+    """The text of a file with its line ends; see :func:`recog.util.text_files.read_text`.
 
     Raises:
         UnreadableTextError: it is missing, unreadable, too large, or not text.
     """
     try:
-        if path.stat().st_size > MAX_TEXT_BYTES:
-            raise UnreadableTextError(
-                f"{path} is larger than {MAX_TEXT_BYTES >> 20} MiB; it does not look like a list of texts."
-            )
-        content = path.read_bytes()
-    except OSError as error:
-        raise UnreadableTextError(f"{path} cannot be read: {error.strerror or error}.") from None
-    try:
-        return decode_text(content, str(path))
+        return text_files.read_text(path, keep_line_ends=True)
     except UserError as error:
         raise UnreadableTextError(str(error)) from None
 
@@ -103,7 +92,7 @@ def _names(folder: Path) -> dict[str, str]:
 
 
 def walk(folder: Path, leave_out: Iterable[Path] = ()) -> Iterator[Path]:
-    """Every file beneath ``folder`` in a fixed order, as :func:`recog.folders.walk` gives them.
+    """Every file beneath ``folder`` in a fixed order, as :func:`recog.util.folders.walk` gives them.
 
     A folder that is not there has none: an importer says what it was looking for.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from recog.corpora.files import SOUND_SUFFIXES, find_media, read_lines, split_of_folder, walk
 from recog.corpora.manifest import Row, settle_splits
 from recog.errors import UserError
-from recog.folders import composed
+from recog.util.folders import composed
 
 
 def rows(src: Path) -> Iterator[Row]:

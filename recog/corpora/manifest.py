@@ -14,7 +14,6 @@ import json
 import logging
 import math
 import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,8 +33,9 @@ from recog.corpora.files import (
     walk,
 )
 from recog.errors import UserError, cause
-from recog.folders import composed, stored
 from recog.transcript import Point
+from recog.util.atomic_files import atomic
+from recog.util.folders import composed, stored
 
 Modality = Literal["speech", "handwriting"]
 SPLITS = ("train", "dev", "test")
@@ -176,19 +176,9 @@ def write_manifest(rows: Iterable[Row], path: Path) -> None:
     """
     path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         base = os.path.realpath(path.parent)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.writelines(_format(row, base) + "\n" for row in rows)
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(name).chmod(0o666 & ~umask)  # as open() would have made it; mkstemp is for the owner alone
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with atomic(path) as file:
+            file.writelines(_format(row, base).encode() + b"\n" for row in rows)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {cause(error)}.") from None
 

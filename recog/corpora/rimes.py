@@ -24,8 +24,8 @@ from pathlib import Path, PureWindowsPath
 from recog.corpora.files import is_image, read_split_lists, read_text, split_named, walk
 from recog.corpora.manifest import LineShape, Row, settle_splits
 from recog.errors import UserError
-from recog.folders import composed
 from recog.formats.xml import Element, children, descendants, local, number, parse
+from recog.util.folders import composed
 
 _DOUBTFUL = re.compile(r"¤\{([^¤{}/|]*)(?:[/|][^¤{}]*)?\}¤")
 

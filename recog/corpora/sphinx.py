@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from recog.corpora.files import SOUND_SUFFIXES, find_media, read_lines, require, split_named
 from recog.corpora.manifest import Row, settle_splits
 from recog.errors import UserError
-from recog.folders import composed, is_hidden
+from recog.util.folders import composed, is_hidden
 
 _FILLER = re.compile(r"<[^<>\s]*>|\+\+[^+\s]*\+\+|\[[^\[\]\s]*\]")
 _VARIANT = re.compile(r"(?<=\S)\(\d+\)(?=\s|$)")

@@ -12,7 +12,7 @@ from typing import Literal
 
 from recog.corpora.manifest import Row
 from recog.errors import UserError
-from recog.folders import composed
+from recog.util.folders import composed
 
 Unit = Literal["given", "group", "file", "row", "none"]
 

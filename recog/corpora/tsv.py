@@ -17,7 +17,7 @@ from pathlib import Path
 from recog.corpora.files import IMAGE_SUFFIXES, SOUND_SUFFIXES, find_media, read_lines, read_text, split_named
 from recog.corpora.manifest import Row
 from recog.errors import UserError
-from recog.folders import is_hidden
+from recog.util.folders import is_hidden
 
 _NAMES = {
     "path": (

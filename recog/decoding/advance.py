@@ -23,13 +23,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from recog.compilation import helper
 from recog.decoding.beam import COUNT, LIFT, LIFTS, LOW
 from recog.decoding.extensions import extend, shortlist
 from recog.decoding.fusion import settle_place
 from recog.decoding.ranking import sort_down
 from recog.decoding.recombination import recombine_alike
 from recog.decoding.trie import child_of
+from recog.util.jit import helper
 
 
 @helper

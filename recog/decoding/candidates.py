@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from recog.compilation import helper, maker
 from recog.decoding.beam import COUNT, LIFT, LIFTS
 from recog.decoding.ranking import sort_down
 from recog.decoding.trellis import forward, viterbi_path
 from recog.decoding.trie import NOBODY, ROOT, child_of
+from recog.util.jit import helper, maker
 
 LOG_LIFT = float(np.log(LIFT))
 

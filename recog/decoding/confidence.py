@@ -36,22 +36,6 @@ class ReliabilityBin:
     accuracy: float
 
 
-def correct_words(reference: Sequence[str], hypothesis: Sequence[str]) -> list[bool]:
-    """Which words of a hypothesis are right: those that an alignment of the smallest edit distance pairs with an equal
-    one of the reference."""
-    from rapidfuzz.distance import Levenshtein
-
-    # Whole numbers instead of words: rapidfuzz compares list items by their hash, and those of strings can collide.
-    numbers: dict[str, int] = {}
-    source = [numbers.setdefault(word, len(numbers)) for word in reference]
-    target = [numbers.setdefault(word, len(numbers)) for word in hypothesis]
-    right = [True] * len(target)
-    for edit in Levenshtein.editops(source, target):
-        if edit.tag != "delete":
-            right[edit.dest_pos] = False
-    return right
-
-
 def calibrate(confidences: ArrayLike, correct: ArrayLike, *, max_knots: int = MAX_KNOTS) -> Calibration:
     """Fit a calibration by centred isotonic regression (Oron and Flournoy 2017): the shares that never fall and fit best
     (pool adjacent violators), each at the mean ln confidence of the words that it was pooled from.

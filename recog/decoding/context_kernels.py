@@ -7,10 +7,10 @@ from __future__ import annotations
 import numpy as np
 from numba import float64, int32, int64
 
-from recog.compilation import kernel
 from recog.decoding.fusion import CHARACTERS, SPACE, WORDS, below, likeliest, weigh
 from recog.decoding.kernel_types import FUSION, START
 from recog.lm.query import score
+from recog.util.jit import kernel
 
 
 @kernel(float64(FUSION, int32[::1], START, int64))

@@ -21,6 +21,7 @@ from recog.decoding.checks import (
     real,
     whole,
 )
+from recog.lm.text import UNKNOWN_COST
 
 if TYPE_CHECKING:
     from recog.decoding.language import Language
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 MAX_BEAM = 1_000_000
 HOTWORD_BOOST = 5.0
-UNKNOWN_COST = 2.0  # about the entropy of a letter, natural log
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from recog.compilation import helper, inlined
 from recog.decoding.beam import COUNT
 from recog.decoding.fusion import LONGEST, SPACE, WORDS, close_bound, close_of, step
 from recog.decoding.ranking import heapify, sift, sort_down
+from recog.util.jit import helper, inlined
 
 
 @helper

@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from recog.compilation import helper, inlined
 from recog.decoding.trie import ROOT
 from recog.lm.query import Query, score
+from recog.util.jit import helper, inlined
 
 NOTHING, CHARACTERS, WORDS = 0, 1, 2  # kinds of language model
 SPACE = 0  # the code of the character between words

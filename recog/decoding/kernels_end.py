@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from numba import float32, float64, int64, types
 
-from recog.compilation import kernel
 from recog.decoding.candidates import best_path_node, candidates, exact_sums, falling, spelled_out
 from recog.decoding.kernel_types import BEAM, FOUND, TRIE
+from recog.util.jit import kernel
 
 
 @kernel(types.Tuple(FOUND)(float32[:, ::1], float64[:, ::1], float64, BEAM, TRIE, int64))

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from numba import float64, int64
 
-from recog.compilation import kernel
 from recog.decoding.advance import advance
 from recog.decoding.kernel_types import BEAM, SCRATCH, TRIE
+from recog.util.jit import kernel
 
 
 @kernel(int64(float64[:, ::1], BEAM, TRIE, SCRATCH, int64, float64, float64))

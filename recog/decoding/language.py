@@ -18,11 +18,11 @@ from recog.decoding.lexicon import Lexicon, build_lexicon
 from recog.lm.query import frozen, make_query
 from recog.lm.tables import BEGIN, END, UNKNOWN
 from recog.lm.tables import SPACE as SPACE_TOKEN
+from recog.lm.text import HYPHENS
 
 if TYPE_CHECKING:
     from recog.lm.trie import NGramTrie
 
-HYPHENS = ("-", "¬", "⸗", "‐", "\u00ad")  # at the end of a line: the word goes on in the next
 SPECIAL = {UNKNOWN, BEGIN, END}
 Start = tuple[int, int, int, int]  # state, node of the lexicon, characters spelled, state of the hotwords
 

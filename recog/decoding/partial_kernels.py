@@ -7,10 +7,10 @@ from __future__ import annotations
 import numpy as np
 from numba import int32, types
 
-from recog.compilation import kernel
 from recog.decoding.beam import COUNT
 from recog.decoding.candidates import labels_of
 from recog.decoding.kernel_types import BEAM, TRIE
+from recog.util.jit import kernel
 
 
 @kernel(types.UniTuple(int32[::1], 2)(BEAM, TRIE))

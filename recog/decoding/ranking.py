@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from recog.compilation import helper, inlined
+from recog.util.jit import helper, inlined
 
 
 @helper

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from recog.compilation import helper, inlined
 from recog.decoding.beam import COUNT
 from recog.decoding.trie import MULTIPLIER, ROOT, Trie
+from recog.util.jit import helper, inlined
 
 CHAIN = 20  # successors of successors that are followed
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from recog.compilation import compiling_beside
 from recog.decoding.beam import make_scratch, new_beam
 from recog.decoding.checks import Floats, Pruning
 from recog.decoding.fusion import make_places, make_rows, with_places
 from recog.decoding.trie import ROOT, make_trie, with_room
+from recog.util.jit import compiling_beside
 
 if TYPE_CHECKING:
     from recog.decoding.language import Language

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from recog.decoding.best_path import best_path_frames
 from recog.decoding.views import Seen
 from recog.segment.speech import SHARED, Segment
+from recog.text.alphabet import BLANK
 
 CONTEXT = 1.0  # seconds of shared sound on either side of where a cut is sought
 NEAR = 0.4  # seconds by which two readings of one gap may differ
-BLANK = 0
 
 
 @dataclass(frozen=True)

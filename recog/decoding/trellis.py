@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recog.compilation import kernel, maker
+from recog.util.jit import kernel, maker
 
 STEP = 2.0**-256
 LOG_STEP = float(np.log(STEP))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.compilation import helper
+from recog.util.jit import helper
 
 NOBODY, ROOT = 0, 1  # nodes of every trie: the parent of the empty prefix, and the empty prefix
 MULTIPLIER = 0x2545F4914F6CDD1D  # of xorshift64* (Marsaglia 2003; Vigna 2016)

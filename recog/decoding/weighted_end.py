@@ -7,12 +7,12 @@ from __future__ import annotations
 import numpy as np
 from numba import float32, float64, int64, types
 
-from recog.compilation import kernel, maker
 from recog.decoding.beam import COUNT, LIFTS
 from recog.decoding.candidates import LOG_LIFT, best_path_node, exact_sums, falling, labels_of, spelled_out
 from recog.decoding.fusion import SPACE, WORDS, close_of, last_hot, weigh
 from recog.decoding.kernel_types import BEAM, FOUND, FUSION, PLACES, START, TRIE
 from recog.decoding.trie import ROOT
+from recog.util.jit import kernel, maker
 
 MARGIN = 10.0  # natural log
 

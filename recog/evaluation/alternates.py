@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from recog.errors import UserError
 from recog.evaluation.counts import Pair
-from recog.evaluation.text_files import printable
 from recog.formats.trn import Marked, Spoken, first_reading, parse_marks
+from recog.util.display import printable
 
 MAX_CELLS = 100_000_000  # nodes times words of the other text: 400 MB
 

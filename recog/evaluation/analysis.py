@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from recog.decoding.confidence import (
     ReliabilityBin,
-    correct_words,
     expected_calibration_error,
     normalised_cross_entropy,
     reliability,
@@ -20,6 +19,7 @@ from recog.decoding.confidence import (
 from recog.evaluation.counts import Counts, Pair
 from recog.evaluation.rules import Normalisation
 from recog.evaluation.score import GroupScore, Result, Score
+from recog.util.edit_distance import correct_words
 
 LENGTHS = (0, 2, 5, 10, 20, 40, 80)  # words of the reference, the upper ends of the classes
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rapidfuzz.distance import Levenshtein
 
 from recog.transcript import Word
+from recog.util.edit_distance import numbered
 
 
 @dataclass(frozen=True)
@@ -96,10 +97,7 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[Counts, 
     Returns:
         The counts, and the edits in the order of the text.
     """
-    # Whole numbers instead of words: rapidfuzz compares list items by their hash, and those of strings can collide.
-    numbers: dict[str, int] = {}
-    source = [numbers.setdefault(token, len(numbers)) for token in reference]
-    target = [numbers.setdefault(token, len(numbers)) for token in hypothesis]
+    source, target = numbered(reference, hypothesis)
     edits: list[Edit] = []
     tally = {"replace": 0, "delete": 0, "insert": 0}
     for edit in Levenshtein.editops(source, target):

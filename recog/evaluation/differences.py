@@ -8,6 +8,8 @@ from typing import Literal
 
 from rapidfuzz.distance import Levenshtein
 
+from recog.util.edit_distance import numbered
+
 CONTEXT = 8  # words shown on either side of an error, of a text that is long
 LONG = 120  # words from which a text is
 MAX_BLOCKS = 200  # stretches of errors shown of one text
@@ -70,12 +72,7 @@ def _append(spans: Spans, first: Span | None = None, *rest: Span) -> None:
 
 def _blocks(source: Sequence[str], target: Sequence[str]) -> Iterator[Block]:
     """Stretches of equal and of unequal words, in turn."""
-    # Whole numbers instead of words: rapidfuzz compares list items by their hash, and those of strings can collide.
-    numbers: dict[str, int] = {}
-    codes = Levenshtein.opcodes(
-        [numbers.setdefault(word, len(numbers)) for word in source],
-        [numbers.setdefault(word, len(numbers)) for word in target],
-    )
+    codes = Levenshtein.opcodes(*numbered(source, target))
     held: Block | None = None
     for code in codes:
         block = (code.tag == "equal", code.src_start, code.src_end, code.dest_start, code.dest_end)

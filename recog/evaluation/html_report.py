@@ -22,8 +22,9 @@ from recog.evaluation.clips import Clip, clip_of
 from recog.evaluation.comparison import Comparison
 from recog.evaluation.counts import Counts, Pair
 from recog.evaluation.differences import Spans, differences
-from recog.evaluation.report import percent, verdict, with_interval
+from recog.evaluation.report import verdict, with_interval
 from recog.evaluation.score import Confusion, GroupScore, Result, Score
+from recog.util.display import percent
 
 MAX_MEDIA = 30 << 20  # bytes of images and sound in a report: what a mail or a phone still takes
 MAX_GROUPS = 500

@@ -19,8 +19,8 @@ from recog.evaluation.sources import (
     looks_like_trn,
     read_source,
 )
-from recog.evaluation.text_files import printable
-from recog.folders import composed
+from recog.util.display import printable
+from recog.util.folders import composed
 
 _NAMED = 3  # ids that a warning spells out
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import TextIO
 
@@ -15,7 +14,7 @@ from recog.evaluation.bootstrap import Interval
 from recog.evaluation.comparison import Comparison, Difference
 from recog.evaluation.counts import Counts
 from recog.evaluation.score import Confusion, Result
-from recog.evaluation.text_files import printable
+from recog.util.display import percent, printable
 
 _WIDE = 200  # columns where there is no terminal
 _COUNTS = ("errors", "subst", "del", "ins", "reference")
@@ -52,13 +51,6 @@ def render(
     if confusions > 0:
         console.print(_confused("words", result.word_confusions[:confusions], framed))
         console.print(_confused("characters", result.character_confusions[:confusions], framed))
-
-
-def percent(rate: float) -> str:
-    """A rate in percent with two decimals; "inf" and "n/a" where there is no number."""
-    if math.isnan(rate):
-        return "n/a"
-    return f"{100 * rate:.2f}" if math.isfinite(rate) else "inf"
 
 
 def with_interval(rate: float, interval: Interval | None) -> str:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from recog.errors import UserError
-from recog.text.encoding import read_text
 from recog.text.normalise import RULES, Accounted, collapse
 from recog.text.normalise import rule as named_rule
+from recog.util.text_files import read_text
 
 MAX_FILE_BYTES = 1_000_000
 MAX_RULES = 10_000

@@ -16,7 +16,7 @@ from recog.evaluation.alternates import settled
 from recog.evaluation.bootstrap import RESAMPLES, SEED, Interval, Resampling, choose_units, pool, rate_interval
 from recog.evaluation.counts import Counts, Edit, Pair, align, all_deleted
 from recog.evaluation.rules import Normalisation, normalisation
-from recog.evaluation.text_files import printable
+from recog.util.display import printable
 
 FORMAT_VERSION = 1
 MAX_CELLS = 4_000_000_000_000  # reference times hypothesis characters: a text of 2 million, minutes of aligning

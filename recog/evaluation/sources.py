@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from recog.errors import UserError
-from recog.evaluation.text_files import printable
-from recog.folders import composed, walk
 from recog.formats import READERS, check_suffix, ctm, format_of, trn, tsv
 from recog.formats.xml import local, parse_text
-from recog.text.encoding import read_text
 from recog.transcript import Word
+from recog.util.display import printable
+from recog.util.folders import composed, walk
+from recog.util.text_files import read_text
 
 # In a folder, the first of these that a stem has is read. `recog transcribe` writes STEM.txt next to the STEM.gt.txt of
 # a bare training folder: the truth is looked for in the one, the hypothesis in the other.

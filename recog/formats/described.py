@@ -10,6 +10,7 @@ from recog.errors import UserError
 from recog.formats import alto_reader, page
 from recog.formats.shapes import size_of
 from recog.formats.xml import Element, children, descendants, local, shown, text_of
+from recog.media.exif import upright_point
 from recog.media.headers import HeaderError, ImageHeader, read_header
 from recog.transcript import Line, Point
 
@@ -161,11 +162,4 @@ def same_shape(one: Size, other: Size) -> bool:
 
 def _upright(point: Point, image: ImageSize) -> Point:
     """A point of an image as it is stored on the image as it stands upright (Exif 2.32, tag 274)."""
-    x, y = point
-    if image.orientation in (5, 6, 7, 8):
-        x, y = y, x
-    if image.orientation in (2, 3, 6, 7):
-        x = image.upright[0] - 1 - x
-    if image.orientation in (3, 4, 7, 8):
-        y = image.upright[1] - 1 - y
-    return x, y
+    return upright_point(point, image.orientation, (image.upright[0] - 1, image.upright[1] - 1))

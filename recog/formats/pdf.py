@@ -18,6 +18,7 @@ from recog.errors import UsageError
 from recog.formats.glyphless import ASCENT, DESCENT, EM, WIDTH, glyphless_font
 from recog.formats.shapes import words_of
 from recog.formats.turning import turned_box, turned_line, turned_point, way_of
+from recog.media.exif import upright_point
 from recog.media.picture import Picture
 from recog.text.bidi import to_display
 from recog.transcript import Line, Transcript
@@ -199,14 +200,7 @@ def _placed(orientation: int, turns: int, width: float, height: float) -> Iterat
     """The matrix that puts a stored picture on a page of this size: by its orientation (Exif 2.32, tag 274), then turned."""
 
     def corner(across: float, up: float) -> tuple[float, float]:
-        x, y = across, 1 - up
-        if orientation in (5, 6, 7, 8):
-            x, y = y, x
-        if orientation in (2, 3, 6, 7):
-            x = 1 - x
-        if orientation in (3, 4, 7, 8):
-            y = 1 - y
-        x, y = turned_point((x, y), turns, (1, 1))
+        x, y = turned_point(upright_point((across, 1 - up), orientation, (1, 1)), turns, (1, 1))
         return x * width, (1 - y) * height
 
     x0, y0 = corner(0, 0)

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recog.disk import atomic, encoded, write_bytes
 from recog.errors import UsageError, UserError, cause
 from recog.formats import WRITERS
 from recog.transcript import Transcript
+from recog.util.atomic_files import atomic, encoded, write_bytes
 
 if TYPE_CHECKING:
     from recog.media.source import Source

@@ -8,10 +8,12 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import ENOENT
 from pathlib import Path
 from typing import IO
 
 from recog.errors import UserError, cause
+from recog.util.atomic_files import atomic
 
 BLOCK = 1 << 20  # bytes
 MAX_EXPANSION = 200  # n-gram models shrink to a tenth, bombs to a thousandth
@@ -88,12 +90,10 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         UserError: the folder is missing or not writable, or the disk is full.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with beside.open("wb") as file:
+        if not path.parent.exists():
+            raise FileNotFoundError(ENOENT, os.strerror(ENOENT))
+        with atomic(path) as file:
             yield file
-        beside.replace(path)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({cause(error)}).") from None
-    finally:
-        beside.unlink(missing_ok=True)

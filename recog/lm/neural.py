@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from recog.errors import UserError
 from recog.lm.tables import SPACE
+from recog.lm.text import HYPHENS, UNKNOWN_COST
 from recog.lm.text import tokens as tokens_of
 from recog.model.folder import GRAPH, RESCORER, RESCORER_CONFIG, ModelFolder, read_config
 from recog.model.language import END_ID, UNKNOWN_ID, LanguageBundle, LanguageModelConfig, open_language_bundle
@@ -25,10 +26,8 @@ from recog.model.onnx_run import open_session, run_graph
 from recog.text.normalise import rule
 
 OPERATORS = frozenset({"Abs", "Div", "Gather", "Gemm", "Round"})  # what the graph has that recognisers' have not
-UNKNOWN_COST = 2.0  # about the entropy of a letter, natural log
 MAX_BATCH = 64  # texts in one run
 MAX_OUTPUT = 1 << 22  # log-probabilities in one run, 16 MiB; longer texts take several
-HYPHENS = ("-", "¬", "⸗", "‐", "\u00ad")  # at the end of a line: the word goes on in the next
 
 Floats = NDArray[np.float32]
 

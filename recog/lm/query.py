@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from recog.compilation import helper
+from recog.util.jit import helper
 
 if TYPE_CHECKING:
     from recog.lm.trie import NGramTrie

@@ -10,6 +10,8 @@ from recog.errors import UserError
 from recog.lm.files import read_blocks
 from recog.lm.tables import BEGIN, END, SPACE, UNKNOWN, Unit
 
+HYPHENS = ("-", "¬", "⸗", "‐", "\u00ad")  # at the end of a line: the word goes on in the next
+UNKNOWN_COST = 2.0  # of each character of an unknown word: about the entropy of a letter, natural log
 LONGEST_LINE = 1 << 24  # bytes: 2,000 pages in one line are no text, but they can be a few kilobytes of gzip
 _RESERVED = frozenset((UNKNOWN, BEGIN, END))
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.media.errors import MediaError
+from recog.media.exif import upright
 from recog.media.headers import HeaderError, ImageHeader, read_header, without_orientation
 from recog.media.lines import crop_line
 from recog.media.quiet import quiet_decoding
@@ -216,14 +217,3 @@ def to_eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     for rows, values in strips():
         found[rows] = np.rint((values - low) * (255 / max(high - low, 1e-300))).clip(0, 255)
     return found
-
-
-def upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Undo an Exif orientation: where the first row and the first column of the stored image belong."""
-    if orientation in (5, 6, 7, 8):  # rows and columns are exchanged
-        image = image.swapaxes(0, 1)
-    if orientation in (2, 3, 6, 7):
-        image = image[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        image = image[::-1]
-    return image

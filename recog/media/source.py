@@ -207,7 +207,7 @@ def _picture_pixels(picture: Any) -> NDArray[Any]:
     One as it was opened is turned as its file says (Exif); one that was made from it stands as it
     is.
     """
-    from recog.media.image import upright
+    from recog.media.exif import upright
 
     try:
         orientation = picture.getexif().get(274, 1) if picture.format is not None else 1

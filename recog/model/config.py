@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import gcd, isfinite
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -51,9 +51,11 @@ TORCH_ONLY = frozenset({"layer-norm", "multiplicative"})  # no ONNX operator com
 MAX_MAP = 1024  # memory cells in each direction of a convolutional LSTM
 MIN_CONFIDENCE = 1e-12  # confidences are interpolated by their logarithms; below it all are alike
 
+N = TypeVar("N", bound=Any)
 
-def ceil_div(n: int, by: int) -> int:
-    """``n / by`` rounded up."""
+
+def ceil_div(n: N, by: int) -> N:
+    """``n / by`` rounded up: of whole numbers, or of tensors of them."""
     return (n + by - 1) // by
 
 

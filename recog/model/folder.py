@@ -17,9 +17,9 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import Field, ValidationError
 
-from recog.disk import to_disk
 from recog.errors import UserError
 from recog.model.config import Strict
+from recog.util.atomic_files import part_of, to_disk
 
 FORMAT_VERSION = 1
 CONFIG = "config.json"
@@ -160,7 +160,7 @@ def write_folder(folder: Path, config: Config, files: Mapping[str, bytes], card:
     config = config.model_copy(update={"files": sums})
     text = config.model_dump_json(indent=1, exclude_none=True) + "\n"
     contents = {**files, CARD: card.encode(), CONFIG: text.encode()}
-    beside = {name: folder / f"{name}.part" for name in contents}
+    beside = {name: part_of(folder / name) for name in contents}
     try:
         for name, content in contents.items():
             beside[name].write_bytes(content)

@@ -6,13 +6,9 @@ result. Items run in parallel on threads instead; each call uses one.
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +17,6 @@ from recog.errors import UserError
 from recog.model.bundle import Bundle
 from recog.model.folder import GRAPH
 from recog.model.onnx_run import open_session, run_graph
-
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-def cores() -> int:
-    """CPU cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return os.cpu_count() or 1
-
 
 TORCH_BACKEND = "recog.nn.backend"  # by its name: a later station, which imports torch
 
@@ -95,25 +80,3 @@ class OnnxRuntime:
             return np.zeros((0, self.config.outputs), np.float32)
         [result] = run_graph(self._session, self._path, {self._input: np.ascontiguousarray(features, dtype=np.float32)})
         return np.asarray(result, dtype=np.float32)
-
-
-def parallel(function: Callable[[T], R], items: Iterable[T], threads: int) -> Generator[R, None, None]:
-    """``map`` over threads, in order and as soon as may be, with a bounded number of results waiting."""
-    if threads <= 1:
-        yield from map(function, items)
-        return
-    pool = ThreadPoolExecutor(threads)
-    waiting: deque[Future[R]] = deque()
-    patient = True
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            while waiting and (waiting[0].done() or len(waiting) >= 3 * threads):
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    except KeyboardInterrupt:
-        patient = False  # whoever interrupts does not want to see what runs finish
-        raise
-    finally:
-        pool.shutdown(wait=patient, cancel_futures=True)

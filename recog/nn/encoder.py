@@ -14,7 +14,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from recog.model.config import ConvLayer, EncoderConfig
+from recog.model.config import ConvLayer, EncoderConfig, ceil_div
 from recog.nn.attention import SelfAttention
 from recog.nn.cells import ConvLSTM, RecurrentLayer, reversal_index
 from recog.nn.dropout import Dropout
@@ -114,11 +114,6 @@ class ConvBlock(nn.Module):
             x = F.max_pool2d(x, self.spec.pool, ceil_mode=True)
             widths = ceil_div(widths, self.spec.pool[1])
         return x, widths
-
-
-def ceil_div(n: Tensor, by: int) -> Tensor:
-    """``n / by`` rounded up."""
-    return (n + by - 1) // by
 
 
 def _mask(lengths: Tensor, size: int) -> Tensor:

@@ -15,6 +15,7 @@ from recog.formats.breaking import units_of
 from recog.model.config import SpectrogramConfig
 from recog.show.draw import INK, RULE, SOFT, Canvas, Colour, Type, blank, colour_of, legend
 from recog.transcript import Line, Transcript
+from recog.util.display import clock
 
 RATE = 16_000
 _CONFIG = SpectrogramConfig(bands=80)
@@ -164,13 +165,6 @@ def _axes(row: Canvas, top: int, first: float, length: float, scale: float, type
         text = clock(second)
         type_.put(row, text, min(x - type_.width(text, 12) / 2, row.shape[1] - 40), bottom + 19, 12, SOFT)
         second += 1
-
-
-def clock(seconds: float) -> str:
-    """``1:02:03``, or ``2:03``."""
-    whole = round(seconds)
-    minutes = f"{whole // 60 % 60:02d}" if whole >= 3600 else f"{whole // 60}"
-    return f"{whole // 3600}:{minutes}:{whole % 60:02d}" if whole >= 3600 else f"{minutes}:{whole % 60:02d}"
 
 
 def _header(canvas: Canvas, transcript: Transcript, type_: Type, start: float, seconds: float, guessed: bool) -> None:

@@ -7,10 +7,7 @@ from typing import Any
 from recog.model.bundle import ModelConfig
 from recog.model.config import SpectrogramConfig, StripConfig
 from recog.training.energy import WATTS
-
-
-def percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.2f}"
+from recog.util.display import percent
 
 
 def model_card(config: ModelConfig, history: list[dict[str, Any]], notes: str = "") -> str:

@@ -14,8 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from recog.disk import to_disk
 from recog.errors import UserError
+from recog.util.atomic_files import atomic_path
 
 FORMAT = "recog-checkpoint-1"
 
@@ -26,14 +26,11 @@ def write_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, An
     Raises:
         UserError: it cannot be written, for instance because the disk is full.
     """
-    beside = path.with_name(path.name + ".part")
     packed = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     try:
-        save_file(packed, beside, metadata={"format": FORMAT, "state": json.dumps(state)})
-        to_disk(beside)
-        beside.replace(path)
+        with atomic_path(path) as part:
+            save_file(packed, part, metadata={"format": FORMAT, "state": json.dumps(state)})
     except (SafetensorError, OSError) as error:
-        beside.unlink(missing_ok=True)
         raise UserError(f"{path}: the checkpoint cannot be written ({error}).") from None
 
 

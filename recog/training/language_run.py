@@ -12,7 +12,6 @@ import torch
 from recog.lm.neural import NeuralLM
 from recog.model.folder import GRAPH, WEIGHTS
 from recog.model.language import LanguageBundle, LanguageModelConfig, open_language_bundle, write_language_bundle
-from recog.model.runtime import cores
 from recog.nn.export_language import build_language_onnx
 from recog.nn.weights import half_precision, weights_bytes
 from recog.training.checkpoint import read_checkpoint
@@ -21,6 +20,7 @@ from recog.training.language import Ids, LanguageReporter, LanguageTrainer, dev_
 from recog.training.language_data import TextData, prepare_texts
 from recog.training.language_recipe import LanguageRecipe, read_language_recipe
 from recog.training.recipe import AS_THE_RECIPE, RunOptions
+from recog.util.parallel import cores
 
 
 def run_language(what: Path, out: Path | None, options: RunOptions = AS_THE_RECIPE) -> None:

@@ -17,7 +17,6 @@ from recog.model.page import (
     open_page_bundle,
     write_page_bundle,
 )
-from recog.model.runtime import cores
 from recog.nn.page import PageNetwork, build_page_onnx, page_arrays
 from recog.nn.page_geometry import build_geometry_onnx
 from recog.nn.weights import half_precision, load_weights, weights_bytes
@@ -31,6 +30,7 @@ from recog.training.page_geometry import GeometryTrainer
 from recog.training.page_recipe import PageRecipe, folder_recipe, read_page_recipe
 from recog.training.recipe import AS_THE_RECIPE, RunOptions
 from recog.training.report import Reporter
+from recog.util.parallel import cores
 
 
 def run_page(what: Path, out: Path | None, options: RunOptions = AS_THE_RECIPE, base: str | Path | None = None) -> None:

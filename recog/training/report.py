@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from recog.training.scoring import DevResult
+from recog.util.atomic_files import write_text
 
 LOG = "log.jsonl"
 PROBLEMS, PROBLEMS_TOLD = "problems.txt", 20
@@ -55,9 +56,7 @@ class Reporter:
                     kept.append(line + "\n")
             except (ValueError, KeyError, TypeError):
                 continue  # a line cut by the kill
-        beside = self.path.with_suffix(".part")
-        beside.write_text("".join(kept), encoding="utf-8")
-        beside.replace(self.path)
+        write_text(self.path, "".join(kept))
 
     def say(self, text: str) -> None:
         if not self.quiet:

@@ -20,7 +20,6 @@ from recog.lm.binary import binary_bytes
 from recog.model.bundle import Bundle, ModelConfig, open_bundle, write_bundle
 from recog.model.config import MEMORYLESS
 from recog.model.folder import GRAPH, PRONUNCIATIONS, SPELLING, TRAINING_PLOT, WEIGHTS
-from recog.model.runtime import cores
 from recog.nn.weights import half_precision, network_from, weights_bytes
 from recog.text.alphabet import Alphabet
 from recog.text.pronunciations import Pronunciations, pronunciations_bytes, read_pronunciations, sounds_of
@@ -38,6 +37,7 @@ from recog.training.speller import learn_spelling
 from recog.training.store import corpus_statistics
 from recog.training.trainer import Trainer, default_epochs, numbers_of_threads, seeded_network
 from recog.training.words import words_of
+from recog.util.parallel import cores
 
 LITTLE, RECOMBINED = 1000, 0.5  # lines of a folder below which that share of them is recombined
 MAX_QUANTISATION_LOSS = 0.003  # of CER, by which int8 may be worse than float32 before the trainer says so

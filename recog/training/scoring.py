@@ -9,17 +9,18 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
-from rapidfuzz.distance import Levenshtein
 
 from recog.decoding.best_path import best_path
 from recog.evaluation.counts import Pair
 from recog.evaluation.score import evaluate as score_pairs
 from recog.model.bundle import Bundle
-from recog.model.runtime import Runtime, open_runtime, parallel
+from recog.model.runtime import Runtime, open_runtime
 from recog.nn.encoder import Encoder
 from recog.training.batches import Epoch, Item, cut, stored_features
 from recog.training.data import Dataset, Example
 from recog.training.recipe import Recipe
+from recog.util.edit_distance import edit_distance
+from recog.util.parallel import parallel
 
 CONFUSIONS = 12  # of the most common that the card names
 
@@ -69,7 +70,7 @@ def evaluate(
             letters, sounds = matrix[:n, :symbols], item.example.sounds
             hypothesis = " ".join(data.alphabet.decode(best_path(letters)).split())
             blanks = int((letters.argmax(-1) == 0).sum())
-            wrong = Levenshtein.distance(sounds, best_path(matrix[:n, symbols:])) if sounds else 0
+            wrong = edit_distance(sounds, best_path(matrix[:n, symbols:])) if sounds else 0
             rows.append(Scored(item.example.source, item.example.text, hypothesis, blanks, n, wrong, len(sounds)))
     if world > 1:
         gathered: list[Any] = [None] * world
@@ -95,10 +96,10 @@ def score(rows: list[Scored]) -> DevResult:
     chars = words = char_errors = word_errors = 0
     sources: dict[str, list[int]] = {}
     for source, reference, hypothesis, *_ in rows:
-        wrong = Levenshtein.distance(reference, hypothesis)
+        wrong = edit_distance(reference, hypothesis)
         char_errors += wrong
         chars += len(reference)
-        word_errors += Levenshtein.distance(reference.split(), hypothesis.split())
+        word_errors += edit_distance(reference.split(), hypothesis.split())
         words += len(reference.split())
         entry = sources.setdefault(source, [0, 0])
         entry[0] += wrong

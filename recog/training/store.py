@@ -19,6 +19,7 @@ from recog.errors import UserError
 from recog.features.spectrogram import log_mel
 from recog.features.strips import to_strip
 from recog.model.config import SpectrogramConfig, StripConfig
+from recog.util.atomic_files import atomic, write_text
 
 Features = SpectrogramConfig | StripConfig
 READING = 2  # how media are read: features that were kept of another way are computed anew
@@ -91,9 +92,8 @@ def build_store(
         except UserError as error:
             return str(error)
 
-    part = data.with_suffix(".part")
     try:
-        with part.open("wb") as file, ThreadPoolExecutor(threads) as pool:
+        with atomic(data) as file, ThreadPoolExecutor(threads) as pool:
             for i, result in enumerate(_bounded_map(pool, one, rows, 8 * threads)):
                 if isinstance(result, str):
                     index["failures"][i] = result
@@ -102,16 +102,9 @@ def build_store(
                     index["columns"].append(len(result))
                     file.write(result.tobytes())
                 advance()
+        write_text(meta, json.dumps(index))
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UserError(f"{part}: the features cannot be written ({error.strerror}).") from None
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    part.replace(data)
-    beside = meta.with_suffix(".part-json")
-    beside.write_text(json.dumps(index))
-    beside.replace(meta)
+        raise UserError(f"{data}: the features cannot be written ({error.strerror}).") from None
     return FeatureStore(data, index)
 
 

@@ -26,7 +26,6 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from recog.model.runtime import cores
 from recog.nn.encoder import Encoder
 from recog.training.batches import Batch, Epoch, plan_epoch
 from recog.training.checkpoint import write_checkpoint
@@ -38,6 +37,7 @@ from recog.training.recipe import Modality, Optimisation, Recipe
 from recog.training.recombine import Words
 from recog.training.report import Reporter
 from recog.training.scoring import DevResult, evaluate
+from recog.util.parallel import cores
 
 
 @dataclass

@@ -15,6 +15,7 @@ from recog.training.batches import collate
 from recog.training.data import Dataset, Example, Piece
 from recog.training.recipe import Recipe
 from recog.training.recombine import Words
+from recog.util.atomic_files import write_text
 
 FILE = "words.json"  # in the folder of the run, which goes on with the same words
 UNSURE = -2.0  # mean log-probability of a word's symbols, below which nobody knows where it stands
@@ -43,9 +44,7 @@ def words_of(
     else:
         pieces = _found(network, data, recipe)
         if writes:
-            part = folder / f"{FILE}.part"
-            part.write_text(json.dumps({"of": of, "pieces": pieces}))
-            part.replace(kept)
+            write_text(kept, json.dumps({"of": of, "pieces": pieces}))
     return Words.by_hand(pieces, data.train, data.alphabet.encode(" ")[0]) if pieces else None
 
 

@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from recog.decoding.confidence import (
     calibrate,
-    correct_words,
 )
 from recog.evaluation.rules import normalisation
 from recog.model.config import Calibration
 from recog.recogniser import Span, tempered
 from recog.tuning.search import Search, Setting
+from recog.util.edit_distance import correct_words
 
 MIN_WORDS = 100
 

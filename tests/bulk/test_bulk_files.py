@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from recog.bulk.failures import Failures
 from recog.bulk.files import Input, collect, place, sizes
 from recog.bulk.outputs import finished
-from recog.disk import encoded, write_bytes
 from recog.errors import UserError
-from recog.folders import walk
+from recog.util.atomic_files import encoded, write_bytes
+from recog.util.folders import walk
 
 SOUND = frozenset({".wav"})
 

@@ -3,7 +3,7 @@
 import pytest
 
 from recog.bulk import progress as module
-from recog.bulk.progress import Progress, clock, shown
+from recog.bulk.progress import Progress, shown
 from recog.bulk.work import Heard, Result
 
 
@@ -50,7 +50,3 @@ def test_a_log_gets_a_line_every_half_minute(now, capsys):
         now[0] += 1000
         show(0.5, "half")
     assert capsys.readouterr().err == ""
-
-
-def test_clock():
-    assert [clock(s) for s in (0, 59.6, 3661, 360_000)] == ["0:00:00", "0:01:00", "1:01:01", "100:00:00"]

@@ -12,8 +12,8 @@ import pytest
 import soundfile
 
 from recog.bulk.files import collect
-from recog.disk import write_text
 from recog.errors import UsageError
+from recog.util.atomic_files import write_text
 
 SAMPLES = Path(__file__).parent.parent.parent / "data" / "samples"
 

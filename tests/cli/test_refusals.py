@@ -218,7 +218,7 @@ def deep(tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def test_folders_may_be_nested_deeply(deep: tuple[Path, str]) -> None:
-    from recog.folders import walk
+    from recog.util.folders import walk
 
     top, bottom = deep
     names = [f"{top}/a.wav", f"{bottom}/b.wav", f"{top}/d/z.wav", f"{top}/e.wav"]

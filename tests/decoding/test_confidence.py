@@ -19,7 +19,6 @@ from recog.decoding.checks import InvalidInputError
 from recog.decoding.confidence import (
     Calibration,
     calibrate,
-    correct_words,
     expected_calibration_error,
     normalised_cross_entropy,
     reliability,
@@ -128,13 +127,6 @@ def test_forward_sums_equal_single_ones(stretches, sharpness):
 def test_importing_the_decoder_brings_no_pydantic():
     program = "import sys, recog.decoding; assert not {'pydantic', 'numba', 'torch', 'rapidfuzz'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
-
-
-def test_correct_words():
-    assert correct_words(["a", "b", "c", "d"], ["a", "x", "c", "d", "e"]) == [True, False, True, True, False]
-    assert correct_words([], ["a"]) == [False]
-    assert correct_words(["a", "b"], []) == []
-    assert correct_words(["a", "b"], ["b"]) == [True]
 
 
 def simulated(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

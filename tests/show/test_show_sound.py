@@ -18,7 +18,7 @@ if not hasattr(cv2, "FontFace"):
 from recog.cli import app  # noqa: E402
 from recog.formats import WRITERS  # noqa: E402
 from recog.show.draw import Type, colour_of  # noqa: E402
-from recog.show.sound import BAR, HEADER, LEFT, LEVEL, RATE, SPECTRUM, WIDTH, clock, draw_sound  # noqa: E402
+from recog.show.sound import BAR, HEADER, LEFT, LEVEL, RATE, SPECTRUM, WIDTH, draw_sound  # noqa: E402
 from recog.transcript import Line, Transcript, Word  # noqa: E402
 
 TYPE = Type()
@@ -60,10 +60,6 @@ def test_words_that_would_overlap_stand_on_levels() -> None:
     alone = draw_sound(tone(10.0), SAID, TYPE)
     crowded = draw_sound(tone(10.0), Transcript("a", (line,), duration=10.0), TYPE)
     assert crowded.shape[0] - alone.shape[0] == 3 * LEVEL
-
-
-def test_clock() -> None:
-    assert [clock(t) for t in (0.0, 61.4, 3600.0, 36_125.0)] == ["0:00", "1:01", "1:00:00", "10:02:05"]
 
 
 TIME = st.one_of(st.none(), st.floats(-5, 40), st.sampled_from([0.0, 1e12, float("nan"), float("inf")]))

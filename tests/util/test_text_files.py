@@ -9,7 +9,7 @@ import pytest
 
 from recog.corpora.files import read_text as read_corpus_text
 from recog.errors import UserError
-from recog.text.encoding import decode_text, read_text
+from recog.util.text_files import decode_text, read_text
 
 
 @pytest.mark.parametrize(

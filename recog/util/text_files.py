@@ -31,8 +31,8 @@ def decode_text(content: bytes, name: str) -> str:
     return text.removeprefix("\ufeff")
 
 
-def read_text(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
-    """The content of ``path`` without its byte order mark, line breaks as ``\\n``.
+def read_text(path: Path, *, max_bytes: int = MAX_BYTES, keep_line_ends: bool = False) -> str:
+    """The content of ``path`` without its byte order mark, line breaks as ``\\n`` unless they are kept.
 
     Raises:
         UserError: missing, unreadable, larger than ``max_bytes``, or not text; see :func:`decode_text`.
@@ -44,4 +44,5 @@ def read_text(path: Path, *, max_bytes: int = MAX_BYTES) -> str:
         raise UserError(f"{path} cannot be read ({error.strerror or error}).") from None
     if len(content) > max_bytes:
         raise UserError(f"{path} is larger than {max_bytes:,} bytes; split it.")
-    return decode_text(content, str(path)).replace("\r\n", "\n").replace("\r", "\n")
+    text = decode_text(content, str(path))
+    return text if keep_line_ends else text.replace("\r\n", "\n").replace("\r", "\n")

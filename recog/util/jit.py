@@ -30,6 +30,9 @@ config: Any = numba.config  # its attributes are set at run time
 njit: Any = numba.njit  # so that options its stubs leave out may be used
 F = TypeVar("F", bound=Callable[..., Any])
 
+PACKAGE = Path(__file__).parents[1]
+FOLDERS = ("decoding", "lm")  # with kernels, what they call and their constants, at any depth
+
 
 def _user_folder() -> Path | None:
     base = os.environ.get("XDG_CACHE_HOME")
@@ -39,11 +42,16 @@ def _user_folder() -> Path | None:
         return None
 
 
-def _digest() -> str:
-    """Of every module with kernels, as they are on disk: the decoder's, and the language models' queries."""
+def kernel_files(package: Path = PACKAGE) -> list[Path]:
+    """All files whose code may be part of a kernel, in a fixed order: this one, and what is below ``FOLDERS``."""
+    below = (path for folder in FOLDERS for path in (package / folder).rglob("*.py"))
+    return sorted([package / "util" / "jit.py", *below])
+
+
+def _digest(package: Path = PACKAGE) -> str:
+    """Of all files whose code may be part of a kernel, as they are on disk."""
     digest = hashlib.sha256()
-    here = Path(__file__).parent
-    for path in sorted([Path(__file__), *(here / "decoding").glob("*.py"), here / "lm" / "query.py"]):
+    for path in kernel_files(package):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recog.errors import UserError
-from recog.folders import is_hidden, matched, stored, visible, walk
+from recog.util.folders import is_hidden, matched, stored, visible, walk
 
 NFC = "\u00e9t\u00e9"
 NFD = unicodedata.normalize("NFD", NFC)

@@ -1,4 +1,4 @@
-"""Files that outlast a power cut."""
+"""Files that are written whole or not at all, and outlast a power cut."""
 
 from __future__ import annotations
 
@@ -41,6 +41,28 @@ def write_bytes(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def part_of(path: Path) -> Path:
+    """Where the content of a file grows before it takes its name."""
+    return path.with_name(path.name + ".part")
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A path beside ``path`` for a new file, which takes its place when the context ends.
+
+    The file must be there by then, and closed. After an error nothing is left of it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = part_of(path)
+    try:
+        yield part
+        to_disk(part)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[BinaryIO]:
     """A file to write that takes its place when the context ends.
@@ -52,13 +74,5 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
         with path.open("wb") as file:
             yield file
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    try:
-        with beside.open("wb") as file:
-            yield file
-        to_disk(beside)
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    with atomic_path(path) as part, part.open("wb") as file:
+        yield file

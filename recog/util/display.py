@@ -1,0 +1,28 @@
+"""Numbers and texts as people read them."""
+
+from __future__ import annotations
+
+import math
+
+
+def printable(text: str, *, limit: int = 60) -> str:
+    """``text`` for a terminal: control characters as U+FFFD, cut to ``limit`` characters."""
+    shown = "".join(c if c.isprintable() else "\ufffd" for c in text[: limit + 1])
+    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
+
+
+def percent(rate: float | None) -> str:
+    """A rate in percent with two decimals; "-" for None, "inf" and "n/a" where it is no number."""
+    if rate is None:
+        return "-"
+    if math.isnan(rate):
+        return "n/a"
+    return f"{100 * rate:.2f}" if math.isfinite(rate) else "inf"
+
+
+def clock(seconds: float, *, hours: bool = False) -> str:
+    """``1:02:03``, or ``2:03`` below an hour unless ``hours`` are wanted always."""
+    minutes, second = divmod(round(seconds), 60)
+    if hours or minutes >= 60:
+        return f"{minutes // 60}:{minutes % 60:02d}:{second:02d}"
+    return f"{minutes}:{second:02d}"
