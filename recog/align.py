@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding import stitch
 from recog.decoding.align import Timing, forward_sums
 from recog.decoding.anchors import Placement, place, with_gap
 from recog.decoding.best_path import best_path_frames
@@ -17,7 +16,8 @@ from recog.media.image import read_image
 from recog.media.sound import open_sound
 from recog.media.source import Source, name_of
 from recog.ocr import LineReader
-from recog.recogniser import Recogniser, line_confidence, reorder
+from recog.recognition import chunk_merging
+from recog.recognition.base import Recogniser, line_confidence, reorder
 from recog.segment.speech import Segmenter
 from recog.text.alphabet import describe
 from recog.text.bidi import to_display
@@ -137,7 +137,7 @@ def _align_sound(
 
     segmenter = Segmenter(features.sample_rate, everything=True)  # the text tells what is speech
 
-    def reported(stream: Iterator[stitch.Stretch]) -> Iterator[Stretch]:
+    def reported(stream: Iterator[chunk_merging.Stretch]) -> Iterator[Stretch]:
         for stretch in stream:
             yield stretch.seen.log_probs, stretch.start, stretch.end
             if advance:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from recog.decoding.streaming import StreamingDecoder
 from recog.features.spectrogram import MAX_SEGMENT_SECONDS
-from recog.recogniser import tempered
+from recog.recognition.base import tempered
 from recog.segment.speech import Segment, Segmenter
 from recog.text.alphabet import BLANK
 from recog.transcribe import Transcriber

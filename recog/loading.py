@@ -21,7 +21,7 @@ from recog.options import (
     SpeechOptions,
     Turn,
 )
-from recog.recogniser import Recogniser
+from recog.recognition.base import Recogniser
 from recog.transcribe import SpeechRecogniser
 
 

@@ -17,7 +17,8 @@ from recog.errors import UserError
 from recog.features.strips import to_columns, to_strip, viewed
 from recog.formats.turning import turned_line
 from recog.given import given_lines
-from recog.media.document import Document, open_document
+from recog.media.document import open_document
+from recog.media.document_base import Document
 from recog.media.errors import MediaError
 from recog.media.lines import LineCrop, cut_line
 from recog.media.source import Source, name_of
@@ -25,7 +26,7 @@ from recog.model.config import StripConfig
 from recog.model.page import DEFAULT as DEFAULT_PAGE_MODEL
 from recog.model.page import open_page_bundle
 from recog.options import HandwritingOptions
-from recog.recogniser import Recogniser, Span, line_confidence
+from recog.recognition.base import Recogniser, Span, line_confidence
 from recog.segment.orientation import find_upright
 from recog.segment.polarity import dark_on_light
 from recog.text.alphabet import BLANK

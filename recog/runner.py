@@ -8,13 +8,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from recog.corpora.lines import line_image
-from recog.corpora.manifest import Row, modality
+from recog.corpora.manifest import modality
+from recog.corpora.rows import Row
 from recog.decoding.views import Seen
 from recog.errors import UsageError, UserError
 from recog.loading import load
 from recog.media.sound import read_sound
 from recog.ocr import LineReader
-from recog.recogniser import Recogniser
+from recog.recognition.base import Recogniser
 from recog.segment.speech import Segmenter
 from recog.text.bidi import to_display
 from recog.transcribe import Transcriber

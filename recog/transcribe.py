@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.stitch import Stitcher, Stretch
 from recog.decoding.views import Seen
 from recog.features.spectrogram import log_mel, normalise, stretched
 from recog.media.errors import MediaError
@@ -18,7 +17,8 @@ from recog.media.sound import SoundReader, open_sound
 from recog.media.source import Source, is_empty_sound, name_of
 from recog.model.config import SpectrogramConfig, View
 from recog.options import SpeechOptions
-from recog.recogniser import Recogniser, line_confidence, make_words
+from recog.recognition.base import Recogniser, line_confidence, make_words
+from recog.recognition.chunk_merging import Stitcher, Stretch
 from recog.segment.speech import Segment, Segmenter
 from recog.transcript import Line, Transcript
 from recog.util.parallel import parallel

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from recog.decoding.decoder import Decoder, Hypothesis
 from recog.decoding.homophones import Homophones
 from recog.decoding.language import SPECIAL
+from recog.lm.g2p import open_speller
 from recog.model.bundle import Bundle
 from recog.text.pronunciations import say_all
 
@@ -40,7 +41,7 @@ class WordFinder:
         more = " ".join(hotwords or {}).split()
         new = [word for word in dict.fromkeys((*lm.words, *more)) if word not in self.pronunciations]
         new = [word for word in new if word not in SPECIAL]
-        speller = bundle.speller() if new else None
+        speller = open_speller(bundle) if new else None
         if speller is not None:
             heard = set(self.sounds)
             said = zip(new, speller.say(new), strict=True)

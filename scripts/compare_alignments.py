@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 import recog
 from recog.corpora import importer
-from recog.corpora.manifest import Row, load_data
+from recog.corpora.manifest import load_data
+from recog.corpora.rows import Row
 from recog.decoding.align import Timing, spans_of
 from recog.media.sound import read_sound
 from recog.text.normalise import rule

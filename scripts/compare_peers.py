@@ -32,7 +32,8 @@ import soundfile
 
 import recog
 from recog.corpora.lines import line_image
-from recog.corpora.manifest import Row, load_data, modality
+from recog.corpora.manifest import load_data, modality
+from recog.corpora.rows import Row
 from recog.evaluation.counts import Pair
 from recog.evaluation.rules import normalisation
 from recog.evaluation.score import evaluate

@@ -34,7 +34,8 @@ from rapidfuzz.distance import Levenshtein
 
 import recog
 from recog.corpora.files import IMAGE_SUFFIXES, walk
-from recog.corpora.manifest import Row, load_data
+from recog.corpora.manifest import load_data
+from recog.corpora.rows import Row
 from recog.evaluation.baselines import BaselineScore, mean_score, score_page
 from recog.media.image import read_image
 from recog.ocr import HandwritingRecogniser

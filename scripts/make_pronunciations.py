@@ -17,10 +17,10 @@ import random
 from pathlib import Path
 
 from recog.lm.binary import load_lm
+from recog.lm.g2p import Speller
 from recog.lm.trie import NGramTrie
 from recog.model.bundle import open_bundle
 from recog.text.pronunciations import Pronunciations, pronunciations_bytes, read_cmudict
-from recog.text.speller import Speller
 from recog.training.data import load_rows
 from recog.training.recipe import read_recipe
 from recog.training.speller import learn_spelling

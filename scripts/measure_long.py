@@ -27,7 +27,7 @@ from rapidfuzz.distance import Levenshtein
 
 import recog
 from recog.corpora import importer
-from recog.corpora.manifest import Row
+from recog.corpora.rows import Row
 from recog.live import Heard, Listener
 from recog.media.sound import read_sound
 from recog.segment.speech import Segmenter

@@ -13,7 +13,8 @@ import pytest
 import recog
 from recog.align import align_text
 from recog.cli.align import read_lines_of, training_rows
-from recog.corpora.manifest import Row, read_manifest
+from recog.corpora.manifest import read_manifest
+from recog.corpora.rows import Row
 from recog.decoding.align import Timing
 from recog.decoding.views import Seen
 from recog.errors import UserError

@@ -243,7 +243,7 @@ def test_a_stream_begins_before_the_recording_is_done_and_closes_what_it_opened(
 
 
 def test_an_abandoned_stream_closes_its_file(speech, hand, monkeypatch: pytest.MonkeyPatch):
-    from recog.media.document import Document
+    from recog.media.document_base import Document
     from recog.media.sound import SoundReader
 
     closed: list[str] = []

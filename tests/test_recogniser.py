@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recog.recogniser import reorder, tempered
+from recog.recognition.base import reorder, tempered
 from recog.text.bidi import to_display
 
 

@@ -23,10 +23,10 @@ from recog.lm.kneser_ney import estimate
 from recog.lm.trie import NGramTrie
 from recog.model.bundle import open_bundle, update_bundle
 from recog.model.config import DecodingConfig, View
-from recog.recogniser import Span
+from recog.recognition.base import Span
+from recog.training.data import dev_rows
 from recog.tuning.calibration import calibrate_words
 from recog.tuning.card import HEADING, decoding_section, with_section
-from recog.tuning.data import dev_rows
 from recog.tuning.model import _better_begin, _file_names, tune_model
 from recog.tuning.search import Search, Setting, Utterance
 

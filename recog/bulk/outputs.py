@@ -17,7 +17,7 @@ from recog.util.folders import matched, stored
 
 if TYPE_CHECKING:
     from recog.formats.pdf import PdfWriter
-    from recog.media.document import Document
+    from recog.media.document_base import Document
     from recog.transcript import Transcript
 
 

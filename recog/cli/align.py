@@ -14,7 +14,7 @@ from recog.errors import UsageError, UserError
 from recog.util.atomic_files import write_text
 
 if TYPE_CHECKING:
-    from recog.corpora.manifest import Row
+    from recog.corpora.rows import Row
     from recog.transcript import Transcript, Word
 
 LONGEST_ROW = 20.0  # seconds of a training row
@@ -124,7 +124,7 @@ def training_rows(transcript: Transcript, media: Path, *, least: float, longest:
     Args:
         least: lines of lower confidence are left out.
     """
-    from recog.corpora.manifest import Row
+    from recog.corpora.rows import Row
 
     if transcript.size is not None:
         return [Row(media, line.text) for line in transcript.lines if (line.confidence or 0.0) >= least]

@@ -131,7 +131,7 @@ def check_model(model: str, modality: str, language: str | None) -> Bundle:
         raise UsageError(f"The model '{model}' is for {config.modality}, not for {modality}.")
     if language is not None:
         from recog.options import Options
-        from recog.recogniser import own_language_models
+        from recog.recognition.base import own_language_models
 
         try:
             own_language_models(bundle, Options(language=language))
@@ -142,7 +142,7 @@ def check_model(model: str, modality: str, language: str | None) -> Bundle:
 
 def told_hotwords(bundle: Bundle, hotwords: dict[str, float]) -> dict[str, float]:
     """The hotwords that the model can write; the others are told, here and not once in each process."""
-    from recog.recogniser import usable_hotwords
+    from recog.recognition.base import usable_hotwords
 
     usable, left_out = usable_hotwords(bundle, hotwords)
     for sentence in left_out:
@@ -153,7 +153,7 @@ def told_hotwords(bundle: Bundle, hotwords: dict[str, float]) -> dict[str, float
 def keep_symbols(bundle: Bundle, decoding: dict[str, Any], folder: Path) -> None:
     """Write down, where a model's outputs will be kept, of what they are: its sounds where words are found in them."""
     from recog.options import Options
-    from recog.recogniser import model_of_words
+    from recog.recognition.base import model_of_words
 
     options = Options(beam=decoding["beam"], lm=decoding["lm"], language=decoding.get("language"))
     config = bundle.config

@@ -15,7 +15,7 @@ from recog.errors import UsageError, UserError
 from recog.text.normalise import RULES
 
 if TYPE_CHECKING:
-    from recog.corpora.manifest import Row
+    from recog.corpora.rows import Row
 
 MAX_REPORTED = 20
 MAX_GROUPS = 20

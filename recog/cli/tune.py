@@ -71,7 +71,7 @@ def tune(
     from recog.errors import UsageError
     from recog.loading import load
     from recog.model.config import views_fault
-    from recog.tuning.data import dev_rows
+    from recog.training.data import dev_rows
     from recog.tuning.model import tune_model
     from recog.tuning.search import STEPS
 

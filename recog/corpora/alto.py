@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from recog.corpora.manifest import Row
 from recog.corpora.pages import rows_of
+from recog.corpora.rows import Row
 
 
 def rows(src: Path) -> Iterator[Row]:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from recog.corpora.files import is_sound
-from recog.corpora.manifest import Row
+from recog.corpora.rows import Row
 from recog.errors import UserError
 from recog.text.alphabet import Alphabet, describe
 from recog.text.bidi import to_display

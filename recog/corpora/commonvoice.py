@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recog.corpora.files import SOUND_SUFFIXES, find_media
-from recog.corpora.manifest import Row, settle_splits
+from recog.corpora.rows import Row, settle_splits
 from recog.corpora.tsv import records
 from recog.errors import UserError
 

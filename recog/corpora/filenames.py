@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recog.corpora.files import is_image, is_sound, walk
-from recog.corpora.manifest import Row
+from recog.corpora.rows import Row
 from recog.errors import UsageError, UserError
 
 

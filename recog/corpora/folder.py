@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from recog.corpora.manifest import Row, read_folder
+from recog.corpora.manifest import read_folder
+from recog.corpora.rows import Row
 
 
 def rows(src: Path) -> Iterator[Row]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recog.corpora.files import is_sound, walk
-from recog.corpora.manifest import Row
+from recog.corpora.rows import Row
 from recog.errors import UserError
 
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recog.corpora.files import IMAGE_SUFFIXES, find_media, read_lines, read_split_lists
-from recog.corpora.manifest import Row
+from recog.corpora.rows import Row
 from recog.errors import UserError
 
 _FIELDS = 8  # before the text: name, ok|err, grey level, components, x, y, width, height

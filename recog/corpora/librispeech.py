@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recog.corpora.files import SOUND_SUFFIXES, find_media, read_lines, split_of_folder, walk
-from recog.corpora.manifest import Row, settle_splits
+from recog.corpora.rows import Row, settle_splits
 from recog.errors import UserError
 
 

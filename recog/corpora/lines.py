@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.corpora.manifest import Row
+from recog.corpora.rows import Row
 from recog.media.image import crop_line, read_image
 
 

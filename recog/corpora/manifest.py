@@ -15,7 +15,6 @@ import logging
 import math
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,9 +28,10 @@ from recog.corpora.files import (
     is_sound,
     read_lines,
     read_text,
-    split_named,
     walk,
 )
+from recog.corpora.pages import page_rows
+from recog.corpora.rows import LineShape, Row, group_by_folder, settle_splits
 from recog.errors import UserError, cause
 from recog.transcript import Point
 from recog.util.atomic_files import atomic
@@ -42,38 +42,6 @@ SPLITS = ("train", "dev", "test")
 MAX_REPORTED = 10
 MAX_NAMED = 5
 logger = logging.getLogger(__name__)
-# Of bare folders only these whole names are splits: a "test-7" may well be a person.
-_SPLIT_FOLDERS = frozenset(("train", "training", "dev", "val", "valid", "validation", "test"))
-
-
-@dataclass(frozen=True)
-class LineShape:
-    """Where a line stands on its page, in pixels; one of the two may be empty."""
-
-    polygon: tuple[Point, ...] = ()
-    baseline: tuple[Point, ...] = ()
-
-
-@dataclass(frozen=True)
-class Row:
-    """One utterance or line with its text.
-
-    Attributes:
-        media: sound or image file.
-        text: the transcription, in logical order, as it came.
-        start, end: seconds within the sound; None for its start or end.
-        line: where the line is on a page; None when the image is the line.
-        group: speaker or writer, what a split must keep together; None when unknown.
-        split: "train", "dev" or "test"; None when not decided.
-    """
-
-    media: Path
-    text: str
-    start: float | None = None
-    end: float | None = None
-    line: LineShape | None = None
-    group: str | None = None
-    split: str | None = None
 
 
 def read_manifest(path: Path) -> list[Row]:
@@ -294,40 +262,11 @@ def _of_text(file: Path) -> list[Row] | None:
         media = find_media(file.with_suffix(""), SOUND_SUFFIXES)
         return [Row(media, read_text(file).strip())] if is_sound(media) and media.exists() else None
     if file.suffix == ".xml":
-        from recog.corpora.pages import page_rows
-
         media = find_media(file.with_suffix(""), IMAGE_SUFFIXES)
         if is_image(media) and media.exists():
             return [row for row in page_rows(file, media=media, strict=False) if row.text.strip()]
         return None
     return []
-
-
-def group_by_folder(rows: list[Row], root: Path) -> list[Row]:
-    """The rows with their splits from folders named train, dev, test, and with their parent folders as groups when
-    there are several (without the folder that names the split)."""
-    found = []
-    for row in rows:
-        folder = row.media.parent
-        parts = folder.relative_to(root).parts if folder.is_relative_to(root) else folder.parts
-        at = next((i for i, part in enumerate(parts) if part.lower() in _SPLIT_FOLDERS), None)
-        split = None if at is None else split_named(parts[at])
-        rest = "/".join(part for i, part in enumerate(parts) if i != at)
-        found.append((replace(row, split=split), rest))
-    if len({group for _, group in found}) < 2:
-        return [row for row, _ in found]
-    return [replace(row, group=group or ".") for row, group in found]
-
-
-def settle_splits(rows: list[Row]) -> list[Row]:
-    """Drop splits that decide nothing: without a row to train on, all; without one for dev, "train", so that dev can
-    still be taken from it."""
-    present = {row.split for row in rows}
-    if "train" not in present and None not in present:
-        return [replace(row, split=None) for row in rows]
-    if "dev" not in present:
-        return [replace(row, split=None) if row.split == "train" else row for row in rows]
-    return rows
 
 
 def load_data(path: Path, *, quiet: bool = False, leave_out: Iterable[Path] = ()) -> list[Row]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 
 from recog.corpora.files import IMAGE_SUFFIXES, find_media, is_image, walk
-from recog.corpora.manifest import LineShape, Row, group_by_folder, settle_splits
+from recog.corpora.rows import LineShape, Row, group_by_folder, settle_splits
 from recog.errors import UserError
 from recog.formats.described import described_pages, lines_on, size_of_file
 from recog.formats.xml import Element, local, parse

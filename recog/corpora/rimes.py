@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 
 from recog.corpora.files import is_image, read_split_lists, read_text, split_named, walk
-from recog.corpora.manifest import LineShape, Row, settle_splits
+from recog.corpora.rows import LineShape, Row, settle_splits
 from recog.errors import UserError
 from recog.formats.xml import Element, children, descendants, local, number, parse
 from recog.util.folders import composed

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from recog.corpora.files import SOUND_SUFFIXES, find_media, read_lines, require, split_named
-from recog.corpora.manifest import Row, settle_splits
+from recog.corpora.rows import Row, settle_splits
 from recog.errors import UserError
 from recog.util.folders import composed, is_hidden
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from recog.corpora.manifest import Row
+from recog.corpora.rows import Row
 from recog.errors import UserError
 from recog.util.folders import composed
 

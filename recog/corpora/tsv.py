@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from recog.corpora.files import IMAGE_SUFFIXES, SOUND_SUFFIXES, find_media, read_lines, read_text, split_named
-from recog.corpora.manifest import Row
+from recog.corpora.rows import Row
 from recog.errors import UserError
 from recog.util.folders import is_hidden
 

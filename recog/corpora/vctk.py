@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recog.corpora.files import SOUND_SUFFIXES, find_media, read_text, require, walk
-from recog.corpora.manifest import Row
+from recog.corpora.rows import Row
 from recog.errors import UserError
 
 

@@ -2,19 +2,44 @@
 
 from __future__ import annotations
 
-from numba import boolean, float64, from_dtype, int32, int64, typeof, types
+from typing import Any
+
+from numba import boolean, float32, float64, from_dtype, int32, int64, types
 
 from recog.decoding.beam import CANDIDATE, NEXT, ROW, Beam, Scratch
-from recog.decoding.fusion import PLACE, Rows
-from recog.decoding.language import sample_fusion
+from recog.decoding.fusion import NODE as LEXICON_NODE
+from recog.decoding.fusion import OPTIONS, PLACE, Fusion, Rows
 from recog.decoding.trie import NODE, Trie
+from recog.lm.query import Query
+
+
+def frozen(kind: Any, axes: int = 1) -> Any:
+    """The type of a read-only array, as :func:`recog.lm.query.frozen` makes it."""
+    return types.Array(kind, axes, "C", readonly=True)
+
 
 BEAM = types.NamedTuple((from_dtype(ROW)[::1], float64[::1], int64[::1], int64[::1]), Beam)
 TRIE = types.NamedTuple((from_dtype(NODE)[::1], int32[::1], int64[::1]), Trie)
 SCRATCH = types.NamedTuple(
     (from_dtype(NEXT)[::1], from_dtype(CANDIDATE)[::1], int64[::1], int64[::1], boolean[::1], int64[::1]), Scratch
 )
-FUSION = typeof(sample_fusion())
+QUERY = types.NamedTuple((frozen(int32), frozen(float32), frozen(float32), frozen(int32), frozen(int32)), Query)
+FUSION = types.NamedTuple(
+    (
+        frozen(from_dtype(OPTIONS)),
+        frozen(int32),  # first
+        frozen(int32),  # codes
+        frozen(boolean),  # breaks
+        frozen(int32),  # tokens
+        frozen(from_dtype(LEXICON_NODE)),
+        frozen(int32),  # members
+        frozen(float64, 2),  # unknown
+        frozen(int32, 2),  # hot_next
+        frozen(float64, 2),  # hot_gain
+        QUERY,
+    ),
+    Fusion,
+)
 PLACES = from_dtype(PLACE)[::1]
 ROWS = types.NamedTuple((float64[:, ::1], int32[:, ::1], int32[::1], int32[::1], int64[::1]), Rows)
 START = types.UniTuple(int64, 4)

@@ -231,10 +231,3 @@ def _tokens(codes: dict[str, int], index: dict[str, int], unknown: int, hot: Hot
         token = SPACE_TOKEN if code == 0 else character
         tokens[code] = index.get(token, unknown)
     return tokens
-
-
-def sample_fusion() -> Fusion:
-    """Tables of nothing, for their types."""
-    return make_language(
-        ["", "a", " "], None, alpha=0.0, beta=0.0, closed_vocabulary=False, unknown_cost=0.0, hotwords={}
-    ).fusion

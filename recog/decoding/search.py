@@ -74,7 +74,7 @@ class PlainSearch:
     """Without a language model."""
 
     def __init__(self, pruning: Pruning, frames: int = 0) -> None:
-        self._extend, self._end = _kernels("kernels_extend", "kernels_end")
+        self._extend, self._end = _kernels("recog.decoding.kernels_extend", "recog.decoding.kernels_end")
         self._pruning = (pruning.tokens, pruning.cutoff, pruning.ratio)
         self._skip = BlankSkipper(pruning.blank_skip)
         self._trie = make_trie(max(CAPACITY, USUAL * frames))
@@ -111,7 +111,7 @@ class WeightedSearch:
     def __init__(
         self, pruning: Pruning, language: Language, before: str | None, sentence: bool, frames: int = 0
     ) -> None:
-        self._extend, self._end = _kernels("weighted_extend", "weighted_end")
+        self._extend, self._end = _kernels("recog.decoding.weighted_extend", "recog.decoding.weighted_end")
         self._pruning = (pruning.tokens, pruning.cutoff, pruning.ratio, pruning.recombine)
         self._skip = BlankSkipper(pruning.blank_skip)
         self._fusion = language.fusion
@@ -155,10 +155,9 @@ class WeightedSearch:
 @cache
 def _kernels(extend: str, end: str) -> tuple[Any, Any]:
     """The two kernels of a search by their modules, which compile at the first use ever: side by side."""
-    package = "recog.decoding"
-    with compiling_beside(f"{package}.{extend}"):
-        ending = import_module(f"{package}.{end}")
-    return import_module(f"{package}.{extend}").extend, ending.end
+    with compiling_beside(extend):
+        ending = import_module(end)
+    return import_module(extend).extend, ending.end
 
 
 def _prefixes(beam: Any, trie: Any) -> tuple[Any, Any]:

@@ -10,13 +10,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.confidence import (
+from recog.evaluation.counts import Counts, Pair
+from recog.evaluation.reliability import (
     ReliabilityBin,
     expected_calibration_error,
     normalised_cross_entropy,
     reliability,
 )
-from recog.evaluation.counts import Counts, Pair
 from recog.evaluation.rules import Normalisation
 from recog.evaluation.score import GroupScore, Result, Score
 from recog.util.edit_distance import correct_words
@@ -33,8 +33,8 @@ class Trust:
         words: how many have a confidence.
         mean: their mean confidence.
         accuracy: the share of them that is right.
-        calibration_error: see :func:`recog.decoding.confidence.expected_calibration_error`.
-        cross_entropy: see :func:`recog.decoding.confidence.normalised_cross_entropy`.
+        calibration_error: see :func:`recog.evaluation.reliability.expected_calibration_error`.
+        cross_entropy: see :func:`recog.evaluation.reliability.normalised_cross_entropy`.
     """
 
     table: tuple[ReliabilityBin, ...]

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.corpora.lines import line_image
-from recog.corpora.manifest import Row, modality_of
+from recog.corpora.manifest import modality_of
+from recog.corpora.rows import Row
 from recog.errors import UserError
 from recog.media.sound import open_sound
 

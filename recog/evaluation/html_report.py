@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 
-from recog.corpora.manifest import Row
-from recog.decoding.confidence import reliability_svg
+from recog.corpora.rows import Row
 from recog.errors import UserError
 from recog.evaluation.alternates import settled
 from recog.evaluation.analysis import Trust, by_length, trust, worst
@@ -22,6 +21,7 @@ from recog.evaluation.clips import Clip, clip_of
 from recog.evaluation.comparison import Comparison
 from recog.evaluation.counts import Counts, Pair
 from recog.evaluation.differences import Spans, differences
+from recog.evaluation.reliability import reliability_svg
 from recog.evaluation.report import verdict, with_interval
 from recog.evaluation.score import Confusion, GroupScore, Result, Score
 from recog.util.display import percent

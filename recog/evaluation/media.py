@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from recog.corpora.files import IMAGE_SUFFIXES, SOUND_SUFFIXES, find_media
-from recog.corpora.manifest import Row, read_manifest
+from recog.corpora.manifest import read_manifest
+from recog.corpora.rows import Row
 from recog.errors import UserError
 from recog.evaluation.counts import Pair
 

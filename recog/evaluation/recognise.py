@@ -10,7 +10,7 @@ from recog.errors import UserError
 from recog.evaluation.counts import Pair
 
 if TYPE_CHECKING:
-    from recog.corpora.manifest import Row
+    from recog.corpora.rows import Row
 
 # Without a choice, what the model was trained on stays out; rows of no split are somebody's own test data.
 DEFAULT_SPLITS: tuple[str | None, ...] = (None, "dev", "test")

@@ -8,71 +8,22 @@ thread-safe, so one thread at a time is in it.
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recog.media import headers
+from recog.media.document_base import USUAL_DPI, Document
 from recog.media.errors import MediaError
 from recog.media.headers import point_to_page, tiff_pages
 from recog.media.image import check_header, decode_image, load
+from recog.media.pdf import PdfDocument
 from recog.media.picture import Picture, file_picture
 from recog.media.source import File, Source, image_file
 
 MAX_PAGES = 1_000  # of a document: their transcripts are kept until all are read
-USUAL_DPI = 300.0  # of an image that does not say, and of a page that is not one scan
 IMAGE_STARTS = (b"\x89PNG", b"\xff\xd8", b"RIFF", b"II", b"MM", b"BM", b"GIF8")
 PDF_MARK, PDF_MARK_WITHIN = b"%PDF-", 1024  # bytes from the start: some files have a letterhead of their own before it
-
-
-class Document:
-    """The pages of an image file: one, unless a subclass knows better.
-
-    Attributes:
-        name: what messages call it.
-    """
-
-    def __init__(self, name: str, data: bytes | bytearray) -> None:
-        self.name = name
-        self._data = data
-
-    def __len__(self) -> int:
-        return 1
-
-    def grey(self, index: int) -> NDArray[np.uint8]:
-        """The page at ``index``, from 0, upright: uint8 of shape (height, width), 0 black.
-
-        Raises:
-            MediaError: it cannot be read; the others may be sound.
-        """
-        return decode_image(self.name, self._data)
-
-    def picture(self, index: int) -> Picture:
-        """The same page, encoded, in its colours.
-
-        Raises:
-            MediaError: it cannot be read.
-        """
-        return file_picture(self.name, self._data, USUAL_DPI)
-
-    def stored(self, index: int) -> tuple[tuple[int, int], int]:
-        """(width, height) of the page as it is stored, and its Exif orientation.
-
-        Raises:
-            MediaError: it cannot be read.
-        """
-        header = check_header(self.name, self._data)
-        return (header.width, header.height), header.orientation
-
-    def close(self) -> None:
-        """Let go of the file."""
-
-    def __enter__(self) -> Document:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
 
 
 class TiffDocument(Document):
@@ -126,8 +77,6 @@ def open_document(source: Source) -> Document:
 
 
 def _opened(source: File) -> Document:
-    from recog.media.pdf import PdfDocument
-
     if isinstance(source, str | Path) and is_pdf(_start_of(Path(source))):
         return PdfDocument(str(source), Path(source))
     name, data = load(source)

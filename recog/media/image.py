@@ -6,13 +6,13 @@ absurd size is refused before a byte is allocated for it, and one whose end is m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recog.media.depth import to_eight_bits
 from recog.media.errors import MediaError
 from recog.media.exif import upright
 from recog.media.headers import HeaderError, ImageHeader, read_header, without_orientation
@@ -23,7 +23,6 @@ from recog.media.source import MAX_PIXELS, Source, image_file
 __all__ = ["MediaError", "crop_line", "read_image"]
 
 MAX_FILE_BYTES = 2 << 30
-STRIP = 1 << 20  # values that are scaled at a time
 READABLE = "PNG, JPEG, WebP, TIFF and BMP"
 OTHER_FORMATS = {
     b"GIF8": "a GIF image",
@@ -189,31 +188,3 @@ def over(channel: NDArray[Any], alpha: NDArray[Any], background: int) -> NDArray
 def _as_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     """OpenCV's own stubs know no element type."""
     return np.asarray(pixels, dtype=np.uint8)
-
-
-def to_eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Scale by the bits in use (whole numbers from 0) or from the smallest to the largest value (all others)."""
-    if pixels.dtype == np.uint8:
-        return pixels
-    if pixels.dtype == np.uint16:
-        largest = int(pixels.max())
-        bits = next(bits for bits in (8, 10, 12, 14, 16) if largest < 1 << bits)
-        table = np.rint(np.arange(1 << 16) * (255 / ((1 << bits) - 1))).clip(0, 255).astype(np.uint8)
-        return table[pixels]
-    height = max(1, STRIP // max(1, pixels[:1].size))
-
-    def strips() -> Iterator[
-        tuple[slice, NDArray[np.float64]]
-    ]:  # a whole page of float64 would be many times the picture
-        for first in range(0, len(pixels), height):
-            rows = slice(first, first + height)
-            yield rows, np.nan_to_num(pixels[rows].astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-
-    ranges = [(float(values.min()), float(values.max())) for _, values in strips()]
-    low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
-    if low >= 0 and high <= 1:
-        low, high = 0.0, 1.0
-    found = np.empty(pixels.shape, np.uint8)
-    for rows, values in strips():
-        found[rows] = np.rint((values - low) * (255 / max(high - low, 1e-300))).clip(0, 255)
-    return found

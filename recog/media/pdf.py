@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.media.document import USUAL_DPI, Document
+from recog.media.document_base import USUAL_DPI, Document
 from recog.media.errors import MediaError
 from recog.media.image import MAX_PIXELS
 from recog.media.picture import Picture, encoded

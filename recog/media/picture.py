@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recog.media.depth import to_eight_bits
 from recog.media.errors import MediaError
-from recog.media.image import background, check_header, decode_pixels, over, to_eight_bits
+from recog.media.image import background, check_header, decode_pixels, over
 
 QUALITY = 85
 

@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.errors import UserError
+from recog.media.depth import to_eight_bits
 from recog.media.errors import MediaError
+from recog.media.exif import upright
 
 RATES = (1_000, 1_000_000)  # samples a second
 IN_MEMORY = 64 << 20  # bytes of a WAV; a longer one goes to a temporary file
@@ -207,8 +209,6 @@ def _picture_pixels(picture: Any) -> NDArray[Any]:
     One as it was opened is turned as its file says (Exif); one that was made from it stands as it
     is.
     """
-    from recog.media.exif import upright
-
     try:
         orientation = picture.getexif().get(274, 1) if picture.format is not None else 1
         clear = picture.mode in ("1", "L", "P", "RGB") and "transparency" in picture.info
@@ -264,8 +264,6 @@ def _in_opencv_order(pixels: NDArray[Any]) -> NDArray[Any]:
 
 def _depth(array: NDArray[Any]) -> NDArray[Any]:
     """Values of 8 or 16 bits, scaled as those of a file."""
-    from recog.media.image import to_eight_bits
-
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.bool_:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -28,9 +28,6 @@ from recog.model.folder import (
     write_folder,
 )
 from recog.text.pronunciations import SPACE, Pronunciations, read_pronunciations
-
-if TYPE_CHECKING:
-    from recog.text.speller import Speller
 
 DEFAULTS = {"speech": "english-speech", "handwriting": "latin-handwriting"}  # the shipped model for each modality
 
@@ -104,19 +101,6 @@ class Bundle(ModelFolder[ModelConfig]):
             UserError: their file is missing or damaged.
         """
         return read_pronunciations(self.file(PRONUNCIATIONS)) if self.config.sounds else {}
-
-    def speller(self) -> Speller | None:
-        """What says other words by their spelling, where the model has it.
-
-        Raises:
-            UserError: its file is missing or damaged.
-        """
-        if SPELLING not in self.config.files:
-            return None
-        from recog.lm.binary import load_lm
-        from recog.text.speller import Speller
-
-        return Speller(load_lm(self.file(SPELLING)))
 
 
 def shipped() -> dict[str, Path]:

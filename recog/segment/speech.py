@@ -3,7 +3,7 @@
 Live and offline use the same machine: what it gives depends on the sound alone, not on the blocks it came in. A pause
 closes a segment, a long one at any time, a short one the sooner the longer the segment has grown. Where nobody pauses
 for 30 s the segment is cut all the same, and the next one begins 4 s before: whoever recognises them finds in what they
-share the gap between two words, with sound on both sides (:mod:`recog.decoding.stitch`).
+share the gap between two words, with sound on both sides (:mod:`recog.recognition.chunk_merging`).
 """
 
 from __future__ import annotations

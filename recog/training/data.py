@@ -12,15 +12,16 @@ from typing import NamedTuple
 
 from recog.corpora import importer
 from recog.corpora.check import needed_frames
-from recog.corpora.manifest import Row, load_data
+from recog.corpora.manifest import load_data
+from recog.corpora.rows import Row
 from recog.corpora.splits import split_rows
 from recog.errors import UserError
+from recog.lm.g2p import Speller
 from recog.text.alphabet import Alphabet, describe
-from recog.text.bidi import to_display
+from recog.text.bidi import to_display, to_logical
 from recog.text.normalise import Accounted, has_digits
 from recog.text.pronunciations import Pronunciations, pronunciations_bytes, say
-from recog.text.speller import Speller
-from recog.training.recipe import Recipe, Source
+from recog.training.recipe import Recipe, Source, read_recipe
 from recog.training.store import FeatureStore, build_store
 
 
@@ -267,3 +268,21 @@ def _nothing_to_train_on(loaded: Loaded) -> str:
             "and how those were said is not known; write numbers as the words that are spoken, as 'twenty five' for '25'."
         )
     return f"There is nothing to train on: no row can be used. {' '.join(loaded.problems[:3])}".strip()
+
+
+def dev_rows(data: Path) -> list[Row]:
+    """The rows to tune on: of a manifest or a folder those of dev and of no split, of a recipe its dev rows.
+
+    Raises:
+        UserError: there are none, or the data cannot be read.
+    """
+    if data.suffix.lower() in (".yaml", ".yml"):
+        recipe = read_recipe(data)
+        rows = [row for row, _ in load_rows(recipe).rows if row.split == "dev"]
+        if recipe.modality == "handwriting":  # they come as the network reads them
+            rows = [replace(row, text=to_logical(row.text)) for row in rows]
+    else:
+        rows = [row for row in load_data(data) if row.split in (None, "dev")]
+    if not rows:
+        raise UserError(f"{data} has no rows of dev; mark some, or give data without splits.")
+    return rows

@@ -7,11 +7,11 @@ import math
 import random
 from collections import defaultdict
 
+from recog.lm.g2p import NOTHING
 from recog.lm.kneser_ney import estimate
 from recog.lm.prune import prune_to
 from recog.lm.tables import NGrams
 from recog.text.pronunciations import Pronunciations
-from recog.text.speller import NOTHING
 
 MOST_SOUNDS = 2  # that a letter may stand for: "x" for two
 ORDER = 6
@@ -25,7 +25,7 @@ Edge = tuple[int, int, float, Pair]  # of a lattice: from where, to where, its s
 
 
 def learn_spelling(known: Pronunciations, *, seed: int = 1) -> NGrams | None:
-    """The model of :class:`recog.text.speller.Speller`, of the usual ways in which words are said.
+    """The model of :class:`recog.lm.g2p.Speller`, of the usual ways in which words are said.
 
     Returns:
         None where there are too few words to learn from.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.corpora.lines import line_image
-from recog.corpora.manifest import Row
+from recog.corpora.rows import Row
 from recog.errors import UserError
 from recog.features.spectrogram import log_mel
 from recog.features.strips import to_strip

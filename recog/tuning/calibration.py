@@ -1,20 +1,21 @@
-"""Confidences of words as decoded, calibrated by which of the words are right."""
+"""Calibrating the confidences of recognised words by which of the words are right."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from recog.decoding.confidence import (
-    calibrate,
-)
+from recog.errors import UserError
+from recog.evaluation.reliability import Floats, checked
 from recog.evaluation.rules import normalisation
-from recog.model.config import Calibration
-from recog.recogniser import Span, tempered
+from recog.model.config import MIN_CONFIDENCE, Calibration
+from recog.recognition.base import Span, tempered
 from recog.tuning.search import Search, Setting
 from recog.util.edit_distance import correct_words
 
 MIN_WORDS = 100
+MAX_KNOTS = 20
+MIN_COUNT = 30  # words a knot stands for
 
 
 def calibrate_words(
@@ -42,3 +43,68 @@ def calibrate_words(
         truth.append(np.concatenate(right[1 - half :: 2]))
     whole = calibrate(np.concatenate(raw), np.concatenate(right))
     return whole, np.concatenate(fitted), np.concatenate(truth)
+
+
+def calibrate(confidences: ArrayLike, correct: ArrayLike, *, max_knots: int = MAX_KNOTS) -> Calibration:
+    """Fit a calibration by centred isotonic regression (Oron and Flournoy 2017): the shares that never fall and fit best
+    (pool adjacent violators), each at the mean ln confidence of the words that it was pooled from.
+
+    Args:
+        confidences: (words,) raw, 0 to 1; words of a set apart from the training data, at best some thousands.
+        correct: (words,) whether each is right; see :func:`recog.util.edit_distance.correct_words`.
+        max_knots: how many knots to keep at most; those of fewest words join a neighbour.
+
+    Returns:
+        Its shares are never nearer to 0 or 1 than half a word of those they stand for.
+
+    Raises:
+        UserError: there are no words.
+        ValueError: the lengths differ, or a confidence lies outside 0 to 1.
+    """
+    raw, right = checked(confidences, correct)
+    if not len(raw):
+        raise UserError("There are no recognised words to calibrate confidences on; give more data.")
+    order = np.argsort(raw, kind="stable")
+    x = np.log(np.maximum(raw[order], MIN_CONFIDENCE))
+    values, first = np.unique(x, return_index=True)  # equal confidences are one block from the beginning
+    weights = np.diff(np.append(first, len(x))).astype(np.float64)
+    blocks = _pool(values * weights, np.add.reduceat(right[order].astype(np.float64), first), weights)
+    blocks = _thin(blocks, max(1, max_knots), MIN_COUNT)
+    shares = [min(max(hits, 0.5), count - 0.5) / count if count > 1 else 0.5 for _, hits, count in blocks]
+    knots = np.minimum(np.exp([total / count for total, _, count in blocks]), 1.0)
+    return Calibration(
+        raw=tuple(np.maximum(knots, MIN_CONFIDENCE).tolist()), right=tuple(np.maximum.accumulate(shares).tolist())
+    )
+
+
+Block = tuple[float, float, float]  # sum of ln confidence, of right words, of words
+
+
+def _pool(xs: Floats, hits: Floats, counts: Floats) -> list[Block]:
+    """Pool adjacent violators: neighbours join until the share of right words rises from block to block."""
+    blocks: list[Block] = []
+    for block in zip(xs.tolist(), hits.tolist(), counts.tolist(), strict=True):
+        while blocks and blocks[-1][1] * block[2] >= block[1] * blocks[-1][2]:
+            block = _join(blocks.pop(), block)
+        blocks.append(block)
+    return blocks
+
+
+def _thin(blocks: list[Block], most: int, least: int) -> list[Block]:
+    """Join the block of fewest words with its smaller neighbour until there are at most ``most`` of ``least`` each.
+
+    Joining neighbours of rising shares leaves shares that rise.
+    """
+    blocks = list(blocks)
+    while len(blocks) > 1:
+        k = min(range(len(blocks)), key=lambda k: blocks[k][2])
+        if len(blocks) <= most and blocks[k][2] >= least:
+            break
+        beside = [n for n in (k - 1, k + 1) if 0 <= n < len(blocks)]
+        n = min(k, min(beside, key=lambda n: blocks[n][2]))
+        blocks[n : n + 2] = [_join(blocks[n], blocks[n + 1])]
+    return blocks
+
+
+def _join(a: Block, b: Block) -> Block:
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2]

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from recog.corpora.manifest import Row
-from recog.decoding.confidence import (
+from recog.corpora.rows import Row
+from recog.decoding.rescore import Rescorer
+from recog.errors import UsageError, UserError
+from recog.evaluation.reliability import (
     expected_calibration_error,
     reliability,
     reliability_svg,
 )
-from recog.decoding.rescore import Rescorer
-from recog.errors import UsageError, UserError
 from recog.evaluation.score import Result
 from recog.lm.binary import load_lm
 from recog.lm.neural import NeuralLM
@@ -23,7 +23,7 @@ from recog.model.bundle import Bundle, update_bundle
 from recog.model.config import DecodingConfig, Rescoring, View
 from recog.model.folder import CONFIG, GRAPH, PRONUNCIATIONS, RESCORER, RESCORER_CONFIG
 from recog.model.language import open_language_bundle
-from recog.recogniser import Recogniser
+from recog.recognition.base import Recogniser
 from recog.text.normalise import Accounted
 from recog.text.pronunciations import pronunciations_bytes
 from recog.tuning.calibration import calibrate_words

@@ -21,7 +21,7 @@ from recog.decoding.views import Seen, decode_views
 from recog.evaluation.counts import Pair
 from recog.evaluation.score import Result, evaluate
 from recog.lm.trie import NGramTrie
-from recog.recogniser import Span, reorder, tempered
+from recog.recognition.base import Span, reorder, tempered
 from recog.word_finder import WordFinder
 
 Metric = Literal["wer", "cer"]

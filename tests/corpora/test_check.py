@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from recog.corpora.check import check_rows, needed_frames, sound_duration
-from recog.corpora.manifest import LineShape, Row
+from recog.corpora.rows import LineShape, Row
 from recog.errors import UserError
 from recog.text.alphabet import Alphabet
 

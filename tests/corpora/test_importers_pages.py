@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from recog.corpora import importer
 from recog.corpora.lines import line_image
-from recog.corpora.manifest import LineShape, Row, read_folder
+from recog.corpora.manifest import read_folder
+from recog.corpora.rows import LineShape, Row
 from recog.errors import UserError
 from recog.formats.page import write as write_page
 from recog.formats.turning import turned_line

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recog.corpora import LAYOUTS, importer
-from recog.corpora.manifest import Row
+from recog.corpora.rows import Row
 from recog.errors import UsageError, UserError
 
 

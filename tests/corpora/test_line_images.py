@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from recog.corpora.lines import line_image
-from recog.corpora.manifest import LineShape, Row
+from recog.corpora.rows import LineShape, Row
 
 
 def test_a_line_is_cut_out_of_its_page_and_an_image_is_whole(tmp_path):

@@ -9,16 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recog.corpora.manifest import (
-    LineShape,
-    Row,
-    load_data,
-    modality,
-    modality_of,
-    read_folder,
-    read_manifest,
-    write_manifest,
-)
+from recog.corpora.manifest import load_data, modality, modality_of, read_folder, read_manifest, write_manifest
+from recog.corpora.rows import LineShape, Row
 from recog.errors import UserError
 
 PAGE = """<?xml version="1.0"?>

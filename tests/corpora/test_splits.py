@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recog.corpora.manifest import Row
+from recog.corpora.rows import Row
 from recog.corpora.splits import split_rows
 from recog.errors import UserError
 

@@ -1,31 +1,20 @@
-"""Word spans of a recognised text, their confidences, and what calibrates and judges these."""
+"""Word spans of a recognised text, and their confidences."""
 
 from __future__ import annotations
 
 import math
 import subprocess
 import sys
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from recog.decoding.align import Timing, forward_sums, spans_of
 from recog.decoding.best_path import best_path
 from recog.decoding.checks import InvalidInputError
-from recog.decoding.confidence import (
-    Calibration,
-    calibrate,
-    expected_calibration_error,
-    normalised_cross_entropy,
-    reliability,
-    reliability_svg,
-)
 from recog.decoding.forward import _by_logarithms
-from recog.errors import UserError
 
 SYMBOLS = ["", " ", "a", "b", "c"]
 
@@ -127,95 +116,3 @@ def test_forward_sums_equal_single_ones(stretches, sharpness):
 def test_importing_the_decoder_brings_no_pydantic():
     program = "import sys, recog.decoding; assert not {'pydantic', 'numba', 'torch', 'rapidfuzz'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", program], check=True)
-
-
-def simulated(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Raw confidences whose square root is the truth."""
-    rng = np.random.default_rng(seed)
-    raw = rng.uniform(0.001, 1.0, count) ** 2
-    return raw, rng.uniform(size=count) < np.sqrt(raw)
-
-
-def test_calibration_finds_the_truth():
-    calibration = calibrate(*simulated(20_000))
-    assert 5 < len(calibration.raw) <= 20
-    raw = np.array([0.01, 0.04, 0.25, 0.49, 0.81])
-    assert calibration.apply(raw) == pytest.approx(np.sqrt(raw), abs=0.04)
-    fresh, right = simulated(20_000, seed=1)
-    assert expected_calibration_error(fresh, right) > 0.1
-    assert expected_calibration_error(calibration.apply(fresh), right) < 0.02
-    assert normalised_cross_entropy(calibration.apply(fresh), right) > normalised_cross_entropy(fresh, right)
-    assert calibration(0.25) == calibration.apply([0.25])[0]
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=120), st.integers(1, 6))
-def test_any_calibration_is_valid_and_monotone(words, knots):
-    calibration = calibrate([c for c, _ in words], [ok for _, ok in words], max_knots=knots)
-    assert len(calibration.raw) <= knots
-    assert Calibration.model_validate_json(calibration.model_dump_json()) == calibration
-    values = calibration.apply(np.linspace(0, 1, 50))
-    assert (np.diff(values) >= 0).all() and values[0] > 0 and values[-1] < 1
-
-
-def test_pooling_by_hand():
-    calibration = calibrate(np.repeat([0.1, 0.2, 0.4], 100), [k % 4 == 0 for k in range(200)] + [True] * 100)
-    assert calibration.raw == pytest.approx((math.sqrt(0.02), 0.4))  # 0.1 and 0.2 are equally right, and pooled
-    assert calibration.right == pytest.approx((0.25, 0.995))
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"raw": (0.1, 0.2), "right": (0.5,)},
-        {"raw": (0.2, 0.1), "right": (0.1, 0.2)},
-        {"raw": (0.1, 0.2), "right": (0.2, 0.1)},
-        {"raw": (0.0, 0.2), "right": (0.1, 0.2)},
-        {"raw": (0.1, math.nan), "right": (0.1, 0.2)},
-        {"raw": (0.1, 0.2), "right": (0.1, 1.2)},
-        {"raw": (), "right": ()},
-        {"raw": (0.1,), "right": (0.1,), "kind": "platt"},
-        {"raw": (0.1,), "right": (0.1,), "more": 1},
-    ],
-)
-def test_invalid_calibrations_are_refused(fields):
-    with pytest.raises(ValidationError):
-        Calibration.model_validate(fields)
-
-
-def test_nothing_to_calibrate_on():
-    with pytest.raises(UserError, match="no recognised words"):
-        calibrate([], [])
-    for confidences in ([0.1, 0.2], [1.5], [math.nan]):
-        with pytest.raises(ValueError):
-            calibrate(confidences, [True])
-
-
-def test_reliability_by_hand():
-    confidences, right = [0.05, 0.15, 0.15, 0.95, 1.0], [False, True, False, True, True]
-    table = reliability(confidences, right, bins=10)
-    assert [(row.low, row.count, row.accuracy) for row in table] == [(0.0, 1, 0.0), (0.1, 2, 0.5), (0.9, 2, 1.0)]
-    assert table[2].confidence == pytest.approx(0.975)
-    error = (1 * 0.05 + 2 * 0.35 + 2 * 0.025) / 5
-    assert expected_calibration_error(confidences, right, bins=10) == pytest.approx(error)
-    assert expected_calibration_error([], []) == 0.0
-
-
-def test_normalised_cross_entropy_by_hand():
-    assert normalised_cross_entropy([0.5, 0.5], [True, False]) == pytest.approx(0.0)
-    assert normalised_cross_entropy([0.8, 0.2], [True, False]) == pytest.approx(1 + math.log2(0.8))
-    assert normalised_cross_entropy([1.0, 0.0], [True, False]) == pytest.approx(1.0, abs=1e-4)
-    assert normalised_cross_entropy([1.0, 0.0], [False, True]) < -10
-    assert normalised_cross_entropy([0.3], [True]) == 0.0
-
-
-def test_the_diagram_is_plain_svg():
-    table = reliability(*simulated(500))
-    root = ElementTree.fromstring(reliability_svg(table, title='model "x" <1> & 2'))
-    ns = "{http://www.w3.org/2000/svg}"
-    bars = [bar for bar in root.iter(f"{ns}rect") if bar.find(f"{ns}title") is not None]
-    assert len(bars) == len(table)
-    assert float(bars[-1].attrib["height"]) == pytest.approx(250 * table[-1].accuracy, abs=0.1)
-    assert 'model "x" <1> & 2' in "".join(root.itertext())
-    assert {element.tag.removeprefix(ns) for element in root.iter()} <= {"svg", "rect", "text", "title", "path"}
-    ElementTree.fromstring(reliability_svg([]))

@@ -372,3 +372,15 @@ def test_what_recombined_is_among_the_n_best_again(words: NGramTrie, monkeypatch
                 assert reading.text == "".join("_ab "[token] for token in reading.tokens)
             found[with_rivals] += len({r.tokens for r in truth} & {r.tokens for r in readings})
     assert found[True] > 70 and found[True] > 1.7 * found[False], found
+
+
+def test_the_kernels_type_of_the_tables_is_that_of_real_ones() -> None:
+    from numba import typeof
+
+    from recog.decoding.kernel_types import FUSION
+    from recog.decoding.language import make_language
+
+    options = {"alpha": 1.0, "beta": 0.0, "closed_vocabulary": False, "unknown_cost": 1.0}
+    for boosts in ({}, {"a": 2.0}):
+        tables = make_language(["", "a", " "], None, hotwords=boosts, **options).fusion
+        assert typeof(tables) == FUSION

@@ -15,7 +15,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from recog.cli import app
-from recog.corpora.manifest import LineShape, Row
+from recog.corpora.rows import LineShape, Row
 from recog.errors import UserError
 from recog.evaluation import Pair, compare, evaluate, normalisation, read_pairs
 from recog.evaluation.analysis import by_length, trust, worst

@@ -20,9 +20,9 @@ from recog.errors import UserError  # noqa: E402
 from recog.model.bundle import open_bundle  # noqa: E402
 from recog.model.language import LanguageNetworkConfig  # noqa: E402
 from recog.nn.language import LanguageNetwork  # noqa: E402
+from recog.training.data import dev_rows  # noqa: E402
 from recog.training.language_recipe import LanguageRecipe  # noqa: E402
 from recog.training.language_run import export_language_bundle  # noqa: E402
-from recog.tuning.data import dev_rows  # noqa: E402
 from recog.tuning.model import tune_model  # noqa: E402
 from recog.tuning.rescoring import choose_rescorer  # noqa: E402
 from recog.tuning.search import Search, Setting, Utterance  # noqa: E402

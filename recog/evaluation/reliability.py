@@ -1,7 +1,7 @@
-"""How sure a word is: calibrating confidences on recognised texts whose truth is known, and judging the result.
+"""How far confidences can be trusted: reliability, calibration error, cross entropy.
 
 A raw confidence (:func:`recog.decoding.align.spans_of`) puts words in order; what share of the words of one confidence
-are right is another thing, and what a :class:`Calibration` maps it to.
+are right is another thing, and what a :class:`recog.model.config.Calibration` maps it to.
 """
 
 from __future__ import annotations
@@ -13,12 +13,6 @@ from html import escape
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from recog.errors import UserError
-from recog.model.config import MIN_CONFIDENCE, Calibration
-
-MAX_KNOTS = 20
-MIN_COUNT = 30  # words a knot stands for
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -36,78 +30,13 @@ class ReliabilityBin:
     accuracy: float
 
 
-def calibrate(confidences: ArrayLike, correct: ArrayLike, *, max_knots: int = MAX_KNOTS) -> Calibration:
-    """Fit a calibration by centred isotonic regression (Oron and Flournoy 2017): the shares that never fall and fit best
-    (pool adjacent violators), each at the mean ln confidence of the words that it was pooled from.
-
-    Args:
-        confidences: (words,) raw, 0 to 1; words of a set apart from the training data, at best some thousands.
-        correct: (words,) whether each is right; see :func:`correct_words`.
-        max_knots: how many knots to keep at most; those of fewest words join a neighbour.
-
-    Returns:
-        Its shares are never nearer to 0 or 1 than half a word of those they stand for.
-
-    Raises:
-        UserError: there are no words.
-        ValueError: the lengths differ, or a confidence lies outside 0 to 1.
-    """
-    raw, right = _checked(confidences, correct)
-    if not len(raw):
-        raise UserError("There are no recognised words to calibrate confidences on; give more data.")
-    order = np.argsort(raw, kind="stable")
-    x = np.log(np.maximum(raw[order], MIN_CONFIDENCE))
-    values, first = np.unique(x, return_index=True)  # equal confidences are one block from the beginning
-    weights = np.diff(np.append(first, len(x))).astype(np.float64)
-    blocks = _pool(values * weights, np.add.reduceat(right[order].astype(np.float64), first), weights)
-    blocks = _thin(blocks, max(1, max_knots), MIN_COUNT)
-    shares = [min(max(hits, 0.5), count - 0.5) / count if count > 1 else 0.5 for _, hits, count in blocks]
-    knots = np.minimum(np.exp([total / count for total, _, count in blocks]), 1.0)
-    return Calibration(
-        raw=tuple(np.maximum(knots, MIN_CONFIDENCE).tolist()), right=tuple(np.maximum.accumulate(shares).tolist())
-    )
-
-
-Block = tuple[float, float, float]  # sum of ln confidence, of right words, of words
-
-
-def _pool(xs: Floats, hits: Floats, counts: Floats) -> list[Block]:
-    """Pool adjacent violators: neighbours join until the share of right words rises from block to block."""
-    blocks: list[Block] = []
-    for block in zip(xs.tolist(), hits.tolist(), counts.tolist(), strict=True):
-        while blocks and blocks[-1][1] * block[2] >= block[1] * blocks[-1][2]:
-            block = _join(blocks.pop(), block)
-        blocks.append(block)
-    return blocks
-
-
-def _thin(blocks: list[Block], most: int, least: int) -> list[Block]:
-    """Join the block of fewest words with its smaller neighbour until there are at most ``most`` of ``least`` each.
-
-    Joining neighbours of rising shares leaves shares that rise.
-    """
-    blocks = list(blocks)
-    while len(blocks) > 1:
-        k = min(range(len(blocks)), key=lambda k: blocks[k][2])
-        if len(blocks) <= most and blocks[k][2] >= least:
-            break
-        beside = [n for n in (k - 1, k + 1) if 0 <= n < len(blocks)]
-        n = min(k, min(beside, key=lambda n: blocks[n][2]))
-        blocks[n : n + 2] = [_join(blocks[n], blocks[n + 1])]
-    return blocks
-
-
-def _join(a: Block, b: Block) -> Block:
-    return a[0] + b[0], a[1] + b[1], a[2] + b[2]
-
-
 def reliability(confidences: ArrayLike, correct: ArrayLike, *, bins: int = 10) -> list[ReliabilityBin]:
     """The table behind a reliability diagram: equally wide bins of confidence, those without a word left out.
 
     Raises:
         ValueError: the lengths differ, a confidence lies outside 0 to 1, or ``bins`` is not positive.
     """
-    values, right = _checked(confidences, correct)
+    values, right = checked(confidences, correct)
     if bins < 1:
         raise ValueError(f"{bins} bins are no table")
     index = np.minimum((values * bins).astype(np.int64), bins - 1)
@@ -135,7 +64,7 @@ def normalised_cross_entropy(confidences: ArrayLike, correct: ArrayLike) -> floa
         1 for certainty that is always right, 0 for what the mean accuracy alone tells, below 0 for confidences that
         mislead; confidences of 0 and 1 count as 1e-6 from there. 0 where all words are right, or none.
     """
-    values, right = _checked(confidences, correct)
+    values, right = checked(confidences, correct)
     share = float(right.mean()) if len(right) else 0.0
     if not 0.0 < share < 1.0:
         return 0.0
@@ -189,7 +118,12 @@ def reliability_svg(table: Sequence[ReliabilityBin], *, title: str = "", backgro
     return "\n".join([*marks, "</svg>", ""])
 
 
-def _checked(confidences: ArrayLike, correct: ArrayLike) -> tuple[Floats, Flags]:
+def checked(confidences: ArrayLike, correct: ArrayLike) -> tuple[Floats, Flags]:
+    """Both as arrays of one length.
+
+    Raises:
+        ValueError: the lengths differ, or a confidence lies outside 0 to 1.
+    """
     values, right = np.asarray(confidences, np.float64), np.asarray(correct, np.bool_)
     if values.shape != right.shape or values.ndim != 1:
         raise ValueError(f"there are {values.shape} confidences and {right.shape} flags")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from recog.decoding.best_path import best_path_frames
-from recog.decoding.stitch import Stitcher, Stretch
 from recog.decoding.views import Seen
+from recog.recognition.chunk_merging import Stitcher, Stretch
 from recog.segment.speech import SHARED, Segment
 
 SYMBOLS = ("", " ", *"abcdefghijklmnopqrstuvwxyz")

@@ -11,7 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from recog.lm.binary import load_lm
 from recog.lm.trie import NGramTrie
+from recog.model.bundle import Bundle
+from recog.model.folder import SPELLING
 
 NOTHING = "-"  # what stands for no sound; no sound itself
 BEAM = 12  # readings kept after each letter
@@ -72,6 +75,15 @@ class Speller:
         scores = scores + self._lm.advance(states, ends)[0]
         best = _best_of_each(owner, scores, 1)
         return [said[i] for i in best]
+
+
+def open_speller(bundle: Bundle) -> Speller | None:
+    """The speller of a recogniser, where the model has one.
+
+    Raises:
+        UserError: its file is missing or damaged.
+    """
+    return Speller(load_lm(bundle.file(SPELLING))) if SPELLING in bundle.config.files else None
 
 
 def _best_of_each(owner: NDArray[np.int64], scores: NDArray[np.float64], count: int) -> NDArray[np.int64]:

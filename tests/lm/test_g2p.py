@@ -6,8 +6,8 @@ import random
 
 import pytest
 
+from recog.lm.g2p import LONGEST, Speller
 from recog.lm.trie import NGramTrie
-from recog.text.speller import LONGEST, Speller
 from recog.training.speller import ENOUGH, learn_spelling, share_out
 
 

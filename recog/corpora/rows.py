@@ -1,0 +1,69 @@
+"""A row of a corpus: one utterance or line of writing with its text; and what folders say of rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from recog.corpora.files import split_named
+from recog.transcript import Point
+
+# Of bare folders only these whole names are splits: a "test-7" may well be a person.
+_SPLIT_FOLDERS = frozenset(("train", "training", "dev", "val", "valid", "validation", "test"))
+
+
+@dataclass(frozen=True)
+class LineShape:
+    """Where a line stands on its page, in pixels; one of the two may be empty."""
+
+    polygon: tuple[Point, ...] = ()
+    baseline: tuple[Point, ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One utterance or line with its text.
+
+    Attributes:
+        media: sound or image file.
+        text: the transcription, in logical order, as it came.
+        start, end: seconds within the sound; None for its start or end.
+        line: where the line is on a page; None when the image is the line.
+        group: speaker or writer, what a split must keep together; None when unknown.
+        split: "train", "dev" or "test"; None when not decided.
+    """
+
+    media: Path
+    text: str
+    start: float | None = None
+    end: float | None = None
+    line: LineShape | None = None
+    group: str | None = None
+    split: str | None = None
+
+
+def group_by_folder(rows: list[Row], root: Path) -> list[Row]:
+    """The rows with their splits from folders named train, dev, test, and with their parent folders as groups when
+    there are several (without the folder that names the split)."""
+    found = []
+    for row in rows:
+        folder = row.media.parent
+        parts = folder.relative_to(root).parts if folder.is_relative_to(root) else folder.parts
+        at = next((i for i, part in enumerate(parts) if part.lower() in _SPLIT_FOLDERS), None)
+        split = None if at is None else split_named(parts[at])
+        rest = "/".join(part for i, part in enumerate(parts) if i != at)
+        found.append((replace(row, split=split), rest))
+    if len({group for _, group in found}) < 2:
+        return [row for row, _ in found]
+    return [replace(row, group=group or ".") for row, group in found]
+
+
+def settle_splits(rows: list[Row]) -> list[Row]:
+    """Drop splits that decide nothing: without a row to train on, all; without one for dev, "train", so that dev can
+    still be taken from it."""
+    present = {row.split for row in rows}
+    if "train" not in present and None not in present:
+        return [replace(row, split=None) for row in rows]
+    if "dev" not in present:
+        return [replace(row, split=None) if row.split == "train" else row for row in rows]
+    return rows

@@ -1,0 +1,1 @@
+"""Recordings and images to transcripts: a model with its decoder, ready to use."""
