@@ -260,12 +260,13 @@ def made_up(size: int, count: int, folder: Path) -> dict[str, Any]:
 
 def given(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """The same of a real model's outputs."""
-    from recog.decoding.log_prob_files import read_log_probs, read_symbols
+    from recog.cli.decode import utterances
+    from recog.formats.log_probs import read_symbols
 
     symbols = read_symbols(arguments.symbols_file)
     if any(len(symbol) != 1 for symbol in symbols[1:]) or " " not in symbols:
         sys.exit("Some of the peers take only symbols of one character, with a space among them.")
-    found = list(itertools.islice(read_log_probs(arguments.log_probs, len(symbols)), arguments.utterances))
+    found = list(itertools.islice(utterances(arguments.log_probs, len(symbols)), arguments.utterances))
     texts = arguments.texts.read_text(encoding="utf-8").split("\n")[: len(found)] if arguments.texts else None
     lm = None
     if arguments.lm:

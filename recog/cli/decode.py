@@ -68,7 +68,7 @@ def decode(
     from recog.cli.batch import read_hotwords
     from recog.decoding import Decoder
     from recog.decoding.homophones import Homophones
-    from recog.decoding.log_prob_files import read_log_probs, read_symbols
+    from recog.formats.log_probs import read_symbols
     from recog.lm.binary import load_lm
     from recog.text.pronunciations import read_pronunciations
 
@@ -99,7 +99,7 @@ def decode(
     failed = False
     for file in files:
         try:
-            for name, found in results(decoder, read_log_probs(file, len(decoder.symbols))):
+            for name, found in results(decoder, utterances(file, len(decoder.symbols))):
                 hypotheses = found if homophones is None else [written(h, homophones) for h in found]
                 print(render(file, name, hypotheses, format, names), flush=True)
         except UserError as error:
@@ -136,6 +136,20 @@ def written(said: Hypothesis, homophones: Homophones) -> Hypothesis:
     spelled = said.text.split()
     words = homophones.words(spelled)
     return replace(said, text=" ".join(word or own for word, own in zip(words, spelled, strict=True)))
+
+
+def utterances(file: Path, symbols: int) -> Iterator[tuple[str, Floats]]:
+    """The names and checked log-probabilities of a file's utterances, one at a time.
+
+    Raises:
+        UserError: see :func:`recog.formats.log_probs.read_log_probs`; InvalidInputError: see
+            :func:`recog.decoding.checks.as_log_probs`.
+    """
+    from recog.decoding.checks import as_log_probs
+    from recog.formats.log_probs import read_log_probs
+
+    for utterance in read_log_probs(file, symbols):
+        yield utterance.name, as_log_probs(utterance.values, name=utterance.title)
 
 
 def results(decoder: Decoder, utterances: Iterator[tuple[str, Floats]]) -> Iterator[tuple[str, list[Hypothesis]]]:

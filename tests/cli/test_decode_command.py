@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from recog.cli import app
+from recog.cli.decode import utterances
 from recog.decoding import Decoder
-from recog.decoding.log_prob_files import read_log_probs, read_symbols
 from recog.errors import UserError
+from recog.formats.log_probs import read_symbols
 from recog.lm.binary import write_binary
 from recog.lm.kneser_ney import estimate
 
@@ -140,7 +141,7 @@ def test_wrong_usage(tmp_path: Path, symbols: Path, capsys: pytest.CaptureFixtur
 
 
 def read(path: Path) -> list[tuple[str, np.ndarray]]:
-    return list(read_log_probs(path, 4))
+    return list(utterances(path, 4))
 
 
 @pytest.mark.parametrize(

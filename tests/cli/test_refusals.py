@@ -16,9 +16,9 @@ from typer.testing import CliRunner, Result
 
 import recog
 from recog.cli import app
-from recog.decoding.log_prob_files import read_symbols
 from recog.errors import UserError
 from recog.formats import srt, vtt
+from recog.formats.log_probs import read_symbols
 from recog.model.bundle import open_bundle
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"

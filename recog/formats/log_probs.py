@@ -12,13 +12,12 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from recog.decoding.checks import Floats, InvalidInputError, as_log_probs
 from recog.errors import UserError
 
 MAX_ARRAY = 2**31  # bytes of one array, unpacked: 100,000 s of 50 frames a second and 100 symbols
@@ -39,7 +38,21 @@ UNREADABLE = (
 )
 
 
-def read_log_probs(path: Path, symbols: int) -> Iterator[tuple[str, Floats]]:
+class LogProbs(NamedTuple):
+    """The log-probabilities of an utterance.
+
+    Attributes:
+        name: of the utterance within its file.
+        title: what messages call it.
+        values: numbers of any kind; of two axes they are (time, symbols).
+    """
+
+    name: str
+    title: str
+    values: NDArray[Any]
+
+
+def read_log_probs(path: Path, symbols: int) -> Iterator[LogProbs]:
     """Utterances of a file, one at a time, in the file's order.
 
     Args:
@@ -48,8 +61,8 @@ def read_log_probs(path: Path, symbols: int) -> Iterator[tuple[str, Floats]]:
         symbols: how many symbols a frame must have.
 
     Yields:
-        A name, and (time, symbols) float32, checked as by :func:`recog.decoding.checks.as_log_probs`. Utterances of a
-        batch are called by their number from 0, that of a .npy by the file.
+        Utterances as they are in the file: of the right number of symbols, and no more is checked. Those of a batch
+        are called by their number from 0, that of a .npy by the file.
 
     Raises:
         UserError: the file is no such file, or not of a size that one has.
@@ -65,15 +78,15 @@ def read_log_probs(path: Path, symbols: int) -> Iterator[tuple[str, Floats]]:
             raise UserError(f"{path} is neither a .npy nor a .npz file; write one with numpy.save or numpy.savez.")
 
 
-def _of_array(path: Path, array: NDArray[Any], symbols: int) -> Iterator[tuple[str, Floats]]:
+def _of_array(path: Path, array: NDArray[Any], symbols: int) -> Iterator[LogProbs]:
     if array.ndim == 3:
         for index, utterance in enumerate(array):
-            yield str(index), _checked(utterance, symbols, f"{path}, utterance {index},")
+            yield _of_symbols(str(index), f"{path}, utterance {index},", utterance, symbols)
     else:
-        yield path.stem, _checked(array, symbols, str(path))
+        yield _of_symbols(path.stem, str(path), array, symbols)
 
 
-def _of_archive(path: Path, file: IO[bytes], symbols: int) -> Iterator[tuple[str, Floats]]:
+def _of_archive(path: Path, file: IO[bytes], symbols: int) -> Iterator[LogProbs]:
     try:
         archive = zipfile.ZipFile(file)
     except UNREADABLE as error:
@@ -90,7 +103,7 @@ def _of_archive(path: Path, file: IO[bytes], symbols: int) -> Iterator[tuple[str
             return
         for name, info in members.items():
             array = first if first is not None and name == "log_probs" else _member(archive, info, path)
-            yield name, _checked(array, symbols, f"'{name}' in {path}")
+            yield _of_symbols(name, f"'{name}' in {path}", array, symbols)
 
 
 def _of_batch(
@@ -99,7 +112,7 @@ def _of_batch(
     members: dict[str, zipfile.ZipInfo],
     batch: NDArray[Any],
     symbols: int,
-) -> Iterator[tuple[str, Floats]]:
+) -> Iterator[LogProbs]:
     others = sorted(members.keys() - {"log_probs", "lengths"})
     if others:
         raise UserError(f"{path} holds '{others[0]}' beside log_probs of three axes; leave only log_probs and lengths.")
@@ -112,15 +125,15 @@ def _of_batch(
     for index, (utterance, length) in enumerate(zip(batch, lengths, strict=True)):
         if not 0 <= length <= len(utterance):
             raise UserError(f"lengths[{index}] in {path} is {length}, but there are {len(utterance)} frames.")
-        yield str(index), _checked(utterance[:length], symbols, f"{path}, utterance {index},")
+        yield _of_symbols(str(index), f"{path}, utterance {index},", utterance[:length], symbols)
 
 
-def _checked(array: NDArray[Any], symbols: int, name: str) -> Floats:
+def _of_symbols(name: str, title: str, array: NDArray[Any], symbols: int) -> LogProbs:
     if array.ndim == 2 and array.shape[1] != symbols:
-        raise InvalidInputError(
-            f"{name} has {array.shape[1]} symbols a frame, but there are {symbols} in the list of symbols."
+        raise UserError(
+            f"{title} has {array.shape[1]} symbols a frame, but there are {symbols} in the list of symbols."
         )
-    return np.require(as_log_probs(array, name=name), requirements=["C", "A", "W"])  # as kernels expect it
+    return LogProbs(name, title, array)
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDArray[Any]:
