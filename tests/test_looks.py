@@ -16,7 +16,7 @@ from recog.media.sound import read_sound
 from recog.model.bundle import ModelConfig, open_bundle, update_bundle
 from recog.model.config import DecodingConfig, View
 from recog.runner import pieces_of
-from recog.tuning.data import dev_rows
+from recog.training.data import dev_rows
 from recog.tuning.model import tune_model
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
