@@ -19,6 +19,7 @@ from recog.model.folder import GRAPH
 from recog.model.onnx_run import open_session, run_graph
 from recog.model.page import DEFAULT, GEOMETRY_GRAPH, GEOMETRY_MAPS, MAPS, PageBundle, open_page_bundle
 from recog.segment.baselines import find_baselines, outlines
+from recog.segment.fold import split_at_fold
 from recog.segment.geometry import CELL, PageGeometry, page_geometry
 from recog.segment.order import is_table, reading_order
 from recog.segment.own import own_lines
@@ -103,6 +104,9 @@ class PageSegmenter:
             baselines = find_baselines(maps)
             if not baselines:
                 return []
+            baselines = [
+                line / STRIDE for line in split_at_fold([STRIDE * line for line in baselines], ink, network.spacing)
+            ]
             polygons = outlines(baselines, maps[2])
             seen = STRIDE * writing_size(list(zip(baselines, polygons, strict=True))) / scale
             if last or not seen or max(seen / size, size / seen) < MISMATCH:
