@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from recog.decoding import Decoder
     from recog.errors import UsageError, UserError
     from recog.evaluation.rates import cer, wer
-    from recog.loading import load
-    from recog.ocr import HandwritingRecogniser
-    from recog.transcribe import SpeechRecogniser
+    from recog.recognition.handwriting import HandwritingRecogniser
+    from recog.recognition.load import load
+    from recog.recognition.speech import SpeechRecogniser
     from recog.transcript import Alternative, Line, Transcript, Word
 
 __version__ = "0.1.0"
@@ -37,21 +37,22 @@ __all__ = [
 _PLACES = {
     "Alternative": "recog.transcript",
     "Decoder": "recog.decoding",
-    "HandwritingRecogniser": "recog.ocr",
+    "HandwritingRecogniser": "recog.recognition.handwriting",
     "Line": "recog.transcript",
-    "SpeechRecogniser": "recog.transcribe",
+    "SpeechRecogniser": "recog.recognition.speech",
     "Transcript": "recog.transcript",
     "UsageError": "recog.errors",
     "UserError": "recog.errors",
     "Word": "recog.transcript",
     "cer": "recog.evaluation.rates",
-    "load": "recog.loading",
+    "load": "recog.recognition.load",
     "wer": "recog.evaluation.rates",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public names when they are first used: ``recog --help`` must not wait for ONNX Runtime."""
+    """Import the public names when they are first used: ``recog --help`` must not wait for ONNX
+    Runtime."""
     if name not in _PLACES:
         raise AttributeError(f"module 'recog' has no attribute {name!r}")
     return getattr(import_module(_PLACES[name]), name)

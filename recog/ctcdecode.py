@@ -6,29 +6,33 @@
     beam_results, beam_scores, timesteps, out_lens = decoder.decode(probs, seq_lens)
     text = "".join(labels[n] for n in beam_results[0][0][: out_lens[0][0]])
 
-Torch tensors in, torch tensors out (on the CPU); NumPy arrays in, NumPy arrays out, and torch is not imported. Names,
-defaults, shapes and signs are ctcdecode's 1.0.2: probabilities in unless ``log_probs_input``, scores negated (natural
-log, lower is better), any ``blank_id``, and a model of words closes the vocabulary even where alpha and beta are 0.
+Torch tensors in, torch tensors out (on the CPU); NumPy arrays in, NumPy arrays out, and torch is
+not imported. Names, defaults, shapes and signs are ctcdecode's 1.0.2: probabilities in unless
+``log_probs_input``, scores negated (natural log, lower is better), any ``blank_id``, and a model of
+words closes the vocabulary even where alpha and beta are 0.
 
 Where ctcdecode is plainly wrong, this does what the name promises:
 
-- Scores: ctcdecode's add up the alignments that its beam kept. Here each is the exact sum over all of a labelling's
-  alignments, and rows are ordered by it: never a higher (worse) score for the same labels. Where two labellings are
-  nearly as probable this may put ctcdecode's second in front, being the more probable one.
-- With a language model, ctcdecode's rows are ordered by something else than their scores, which are no
-  probabilities either. Here beam_scores are minus (ln P_ctc + alpha ln P_lm + beta n), for n words or, with a model of
-  characters, n labels, ascending. The model starts after ``<s>``; ``</s>`` is never counted, as in ctcdecode's order.
-- With a model of words, ctcdecode lets the last word be unfinished at no charge. Here every row consists of whole
-  words, and the last is charged like all others.
-- ``cutoff_prob`` of ctcdecode compares ln(1 + sum), so that above 0.693 it never prunes. Here labels are added from the
-  most probable until their sum reaches it. The blank is never cut off.
-- ``timesteps`` of ctcdecode may repeat and run backwards. Here they rise: the frames at which the labels start on the
-  labelling's most probable alignment (on ordinary outputs nearly always ctcdecode's own).
-- What was not filled is uninitialised memory in ctcdecode. Here labels beyond ``out_lens`` are ``blank_id``, timesteps 0,
-  and rows that were not found have the score +inf and no labels.
-- A model that is not there ends ctcdecode's process, wrong shapes hang it, NaN and logits pass silently. Here these are
-  exceptions: :class:`recog.errors.UserError` for files, :class:`recog.decoding.InvalidInputError`, a ``ValueError``, for
-  arguments.
+- Scores: ctcdecode's add up the alignments that its beam kept. Here each is the exact sum over all
+  of a labelling's alignments, and rows are ordered by it: never a higher (worse) score for the same
+  labels. Where two labellings are nearly as probable this may put ctcdecode's second in front,
+  being the more probable one.
+- With a language model, ctcdecode's rows are ordered by something else than their scores, which are
+  no probabilities either. Here beam_scores are minus (ln P_ctc + alpha ln P_lm + beta n), for n
+  words or, with a model of characters, n labels, ascending. The model starts after ``<s>``;
+  ``</s>`` is never counted, as in ctcdecode's order.
+- With a model of words, ctcdecode lets the last word be unfinished at no charge. Here every row
+  consists of whole words, and the last is charged like all others.
+- ``cutoff_prob`` of ctcdecode compares ln(1 + sum), so that above 0.693 it never prunes. Here
+  labels are added from the most probable until their sum reaches it. The blank is never cut off.
+- ``timesteps`` of ctcdecode may repeat and run backwards. Here they rise: the frames at which the
+  labels start on the labelling's most probable alignment (on ordinary outputs nearly always
+  ctcdecode's own).
+- What was not filled is uninitialised memory in ctcdecode. Here labels beyond ``out_lens`` are
+  ``blank_id``, timesteps 0, and rows that were not found have the score +inf and no labels.
+- A model that is not there ends ctcdecode's process, wrong shapes hang it, NaN and logits pass
+  silently. Here these are exceptions: :class:`recog.errors.UserError` for files,
+  :class:`recog.decoding.InvalidInputError`, a ``ValueError``, for arguments.
 """
 
 from __future__ import annotations
@@ -42,9 +46,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.checks import POSITIVE_TOLERANCE, Floats, InvalidInputError, as_array
 from recog.decoding.decoder import Decoder, Hypothesis
 from recog.decoding.streaming import StreamingDecoder
+from recog.decoding.validation import POSITIVE_TOLERANCE, Floats, InvalidInputError, as_array
 from recog.lm.tables import BEGIN, END, UNKNOWN
 
 if TYPE_CHECKING:
@@ -52,7 +56,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CTCBeamDecoder", "DecoderState", "OnlineCTCBeamDecoder"]
 
-SMALLEST = np.finfo(np.float32).tiny  # what probabilities of 0 are taken for, as ctcdecode does: ln = -87.3
+# what probabilities of 0 are taken for, as ctcdecode does: ln = -87.3
+SMALLEST = np.finfo(np.float32).tiny
 SPECIAL = {BEGIN, END, UNKNOWN}
 Answer = tuple[Any, Any, Any, Any]
 
@@ -75,7 +80,9 @@ class _Shared:
     ) -> None:
         self._labels = list(labels)
         if not 0 <= blank_id < len(self._labels):
-            raise InvalidInputError(f"blank_id is {blank_id}; it must be an index of the {len(self._labels)} labels.")
+            raise InvalidInputError(
+                f"blank_id is {blank_id}; it must be an index of the {len(self._labels)} labels."
+            )
         self._blank_id = int(blank_id)
         others = [index for index in range(len(self._labels)) if index != blank_id]
         self._order = np.array([blank_id, *others])  # recog's symbols: the blank first
@@ -105,7 +112,8 @@ class _Shared:
             closed_vocabulary=self._model is not None and self._model.unit == "word",
             sentence=True,
         )
-        if decoder.language is not None:  # as in ctcdecode a text begins after <s>, but </s> is not counted
+        # as in ctcdecode a text begins after <s>, but </s> is not counted
+        if decoder.language is not None:
             decoder.language = replace(decoder.language, end_token=-1)
         return decoder
 
@@ -118,7 +126,8 @@ class _Shared:
         return None if self._model is None else self._model.order
 
     def dict_size(self) -> int | None:
-        """How many of the language model's words the labels can spell, 0 for one of characters; None without a model."""
+        """How many of the language model's words the labels can spell, 0 for one of characters;
+        None without a model."""
         if self._model is None:
             return None
         if self._model.unit == "character":
@@ -127,7 +136,8 @@ class _Shared:
         return sum(word not in SPECIAL and letters.issuperset(word) for word in self._model.words)
 
     def reset_params(self, alpha: float, beta: float) -> None:
-        """Other weights for the language model, from the next call on; without one nothing happens."""
+        """Other weights for the language model, from the next call on; without one nothing
+        happens."""
         if self._model is not None:
             self._decoder = self._make(alpha, beta)
 
@@ -140,7 +150,9 @@ class _Shared:
                 "as many columns as labels."
             )
         if batch.dtype.kind not in "fiu":
-            raise InvalidInputError(f"probs holds {batch.dtype} values, where floating-point ones are expected.")
+            raise InvalidInputError(
+                f"probs holds {batch.dtype} values, where floating-point ones are expected."
+            )
         lengths = self._lengths(seq_lens, len(batch), batch.shape[1])
         return [
             self._log_probs(utterance[:length], index)
@@ -152,8 +164,14 @@ class _Shared:
         if seq_lens is None:
             return [frames] * count
         lengths = as_array(seq_lens)
-        if lengths.shape != (count,) or (count and lengths.dtype.kind not in "iu") or (lengths < 0).any():
-            raise InvalidInputError(f"seq_lens must be {count} whole numbers from 0, one for each utterance.")
+        if (
+            lengths.shape != (count,)
+            or (count and lengths.dtype.kind not in "iu")
+            or (lengths < 0).any()
+        ):
+            raise InvalidInputError(
+                f"seq_lens must be {count} whole numbers from 0, one for each utterance."
+            )
         return [min(int(length), frames) for length in lengths]
 
     def _log_probs(self, values: NDArray[Any], index: int) -> Floats:
@@ -171,7 +189,8 @@ class _Shared:
         return np.log(np.maximum(values, SMALLEST))
 
     def _pack(self, found: Sequence[list[Hypothesis]], beams: int, longest: int) -> Answer:
-        """Rectangular arrays of ragged rows: (batch, beams, longest), scores and lengths (batch, beam_width)."""
+        """Rectangular arrays of ragged rows: (batch, beams, longest), scores and lengths (batch,
+        beam_width)."""
         results = np.full((len(found), beams, longest), self._blank_id, np.int32)
         timesteps = np.zeros((len(found), beams, longest), np.int32)
         scores = np.full((len(found), self._beam_width), np.inf, np.float32)
@@ -190,12 +209,13 @@ class CTCBeamDecoder(_Shared):
 
     Args:
         labels: the strings of the columns, the blank's among them.
-        model_path: a language model of words or characters: ARPA, plain or compressed, or recog's binary; None or ""
-            for none. KenLM's own binaries cannot be read.
+        model_path: a language model of words or characters: ARPA, plain or compressed, or recog's
+            binary; None or "" for none. KenLM's own binaries cannot be read.
         alpha: weight of ln P_lm.
         beta: added for each word, or with a model of characters for each label.
         cutoff_top_n: extend prefixes only by this many of a frame's most probable labels.
-        cutoff_prob: extend them only by the most probable labels that together reach this probability; 1 for all.
+        cutoff_prob: extend them only by the most probable labels that together reach this
+            probability; 1 for all.
         beam_width: prefixes kept, and rows returned.
         num_processes: utterances decoded at once, by threads.
         blank_id: the blank's index.
@@ -210,13 +230,15 @@ class CTCBeamDecoder(_Shared):
         """Decode a batch.
 
         Args:
-            probs: (batch, time, labels), a torch tensor or an array; probabilities, or their natural logarithms.
+            probs: (batch, time, labels), a torch tensor or an array; probabilities, or their
+                natural logarithms.
             seq_lens: (batch,) frames of each utterance, cut to ``time``; None takes all.
 
         Returns:
-            ``beam_results`` (batch, beam_width, time) int32, indices of labels; ``beam_scores`` (batch, beam_width)
-            float32, minus the natural logarithm, ascending; ``timesteps`` (batch, beam_width, time) int32, a frame for
-            each label; ``out_lens`` (batch, beam_width) int32, how many labels. Tensors if ``probs`` is one.
+            ``beam_results`` (batch, beam_width, time) int32, indices of labels; ``beam_scores``
+            (batch, beam_width) float32, minus the natural logarithm, ascending; ``timesteps``
+            (batch, beam_width, time) int32, a frame for each label; ``out_lens`` (batch,
+            beam_width) int32, how many labels. Tensors if ``probs`` is one.
 
         Raises:
             InvalidInputError: wrong shapes, NaN, or values that are no probabilities.
@@ -226,13 +248,18 @@ class CTCBeamDecoder(_Shared):
 
 
 class OnlineCTCBeamDecoder(_Shared):
-    """CTC beam search over utterances that come in chunks; the arguments are :class:`CTCBeamDecoder`'s.
+    """CTC beam search over utterances that come in chunks; the arguments are
+    :class:`CTCBeamDecoder`'s.
 
     The answer after the last chunk is what :class:`CTCBeamDecoder` gives of all chunks at once.
     """
 
     def decode(
-        self, probs: Any, states: Sequence[DecoderState], is_eos_s: Sequence[bool], seq_lens: Any = None
+        self,
+        probs: Any,
+        states: Sequence[DecoderState],
+        is_eos_s: Sequence[bool],
+        seq_lens: Any = None,
     ) -> Answer:
         """Decode the next chunk of each utterance.
 
@@ -243,12 +270,12 @@ class OnlineCTCBeamDecoder(_Shared):
             seq_lens: (batch,) frames of each chunk; None takes all.
 
         Returns:
-            As :meth:`CTCBeamDecoder.decode`, but ``beam_results`` and ``timesteps`` are as large as what was found, and
-            utterances that go on have no rows: (batch, 0, 0) where all do.
+            As :meth:`CTCBeamDecoder.decode`, but ``beam_results`` and ``timesteps`` are as large as
+            what was found, and utterances that go on have no rows: (batch, 0, 0) where all do.
 
         Raises:
-            InvalidInputError: see there; or as many states or flags as utterances are missing, a state is given twice,
-                or one has had its last chunk.
+            InvalidInputError: see there; or as many states or flags as utterances are missing, a
+                state is given twice, or one has had its last chunk.
         """
         inputs = self._utterances(probs, seq_lens)
         if not len(states) == len(is_eos_s) == len(inputs):
@@ -274,7 +301,8 @@ class OnlineCTCBeamDecoder(_Shared):
 
 
 class DecoderState:
-    """What is kept of one utterance between its chunks: made for the first, and not used again after the last.
+    """What is kept of one utterance between its chunks: made for the first, and not used again
+    after the last.
 
     Args:
         decoder: the one that will decode it, with the weights that it has now.

@@ -1,4 +1,5 @@
-"""What is meant for the person at the keyboard: one kind of exception, and how errors of the system are said."""
+"""What is meant for the person at the keyboard: one kind of exception, and how errors of the system
+are said."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ LINE_ENDS = str.maketrans({"\n": r"\n", "\r": r"\r"})
 
 
 class UserError(Exception):
-    """One sentence: what is wrong, with which file, what to do. The command line prints it without a traceback."""
+    """One sentence: what is wrong, with which file, what to do. The command line prints it without
+    a traceback."""
 
 
 class UsageError(UserError):
@@ -15,7 +17,8 @@ class UsageError(UserError):
 
 def cause(error: OSError) -> str:
     """What an error of the system says, for people."""
-    if isinstance(error, FileExistsError | NotADirectoryError):  # a folder was to be made, or looked into
+    # a folder was to be made, or looked into
+    if isinstance(error, FileExistsError | NotADirectoryError):
         return "there is a file where a folder is needed"
     return error.strerror or str(error)
 

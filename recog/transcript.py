@@ -92,10 +92,12 @@ class Transcript:
         duration: seconds of sound; None for images.
         size: (width, height) of the image in pixels; None for sound.
         warnings: sentences for the user, for instance that a channel was left out.
-        damage: those of the warnings that say that something of the file is missing from the transcript: it is cut
-            short, a page cannot be read. Empty where all of the file was read.
-        pages: of a document of several pages the transcript of each, in order; ``lines`` are then those of all of them,
-            each in pixels of its own page, and ``size`` is that of the first. Else empty.
+        damage: those of the warnings that say that something of the file is missing from the
+            transcript: it is cut short, a page cannot be read. Empty where all of the file was
+            read.
+        pages: of a document of several pages the transcript of each, in order; ``lines`` are then
+            those of all of them, each in pixels of its own page, and ``size`` is that of the first.
+            Else empty.
     """
 
     source: str
@@ -109,9 +111,14 @@ class Transcript:
 
     @classmethod
     def of_pages(
-        cls, source: str, pages: Sequence[Transcript], warnings: tuple[str, ...] = (), damage: tuple[str, ...] = ()
+        cls,
+        source: str,
+        pages: Sequence[Transcript],
+        warnings: tuple[str, ...] = (),
+        damage: tuple[str, ...] = (),
     ) -> Transcript:
-        """A document of these pages, of which there is at least one; of a single page, that page under this name.
+        """A document of these pages, of which there is at least one; of a single page, that page
+        under this name.
 
         Its warnings and damage are those given and those of its pages.
         """
@@ -121,12 +128,19 @@ class Transcript:
             return replace(pages[0], source=source, warnings=warnings, damage=damage)
         lines = tuple(line for page in pages for line in page.lines)
         return cls(
-            source, lines, pages[0].model, size=pages[0].size, warnings=warnings, pages=tuple(pages), damage=damage
+            source,
+            lines,
+            pages[0].model,
+            size=pages[0].size,
+            warnings=warnings,
+            pages=tuple(pages),
+            damage=damage,
         )
 
     @property
     def text(self) -> str:
-        """The lines that are not empty: a page's one below the other, a recording's joined by spaces.
+        """The lines that are not empty: a page's one below the other, a recording's joined by
+        spaces.
 
         Between the pages of a document stands a line break and a form feed.
         """
@@ -142,7 +156,11 @@ class Transcript:
         about = [f"{len(self.pages)} pages"] if self.pages else []
         about += [f"{len(self.lines)} line{'' if len(self.lines) == 1 else 's'}"]
         about += [] if self.duration is None else [f"{self.duration:.1f} s"]
-        about += [f"{len(self.warnings)} warning{'' if len(self.warnings) == 1 else 's'}"] if self.warnings else []
+        about += (
+            [f"{len(self.warnings)} warning{'' if len(self.warnings) == 1 else 's'}"]
+            if self.warnings
+            else []
+        )
         return f"<Transcript of {self.source!r}: {', '.join(about)}, {shortened(self.text)}>"
 
     def to_dict(self) -> dict[str, Any]:
@@ -151,7 +169,13 @@ class Transcript:
 
         return to_dict(self)
 
-    def save(self, path: str | os.PathLike[str], format: str | None = None, *, image: Source | None = None) -> None:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        format: str | None = None,
+        *,
+        image: Source | None = None,
+    ) -> None:
         """Write the transcript into a file, whole or not at all; folders on the way are made.
 
         Args:

@@ -3,10 +3,10 @@
 
     python scripts/average_models.py MODEL TRAINED-ON OUT [--share 0.5]
 
-TRAINED-ON was trained --from MODEL, or from what MODEL was trained from: networks far apart do not mix. --share is the
-weight of TRAINED-ON, from 0 to 1. OUT gets its config, language models and card; figures in these are TRAINED-ON's until
-`recog tune OUT DEV` measures anew. Heads over an intermediate layer, which are of use in training only, are left out where
-MODEL has none.
+TRAINED-ON was trained --from MODEL, or from what MODEL was trained from: networks far apart do not
+mix. --share is the weight of TRAINED-ON, from 0 to 1. OUT gets its config, language models and
+card; figures in these are TRAINED-ON's until `recog tune OUT DEV` measures anew. Heads over an
+intermediate layer, which are of use in training only, are left out where MODEL has none.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from recog.errors import UserError
-from recog.model.bundle import open_bundle, update_bundle
 from recog.model.folder import GRAPH, WEIGHTS
-from recog.nn.export import build_onnx, quantise
+from recog.model.recogniser_folder import open_bundle, update_bundle
+from recog.nn.export.recogniser import build_onnx, quantise
 from recog.nn.weights import half_precision, load_weights, weights_bytes
 
 
@@ -44,18 +44,28 @@ def average(model: str, trained_on: str, out: Path, share: float) -> None:
         raise UserError(
             f"{base.path} and {bundle.path} are other networks; only two of the same shape can be averaged."
         )
-    mean = half_precision({name: (1.0 - share) * a[name].float() + share * b[name].float() for name in b})
-    files = {name: bundle.file(name).read_bytes() for name in bundle.config.files if name not in (GRAPH, WEIGHTS)}
+    mean = half_precision(
+        {name: (1.0 - share) * a[name].float() + share * b[name].float() for name in b}
+    )
+    files = {
+        name: bundle.file(name).read_bytes()
+        for name in bundle.config.files
+        if name not in (GRAPH, WEIGHTS)
+    }
     files[WEIGHTS] = weights_bytes(mean)
     config = bundle.config.model_copy(update={"encoder": encoder})
     if not encoder.torch_only:
         arrays = {name: np.asarray(t.float().numpy()) for name, t in mean.items()}
-        files[GRAPH] = quantise(build_onnx(encoder, arrays, len(config.symbols))).SerializeToString()
+        files[GRAPH] = quantise(
+            build_onnx(encoder, arrays, len(config.symbols))
+        ).SerializeToString()
     update_bundle(bundle, out, config, files, bundle.card)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model")
     parser.add_argument("trained_on", metavar="trained-on")
     parser.add_argument("out", type=Path)

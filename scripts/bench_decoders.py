@@ -1,23 +1,28 @@
 #!/usr/bin/env python3
-"""CTC decoders side by side: utterances per CPU-second, character error rate, and how probable what they find is.
+"""CTC decoders side by side: utterances per CPU-second, character error rate, and how probable what
+they find is.
 
-    python scripts/bench_decoders.py --peers-python PEERS/bin/python
-    python scripts/bench_decoders.py --log-probs dev.npz --symbols-file symbols.txt --lm words.arpa --texts dev.txt
+    python scripts/bench_decoders.py --peers-python PEERS/bin/python python
+    scripts/bench_decoders.py --log-probs dev.npz --symbols-file symbols.txt --lm words.arpa --texts
+    dev.txt
 
-PEERS is an environment with those of flashlight-text and kenlm, fast-ctc-decode, pyctcdecode and ctcdecode that install:
-they pin what recog does not (`python -m venv PEERS; PEERS/bin/pip install flashlight-text kenlm fast-ctc-decode pyctcdecode`).
-Without it the peers are looked for beside recog. One that is missing is named, and the others are measured.
+PEERS is an environment with those of flashlight-text and kenlm, fast-ctc-decode, pyctcdecode and
+ctcdecode that install: they pin what recog does not (`python -m venv PEERS; PEERS/bin/pip install
+flashlight-text kenlm fast-ctc-decode pyctcdecode`). Without it the peers are looked for beside
+recog. One that is missing is named, and the others are measured.
 
-Every decoder runs in its own process on one CPU, gets the same log-probabilities in the form it takes them, decodes one
-utterance to warm up, and is timed by the CPU time of its process, the best of --repeats. Loading models is not counted.
-Printed for each: utterances per CPU-second (character error rate in %, mean over utterances of the log of the 1-best's
-exact probability, summed over all alignments by recog, higher is better; a space at the end counts as each has it best).
+Every decoder runs in its own process on one CPU, gets the same log-probabilities in the form it
+takes them, decodes one utterance to warm up, and is timed by the CPU time of its process, the best
+of --repeats. Loading models is not counted. Printed for each: utterances per CPU-second (character
+error rate in %, mean over utterances of the log of the 1-best's exact probability, summed over all
+alignments by recog, higher is better; a space at the end counts as each has it best).
 
-Unpruned: only the beam width limits the search. Pruned: extension by 10 symbols a frame at most, and a beam 10 deep in
-natural logarithms, or each decoder's nearest setting to it (see PRUNED).
+Unpruned: only the beam width limits the search. Pruned: extension by 10 symbols a frame at most,
+and a beam 10 deep in natural logarithms, or each decoder's nearest setting to it (see PRUNED).
 
-The log-probabilities are made with a fixed seed unless given: peaks and blanks that spell sentences of a made-up language
-with confusions and near misses, 300 to 600 frames; its 3-gram is estimated by recog.lm from sentences of the same language.
+The log-probabilities are made with a fixed seed unless given: peaks and blanks that spell sentences
+of a made-up language with confusions and near misses, 300 to 600 frames; its 3-gram is estimated by
+recog.lm from sentences of the same language.
 """
 
 from __future__ import annotations
@@ -49,15 +54,20 @@ LETTERS = {
 Decode = Callable[[Any], str]
 
 
-# ---- Decoders: each takes a job and gives a function from its own kind of input to a text, and what makes that input
+# ---- Decoders: each takes a job and gives a function from its own kind of input to a text, and
+# what makes that input
 
 
 def recog(job: dict[str, Any]) -> tuple[Decode, Callable[[Any], Any]]:
     from recog.decoding import Decoder
 
-    pruning: dict[str, Any] = {"beam_size_token": TOKENS, "beam_threshold": THRESHOLD} if job["pruned"] else {}
+    pruning: dict[str, Any] = (
+        {"beam_size_token": TOKENS, "beam_threshold": THRESHOLD} if job["pruned"] else {}
+    )
     model: dict[str, Any] = (
-        {"lm": job["lm"], "alpha": ALPHA, "beta": BETA, "closed_vocabulary": True} if job["lm"] else {}
+        {"lm": job["lm"], "alpha": ALPHA, "beta": BETA, "closed_vocabulary": True}
+        if job["lm"]
+        else {}
     )
     symbols = ["", *job["letters"]]
     decoder = Decoder(symbols, beam_width=job["beam"], threads=1, **pruning, **model)
@@ -80,13 +90,16 @@ def flashlight_text(job: dict[str, Any]) -> tuple[Decode, Callable[[Any], Any]]:
         decoder = fl.LexiconFreeDecoder(options, fl.ZeroLM(), space, 0, [])
 
     def decode(x: Any) -> str:
-        path = decoder.decode(x.ctypes.data, *x.shape)[0].tokens[1:-1]  # within a silence before and one after
+        # within a silence before and one after
+        path = decoder.decode(x.ctypes.data, *x.shape)[0].tokens[1:-1]
         return "".join(letters[k - 1] for k, _ in itertools.groupby(path) if k > 0)
 
     return decode, lambda x: x
 
 
-def _flashlight_lexicon(fl: Any, job: dict[str, Any], space: int, tokens: int, threshold: float) -> Any:
+def _flashlight_lexicon(
+    fl: Any, job: dict[str, Any], space: int, tokens: int, threshold: float
+) -> Any:
     from flashlight.lib.text.decoder.kenlm import KenLM
     from flashlight.lib.text.dictionary import Dictionary
 
@@ -99,7 +112,9 @@ def _flashlight_lexicon(fl: Any, job: dict[str, Any], space: int, tokens: int, t
     trie, start = fl.Trie(len(letters) + 1, space), lm.start(False)
     for word in words:
         index = dictionary.get_index(word)
-        trie.insert([letters.index(c) + 1 for c in word] + [space], index, lm.score(start, index)[1])
+        trie.insert(
+            [letters.index(c) + 1 for c in word] + [space], index, lm.score(start, index)[1]
+        )
     trie.smear(fl.SmearingMode.MAX)
     options = fl.LexiconDecoderOptions(
         beam_size=job["beam"], beam_size_token=tokens, beam_threshold=threshold,
@@ -125,7 +140,9 @@ def pyctcdecode(job: dict[str, Any]) -> tuple[Decode, Callable[[Any], Any]]:
         raise NotImplementedError("minutes an utterance")
     labels = ["", *job["letters"]]
     if job["lm"]:
-        decoder = build_ctcdecoder(labels, job["lm"], unigrams=job["words"], alpha=ALPHA * math.log(10), beta=BETA)
+        decoder = build_ctcdecoder(
+            labels, job["lm"], unigrams=job["words"], alpha=ALPHA * math.log(10), beta=BETA
+        )
     else:
         decoder = build_ctcdecoder(labels)
     return lambda x: decoder.decode_beams(x, beam_width=job["beam"])[0][0], lambda x: x
@@ -191,8 +208,11 @@ def work(name: str, path: str) -> None:
 # ---- What is decoded
 
 
-def language(rng: np.random.Generator, letters: str, vocabulary: int = 4000) -> Callable[[int], str]:
-    """A made-up language: Zipf's frequencies, words that prefer a few successors. Gives sentences of about n characters."""
+def language(
+    rng: np.random.Generator, letters: str, vocabulary: int = 4000
+) -> Callable[[int], str]:
+    """A made-up language: Zipf's frequencies, words that prefer a few successors. Gives sentences
+    of about n characters."""
     onsets, nuclei, codas = (
         ["b", "c", "d", "f", "g", "h", "l", "m", "n", "p", "r", "s", "t", "st", "tr", "pl", "qu"],
         ["a", "e", "i", "o", "u", "ea", "ou"],
@@ -203,11 +223,16 @@ def language(rng: np.random.Generator, letters: str, vocabulary: int = 4000) -> 
 
     def word() -> str:
         syllables = rng.choice([1, 2, 3], p=[0.35, 0.45, 0.2])
-        return "".join(rng.choice(onsets) + rng.choice(nuclei) + rng.choice(codas) for _ in range(syllables))
+        return "".join(
+            rng.choice(onsets) + rng.choice(nuclei) + rng.choice(codas) for _ in range(syllables)
+        )
 
     words: list[str] = list(dict.fromkeys(word() for _ in range(2 * vocabulary)))[:vocabulary]
     if "A" in letters:  # names and numbers
-        words = [w.capitalize() if k % 9 == 4 else str(k) if k % 40 == 7 else w for k, w in enumerate(words)]
+        words = [
+            w.capitalize() if k % 9 == 4 else str(k) if k % 40 == 7 else w
+            for k, w in enumerate(words)
+        ]
     frequency = 1.0 / np.arange(3, len(words) + 3)
     steps = np.cumsum(frequency / frequency.sum())
     successors = np.minimum(np.searchsorted(steps, rng.random((len(words), 8))), len(words) - 1)
@@ -216,7 +241,11 @@ def language(rng: np.random.Generator, letters: str, vocabulary: int = 4000) -> 
         text, last = "", 0
         while len(text) < characters:
             free = rng.random() < 0.3
-            last = int(np.searchsorted(steps, rng.random())) if free else int(successors[last, rng.integers(8)])
+            last = (
+                int(np.searchsorted(steps, rng.random()))
+                if free
+                else int(successors[last, rng.integers(8)])
+            )
             last = min(last, len(words) - 1)
             text += words[last] + ("," if rng.random() < 0.05 else "") + " "
         return text.strip()
@@ -225,9 +254,11 @@ def language(rng: np.random.Generator, letters: str, vocabulary: int = 4000) -> 
 
 
 def emit(rng: np.random.Generator, text: str, letters: str, frames: int) -> Any:
-    """Log-probabilities (frames, symbols) as a trained model gives them for a text it hears not quite well."""
+    """Log-probabilities (frames, symbols) as a trained model gives them for a text it hears not
+    quite well."""
     logits = rng.normal(0, 1.2, (frames, len(letters) + 1))
-    labels = [letters.index(c) + 1 for c in text] + [letters.index(" ") + 1]  # some decoders end words at spaces only
+    # some decoders end words at spaces only
+    labels = [letters.index(c) + 1 for c in text] + [letters.index(" ") + 1]
     slots = np.sort(rng.choice(np.arange(1, frames // 2), len(labels), replace=False)) * 2
     logits[:, 0] += 9.0
     for t, label in zip(slots, labels, strict=True):
@@ -245,7 +276,7 @@ def emit(rng: np.random.Generator, text: str, letters: str, frames: int) -> Any:
 def made_up(size: int, count: int, folder: Path) -> dict[str, Any]:
     """Utterances, their texts, and an ARPA file of the language."""
     from recog.lm.arpa import write_arpa
-    from recog.lm.kneser_ney import estimate
+    from recog.lm.estimation.kneser_ney import estimate
 
     rng = np.random.default_rng(size)
     letters = LETTERS[size]
@@ -255,7 +286,12 @@ def made_up(size: int, count: int, folder: Path) -> dict[str, Any]:
     frames = [int(n) for n in rng.integers(300, 601, count)]
     texts = [sentence(n // 7) for n in frames]
     utterances = [emit(rng, text, letters, n) for text, n in zip(texts, frames, strict=True)]
-    return {"letters": letters, "utterances": utterances, "texts": texts, "lm": folder / f"words{size}.arpa"}
+    return {
+        "letters": letters,
+        "utterances": utterances,
+        "texts": texts,
+        "lm": folder / f"words{size}.arpa",
+    }
 
 
 def given(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -266,24 +302,42 @@ def given(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     symbols = read_symbols(arguments.symbols_file)
     if any(len(symbol) != 1 for symbol in symbols[1:]) or " " not in symbols:
         sys.exit("Some of the peers take only symbols of one character, with a space among them.")
-    found = list(itertools.islice(utterances(arguments.log_probs, len(symbols)), arguments.utterances))
-    texts = arguments.texts.read_text(encoding="utf-8").split("\n")[: len(found)] if arguments.texts else None
+    found = list(
+        itertools.islice(utterances(arguments.log_probs, len(symbols)), arguments.utterances)
+    )
+    texts = (
+        arguments.texts.read_text(encoding="utf-8").split("\n")[: len(found)]
+        if arguments.texts
+        else None
+    )
     lm = None
     if arguments.lm:
         from recog.lm.arpa import read_arpa, write_arpa
 
         lm = folder / "words.arpa"
         write_arpa(read_arpa(arguments.lm), lm)  # KenLM reads plain ARPA files only
-    return {"letters": "".join(symbols[1:]), "utterances": [x for _, x in found], "texts": texts, "lm": lm}
+    return {
+        "letters": "".join(symbols[1:]),
+        "utterances": [x for _, x in found],
+        "texts": texts,
+        "lm": lm,
+    }
 
 
 # ---- The comparison
 
 
-def measure(name: str, python: str, data: dict[str, Any], job: dict[str, Any], folder: Path) -> dict[str, Any]:
+def measure(
+    name: str, python: str, data: dict[str, Any], job: dict[str, Any], folder: Path
+) -> dict[str, Any]:
     """Run one decoder in its own process, and judge what it finds."""
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "NUMBA_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
     command = [python, __file__, "--worker", name, "--job", str(folder)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     try:
@@ -303,7 +357,8 @@ def judge(texts: list[str], data: dict[str, Any]) -> dict[str, float]:
     exact = []
     for text, log_probs in zip(texts, data["utterances"], strict=True):
         if all(c in number for c in text):
-            ends = (text.strip(), text.strip() + " ")  # some decoders keep a space at the end, some do not
+            # some decoders keep a space at the end, some do not
+            ends = (text.strip(), text.strip() + " ")
             exact.append(max(log_prob_of(log_probs, [number[c] for c in end]) for end in ends))
     measured = {"log_prob": float(np.mean(exact)) if exact else math.nan, "cer": math.nan}
     if data["texts"]:
@@ -328,15 +383,25 @@ def cell_text(result: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--peers-python", default=sys.executable, help="the interpreter of the peers' environment")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--peers-python", default=sys.executable, help="the interpreter of the peers' environment"
+    )
     parser.add_argument("--decoders", nargs="+", choices=DECODERS, default=list(DECODERS))
-    parser.add_argument("--sizes", nargs="+", type=int, choices=LETTERS, default=list(LETTERS), help="symbols")
+    parser.add_argument(
+        "--sizes", nargs="+", type=int, choices=LETTERS, default=list(LETTERS), help="symbols"
+    )
     parser.add_argument("--beams", nargs="+", type=int, default=[25, 100])
     parser.add_argument("--models", nargs="+", choices=("none", "word3"), default=["none", "word3"])
     parser.add_argument("--utterances", type=int, default=40)
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--log-probs", type=Path, help="a real model's outputs, see recog decode; with --symbols-file")
+    parser.add_argument(
+        "--log-probs",
+        type=Path,
+        help="a real model's outputs, see recog decode; with --symbols-file",
+    )
     parser.add_argument("--symbols-file", type=Path)
     parser.add_argument("--texts", type=Path, help="what they should say, one a line")
     parser.add_argument("--lm", type=Path, help="ARPA file of words for --log-probs")
@@ -364,18 +429,32 @@ def compare(arguments: argparse.Namespace, folder: Path) -> list[dict[str, Any]]
         names = [f"u{k}" for k in range(len(data["utterances"]))]
         np.savez(folder / "log_probs.npz", **dict(zip(names, data["utterances"], strict=True)))
         words = vocabulary(data["lm"], data["letters"]) if data["lm"] else []
-        grid = itertools.product(arguments.models, arguments.beams, (False, True), arguments.decoders)
+        grid = itertools.product(
+            arguments.models, arguments.beams, (False, True), arguments.decoders
+        )
         for model, beam, pruned, name in grid:
             if model == "word3" and not data["lm"]:
                 continue
-            job = {"letters": data["letters"], "names": names, "beam": beam, "pruned": pruned, "words": words}
-            job |= {"lm": str(data["lm"]) if model == "word3" else None, "repeats": arguments.repeats}
+            job = {
+                "letters": data["letters"],
+                "names": names,
+                "beam": beam,
+                "pruned": pruned,
+                "words": words,
+            }
+            job |= {
+                "lm": str(data["lm"]) if model == "word3" else None,
+                "repeats": arguments.repeats,
+            }
             python = sys.executable if name == "recog" else arguments.peers_python
             result = measure(name, python, data, job, folder)
             result |= {"decoder": name, "pruned": pruned, "beam": beam, "model": model}
             result |= {"symbols": len(data["letters"]) + 1, "count": len(names)}
             results.append(result)
-            print(f"{model}, {result['symbols']} symbols, beam {beam}, {name}: {cell_text(result)}", file=sys.stderr)
+            print(
+                f"{model}, {result['symbols']} symbols, beam {beam}, {name}: {cell_text(result)}",
+                file=sys.stderr,
+            )
     return results
 
 
@@ -387,18 +466,34 @@ def report(results: list[dict[str, Any]]) -> None:
         if not rows:
             continue
         print(f"\n**{title}**: utterances per CPU-second (CER %, mean log P of the 1-best)\n")
-        print("| | " + " | ".join(f"{symbols} symbols, beam {beam}" for symbols, beam in columns) + " |")
+        print(
+            "| | "
+            + " | ".join(f"{symbols} symbols, beam {beam}" for symbols, beam in columns)
+            + " |"
+        )
         print("|---" * (len(columns) + 1) + "|")
         for pruned, name in dict.fromkeys((r["pruned"], r["decoder"]) for r in rows):
-            own = {(r["symbols"], r["beam"]): r for r in rows if (r["pruned"], r["decoder"]) == (pruned, name)}
+            own = {
+                (r["symbols"], r["beam"]): r
+                for r in rows
+                if (r["pruned"], r["decoder"]) == (pruned, name)
+            }
             if any("seconds" in r for r in own.values()):
                 cells = " | ".join(cell_text(own[column]) for column in columns)
                 print(f"| {name}, {'pruned' if pruned else 'unpruned'} | {cells} |")
     print(f"\n{PRUNED}")
     versions = {r["decoder"]: r["version"] for r in results if "version" in r}
-    print("Versions: " + ", ".join(f"{name} {version}" for name, version in versions.items() if name != "recog") + ".")
+    print(
+        "Versions: "
+        + ", ".join(f"{name} {version}" for name, version in versions.items() if name != "recog")
+        + "."
+    )
     for name in dict.fromkeys(r["decoder"] for r in results if "missing" in r or "failed" in r):
-        why = next(r.get("missing") or r.get("failed") for r in results if r["decoder"] == name and "seconds" not in r)
+        why = next(
+            r.get("missing") or r.get("failed")
+            for r in results
+            if r["decoder"] == name and "seconds" not in r
+        )
         print(f"{name} could not be measured: {why}.")
 
 

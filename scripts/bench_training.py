@@ -1,25 +1,30 @@
 #!/usr/bin/env python3
-"""Training throughput of recog, kraken and PyLaia: the same lines, as nearly the same net, the same batch size, one thread each.
+"""Training throughput of recog, kraken and PyLaia: the same lines, as nearly the same net, the same
+batch size, one thread each.
 
     python scripts/bench_training.py LINES --kraken KRAKEN/bin/python --pylaia PYLAIA/bin/python
 
-LINES is a folder of line images with their texts, or a manifest. KRAKEN and PYLAIA are environments with those installed
-(`python -m venv KRAKEN; KRAKEN/bin/pip install kraken`; `pip install pylaia` needs Python 3.10 or older, for the torch 1.13
-that it pins). One that is not given is left out.
+LINES is a folder of line images with their texts, or a manifest. KRAKEN and PYLAIA are environments
+with those installed (`python -m venv KRAKEN; KRAKEN/bin/pip install kraken`; `pip install pylaia`
+needs Python 3.10 or older, for the torch 1.13 that it pins). One that is not given is left out.
 
-Every tool is run by its own command (`recog train`, `ketos train`, `pylaia-htr-train-ctc`) in a process of its own, pinned to
-one CPU, with a clock hung into its training loop. Counted is what happens from the beginning of an epoch to the end of its
-last batch, in CPU time of the process and without the first epoch: start-up, what a tool caches, validation and writing of
-checkpoints are outside. Data are loaded in the same process by all three. The tools take turns, --rounds times; printed are
-medians, and the ratio recog's lines/s by the peer's in the same round, with the lowest and the highest.
+Every tool is run by its own command (`recog train`, `ketos train`, `pylaia-htr-train-ctc`) in a
+process of its own, pinned to one CPU, with a clock hung into its training loop. Counted is what
+happens from the beginning of an epoch to the end of its last batch, in CPU time of the process and
+without the first epoch: start-up, what a tool caches, validation and writing of checkpoints are
+outside. Data are loaded in the same process by all three. The tools take turns, --rounds times;
+printed are medians, and the ratio recog's lines/s by the peer's in the same round, with the lowest
+and the highest.
 
-What is equal: the lines (scaled to --height once, for all, their width left as it is; no augmentation), the convolutions (5x5/2
-32, 3x3 32 pool 2x2, 3x3 64, 3x3 64 pool 2x1, 3x3 128 pool 2x1, ReLU), --layers bidirectional LSTM layers of --hidden, dropout
-0.2 between them, --batch lines a batch (with --own-batches each tool's own default, as who names none has it), the arithmetic:
---precision float32, or bf16 where it pays by automatic mixed precision (recog, kraken; PyLaia stays at float32); with
---precision own each tool's default (recog: bf16 where the processor has it; kraken and PyLaia: float32). What is not: recog and
-PyLaia have batch norm, kraken has no such layer and does without; kraken's lines are spared its dewarping (--linetype
-baselines); each has its own optimiser (AdamW, AdamW, RMSprop), and recog keeps an average of its weights. recog puts lines of
+What is equal: the lines (scaled to --height once, for all, their width left as it is; no
+augmentation), the convolutions (5x5/2 32, 3x3 32 pool 2x2, 3x3 64, 3x3 64 pool 2x1, 3x3 128 pool
+2x1, ReLU), --layers bidirectional LSTM layers of --hidden, dropout 0.2 between them, --batch lines
+a batch (with --own-batches each tool's own default, as who names none has it), the arithmetic:
+--precision float32, or bf16 where it pays by automatic mixed precision (recog, kraken; PyLaia stays
+at float32); with --precision own each tool's default (recog: bf16 where the processor has it;
+kraken and PyLaia: float32). What is not: recog and PyLaia have batch norm, kraken has no such layer
+and does without; kraken's lines are spared its dewarping (--linetype baselines); each has its own
+optimiser (AdamW, AdamW, RMSprop), and recog keeps an average of its weights. recog puts lines of
 like width into a batch, the peers do not: the padding is printed.
 """
 
@@ -36,11 +41,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-CONVOLUTIONS = [(32, 5, 2, None), (32, 3, 1, (2, 2)), (64, 3, 1, None), (64, 3, 1, (2, 1)), (128, 3, 1, (2, 1))]
+CONVOLUTIONS = [
+    (32, 5, 2, None),
+    (32, 3, 1, (2, 2)),
+    (64, 3, 1, None),
+    (64, 3, 1, (2, 1)),
+    (128, 3, 1, (2, 1)),
+]
 DROPOUT = 0.2
 RECOG_AMP = {"float32": "off", "bf16": "bf16", "own": "auto"}
 KRAKEN_PRECISION = {"float32": "32-true", "bf16": "bf16-mixed"}
-OWN_BATCHES = {"recog": 8, "kraken": 1, "pylaia": 8}  # defaults: recog's for under 1,000 lines, ketos train's, PyLaia's
+# defaults: recog's for under 1,000 lines, ketos train's, PyLaia's
+OWN_BATCHES = {"recog": 8, "kraken": 1, "pylaia": 8}
 
 
 # ---- In a tool's own process: nothing but the standard library before the tool itself
@@ -61,7 +73,8 @@ class Clock:
         self.done += 1
         if self.done > self.epochs:
             print(
-                "\nMEASURED " + json.dumps({"cpu": self.cpu, "wall": self.wall, **self.counts, **self.about}),
+                "\nMEASURED "
+                + json.dumps({"cpu": self.cpu, "wall": self.wall, **self.counts, **self.about}),
                 flush=True,
             )
             os._exit(0)
@@ -95,9 +108,9 @@ def in_process_loading() -> None:
 def train_recog(job: dict[str, Any], clock: Clock) -> None:
     import torch
 
-    from recog.training.report import Reporter
-    from recog.training.run import run
-    from recog.training.trainer import Trainer
+    from recog.training.progress import Reporter
+    from recog.training.recogniser.run import run
+    from recog.training.recogniser.trainer import Trainer
 
     plain_epoch, plain_step = Reporter.epoch, Trainer.step
 
@@ -107,7 +120,10 @@ def train_recog(job: dict[str, Any], clock: Clock) -> None:
 
     def step(self: Any, batches: Any, rate: float) -> Any:
         result = plain_step(self, batches, rate)
-        clock.about = {"parameters": sum(p.numel() for p in self.network.parameters()), "torch": torch.__version__}
+        clock.about = {
+            "parameters": sum(p.numel() for p in self.network.parameters()),
+            "torch": torch.__version__,
+        }
         for batch in batches:
             clock.batch(batch.lengths.tolist(), len(batch.items))
         return result
@@ -121,15 +137,25 @@ def hang_clock_into(trainer: Any, callback: Any, clock: Clock, torch: Any) -> No
 
     class Hook(callback):  # type: ignore[misc]
         def on_train_epoch_start(self, trainer: Any, module: Any, *_: Any) -> None:
-            clock.about = {"parameters": sum(p.numel() for p in module.parameters()), "torch": torch.__version__}
+            clock.about = {
+                "parameters": sum(p.numel() for p in module.parameters()),
+                "torch": torch.__version__,
+            }
             clock.epoch()
 
-        def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, batch: Any, *_: Any) -> None:
+        def on_train_batch_end(
+            self, trainer: Any, module: Any, outputs: Any, batch: Any, *_: Any
+        ) -> None:
             if "seq_lens" in batch:  # kraken's
                 widths = batch["seq_lens"].tolist()
             else:
-                sizes = getattr(batch["img"], "sizes", None)  # PyLaia's PaddedTensor: the width of each comes last
-                widths = sizes[:, -1].tolist() if sizes is not None else [batch["img"].shape[3]] * len(batch["img"])
+                # PyLaia's PaddedTensor: the width of each comes last
+                sizes = getattr(batch["img"], "sizes", None)
+                widths = (
+                    sizes[:, -1].tolist()
+                    if sizes is not None
+                    else [batch["img"].shape[3]] * len(batch["img"])
+                )
             clock.batch(widths, len(widths))
 
     plain = trainer.__init__
@@ -150,7 +176,9 @@ def train_kraken(job: dict[str, Any], clock: Clock) -> None:
     hang_clock_into(lightning.Trainer, lightning.Callback, clock, torch)
     steps = []
     for channels, kernel, stride, pool in CONVOLUTIONS:
-        steps.append(f"Cr{kernel},{kernel},{channels}" + (f",{stride},{stride}" if stride > 1 else ""))
+        steps.append(
+            f"Cr{kernel},{kernel},{channels}" + (f",{stride},{stride}" if stride > 1 else "")
+        )
         steps += [f"Mp{pool[0]},{pool[1]}"] if pool else []
     recurrent = [f"Lbx{job['hidden']} Do{DROPOUT}"] * job["layers"]
     spec = f"[1,{job['height']},0,1 {' '.join(steps)} S1(1x0)1,3 {' '.join(recurrent)}]"
@@ -158,8 +186,24 @@ def train_kraken(job: dict[str, Any], clock: Clock) -> None:
     if job["precision"] in KRAKEN_PRECISION:
         options += ["--precision", KRAKEN_PRECISION[job["precision"]]]
     options += ["train", "-f", "path", "--linetype", "baselines", "--pad", "0"]
-    options += ["-B", str(job["batches"]["kraken"]), "-q", "fixed", "-N", str(clock.epochs + 2), "-s", spec]
-    options += ["-o", str(Path(job["folder"]) / "kraken"), "-t", job["train_list"], "-e", job["dev_list"]]
+    options += [
+        "-B",
+        str(job["batches"]["kraken"]),
+        "-q",
+        "fixed",
+        "-N",
+        str(clock.epochs + 2),
+        "-s",
+        spec,
+    ]
+    options += [
+        "-o",
+        str(Path(job["folder"]) / "kraken"),
+        "-t",
+        job["train_list"],
+        "-e",
+        job["dev_list"],
+    ]
     cli(options)
 
 
@@ -220,9 +264,9 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Lines scaled to one height, as files and lists that each tool reads."""
     import cv2
 
-    from recog.corpora.check import needed_frames
-    from recog.corpora.lines import line_image
+    from recog.corpora.line_images import line_image
     from recog.corpora.manifest import load_data
+    from recog.corpora.validate import needed_frames
     from recog.text.normalise import plain
 
     images = folder / "lines"
@@ -238,16 +282,29 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
             continue  # what a tool would leave out
         name = f"line{len(kept):05d}"
         cv2.imwrite(
-            str(images / f"{name}.png"), cv2.resize(grey, (width, arguments.height), interpolation=cv2.INTER_AREA)
+            str(images / f"{name}.png"),
+            cv2.resize(grey, (width, arguments.height), interpolation=cv2.INTER_AREA),
         )
         (images / f"{name}.gt.txt").write_text(text + "\n", encoding="utf-8")
         kept.append((name, text))
     if len(kept) <= arguments.batch:
-        sys.exit(f"{arguments.lines}: has {len(kept)} lines that can be trained on; more than a batch is needed.")
+        sys.exit(
+            f"{arguments.lines}: has {len(kept)} lines that can be trained on; more than a batch is needed."
+        )
     dev, train = kept[: arguments.batch], kept[arguments.batch :]
-    job = {"folder": str(folder), "images": str(images), "lines": len(train), "symbols": str(folder / "symbols.txt")}
-    job |= {key: getattr(arguments, key) for key in ("height", "layers", "hidden", "epochs", "precision")}
-    job["batches"] = OWN_BATCHES if arguments.own_batches else dict.fromkeys(OWN_BATCHES, arguments.batch)
+    job = {
+        "folder": str(folder),
+        "images": str(images),
+        "lines": len(train),
+        "symbols": str(folder / "symbols.txt"),
+    }
+    job |= {
+        key: getattr(arguments, key)
+        for key in ("height", "layers", "hidden", "epochs", "precision")
+    }
+    job["batches"] = (
+        OWN_BATCHES if arguments.own_batches else dict.fromkeys(OWN_BATCHES, arguments.batch)
+    )
     symbols = sorted({c for _, text in train for c in text} - {" "})
     table = ["<ctc> 0", "<space> 1", *(f"{c} {k}" for k, c in enumerate(symbols, 2))]
     Path(job["symbols"]).write_text("\n".join(table) + "\n", encoding="utf-8")
@@ -265,7 +322,9 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         for split, rows in (("train", train), ("dev", dev))
         for name, text in rows
     ]
-    (folder / "lines.jsonl").write_text("".join(json.dumps(row) + "\n" for row in manifest), encoding="utf-8")
+    (folder / "lines.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in manifest), encoding="utf-8"
+    )
     job["recipe"] = str(folder / "bench.yaml")
     Path(job["recipe"]).write_text(json.dumps(recipe(job)), encoding="utf-8")  # JSON is YAML
     return job
@@ -273,9 +332,15 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 def recipe(job: dict[str, Any]) -> dict[str, Any]:
     convolutions = [
-        {"channels": c, "kernel": [k, k], "stride": [s, s], "pool": list(p or (1, 1))} for c, k, s, p in CONVOLUTIONS
+        {"channels": c, "kernel": [k, k], "stride": [s, s], "pool": list(p or (1, 1))}
+        for c, k, s, p in CONVOLUTIONS
     ]
-    encoder = {"height": job["height"], "convolutions": convolutions, "columns": "flatten", "shortcut": False}
+    encoder = {
+        "height": job["height"],
+        "convolutions": convolutions,
+        "columns": "flatten",
+        "shortcut": False,
+    }
     encoder |= {"layers": job["layers"], "hidden": job["hidden"], "dropout": DROPOUT}
     training = {
         "epochs": job["epochs"] + 2,
@@ -283,7 +348,13 @@ def recipe(job: dict[str, Any]) -> dict[str, Any]:
         "batch_columns": 10**9,
         "augment": False,
     }
-    training |= {"short_first": False, "threads": 1, "workers": 0, "device": "cpu", "amp": RECOG_AMP[job["precision"]]}
+    training |= {
+        "short_first": False,
+        "threads": 1,
+        "workers": 0,
+        "device": "cpu",
+        "amp": RECOG_AMP[job["precision"]],
+    }
     source = {"path": str(Path(job["folder"]) / "lines.jsonl"), "name": "lines"}
     return {
         "name": "bench", "modality": "handwriting", "data": [source], "strip": {"height": job["height"], "even": False},
@@ -301,10 +372,22 @@ def measure(name: str, python: str, job: dict[str, Any]) -> dict[str, Any]:
     folder = Path(job["folder"])
     shutil.rmtree(folder / name, ignore_errors=True)
     (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
     if name != "recog":
         environment.pop("PYTHONPATH", None)
-    command = [python, str(Path(__file__).resolve()), "--worker", name, "--job", str(folder / "job.json")]
+    command = [
+        python,
+        str(Path(__file__).resolve()),
+        "--worker",
+        name,
+        "--job",
+        str(folder / "job.json"),
+    ]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     for line in done.stdout.splitlines():
         if line.startswith("MEASURED "):
@@ -320,7 +403,9 @@ def report(results: dict[str, list[dict[str, Any]]], job: dict[str, Any]) -> Non
         f"\n{job['lines']} lines an epoch, one thread; lines a batch: {batches}; {job['epochs']} epochs a turn; "
         f"precision: {job['precision']}.\n"
     )
-    print("| | parameters | padding % | lines per CPU-second | thousand columns per CPU-second | recog is faster by |")
+    print(
+        "| | parameters | padding % | lines per CPU-second | thousand columns per CPU-second | recog is faster by |"
+    )
     print("|---|---|---|---|---|---|")
     ours = results.get("recog", [])
     for name, turns in results.items():
@@ -333,15 +418,29 @@ def report(results: dict[str, list[dict[str, Any]]], job: dict[str, Any]) -> Non
         last, speed = good[-1], statistics.median(t["speed"] for t in good)
         columns = statistics.median(t["columns"] / t["cpu"] / 1000 for t in good)
         padding = 100 * (1 - last["columns"] / last["padded"])
-        ratios = [a["speed"] / b["speed"] for a, b in zip(ours, turns, strict=False) if "cpu" in a and "cpu" in b]
-        ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})" if ratios else "-"
+        ratios = [
+            a["speed"] / b["speed"]
+            for a, b in zip(ours, turns, strict=False)
+            if "cpu" in a and "cpu" in b
+        ]
+        ratio = (
+            f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+            if ratios
+            else "-"
+        )
         shown = f"{name}, torch {last['torch']}"
-        print(f"| {shown} | {last['parameters']:,} | {padding:.1f} | {speed:.2f} | {columns:.2f} | {ratio} |")
+        print(
+            f"| {shown} | {last['parameters']:,} | {padding:.1f} | {speed:.2f} | {columns:.2f} | {ratio} |"
+        )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("lines", type=Path, nargs="?", help="a folder of line images with texts, or a manifest")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "lines", type=Path, nargs="?", help="a folder of line images with texts, or a manifest"
+    )
     parser.add_argument("--kraken", help="the Python interpreter of an environment with kraken")
     parser.add_argument("--pylaia", help="the Python interpreter of an environment with PyLaia")
     parser.add_argument("--count", type=int, default=200, help="lines of an epoch")
@@ -349,9 +448,20 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--hidden", type=int, default=192)
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--own-batches", action="store_true", help="each tool's own default size in place of --batch")
-    parser.add_argument("--precision", choices=["float32", "bf16", "own"], default="float32", help="of the arithmetic")
-    parser.add_argument("--epochs", type=int, default=1, help="epochs measured in a turn, after one that is not")
+    parser.add_argument(
+        "--own-batches",
+        action="store_true",
+        help="each tool's own default size in place of --batch",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=["float32", "bf16", "own"],
+        default="float32",
+        help="of the arithmetic",
+    )
+    parser.add_argument(
+        "--epochs", type=int, default=1, help="epochs measured in a turn, after one that is not"
+    )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write all results there, too")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
@@ -364,7 +474,9 @@ def main() -> None:
     tools = {"recog": sys.executable, "kraken": arguments.kraken, "pylaia": arguments.pylaia}
     with tempfile.TemporaryDirectory() as folder:
         job = prepare(arguments, Path(folder))
-        results: dict[str, list[dict[str, Any]]] = {name: [] for name, python in tools.items() if python}
+        results: dict[str, list[dict[str, Any]]] = {
+            name: [] for name, python in tools.items() if python
+        }
         try:
             for turn in range(arguments.rounds):
                 for name in results:

@@ -3,17 +3,20 @@
 
     RECOG_CORPORA=/where/the/corpora/are python scripts/compare_cells.py --out runs/cells
 
-Every network is trained from scratch by the recipe (AN4 unless --recipe names another) on one thread for --minutes of the
-process's CPU time, evaluation not counted, with the learning rate falling to its end over that time. The hidden size of each
-is the one with which the whole network has as many parameters as the standard cell's with --hidden. The best two are
-trained with --seeds seeds. Errors are those of the averaged weights at the end, best path, in float32; rates in brackets
+Every network is trained from scratch by the recipe (AN4 unless --recipe names another) on one
+thread for --minutes of the process's CPU time, evaluation not counted, with the learning rate
+falling to its end over that time. The hidden size of each is the one with which the whole network
+has as many parameters as the standard cell's with --hidden. The best two are trained with --seeds
+seeds. Errors are those of the averaged weights at the end, best path, in float32; rates in brackets
 are 95 % bootstrap intervals of the first seed.
 
-Speeds are measured when all are trained: each network takes its turn in every one of --rounds rounds, and its best counts;
-seconds of sound per second of CPU time, in training (forward and backward, the same batches for all) and in use (as shipped).
+Speeds are measured when all are trained: each network takes its turn in every one of --rounds
+rounds, and its best counts; seconds of sound per second of CPU time, in training (forward and
+backward, the same batches for all) and in use (as shipped).
 
-What is finished stands in results.json of --out, and a run in its checkpoint: after an interruption the same command goes
-on. --only NAME... trains some of the networks, so that the table can be made in pieces; table.md has what there is so far.
+What is finished stands in results.json of --out, and a run in its checkpoint: after an interruption
+the same command goes on. --only NAME... trains some of the networks, so that the table can be made
+in pieces; table.md has what there is so far.
 """
 
 from __future__ import annotations
@@ -32,22 +35,22 @@ import torch
 from numpy.typing import NDArray
 
 from recog.errors import UserError
-from recog.model.bundle import Bundle, open_bundle
 from recog.model.config import ConvLayer, EncoderConfig
+from recog.model.recogniser_folder import Bundle, open_bundle
 from recog.model.runtime import open_runtime
-from recog.nn.backend import TorchRuntime
 from recog.nn.encoder import Encoder
+from recog.nn.torch_runtime import TorchRuntime
 from recog.nn.weights import network_from
-from recog.training.batches import Batch, Epoch, plan_epoch, stored_features
-from recog.training.data import Dataset, prepare
-from recog.training.folder import steps_done
 from recog.training.loop import Interrupted, first_difference
-from recog.training.recipe import Recipe, read_recipe
-from recog.training.report import Reporter
-from recog.training.run import export_bundle
-from recog.training.scoring import score_bundle
-from recog.training.store import corpus_statistics
-from recog.training.trainer import Trainer, ctc, seeded_network
+from recog.training.progress import Reporter
+from recog.training.recogniser.batches import Batch, Epoch, plan_epoch, stored_features
+from recog.training.recogniser.data import Dataset, prepare
+from recog.training.recogniser.feature_store import corpus_statistics
+from recog.training.recogniser.recipe import Recipe, read_recipe
+from recog.training.recogniser.run import export_bundle
+from recog.training.recogniser.scoring import score_bundle
+from recog.training.recogniser.trainer import Trainer, ctc, seeded_network
+from recog.training.run_folder import steps_done
 from recog.util.atomic_files import write_text
 
 RECIPE = Path(__file__).parents[1] / "pipelines" / "speech" / "an4.yaml"
@@ -83,7 +86,9 @@ class Task:
             layers = self.recipe.encoder.convolutions
             column = ConvLayer(channels=channels, kernel=(3, 1), recurrent=True)
             changes["convolutions"] = (*layers[:-1], column, layers[-1])
-        return EncoderConfig.model_validate(self.recipe.encoder.model_dump() | changes | {"hidden": hidden})
+        return EncoderConfig.model_validate(
+            self.recipe.encoder.model_dump() | changes | {"hidden": hidden}
+        )
 
     def parameters(self, name: str, hidden: int) -> int:
         """Parameters of the whole network."""
@@ -96,7 +101,9 @@ class Task:
         low, high = 1, 1024  # times two: attention shares the states out to its heads
         while high - low > 1:
             middle = (low + high) // 2
-            low, high = (middle, high) if self.parameters(name, 2 * middle) <= parameters else (low, middle)
+            low, high = (
+                (middle, high) if self.parameters(name, 2 * middle) <= parameters else (low, middle)
+            )
         return min((2 * low, 2 * high), key=lambda h: abs(self.parameters(name, h) - parameters))
 
     def folder(self, key: str) -> Path:
@@ -109,7 +116,8 @@ class TimeUpError(Exception):
 
 
 class TimedTrainer(Trainer):
-    """A run that ends after so many seconds of CPU time, and whose learning rate falls over them."""
+    """A run that ends after so many seconds of CPU time, and whose learning rate falls over
+    them."""
 
     limit = 0.0
     spent = 0.0
@@ -146,21 +154,35 @@ def train(task: Task, name: str, hidden: int, seed: int, key: str) -> dict[str, 
     out, alphabet = task.folder(key), task.data.alphabet
     report = Reporter(out / "training", resume_step=steps_done(out / "training"))
     try:
-        trainer = TimedTrainer(recipe, task.data, seeded_network(recipe, len(alphabet)), out, report)
+        trainer = TimedTrainer(
+            recipe, task.data, seeded_network(recipe, len(alphabet)), out, report
+        )
         trainer.limit = 60.0 * task.minutes
         trainer.resume()
         parameters = sum(p.numel() for p in trainer.network.parameters())
-        report.say(f"{key}: {NETWORKS[name][0]}, {hidden} units, {parameters / 1e6:.2f} M parameters")
+        report.say(
+            f"{key}: {NETWORKS[name][0]}, {hidden} units, {parameters / 1e6:.2f} M parameters"
+        )
         if trainer.spent < trainer.limit:
             with suppress(TimeUpError):
                 trainer.run()
         report.stop()
-        bundle = export_bundle(recipe, task.data, trainer.average, out, trained={"minutes": task.minutes})
+        bundle = export_bundle(
+            recipe, task.data, trainer.average, out, trained={"minutes": task.minutes}
+        )
         score = score_bundle(bundle, task.data, 1, TorchRuntime(bundle))
     finally:
         report.close()
-    row = {"network": name, "seed": seed, "hidden": hidden, "parameters": parameters, "updates": trainer.progress.step}
-    row |= {k: score[k] for k in ("rows", "cer", "wer", "cer_interval", "wer_interval", "resampled")}
+    row = {
+        "network": name,
+        "seed": seed,
+        "hidden": hidden,
+        "parameters": parameters,
+        "updates": trainer.progress.step,
+    }
+    row |= {
+        k: score[k] for k in ("rows", "cer", "wer", "cer_interval", "wer_interval", "resampled")
+    }
     losses = logged_losses(out / "training" / "log.jsonl")
     row |= {"first_loss": losses[0], "last_loss": losses[-1]}
     report.say(
@@ -176,23 +198,31 @@ def logged_losses(log: Path) -> list[float]:
     return [entry["loss"] for entry in entries if "learning_rate" in entry] or [float("nan")]
 
 
-# ---- speeds --------------------------------------------------------------------------------------------------------------
+# ---- speeds
+# --------------------------------------------------------------------------------------------------------------
 
 
 def speeds(task: Task, keys: dict[str, str], rounds: int) -> dict[str, dict[str, float]]:
-    """Seconds of sound per second of CPU time of each network, in training and in use; ``keys`` names a run of each."""
+    """Seconds of sound per second of CPU time of each network, in training and in use; ``keys``
+    names a run of each."""
     data, spectrogram = task.data, task.recipe.spectrogram
     plan = plan_epoch(data.train, 1, task.recipe)
     epoch = Epoch(plan[:: max(1, len(plan) // 4)][:4], data.store, task.recipe, 1)
     batches = [epoch[i] for i in range(len(epoch))]
     examples = sorted(data.dev, key=lambda example: example.columns)[:: max(1, len(data.dev) // 20)]
     features = [stored_features(example, data.store, spectrogram) for example in examples]
-    columns = {"training": sum(int(b.lengths.sum()) for b in batches), "use": sum(len(x) for x in features)}
+    columns = {
+        "training": sum(int(b.lengths.sum()) for b in batches),
+        "use": sum(len(x) for x in features),
+    }
     bundles = {name: open_bundle(task.folder(key)) for name, key in keys.items()}
     best = {name: {"training": 0.0, "use": 0.0} for name in keys}
     for _ in range(rounds):
         for name, bundle in bundles.items():
-            spent = {"training": seconds_to_train(bundle, batches), "use": seconds_to_use(bundle, features)}
+            spent = {
+                "training": seconds_to_train(bundle, batches),
+                "use": seconds_to_use(bundle, features),
+            }
             for kind, seconds in spent.items():
                 sound = columns[kind] * spectrogram.hop / spectrogram.sample_rate
                 best[name][kind] = max(best[name][kind], round(sound / seconds, 2))
@@ -225,7 +255,8 @@ def seconds_to_use(bundle: Bundle, features: list[NDArray[np.float32]]) -> float
     return time.process_time() - began
 
 
-# ---- results -------------------------------------------------------------------------------------------------------------
+# ---- results
+# -------------------------------------------------------------------------------------------------------------
 
 
 def table(results: dict[str, Any]) -> str:
@@ -242,9 +273,16 @@ def table(results: dict[str, Any]) -> str:
     ]
     for name, rows in sorted(runs.items(), key=lambda run: mean(run[1], "cer")):
         first, speed = rows[0], results.get("speeds", {}).get(name, {})
-        errors = [f"{100 * mean(rows, kind):.1f} ({of_seeds(rows, kind)})" for kind in ("cer", "wer")]
+        errors = [
+            f"{100 * mean(rows, kind):.1f} ({of_seeds(rows, kind)})" for kind in ("cer", "wer")
+        ]
         fast = [f"{speed[kind]:.1f}" if kind in speed else "-" for kind in ("training", "use")]
-        cells = [NETWORKS[name][0], str(first["hidden"]), f"{first['parameters'] / 1e6:.2f} M", str(first["updates"])]
+        cells = [
+            NETWORKS[name][0],
+            str(first["hidden"]),
+            f"{first['parameters'] / 1e6:.2f} M",
+            str(first["updates"]),
+        ]
         lines.append(f"| {' | '.join([*cells, *errors, *fast])} |")
     return "\n".join(lines) + "\n"
 
@@ -257,7 +295,9 @@ def of_seeds(rows: list[dict[str, Any]], kind: str) -> str:
     """The single seeds' rates, or the interval of the only one."""
     if len(rows) == 1:
         return " to ".join(f"{100 * value:.1f}" for value in rows[0][f"{kind}_interval"])
-    return "; ".join(f"{100 * row[kind]:.1f}" for row in sorted(rows, key=lambda row: int(row["seed"])))
+    return "; ".join(
+        f"{100 * row[kind]:.1f}" for row in sorted(rows, key=lambda row: int(row["seed"]))
+    )
 
 
 class Results:
@@ -270,7 +310,9 @@ class Results:
             self.content = json.loads(self.path.read_text(encoding="utf-8"))
             difference = first_difference(self.content["settings"], settings)
             if difference:
-                raise UserError(f"{folder}: holds a comparison with other settings ({difference}); give another --out.")
+                raise UserError(
+                    f"{folder}: holds a comparison with other settings ({difference}); give another --out."
+                )
 
     def save(self) -> None:
         write_text(self.path, json.dumps(self.content, indent=1) + "\n")
@@ -302,7 +344,11 @@ def set_up(recipe_file: Path, out: Path, hidden: int, minutes: float) -> Task:
 def run(arguments: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    settings = {"recipe": arguments.recipe.name, "minutes": arguments.minutes, "hidden": arguments.hidden}
+    settings = {
+        "recipe": arguments.recipe.name,
+        "minutes": arguments.minutes,
+        "hidden": arguments.hidden,
+    }
     results = Results(arguments.out, settings)
     task = set_up(arguments.recipe, arguments.out, arguments.hidden, arguments.minutes)
     parameters = task.parameters("lstm", arguments.hidden)
@@ -310,7 +356,9 @@ def run(arguments: argparse.Namespace) -> None:
     def train_where_missing(name: str, seed: int) -> None:
         key = f"{name}-{seed}"
         if key not in results.content["runs"]:
-            results.content["runs"][key] = train(task, name, task.hidden(name, parameters), seed, key)
+            results.content["runs"][key] = train(
+                task, name, task.hidden(name, parameters), seed, key
+            )
             results.save()
 
     for name in arguments.only or NETWORKS:
@@ -319,21 +367,31 @@ def run(arguments: argparse.Namespace) -> None:
         for seed in range(2, arguments.seeds + 1):
             for name in results.best(2):
                 train_where_missing(name, seed)
-    first = {row["network"]: key for key, row in results.content["runs"].items() if row["seed"] == 1}
+    first = {
+        row["network"]: key for key, row in results.content["runs"].items() if row["seed"] == 1
+    }
     results.content["speeds"] = speeds(task, first, arguments.rounds)
     results.save()
     print(table(results.content))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, help="folder of runs, results.json and table.md")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of runs, results.json and table.md"
+    )
     parser.add_argument("--recipe", type=Path, default=RECIPE)
     parser.add_argument("--minutes", type=float, default=20.0, help="CPU time of each training")
-    parser.add_argument("--hidden", type=int, default=128, help="units of the standard cell in each direction")
+    parser.add_argument(
+        "--hidden", type=int, default=128, help="units of the standard cell in each direction"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="seeds of the best two")
     parser.add_argument("--rounds", type=int, default=5, help="of the speed measurement")
-    parser.add_argument("--only", nargs="+", choices=NETWORKS, metavar="NAME", help=f"of {', '.join(NETWORKS)}")
+    parser.add_argument(
+        "--only", nargs="+", choices=NETWORKS, metavar="NAME", help=f"of {', '.join(NETWORKS)}"
+    )
     try:
         run(parser.parse_args())
     except UserError as error:

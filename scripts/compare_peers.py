@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""recog and other recognisers on the same lines or clips: error rates with 95 % intervals, and CPU time.
+"""recog and other recognisers on the same lines or clips: error rates with 95 % intervals, and CPU
+time.
 
     python -m venv peer && peer/bin/pip install rapidocr onnxruntime      # and for sound: pocketsphinx
     python scripts/compare_peers.py DATA --rapidocr peer/bin/python --tesseract tesseract
     python scripts/compare_peers.py DATA --pocketsphinx peer/bin/python
 
-DATA is a manifest or a folder; of rows with a split, those of --split are taken. Everybody gets the same images, cut out
-as recog cuts them, or the same sound, 16 kHz mono, and one thread. Each is run as it is installed: recog with its
-language model, RapidOCR's recogniser alone (a line has no lines to be found), Tesseract on a single line (--psm 7) with
---tesseract-languages, pocketsphinx with its own English models. Texts are compared by --normalise, the model's own rule
-unless given, and rows whose text is then empty left out. CPU seconds are of the recogniser's process, without its start
+DATA is a manifest or a folder; of rows with a split, those of --split are taken. Everybody gets the
+same images, cut out as recog cuts them, or the same sound, 16 kHz mono, and one thread. Each is run
+as it is installed: recog with its language model, RapidOCR's recogniser alone (a line has no lines
+to be found), Tesseract on a single line (--psm 7) with --tesseract-languages, pocketsphinx with its
+own English models. Texts are compared by --normalise, the model's own rule unless given, and rows
+whose text is then empty left out. CPU seconds are of the recogniser's process, without its start
 where that can be told (not Tesseract's, which starts for each line).
 """
 
@@ -31,14 +33,14 @@ import numpy as np
 import soundfile
 
 import recog
-from recog.corpora.lines import line_image
+from recog.corpora.line_images import line_image
 from recog.corpora.manifest import load_data, modality
 from recog.corpora.rows import Row
 from recog.evaluation.counts import Pair
-from recog.evaluation.rules import normalisation
+from recog.evaluation.inputs.rules import normalisation
 from recog.evaluation.score import evaluate
-from recog.media.sound import read_sound
-from recog.runner import recognise_row
+from recog.media.audio.reader import read_sound
+from recog.recognition.dataset import recognise_row
 
 RATE = 16_000
 RAPIDOCR = """
@@ -70,10 +72,14 @@ Answer = tuple[float, list[str]]  # CPU seconds, and a text for each row
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("--split", default="dev")
-    parser.add_argument("--limit", type=int, default=0, help="only so many rows, spread over all; 0 for all")
+    parser.add_argument(
+        "--limit", type=int, default=0, help="only so many rows, spread over all; 0 for all"
+    )
     parser.add_argument("--model", help="by default the shipped one for this kind of media")
     parser.add_argument("--normalise", help="a rule of recog evaluate")
     parser.add_argument("--rapidocr", metavar="PYTHON")
@@ -103,9 +109,13 @@ def main() -> None:
         ("RapidOCR", arguments.rapidocr, RAPIDOCR), ("pocketsphinx", arguments.pocketsphinx, POCKETSPHINX),
     ):  # fmt: skip
         if python:
-            contestants[name] = lambda paths, python=python, program=program: in_environment(python, program, paths)
+            contestants[name] = lambda paths, python=python, program=program: in_environment(
+                python, program, paths
+            )
     if arguments.tesseract:
-        contestants["Tesseract"] = lambda paths: tesseract(arguments.tesseract, arguments.tesseract_languages, paths)
+        contestants["Tesseract"] = lambda paths: tesseract(
+            arguments.tesseract, arguments.tesseract_languages, paths
+        )
     print(f"{arguments.data}: {len(rows)} rows, compared by the rule {rule.name}.\n")
     print("| | CER % | WER % | CPU seconds a row |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
@@ -113,13 +123,17 @@ def main() -> None:
         for name, recognise in contestants.items():
             seconds, texts = recognise(paths)
             pairs = [
-                Pair(str(k), row.text, text, row.group) for k, (row, text) in enumerate(zip(rows, texts, strict=True))
+                Pair(str(k), row.text, text, row.group)
+                for k, (row, text) in enumerate(zip(rows, texts, strict=True))
             ]
             result = evaluate(pairs, normalise=rule)
             cer, wer = (
                 f"{100 * counts.rate:.1f}"
                 + (f" [{100 * low_high[0]:.1f}, {100 * low_high[1]:.1f}]" if low_high else "")
-                for counts, low_high in ((result.cer, result.cer_interval), (result.wer, result.wer_interval))
+                for counts, low_high in (
+                    (result.cer, result.cer_interval),
+                    (result.wer, result.wer_interval),
+                )
             )
             print(f"| {name} | {cer} | {wer} | {seconds / len(rows):.3f} |", flush=True)
 
@@ -129,7 +143,10 @@ def write(row: Row, beside: Path, sound: bool) -> str:
     if sound:
         path = str(beside.with_suffix(".wav"))
         soundfile.write(
-            path, read_sound(row.media, sample_rate=RATE, start=row.start, end=row.end), RATE, subtype="PCM_16"
+            path,
+            read_sound(row.media, sample_rate=RATE, start=row.start, end=row.end),
+            RATE,
+            subtype="PCM_16",
         )
         return path
     path = str(beside.with_suffix(".png"))
@@ -139,7 +156,13 @@ def write(row: Row, beside: Path, sound: bool) -> str:
 
 def in_environment(python: str, program: str, paths: list[str]) -> Answer:
     """What a program says in another environment of Python."""
-    done = subprocess.run([python, "-c", program], input=json.dumps(paths), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [python, "-c", program],
+        input=json.dumps(paths),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     for line in done.stdout.splitlines():
         if line.startswith("RESULT "):
             seconds, texts = json.loads(line.removeprefix("RESULT "))

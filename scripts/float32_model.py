@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The same model with a network that computes in float32: what int8 costs is the difference on the same data.
+"""The same model with a network that computes in float32: what int8 costs is the difference on the
+same data.
 
 python scripts/float32_model.py MODEL OUT
 recog evaluate --model OUT DATA
@@ -14,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from recog.errors import UserError
-from recog.model.bundle import open_bundle, update_bundle
 from recog.model.folder import GRAPH
-from recog.nn.export import build_onnx
+from recog.model.recogniser_folder import open_bundle, update_bundle
+from recog.nn.export.recogniser import build_onnx
 from recog.nn.weights import load_weights
 
 
@@ -32,11 +33,15 @@ def float32_model(model: str, out: Path) -> None:
     arrays = {name: np.asarray(t.float().numpy()) for name, t in load_weights(bundle).items()}
     graph = build_onnx(bundle.config.encoder, arrays, len(bundle.config.symbols))
     files = {name: bundle.file(name).read_bytes() for name in bundle.config.files if name != GRAPH}
-    update_bundle(bundle, out, bundle.config, files | {GRAPH: graph.SerializeToString()}, bundle.card)
+    update_bundle(
+        bundle, out, bundle.config, files | {GRAPH: graph.SerializeToString()}, bundle.card
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("model")
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()

@@ -5,15 +5,18 @@
 
 Each part is a file ``FOLDER/PART.json`` of named cases:
 
-- ``samples``: the JSON of every file of data/samples, by the command line and by the Python interface.
-- ``decode``: ``recog decode`` of random log-probabilities: plain, with language models, hotwords and a lexicon.
+- ``samples``: the JSON of every file of data/samples, by the command line and by the Python
+    interface.
+- ``decode``: ``recog decode`` of random log-probabilities: plain, with language models, hotwords
+    and a lexicon.
 - ``evaluate``: ``recog evaluate --json`` of texts and of a model on the samples.
 - ``usage``: exit codes and sentences of wrong usage.
 - ``help``: the options of every command.
 - ``training``: digests of the weights after tiny trainings. They hold on one machine only.
 
 Scores and confidences differ in their last digits between processors: with ``--tolerance`` numbers
-may differ by as much, pixels by a hundred times as much. tests/golden holds all parts but ``training``.
+may differ by as much, pixels by a hundred times as much. tests/golden holds all parts but
+``training``.
 """
 
 from __future__ import annotations
@@ -71,7 +74,8 @@ def output(*arguments: str) -> str:
     return text
 
 
-# ---- the parts -------------------------------------------------------------------------------------------------------
+# ---- the parts
+# -------------------------------------------------------------------------------------------------------
 
 
 def samples() -> Cases:
@@ -82,8 +86,12 @@ def samples() -> Cases:
     with working_in(ROOT):
         for name, files in (("transcribe", SOUNDS), ("ocr", IMAGES)):
             for file in files:
-                cases[f"{name} {file}"] = json.loads(output(name, "-f", "json", f"{SAMPLES}/{file}"))
-        cases["ocr n-best"] = json.loads(output("ocr", "-f", "json", "--n-best", "5", f"{SAMPLES}/garden.png"))
+                cases[f"{name} {file}"] = json.loads(
+                    output(name, "-f", "json", f"{SAMPLES}/{file}")
+                )
+        cases["ocr n-best"] = json.loads(
+            output("ocr", "-f", "json", "--n-best", "5", f"{SAMPLES}/garden.png")
+        )
         cases["ocr best path"] = output("ocr", "--beam", "0", f"{SAMPLES}/voyage.png")
         cases["transcribe best path"] = output("transcribe", "--beam", "0", f"{SAMPLES}/letter.wav")
         for model, files in (("english-speech", SOUNDS), ("latin-handwriting", IMAGES)):
@@ -95,7 +103,7 @@ def samples() -> Cases:
 
 def decode() -> Cases:
     """The 20 best of random log-probabilities."""
-    from recog.model.bundle import open_bundle
+    from recog.model.recogniser_folder import open_bundle
 
     cases: Cases = {}
     handwriting, speech = open_bundle("latin-handwriting"), open_bundle("english-speech")
@@ -119,13 +127,24 @@ def decode() -> Cases:
             ("toy", []),
             ("toy", ["--hotwords", "hot.txt"]),
             ("letters", ["--lm", character]),
-            ("letters", ["--lm", character, "--alpha", "1.5", "--beta", "1", "--hotwords", "hot.txt"]),
+            (
+                "letters",
+                ["--lm", character, "--alpha", "1.5", "--beta", "1", "--hotwords", "hot.txt"],
+            ),
             ("words", ["--lm", word]),
             ("words", ["--lm", word, "--closed-vocabulary"]),
             ("sounds", ["--lm", word, "--lexicon", pronunciations]),
         ):
             lines = output(
-                "decode", f"{name}.npy", "--symbols", f"{name}.json", "-f", "json", "--n-best", "20", *options
+                "decode",
+                f"{name}.npy",
+                "--symbols",
+                f"{name}.json",
+                "-f",
+                "json",
+                "--n-best",
+                "20",
+                *options,
             )
             title = " ".join([name, *(Path(option).name for option in options)])
             cases[title] = [json.loads(line) for line in lines.splitlines()]
@@ -137,15 +156,26 @@ def evaluate() -> Cases:
     cases: Cases = {}
     with tempfile.TemporaryDirectory() as folder, working_in(ROOT):
         handwriting, speech = Path(folder) / "handwriting.jsonl", Path(folder) / "speech.jsonl"
-        for manifest, suffix, files in ((handwriting, ".gt.txt", IMAGES[:3]), (speech, ".txt", SOUNDS)):
+        for manifest, suffix, files in (
+            (handwriting, ".gt.txt", IMAGES[:3]),
+            (speech, ".txt", SOUNDS),
+        ):
             rows = []
             for file in files:
                 path = ROOT / SAMPLES / file
                 text = path.with_suffix(suffix).read_text(encoding="utf-8").strip()
-                rows.append(json.dumps({"media": str(path), "text": text, "group": file[0]}, ensure_ascii=False))
+                rows.append(
+                    json.dumps(
+                        {"media": str(path), "text": text, "group": file[0]}, ensure_ascii=False
+                    )
+                )
             manifest.write_text("\n".join(rows) + "\n", encoding="utf-8")
-        reference, hypothesis, other = (Path(folder) / f"{name}.txt" for name in ("ref", "hyp", "other"))
-        reference.write_text("The cat sat on the mat.\nA second line, here.\nÉté\n", encoding="utf-8")
+        reference, hypothesis, other = (
+            Path(folder) / f"{name}.txt" for name in ("ref", "hyp", "other")
+        )
+        reference.write_text(
+            "The cat sat on the mat.\nA second line, here.\nÉté\n", encoding="utf-8"
+        )
         hypothesis.write_text("The cat sat on a mat\nA second line here.\nEte\n", encoding="utf-8")
         other.write_text("Cats sat on the mat.\nA second line, here.\n\n", encoding="utf-8")
         pair = (str(reference), str(hypothesis))
@@ -156,7 +186,11 @@ def evaluate() -> Cases:
             ("handwriting", (str(handwriting), "--model", "latin-handwriting")),
             ("speech", (str(speech), "--model", "english-speech")),
         ):
-            text = output("evaluate", *arguments, "--json").replace(str(ROOT), "ROOT").replace(folder, "FOLDER")
+            text = (
+                output("evaluate", *arguments, "--json")
+                .replace(str(ROOT), "ROOT")
+                .replace(folder, "FOLDER")
+            )
             cases[title] = json.loads(text)
     return cases
 
@@ -203,7 +237,9 @@ def usage() -> Cases:
         Path("text.txt").write_text("a text\n", encoding="utf-8")
         for line in WRONG:
             code, _, errors = command(*line.split())
-            sentences = [sentence for sentence in errors.splitlines() if sentence.startswith("recog: ")]
+            sentences = [
+                sentence for sentence in errors.splitlines() if sentence.startswith("recog: ")
+            ]
             cases[line] = {"code": code, "errors": sentences}
     return cases
 
@@ -288,7 +324,9 @@ def _pages() -> str:
         for number in range(2):
             image, lines = np.full((200, 260), 240, np.uint8), ""
             for y in (50, 100, 150):
-                cv2.putText(image, "abc defgh", (20, y), cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, 1.0, (30,), 2)
+                cv2.putText(
+                    image, "abc defgh", (20, y), cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, 1.0, (30,), 2
+                )
                 lines += (
                     f'<TextLine id="l{y}"><Coords points="15,{y - 30} 230,{y - 30} 230,{y + 12} 15,{y + 12}"/>'
                     f'<Baseline points="20,{y} 225,{y}"/><TextEquiv><Unicode>abc</Unicode></TextEquiv></TextLine>'
@@ -310,7 +348,9 @@ training: {epochs: 1, updates: 2, batch: 2, crop: 96, device: cpu, threads: 1}
 
 
 def _text() -> str:
-    Path("text.txt").write_text("the cat sat on the mat and the dog sat on the log\n" * 100, encoding="utf-8")
+    Path("text.txt").write_text(
+        "the cat sat on the mat and the dog sat on the log\n" * 100, encoding="utf-8"
+    )
     return """
 name: text
 modality: text
@@ -331,12 +371,16 @@ PARTS: dict[str, Callable[[], Cases]] = {
     "training": training,
 }
 
-# ---- files and comparison --------------------------------------------------------------------------------------------
+# ---- files and comparison
+# --------------------------------------------------------------------------------------------
 
 
 def write(cases: Cases, path: Path) -> None:
     """Write the cases as JSON, a line each."""
-    rows = [f"{json.dumps(name)}: {json.dumps(case, ensure_ascii=False)}" for name, case in cases.items()]
+    rows = [
+        f"{json.dumps(name)}: {json.dumps(case, ensure_ascii=False)}"
+        for name, case in cases.items()
+    ]
     path.write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")
 
 
@@ -357,7 +401,9 @@ def differences(wanted: Any, value: Any, tolerance: float = 0.0, place: str = ""
         return sentences
     if isinstance(wanted, list) and isinstance(value, list) and len(wanted) == len(value):
         pairs = enumerate(zip(wanted, value, strict=True))
-        return [s for i, (one, two) in pairs for s in differences(one, two, tolerance, f"{place}/{i}")]
+        return [
+            s for i, (one, two) in pairs for s in differences(one, two, tolerance, f"{place}/{i}")
+        ]
     if isinstance(wanted, float) and isinstance(value, float):
         same = math.isclose(wanted, value, rel_tol=0.0, abs_tol=tolerance)
     else:
@@ -367,7 +413,9 @@ def differences(wanted: Any, value: Any, tolerance: float = 0.0, place: str = ""
 
 def main() -> None:
     """Make goldens, or compare with them; the exit code is 1 where something differs."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("action", choices=("make", "compare"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))

@@ -1,10 +1,12 @@
-"""Kill a batch at random moments, start it again, and check what it left: every result complete, none twice, none missing.
+"""Kill a batch at random moments, start it again, and check what it left: every result complete,
+none twice, none missing.
 
-    python scripts/kill_and_resume.py CLIPS_FOLDER [--files 2000] [--kills 5] [--seed 0] [-- options of recog transcribe]
+    python scripts/kill_and_resume.py CLIPS_FOLDER [--files 2000] [--kills 5] [--seed 0] [-- options
+    of recog transcribe]
 
-The clips (of any format, taken in turn until there are enough) are linked into a tree of folders. One run is left alone: its
-results are the reference. Then the same command with ``--skip-existing`` is killed (SIGKILL, to the leading process only) again
-and again, and at last left alone.
+The clips (of any format, taken in turn until there are enough) are linked into a tree of folders.
+One run is left alone: its results are the reference. Then the same command with ``--skip-existing``
+is killed (SIGKILL, to the leading process only) again and again, and at last left alone.
 """
 
 from __future__ import annotations
@@ -20,17 +22,20 @@ import time
 from itertools import cycle, islice
 from pathlib import Path
 
-from recog.bulk.files import walk
+from recog.batch.files import walk
 from recog.corpora.files import SOUND_SUFFIXES
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("clips", type=Path)
     parser.add_argument("--files", type=int, default=2000)
     parser.add_argument("--kills", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
-    split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)  # argparse: only right behind the folder
+    # argparse: only right behind the folder
+    split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     arguments = parser.parse_args(sys.argv[1:split])
     arguments.options = sys.argv[split + 1 :]
     with tempfile.TemporaryDirectory(prefix="recog-kill-") as folder:
@@ -50,9 +55,17 @@ def check(folder: Path, arguments: argparse.Namespace) -> None:
     out = folder / "out"
     done: dict[Path, tuple[int, int]] = {}
     for _ in range(arguments.kills):
-        run(folder / "in", out, arguments.options, chance, chance.randrange(1, 2 * arguments.files // arguments.kills))
+        run(
+            folder / "in",
+            out,
+            arguments.options,
+            chance,
+            chance.randrange(1, 2 * arguments.files // arguments.kills),
+        )
         before, done = done, written(out)
-        assert all(done[path] == stamp for path, stamp in before.items()), "a result was written twice"
+        assert all(done[path] == stamp for path, stamp in before.items()), (
+            "a result was written twice"
+        )
         whole_ones = sum((out / path).read_bytes() == reference[path] for path in done)
         parts = len(list(out.rglob("*.part")))
         print(f"killed: {len(done)} results, {whole_ones} of them complete, {parts} left unnamed")
@@ -60,12 +73,17 @@ def check(folder: Path, arguments: argparse.Namespace) -> None:
     run(folder / "in", out, arguments.options)
     final = written(out)
     assert all(final[path] == stamp for path, stamp in done.items()), "a result was written twice"
-    assert contents(out) == reference, "a result is missing or differs, or something was left behind"
-    print(f"left alone: {len(final)} results, all complete, none written twice, none missing, nothing left behind")
+    assert contents(out) == reference, (
+        "a result is missing or differs, or something was left behind"
+    )
+    print(
+        f"left alone: {len(final)} results, all complete, none written twice, none missing, nothing left behind"
+    )
 
 
 def link(clips: Path, folder: Path, files: int) -> None:
-    """Link so many clips into a tree, 100 a folder; over the border of a file system, a copy each."""
+    """Link so many clips into a tree, 100 a folder; over the border of a file system, a copy
+    each."""
     found = list(walk(str(clips), frozenset(SOUND_SUFFIXES)))
     copies: dict[str, Path] = {}
     for i, clip in enumerate(islice(cycle(found), files)):
@@ -79,10 +97,23 @@ def link(clips: Path, folder: Path, files: int) -> None:
 
 
 def run(
-    inputs: Path, out: Path, options: list[str], chance: random.Random | None = None, results: int | None = None
+    inputs: Path,
+    out: Path,
+    options: list[str],
+    chance: random.Random | None = None,
+    results: int | None = None,
 ) -> None:
     """The batch; killed some time after it has written so many results, where a number is given."""
-    command = [sys.executable, "-m", "recog", "transcribe", str(inputs), "--output", str(out), "--skip-existing"]
+    command = [
+        sys.executable,
+        "-m",
+        "recog",
+        "transcribe",
+        str(inputs),
+        "--output",
+        str(out),
+        "--skip-existing",
+    ]
     process = subprocess.Popen([*command, *options])
     if chance is not None and results is not None:
         wanted = len(written(out)) + results

@@ -5,11 +5,12 @@
     python scripts/make_language_models.py latin-handwriting CORPORA OUT.bin
     python scripts/make_language_models.py latin-handwriting-english CORPORA ENGLISH.bin
 
-CORPORA is the folder of the corpora (data/README.md says what lies where). english-speech gets a 3-gram of words over
-the transcripts of LibriSpeech's train-clean-100 (its two dev speakers left out) and English prose;
-latin-handwriting a 7-gram of characters, interpolated of the transcriptions that the recogniser was trained on, French
-prose and English prose, and for English lines another, of English prose, its English transcriptions, and all of them.
-Then `recog tune MODEL DATA --lm OUT.bin --lm-for English=ENGLISH.bin`.
+CORPORA is the folder of the corpora (data/README.md says what lies where). english-speech gets a
+3-gram of words over the transcripts of LibriSpeech's train-clean-100 (its two dev speakers left
+out) and English prose; latin-handwriting a 7-gram of characters, interpolated of the transcriptions
+that the recogniser was trained on, French prose and English prose, and for English lines another,
+of English prose, its English transcriptions, and all of them. Then `recog tune MODEL DATA --lm
+OUT.bin --lm-for English=ENGLISH.bin`.
 """
 
 from __future__ import annotations
@@ -21,21 +22,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from recog.lm.binary import write_binary
-from recog.lm.kneser_ney import estimate
-from recog.lm.mix import mix
+from recog.lm.estimation.kneser_ney import estimate
+from recog.lm.estimation.mix import mix
+from recog.lm.estimation.prune import prune_to
 from recog.lm.perplexity import perplexity
-from recog.lm.prune import prune_to
 from recog.lm.text import read_text
 from recog.text.normalise import diplomatic, spoken
-from recog.training.data import load_rows
-from recog.training.recipe import read_recipe
+from recog.training.recogniser.data import load_rows
+from recog.training.recogniser.recipe import read_recipe
 
 SENTENCE = re.compile(r"(?<=[.!?;:])[\"')\u201d\u2019]*\s+")
-READ_AS = {"mr": "mister", "mrs": "missus", "dr": "doctor", "st": "saint"}  # as readers say and LibriSpeech spells them
+# as readers say and LibriSpeech spells them
+READ_AS = {"mr": "mister", "mrs": "missus", "dr": "doctor", "st": "saint"}
 RECIPE = Path(__file__).parents[1] / "pipelines" / "handwriting" / "latin-handwriting.yaml"
-SAID_TWICE = {"lathrop": 4, "rendered": 0}  # few lines of another kind than the rest; and prose that is there anyway
-# Transcriptions, French prose, English prose. Dev, nearly all French, would give English 0.04: 1 % less perplexity there,
+# few lines of another kind than the rest; and prose that is there anyway Transcriptions, French
+# prose, English prose. Dev, nearly all French, would give English 0.04: 1 % less perplexity there,
 # and 12 % more on English lines that are too short to tell.
+SAID_TWICE = {"lathrop": 4, "rendered": 0}
 SHARES = (0.77, 0.13, 0.1)
 ENGLISH_SHARES = (0.15, 0.6, 0.25)  # all transcriptions, English prose, English transcriptions
 RARE = (0, 0, 0, 0, 0, 1, 1)  # counts up to which n-grams of each order are left out
@@ -61,7 +64,11 @@ def english_speech(corpora: Path, out: Path) -> None:
 def transcriptions(corpora: Path, split: str) -> list[tuple[str, str]]:
     """The name of a corpus and the text, of each line of latin-handwriting's recipe."""
     os.environ["RECOG_CORPORA"] = str(corpora)
-    return [(source.name, row.text) for row, source in load_rows(read_recipe(RECIPE)).rows if row.split == split]
+    return [
+        (source.name, row.text)
+        for row, source in load_rows(read_recipe(RECIPE)).rows
+        if row.split == split
+    ]
 
 
 def prose(path: Path, every: int = 1) -> Iterator[str]:
@@ -71,9 +78,17 @@ def prose(path: Path, every: int = 1) -> Iterator[str]:
 
 
 def latin_handwriting(corpora: Path, out: Path) -> None:
-    train = [text for name, text in transcriptions(corpora, "train") for _ in range(SAID_TWICE.get(name, 1))]
-    french = estimate(prose(corpora / "text" / "fr.txt.xz"), unit="character", order=7, cutoffs=RARE)
-    english = estimate(prose(corpora / "text" / "en.txt.xz", 2), unit="character", order=7, cutoffs=RARE)
+    train = [
+        text
+        for name, text in transcriptions(corpora, "train")
+        for _ in range(SAID_TWICE.get(name, 1))
+    ]
+    french = estimate(
+        prose(corpora / "text" / "fr.txt.xz"), unit="character", order=7, cutoffs=RARE
+    )
+    english = estimate(
+        prose(corpora / "text" / "en.txt.xz", 2), unit="character", order=7, cutoffs=RARE
+    )
     models = [
         estimate(train, unit="character", order=7),
         prune_to(french, 4_000_000),
@@ -87,17 +102,32 @@ def latin_handwriting(corpora: Path, out: Path) -> None:
 def latin_handwriting_english(corpora: Path, out: Path) -> None:
     train = transcriptions(corpora, "train")
     models = [
-        estimate([text for name, text in train for _ in range(SAID_TWICE.get(name, 1))], unit="character", order=7),
-        prune_to(estimate(prose(corpora / "text" / "en.txt.xz"), unit="character", order=7, cutoffs=RARE), 6_000_000),
+        estimate(
+            [text for name, text in train for _ in range(SAID_TWICE.get(name, 1))],
+            unit="character",
+            order=7,
+        ),
+        prune_to(
+            estimate(
+                prose(corpora / "text" / "en.txt.xz"), unit="character", order=7, cutoffs=RARE
+            ),
+            6_000_000,
+        ),
         estimate([text for name, text in train if name == "lathrop"], unit="character", order=7),
     ]
     mixed = mix(models, ENGLISH_SHARES)
-    print(perplexity(mixed, [text for name, text in transcriptions(corpora, "dev") if name == "lathrop"]))
+    print(
+        perplexity(
+            mixed, [text for name, text in transcriptions(corpora, "dev") if name == "lathrop"]
+        )
+    )
     write_binary(prune_to(mixed, 1_200_000), out, quantise=True)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     makers = {
         "english-speech": english_speech,
         "latin-handwriting": latin_handwriting,

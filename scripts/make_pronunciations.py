@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""The pronunciations of the shipped english-speech: those of the CMU dictionary, and for other words what their spelling
-suggests.
+"""The pronunciations of the shipped english-speech: those of the CMU dictionary, and for other
+words what their spelling suggests.
 
     python scripts/make_pronunciations.py CORPORA OUT.tsv
     python scripts/make_pronunciations.py CORPORA --check
 
-CORPORA is the folder of the corpora (data/README.md says what lies where). The words are those of english-speech's language
-model and of the transcripts that it is trained on. `--check` tells how often spelling says it right, on words of the
-dictionary that it was not learned from.
+CORPORA is the folder of the corpora (data/README.md says what lies where). The words are those of
+english-speech's language model and of the transcripts that it is trained on. `--check` tells how
+often spelling says it right, on words of the dictionary that it was not learned from.
 """
 
 from __future__ import annotations
@@ -19,18 +19,20 @@ from pathlib import Path
 from recog.lm.binary import load_lm
 from recog.lm.g2p import Speller
 from recog.lm.trie import NGramTrie
-from recog.model.bundle import open_bundle
+from recog.model.recogniser_folder import open_bundle
 from recog.text.pronunciations import Pronunciations, pronunciations_bytes, read_cmudict
-from recog.training.data import load_rows
-from recog.training.recipe import read_recipe
-from recog.training.speller import learn_spelling
+from recog.training.g2p import learn_spelling
+from recog.training.recogniser.data import load_rows
+from recog.training.recogniser.recipe import read_recipe
 
 RECIPE = Path(__file__).parents[1] / "pipelines" / "speech" / "english-speech.yaml"
 HELD = 2_000  # words that --check holds back
 
 
 def speller(known: Pronunciations) -> Speller:
-    model = learn_spelling({word: ways for word, ways in known.items() if word.replace("'", "").isalpha()})
+    model = learn_spelling(
+        {word: ways for word, ways in known.items() if word.replace("'", "").isalpha()}
+    )
     assert model is not None  # the dictionary is large
     return Speller(NGramTrie.from_ngrams(model))
 
@@ -43,9 +45,14 @@ def check(known: Pronunciations) -> None:
     random.Random(1).shuffle(words)
     held = words[:HELD]
     said = speller({word: known[word] for word in words[HELD:]}).say(held)
-    wrong = [min(Levenshtein.distance(one, way) for way in known[word]) for word, one in zip(held, said, strict=True)]
+    wrong = [
+        min(Levenshtein.distance(one, way) for way in known[word])
+        for word, one in zip(held, said, strict=True)
+    ]
     sounds = sum(len(known[word][0]) for word in held)
-    print(f"{HELD} words: {sum(map(bool, wrong)) / HELD:.1%} said wrong, {sum(wrong) / sounds:.1%} of the sounds")
+    print(
+        f"{HELD} words: {sum(map(bool, wrong)) / HELD:.1%} said wrong, {sum(wrong) / sounds:.1%} of the sounds"
+    )
 
 
 def wanted(corpora: Path) -> list[str]:
@@ -53,7 +60,9 @@ def wanted(corpora: Path) -> list[str]:
     bundle = open_bundle("english-speech")
     lm = load_lm(bundle.file(bundle.config.decoding.lm or ""))
     rows = load_rows(read_recipe(RECIPE)).rows
-    words = {word for word in lm.words if not word.startswith("<")} | {w for row, _ in rows for w in row.text.split()}
+    words = {word for word in lm.words if not word.startswith("<")} | {
+        w for row, _ in rows for w in row.text.split()
+    }
     return sorted(words)
 
 
@@ -66,18 +75,26 @@ def pronounce(words: list[str], known: Pronunciations) -> Pronunciations:
 
 
 def possessive(word: str, known: Pronunciations) -> tuple[str, ...]:
-    """Of a known word's possessive: ``s`` after sounds without voice, ``z`` after others, ``Iz`` after hissing ones."""
+    """Of a known word's possessive: ``s`` after sounds without voice, ``z`` after others, ``Iz``
+    after hissing ones."""
     stem = word.removesuffix("'s")
     if stem == word or stem not in known:
         return ()
-    return tuple(said + ("Iz" if said[-1] in "szSZCJ" else "s" if said[-1] in "ptkfT" else "z") for said in known[stem])
+    return tuple(
+        said + ("Iz" if said[-1] in "szSZCJ" else "s" if said[-1] in "ptkfT" else "z")
+        for said in known[stem]
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpora", type=Path)
     parser.add_argument("out", type=Path, nargs="?")
-    parser.add_argument("--check", action="store_true", help="tell how often spelling says it right")
+    parser.add_argument(
+        "--check", action="store_true", help="tell how often spelling says it right"
+    )
     arguments = parser.parse_args()
     known = read_cmudict(arguments.corpora / "text" / "cmudict.dict")
     if arguments.check:

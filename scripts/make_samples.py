@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Make data/samples: synthesised speech and rendered handwriting, each with its text beside it.
 
-Speech comes from flite (BSD-style; english-speech has heard other sentences in its voices), handwriting from the OFL fonts
-named below, as npm packs them in ``@fontsource/NAME``. Nothing here is a recording or a scan of a person.
+Speech comes from flite (BSD-style; english-speech has heard other sentences in its voices),
+handwriting from the OFL fonts named below, as npm packs them in ``@fontsource/NAME``. Nothing here
+is a recording or a scan of a person.
 
     apt-get install flite && pip install pillow fonttools brotli soundfile soxr
     npm pack @fontsource/caveat @fontsource/cedarville-cursive @fontsource/homemade-apple
@@ -58,7 +59,9 @@ def speak(name: str, voice: str, text: str) -> None:
         subprocess.run(["flite", "-voice", voice, "-t", text, "-o", wav.name], check=True)
         samples, rate = soundfile.read(wav.name, dtype="float32")
     samples = soxr.resample(samples, rate, 16_000)
-    soundfile.write(SAMPLES / f"{name}.wav", 0.7 * samples / np.abs(samples).max(), 16_000, subtype="PCM_16")
+    soundfile.write(
+        SAMPLES / f"{name}.wav", 0.7 * samples / np.abs(samples).max(), 16_000, subtype="PCM_16"
+    )
     (SAMPLES / f"{name}.txt").write_text(text + "\n", encoding="utf-8")
 
 
@@ -84,15 +87,26 @@ def write(folder: Path, name: str, face: str, text: str, seed: int) -> None:
     ink = Image.new("L", size, 0)
     ImageDraw.Draw(ink).text((20 - left, 15 - top), text, fill=255, font=pen)
     mask = np.asarray(ink.filter(ImageFilter.GaussianBlur(0.7)), np.float32)[..., None] / 255.0
-    shade = np.asarray(Image.fromarray(rng.integers(0, 24, (4, 12), np.uint8)).resize(size, Image.Resampling.BICUBIC))
-    paper = np.array([236, 228, 205], np.float32) - shade[..., None] - rng.normal(0, 2.5, (size[1], size[0], 1))
+    shade = np.asarray(
+        Image.fromarray(rng.integers(0, 24, (4, 12), np.uint8)).resize(
+            size, Image.Resampling.BICUBIC
+        )
+    )
+    paper = (
+        np.array([236, 228, 205], np.float32)
+        - shade[..., None]
+        - rng.normal(0, 2.5, (size[1], size[0], 1))
+    )
     picture = paper * (1 - 0.85 * mask) + np.array([38, 44, 92], np.float32) * 0.85 * mask
-    Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).save(SAMPLES / f"{name}.png", optimize=True)
+    Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).save(
+        SAMPLES / f"{name}.png", optimize=True
+    )
     (SAMPLES / f"{name}.gt.txt").write_text(text + "\n", encoding="utf-8")
 
 
 def write_page(folder: Path, name: str, face: str, texts: list[str], seed: int) -> None:
-    """A letter of several lines on paper that was photographed a little askew, brighter on one side."""
+    """A letter of several lines on paper that was photographed a little askew, brighter on one
+    side."""
     rng = np.random.default_rng(seed)
     pen, size, spacing = font(folder, face, 52), (1100, 900), 84
     ink = Image.new("L", size, 0)
@@ -102,10 +116,17 @@ def write_page(folder: Path, name: str, face: str, texts: list[str], seed: int) 
         draw.text((left, 60 + spacing * number), text, fill=255, font=pen)
     ink = ink.rotate(1.2, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(0.8))
     mask = np.asarray(ink, np.float32)[..., None] / 255.0
-    light = np.linspace(0.78, 1.0, size[0])[None, :, None] * np.linspace(1.0, 0.9, size[1])[:, None, None]
-    paper = np.array([236, 228, 205], np.float32) * light + rng.normal(0, 2.5, (size[1], size[0], 1))
+    light = (
+        np.linspace(0.78, 1.0, size[0])[None, :, None]
+        * np.linspace(1.0, 0.9, size[1])[:, None, None]
+    )
+    paper = np.array([236, 228, 205], np.float32) * light + rng.normal(
+        0, 2.5, (size[1], size[0], 1)
+    )
     picture = paper * (1 - 0.85 * mask) + np.array([38, 44, 92], np.float32) * 0.85 * mask
-    Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).save(SAMPLES / f"{name}.jpg", quality=82)
+    Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).save(
+        SAMPLES / f"{name}.jpg", quality=82
+    )
     (SAMPLES / f"{name}.txt").write_text("\n".join(texts) + "\n", encoding="utf-8")
 
 

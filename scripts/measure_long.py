@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Long recordings and live sound: words lost or won by cutting, memory, and how far partial texts are behind.
+"""Long recordings and live sound: words lost or won by cutting, memory, and how far partial texts
+are behind.
 
-    python scripts/measure_long.py joined FOLDER [--clips 40] [--shuffle SEED]
-                                                                  WER of clips, and of the recordings that they join to
+    python scripts/measure_long.py joined FOLDER [--clips 40] [--shuffle SEED] WER of clips, and of
+                                                                  the recordings that they join to
     python scripts/measure_long.py hours FOLDER [--hours 3]       peak memory and speed of `recog transcribe` on a long file
     python scripts/measure_long.py live FOLDER [--clips 10]       delay of partial texts, and what they cost
 
-FOLDER holds clips in LibriSpeech's layout. One thread; nothing is kept but with `hours --out FILE` the long file.
+FOLDER holds clips in LibriSpeech's layout. One thread; nothing is kept but with `hours --out FILE`
+the long file.
 """
 
 from __future__ import annotations
@@ -28,11 +30,11 @@ from rapidfuzz.distance import Levenshtein
 import recog
 from recog.corpora import importer
 from recog.corpora.rows import Row
-from recog.live import Heard, Listener
-from recog.media.sound import read_sound
+from recog.media.audio.reader import read_sound
+from recog.recognition.live import Heard, Listener
+from recog.recognition.speech import Transcriber
 from recog.segment.speech import Segmenter
 from recog.text.normalise import rule
-from recog.transcribe import Transcriber
 
 RATE = 16_000
 NOISE = 1e-4  # of the pauses between clips: a quiet room
@@ -41,12 +43,16 @@ Wave = NDArray[np.float32]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("what", choices=("joined", "hours", "live"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", default="english-speech")
     parser.add_argument("--clips", type=int, default=40)
-    parser.add_argument("--shuffle", type=int, metavar="SEED", help="join them in a random order: voices alternate")
+    parser.add_argument(
+        "--shuffle", type=int, metavar="SEED", help="join them in a random order: voices alternate"
+    )
     parser.add_argument("--hours", type=float, default=3.0)
     parser.add_argument("--kind", choices=("wav", "flac", "ogg"), default="wav")
     parser.add_argument("--out", type=Path)
@@ -78,19 +84,28 @@ def words_of(model: Transcriber, wave: Wave) -> list[str]:
 
 
 def joined(model: Transcriber, rows: list[Row]) -> None:
-    """Each clip alone, and all of them in one recording, with pauses of a second or so and with none."""
+    """Each clip alone, and all of them in one recording, with pauses of a second or so and with
+    none."""
     normalise = rule(model.config.normalise)
     texts = [normalise(row.text).split() for row in rows]
     waves = [read_sound(row.media) for row in rows]
     total = sum(map(len, texts))
     whole = [text for words in texts for text in words]
-    alone = sum(Levenshtein.distance(text, words_of(model, wave)) for text, wave in zip(texts, waves, strict=True))
+    alone = sum(
+        Levenshtein.distance(text, words_of(model, wave))
+        for text, wave in zip(texts, waves, strict=True)
+    )
     print(f"{len(rows)} clips alone: WER {100 * alone / total:.2f} % of {total} words")
     for seconds in (0.0, 0.4, 1.5):
         rng = np.random.default_rng(0)
-        parts = [part for wave in waves for part in (wave, pause(seconds * rng.uniform(0.5, 1.5), rng))]
+        parts = [
+            part for wave in waves for part in (wave, pause(seconds * rng.uniform(0.5, 1.5), rng))
+        ]
         errors = Levenshtein.distance(whole, words_of(model, np.concatenate(parts)))
-        print(f"joined with pauses of about {seconds:g} s: WER {100 * errors / total:.2f} %", flush=True)
+        print(
+            f"joined with pauses of about {seconds:g} s: WER {100 * errors / total:.2f} %",
+            flush=True,
+        )
 
 
 def hours(rows: list[Row], length: float, kind: str, out: Path | None, model: str) -> None:
@@ -104,15 +119,29 @@ def hours(rows: list[Row], length: float, kind: str, out: Path | None, model: st
                     break
                 file.write(part)
                 written += len(part)
-        command = [sys.executable, "-m", "recog", "transcribe", str(path), "--threads", "1", "--model", model]
+        command = [
+            sys.executable,
+            "-m",
+            "recog",
+            "transcribe",
+            str(path),
+            "--threads",
+            "1",
+            "--model",
+            model,
+        ]
         start = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True)
         wall = time.perf_counter() - start
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds, cpu = written / RATE, used.ru_utime + used.ru_stime
     print(done.stderr, end="")
-    print(f"{seconds / 3600:.2f} h of {kind}, exit code {done.returncode}, {len(done.stdout.split())} words")
-    print(f"peak memory {used.ru_maxrss / 1024:.0f} MiB; {wall:.0f} s of wall clock, {cpu:.0f} s of CPU")
+    print(
+        f"{seconds / 3600:.2f} h of {kind}, exit code {done.returncode}, {len(done.stdout.split())} words"
+    )
+    print(
+        f"peak memory {used.ru_maxrss / 1024:.0f} MiB; {wall:.0f} s of wall clock, {cpu:.0f} s of CPU"
+    )
     print(f"{seconds / wall:.0f} times real time, {seconds / cpu:.0f} a CPU-second")
 
 
@@ -127,7 +156,9 @@ def endless(rows: list[Row]) -> Iterator[Wave]:
 def live(model: Transcriber, rows: list[Row]) -> None:
     """Blocks of 0.1 s; time is that of the sound plus what was computed since it was all heard."""
     rng = np.random.default_rng(0)
-    wave = np.concatenate([part for row in rows for part in (read_sound(row.media), pause(1.5, rng))])
+    wave = np.concatenate(
+        [part for row in rows for part in (read_sound(row.media), pause(1.5, rng))]
+    )
     listener = Listener(model)
     for _ in listener.feed(pause(1.0, rng) * 1_000):  # whatever is loaded at the first use
         pass
@@ -154,12 +185,17 @@ def live(model: Transcriber, rows: list[Row]) -> None:
         clock += time.process_time() - before
     cpu = time.process_time() - started
     print(f"partial texts are behind the sound by {spoken(behind)} s")
-    print(f"{matched} of {total} final words stood in a partial text before, {spoken(late)} s after their end")
-    print(f"{len(wave) / RATE:.0f} s of sound took {cpu:.1f} s of CPU: {100 * cpu * RATE / len(wave):.0f} % of a core")
+    print(
+        f"{matched} of {total} final words stood in a partial text before, {spoken(late)} s after their end"
+    )
+    print(
+        f"{len(wave) / RATE:.0f} s of sound took {cpu:.1f} s of CPU: {100 * cpu * RATE / len(wave):.0f} % of a core"
+    )
 
 
 def delays_of(seen: list[tuple[float, list[str]]], final: Heard) -> list[float]:
-    """For each word of a final line that a partial text had: from its end to when it first stood there."""
+    """For each word of a final line that a partial text had: from its end to when it first stood
+    there."""
     words = [word.text for word in final.line.words]
     first: dict[int, float] = {}
     for now, partial in seen:

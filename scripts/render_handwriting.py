@@ -4,12 +4,13 @@
     mkdir fonts && cd fonts && npm pack $(cat .../pipelines/handwriting/fonts.txt)     # or other handwriting faces
     cd $RECOG_CORPORA; python .../scripts/render_handwriting.py fonts text/en.txt.xz text/fr.txt.xz handwriting/rendered
 
-Writes OUT/NAME.webp with OUT/NAME.gt.txt, as any bare folder of lines. Three kinds: English prose, French prose, and what
-registers and indices are full of (capitals, numbers, references in brackets, numbers in circles). Words drift from the
-baseline, are slanted, stretched and spaced apart; some lines stand on ruled or squared paper, some catch the feet and
-heads of their neighbours; letters are drawn unevenly.
-Fonts are packages of npm's @fontsource (files, or the folders they unpack to); a character
-that a font lacks passes the line on to another. The same seed gives the same lines. Needs pillow and fonttools.
+Writes OUT/NAME.webp with OUT/NAME.gt.txt, as any bare folder of lines. Three kinds: English prose,
+French prose, and what registers and indices are full of (capitals, numbers, references in brackets,
+numbers in circles). Words drift from the baseline, are slanted, stretched and spaced apart; some
+lines stand on ruled or squared paper, some catch the feet and heads of their neighbours; letters
+are drawn unevenly. Fonts are packages of npm's @fontsource (files, or the folders they unpack to);
+a character that a font lacks passes the line on to another. The same seed gives the same lines.
+Needs pillow and fonttools.
 """
 
 from __future__ import annotations
@@ -57,7 +58,11 @@ def faces(folder: Path) -> list[Face]:
 def prose(path: Path) -> list[str]:
     with lzma.open(path, "rt", encoding="utf-8") as file:
         text = (re.sub(r"\s+([;:!?])", r" \1", line.strip()) for line in file)
-        return [line.replace("’", "'").replace("—", "-").replace("_", "") for line in text if len(line) > 80]
+        return [
+            line.replace("’", "'").replace("—", "-").replace("_", "")
+            for line in text
+            if len(line) > 80
+        ]
 
 
 def words_of(paragraphs: list[str], rng: random.Random) -> str:
@@ -77,20 +82,41 @@ def reference(paragraphs: list[str], rng: random.Random) -> str:
         return str(rng.choice([rng.randint(0, 9), rng.randint(10, 99), rng.randint(100, 1999)]))
 
     def place() -> str:
-        book = rng.choice(["mf", "vol", "t", "cah", "MF", "no", "p", "Lar", "f"]) + rng.choice(["", ".", " "])
-        page = rng.choice([f"p.{number()}", f"p. {number()}-{number()}", f"p {number()} à {number()}", f"n°{number()}"])
-        where = f"{book}({rng.randint(1, 39)}) {page}" if rng.random() < 0.7 else f"{book} {number()}"
+        book = rng.choice(["mf", "vol", "t", "cah", "MF", "no", "p", "Lar", "f"]) + rng.choice(
+            ["", ".", " "]
+        )
+        page = rng.choice(
+            [
+                f"p.{number()}",
+                f"p. {number()}-{number()}",
+                f"p {number()} à {number()}",
+                f"n°{number()}",
+            ]
+        )
+        where = (
+            f"{book}({rng.randint(1, 39)}) {page}" if rng.random() < 0.7 else f"{book} {number()}"
+        )
         return rng.choice(["[{}]", "({})", "- [{} {}]", "= {}", "- {}"]).format(where, title())
 
     date = rng.choice(
-        [f"{rng.randint(1, 31)}-{rng.randint(1, 12)}-{rng.randint(1820, 1999)}", f"le {number()} mai {number()}"]
+        [
+            f"{rng.randint(1, 31)}-{rng.randint(1, 12)}-{rng.randint(1820, 1999)}",
+            f"le {number()} mai {number()}",
+        ]
     )
-    parts = [rng.choice([f"{number()}.", f"{number()} -", f"N° {number()}.", date]), title(), place(), place(), title()]
+    parts = [
+        rng.choice([f"{number()}.", f"{number()} -", f"N° {number()}.", date]),
+        title(),
+        place(),
+        place(),
+        title(),
+    ]
     return " ".join(parts[rng.randrange(3) : rng.randint(3, 5)])
 
 
 def drawn(text: str, face: Face, apart: float, stroke: int) -> Ink:
-    """One word in ink, (height, width) in [0, 1], on a box of the same height and baseline for every word."""
+    """One word in ink, (height, width) in [0, 1], on a box of the same height and baseline for
+    every word."""
     positions, x = [], 60.0
     for character in text:
         positions.append(x)
@@ -99,7 +125,14 @@ def drawn(text: str, face: Face, apart: float, stroke: int) -> Ink:
     pen = ImageDraw.Draw(canvas)
     if apart > 0:
         for character, left in zip(text, positions, strict=True):
-            pen.text((left, SIZE * 2), character, fill=255, font=face.pen, anchor="ls", stroke_width=stroke)
+            pen.text(
+                (left, SIZE * 2),
+                character,
+                fill=255,
+                font=face.pen,
+                anchor="ls",
+                stroke_width=stroke,
+            )
     else:
         pen.text((60, SIZE * 2), text, fill=255, font=face.pen, anchor="ls", stroke_width=stroke)
     columns = np.flatnonzero(np.asarray(canvas).max(axis=0))
@@ -114,7 +147,9 @@ def circled(word: Ink) -> Ink:
     rows = np.flatnonzero(word.max(axis=1))
     middle, radius = int(rows.mean()), max(10, (rows[-1] - rows[0]) // 2 + 8)
     ring = np.zeros(out.shape, np.uint8)
-    cv2.ellipse(ring, ((wide + 36) // 2, middle), ((wide + 26) // 2, radius), 0, 0, 360, 255, 3, cv2.LINE_AA)
+    cv2.ellipse(
+        ring, ((wide + 36) // 2, middle), ((wide + 26) // 2, radius), 0, 0, 360, 255, 3, cv2.LINE_AA
+    )
     return np.maximum(out, ring.astype(np.float32) / 255.0)
 
 
@@ -140,16 +175,22 @@ def line_of(text: str, face: Face, rng: random.Random) -> Ink:
 
 
 def slanted(ink: Ink, rng: random.Random) -> Ink:
-    slant, stretch = float(np.clip(rng.gauss(0.1, 0.25), -0.4, 0.8)), float(np.exp(rng.gauss(0.0, 0.3)))
+    slant, stretch = (
+        float(np.clip(rng.gauss(0.1, 0.25), -0.4, 0.8)),
+        float(np.exp(rng.gauss(0.0, 0.3))),
+    )
     tall, wide = ink.shape
     across = round(wide * stretch + abs(slant) * tall) + 4
     turn = rng.gauss(0, 0.004)
-    matrix = np.array([[stretch, -slant, max(0.0, slant) * tall], [turn, 1.0, -turn * wide / 2]], np.float64)
+    matrix = np.array(
+        [[stretch, -slant, max(0.0, slant) * tall], [turn, 1.0, -turn * wide / 2]], np.float64
+    )
     return np.asarray(cv2.warpAffine(ink, matrix, (across, tall), flags=cv2.INTER_AREA), np.float32)
 
 
 def uneven(ink: Ink, rng: random.Random, noise: np.random.Generator) -> Ink:
-    """The same letter never twice alike: the line through a smooth random displacement, as by an unsteady hand."""
+    """The same letter never twice alike: the line through a smooth random displacement, as by an
+    unsteady hand."""
     strength = max(0.0, rng.gauss(2.5, 2.0))
     if strength < 0.5:
         return ink
@@ -157,15 +198,21 @@ def uneven(ink: Ink, rng: random.Random, noise: np.random.Generator) -> Ink:
     coarse = (max(3, wide // rng.randint(24, 60)), rng.randint(3, 6))
     across, down = (
         cv2.resize(
-            noise.normal(0, strength, coarse[::-1]).astype(np.float32), (wide, tall), interpolation=cv2.INTER_CUBIC
+            noise.normal(0, strength, coarse[::-1]).astype(np.float32),
+            (wide, tall),
+            interpolation=cv2.INTER_CUBIC,
         )
         for _ in range(2)
     )
-    columns, rows = np.meshgrid(np.arange(wide, dtype=np.float32), np.arange(tall, dtype=np.float32))
+    columns, rows = np.meshgrid(
+        np.arange(wide, dtype=np.float32), np.arange(tall, dtype=np.float32)
+    )
     return np.asarray(cv2.remap(ink, columns + across, rows + down, cv2.INTER_LINEAR), np.float32)
 
 
-def paper(ink: Ink, neighbour: Ink, rng: random.Random, noise: np.random.Generator) -> NDArray[np.uint8]:
+def paper(
+    ink: Ink, neighbour: Ink, rng: random.Random, noise: np.random.Generator
+) -> NDArray[np.uint8]:
     """The line cut out, with what else such a crop shows, at its height: (HEIGHT, width) uint8."""
     rows, columns = np.flatnonzero(ink.max(axis=1) > 0.3), np.flatnonzero(ink.max(axis=0) > 0.3)
     top, bottom = rows[0] - rng.randint(2, 16), rows[-1] + rng.randint(3, 16)
@@ -192,7 +239,9 @@ def paper(ink: Ink, neighbour: Ink, rng: random.Random, noise: np.random.Generat
     small = (round(ink.shape[1] * HEIGHT / ink.shape[0]), HEIGHT)
     ink, ruled = (cv2.resize(layer, small, interpolation=cv2.INTER_AREA) for layer in (ink, ruled))
     ink = cv2.GaussianBlur(ink, (0, 0), rng.uniform(0.3, 0.9))
-    pressure = cv2.resize(noise.normal(1.0, 0.12, (2, max(2, small[0] // 40))).astype(np.float32), small)
+    pressure = cv2.resize(
+        noise.normal(1.0, 0.12, (2, max(2, small[0] // 40))).astype(np.float32), small
+    )
     white, black = rng.uniform(180, 240), rng.uniform(20, 130)
     grain = noise.normal(0, rng.uniform(1, 8), ink.shape)
     page = white - rng.uniform(8, 40) * ruled + grain
@@ -212,9 +261,15 @@ class Press:
         """Line ``number`` of this seed, where a face can write it."""
         rng = random.Random(self.seed * 1_000_003 + number)
         kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
-        text = reference(self.texts["french"], rng) if kind == "index" else words_of(self.texts[kind], rng)
+        text = (
+            reference(self.texts["french"], rng)
+            if kind == "index"
+            else words_of(self.texts[kind], rng)
+        )
         able = [
-            face for face in rng.sample(self.hands, min(12, len(self.hands))) if set(text) - {" "} <= face.characters
+            face
+            for face in rng.sample(self.hands, min(12, len(self.hands)))
+            if set(text) - {" "} <= face.characters
         ]
         if not able or len(text) > 90:
             return
@@ -232,7 +287,9 @@ class Press:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("fonts", type=Path)
     parser.add_argument("english", type=Path)
     parser.add_argument("french", type=Path)
@@ -242,7 +299,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    press = Press(arguments.fonts, arguments.english, arguments.french, arguments.out, arguments.seed)
+    press = Press(
+        arguments.fonts, arguments.english, arguments.french, arguments.out, arguments.seed
+    )
     print(f"{len(press.hands)} faces")
     context = multiprocessing.get_context("fork")  # fonts do not travel between processes
     global _press

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""More training speech for spelling, not for voices: sentences read by flite's four American and Scottish voices.
+"""More training speech for spelling, not for voices: sentences read by flite's four American and
+Scottish voices.
 
-    apt-get install flite
-    cd $RECOG_CORPORA; python .../scripts/synthesise_speech.py text/librispeech-train-clean-100.txt.xz speech/flite
+    apt-get install flite cd $RECOG_CORPORA; python .../scripts/synthesise_speech.py
+    text/librispeech-train-clean-100.txt.xz speech/flite
 
-Writes OUT/NAME.opus (16 kHz mono) and OUT/transcripts.tsv (path, voice, text): what `layout: tsv` with the columns
-`path,group,text` reads. Some 20 times real time on one core. flite is free to use for any purpose (its licence is of the
-BSD kind), the voices are CMU's. A killed run goes on; the same seed gives the same sentences, voices and speeds.
+Writes OUT/NAME.opus (16 kHz mono) and OUT/transcripts.tsv (path, voice, text): what `layout: tsv`
+with the columns `path,group,text` reads. Some 20 times real time on one core. flite is free to use
+for any purpose (its licence is of the BSD kind), the voices are CMU's. A killed run goes on; the
+same seed gives the same sentences, voices and speeds.
 """
 
 from __future__ import annotations
@@ -34,14 +36,26 @@ def sentences(path: Path) -> list[str]:
 
 def speak(text: str, voice: str, stretch: float) -> tuple[np.ndarray, int]:
     with tempfile.NamedTemporaryFile(suffix=".wav") as file:
-        command = ["flite", "-voice", voice, "--setf", f"duration_stretch={stretch}", "-t", text, "-o", file.name]
+        command = [
+            "flite",
+            "-voice",
+            voice,
+            "--setf",
+            f"duration_stretch={stretch}",
+            "-t",
+            text,
+            "-o",
+            file.name,
+        ]
         subprocess.run(command, check=True)
         samples, rate = soundfile.read(file.name, dtype="float32")
     return samples / max(1e-6, float(np.abs(samples).max())), rate
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("text", type=Path, help="a sentence a line")
     parser.add_argument("out", type=Path)
     parser.add_argument("--hours", type=float, default=3.6)
@@ -59,7 +73,9 @@ def main() -> None:
         if not path.exists():
             samples, rate = speak(text, voice, stretch)
             beside = path.with_suffix(".part")
-            soundfile.write(beside, gain * samples, rate, format="OGG", subtype="OPUS", compression_level=0.9)
+            soundfile.write(
+                beside, gain * samples, rate, format="OGG", subtype="OPUS", compression_level=0.9
+            )
             beside.replace(path)
         info = soundfile.info(path)
         seconds += info.frames / info.samplerate

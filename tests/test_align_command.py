@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 
 import recog
-from recog.align import align_text
 from recog.cli.align import read_lines_of, training_rows
 from recog.corpora.manifest import read_manifest
 from recog.corpora.rows import Row
-from recog.decoding.align import Timing
-from recog.decoding.views import Seen
+from recog.decoding.ctc.viterbi import Timing
+from recog.decoding.rescoring.test_time_augmentation import Seen
 from recog.errors import UserError
-from recog.formats import textgrid
+from recog.formats.timed import textgrid
+from recog.recognition.forced_alignment import align_text
 from recog.transcript import Line, Transcript, Word
 
 SAMPLES = Path(__file__).parent.parent / "data" / "samples"
@@ -27,7 +27,10 @@ FRAME = 0.04
 
 def command(*arguments: object, **options) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", "recog", *map(str, arguments)], capture_output=True, text=True, **options
+        [sys.executable, "-m", "recog", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        **options,
     )
 
 
@@ -76,7 +79,9 @@ def saying(speech, tmp_path):
 
 def test_planted_words_get_their_times(saying):
     model, path = saying([(1.0, "good"), (2.0, "morning"), (5.0, "friends")], 8.0)
-    transcript = align_text(model, path, ["Good morning,", "", "friends!"], timing=Timing(offset=0, reach=2))
+    transcript = align_text(
+        model, path, ["Good morning,", "", "friends!"], timing=Timing(offset=0, reach=2)
+    )
     assert [(w.text, w.start) for line in transcript.lines for w in line.words] == [
         ("Good", 1.0),
         ("morning,", 2.0),
@@ -112,7 +117,11 @@ def test_a_passage_that_nobody_says_is_marked(saying):
     words = ["the", "quick", "brown", "fox", "jumps", "over", "every", "lazy", "dog"]
     said = [(1.0 + k + 4 * (k > 3), word) for k, word in enumerate(words)]
     model, path = saying(said, 16.0)
-    lines = ["the quick brown fox", "unheard sentences of nothing at all", "jumps over every lazy dog"]
+    lines = [
+        "the quick brown fox",
+        "unheard sentences of nothing at all",
+        "jumps over every lazy dog",
+    ]
     first, unheard, last = align_text(model, path, lines, timing=Timing()).lines
     assert [w.start for w in first.words] == [1.0, 2.0, 3.0, 4.0] and first.confidence > 0.8
     assert [w.start for w in last.words] == [9.0, 10.0, 11.0, 12.0, 13.0] and last.confidence > 0.8
@@ -165,7 +174,9 @@ def test_boxes_in_a_line_image(handwriting):
 
 
 def sentence(texts: str, times: list[tuple[float, float]], confidence: float = 0.9) -> Line:
-    words = tuple(Word(t, a, b, confidence=confidence) for t, (a, b) in zip(texts.split(), times, strict=True))
+    words = tuple(
+        Word(t, a, b, confidence=confidence) for t, (a, b) in zip(texts.split(), times, strict=True)
+    )
     return Line(texts, words, start=times[0][0], end=times[-1][1], confidence=confidence)
 
 
@@ -175,7 +186,9 @@ def test_training_rows():
         sentence("bad", [(3.0, 3.1)], 0.01),
         sentence("c d e", [(3.2, 10.0), (12.0, 22.0), (22.5, 30.0)]),
     )
-    rows = training_rows(Transcript("x.wav", lines, duration=30.1), Path("x.wav"), least=0.2, longest=20)
+    rows = training_rows(
+        Transcript("x.wav", lines, duration=30.1), Path("x.wav"), least=0.2, longest=20
+    )
     assert [(row.text, row.start, row.end) for row in rows] == [
         ("a b", 0.85, 3.0),  # no silence before the next word
         ("c", 3.15, 10.15),
@@ -186,7 +199,9 @@ def test_training_rows():
 
 
 def test_texts_are_read_by_their_suffix(tmp_path):
-    (tmp_path / "a.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\n<i>one</i>\ntwo\n\n", encoding="utf-8")
+    (tmp_path / "a.srt").write_text(
+        "1\n00:00:01,000 --> 00:00:02,000\n<i>one</i>\ntwo\n\n", encoding="utf-8"
+    )
     (tmp_path / "a.txt").write_text("\ufeffone two\r\n\r\nthree\n", encoding="utf-8")
     (tmp_path / "b.txt").write_bytes(b"caf\xe9")
     assert read_lines_of(tmp_path / "a.srt") == ["one two"]
@@ -197,17 +212,34 @@ def test_texts_are_read_by_their_suffix(tmp_path):
 
 def test_the_command_writes_what_it_is_asked_for(tmp_path):
     media = Path(shutil.copy(SAMPLES / "weather.wav", tmp_path))
-    (tmp_path / "t.txt").write_text("The weather is fine today,\nand we are going to walk along the river.\n")
-    done = command("align", media, tmp_path / "t.txt", "--format", "textgrid", "--output", tmp_path / "o.TextGrid")
+    (tmp_path / "t.txt").write_text(
+        "The weather is fine today,\nand we are going to walk along the river.\n"
+    )
+    done = command(
+        "align",
+        media,
+        tmp_path / "t.txt",
+        "--format",
+        "textgrid",
+        "--output",
+        tmp_path / "o.TextGrid",
+    )
     assert done.returncode == 0, done.stderr
     lines = textgrid.read((tmp_path / "o.TextGrid").read_text(encoding="utf-8")).lines
     assert [line.text for line in lines] == (tmp_path / "t.txt").read_text().splitlines()
-    done = command("align", media, tmp_path / "o.TextGrid", "--format", "manifest", "-o", tmp_path / "m.jsonl")
+    done = command(
+        "align", media, tmp_path / "o.TextGrid", "--format", "manifest", "-o", tmp_path / "m.jsonl"
+    )
     assert done.returncode == 0, done.stderr
     rows = read_manifest(tmp_path / "m.jsonl")
     assert [row.text for row in rows] == [line.text for line in lines] and rows[0].media == media
     assert 0 < rows[0].end <= rows[1].start + 0.01
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.jsonl", "o.TextGrid", "t.txt", "weather.wav"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "m.jsonl",
+        "o.TextGrid",
+        "t.txt",
+        "weather.wav",
+    ]
 
 
 def test_a_remark_on_the_recording_is_no_failure_and_damage_is(tmp_path):
@@ -227,8 +259,14 @@ def test_a_remark_on_the_recording_is_no_failure_and_damage_is(tmp_path):
 def test_a_text_of_something_else_is_told(tmp_path):
     text = "quarterly figures exceeded expectations\n"
     out = tmp_path / "m.jsonl"
-    done = command("align", SAMPLES / "weather.wav", "-", "--format", "manifest", "--output", out, input=text)
-    assert done.returncode == 1 and "1 of 1 lines do not fit" in done.stderr and "No line of -" in done.stderr
+    done = command(
+        "align", SAMPLES / "weather.wav", "-", "--format", "manifest", "--output", out, input=text
+    )
+    assert (
+        done.returncode == 1
+        and "1 of 1 lines do not fit" in done.stderr
+        and "No line of -" in done.stderr
+    )
     assert not out.exists()
 
 
@@ -236,7 +274,15 @@ def test_page_of_a_line_image(tmp_path):
     from recog.corpora import importer
 
     out = tmp_path / "garden.xml"
-    done = command("align", SAMPLES / "garden.png", SAMPLES / "garden.gt.txt", "--format", "page", "--output", out)
+    done = command(
+        "align",
+        SAMPLES / "garden.png",
+        SAMPLES / "garden.gt.txt",
+        "--format",
+        "page",
+        "--output",
+        out,
+    )
     assert done.returncode == 0, done.stderr
     (tmp_path / "garden.png").write_bytes((SAMPLES / "garden.png").read_bytes())
     (row,) = importer("page")(out)
@@ -273,5 +319,6 @@ def test_every_source_of_the_interface_can_be_aligned(speech, handwriting):
     content = (SAMPLES / "garden.png").read_bytes()
     text = (SAMPLES / "garden.gt.txt").read_text().strip()
     assert (
-        align_text(handwriting, content, [text]).lines == align_text(handwriting, SAMPLES / "garden.png", [text]).lines
+        align_text(handwriting, content, [text]).lines
+        == align_text(handwriting, SAMPLES / "garden.png", [text]).lines
     )

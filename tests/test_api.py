@@ -19,9 +19,15 @@ import pytest
 import soundfile
 
 import recog
-from recog.media.image import read_image
-from recog.model.bundle import DEFAULTS, shipped
-from recog.options import AllKeywords, HandwritingKeywords, HandwritingOptions, SpeechKeywords, SpeechOptions
+from recog.media.image.reader import read_image
+from recog.model.recogniser_folder import DEFAULTS, shipped
+from recog.recognition.options import (
+    AllKeywords,
+    HandwritingKeywords,
+    HandwritingOptions,
+    SpeechKeywords,
+    SpeechOptions,
+)
 
 SAMPLES = Path(__file__).parent.parent / "data" / "samples"
 
@@ -54,11 +60,16 @@ def test_public_names_are_listed_and_come_when_they_are_used():
 
 def test_type_checkers_and_editors_see_the_options_that_there_are():
     parameters = inspect.signature(recog.load).parameters
-    assert inspect.Parameter.VAR_KEYWORD not in {parameter.kind for parameter in parameters.values()}
+    assert inspect.Parameter.VAR_KEYWORD not in {
+        parameter.kind for parameter in parameters.values()
+    }
     assert set(parameters) - {"name"} == set(typing.get_type_hints(AllKeywords))
-    for options, keywords in ((SpeechOptions, SpeechKeywords), (HandwritingOptions, HandwritingKeywords)):
+    for options, keywords in (
+        (SpeechOptions, SpeechKeywords),
+        (HandwritingOptions, HandwritingKeywords),
+    ):
         assert {field.name for field in fields(options)} == set(typing.get_type_hints(keywords))
-    first, second, _ = typing.get_overloads(recog.loading.load)
+    first, second, _ = typing.get_overloads(recog.recognition.load.load)
     named = {typing.get_args(typing.get_type_hints(each)["name"])[0] for each in (first, second)}
     assert named == set(shipped()) == set(DEFAULTS.values())
     assert (SpeechOptions().channels, HandwritingOptions().layout) == ("mix", "auto")
@@ -81,9 +92,18 @@ def test_type_checkers_and_editors_see_the_options_that_there_are():
         ({"hotwords": "recog"}, "hotwords must be a list of words and phrases"),
         ({"hotwords": [["recog"]]}, "hotwords must be words and phrases."),
         ({"hotwords": {"recog": 51}}, "the boost of 'recog' is 51; it must lie between 0 and 50."),
-        ({"channels": "left"}, "channels is 'left'; it must be 'mix', 'each' or the number of a channel, from 1."),
-        ({"channels": 0}, "channels is 0; it must be 'mix', 'each' or the number of a channel, from 1."),
-        ({"layout": "page"}, "layout is for handwriting, and the model english-speech is for speech."),
+        (
+            {"channels": "left"},
+            "channels is 'left'; it must be 'mix', 'each' or the number of a channel, from 1.",
+        ),
+        (
+            {"channels": 0},
+            "channels is 0; it must be 'mix', 'each' or the number of a channel, from 1.",
+        ),
+        (
+            {"layout": "page"},
+            "layout is for handwriting, and the model english-speech is for speech.",
+        ),
         ({"layout": "auto", "notes": False}, "layout and notes are for handwriting, and the model"),
     ],
 )
@@ -95,10 +115,16 @@ def test_wrong_options_are_told_with_what_is_allowed(options: dict, sentence: st
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"layout": "pages"}, "layout is 'pages'; it must be 'auto', 'line', 'page', 'table' or 'xml'."),
+        (
+            {"layout": "pages"},
+            "layout is 'pages'; it must be 'auto', 'line', 'page', 'table' or 'xml'.",
+        ),
         ({"notes": "yes"}, "notes is 'yes'; it must be True or False."),
         ({"page_model": "nowhere"}, "nowhere"),
-        ({"channels": "mix"}, "channels is for speech, and the model latin-handwriting is for handwriting."),
+        (
+            {"channels": "mix"},
+            "channels is for speech, and the model latin-handwriting is for handwriting.",
+        ),
     ],
 )
 def test_wrong_options_of_handwriting(options: dict, sentence: str):
@@ -109,7 +135,9 @@ def test_wrong_options_of_handwriting(options: dict, sentence: str):
 def test_an_option_that_does_not_exist_and_a_model_that_is_no_name():
     with pytest.raises(TypeError, match="lay_out"):
         recog.load("latin-handwriting", lay_out="page")
-    with pytest.raises(recog.UserError, match="The model is 3; it must be the name of a shipped model"):
+    with pytest.raises(
+        recog.UserError, match="The model is 3; it must be the name of a shipped model"
+    ):
         recog.load(3)
 
 
@@ -147,11 +175,19 @@ def test_every_kind_of_recording_gives_the_same(speech: recog.SpeechRecogniser):
         (io.BytesIO(content), "<stream>"), (named, "call.wav"), (path.open("rb"), str(path)),
     ):  # fmt: skip
         found = speech.transcribe(source)
-        assert (found.lines, found.duration, found.source) == (expected.lines, expected.duration, name)
+        assert (found.lines, found.duration, found.source) == (
+            expected.lines,
+            expected.duration,
+            name,
+        )
     for array in (wave, wave[:, None], np.stack([wave, wave], axis=1), wave.astype(">i2"), wave.astype(np.int32) << 16,
                   (wave / 32768).astype(np.float32), wave / 32768):  # fmt: skip
         found = speech.transcribe(array, sample_rate=rate)
-        assert (found.lines, found.duration, found.source) == (expected.lines, expected.duration, "<array>")
+        assert (found.lines, found.duration, found.source) == (
+            expected.lines,
+            expected.duration,
+            "<array>",
+        )
     assert speech.transcribe(content, name="mine").source == "mine"
 
 
@@ -165,7 +201,9 @@ def test_the_channels_of_an_array_are_those_of_its_file(tmp_path: Path):
     found = each.transcribe(both, sample_rate=np.int64(rate))
     assert found.lines == each.transcribe(tmp_path / "both.wav").lines
     assert {line.channel for line in found.lines} == {1, 2}
-    assert sorted(each.stream(both, sample_rate=rate), key=lambda line: line.start) == list(found.lines)
+    assert sorted(each.stream(both, sample_rate=rate), key=lambda line: line.start) == list(
+        found.lines
+    )
 
 
 def test_an_array_without_samples_has_no_lines(speech: recog.SpeechRecogniser):
@@ -198,7 +236,9 @@ def test_every_kind_of_image_gives_the_same(hand: recog.HandwritingRecogniser):
 
 def test_lines_of_an_xml_file_need_a_file(hand: recog.HandwritingRecogniser):
     reader = recog.load("latin-handwriting", layout="xml", beam=0, threads=1)
-    with pytest.raises(recog.UserError, match="<array> has no PAGE or ALTO file beside it; give a file"):
+    with pytest.raises(
+        recog.UserError, match="<array> has no PAGE or ALTO file beside it; give a file"
+    ):
         reader.transcribe(np.full((500, 400), 255, np.uint8))
 
 
@@ -209,14 +249,22 @@ def test_streams_give_the_lines_of_the_transcript(speech, hand, tmp_path: Path):
     wave, rate = soundfile.read(SAMPLES / "weather.wav")
     pause = np.zeros(2 * rate)
     long = np.concatenate([wave, pause, wave, pause, wave])
-    assert tuple(speech.stream(long, sample_rate=rate)) == speech.transcribe(long, sample_rate=rate).lines
+    assert (
+        tuple(speech.stream(long, sample_rate=rate))
+        == speech.transcribe(long, sample_rate=rate).lines
+    )
     assert tuple(hand.stream(SAMPLES / "page.jpg")) == hand.transcribe(SAMPLES / "page.jpg").lines
-    pages = [cv2.imread(str(SAMPLES / name), cv2.IMREAD_GRAYSCALE) for name in ("garden.png", "maison.png")]
+    pages = [
+        cv2.imread(str(SAMPLES / name), cv2.IMREAD_GRAYSCALE)
+        for name in ("garden.png", "maison.png")
+    ]
     cv2.imwritemulti(str(tmp_path / "two.tiff"), pages)
     assert tuple(hand.stream(tmp_path / "two.tiff")) == hand.transcribe(tmp_path / "two.tiff").lines
 
 
-def test_a_stream_begins_before_the_recording_is_done_and_closes_what_it_opened(speech: recog.SpeechRecogniser):
+def test_a_stream_begins_before_the_recording_is_done_and_closes_what_it_opened(
+    speech: recog.SpeechRecogniser,
+):
     class Counted(io.BytesIO):
         most = 0
 
@@ -243,12 +291,14 @@ def test_a_stream_begins_before_the_recording_is_done_and_closes_what_it_opened(
 
 
 def test_an_abandoned_stream_closes_its_file(speech, hand, monkeypatch: pytest.MonkeyPatch):
-    from recog.media.document_base import Document
-    from recog.media.sound import SoundReader
+    from recog.media.audio.reader import SoundReader
+    from recog.media.document.base import Document
 
     closed: list[str] = []
     for kind in (SoundReader, Document):
-        monkeypatch.setattr(kind, "close", lambda self, close=kind.close: (closed.append(self.name), close(self)))
+        monkeypatch.setattr(
+            kind, "close", lambda self, close=kind.close: (closed.append(self.name), close(self))
+        )
     for model, name in ((speech, "letter.wav"), (hand, "page.jpg")):
         lines = model.stream(SAMPLES / name)
         assert next(lines).text and not closed
@@ -268,7 +318,9 @@ def test_what_a_stream_warns_of_is_logged(speech, tmp_path: Path, caplog: pytest
 # ---- pickling ----
 
 
-def test_models_pickle_by_their_place(speech, hand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_models_pickle_by_their_place(
+    speech, hand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     text = speech.transcribe(SAMPLES / "letter.wav")
     content = pickle.dumps(speech)
     assert len(content) < 2000 and str(shipped()["english-speech"]).encode() not in content, (
@@ -278,11 +330,17 @@ def test_models_pickle_by_their_place(speech, hand, tmp_path: Path, monkeypatch:
     assert again.options == speech.options and again.transcribe(SAMPLES / "letter.wav") == text
     (tmp_path / "here").symlink_to(shipped()["latin-handwriting"])
     monkeypatch.chdir(tmp_path)
-    content = pickle.dumps(recog.load("here", n_best=2, layout="line", hotwords={"Garden": 3.0}, threads=1))
+    content = pickle.dumps(
+        recog.load("here", n_best=2, layout="line", hotwords={"Garden": 3.0}, threads=1)
+    )
     monkeypatch.chdir(SAMPLES)
     reader = pickle.loads(content)
     assert isinstance(reader, recog.HandwritingRecogniser)
-    assert (reader.options.n_best, reader.options.layout, reader.options.hotwords) == (2, "line", {"Garden": 3.0})
+    assert (reader.options.n_best, reader.options.layout, reader.options.hotwords) == (
+        2,
+        "line",
+        {"Garden": 3.0},
+    )
 
 
 def test_a_model_works_in_processes_that_are_spawned(hand: recog.HandwritingRecogniser):
@@ -292,7 +350,7 @@ def test_a_model_works_in_processes_that_are_spawned(hand: recog.HandwritingReco
 
 
 def test_former_names_stay():
-    from recog.ocr import LineReader
-    from recog.transcribe import Transcriber
+    from recog.recognition.handwriting import LineReader
+    from recog.recognition.speech import Transcriber
 
     assert (Transcriber, LineReader) == (recog.SpeechRecogniser, recog.HandwritingRecogniser)

@@ -6,7 +6,8 @@ import pytest
 
 from recog.evaluation.baselines import BaselineScore, mean_score, score_page
 
-PAGE = [[(0.0, 40.0 * k), (400.0, 40.0 * k)] for k in range(1, 6)]  # tolerance 10, nothing from 30 on
+# tolerance 10, nothing from 30 on
+PAGE = [[(0.0, 40.0 * k), (400.0, 40.0 * k)] for k in range(1, 6)]
 
 
 def moved(by: float) -> list[list[tuple[float, float]]]:
@@ -31,10 +32,14 @@ def test_missing_spurious_and_split_lines() -> None:
     assert extra.recall == 1.0 and extra.precision == pytest.approx(5 / 6)
     halves = [[(0.0, 120.0), (199.0, 120.0)], [(201.0, 120.0), (400.0, 120.0)]]
     split = score_page(PAGE, [*PAGE[:2], *halves, *PAGE[3:]])
-    assert split.recall == 1.0 and split.precision == pytest.approx(5 / 6, abs=0.01), "only one half may have the line"
+    assert split.recall == 1.0 and split.precision == pytest.approx(5 / 6, abs=0.01), (
+        "only one half may have the line"
+    )
 
 
 def test_empty_pages() -> None:
     assert score_page([], []).f1 == 1.0
     assert score_page(PAGE, []).f1 == 0.0 and score_page([], PAGE).f1 == 0.0
-    assert mean_score([BaselineScore(1.0, 0.5), BaselineScore(0.5, 0.5)]) == BaselineScore(0.75, 0.5)
+    assert mean_score([BaselineScore(1.0, 0.5), BaselineScore(0.5, 0.5)]) == BaselineScore(
+        0.75, 0.5
+    )

@@ -14,11 +14,11 @@ import soundfile
 import recog
 from recog.errors import UserError
 from recog.formats import WRITERS
-from recog.formats import ctm as ctm_format
 from recog.formats import json as json_format
-from recog.formats import textgrid as textgrid_format
+from recog.formats.timed import ctm as ctm_format
+from recog.formats.timed import textgrid as textgrid_format
+from recog.media.audio.reader import open_sound, read_sound
 from recog.media.errors import MediaError
-from recog.media.sound import open_sound, read_sound
 from recog.transcript import Line, Transcript, Word
 
 SAMPLES = Path(__file__).parent.parent / "data" / "samples"
@@ -47,7 +47,9 @@ def test_each_channel_reads_as_it_does_alone(call, tmp_path):
         ours = [line.text for line in found.lines if line.channel == channel]
         assert ours == [line.text for line in alone.lines] and ours
         one = recog.load("english-speech", channels=channel, threads=1).transcribe(call)
-        assert [(line.text, line.channel) for line in one.lines] == [(text, channel) for text in ours]
+        assert [(line.text, line.channel) for line in one.lines] == [
+            (text, channel) for text in ours
+        ]
     with pytest.raises(UserError, match="has no channel 3: it has 2"):
         recog.load("english-speech", channels=3, threads=1).transcribe(call)
 
@@ -59,7 +61,9 @@ def test_lines_of_all_channels_stand_in_the_order_of_time(tmp_path):
     for k, channel in enumerate((0, 1, 0)):
         both[k * slot : k * slot + len(word), channel] = word
     soundfile.write(tmp_path / "call.wav", both, RATE)
-    found = recog.load("english-speech", channels="each", beam=0, threads=1).transcribe(tmp_path / "call.wav")
+    found = recog.load("english-speech", channels="each", beam=0, threads=1).transcribe(
+        tmp_path / "call.wav"
+    )
     assert [line.channel for line in found.lines] == [1, 2, 1]
 
 
@@ -81,7 +85,9 @@ def spoken(text: str, start: float, channel: int) -> Line:
     return Line(text, words, start=start, end=words[-1].end, channel=channel)
 
 
-TALK = Transcript("talk.wav", (spoken("good morning", 0.0, 1), spoken("hello there", 1.5, 2)), duration=5.0)
+TALK = Transcript(
+    "talk.wav", (spoken("good morning", 0.0, 1), spoken("hello there", 1.5, 2)), duration=5.0
+)
 
 
 @pytest.mark.parametrize("name", ["txt", "srt", "vtt", "tsv"])
@@ -95,9 +101,16 @@ def test_formats_without_channels_name_them(name):
 def test_formats_with_channels_keep_them():
     assert json_format.read(json_format.write(TALK)) == TALK
     rows = [row.split() for row in ctm_format.write(TALK).splitlines()]
-    assert [(row[1], row[4]) for row in rows] == [("1", "good"), ("1", "morning"), ("2", "hello"), ("2", "there")]
+    assert [(row[1], row[4]) for row in rows] == [
+        ("1", "good"),
+        ("1", "morning"),
+        ("2", "hello"),
+        ("2", "there"),
+    ]
     grid = textgrid_format.write(TALK)
-    assert [f'name = "{name}"' in grid for name in ("lines 1", "words 1", "lines 2", "words 2")] == [True] * 4
+    assert [
+        f'name = "{name}"' in grid for name in ("lines 1", "words 1", "lines 2", "words 2")
+    ] == [True] * 4
     assert textgrid_format.read(grid).lines[0].text == "good morning"
 
 
@@ -107,14 +120,19 @@ def tracks(container: str, parts: list[tuple[int, list[float]]]) -> io.BytesIO:
     with av.open(file, "w", format=container) as out:
         pictures = out.add_stream("mpeg4", rate=10)
         pictures.width = pictures.height = 64
-        streams = [out.add_stream("aac", rate=r, layout={1: "mono", 2: "stereo"}[len(hz)]) for r, hz in parts]
+        streams = [
+            out.add_stream("aac", rate=r, layout={1: "mono", 2: "stereo"}[len(hz)])
+            for r, hz in parts
+        ]
         for k in range(20):
             frame = av.VideoFrame(64, 64, "yuv420p")
             frame.pts = k
             out.mux(pictures.encode(frame))
         for stream, (rate, frequencies) in zip(streams, parts, strict=True):
             time = np.arange(2 * rate) / rate
-            sound = np.stack([0.5 * np.sin(2 * np.pi * hz * time) for hz in frequencies]).astype(np.float32)
+            sound = np.stack([0.5 * np.sin(2 * np.pi * hz * time) for hz in frequencies]).astype(
+                np.float32
+            )
             for at in range(0, sound.shape[1], 1024):
                 block = np.ascontiguousarray(sound[:, at : at + 1024])
                 frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=stream.layout.name)

@@ -1,4 +1,5 @@
-"""ctcdecode's interface: against what ctcdecode 1.0.2 answered (RECOG_SHARED, else ../shared), and by itself."""
+"""ctcdecode's interface: against what ctcdecode 1.0.2 answered (RECOG_SHARED, else ../shared), and
+by itself."""
 
 from __future__ import annotations
 
@@ -35,7 +36,9 @@ def cases() -> dict[str, np.ndarray]:
 
 
 def recorded(cases: dict[str, np.ndarray], name: str) -> Rows:
-    return tuple(cases[f"{name}.{key}"] for key in ("beam_results", "beam_scores", "timesteps", "out_lens"))  # type: ignore[return-value]
+    return tuple(
+        cases[f"{name}.{key}"] for key in ("beam_results", "beam_scores", "timesteps", "out_lens")
+    )  # type: ignore[return-value]
 
 
 def row(answer: Rows, i: int, k: int = 0) -> tuple[int, ...]:
@@ -51,7 +54,9 @@ def probabilities(seed: int = 0, shape: tuple[int, ...] = (3, 30, 5)) -> np.ndar
 
 
 def test_exhaustive_case_has_every_row_and_score(cases: dict[str, np.ndarray]) -> None:
-    ours = CTCBeamDecoder("_abc", beam_width=1000, log_probs_input=True, num_processes=1).decode(cases["a.input"])
+    ours = CTCBeamDecoder("_abc", beam_width=1000, log_probs_input=True, num_processes=1).decode(
+        cases["a.input"]
+    )
     theirs = recorded(cases, "a")
     assert [[row(ours, i, k) for k in range(10)] for i in range(20)] == [
         [row(theirs, i, k) for k in range(10)] for i in range(20)
@@ -75,19 +80,25 @@ CASES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_recorded_case(cases: dict[str, np.ndarray], name: str) -> None:
-    """The same labels in the first row, at a score that is never worse; or others that are more probable."""
+    """The same labels in the first row, at a score that is never worse; or others that are more
+    probable."""
     log = "prob" not in name
     inputs, labels, blank = cases["b.log_input" if log else "b.prob_input"], LABELS, 0
     if name.endswith("28"):
         inputs, labels, blank = np.roll(inputs, -1, axis=2), LABELS[1:] + LABELS[0], 28
-    decoder = CTCBeamDecoder(labels, beam_width=25, blank_id=blank, log_probs_input=log, num_processes=1, **CASES[name])
+    decoder = CTCBeamDecoder(
+        labels, beam_width=25, blank_id=blank, log_probs_input=log, num_processes=1, **CASES[name]
+    )
     ours, theirs = decoder.decode(inputs), recorded(cases, name)
     same = 0
     for i in range(5):
         first = row(theirs, i)
         same += row(ours, i) == first
         log_probs = cases["b.log_input"][i]
-        exact = [-log_prob_of(log_probs, [(n + 1) % 29 if blank else n for n in r]) for r in (row(ours, i), first)]
+        exact = [
+            -log_prob_of(log_probs, [(n + 1) % 29 if blank else n for n in r])
+            for r in (row(ours, i), first)
+        ]
         assert ours[1][i][0] == pytest.approx(exact[0], abs=1e-4)
         assert exact[0] <= exact[1] + 1e-9 and ours[1][i][0] <= theirs[1][i][0] + 1e-4
         assert row(ours, i) in [row(theirs, i, k) for k in range(10)]
@@ -150,7 +161,11 @@ class Arpa:
                 gram = tuple(fields[1].split(" "))
                 self.log_prob[gram] = float(fields[0]) * np.log(10)
                 self.backoff[gram] = float(fields[2]) * np.log(10) if len(fields) > 2 else 0.0
-        self.words = {gram[0] for gram in self.log_prob if len(gram) == 1} - {"<s>", "</s>", "<unk>"}
+        self.words = {gram[0] for gram in self.log_prob if len(gram) == 1} - {
+            "<s>",
+            "</s>",
+            "<unk>",
+        }
 
     def score(self, tokens: list[str]) -> float:
         """Natural log of P(tokens | <s>), without </s>."""
@@ -165,11 +180,20 @@ class Arpa:
         return total
 
 
-@pytest.mark.parametrize(("name", "alpha", "beta"), [("c", 0.8, 1.2), ("c_alpha0_beta0", 0.0, 0.0), ("e_lm", 0.8, 1.2)])
-def test_word_model(cases: dict[str, np.ndarray], lm: dict[str, Path], name: str, alpha: float, beta: float) -> None:
+@pytest.mark.parametrize(
+    ("name", "alpha", "beta"), [("c", 0.8, 1.2), ("c_alpha0_beta0", 0.0, 0.0), ("e_lm", 0.8, 1.2)]
+)
+def test_word_model(
+    cases: dict[str, np.ndarray], lm: dict[str, Path], name: str, alpha: float, beta: float
+) -> None:
     """Whole words only, and by one formula never a lower score than ctcdecode's."""
     arpa = Arpa(lm["word3"])
-    options: dict[str, Any] = {"alpha": alpha, "beta": beta, "beam_width": 50, "log_probs_input": True}
+    options: dict[str, Any] = {
+        "alpha": alpha,
+        "beta": beta,
+        "beam_width": 50,
+        "log_probs_input": True,
+    }
     decoder = CTCBeamDecoder(LABELS, str(lm["word3"]), num_processes=1, **options)
     lengths = cases["e.seq_lens"] if name == "e_lm" else np.full(5, 120)
     ours, theirs = decoder.decode(cases["b.log_input"], lengths), recorded(cases, name)
@@ -187,7 +211,8 @@ def test_word_model(cases: dict[str, np.ndarray], lm: dict[str, Path], name: str
         scores = ours[1][i][np.isfinite(ours[1][i])]
         assert (np.diff(scores) >= 0).all()
         assert fused(i, row(ours, i)) == pytest.approx(-scores[0], abs=1e-3)
-        assert -scores[0] >= fused(i, row(theirs, i)) - 1e-3  # -inf where their last word is unfinished
+        # -inf where their last word is unfinished
+        assert -scores[0] >= fused(i, row(theirs, i)) - 1e-3
         times = ours[2][i][0][: ours[3][i][0]]
         assert (np.diff(times) > 0).all()
 
@@ -202,14 +227,23 @@ def test_word_model_online(cases: dict[str, np.ndarray], lm: dict[str, Path]) ->
     beams, longest = answer[0].shape[1:]
     assert np.isfinite(offline[1][0]).sum() == beams
     for online, whole in zip(answer, offline, strict=True):
-        np.testing.assert_array_equal(online, whole[:, :beams, :longest] if whole.ndim == 3 else whole)
+        np.testing.assert_array_equal(
+            online, whole[:, :beams, :longest] if whole.ndim == 3 else whole
+        )
 
 
 def test_character_model(cases: dict[str, np.ndarray], lm: dict[str, Path]) -> None:
-    """Each label is scored, the last one, "|", as the space; at a score no worse than ctcdecode's own first row."""
+    """Each label is scored, the last one, "|", as the space; at a score no worse than ctcdecode's
+    own first row."""
     labels = LABELS[:-1] + "|"
     decoder = CTCBeamDecoder(
-        labels, lm["char5"], alpha=0.8, beta=1.2, beam_width=50, log_probs_input=True, num_processes=1
+        labels,
+        lm["char5"],
+        alpha=0.8,
+        beta=1.2,
+        beam_width=50,
+        log_probs_input=True,
+        num_processes=1,
     )
     assert (decoder.character_based(), decoder.max_order(), decoder.dict_size()) == (True, 5, 0)
     ours, theirs = decoder.decode(cases["b.log_input"]), recorded(cases, "g_char")
@@ -223,9 +257,19 @@ def test_character_model(cases: dict[str, np.ndarray], lm: dict[str, Path]) -> N
 
 def test_same_as_the_decoder() -> None:
     probs = probabilities()
-    results, scores, timesteps, out_lens = CTCBeamDecoder(["<b>", "a", "b", "c", "d"], beam_width=7).decode(probs)
-    assert results.shape == timesteps.shape == (3, 7, 30) and scores.shape == out_lens.shape == (3, 7)
-    assert (results.dtype, scores.dtype, timesteps.dtype, out_lens.dtype) == (np.int32, np.float32, np.int32, np.int32)
+    results, scores, timesteps, out_lens = CTCBeamDecoder(
+        ["<b>", "a", "b", "c", "d"], beam_width=7
+    ).decode(probs)
+    assert results.shape == timesteps.shape == (3, 7, 30) and scores.shape == out_lens.shape == (
+        3,
+        7,
+    )
+    assert (results.dtype, scores.dtype, timesteps.dtype, out_lens.dtype) == (
+        np.int32,
+        np.float32,
+        np.int32,
+        np.int32,
+    )
     expected = Decoder(["", "a", "b", "c", "d"], beam_width=7, n_best=7).decode(np.log(probs))
     for i, hypotheses in enumerate(expected):
         assert len(hypotheses) == 7
@@ -248,7 +292,8 @@ def test_any_blank(blank: int) -> None:
     for i in range(3):
         for k in range(5):
             texts = [
-                "".join(names[n] for n in row(answer, i, k)) for names, answer in (("_abcd", plain), (labels, moved))
+                "".join(names[n] for n in row(answer, i, k))
+                for names, answer in (("_abcd", plain), (labels, moved))
             ]
             assert texts[0] == texts[1]
             assert (moved[0][i, k, moved[3][i, k] :] == blank).all()
@@ -260,7 +305,9 @@ def test_zero_probabilities_are_floored_and_logs_are_not() -> None:
     probs = np.array([[[0.0, 1.0, 0.0], [0.0, 1.0, 0.0]]])
     results, scores, _, out_lens = CTCBeamDecoder("_ab", beam_width=4).decode(probs)
     assert row((results, scores, scores, out_lens), 0) == (1,)
-    assert scores[0, 0] == pytest.approx(0.0, abs=1e-6) and scores[0, 1] == pytest.approx(87.34, abs=0.7)
+    assert scores[0, 0] == pytest.approx(0.0, abs=1e-6) and scores[0, 1] == pytest.approx(
+        87.34, abs=0.7
+    )
     with np.errstate(divide="ignore"):
         scores = CTCBeamDecoder("_ab", beam_width=4, log_probs_input=True).decode(np.log(probs))[1]
     assert scores[0, 0] == pytest.approx(0.0, abs=1e-6) and np.isposinf(scores[0, 1:]).all()
@@ -269,8 +316,12 @@ def test_zero_probabilities_are_floored_and_logs_are_not() -> None:
 def test_cutoff_prob_prunes_above_0_693() -> None:
     """One frame with a sure blank, one with 0.7, 0.2 and 0.1: what is cut off cannot be read."""
     probs = np.array([[[0.98, 0.01, 0.01], [0.1, 0.7, 0.2]]])
-    found = [CTCBeamDecoder("_ab", cutoff_prob=p, beam_width=10).decode(probs) for p in (1.0, 0.95, 0.6)]
-    texts = [{row(answer, 0, k) for k in range(10) if np.isfinite(answer[1][0, k])} for answer in found]
+    found = [
+        CTCBeamDecoder("_ab", cutoff_prob=p, beam_width=10).decode(probs) for p in (1.0, 0.95, 0.6)
+    ]
+    texts = [
+        {row(answer, 0, k) for k in range(10) if np.isfinite(answer[1][0, k])} for answer in found
+    ]
     assert texts[0] == {(), (1,), (2,), (1, 2), (2, 1)}
     assert texts[1] == {(), (1,), (2,)} and texts[2] == {(), (1,)}
 
@@ -279,13 +330,17 @@ def test_torch_in_torch_out() -> None:
     torch = pytest.importorskip("torch")
     probs = probabilities()
     arrays = CTCBeamDecoder("_abcd", beam_width=4).decode(probs, np.array([30, 3, 0]))
-    tensors = CTCBeamDecoder("_abcd", beam_width=4).decode(torch.from_numpy(probs), torch.IntTensor([30, 3, 0]))
+    tensors = CTCBeamDecoder("_abcd", beam_width=4).decode(
+        torch.from_numpy(probs), torch.IntTensor([30, 3, 0])
+    )
     for array, tensor in zip(arrays, tensors, strict=True):
         assert isinstance(tensor, torch.Tensor) and isinstance(array, np.ndarray)
         assert str(tensor.dtype).removeprefix("torch.") == str(array.dtype)
         np.testing.assert_array_equal(array, tensor.numpy())
     online = OnlineCTCBeamDecoder("_abcd", beam_width=4)
-    answer = online.decode(torch.from_numpy(probs[:1]), [DecoderState(online)], [True], torch.IntTensor([30]))
+    answer = online.decode(
+        torch.from_numpy(probs[:1]), [DecoderState(online)], [True], torch.IntTensor([30])
+    )
     assert answer[0].tolist()[0] == [r[: answer[0].shape[2]] for r in tensors[0].tolist()[0]]
 
 
@@ -303,9 +358,17 @@ def test_without_a_model_its_questions_have_no_answer() -> None:
 def write_arpa(path: Path) -> Path:
     """A bigram of sentences about cats and dogs."""
     words = sorted({word for line in WORDS for word in line.split()})
-    pairs = sorted({pair for line in WORDS for pair in zip(["<s>", *line.split()], line.split(), strict=False)})
+    pairs = sorted(
+        {pair for line in WORDS for pair in zip(["<s>", *line.split()], line.split(), strict=False)}
+    )
     lines = ["\\data\\", f"ngram 1={len(words) + 3}", f"ngram 2={len(pairs)}", "", "\\1-grams:"]
-    lines += ["-2\t<unk>\t0", "-99\t<s>\t-0.5", "-1\t</s>\t0", *(f"-1\t{word}\t-0.5" for word in words), ""]
+    lines += [
+        "-2\t<unk>\t0",
+        "-99\t<s>\t-0.5",
+        "-1\t</s>\t0",
+        *(f"-1\t{word}\t-0.5" for word in words),
+        "",
+    ]
     lines += ["\\2-grams:", *(f"-0.3\t{a} {b}" for a, b in pairs), "", "\\end\\", ""]
     path.write_text("\n".join(lines), encoding="utf-8")
     return path
@@ -318,14 +381,18 @@ def test_reset_params_takes_effect(tmp_path: Path) -> None:
         probs[0, t, labels.index(letter)] = 0.9
     probs[0, 4, labels.index("d")] = 0.02
     decoder = CTCBeamDecoder(labels, write_arpa(tmp_path / "cats.arpa"), alpha=0.0, beta=0.0)
-    assert decoder.dict_size() == 6 and decoder.max_order() == 2 and decoder.character_based() is False
+    assert (
+        decoder.dict_size() == 6 and decoder.max_order() == 2 and decoder.character_based() is False
+    )
     answer = decoder.decode(probs)
     assert "".join(labels[n] for n in row(answer, 0)) == "the cat"
     before = answer[1][0, 0]
     decoder.reset_params(2.0, 0.5)
     answer = decoder.decode(probs)
     assert "".join(labels[n] for n in row(answer, 0)) == "the cat"
-    assert answer[1][0, 0] == pytest.approx(before - (2.0 * np.log(10) * (-0.3 - 0.3) + 2 * 0.5), abs=1e-4)
+    assert answer[1][0, 0] == pytest.approx(
+        before - (2.0 * np.log(10) * (-0.3 - 0.3) + 2 * 0.5), abs=1e-4
+    )
 
 
 def test_a_missing_model_is_an_exception(tmp_path: Path) -> None:
@@ -336,7 +403,12 @@ def test_a_missing_model_is_an_exception(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("probs", "seq_lens", "options", "message"),
     [
-        (np.full((1, 4, 4), 0.25), None, {}, r"shape \(1, 4, 4\), where \(batch, time, 3\) is expected"),
+        (
+            np.full((1, 4, 4), 0.25),
+            None,
+            {},
+            r"shape \(1, 4, 4\), where \(batch, time, 3\) is expected",
+        ),
         (np.full((4, 3), 0.3), None, {}, r"shape \(4, 3\)"),
         (np.full((1, 4, 3), np.nan), None, {}, "NaN in utterance 0"),
         (np.full((1, 4, 3), -1.1), None, {}, "set log_probs_input"),

@@ -1,4 +1,5 @@
-"""Error rates, intervals and comparisons: exact counts, the field's own libraries, and closed forms."""
+"""Error rates, intervals and comparisons: exact counts, the field's own libraries, and closed
+forms."""
 
 from __future__ import annotations
 
@@ -28,7 +29,10 @@ def pairs_of(*texts: tuple[str, str | None]) -> list[Pair]:
 def bernoulli(n: int, rate: float, seed: int, *, groups: int = 0) -> list[Pair]:
     """Utterances of one word each, wrong with probability ``rate``."""
     wrong = np.random.default_rng(seed).random(n) < rate
-    return [Pair(str(i), "a", "b" if bad else "a", str(i % groups) if groups else None) for i, bad in enumerate(wrong)]
+    return [
+        Pair(str(i), "a", "b" if bad else "a", str(i % groups) if groups else None)
+        for i, bad in enumerate(wrong)
+    ]
 
 
 def test_hand_made_counts() -> None:
@@ -41,7 +45,8 @@ def test_hand_made_counts() -> None:
 
 def test_rates_are_pooled() -> None:
     result = evaluate(pairs_of(("a", "b"), ("c d e", "c d e")))
-    assert result.wer.rate == 0.25 and result.sentence_errors == 1  # the mean of the rates would be 0.5
+    # the mean of the rates would be 0.5
+    assert result.wer.rate == 0.25 and result.sentence_errors == 1
 
 
 @settings(max_examples=80, deadline=None)
@@ -52,7 +57,9 @@ def test_as_jiwer_and_editdistance(texts: list[tuple[str, str]]) -> None:
     texts = [(one.strip(), other.strip()) for one, other in texts]
     result = evaluate(pairs_of(*texts), normalise="none")
     references, hypotheses = [list(side) for side in zip(*texts, strict=True)]
-    words = jiwer.process_words([" ".join(r.split()) for r in references], [" ".join(h.split()) for h in hypotheses])
+    words = jiwer.process_words(
+        [" ".join(r.split()) for r in references], [" ".join(h.split()) for h in hypotheses]
+    )
     assert (words.substitutions, words.deletions, words.insertions, words.hits) == (
         result.wer.substitutions,
         result.wer.deletions,
@@ -62,17 +69,23 @@ def test_as_jiwer_and_editdistance(texts: list[tuple[str, str]]) -> None:
     assert result.wer.rate == pytest.approx(words.wer)
     assert result.cer.rate == pytest.approx(jiwer.cer(references, hypotheses))
     assert result.cer.errors == sum(editdistance.eval(*text) for text in texts)
-    assert result.wer.errors == sum(editdistance.eval(one.split(), other.split()) for one, other in texts)
+    assert result.wer.errors == sum(
+        editdistance.eval(one.split(), other.split()) for one, other in texts
+    )
 
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.sampled_from(["a", "b", "a b"])), st.lists(st.sampled_from(["a", "b", "c"])))
 def test_alignment_is_consistent(reference: list[str], hypothesis: list[str]) -> None:
     counts, edits = align(reference, hypothesis)
-    assert counts.hits + counts.substitutions + counts.deletions == len(reference) == counts.reference
+    assert (
+        counts.hits + counts.substitutions + counts.deletions == len(reference) == counts.reference
+    )
     assert counts.hits + counts.substitutions + counts.insertions == len(hypothesis)
     assert len(edits) == counts.errors and all(one != other for one, other in edits)
-    assert sorted([*hypothesis, *(e[0] for e in edits if e[0])]) == sorted([*reference, *(e[1] for e in edits if e[1])])
+    assert sorted([*hypothesis, *(e[0] for e in edits if e[0])]) == sorted(
+        [*reference, *(e[1] for e in edits if e[1])]
+    )
 
 
 def test_missing_hypothesis_is_all_deletions() -> None:
@@ -99,7 +112,9 @@ def test_no_reference_at_all() -> None:
     assert any("WER is infinite" in note for note in document["notes"])
     comparison = compare(wrong, fine_like(wrong))
     assert comparison.wer.b_better is None and not comparison.wer.significant
-    assert json.loads(json.dumps(comparison.to_json(), allow_nan=False))["wer"]["difference"] is None
+    assert (
+        json.loads(json.dumps(comparison.to_json(), allow_nan=False))["wer"]["difference"] is None
+    )
 
 
 def fine_like(result: Result) -> Result:
@@ -115,30 +130,54 @@ def test_nothing_and_twice() -> None:
 
 def test_characters_are_nfc_code_points() -> None:
     assert evaluate(pairs_of(("e\u0301te\u0301", "été"))).cer == Counts(hits=3, reference=3)
-    assert evaluate(pairs_of(("\u0915\u093f", "\u0915"))).cer == Counts(deletions=1, hits=1, reference=2)
+    assert evaluate(pairs_of(("\u0915\u093f", "\u0915"))).cer == Counts(
+        deletions=1, hits=1, reference=2
+    )
     assert any("code points" in note for note in evaluate(pairs_of(("a", "a"))).notes)
 
 
 def test_confusions() -> None:
     result = evaluate(pairs_of(("a b c", "a x c"), ("b", "x"), ("q", ""), ("", "z")), confusions=2)
-    assert [(c.reference, c.hypothesis, c.count) for c in result.word_confusions] == [("b", "x", 2), ("", "z", 1)]
-    assert [(c.reference, c.hypothesis, c.count) for c in result.character_confusions] == [("b", "x", 2), ("", "z", 1)]
-    assert result.to_json()["confusions"]["words"][0] == {"reference": "b", "hypothesis": "x", "count": 2}
+    assert [(c.reference, c.hypothesis, c.count) for c in result.word_confusions] == [
+        ("b", "x", 2),
+        ("", "z", 1),
+    ]
+    assert [(c.reference, c.hypothesis, c.count) for c in result.character_confusions] == [
+        ("b", "x", 2),
+        ("", "z", 1),
+    ]
+    assert result.to_json()["confusions"]["words"][0] == {
+        "reference": "b",
+        "hypothesis": "x",
+        "count": 2,
+    }
 
 
 def test_groups() -> None:
     result = evaluate(
-        [Pair("1", "a b", "a x", "z"), Pair("2", "a", "a", "z"), Pair("3", "a", "", "y"), Pair("4", "a", "a")]
+        [
+            Pair("1", "a b", "a x", "z"),
+            Pair("2", "a", "a", "z"),
+            Pair("3", "a", "", "y"),
+            Pair("4", "a", "a"),
+        ]
     )
     assert list(result.groups) == ["y", "z"]
     assert (result.groups["z"].n, result.groups["z"].wer.rate) == (2, pytest.approx(1 / 3))
     assert result.groups["y"].wer == Counts(deletions=1, reference=1)
-    assert result.resampling.unit == "utterances" and "not every item has a group" in result.resampling.note
+    assert (
+        result.resampling.unit == "utterances"
+        and "not every item has a group" in result.resampling.note
+    )
 
 
 def test_units_of_the_bootstrap() -> None:
     units, resampling = choose_units([str(i % 20) for i in range(60)])
-    assert resampling.unit == "groups" and resampling.units == 20 and units[0] == units[20] == units[40]
+    assert (
+        resampling.unit == "groups"
+        and resampling.units == 20
+        and units[0] == units[20] == units[40]
+    )
     _, few = choose_units([str(i % 19) for i in range(60)])
     assert few.unit == "utterances" and few.units == 60
     assert "only 19 groups" in few.note and "understates" in few.note
@@ -155,7 +194,9 @@ def test_pool() -> None:
 def test_interval_as_the_normal_approximation(n: int, rate: float) -> None:
     result = evaluate(bernoulli(n, rate, seed=1))
     half = 1.96 * math.sqrt(result.wer.rate * (1 - result.wer.rate) / n)
-    assert result.wer_interval == pytest.approx((result.wer.rate - half, result.wer.rate + half), abs=0.15 * half)
+    assert result.wer_interval == pytest.approx(
+        (result.wer.rate - half, result.wer.rate + half), abs=0.15 * half
+    )
 
 
 def test_interval_covers_the_truth() -> None:
@@ -163,14 +204,19 @@ def test_interval_covers_the_truth() -> None:
     covered = 0
     for _ in range(200):
         errors = (generator.random(150) < 0.3).astype(np.int64)
-        low, high = rate_interval(np.column_stack([errors, np.ones_like(errors)]), resamples=400) or (1.0, 0.0)
+        low, high = rate_interval(
+            np.column_stack([errors, np.ones_like(errors)]), resamples=400
+        ) or (1.0, 0.0)
         covered += low <= 0.3 <= high
     assert 180 <= covered <= 199  # 95 % of 200 is 190
 
 
 def test_groups_widen_the_interval() -> None:
-    # Twenty speakers, each wholly right or wholly wrong: ten utterances of one tell no more than one.
-    pairs = [Pair(f"{s}-{u}", "a", "b" if s % 2 else "a", str(s)) for s in range(20) for u in range(10)]
+    # Twenty speakers, each wholly right or wholly wrong: ten utterances of one tell no more than
+    # one.
+    pairs = [
+        Pair(f"{s}-{u}", "a", "b" if s % 2 else "a", str(s)) for s in range(20) for u in range(10)
+    ]
     by_group = evaluate(pairs).wer_interval
     by_utterance = evaluate([Pair(p.id, p.reference, p.hypothesis) for p in pairs]).wer_interval
     assert by_group is not None and by_utterance is not None
@@ -199,9 +245,15 @@ def test_order_changes_nothing(groups: int) -> None:
 
 def test_comparison_finds_a_planted_difference() -> None:
     a = bernoulli(500, 0.30, seed=3)
-    b = [Pair(p.id, "a", "a" if int(p.id) % 5 == 0 else p.hypothesis) for p in a]  # mends a fifth of A's errors
+    # mends a fifth of A's errors
+    b = [Pair(p.id, "a", "a" if int(p.id) % 5 == 0 else p.hypothesis) for p in a]
     found = compare(evaluate(a), evaluate(b)).wer
-    assert found.difference < 0 and found.significant and found.b_better is not None and found.b_better > 0.99
+    assert (
+        found.difference < 0
+        and found.significant
+        and found.b_better is not None
+        and found.b_better > 0.99
+    )
     back = compare(evaluate(b), evaluate(a)).wer
     assert back.difference == -found.difference and back.significant and back.b_better == 0.0
     # The two intervals by themselves overlap: pairing is what finds it.
@@ -211,7 +263,12 @@ def test_comparison_finds_a_planted_difference() -> None:
 
 def test_comparison_finds_no_difference_where_there_is_none() -> None:
     same = compare(evaluate(bernoulli(300, 0.3, seed=4)), evaluate(bernoulli(300, 0.3, seed=4))).wer
-    assert same.difference == 0.0 and same.interval == (0.0, 0.0) and same.b_better == 0.0 and not same.significant
+    assert (
+        same.difference == 0.0
+        and same.interval == (0.0, 0.0)
+        and same.b_better == 0.0
+        and not same.significant
+    )
     significant = sum(
         compare(
             evaluate(bernoulli(150, 0.3, seed=2 * s)), evaluate(bernoulli(150, 0.3, seed=2 * s + 1))

@@ -1,4 +1,5 @@
-"""Every format that recog writes is a reference and a hypothesis, and a text to align; anything else is refused."""
+"""Every format that recog writes is a reference and a hypothesis, and a text to align; anything
+else is refused."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ import pytest
 from recog.cli.align import read_lines_of
 from recog.errors import UserError
 from recog.evaluation import evaluate, read_pairs
-from recog.formats import SUFFIXES, WRITERS, trn
+from recog.formats import SUFFIXES, WRITERS
+from recog.formats.timed import trn
 from recog.transcript import Line, Transcript, Word
 
 SPOKEN = Transcript(
@@ -20,7 +22,10 @@ SPOKEN = Transcript(
         Line("good day", (Word("good", 0.0, 0.5), Word("day", 0.5, 1.0)), start=0.0, end=1.0),
         Line(
             "{ <see> & you }",
-            tuple(Word(text, 2.0 + k / 5, 2.2 + k / 5) for k, text in enumerate(["{", "<see>", "&", "you", "}"])),
+            tuple(
+                Word(text, 2.0 + k / 5, 2.2 + k / 5)
+                for k, text in enumerate(["{", "<see>", "&", "you", "}"])
+            ),
             start=2.0,
             end=3.0,
         ),
@@ -32,11 +37,18 @@ WRITTEN = Transcript(
     (
         Line(
             "Dear <Anna> &",
-            tuple(Word(text, box=(30 * k, 0, 30 * k + 20, 10)) for k, text in enumerate(("Dear", "<Anna>", "&"))),
+            tuple(
+                Word(text, box=(30 * k, 0, 30 * k + 20, 10))
+                for k, text in enumerate(("Dear", "<Anna>", "&"))
+            ),
             polygon=((0, 0), (80, 0), (80, 10), (0, 10)),
             baseline=((0, 8), (80, 8)),
         ),
-        Line("{ all is well }", polygon=((0, 20), (90, 20), (90, 30), (0, 30)), baseline=((0, 28), (90, 28))),
+        Line(
+            "{ all is well }",
+            polygon=((0, 20), (90, 20), (90, 30), (0, 30)),
+            baseline=((0, 28), (90, 28)),
+        ),
     ),
     size=(100, 50),
 )
@@ -54,10 +66,17 @@ def put(folder: Path, stem: str, name: str, transcript: Transcript) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("transcript", "one", "other"), MIXED, ids=[f"{a}-{b}" for _, a, b in MIXED])
-def test_every_format_against_every_other(tmp_path: Path, transcript: Transcript, one: str, other: str) -> None:
+@pytest.mark.parametrize(
+    ("transcript", "one", "other"), MIXED, ids=[f"{a}-{b}" for _, a, b in MIXED]
+)
+def test_every_format_against_every_other(
+    tmp_path: Path, transcript: Transcript, one: str, other: str
+) -> None:
     words = len(transcript.text.split())
-    ref, hyp = put(tmp_path / "r", "x", one, transcript), put(tmp_path / "h", "y", other, transcript)
+    ref, hyp = (
+        put(tmp_path / "r", "x", one, transcript),
+        put(tmp_path / "h", "y", other, transcript),
+    )
     pairs, _ = read_pairs(ref, hyp)
     result = evaluate(pairs)
     assert len(pairs) == 1 and result.wer.errors == 0 and result.wer.reference == words
@@ -74,7 +93,12 @@ def test_trn_alone_and_in_folders(tmp_path: Path) -> None:
     (tmp_path / "ref").mkdir()
     (tmp_path / "ref/all.trn").write_text(trn.write(texts))
     for name, text in texts:
-        put(tmp_path / "hyp", name, "textgrid", Transcript("", (Line(text, start=0.0, end=1.0),), duration=1.0))
+        put(
+            tmp_path / "hyp",
+            name,
+            "textgrid",
+            Transcript("", (Line(text, start=0.0, end=1.0),), duration=1.0),
+        )
     for reference in (tmp_path / "ref", tmp_path / "ref/all.trn"):
         pairs, warnings = read_pairs(reference, tmp_path / "hyp")
         assert [(pair.id, pair.reference, pair.hypothesis) for pair in pairs] == [
@@ -113,7 +137,11 @@ def test_a_name_that_says_nothing(tmp_path: Path, name: str) -> None:
     ("name", "content", "said"),
     [
         ("a.pdf", b"%PDF-1.7\n", r"a\.pdf is not read as text; give plain text, json"),
-        ("a.ass", b"[Events]\nDialogue: 0,0:00:01.00,0:00:02.00,D,,0,0,0,,hello\n", r"a\.ass is not read as text"),
+        (
+            "a.ass",
+            b"[Events]\nDialogue: 0,0:00:01.00,0:00:02.00,D,,0,0,0,,hello\n",
+            r"a\.ass is not read as text",
+        ),
         ("a.csv", b"id,text\n1,hello\n", r"a\.csv is not read as text"),
         ("a.docx", b"PK\3\4", r"a\.docx is not read as text"),
         ("a.xml", b"<mets/>", r"a\.xml is neither PAGE nor ALTO nor hOCR: its root is <mets>"),
@@ -124,7 +152,9 @@ def test_a_name_that_says_nothing(tmp_path: Path, name: str) -> None:
         ("a.TextGrid", b"text", r"a\.TextGrid is not a TextGrid"),
     ],
 )
-def test_markup_is_never_scored_or_aligned_as_words(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+def test_markup_is_never_scored_or_aligned_as_words(
+    tmp_path: Path, name: str, content: bytes, said: str
+) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(UserError, match=said):
@@ -151,7 +181,9 @@ def test_texts_of_many_recordings_are_not_aligned_with_one(tmp_path: Path) -> No
             read_lines_of(tmp_path / name)
 
 
-@pytest.mark.parametrize(("mark", "encoding"), [(codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")])
+@pytest.mark.parametrize(
+    ("mark", "encoding"), [(codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")]
+)
 def test_textgrids_of_praat_in_utf_16(tmp_path: Path, mark: bytes, encoding: str) -> None:
     """Both text forms, and both byte orders."""
     short = (
@@ -159,7 +191,11 @@ def test_textgrids_of_praat_in_utf_16(tmp_path: Path, mark: bytes, encoding: str
         '0\n1\n"good day"\n2\n3\n"größer"\n'
     )
     long = WRITERS["textgrid"](
-        Transcript("", (Line("good day", start=0.0, end=1.0), Line("größer", start=2.0, end=3.0)), duration=3.0)
+        Transcript(
+            "",
+            (Line("good day", start=0.0, end=1.0), Line("größer", start=2.0, end=3.0)),
+            duration=3.0,
+        )
     )
     for content in (short, long):
         path = tmp_path / "x.TextGrid"

@@ -35,7 +35,10 @@ def test_lines(tmp_path: Path) -> None:
     ref = put(tmp_path / "ref.txt", "\ufeffa b\r\n\r\nc\x0cd\u2028e\n")
     hyp = put(tmp_path / "hyp.txt", "a\nx\nc")
     pairs, warnings = read_pairs(ref, hyp)
-    assert texts(pairs) == {"1": ("a b", "a"), "2": ("", "x"), "3": ("c\x0cd\u2028e", "c")} and warnings == []
+    assert (
+        texts(pairs) == {"1": ("a b", "a"), "2": ("", "x"), "3": ("c\x0cd\u2028e", "c")}
+        and warnings == []
+    )
 
 
 def test_lines_of_different_number(tmp_path: Path) -> None:
@@ -43,9 +46,14 @@ def test_lines_of_different_number(tmp_path: Path) -> None:
         read_pairs(put(tmp_path / "ref.txt", "a\nb\n"), put(tmp_path / "hyp.txt", "a\n"))
 
 
-@pytest.mark.parametrize(("one", "other"), [("r.trn", "h.trn"), ("r.trn", "h.txt"), ("r.txt", "h.txt")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("r.trn", "h.trn"), ("r.trn", "h.txt"), ("r.txt", "h.txt")]
+)
 def test_trn(tmp_path: Path, one: str, other: str) -> None:
-    ref, hyp = put(tmp_path / one, "a b (u1)\nc (u2)\n(u3)\n"), put(tmp_path / other, "x (u9)\nc (u2)\na (u1)\n")
+    ref, hyp = (
+        put(tmp_path / one, "a b (u1)\nc (u2)\n(u3)\n"),
+        put(tmp_path / other, "x (u9)\nc (u2)\na (u1)\n"),
+    )
     pairs, warnings = read_pairs(ref, hyp)
     assert texts(pairs) == {"u1": ("a b", "a"), "u2": ("c", "c"), "u3": ("", None)}
     assert warnings == [
@@ -55,7 +63,9 @@ def test_trn(tmp_path: Path, one: str, other: str) -> None:
 
 
 def test_lines_that_end_in_parentheses_are_no_trn(tmp_path: Path) -> None:
-    pairs, _ = read_pairs(put(tmp_path / "r.txt", "a (x)\nb (x)\n"), put(tmp_path / "h.txt", "a (x)\nb (y)\n"))
+    pairs, _ = read_pairs(
+        put(tmp_path / "r.txt", "a (x)\nb (x)\n"), put(tmp_path / "h.txt", "a (x)\nb (y)\n")
+    )
     assert texts(pairs)["1"] == ("a (x)", "a (x)")
 
 
@@ -64,7 +74,10 @@ def test_jsonl(tmp_path: Path) -> None:
         tmp_path / "ref.jsonl",
         '{"media": "wav/a.wav", "text": "one", "group": "s1"}\n\n{"media": "wav/b.wav", "text": ""}\n',
     )
-    hyp = put(tmp_path / "hyp.txt", '{"id": "wav/b.wav", "text": null}\n{"id": "wav/a.wav", "text": "won"}\n')
+    hyp = put(
+        tmp_path / "hyp.txt",
+        '{"id": "wav/b.wav", "text": null}\n{"id": "wav/a.wav", "text": "won"}\n',
+    )
     pairs, warnings = read_pairs(ref, hyp)
     assert pairs == [Pair("wav/a.wav", "one", "won", "s1"), Pair("wav/b.wav", "", None)]
     assert warnings == ["No hypothesis for 1 of the references, counted as deleted: wav/b.wav."]
@@ -85,7 +98,9 @@ def test_folders(tmp_path: Path) -> None:
         ".x/d.txt": "D",
     }.items():
         put(tmp_path / "ref" / name, content)
-    transcript = Transcript("b.wav", (Line("B1", start=0.0, end=1.0), Line("B2", start=1.0, end=2.0)))
+    transcript = Transcript(
+        "b.wav", (Line("B1", start=0.0, end=1.0), Line("B2", start=1.0, end=2.0))
+    )
     put(tmp_path / "hyp/b.json", WRITERS["json"](transcript))
     put(tmp_path / "hyp/p/a.txt", "a\n")
     put(tmp_path / "hyp/extra.srt", "1\n00:00:01,000 --> 00:00:02,000\nx\n")
@@ -132,19 +147,27 @@ def test_a_training_folder_against_itself(tmp_path: Path) -> None:
 
 
 def test_a_manifest_against_a_folder(tmp_path: Path) -> None:
-    ref = put(tmp_path / "ref.jsonl", '{"media": "wav/a.wav", "text": "x"}\n{"media": "wav/b.wav", "text": "y"}\n')
+    ref = put(
+        tmp_path / "ref.jsonl",
+        '{"media": "wav/a.wav", "text": "x"}\n{"media": "wav/b.wav", "text": "y"}\n',
+    )
     put(tmp_path / "hyp/a.txt", "x")
     pairs, warnings = read_pairs(ref, tmp_path / "hyp")
     assert texts(pairs) == {"wav/a.wav": ("x", "x"), "wav/b.wav": ("y", None)}
     assert warnings[0] == "References and hypotheses are matched by the file name without suffix."
-    put(tmp_path / "more.jsonl", '{"media": "1/a.wav", "text": "x"}\n{"media": "2/a.wav", "text": "y"}\n')
+    put(
+        tmp_path / "more.jsonl",
+        '{"media": "1/a.wav", "text": "x"}\n{"media": "2/a.wav", "text": "y"}\n',
+    )
     with pytest.raises(UserError, match="No id of"):  # two references would share a hypothesis
         read_pairs(tmp_path / "more.jsonl", tmp_path / "hyp")
 
 
 def test_a_document_against_text(tmp_path: Path) -> None:
     page = Transcript("p.png", (Line("one"), Line("two")), size=(9, 9))
-    pairs, _ = read_pairs(put(tmp_path / "r.txt", "one\ntwo\n"), put(tmp_path / "p.json", WRITERS["json"](page)))
+    pairs, _ = read_pairs(
+        put(tmp_path / "r.txt", "one\ntwo\n"), put(tmp_path / "p.json", WRITERS["json"](page))
+    )
     assert texts(pairs) == {"r": ("one\ntwo", "one\ntwo")}
 
 
@@ -164,7 +187,11 @@ def test_two_of_a_kind(tmp_path: Path) -> None:
         ("noid.jsonl", b'{"text": "x"}\n', "no 'id' and no 'media'"),
         ("type.jsonl", b'{"id": "a", "text": 5}\n', "'text' that is not a string"),
         ("half.jsonl", b'{"id": "a", "text": "\\ud800"}\n', "half a surrogate"),
-        ("twice.jsonl", b'{"id": 1, "text": "x"}\n{"id": "1", "text": "y"}\n', "id '1' more than once"),
+        (
+            "twice.jsonl",
+            b'{"id": 1, "text": "x"}\n{"id": "1", "text": "y"}\n',
+            "id '1' more than once",
+        ),
         ("twice.trn", b"a (u)\nb (u)\n", "id 'u' more than once"),
         ("bad.json", b"{}", "no format_version"),
         ("bad.vtt", b"x", "does not start with WEBVTT"),
@@ -172,7 +199,10 @@ def test_two_of_a_kind(tmp_path: Path) -> None:
 )
 def test_hostile_files_are_named(tmp_path: Path, name: str, content: bytes, said: str) -> None:
     path = put(tmp_path / name, content)
-    for arguments in ((path, path), (path, put(tmp_path / "other.jsonl", '{"id": "a", "text": "x"}\n'))):
+    for arguments in (
+        (path, path),
+        (path, put(tmp_path / "other.jsonl", '{"id": "a", "text": "x"}\n')),
+    ):
         with pytest.raises(UserError, match=said) as caught:
             read_pairs(*arguments)
         assert name in str(caught.value) and "\n" not in str(caught.value)
@@ -193,7 +223,8 @@ def test_other_refusals(tmp_path: Path) -> None:
 
 def test_control_characters_stay_out_of_messages(tmp_path: Path) -> None:
     ref = put(
-        tmp_path / "r.jsonl", '{"id": "a", "text": "x"}\n{"id": "\\u001b[31m' + "b" * 10_000 + '", "text": "x"}\n'
+        tmp_path / "r.jsonl",
+        '{"id": "a", "text": "x"}\n{"id": "\\u001b[31m' + "b" * 10_000 + '", "text": "x"}\n',
     )
     _, (warning,) = read_pairs(ref, put(tmp_path / "h.jsonl", '{"id": "a", "text": "x"}\n'))
     assert "\x1b" not in warning and "\ufffd[31mbbb" in warning and len(warning) < 200
@@ -203,7 +234,9 @@ def test_control_characters_stay_out_of_messages(tmp_path: Path) -> None:
 @given(
     one=st.binary(max_size=60),
     other=st.binary(max_size=60),
-    suffix=st.sampled_from([".txt", ".jsonl", ".trn", ".json", ".srt", ".vtt", ".ctm", ".TextGrid", ".xml", ".hocr"]),
+    suffix=st.sampled_from(
+        [".txt", ".jsonl", ".trn", ".json", ".srt", ".vtt", ".ctm", ".TextGrid", ".xml", ".hocr"]
+    ),
 )
 def test_any_bytes_give_pairs_or_one_sentence(
     tmp_path_factory: pytest.TempPathFactory, one: bytes, other: bytes, suffix: str
@@ -219,12 +252,15 @@ def test_any_bytes_give_pairs_or_one_sentence(
 
 def test_rules_of_a_file(tmp_path: Path) -> None:
     path = put(
-        tmp_path / "rules.tsv", "# spelling\n\n#\tn\ncolour\tcolor\ne\u0301\te\nre:(\\d+)(st|th)\\b\t\\1\nuh\t\n"
+        tmp_path / "rules.tsv",
+        "# spelling\n\n#\tn\ncolour\tcolor\ne\u0301\te\nre:(\\d+)(st|th)\\b\t\\1\nuh\t\n",
     )
     rule = normalisation(str(path))
     assert rule(" #1  colour uh of the 21st e\u0301te\u0301 ") == "n1 color of the 21 ete"
     assert rule.name.startswith("rules.tsv sha256:") and "5 rules of rules.tsv" in rule.description
-    same = normalisation(str(put(tmp_path / "rules.yaml", '- ["#", n]\n- ["re:o+", o]\n- [n, m]\n')))
+    same = normalisation(
+        str(put(tmp_path / "rules.yaml", '- ["#", n]\n- ["re:o+", o]\n- [n, m]\n'))
+    )
     assert same("# oo") == "m o"  # in their order
     assert same.name != rule.name and len(rule.name.split(":")[1]) == 12
 
@@ -263,7 +299,9 @@ app.command()(command)
 
 def run(*arguments: object, exit_code: int = 0) -> tuple[str, str]:
     """Standard output and standard error; what the command raises is raised."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    result = CliRunner().invoke(
+        app, [str(argument) for argument in arguments], catch_exceptions=False
+    )
     assert result.exit_code == exit_code, result.output
     return result.stdout, result.stderr
 
@@ -273,7 +311,9 @@ def jsonl(tmp_path: Path) -> tuple[Path, Path, Path]:
     """References and the output of two systems, of which the second makes half the errors."""
     rows = [{"id": f"u{i}", "text": "the cat sat", "group": f"[b]{i % 3}"} for i in range(90)]
     first = [{"id": f"u{i}", "text": "the bat sat" if i % 3 else "the cat sat"} for i in range(89)]
-    second = [{"id": f"u{i}", "text": "the bat sat" if i % 3 == 1 else "the cat sat"} for i in range(90)]
+    second = [
+        {"id": f"u{i}", "text": "the bat sat" if i % 3 == 1 else "the cat sat"} for i in range(90)
+    ]
     paths = [tmp_path / name for name in ("ref.jsonl", "one.jsonl", "two.jsonl")]
     for path, data in zip(paths, (rows, first, second), strict=True):
         put(path, "".join(json.dumps(row) + "\n" for row in data))
@@ -282,16 +322,25 @@ def jsonl(tmp_path: Path) -> tuple[Path, Path, Path]:
 
 def test_tables(jsonl: tuple[Path, Path, Path]) -> None:
     ref, one, two = jsonl
-    out, err = run(ref, one, "--compare", two, "--by-group", "--confusions", 1, "--normalise", "basic")
+    out, err = run(
+        ref, one, "--compare", two, "--by-group", "--confusions", 1, "--normalise", "basic"
+    )
     assert err == "Warning: No hypothesis for 1 of the references, counted as deleted: u89.\n"
     rows = [row.split() for row in out.splitlines()]
     wer = next(row for row in rows if row and row[0] == "WER")
-    assert wer[1] == "22.96" and wer[4:] == ["62", "59", "3", "0", "270"]  # 59 of "bat", 3 words of u89
+    # 59 of "bat", 3 words of u89
+    assert wer[1] == "22.96" and wer[4:] == ["62", "59", "3", "0", "270"]
     assert wer[2].startswith("[") and wer[3].endswith("]")
     assert ["cat", "bat", "59"] in rows and ["c", "b", "59"] in rows
-    assert [row for row in rows if row[:1] == ["[b]0"]] == [["[b]0", "30", "0.00", "90", "0.00", "330"]]
+    assert [row for row in rows if row[:1] == ["[b]0"]] == [
+        ["[b]0", "30", "0.00", "90", "0.00", "330"]
+    ]
     assert any(row[-3:] == ["B", "is", "better"] for row in rows)
-    assert "Normalisation: basic (lower case" in out and "only 3 groups" in out and "understates" in out
+    assert (
+        "Normalisation: basic (lower case" in out
+        and "only 3 groups" in out
+        and "understates" in out
+    )
     assert "\x1b" not in out and not set("━─│┃") & set(out)
 
 
@@ -315,14 +364,22 @@ def test_numbers_are_compared_as_words_and_lost_letters_are_named(tmp_path: Path
     out, err = run(ref, hyp, "--normalise", "spoken", "--json")
     assert json.loads(out)["wer"]["errors"] == 2  # fifty two for twenty five
     assert "numbers in 1 of 2 references are taken as English words ('25' as 'twenty five')" in err
-    assert "no spelling for some letters or digits in 1 of 2 hypotheses, and leaves them out: \u0434 \u0430" in err
+    assert (
+        "no spelling for some letters or digits in 1 of 2 hypotheses, and leaves them out: \u0434 \u0430"
+        in err
+    )
     assert len(json.loads(out)["warnings"]) == 3
     assert run(ref, ref, "--normalise", "basic")[1] == ""
 
 
 def test_usage(jsonl: tuple[Path, Path, Path]) -> None:
     ref, one, _ = jsonl
-    for arguments in ((ref,), (ref, one, "--model", "m"), (ref, one, "--beam", "3"), (ref, one, "--split", "dev")):
+    for arguments in (
+        (ref,),
+        (ref, one, "--model", "m"),
+        (ref, one, "--beam", "3"),
+        (ref, one, "--split", "dev"),
+    ):
         with pytest.raises(UsageError):
             run(*arguments)
 
@@ -349,18 +406,29 @@ def fake_model(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     def read_rows(model: str, rows: list[FakeRow], *, beam: int | None, threads: int | None):  # type: ignore[no-untyped-def]
         calls.append((model, len(rows), beam, threads))
         for row in rows:
-            yield row, None if row.media.stem == "bad" else Line("heard", (Word("heard", confidence=0.9),))
+            yield (
+                row,
+                None
+                if row.media.stem == "bad"
+                else Line("heard", (Word("heard", confidence=0.9),)),
+            )
 
-    runner, manifest = types.ModuleType("recog.runner"), types.ModuleType("recog.corpora.manifest")
+    runner, manifest = (
+        types.ModuleType("recog.recognition.dataset"),
+        types.ModuleType("recog.corpora.manifest"),
+    )
     runner.read_rows = read_rows  # type: ignore[attr-defined]
     manifest.load_data = lambda path: rows  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "recog.runner", runner)
+    monkeypatch.setitem(sys.modules, "recog.recognition.dataset", runner)
     monkeypatch.setitem(sys.modules, "recog.corpora.manifest", manifest)
     return calls
 
 
 def test_model(fake_model: list[tuple[object, ...]], tmp_path: Path) -> None:
-    other = put(tmp_path / "other.jsonl", '{"id": "a.wav", "text": "heard it"}\n{"id": "bad.wav", "text": "lost"}\n')
+    other = put(
+        tmp_path / "other.jsonl",
+        '{"id": "a.wav", "text": "heard it"}\n{"id": "bad.wav", "text": "lost"}\n',
+    )
     out, err = run(
         "data.jsonl", "--model", "m", "--normalise", "none", "--beam", 5, "--threads", 2, "--json", "--compare", other,
         exit_code=1,
@@ -368,10 +436,17 @@ def test_model(fake_model: list[tuple[object, ...]], tmp_path: Path) -> None:
     document = json.loads(out)
     assert fake_model == [("m", 3, 5, 2)]
     assert document["n"] == 3 and document["missing"] == 1
-    assert document["wer"]["errors"] == document["wer"]["deletions"] == 2 and document["wer"]["reference"] == 4
+    assert (
+        document["wer"]["errors"] == document["wer"]["deletions"] == 2
+        and document["wer"]["reference"] == 4
+    )
     assert set(document["groups"]) == {"s1", "s2"}
-    assert document["comparison"]["wer"]["b"] == 0.25  # the second stretch of a.wav is missing there
-    assert "1 of the rows could not be recognised, counted as deleted" in err and f"{other}: No hypothesis for 1" in err
+    # the second stretch of a.wav is missing there
+    assert document["comparison"]["wer"]["b"] == 0.25
+    assert (
+        "1 of the rows could not be recognised, counted as deleted" in err
+        and f"{other}: No hypothesis for 1" in err
+    )
 
 
 def test_model_on_a_split(fake_model: list[tuple[object, ...]]) -> None:

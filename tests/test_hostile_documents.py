@@ -1,6 +1,8 @@
-"""Mutated PAGE, ALTO, PDF, TIFF and PNG files: each is read or refused in a sentence, in bounded time and memory.
+"""Mutated PAGE, ALTO, PDF, TIFF and PNG files: each is read or refused in a sentence, in bounded
+time and memory.
 
-The files are read in a process of their own with limits, so that a crash is a failed test and not the end of all.
+The files are read in a process of their own with limits, so that a crash is a failed test and not
+the end of all.
 """
 
 from __future__ import annotations
@@ -21,15 +23,15 @@ import cv2
 import numpy as np
 import pytest
 
-from recog.corpora.pages import page_rows
+from recog.corpora.importers.pages.page_files import page_rows
 from recog.errors import UserError
-from recog.formats import alto, page
 from recog.formats import json as json_format
-from recog.formats.pdf import PdfWriter
-from recog.given import given_lines
-from recog.media.document import open_document
-from recog.media.image import read_image
-from recog.media.picture import file_picture
+from recog.formats.layout import alto, page
+from recog.formats.layout.pdf import PdfWriter
+from recog.media.document.picture import file_picture
+from recog.media.document.reader import open_document
+from recog.media.image.reader import read_image
+from recog.recognition.layout_xml import given_lines
 from recog.transcript import Alternative, Line, Transcript, Word
 
 SECONDS = 10.0  # of the CPU, for one file
@@ -74,7 +76,9 @@ def pdf() -> bytes:
 
 
 def tiff() -> bytes:
-    return cv2.imencodemulti(".tiff", [picture(), picture(60, 80)[:, :, 0], picture(30, 30)])[1].tobytes()
+    return cv2.imencodemulti(".tiff", [picture(), picture(60, 80)[:, :, 0], picture(30, 30)])[
+        1
+    ].tobytes()
 
 
 def read_xml(data: bytes, folder: Path) -> None:
@@ -108,7 +112,10 @@ def refused(read: Callable[[], object]) -> None:
 KINDS: dict[str, tuple[bytes, Callable[[bytes, Path], None]]] = {
     "page": (page.write(ONE).encode(), read_xml),
     "alto": (alto.write(TWO).encode(), read_xml),
-    "json": (json_format.write(TWO).encode(), lambda data, _: json_format.read(data.decode(errors="replace"))),
+    "json": (
+        json_format.write(TWO).encode(),
+        lambda data, _: json_format.read(data.decode(errors="replace")),
+    ),
     "pdf": (pdf(), read_pages),
     "tiff": (tiff(), read_pages),
     "png": (cv2.imencode(".png", picture())[1].tobytes(), read_pages),
@@ -137,12 +144,15 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
             first, after = chance.choice(digits) if digits else (0, 0)
             found[first:after] = chance.choice(NUMBERS)
         else:
-            found[at : at + 4] = chance.choice((b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff", b"\x80\0\0\0"))
+            found[at : at + 4] = chance.choice(
+                (b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff", b"\x80\0\0\0")
+            )
     return bytes(found)
 
 
 def attack(kind: str, seeds: range, folder: str, told: str) -> None:
-    """Read ``seeds`` mutations; what is wrong stands in the file ``told``, with the seed in work."""
+    """Read ``seeds`` mutations; what is wrong stands in the file ``told``, with the seed in
+    work."""
     data, read = KINDS[kind]
     own = resource.getrlimit(resource.RLIMIT_AS)[1]
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -163,7 +173,9 @@ def attack(kind: str, seeds: range, folder: str, told: str) -> None:
 
 def withstand(kind: str, seeds: range, folder: Path) -> None:
     told = folder / "told.json"
-    process = multiprocessing.get_context("spawn").Process(target=attack, args=(kind, seeds, str(folder), str(told)))
+    process = multiprocessing.get_context("spawn").Process(
+        target=attack, args=(kind, seeds, str(folder), str(told))
+    )
     process.start()
     process.join(60 + len(seeds))
     if process.is_alive():
@@ -217,12 +229,18 @@ def test_a_png_of_sixty_thousand_by_sixty_thousand(tmp_path: Path) -> None:
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(100_000))), (b"IEND", b"")]
     data = b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
     )
     start = time.process_time()
-    for read in (read_image, lambda data: open_document(data).grey(0), lambda data: open_document(data).picture(0)):
+    for read in (
+        read_image,
+        lambda data: open_document(data).grey(0),
+        lambda data: open_document(data).picture(0),
+    ):
         with pytest.raises(
-            UserError, match="has 60000 x 60000 pixels, more than the limit of 200000000: scale it down"
+            UserError,
+            match="has 60000 x 60000 pixels, more than the limit of 200000000: scale it down",
         ):
             read(data)
     assert time.process_time() - start < 1

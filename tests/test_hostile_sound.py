@@ -1,4 +1,5 @@
-"""Recordings that are damaged, lie, or hold nothing: a transcript or one sentence, in bounded time and memory."""
+"""Recordings that are damaged, lie, or hold nothing: a transcript or one sentence, in bounded time
+and memory."""
 
 import io
 import struct
@@ -13,7 +14,7 @@ import soundfile
 
 import recog
 from recog.errors import UserError
-from recog.media.sound import read_sound
+from recog.media.audio.reader import read_sound
 
 SAMPLES = Path(__file__).parent.parent / "data" / "samples"
 RATE = 16_000
@@ -44,13 +45,20 @@ def originals() -> list[bytes]:
     for channels in (1, 2):
         for container, subtype in KINDS:
             file = io.BytesIO()
-            soundfile.write(file, np.repeat(wave[:, None], channels, axis=1), RATE, format=container, subtype=subtype)
+            soundfile.write(
+                file,
+                np.repeat(wave[:, None], channels, axis=1),
+                RATE,
+                format=container,
+                subtype=subtype,
+            )
             files.append(file.getvalue())
     return files
 
 
 def mutated(data: bytes, rng: np.random.Generator) -> bytes:
-    """Bytes flipped, mostly in the header; cut; a stretch doubled, taken out or overwritten by extreme numbers."""
+    """Bytes flipped, mostly in the header; cut; a stretch doubled, taken out or overwritten by
+    extreme numbers."""
     damaged = bytearray(data)
     for _ in range(int(rng.integers(1, 6))):
         end = min(len(damaged), 120) if rng.random() < 0.6 else len(damaged)
@@ -59,7 +67,9 @@ def mutated(data: bytes, rng: np.random.Generator) -> bytes:
             case 0 | 1:
                 damaged[at : at + 1] = bytes([int(rng.integers(256))])
             case 2:
-                damaged[at : at + 4] = struct.pack("<I", int(rng.choice([0, 1, 0x7FFFFFFF, 0xFFFFFFFF, 0x80000000])))
+                damaged[at : at + 4] = struct.pack(
+                    "<I", int(rng.choice([0, 1, 0x7FFFFFFF, 0xFFFFFFFF, 0x80000000]))
+                )
             case 3:
                 del damaged[at : at + int(rng.integers(1, 200))]
             case 4:
@@ -79,14 +89,17 @@ def transcribed(model, data: bytes) -> str:
             warnings.simplefilter("error", RuntimeWarning)
             transcript = model.transcribe(file)
         assert all(
-            0.0 <= word.start <= word.end <= transcript.duration for line in transcript.lines for word in line.words
+            0.0 <= word.start <= word.end <= transcript.duration
+            for line in transcript.lines
+            for word in line.words
         )
         seconds = transcript.duration
         said = transcript.text
     except UserError as error:
         seconds, said = 0.0, str(error)
         assert "damaged" in said and "\n" not in said
-    # A second of sound at 1,000 samples a second, as a header may claim, is sixteen; and each channel is heard.
+    # A second of sound at 1,000 samples a second, as a header may claim, is sixteen; and each
+    # channel is heard.
     assert time.process_time() - start < 5.0 + seconds
     return said
 
@@ -105,7 +118,9 @@ def test_thousands_of_mutated_recordings(model, each, originals):
 
 
 def wav(samples: bytes, *, rate: int = RATE, channels: int = 1, size: int | None = None) -> bytes:
-    fmt = struct.pack("<HHIIHH", 1, channels, rate, rate * channels * 2 & 0xFFFFFFFF, channels * 2 & 0xFFFF, 16)
+    fmt = struct.pack(
+        "<HHIIHH", 1, channels, rate, rate * channels * 2 & 0xFFFFFFFF, channels * 2 & 0xFFFF, 16
+    )
     size = len(samples) if size is None else size
     return (
         b"RIFF"
@@ -125,9 +140,16 @@ def test_headers_that_lie(model, each, channels):
     pcm = (read_sound(SAMPLES / "weather.wav")[:RATE] * 32_767).astype("<i2").tobytes()
     honest = transcribed(model, wav(pcm))
     assert honest and "damaged" not in honest
-    assert transcribed(model, wav(pcm, size=0x7FF00000)) == honest  # longer than the file: what there is, and a warning
+    # longer than the file: what there is, and a warning
+    assert transcribed(model, wav(pcm, size=0x7FF00000)) == honest
     assert transcribed(model, wav(pcm + b"x")) == honest  # half a sample
-    for lie in ({"rate": 0}, {"rate": 1}, {"rate": 0xFFFFFFFF}, {"channels": 0}, {"channels": 60_000}):
+    for lie in (
+        {"rate": 0},
+        {"rate": 1},
+        {"rate": 0xFFFFFFFF},
+        {"channels": 0},
+        {"channels": 60_000},
+    ):
         assert "damaged" in transcribed(model, wav(pcm, **lie))
     many = transcribed(model, wav(pcm, channels=1_000))
     assert "too many to transcribe each" in many if channels == "each" else "too many" not in many

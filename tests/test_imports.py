@@ -1,6 +1,8 @@
-"""A module imports from its own station and from those before it, and no two modules import each other.
+"""A module imports from its own station and from those before it, and no two modules import each
+other.
 
-Every import counts: of the module, inside of functions, for type checkers alone, and by a name in a string.
+Every import counts: of the module, inside of functions, for type checkers alone, and by a name in a
+string.
 """
 
 from __future__ import annotations
@@ -26,41 +28,33 @@ STATIONS = (  # in the order of the data; a name stands for the module and all t
     ("recog.lm",),
     ("recog.decoding",),
     ("recog.ctcdecode",),
-    (
-        "recog.recognition",
-        "recog.options",
-        "recog.word_finder",
-        "recog.given",
-        "recog.transcribe",
-        "recog.ocr",
-        "recog.live",
-        "recog.align",
-    ),
-    ("recog.loading", "recog.recogniser"),
-    ("recog.runner",),
+    ("recog.recognition", "recog.recogniser", "recog.align", "recog.live"),
     ("recog.evaluation",),
     ("recog.tuning",),
     ("recog.nn",),
     ("recog.training",),
-    ("recog.bulk",),
-    ("recog.show",),
+    ("recog.batch",),
+    ("recog.visualise",),
     ("recog.cli", "recog.__main__"),
 )
-EXCEPTIONS = {  # from an early station to a later one, when a method is called; this list may shrink
+# from an early station to a later one, when a method is called; this list may shrink
+EXCEPTIONS = {
     ("recog.transcript", "recog.formats.json"),  # Transcript.to_dict
     ("recog.transcript", "recog.formats.saving"),  # Transcript.save
-    ("recog.model.runtime", "recog.nn.backend"),  # networks that only torch can run
+    ("recog.model.runtime", "recog.nn.torch_runtime"),  # networks that only torch can run
 }
 Import = tuple[str, str]  # importing module, imported module
 
 
 def modules(root: Path) -> dict[str, Path]:
-    """Every module of the package ``recog`` below ``root``, but the package itself, by their names."""
+    """Every module of the package ``recog`` below ``root``, but the package itself, by their
+    names."""
     names = {}
     for path in sorted((root / "recog").rglob("*.py")):
         parts = path.relative_to(root).with_suffix("").parts
         names[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    left_out = ("recog", "recog.pretrained")  # names from all stations, imported when asked for; a folder of models
+    # names from all stations, imported when asked for; a folder of models
+    left_out = ("recog", "recog.pretrained")
     return {name: path for name, path in names.items() if name not in left_out}
 
 
@@ -70,7 +64,10 @@ def imports(root: Path) -> set[Import]:
     found: set[Import] = set()
     for name, path in known.items():
         nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-        calls = any(isinstance(node, ast.Name) and node.id in ("import_module", "__import__") for node in nodes)
+        calls = any(
+            isinstance(node, ast.Name) and node.id in ("import_module", "__import__")
+            for node in nodes
+        )
         for node in nodes:
             targets: list[str] = []
             if isinstance(node, ast.Import):
@@ -78,7 +75,9 @@ def imports(root: Path) -> set[Import]:
             elif isinstance(node, ast.ImportFrom):
                 assert node.level == 0, f"{path}: relative imports are not used here"
                 of = str(node.module)
-                targets = [f"{of}.{a.name}" if f"{of}.{a.name}" in known else of for a in node.names]
+                targets = [
+                    f"{of}.{a.name}" if f"{of}.{a.name}" in known else of for a in node.names
+                ]
             elif isinstance(node, ast.Constant) and calls and isinstance(node.value, str):
                 targets = [node.value]
             found |= {(name, target) for target in targets if target in known and target != name}
@@ -109,7 +108,12 @@ def check_no_cycle(found: set[Import]) -> None:
 def test_every_module_has_a_station() -> None:
     names = modules(ROOT)
     assert [name for name in names if station(name) < 0] == []
-    empty = [one for ones in STATIONS for one in ones if not any(f"{n}.".startswith(f"{one}.") for n in names)]
+    empty = [
+        one
+        for ones in STATIONS
+        for one in ones
+        if not any(f"{n}.".startswith(f"{one}.") for n in names)
+    ]
     assert empty == [], "stations without a module"
 
 

@@ -1,4 +1,5 @@
-"""Live transcription: a pipe gives what its file gives, partial texts are cheap, and the end is always reached."""
+"""Live transcription: a pipe gives what its file gives, partial texts are cheap, and the end is
+always reached."""
 
 import io
 import json
@@ -20,10 +21,10 @@ import recog
 from recog.cli.live import _on_terminal
 from recog.errors import UserError
 from recog.formats import json as json_format
-from recog.live import FUTURE, STEP, Heard, Listener
-from recog.media import stream
+from recog.media.audio import capture as stream
+from recog.media.audio.reader import read_sound
 from recog.media.errors import MediaError
-from recog.media.sound import read_sound
+from recog.recognition.live import FUTURE, STEP, Heard, Listener
 from recog.transcript import Line
 
 SAMPLES = Path(__file__).parent.parent / "data" / "samples"
@@ -33,7 +34,10 @@ RATE = 16_000
 def recording(rate: int = RATE, *, repeats: int = 1) -> np.ndarray:
     """(samples,) int16: the samples with pauses and noise, then for 45 s without any pause."""
     rng = np.random.default_rng(4)
-    spoken = {name: read_sound(SAMPLES / f"{name}.wav", sample_rate=rate) for name in ("weather", "numbers", "letter")}
+    spoken = {
+        name: read_sound(SAMPLES / f"{name}.wav", sample_rate=rate)
+        for name in ("weather", "numbers", "letter")
+    }
     tight = [wave[np.abs(wave) > 0.02] for wave in spoken.values()]
     parts = [0.003 * rng.standard_normal(3 * rate)]
     for wave in spoken.values():
@@ -64,7 +68,9 @@ def listen(
     model, data: bytes, rate: int, *, seed: int = 0, largest: int = 50_000, partials: bool = False
 ) -> list[Heard]:
     inlet, outlet = os.pipe()
-    threading.Thread(target=written, args=(pieces_of(data, seed, largest), outlet), daemon=True).start()
+    threading.Thread(
+        target=written, args=(pieces_of(data, seed, largest), outlet), daemon=True
+    ).start()
     listener = Listener(model, partials=partials)
     found = []
     with stream.pipe(inlet, rate) as source:
@@ -119,7 +125,9 @@ def test_partial_texts_grow_and_their_cost_is_bounded(beam):
     assert max(behind) <= FUTURE + STEP + 0.1 + 1e-6
     assert heard_by_the_network < 25 * len(wave)
     longest = max(texts, key=len)
-    assert len(longest) > 15 and len(longest[-1].split()) > len(longest[len(longest) // 4].split()) > 0
+    assert (
+        len(longest) > 15 and len(longest[-1].split()) > len(longest[len(longest) // 4].split()) > 0
+    )
 
 
 def test_a_block_of_any_size_may_be_fed(model):
@@ -128,7 +136,9 @@ def test_a_block_of_any_size_may_be_fed(model):
     for size in (7, len(wave)):
         listener = Listener(model, partials=size > 7)
         part = wave[: 8 * RATE] if size == 7 else wave
-        found = [heard for k in range(0, len(part), size) for heard in listener.feed(part[k : k + size])]
+        found = [
+            heard for k in range(0, len(part), size) for heard in listener.feed(part[k : k + size])
+        ]
         finals.append([heard.line for heard in [*found, *listener.finish()] if heard.is_final])
     assert finals[0] and finals[0][:1] == finals[1][:1]
 
@@ -143,11 +153,15 @@ def test_the_command_prints_finals_or_json_lines(model):
     pcm = (samples * 32_768).astype("<i2").tobytes()
     done = live("-", "--rate", 16_000, data=pcm)
     expected = model.transcribe(SAMPLES / "numbers.wav")
-    assert done.returncode == 0 and done.stdout.decode().splitlines() == [line.text for line in expected.lines]
+    assert done.returncode == 0 and done.stdout.decode().splitlines() == [
+        line.text for line in expected.lines
+    ]
     done = live("-", "--format", "json", data=pcm)
     rows = [json.loads(row) for row in done.stdout.decode().splitlines()]
     assert {row["type"] for row in rows} <= {"partial", "final"} and rows[-1]["type"] == "final"
-    finals = [{k: v for k, v in row.items() if k != "type"} for row in rows if row["type"] == "final"]
+    finals = [
+        {k: v for k, v in row.items() if k != "type"} for row in rows if row["type"] == "final"
+    ]
     assert finals == [json_format.line_fields(line) for line in expected.lines]
 
 
@@ -155,7 +169,9 @@ def test_the_command_prints_finals_or_json_lines(model):
 def test_ctrl_c_finishes_what_was_begun(model):
     pcm = (read_sound(SAMPLES / "weather.wav") * 32_768).astype("<i2").tobytes()
     command = [sys.executable, "-m", "recog", "transcribe", "--live", "-", "--format", "json"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         process.stdin.write(pcm)
         process.stdin.flush()
         assert json.loads(process.stdout.readline())["type"] == "partial"
@@ -163,7 +179,9 @@ def test_ctrl_c_finishes_what_was_begun(model):
         process.send_signal(signal.SIGINT)
         last = json.loads(process.stdout.read().decode().splitlines()[-1])
         assert process.wait(timeout=60) == 0, process.stderr.read()
-    assert last["type"] == "final" and last["text"] == model.transcribe(SAMPLES / "weather.wav").text
+    assert (
+        last["type"] == "final" and last["text"] == model.transcribe(SAMPLES / "weather.wav").text
+    )
 
 
 def test_a_pipe_with_half_a_sample_at_its_end():
@@ -178,10 +196,16 @@ def test_pipes_of_nothing(model, data):
     assert listen(model, data, RATE) == []
 
 
-@pytest.mark.parametrize(("data", "kind"), [(b"RIFF\0\0\0\0WAVEfmt ", "WAV"), (b"OggS" + bytes(100), "Ogg")])
+@pytest.mark.parametrize(
+    ("data", "kind"), [(b"RIFF\0\0\0\0WAVEfmt ", "WAV"), (b"OggS" + bytes(100), "Ogg")]
+)
 def test_a_sound_file_is_no_pipe_of_samples(data, kind):
     done = live("-", data=data)
-    assert done.returncode == 1 and f"is a file of the kind {kind}" in done.stderr.decode() and done.stdout == b""
+    assert (
+        done.returncode == 1
+        and f"is a file of the kind {kind}" in done.stderr.decode()
+        and done.stdout == b""
+    )
 
 
 @pytest.mark.parametrize(
@@ -264,7 +288,11 @@ def test_a_partial_text_is_overwritten(capsys, monkeypatch):
     _on_terminal(Heard(Line("the quick brown fox"), False))
     _on_terminal(Heard(Line("the quick brown fox"), True))
     shown = capsys.readouterr().out
-    assert "…brown fox" in shown and shown.count("\r\x1b[K") == 2 and shown.endswith("\x1b[Kthe quick brown fox\n")
+    assert (
+        "…brown fox" in shown
+        and shown.count("\r\x1b[K") == 2
+        and shown.endswith("\x1b[Kthe quick brown fox\n")
+    )
 
 
 def test_a_guess_of_which_nothing_is_left_is_taken_back(model, capsys, monkeypatch):
@@ -272,7 +300,9 @@ def test_a_guess_of_which_nothing_is_left_is_taken_back(model, capsys, monkeypat
     monkeypatch.setattr(listener._partial, "_decoded", lambda log_probs: "a guess")
     monkeypatch.setattr(model, "decode", lambda seen: ("", [], ()))
     wave = np.concatenate([read_sound(SAMPLES / "weather.wav"), np.zeros(2 * RATE, np.float32)])
-    found = [heard for at in range(0, len(wave), 8_000) for heard in listener.feed(wave[at : at + 8_000])]
+    found = [
+        heard for at in range(0, len(wave), 8_000) for heard in listener.feed(wave[at : at + 8_000])
+    ]
     assert found[0] == Heard(Line("a guess", start=0.0, end=found[0].line.end), False)
     assert found[-1].is_final and found[-1].line.text == ""
     _on_terminal(found[-1])
@@ -286,7 +316,9 @@ def test_closed_pipes_end_it_without_a_traceback(how, tmp_path):
     (tmp_path / "pcm").write_bytes(pcm * 2)
     source = "" if how == "<&-" else f"< {tmp_path / 'pcm'}"
     shell = f"{sys.executable} -m recog transcribe --live - {source} {how}"
-    done = subprocess.run(shell, shell=True, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        shell, shell=True, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL
+    )
     assert "Traceback" not in done.stderr, done.stderr
 
 

@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 import recog
-from recog.decoding.align import Timing, spans_of
-from recog.decoding.best_path import best_path
-from recog.decoding.views import decode_views
+from recog.decoding.ctc.viterbi import Timing, spans_of
+from recog.decoding.greedy import best_path
+from recog.decoding.rescoring.test_time_augmentation import decode_views
 from recog.errors import UserError
-from recog.media.image import read_image
-from recog.media.sound import read_sound
-from recog.model.bundle import ModelConfig, open_bundle, update_bundle
+from recog.media.audio.reader import read_sound
+from recog.media.image.reader import read_image
 from recog.model.config import DecodingConfig, View
-from recog.runner import pieces_of
-from recog.training.data import dev_rows
+from recog.model.recogniser_folder import ModelConfig, open_bundle, update_bundle
+from recog.recognition.dataset import pieces_of
+from recog.training.recogniser.data import dev_rows
 from recog.tuning.model import tune_model
 
 SAMPLES = Path(__file__).parents[1] / "data" / "samples"
@@ -74,7 +74,10 @@ def test_rows_of_a_corpus_and_tuning_take_all_views(model: Path, tmp_path: Path)
     decoding = json.loads((tmp_path / "tuned" / "config.json").read_text())["decoding"]
     assert decoding["views"] == [{"slant": 0.0, "width": 1.25}, {"slant": 0.1, "width": 1.0}]
     assert decoding["doubt"] == 0.02
-    assert "in 2 views (slant 0, width 1.25; slant 0.1, width 1)" in (tmp_path / "tuned" / "README.md").read_text()
+    assert (
+        "in 2 views (slant 0, width 1.25; slant 0.1, width 1)"
+        in (tmp_path / "tuned" / "README.md").read_text()
+    )
     tune_model(
         recog.load(model, beam=0, looks="auto", threads=1), rows, lm=None, out=tmp_path / "other", what="one line",
         metric="cer", beam=8, sentence=False, fixed=frozenset({"beam"}), say=lambda _: None, views=[View(slant=-0.1)],
@@ -92,9 +95,17 @@ def test_a_best_path_has_no_use_for_all_views(model: Path):
 def test_speech_is_heard_again_more_slowly(tmp_path: Path):
     base = open_bundle("english-speech")
     assert base.config.decoding.lm is not None
-    decoding = base.config.decoding.model_copy(update={"views": (View(), View(width=1.25)), "doubt": 0.0})
+    decoding = base.config.decoding.model_copy(
+        update={"views": (View(), View(width=1.25)), "doubt": 0.0}
+    )
     files = {name: base.file(name).read_bytes() for name in (base.config.decoding.lm,)}
-    update_bundle(base, tmp_path / "m", base.config.model_copy(update={"decoding": decoding}), files, base.card)
+    update_bundle(
+        base,
+        tmp_path / "m",
+        base.config.model_copy(update={"decoding": decoding}),
+        files,
+        base.card,
+    )
     once, twice = (recog.load(tmp_path / "m", looks=looks, threads=1) for looks in ("once", None))
     wave = read_sound(SAMPLES / "letter.wav")
     seen = twice.look(wave)
@@ -110,7 +121,9 @@ def test_speech_is_heard_again_more_slowly(tmp_path: Path):
     )  # of the first view's frames
 
 
-@pytest.mark.parametrize("views", [(View(width=1.1),), (View(slant=0.1),), (View(), View(slant=0.1))])
+@pytest.mark.parametrize(
+    "views", [(View(width=1.1),), (View(slant=0.1),), (View(), View(slant=0.1))]
+)
 def test_views_that_speech_cannot_have_are_refused(views: tuple[View, ...]):
     config = open_bundle("english-speech").config.model_dump()
     config["decoding"]["views"] = [view.model_dump() for view in views]
@@ -119,7 +132,10 @@ def test_views_that_speech_cannot_have_are_refused(views: tuple[View, ...]):
 
 
 def test_a_model_without_views_is_written_as_before():
-    assert "views" not in DecodingConfig().model_dump() and "doubt" not in DecodingConfig().model_dump()
+    assert (
+        "views" not in DecodingConfig().model_dump()
+        and "doubt" not in DecodingConfig().model_dump()
+    )
 
 
 def test_confidences_of_a_best_path_are_those_of_the_network():
@@ -132,4 +148,6 @@ def test_confidences_of_a_best_path_are_those_of_the_network():
         reader.config.symbols,
         timing=Timing(offset=reader.config.decoding.offset),
     )
-    assert [c for *_, c in reader.decode(seen)[1]] == [reader.calibrated(span.confidence) for span in spans]
+    assert [c for *_, c in reader.decode(seen)[1]] == [
+        reader.calibrated(span.confidence) for span in spans
+    ]

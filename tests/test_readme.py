@@ -11,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 BLOCKS = re.findall(
-    r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    r"^```python\n(.*?)^```",
+    (ROOT / "README.md").read_text(encoding="utf-8"),
+    re.DOTALL | re.MULTILINE,
 )
 GIVEN = """
 import string
@@ -32,7 +34,10 @@ def test_python_lines(block: str, tmp_path: Path):
     shutil.copy(tmp_path / "weather.wav", tmp_path / "interview.mp3")  # read by its content
     (tmp_path / "model.arpa").write_text(ARPA)
     script = (GIVEN if "log_probs" in block else "") + block
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+    }
     done = subprocess.run(
         [sys.executable, "-W", "error::SyntaxWarning", "-c", script],
         cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300,

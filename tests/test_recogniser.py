@@ -1,4 +1,5 @@
-"""What a recogniser makes of its network's outputs: words of right-to-left lines, tempered log-probabilities."""
+"""What a recogniser makes of its network's outputs: words of right-to-left lines, tempered
+log-probabilities."""
 
 import numpy as np
 import pytest
@@ -17,8 +18,7 @@ def displayed(text: str) -> list[tuple[str, float, float, float]]:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["שלום עולם", "גם שלום גם עולם", "בשנת 1905 היה", "(שלום) עולם", "שלום abc עולם"],
+    "text", ["שלום עולם", "גם שלום גם עולם", "בשנת 1905 היה", "(שלום) עולם", "שלום abc עולם"]
 )
 def test_every_word_of_a_right_to_left_line_gets_a_place_of_its_own(text: str):
     spans = displayed(text)
@@ -40,4 +40,6 @@ def test_tempered_log_probabilities_are_those_of_the_powers():
     log_probs = (logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)).astype(np.float32)
     assert tempered(log_probs, 1.0) is log_probs
     powers = np.exp(log_probs.astype(np.float64)) ** (1 / 1.7)
-    assert np.exp(tempered(log_probs, 1.7)) == pytest.approx(powers / powers.sum(axis=1, keepdims=True), rel=1e-5)
+    assert np.exp(tempered(log_probs, 1.7)) == pytest.approx(
+        powers / powers.sum(axis=1, keepdims=True), rel=1e-5
+    )

@@ -1,4 +1,5 @@
-"""The shipped models on the project's own samples, through the Python interface and the command line."""
+"""The shipped models on the project's own samples, through the Python interface and the command
+line."""
 
 import io
 import json
@@ -12,10 +13,10 @@ import pytest
 from rapidfuzz.distance import Levenshtein
 
 import recog
-from recog.decoding.views import Seen
-from recog.model.bundle import open_bundle, shipped
+from recog.decoding.rescoring.test_time_augmentation import Seen
 from recog.model.folder import pretrained
 from recog.model.onnx_check import check_onnx
+from recog.model.recogniser_folder import open_bundle, shipped
 
 SAMPLES = Path(__file__).parent.parent / "data" / "samples"
 MODELS = ("english-speech", "latin-handwriting")
@@ -29,7 +30,9 @@ def reference(media: Path) -> str:
 
 
 def command(*arguments: object, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "recog", *map(str, arguments)], capture_output=True, **options)
+    return subprocess.run(
+        [sys.executable, "-m", "recog", *map(str, arguments)], capture_output=True, **options
+    )
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,10 @@ def test_both_models_are_shipped_and_small():
     assert tuple(shipped()) == MODELS
     for path in shipped().values():
         sizes = {file.name: file.stat().st_size for file in path.iterdir()}
-        assert sum(sizes.pop(name) for name in [*sizes] if name.startswith("lm")) <= 25e6 and sum(sizes.values()) < 30e6
+        assert (
+            sum(sizes.pop(name) for name in [*sizes] if name.startswith("lm")) <= 25e6
+            and sum(sizes.values()) < 30e6
+        )
         bundle = open_bundle(path)
         check_onnx(bundle.file("model.onnx"))
         assert bundle.file("model.safetensors").stat().st_size > 1e6
@@ -97,10 +103,11 @@ def test_blanks_alone_decode_to_nothing(beam, frames):
 
 @pytest.mark.parametrize(("model", "media"), PAIRS, ids=lambda value: getattr(value, "name", value))
 def test_int8_reads_almost_what_float32_reads(loaded, model: str, media: Path):
-    """On speech as far from its training as espeak's, the model is unsure, and rounding tips single letters."""
+    """On speech as far from its training as espeak's, the model is unsure, and rounding tips single
+    letters."""
     torch = pytest.importorskip("torch")
-    from recog.media.image import read_image
-    from recog.media.sound import read_sound
+    from recog.media.audio.reader import read_sound
+    from recog.media.image.reader import read_image
     from recog.nn.weights import network_from
 
     recogniser = loaded[model]
@@ -109,7 +116,9 @@ def test_int8_reads_almost_what_float32_reads(loaded, model: str, media: Path):
 
     def in_torch(features: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            return network(torch.from_numpy(features)[None], torch.tensor([len(features)]))[0][0].numpy()
+            return network(torch.from_numpy(features)[None], torch.tensor([len(features)]))[0][
+                0
+            ].numpy()
 
     twin = recog.load(model, beam=0)
     twin.runtime.log_probs = in_torch  # type: ignore[method-assign]
@@ -149,10 +158,21 @@ def test_evaluate_command_scores_what_the_model_reads(loaded, tmp_path):
     for media in images:
         shutil.copy(media, tmp_path)
         shutil.copy(media.with_suffix(".gt.txt"), tmp_path)
-    done = command("evaluate", "--model", "latin-handwriting", tmp_path, "--normalise", "none", "--json", text=True)
+    done = command(
+        "evaluate",
+        "--model",
+        "latin-handwriting",
+        tmp_path,
+        "--normalise",
+        "none",
+        "--json",
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    texts = [(reference(media), loaded["latin-handwriting"].transcribe(media).text) for media in images]
+    texts = [
+        (reference(media), loaded["latin-handwriting"].transcribe(media).text) for media in images
+    ]
     assert result["n"] == len(images) and result["missing"] == 0
     assert result["cer"]["errors"] == sum(Levenshtein.distance(*pair) for pair in texts)
     assert result["cer"]["reference"] == sum(len(text) for text, _ in texts)
@@ -168,7 +188,9 @@ def test_a_page_is_read_line_by_line_in_order(tmp_path: Path):
     assert len(lines) == len(expected.split("\n"))
     assert Levenshtein.distance(done.stdout.strip(), expected) <= 0.1 * len(expected), done.stdout
     (tmp_path / "page.jpg").write_bytes((SAMPLES / "page.jpg").read_bytes())
-    done = command("ocr", tmp_path / "page.jpg", "--format", "page", "--output", tmp_path, text=True)
+    done = command(
+        "ocr", tmp_path / "page.jpg", "--format", "page", "--output", tmp_path, text=True
+    )
     assert done.returncode == 0, done.stderr
     rows = list(importer("page")(tmp_path / "page.xml"))
     assert [row.text for row in rows] == lines
@@ -197,10 +219,14 @@ def test_the_page_model_is_listed_and_small():
 
 
 def test_the_list_says_how_well_models_do_as_they_are_used():
-    listed = {line.split("\t")[0]: line for line in command("models", text=True).stdout.splitlines()}
+    listed = {
+        line.split("\t")[0]: line for line in command("models", text=True).stdout.splitlines()
+    }
     for name in ("english-speech", "latin-handwriting"):
         tuned = json.loads((pretrained()[name] / "config.json").read_text())["decoding"]["dev"]
-        assert listed[name].endswith(f"dev CER {100 * tuned['cer']:.1f} %, dev WER {100 * tuned['wer']:.1f} %")
+        assert listed[name].endswith(
+            f"dev CER {100 * tuned['cer']:.1f} %, dev WER {100 * tuned['wer']:.1f} %"
+        )
 
 
 def test_the_page_model_is_small():
@@ -223,7 +249,11 @@ def test_a_blank_line_has_no_text(grey: int, beam: int | None):
     image = np.full((60, 900), grey, np.uint8)
     image[::2, ::3] = abs(grey - 3)  # its grain
     _, png = cv2.imencode(".png", image)
-    lines = recog.load("latin-handwriting", beam=beam, layout="line").transcribe(io.BytesIO(png.tobytes())).lines
+    lines = (
+        recog.load("latin-handwriting", beam=beam, layout="line")
+        .transcribe(io.BytesIO(png.tobytes()))
+        .lines
+    )
     assert [(line.text, line.words) for line in lines] == [("", ())]
 
 
@@ -234,7 +264,10 @@ def test_a_turned_page_gives_the_same_text_and_its_own_coordinates(turns: int, t
     image = cv2.imread(str(SAMPLES / "page.jpg"))
     cv2.imwrite(str(tmp_path / "turned.png"), np.ascontiguousarray(np.rot90(image, turns)))
     reader = recog.load("latin-handwriting", layout="page")
-    upright, turned = reader.transcribe(SAMPLES / "page.jpg"), reader.transcribe(tmp_path / "turned.png")
+    upright, turned = (
+        reader.transcribe(SAMPLES / "page.jpg"),
+        reader.transcribe(tmp_path / "turned.png"),
+    )
     assert Levenshtein.distance(turned.text, upright.text) <= 0.03 * len(upright.text)
     first = np.array(turned.lines[0].baseline)
     width, height = turned.size
@@ -262,8 +295,13 @@ def test_a_large_picture_of_one_line_is_read_as_such(tmp_path: Path):
 
 
 def test_english_lines_are_read_with_the_english_language_model():
-    single, page = recog.load("latin-handwriting"), recog.load("latin-handwriting", layout="page", threads=1)
-    lines: dict[str, list[np.ndarray]] = {name: [] for name in ("garden", "maison", "voyage", "page")}
+    single, page = (
+        recog.load("latin-handwriting"),
+        recog.load("latin-handwriting", layout="page", threads=1),
+    )
+    lines: dict[str, list[np.ndarray]] = {
+        name: [] for name in ("garden", "maison", "voyage", "page")
+    }
     for name in ("garden", "maison", "voyage"):
         single.transcribe(SAMPLES / f"{name}.png", keep=lines[name].append)
     page.transcribe(SAMPLES / "page.jpg", keep=lines["page"].append)
@@ -272,7 +310,9 @@ def test_english_lines_are_read_with_the_english_language_model():
     assert set(found["page"]) == {1} and len(found["page"]) > 5
 
 
-@pytest.mark.parametrize(("model", "sample"), [("english-speech", "weather.wav"), ("latin-handwriting", "voyage.png")])
+@pytest.mark.parametrize(
+    ("model", "sample"), [("english-speech", "weather.wav"), ("latin-handwriting", "voyage.png")]
+)
 def test_asking_for_alternatives_does_not_change_the_text(model: str, sample: str):
     alone = recog.load(model, threads=1).transcribe(SAMPLES / sample)
     several = recog.load(model, threads=1, n_best=6).transcribe(SAMPLES / sample)

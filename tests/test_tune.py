@@ -1,4 +1,5 @@
-"""Tuning: the search finds the best setting, and what was found is written into the model and used."""
+"""Tuning: the search finds the best setting, and what was found is written into the model and
+used."""
 
 from __future__ import annotations
 
@@ -14,17 +15,17 @@ import numpy as np
 import pytest
 
 import recog
-from recog.decoding.views import Seen
+from recog.decoding.rescoring.test_time_augmentation import Seen
 from recog.errors import UsageError, UserError
 from recog.evaluation.counts import Pair
 from recog.evaluation.score import evaluate
 from recog.lm.binary import write_binary
-from recog.lm.kneser_ney import estimate
+from recog.lm.estimation.kneser_ney import estimate
 from recog.lm.trie import NGramTrie
-from recog.model.bundle import open_bundle, update_bundle
 from recog.model.config import DecodingConfig, View
+from recog.model.recogniser_folder import open_bundle, update_bundle
 from recog.recognition.base import Span
-from recog.training.data import dev_rows
+from recog.training.recogniser.data import dev_rows
 from recog.tuning.calibration import calibrate_words
 from recog.tuning.card import HEADING, decoding_section, with_section
 from recog.tuning.model import _better_begin, _file_names, tune_model
@@ -39,7 +40,11 @@ class Bowl(Search):
 
     def measure(self, setting: Setting) -> float:
         self.results.setdefault(setting, SimpleNamespace())
-        return (setting.alpha - 1.3) ** 2 + (setting.beta + 1.0) ** 2 / 10 + 0.002 * (setting.beam < 16)
+        return (
+            (setting.alpha - 1.3) ** 2
+            + (setting.beta + 1.0) ** 2 / 10
+            + 0.002 * (setting.beam < 16)
+        )
 
 
 def test_the_search_walks_to_the_lowest_point_and_measures_nothing_twice() -> None:
@@ -65,7 +70,9 @@ def test_a_language_model_that_knows_better_gets_a_weight() -> None:
     x = np.log(np.array([frame[c] for c in heard]) + 1e-4)
     x = (x - np.log(np.exp(x).sum(axis=1, keepdims=True))).astype(np.float32)
     lm = NGramTrie.from_ngrams(estimate(["ab ab ab ab"] * 5, unit="word", order=2))
-    search = Search(SYMBOLS, [Utterance("u", (Seen(x),), "ab ab ab", None)], [lm], "wer", "none", threads=1)
+    search = Search(
+        SYMBOLS, [Utterance("u", (Seen(x),), "ab ab ab", None)], [lm], "wer", "none", threads=1
+    )
     start = Setting(alpha=0.0, beta=0.0)
     assert search.measure(start) > 0
     found = search.run(start, ["alpha", "beta"])
@@ -75,9 +82,12 @@ def test_a_language_model_that_knows_better_gets_a_weight() -> None:
 
 
 def test_a_new_language_model_tells_whether_rows_are_sentences() -> None:
-    faint = np.log(np.array([[0.9, 0.08, 0.01, 0.01], [0.9, 0.01, 0.08, 0.01]], np.float32))  # a word, hardly heard
+    # a word, hardly heard
+    faint = np.log(np.array([[0.9, 0.08, 0.01, 0.01], [0.9, 0.01, 0.08, 0.01]], np.float32))
     lm = NGramTrie.from_ngrams(estimate(["ab"] * 200 + ["ba"] * 200, unit="word", order=2))
-    search = Search(SYMBOLS, [Utterance("u", (Seen(faint),), "ab", None)], [lm], "wer", "none", threads=1)
+    search = Search(
+        SYMBOLS, [Utterance("u", (Seen(faint),), "ab", None)], [lm], "wer", "none", threads=1
+    )
     start = Setting(alpha=2.0, beta=-1.0, unknown_cost=5.0)
     assert search.pairs(start)[0].hypothesis == "", "nothing said costs nothing"
     better, begin = _better_begin(search, start, ["alpha", "beta"])
@@ -85,7 +95,9 @@ def test_a_new_language_model_tells_whether_rows_are_sentences() -> None:
     assert better.pairs(begin)[0].hypothesis == "ab", "no sentence of the language model is empty"
     plain = np.log(np.full((1, 4), 0.01, np.float32))
     plain[0, 1] = np.log(0.97)
-    alike = Search(SYMBOLS, [Utterance("u", (Seen(plain),), "a", None)], [], "wer", "none", threads=1)
+    alike = Search(
+        SYMBOLS, [Utterance("u", (Seen(plain),), "a", None)], [], "wer", "none", threads=1
+    )
     assert _better_begin(alike, start, []) == (alike, start), "what is no better stays as it was"
 
 
@@ -103,7 +115,9 @@ def test_a_tuned_model_keeps_its_language_model_and_uses_it(tmp_path: Path) -> N
         for suffix in (".wav", ".txt"):
             shutil.copy(SAMPLES / f"{name}{suffix}", tmp_path / f"{name}{suffix}")
     rows = dev_rows(tmp_path)
-    model = NGramTrie.from_ngrams(estimate([row.text.lower() for row in rows] * 3, unit="word", order=2))
+    model = NGramTrie.from_ngrams(
+        estimate([row.text.lower() for row in rows] * 3, unit="word", order=2)
+    )
     write_binary(model, tmp_path / "own.bin")
     out = tmp_path / "tuned"
     said: list[str] = []
@@ -132,7 +146,9 @@ def test_a_model_reads_each_line_with_the_language_model_of_its_language(tmp_pat
             shutil.copy(SAMPLES / f"{name}{suffix}", tmp_path / "data" / f"{name}{suffix}")
     rows = dev_rows(tmp_path / "data")
     for row in rows:
-        write_binary(estimate([row.text] * 5, unit="character", order=5), tmp_path / f"{row.media.stem}.bin")
+        write_binary(
+            estimate([row.text] * 5, unit="character", order=5), tmp_path / f"{row.media.stem}.bin"
+        )
     out = tmp_path / "tuned"
     tune_model(
         recog.load("latin-handwriting", beam=0, threads=1), rows, lm=tmp_path / "maison.bin",
@@ -149,8 +165,15 @@ def test_a_model_reads_each_line_with_the_language_model_of_its_language(tmp_pat
         text = (SAMPLES / f"{name}.gt.txt").read_text().strip()
         assert tuned.transcribe(SAMPLES / f"{name}.png", keep=seen.append).text == text
         assert tuned.languages_of(seen) == [k]
-    assert len(recog.load(out, language="french").decoders) == len(recog.load(out, language="English").decoders) == 1
-    assert recog.load(out, beam=0).decoders == [] and len(recog.load(out, lm="none", beam=5).decoders) == 1
+    assert (
+        len(recog.load(out, language="french").decoders)
+        == len(recog.load(out, language="English").decoders)
+        == 1
+    )
+    assert (
+        recog.load(out, beam=0).decoders == []
+        and len(recog.load(out, lm="none", beam=5).decoders) == 1
+    )
     with pytest.raises(UserError, match="is for French and English, not for Greek"):
         recog.load(out, language="Greek")
     again = tmp_path / "again"
@@ -179,7 +202,10 @@ def test_words_that_the_language_model_lacks_are_left_to_the_letters(tmp_path: P
     )  # fmt: skip
     assert any("searching in the letters" in line for line in said)
     decoding = json.loads((tmp_path / "tuned" / "config.json").read_text())["decoding"]
-    assert decoding["sounds"] is False and decoding["dev"]["cer"] <= decoding["dev"]["best_path_cer"] + 0.05
+    assert (
+        decoding["sounds"] is False
+        and decoding["dev"]["cer"] <= decoding["dev"]["best_path_cer"] + 0.05
+    )
     model = recog.load(tmp_path / "tuned")
     assert model.word_finder is None and model.decoder is not None
     assert not {"zoo", "zebra"} & set(model.transcribe(SAMPLES / "numbers.wav").text.split())
@@ -187,8 +213,15 @@ def test_words_that_the_language_model_lacks_are_left_to_the_letters(tmp_path: P
 
 def test_files_of_language_models_have_names_of_their_own() -> None:
     path = Path("x.bin")
-    names = _file_names({"Old English": path, "old-english": path, "Русский": path, "日本語": path, "x" * 200: path})
-    assert list(names.values())[:4] == ["lm-old-english.bin", "lm-old-english-3.bin", "lm-4.bin", "lm-5.bin"]
+    names = _file_names(
+        {"Old English": path, "old-english": path, "Русский": path, "日本語": path, "x" * 200: path}
+    )
+    assert list(names.values())[:4] == [
+        "lm-old-english.bin",
+        "lm-old-english-3.bin",
+        "lm-4.bin",
+        "lm-5.bin",
+    ]
     assert len(names["x" * 200]) < 60
     DecodingConfig(lm="lm.bin", languages=names)
 
@@ -209,20 +242,29 @@ def test_a_model_tuned_without_a_language_model_still_hears_sounds(tmp_path: Pat
 def test_the_card_says_how_doubtful_speech_is_heard_again() -> None:
     result = evaluate([Pair("a", "one two", "one two", None)], normalise="spoken")
     views = (View(), View(width=1.2))
-    section = decoding_section(Setting(), result, result, "dev", True, math.nan, views=views, speech=True)
-    assert "Doubtful stretches are heard again, 1.2 times as slow." in section and "slant" not in section
+    section = decoding_section(
+        Setting(), result, result, "dev", True, math.nan, views=views, speech=True
+    )
+    assert (
+        "Doubtful stretches are heard again, 1.2 times as slow." in section
+        and "slant" not in section
+    )
 
 
 @dataclass
 class Heard:
-    """A search whose utterances have so many words each, all of them right with the same confidence."""
+    """A search whose utterances have so many words each, all of them right with the same
+    confidence."""
 
     counts: tuple[int, ...]
     normalise: str = "none"
 
     @property
     def utterances(self) -> list[Utterance]:
-        return [Utterance("u", (Seen(np.zeros((1, 2)), None),), " ".join(count * ["a"]), None) for count in self.counts]
+        return [
+            Utterance("u", (Seen(np.zeros((1, 2)), None),), " ".join(count * ["a"]), None)
+            for count in self.counts
+        ]
 
     def hypotheses(self, _: Setting) -> list[list[int]]:
         return [[count] for count in self.counts]
@@ -235,9 +277,12 @@ class Heard:
 
 
 @pytest.mark.parametrize(
-    ("counts", "enough"), [((250,), False), ((250, 0), False), ((150, 10), False), ((150, 60), True)]
+    ("counts", "enough"),
+    [((250,), False), ((250, 0), False), ((150, 10), False), ((150, 60), True)],
 )
-def test_confidences_are_calibrated_where_both_halves_have_words(counts: tuple[int, ...], enough: bool) -> None:
+def test_confidences_are_calibrated_where_both_halves_have_words(
+    counts: tuple[int, ...], enough: bool
+) -> None:
     found, confidences, right = calibrate_words(Heard(counts), Setting())  # type: ignore[arg-type]
     assert (found is not None) == enough
     assert len(confidences) == len(right) == (sum(counts) if enough else 0) and right.all()

@@ -1,4 +1,5 @@
-"""The front door: ``recog COMMAND``. One module a command; each imports what it needs only when it runs."""
+"""The front door: ``recog COMMAND``. One module a command; each imports what it needs only when it
+runs."""
 
 from __future__ import annotations
 
@@ -14,7 +15,19 @@ from typing import Annotated, Any
 import typer
 
 import recog
-from recog.cli import align, decode, evaluate, lm, models, ocr, prepare, show, train, transcribe, tune
+from recog.cli import (
+    align,
+    decode,
+    evaluate,
+    lm,
+    models,
+    ocr,
+    prepare,
+    show,
+    train,
+    transcribe,
+    tune,
+)
 from recog.errors import UsageError, UserError, cause, one_line
 
 app = typer.Typer(
@@ -28,7 +41,8 @@ app = typer.Typer(
 
 
 def guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """A user's mistake gives one sentence and exit code 1, wrong usage 2, an interruption 130; never a traceback."""
+    """A user's mistake gives one sentence and exit code 1, wrong usage 2, an interruption 130;
+    never a traceback."""
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -80,7 +94,9 @@ for name, command in (
 ):
     app.command(name)(guarded(command))
 
-lm_app = typer.Typer(help="Train, prune, mix and measure n-gram language models.", no_args_is_help=True)
+lm_app = typer.Typer(
+    help="Train, prune, mix and measure n-gram language models.", no_args_is_help=True
+)
 for lm_name, lm_command in (
     ("train", lm.train),
     ("prune", lm.prune),
@@ -107,8 +123,8 @@ def _options(
 
 
 class StandardOutput(io.FileIO):
-    """Standard output whose errors say what could not be written; after one it is given up, and Python does not try again
-    as it ends."""
+    """Standard output whose errors say what could not be written; after one it is given up, and
+    Python does not try again as it ends."""
 
     def __init__(self) -> None:
         super().__init__(sys.stdout.fileno(), "w", closefd=False)
@@ -123,8 +139,8 @@ class StandardOutput(io.FileIO):
 
 
 def open_streams() -> None:
-    """Give what was closed of standard input, output and error (a daemon has none) to the null device, so that no file is
-    opened in its place."""
+    """Give what was closed of standard input, output and error (a daemon has none) to the null
+    device, so that no file is opened in its place."""
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)
@@ -136,7 +152,8 @@ def open_streams() -> None:
 
 
 def main() -> None:
-    """Run the command line. Text is UTF-8 whatever the locale, and a file name's odd bytes come out as they went in."""
+    """Run the command line. Text is UTF-8 whatever the locale, and a file name's odd bytes come out
+    as they went in."""
     open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         if not sys.stdout.isatty():

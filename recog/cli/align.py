@@ -22,7 +22,9 @@ PAD = 0.15  # seconds of the silence on either side that such a row keeps
 
 
 def align(
-    media: Annotated[Path, typer.Argument(metavar="MEDIA", help="A recording, or an image of one line.")],
+    media: Annotated[
+        Path, typer.Argument(metavar="MEDIA", help="A recording, or an image of one line.")
+    ],
     text: Annotated[
         Path,
         typer.Argument(
@@ -31,30 +33,37 @@ def align(
         ),
     ],
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Name of a shipped model or path of a model folder.")
+        str | None,
+        typer.Option("--model", "-m", help="Name of a shipped model or path of a model folder."),
     ] = None,
     format: Annotated[
         Literal["srt", "vtt", "tsv", "ctm", "textgrid", "page", "alto", "json", "manifest"],
         typer.Option("--format", "-f"),
     ] = "json",
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; else standard output.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write; else standard output.")
+    ] = None,
     min_confidence: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="Lines less sure than this stay out of a manifest.")
+        float,
+        typer.Option(min=0.0, max=1.0, help="Lines less sure than this stay out of a manifest."),
     ] = 0.3,
-    threads: Annotated[int, typer.Option("--threads", min=0, max=1024, help="Threads; 0 for every core.")] = 0,
+    threads: Annotated[
+        int, typer.Option("--threads", min=0, max=1024, help="Threads; 0 for every core.")
+    ] = 0,
 ) -> None:
-    """Find out when each word of a known text is said in a recording, however long, or where it stands in an image."""
+    """Find out when each word of a known text is said in a recording, however long, or where it
+    stands in an image."""
     if format == "manifest" and output is None:
         raise UsageError("A manifest names files from where it stands; give --output.")
     keep("--output", output, media, text)
     if not media.exists():
         raise UserError(f"{media}: there is no such file.")
     lines = read_lines_of(text)
-    from recog.align import DOUBTFUL, align_text
     from recog.corpora.manifest import modality_of, write_manifest
     from recog.formats import WRITERS
-    from recog.loading import load
-    from recog.model.bundle import DEFAULTS
+    from recog.model.recogniser_folder import DEFAULTS
+    from recog.recognition.forced_alignment import DOUBTFUL, align_text
+    from recog.recognition.load import load
 
     modality = modality_of(media)
     recogniser = load(model or DEFAULTS[modality], looks="once", threads=threads)
@@ -64,9 +73,13 @@ def align(
             f"The model '{recogniser.config.name}' is for {recogniser.config.modality}, and {media} is {kinds[modality]}."
         )
     if modality == "handwriting" and format not in ("page", "alto", "json", "manifest"):
-        raise UsageError(f"{media} is an image, which has no times; use --format page, alto, json or manifest.")
+        raise UsageError(
+            f"{media} is an image, which has no times; use --format page, alto, json or manifest."
+        )
     if modality == "speech" and format in ("page", "alto"):
-        raise UsageError(f"{media} is sound, and {format.upper()} describes images; use another --format.")
+        raise UsageError(
+            f"{media} is sound, and {format.upper()} describes images; use another --format."
+        )
     transcript = align_text(recogniser, media, lines)
     doubtful = [line for line in transcript.lines if (line.confidence or 0.0) < DOUBTFUL]
     if doubtful:
@@ -79,7 +92,9 @@ def align(
         assert output is not None  # by the first check
         rows = training_rows(transcript, media, least=min_confidence)
         if not rows:
-            raise UserError(f"No line of {text} fits {media}; lower --min-confidence, or give the text of this file.")
+            raise UserError(
+                f"No line of {text} fits {media}; lower --min-confidence, or give the text of this file."
+            )
         write_manifest(rows, output)
     else:
         content = WRITERS[format](transcript)
@@ -94,14 +109,16 @@ def align(
 
 
 def read_lines_of(path: Path) -> list[str]:
-    """The lines, cues or utterances of a text, in any format that recog writes but PDF; ``-`` is standard input.
+    """The lines, cues or utterances of a text, in any format that recog writes but PDF; ``-`` is
+    standard input.
 
     Of a trn file's alternates the first is taken.
 
     Raises:
         UserError: it cannot be read, or is of another kind.
     """
-    from recog.formats import READABLE, READERS, check_suffix, format_of, trn
+    from recog.formats import READABLE, READERS, check_suffix, format_of
+    from recog.formats.timed import trn
     from recog.util.text_files import decode_text, read_text
 
     check_suffix(path)
@@ -111,15 +128,20 @@ def read_lines_of(path: Path) -> list[str]:
         content = read_text(path)
     suffix = path.suffix.lower()
     if suffix in (".jsonl", ".ndjson", ".stm"):
-        raise UserError(f"{path} holds the texts of many recordings; give that of this one, as {READABLE}.")
+        raise UserError(
+            f"{path} holds the texts of many recordings; give that of this one, as {READABLE}."
+        )
     if suffix == ".trn":
         return [trn.plain(text) for _, text in trn.read(content, source=str(path))]
     reader = READERS[format_of(path, content) or "txt"]
     return [line.text for line in reader(content, source=str(path)).lines]
 
 
-def training_rows(transcript: Transcript, media: Path, *, least: float, longest: float = LONGEST_ROW) -> list[Row]:
-    """Rows of a manifest, one a line; one that takes more than ``longest`` seconds is cut at its longest pauses.
+def training_rows(
+    transcript: Transcript, media: Path, *, least: float, longest: float = LONGEST_ROW
+) -> list[Row]:
+    """Rows of a manifest, one a line; one that takes more than ``longest`` seconds is cut at its
+    longest pauses.
 
     Args:
         least: lines of lower confidence are left out.
@@ -127,7 +149,9 @@ def training_rows(transcript: Transcript, media: Path, *, least: float, longest:
     from recog.corpora.rows import Row
 
     if transcript.size is not None:
-        return [Row(media, line.text) for line in transcript.lines if (line.confidence or 0.0) >= least]
+        return [
+            Row(media, line.text) for line in transcript.lines if (line.confidence or 0.0) >= least
+        ]
     words = [word for line in transcript.lines for word in line.words]
     before = {id(word): previous.end or 0.0 for previous, word in pairwise(words)}
     after = {id(word): following.start for word, following in pairwise(words)}
@@ -137,16 +161,22 @@ def training_rows(transcript: Transcript, media: Path, *, least: float, longest:
             continue
         for part in _parts(list(line.words), longest):
             start, end = part[0].start or 0.0, part[-1].end or 0.0
-            free_from, free_to = before.get(id(part[0]), 0.0), after.get(id(part[-1]), transcript.duration)
+            free_from, free_to = (
+                before.get(id(part[0]), 0.0),
+                after.get(id(part[-1]), transcript.duration),
+            )
             start = max(start - PAD, (free_from + start) / 2)
             end = min(end + PAD, (end + (end if free_to is None else free_to)) / 2)
             if end > start:
-                rows.append(Row(media, " ".join(w.text for w in part), round(start, 3), round(end, 3)))
+                rows.append(
+                    Row(media, " ".join(w.text for w in part), round(start, 3), round(end, 3))
+                )
     return rows
 
 
 def _parts(words: list[Word], longest: float) -> list[list[Word]]:
-    """Words in order, cut at the longest pause, the one nearest the middle of several, until no part is too long."""
+    """Words in order, cut at the longest pause, the one nearest the middle of several, until no
+    part is too long."""
     waiting, parts = [words], []
     while waiting:
         part = waiting.pop()
@@ -155,7 +185,10 @@ def _parts(words: list[Word], longest: float) -> list[list[Word]]:
             continue
         cut = max(
             range(1, len(part)),
-            key=lambda k: ((part[k].start or 0.0) - (part[k - 1].end or 0.0), -abs(2 * k - len(part))),
+            key=lambda k: (
+                (part[k].start or 0.0) - (part[k - 1].end or 0.0),
+                -abs(2 * k - len(part)),
+            ),
         )
         waiting += [part[cut:], part[:cut]]
     return parts

@@ -15,20 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from recog.bulk.failures import Failures, say
-from recog.bulk.files import Input, place, sizes
-from recog.bulk.interruption import Interruption
-from recog.bulk.outputs import finished
-from recog.bulk.remote import is_url
+from recog.batch.failures import Failures, say
+from recog.batch.files import Input, place, sizes
+from recog.batch.interruption import Interruption
+from recog.batch.outputs import finished
+from recog.batch.remote import is_url
 from recog.errors import UsageError, UserError, cause
 from recog.util.atomic_files import write_text
 
 if TYPE_CHECKING:
-    from recog.bulk.work import Heard, Result, Task, Tell
-    from recog.model.bundle import Bundle
+    from recog.batch.work import Heard, Result, Task, Tell
+    from recog.model.recogniser_folder import Bundle
 
 SIZED = 10_000  # files up to which their sizes are looked up, for the time left
-HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # what fails for one result will fail for all
+# what fails for one result will fail for all
+HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,15 @@ class Running:
 
 
 def run_batch(
-    modality: str, inputs: list[Input], model: str, format: str, decoding: dict[str, Any], running: Running
+    modality: str,
+    inputs: list[Input],
+    model: str,
+    format: str,
+    decoding: dict[str, Any],
+    running: Running,
 ) -> None:
-    """Recognise every input. One that fails is reported and the others go on; then the exit code is 1."""
+    """Recognise every input. One that fails is reported and the others go on; then the exit code is
+    1."""
     check(decoding)
     hotwords = decoding["hotwords"]
     decoding = {**decoding, "hotwords": {} if hotwords is None else read_hotwords(hotwords)}
@@ -79,7 +86,7 @@ def run_batch(
     decoding["hotwords"] = told_hotwords(bundle, decoding["hotwords"])
     if running.log_probs is not None:
         keep_symbols(bundle, decoding, running.log_probs)
-    from recog.bulk.work import Task
+    from recog.batch.work import Task
 
     task = Task(
         model,
@@ -102,13 +109,21 @@ def check(decoding: dict[str, Any]) -> None:
     if decoding["beam"] is not None and decoding["n_best"] > max(1, decoding["beam"]):
         raise UsageError(f"--n-best {decoding['n_best']} needs a --beam of at least as many.")
     if decoding["beam"] == 0 and (
-        decoding["lm"] not in (None, "none") or decoding["hotwords"] or decoding["rescore"] not in (None, "none")
+        decoding["lm"] not in (None, "none")
+        or decoding["hotwords"]
+        or decoding["rescore"] not in (None, "none")
     ):
-        raise UsageError("--beam 0 is the best path, without a language model and hotwords; leave it out.")
-    if decoding.get("language") is not None and (decoding["beam"] == 0 or decoding["lm"] is not None):
-        raise UsageError("--language chooses among the model's own language models; leave out --lm and --beam 0.")
+        raise UsageError(
+            "--beam 0 is the best path, without a language model and hotwords; leave it out."
+        )
+    if decoding.get("language") is not None and (
+        decoding["beam"] == 0 or decoding["lm"] is not None
+    ):
+        raise UsageError(
+            "--language chooses among the model's own language models; leave out --lm and --beam 0."
+        )
     if decoding.get("page_model") is not None:
-        from recog.model.page import open_page_bundle
+        from recog.model.page_model import open_page_bundle
 
         try:
             open_page_bundle(decoding["page_model"])
@@ -123,15 +138,15 @@ def check_model(model: str, modality: str, language: str | None) -> Bundle:
         UserError: there is no such model.
         UsageError: it is for something else, or does not know the language.
     """
-    from recog.model.bundle import open_bundle
+    from recog.model.recogniser_folder import open_bundle
 
     bundle = open_bundle(model)
     config = bundle.config
     if config.modality != modality:
         raise UsageError(f"The model '{model}' is for {config.modality}, not for {modality}.")
     if language is not None:
-        from recog.options import Options
         from recog.recognition.base import own_language_models
+        from recog.recognition.options import Options
 
         try:
             own_language_models(bundle, Options(language=language))
@@ -141,7 +156,8 @@ def check_model(model: str, modality: str, language: str | None) -> Bundle:
 
 
 def told_hotwords(bundle: Bundle, hotwords: dict[str, float]) -> dict[str, float]:
-    """The hotwords that the model can write; the others are told, here and not once in each process."""
+    """The hotwords that the model can write; the others are told, here and not once in each
+    process."""
     from recog.recognition.base import usable_hotwords
 
     usable, left_out = usable_hotwords(bundle, hotwords)
@@ -151,9 +167,10 @@ def told_hotwords(bundle: Bundle, hotwords: dict[str, float]) -> dict[str, float
 
 
 def keep_symbols(bundle: Bundle, decoding: dict[str, Any], folder: Path) -> None:
-    """Write down, where a model's outputs will be kept, of what they are: its sounds where words are found in them."""
-    from recog.options import Options
+    """Write down, where a model's outputs will be kept, of what they are: its sounds where words
+    are found in them."""
     from recog.recognition.base import model_of_words
+    from recog.recognition.options import Options
 
     options = Options(beam=decoding["beam"], lm=decoding["lm"], language=decoding.get("language"))
     config = bundle.config
@@ -167,7 +184,7 @@ def lead(task: Task, inputs: list[Input], running: Running) -> None:
     Raises:
         typer.Exit: 1, where a file is not whole.
     """
-    from recog.bulk.progress import Progress, shown
+    from recog.batch.progress import Progress, shown
 
     printing = any(entry.target is None for entry in inputs)
     with ExitStack() as resources:
@@ -183,7 +200,9 @@ def lead(task: Task, inputs: list[Input], running: Running) -> None:
 
         try:
             for index, result in run(tell):
-                failed.add(inputs[index].name, (*result.complaints, *deliver(inputs[index], result)))
+                failed.add(
+                    inputs[index].name, (*result.complaints, *deliver(inputs[index], result))
+                )
                 for remark in result.remarks:
                     say(remark)
                 progress.done(index, result)
@@ -201,18 +220,19 @@ def lead(task: Task, inputs: list[Input], running: Running) -> None:
 def start(
     task: Task, inputs: list[Input], running: Running, ordered: bool, resources: ExitStack
 ) -> Callable[[Tell], Iterator[tuple[int, Result]]]:
-    """Load the model in the engine that suits the inputs; gives what runs it. What it started ends with ``resources``.
+    """Load the model in the engine that suits the inputs; gives what runs it. What it started ends
+    with ``resources``.
 
     Raises:
         UsageError: the engine cannot read an input.
     """
-    from recog.bulk.pool import Pool
-    from recog.bulk.work import FileRecogniser, one_by_one
+    from recog.batch.pool import Pool
+    from recog.batch.work import FileRecogniser, one_by_one
     from recog.util.parallel import cores
 
     here = next((entry.name for entry in inputs if entry.here), None)
     if running.engine == "ray":
-        from recog.bulk.ray_engine import RayCluster
+        from recog.batch.ray_engine import RayCluster
 
         if here:
             raise UsageError(f"{here} can be read by this process only, not by --engine ray.")
@@ -240,7 +260,9 @@ def deliver(entry: Input, result: Result) -> list[str]:
         except OSError as error:
             reason = f"{path} cannot be written ({cause(error)})"
             if error.errno in HOPELESS:
-                raise UserError(f"{reason}; the batch ends here, and --skip-existing goes on from here.") from None
+                raise UserError(
+                    f"{reason}; the batch ends here, and --skip-existing goes on from here."
+                ) from None
             return [f"{entry.name}: its result {reason}."]
     if isinstance(result.printed, Path):
         try:
@@ -258,7 +280,8 @@ def deliver(entry: Input, result: Result) -> list[str]:
 
 
 def keep_references(inputs: Sequence[Input], there: dict[str, str]) -> None:
-    """Refuse to overwrite a text beside its recording or image: it may be the true transcript, and the only one.
+    """Refuse to overwrite a text beside its recording or image: it may be the true transcript, and
+    the only one.
 
     Args:
         there: targets whose result exists, and the file that shows it.
@@ -267,10 +290,19 @@ def keep_references(inputs: Sequence[Input], there: dict[str, str]) -> None:
         UsageError: naming the first such file.
     """
     for entry in inputs:
-        if entry.target is None or entry.target not in there or folder_of(entry.name) != folder_of(entry.target):
+        if (
+            entry.target is None
+            or entry.target not in there
+            or folder_of(entry.name) != folder_of(entry.target)
+        ):
             continue
-        if is_url(entry.name) == is_url(entry.target) and Path(entry.name).name == Path(entry.target).name:
-            raise UsageError(f"{entry.name} would be overwritten by its own result; give another --output.")
+        if (
+            is_url(entry.name) == is_url(entry.target)
+            and Path(entry.name).name == Path(entry.target).name
+        ):
+            raise UsageError(
+                f"{entry.name} would be overwritten by its own result; give another --output."
+            )
         raise UsageError(
             f"{there[entry.target]} is there already, beside {Path(entry.name).name}, and may be its true text; "
             "give another --output, or --skip-existing."
@@ -292,17 +324,20 @@ def distinct_stems(inputs: list[Input], folder: Path) -> None:
     for entry in inputs:
         other = owners.setdefault(entry.stem, entry.name)
         if other != entry.name:
-            raise UsageError(f"{other} and {entry.name} would both be kept as {folder / entry.stem}.npz; rename one.")
+            raise UsageError(
+                f"{other} and {entry.name} would both be kept as {folder / entry.stem}.npz; rename one."
+            )
 
 
 def read_hotwords(path: Path) -> dict[str, float]:
-    """Phrases and boosts: a phrase a line, after it a tab and its boost where it is not the usual one.
+    """Phrases and boosts: a phrase a line, after it a tab and its boost where it is not the usual
+    one.
 
     Raises:
         UserError: the file cannot be read, or a boost is no number.
     """
-    from recog.decoding.checks import MAX_BOOST
     from recog.decoding.decoder import HOTWORD_BOOST
+    from recog.decoding.validation import MAX_BOOST
     from recog.util.text_files import read_text
 
     boosts: dict[str, float] = {}
@@ -315,6 +350,8 @@ def read_hotwords(path: Path) -> dict[str, float]:
         except ValueError:
             raise UserError(f"{path}, line {number}: '{boost.strip()}' is not a number.") from None
         if not 0.0 <= value <= MAX_BOOST:
-            raise UserError(f"{path}, line {number}: the boost is {value:g}; it must lie between 0 and {MAX_BOOST:g}.")
+            raise UserError(
+                f"{path}, line {number}: the boost is {value:g}; it must lie between 0 and {MAX_BOOST:g}."
+            )
         boosts[phrase.strip()] = value
     return boosts

@@ -16,8 +16,8 @@ from recog.errors import UsageError, UserError, one_line
 
 if TYPE_CHECKING:
     from recog.decoding import Decoder, Hypothesis
-    from recog.decoding.checks import Floats
-    from recog.decoding.homophones import Homophones
+    from recog.decoding.lexicon.homophones import Homophones
+    from recog.decoding.validation import Floats
 
 
 def decode(
@@ -31,20 +31,31 @@ def decode(
     ],
     symbols: Annotated[
         Path,
-        typer.Option(help="A JSON list of the symbols, the blank first; or lines: <blank>, then one symbol each."),
+        typer.Option(
+            help="A JSON list of the symbols, the blank first; or lines: <blank>, then one symbol each."
+        ),
     ],
     beam: Annotated[int, typer.Option(min=1, max=100_000, help="Beam width.")] = 25,
-    n_best: Annotated[int, typer.Option("--n-best", min=1, max=10_000, help="Alternatives in JSON.")] = 1,
+    n_best: Annotated[
+        int, typer.Option("--n-best", min=1, max=10_000, help="Alternatives in JSON.")
+    ] = 1,
     lm: Annotated[
-        Path | None, typer.Option(help="A language model: ARPA, plain or compressed, or recog's own.")
+        Path | None,
+        typer.Option(help="A language model: ARPA, plain or compressed, or recog's own."),
     ] = None,
-    alpha: Annotated[float | None, typer.Option(help="Weight of the language model. Default: 0.5.")] = None,
-    beta: Annotated[float | None, typer.Option(help="Added for each word (or character). Default: 0.5.")] = None,
+    alpha: Annotated[
+        float | None, typer.Option(help="Weight of the language model. Default: 0.5.")
+    ] = None,
+    beta: Annotated[
+        float | None, typer.Option(help="Added for each word (or character). Default: 0.5.")
+    ] = None,
     hotwords: Annotated[
-        Path | None, typer.Option(help="Words and phrases to expect, one a line; a tab and a boost (5).")
+        Path | None,
+        typer.Option(help="Words and phrases to expect, one a line; a tab and a boost (5)."),
     ] = None,
     closed: Annotated[
-        bool, typer.Option("--closed-vocabulary", help="Only words of the language model, nothing else.")
+        bool,
+        typer.Option("--closed-vocabulary", help="Only words of the language model, nothing else."),
     ] = False,
     lexicon: Annotated[
         Path | None,
@@ -54,7 +65,8 @@ def decode(
         ),
     ] = None,
     format: Annotated[
-        Literal["txt", "json"], typer.Option("--format", "-f", help="json: a line for each utterance.")
+        Literal["txt", "json"],
+        typer.Option("--format", "-f", help="json: a line for each utterance."),
     ] = "txt",
     names: Annotated[
         bool, typer.Option("--names", help="Print each utterance's name and a tab before its text.")
@@ -63,11 +75,12 @@ def decode(
 ) -> None:
     """Decode log-probabilities of any CTC model: beam search, language model, hotwords.
 
-    Prints one line for each utterance. A file that cannot be read is reported, and the others go on; the exit code is then 1.
+    Prints one line for each utterance. A file that cannot be read is reported, and the others go
+    on; the exit code is then 1.
     """
     from recog.cli.batch import read_hotwords
     from recog.decoding import Decoder
-    from recog.decoding.homophones import Homophones
+    from recog.decoding.lexicon.homophones import Homophones
     from recog.formats.log_probs import read_symbols
     from recog.lm.binary import load_lm
     from recog.text.pronunciations import read_pronunciations
@@ -78,7 +91,9 @@ def decode(
         raise UsageError(
             "--alpha, --beta, --closed-vocabulary and --lexicon belong to --lm; give it, or leave them out."
         )
-    weights: dict[str, Any] = {name: value for name, value in (("alpha", alpha), ("beta", beta)) if value is not None}
+    weights: dict[str, Any] = {
+        name: value for name, value in (("alpha", alpha), ("beta", beta)) if value is not None
+    }
     model = None if lm is None else load_lm(lm)
     spelled = None if lexicon is None else read_pronunciations(lexicon)
     if model is not None and model.unit != "word" and spelled is not None:
@@ -100,7 +115,9 @@ def decode(
     for file in files:
         try:
             for name, found in results(decoder, utterances(file, len(decoder.symbols))):
-                hypotheses = found if homophones is None else [written(h, homophones) for h in found]
+                hypotheses = (
+                    found if homophones is None else [written(h, homophones) for h in found]
+                )
                 print(render(file, name, hypotheses, format, names), flush=True)
         except UserError as error:
             failed = True
@@ -119,7 +136,7 @@ def decode(
 
 def _spelled(hotwords: dict[str, float], symbols: Sequence[str]) -> dict[str, float]:
     """The hotwords that can be spelled in the symbols; the others are told."""
-    from recog.decoding.hotwords import without_symbol
+    from recog.decoding.fusion.keywords import without_symbol
 
     missing = {phrase: without_symbol(phrase, symbols) for phrase in hotwords}
     for phrase, character in missing.items():
@@ -132,10 +149,13 @@ def _spelled(hotwords: dict[str, float], symbols: Sequence[str]) -> dict[str, fl
 
 
 def written(said: Hypothesis, homophones: Homophones) -> Hypothesis:
-    """A hypothesis with its words in place of how they are spelled; what no word is spelled like stays."""
+    """A hypothesis with its words in place of how they are spelled; what no word is spelled like
+    stays."""
     spelled = said.text.split()
     words = homophones.words(spelled)
-    return replace(said, text=" ".join(word or own for word, own in zip(words, spelled, strict=True)))
+    return replace(
+        said, text=" ".join(word or own for word, own in zip(words, spelled, strict=True))
+    )
 
 
 def utterances(file: Path, symbols: int) -> Iterator[tuple[str, Floats]]:
@@ -143,17 +163,20 @@ def utterances(file: Path, symbols: int) -> Iterator[tuple[str, Floats]]:
 
     Raises:
         UserError: see :func:`recog.formats.log_probs.read_log_probs`; InvalidInputError: see
-            :func:`recog.decoding.checks.as_log_probs`.
+            :func:`recog.decoding.validation.as_log_probs`.
     """
-    from recog.decoding.checks import as_log_probs
+    from recog.decoding.validation import as_log_probs
     from recog.formats.log_probs import read_log_probs
 
     for utterance in read_log_probs(file, symbols):
         yield utterance.name, as_log_probs(utterance.values, name=utterance.title)
 
 
-def results(decoder: Decoder, utterances: Iterator[tuple[str, Floats]]) -> Iterator[tuple[str, list[Hypothesis]]]:
-    """Decode as many utterances at once as there are threads, in order; what comes before a bad one is decoded."""
+def results(
+    decoder: Decoder, utterances: Iterator[tuple[str, Floats]]
+) -> Iterator[tuple[str, list[Hypothesis]]]:
+    """Decode as many utterances at once as there are threads, in order; what comes before a bad one
+    is decoded."""
     while True:
         batch: list[tuple[str, Floats]] = []
         error: UserError | None = None
@@ -170,7 +193,9 @@ def results(decoder: Decoder, utterances: Iterator[tuple[str, Floats]]) -> Itera
             return
 
 
-def render(file: Path, name: str, hypotheses: Sequence[Hypothesis], format: str, names: bool) -> str:
+def render(
+    file: Path, name: str, hypotheses: Sequence[Hypothesis], format: str, names: bool
+) -> str:
     """One utterance's line."""
     import json
 
@@ -187,7 +212,9 @@ def render(file: Path, name: str, hypotheses: Sequence[Hypothesis], format: str,
         }
         for hypothesis in hypotheses
     ]
-    return json.dumps({"file": str(file), "name": name, "hypotheses": rows}, ensure_ascii=False, allow_nan=False)
+    return json.dumps(
+        {"file": str(file), "name": name, "hypotheses": rows}, ensure_ascii=False, allow_nan=False
+    )
 
 
 def finite(value: float) -> float | None:

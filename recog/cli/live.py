@@ -17,9 +17,9 @@ from recog.cli.batch import check, check_model, read_hotwords
 from recog.errors import UsageError
 
 if TYPE_CHECKING:
-    from recog.live import Heard
-    from recog.media.stream import Source
-    from recog.transcribe import SpeechRecogniser
+    from recog.media.audio.capture import Source
+    from recog.recognition.live import Heard
+    from recog.recognition.speech import SpeechRecogniser
 
 PIPE_RATE = 16_000  # samples a second of a pipe, unless told
 
@@ -39,22 +39,29 @@ def run_live(
     Args:
         files: none for the microphone, "-" for standard input.
         unfit: options that were given, and are of a batch.
-        format: "txt": finals, one a line, and on a terminal the partial text below them; "json": one object a line.
+        format: "txt": finals, one a line, and on a terminal the partial text below them; "json":
+            one object a line.
     """
     if files not in ([], ["-"]):
-        raise UsageError("--live hears the microphone, or standard input (-), and no files; leave out --live for them.")
+        raise UsageError(
+            "--live hears the microphone, or standard input (-), and no files; leave out --live for them."
+        )
     if format not in ("txt", "json"):
         raise UsageError(f"--live writes txt or json, line by line, and not {format}.")
     if files and device is not None:
-        raise UsageError("--device is a microphone, and - is standard input; leave out one of them.")
+        raise UsageError(
+            "--device is a microphone, and - is standard input; leave out one of them."
+        )
     if files and (sys.stdin is None or sys.stdin.isatty()):
-        raise UsageError("Standard input is no pipe; send raw 16-bit samples to it, or leave out the - to speak.")
+        raise UsageError(
+            "Standard input is no pipe; send raw 16-bit samples to it, or leave out the - to speak."
+        )
     if unfit:
         raise UsageError(f"{', '.join(unfit)} and --live do not go together.")
-    from recog.live import Listener
-    from recog.loading import load
-    from recog.media.stream import microphone, pipe
-    from recog.transcribe import SpeechRecogniser
+    from recog.media.audio.capture import microphone, pipe
+    from recog.recognition.live import Listener
+    from recog.recognition.load import load
+    from recog.recognition.speech import SpeechRecogniser
 
     check(decoding)
     hotwords = decoding["hotwords"]
@@ -62,7 +69,9 @@ def run_live(
     terminal = sys.stdout is not None and sys.stdout.isatty()
     show = _as_json if format == "json" else _on_terminal if terminal else _finals
     with ExitStack() as opened:
-        source = opened.enter_context(pipe(sys.stdin.fileno(), rate or PIPE_RATE)) if files else None
+        source = (
+            opened.enter_context(pipe(sys.stdin.fileno(), rate or PIPE_RATE)) if files else None
+        )
         check_model(model, "speech", None)
         recogniser = load(model, threads=1, **decoding)
         assert isinstance(recogniser, SpeechRecogniser)
@@ -85,7 +94,7 @@ def run_live(
 
 def warm_up(transcriber: SpeechRecogniser) -> None:
     """Let whatever has to be compiled or loaded be so before anybody speaks."""
-    from recog.live import Listener
+    from recog.recognition.live import Listener
 
     rate = transcriber.features.sample_rate
     noise = np.random.default_rng(0).normal(0.0, 0.1, 2 * rate).astype(np.float32)
@@ -112,13 +121,18 @@ def _finals(heard: Heard) -> None:
 
 
 def _on_terminal(heard: Heard) -> None:
-    """A final stays; a partial text, as much of its end as the row holds, is overwritten by what comes next."""
+    """A final stays; a partial text, as much of its end as the row holds, is overwritten by what
+    comes next."""
     text = heard.line.text
     if heard.is_final:
         print(f"\r\x1b[K{text}", end="\n" if text else "", flush=True)
         return
     columns = shutil.get_terminal_size().columns - 1
-    print(f"\r\x1b[K\x1b[2m{text if len(text) <= columns else '…' + text[1 - columns :]}\x1b[0m", end="", flush=True)
+    print(
+        f"\r\x1b[K\x1b[2m{text if len(text) <= columns else '…' + text[1 - columns :]}\x1b[0m",
+        end="",
+        flush=True,
+    )
 
 
 @contextmanager

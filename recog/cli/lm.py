@@ -15,18 +15,28 @@ SUFFIXES = (".arpa", ".arpa.gz", ".arpa.xz", ".bin")
 DEFAULT_ORDER = {"word": 3, "character": 6}
 
 
-Out = Annotated[Path, typer.Option("--out", "-o", help="The model to write: .arpa, .arpa.gz, .arpa.xz or .bin.")]
-Quantise = Annotated[bool, typer.Option("--quantise", help="A .bin of half the size, a little less exact.")]
+Out = Annotated[
+    Path, typer.Option("--out", "-o", help="The model to write: .arpa, .arpa.gz, .arpa.xz or .bin.")
+]
+Quantise = Annotated[
+    bool, typer.Option("--quantise", help="A .bin of half the size, a little less exact.")
+]
 PruneTo = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Prune by entropy to N n-grams of all orders together.")
+    int | None,
+    typer.Option(min=1, metavar="N", help="Prune by entropy to N n-grams of all orders together."),
 ]
 Threshold = Annotated[
     float | None,
-    typer.Option(min=0, help="Prune by entropy: n-grams without which perplexity rises by less, relatively (1e-8)."),
+    typer.Option(
+        min=0,
+        help="Prune by entropy: n-grams without which perplexity rises by less, relatively (1e-8).",
+    ),
 ]
 Normalise = Annotated[
     str,
-    typer.Option(help="How text is normalised first: none, basic, collapse, plain, diplomatic, spoken or words."),
+    typer.Option(
+        help="How text is normalised first: none, basic, collapse, plain, diplomatic, spoken or words."
+    ),
 ]
 Display = Annotated[
     bool,
@@ -38,19 +48,29 @@ Display = Annotated[
 
 
 def train(
-    text: Annotated[list[Path], typer.Argument(help="Texts in UTF-8, one sentence a line; .gz and .xz too.")],
+    text: Annotated[
+        list[Path], typer.Argument(help="Texts in UTF-8, one sentence a line; .gz and .xz too.")
+    ],
     out: Out,
     order: Annotated[
-        int | None, typer.Option(min=1, max=16, help="The longest n-gram. Default: 3 for words, 6 for characters.")
+        int | None,
+        typer.Option(
+            min=1, max=16, help="The longest n-gram. Default: 3 for words, 6 for characters."
+        ),
     ] = None,
     unit: Annotated[Literal["word", "character"], typer.Option(help="What a token is.")] = "word",
     prune_counts: Annotated[
         str,
-        typer.Option(metavar="0,1,...", help="By order, leave out n-grams seen at most this often; the last goes on."),
+        typer.Option(
+            metavar="0,1,...",
+            help="By order, leave out n-grams seen at most this often; the last goes on.",
+        ),
     ] = "0",
     vocabulary: Annotated[
         str | None,
-        typer.Option(metavar="N|FILE", help="The N most frequent words only, or those of a file, one a line."),
+        typer.Option(
+            metavar="N|FILE", help="The N most frequent words only, or those of a file, one a line."
+        ),
     ] = None,
     prune_to: PruneTo = None,
     threshold: Threshold = None,
@@ -63,7 +83,7 @@ def train(
     workdir: Annotated[Path | None, typer.Option(help="The folder for temporary files.")] = None,
 ) -> None:
     """Estimate an n-gram model from text: interpolated modified Kneser-Ney, as lmplz does it."""
-    from recog.lm.kneser_ney import estimate
+    from recog.lm.estimation.kneser_ney import estimate
 
     _check(out, quantise, text, prune_to, threshold)
     ngrams: NGrams = estimate(
@@ -80,15 +100,18 @@ def train(
 
 def prune(
     model: Annotated[Path, typer.Argument(help="A model: ARPA (plain, .gz, .xz) or .bin.")],
-    out: Annotated[Path, typer.Argument(help="The model to write: .arpa, .arpa.gz, .arpa.xz or .bin.")],
+    out: Annotated[
+        Path, typer.Argument(help="The model to write: .arpa, .arpa.gz, .arpa.xz or .bin.")
+    ],
     prune_to: PruneTo = None,
     threshold: Threshold = None,
     quantise: Quantise = False,
 ) -> None:
     """Leave out the n-grams that a model hardly misses (entropy pruning).
 
-    A model file holds no counts, by which recog lm train --prune-to weighs histories; where you have the text, prune there.
-    With neither --prune-to nor --threshold the model is only written in another form.
+    A model file holds no counts, by which recog lm train --prune-to weighs histories; where you
+    have the text, prune there. With neither --prune-to nor --threshold the model is only written in
+    another form.
     """
     _check(out, quantise, [model], prune_to, threshold)
     _write(_pruned(_read(model), prune_to, threshold), out, quantise)
@@ -98,10 +121,16 @@ def mix(
     models: Annotated[list[Path], typer.Argument(help="Two models or more.")],
     out: Out,
     weights: Annotated[
-        str | None, typer.Option(metavar="W,W,...", help="Of each model, as 0.7,0.3; they are scaled to sum to 1.")
+        str | None,
+        typer.Option(
+            metavar="W,W,...", help="Of each model, as 0.7,0.3; they are scaled to sum to 1."
+        ),
     ] = None,
     tune: Annotated[
-        list[Path] | None, typer.Option(metavar="TEXT", help="Choose the weights that suit this text; may be repeated.")
+        list[Path] | None,
+        typer.Option(
+            metavar="TEXT", help="Choose the weights that suit this text; may be repeated."
+        ),
     ] = None,
     normalise: Normalise = "none",
     display: Display = False,
@@ -109,13 +138,15 @@ def mix(
 ) -> None:
     """Interpolate models of the same unit into one."""
     from recog.errors import UsageError
-    from recog.lm.mix import mix as interpolate
-    from recog.lm.mix import tune_weights
+    from recog.lm.estimation.mix import mix as interpolate
+    from recog.lm.estimation.mix import tune_weights
 
     if len(models) < 2:
         raise UsageError("There is nothing to mix in one model; name two or more.")
     if (weights is None) == (not tune):
-        raise UsageError("Give either --weights or --tune, so that it is known how much of each model to take.")
+        raise UsageError(
+            "Give either --weights or --tune, so that it is known how much of each model to take."
+        )
     _check(out, quantise, models)
     shares = _numbers("--weights", weights) if weights is not None else []
     if shares and (len(shares) != len(models) or min(shares) < 0 or sum(shares) <= 0):
@@ -125,19 +156,24 @@ def mix(
     read = [_read(model) for model in models]
     if tune:
         shares = list(tune_weights(read, list(_lines(tune, normalise, display))))
-        chosen = ", ".join(f"{share:.4f} {model}" for share, model in zip(shares, models, strict=True))
+        chosen = ", ".join(
+            f"{share:.4f} {model}" for share, model in zip(shares, models, strict=True)
+        )
         typer.echo(f"Weights: {chosen}", err=True)
     _write(interpolate(read, [share / sum(shares) for share in shares]), out, quantise)
 
 
 def perplexity(
     model: Annotated[Path, typer.Argument(help="A model: ARPA (plain, .gz, .xz) or .bin.")],
-    text: Annotated[list[Path], typer.Argument(help="Texts in UTF-8, one sentence a line; .gz and .xz too.")],
+    text: Annotated[
+        list[Path], typer.Argument(help="Texts in UTF-8, one sentence a line; .gz and .xz too.")
+    ],
     normalise: Normalise = "none",
     display: Display = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """How well a model foresees a text: perplexity, with and without the words that it does not know."""
+    """How well a model foresees a text: perplexity, with and without the words that it does not
+    know."""
     import dataclasses
     import json
 
@@ -146,17 +182,24 @@ def perplexity(
     result = measure(_read(model), _lines(text, normalise, display))
     if as_json:
         values = {
-            key: value if abs(value) < float("inf") else None for key, value in dataclasses.asdict(result).items()
+            key: value if abs(value) < float("inf") else None
+            for key, value in dataclasses.asdict(result).items()
         }
         typer.echo(json.dumps(values, indent=1, allow_nan=False))
         return
-    typer.echo(f"perplexity  {result.including_unknown:.2f}  ({result.tokens} tokens, ends of lines among them)")
+    typer.echo(
+        f"perplexity  {result.including_unknown:.2f}  ({result.tokens} tokens, ends of lines among them)"
+    )
     typer.echo(f"without unknown  {result.excluding_unknown:.2f}  ({result.unknown} unknown)")
     typer.echo(f"log10 probability  {result.log10:.4f}")
 
 
 def _check(
-    out: Path, quantise: bool, inputs: Iterable[Path], prune_to: int | None = None, threshold: float | None = None
+    out: Path,
+    quantise: bool,
+    inputs: Iterable[Path],
+    prune_to: int | None = None,
+    threshold: float | None = None,
 ) -> None:
     """What would otherwise be found out after the work."""
     from recog.errors import UsageError
@@ -166,7 +209,9 @@ def _check(
     if not out.parent.is_dir():
         raise UsageError(f"{out.parent}: there is no such folder; make it first.")
     if quantise and out.suffix.lower() != ".bin":
-        raise UsageError(f"{out}: only .bin files can be quantised; change the name or leave --quantise out.")
+        raise UsageError(
+            f"{out}: only .bin files can be quantised; change the name or leave --quantise out."
+        )
     if prune_to is not None and threshold is not None:
         raise UsageError("--prune-to and --threshold exclude each other; give one of them.")
     if any(path.resolve() == out.resolve() for path in inputs):
@@ -190,11 +235,15 @@ def _numbers(option: str, text: str, *, whole: bool = False) -> list[float]:
     from recog.errors import UsageError
 
     try:
-        numbers = [float(int(part)) if whole else float(part) for part in text.replace(",", " ").split()]
+        numbers = [
+            float(int(part)) if whole else float(part) for part in text.replace(",", " ").split()
+        ]
     except ValueError:
         numbers = []
     if not numbers or not all(abs(number) < 1e15 for number in numbers):
-        raise UsageError(f"{option} {text}: give {'whole numbers' if whole else 'numbers'} with commas between them.")
+        raise UsageError(
+            f"{option} {text}: give {'whole numbers' if whole else 'numbers'} with commas between them."
+        )
     return numbers
 
 
@@ -209,7 +258,7 @@ def _vocabulary(given: str | None) -> int | set[str] | None:
 
 
 def _pruned(ngrams: NGrams, size: int | None, threshold: float | None) -> NGrams:
-    from recog.lm import prune as pruning
+    from recog.lm.estimation import prune as pruning
 
     if size is not None:
         return pruning.prune_to(ngrams, size)

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(help="A model's name or folder: print its card.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A model's name or folder: print its card.")
+    ] = None,
 ) -> None:
     """List the shipped models, or print the card of one."""
-    from recog.model.bundle import ModelConfig
     from recog.model.folder import pretrained
+    from recog.model.recogniser_folder import ModelConfig
 
     if name is not None:
         typer.echo(open_any(name).card)
@@ -26,19 +28,29 @@ def models(
         config = open_any(shipped_name).config
         size = sum(file.stat().st_size for file in path.iterdir()) / 1e6
         languages = ", ".join(config.languages) or "any language"
-        dev = config.dev | (config.decoding.dev if isinstance(config, ModelConfig) else {})  # as tuned, if it is
-        rates = [f"dev {key.upper()} {100 * dev[key]:.1f} %" for key in ("cer", "wer", "f1") if key in dev]
-        typer.echo(f"{shipped_name}\t{config.modality}\t{languages}\t{size:.1f} MB\t{', '.join(rates)}")
+        # as tuned, if it is
+        dev = config.dev | (config.decoding.dev if isinstance(config, ModelConfig) else {})
+        rates = [
+            f"dev {key.upper()} {100 * dev[key]:.1f} %"
+            for key in ("cer", "wer", "f1")
+            if key in dev
+        ]
+        typer.echo(
+            f"{shipped_name}\t{config.modality}\t{languages}\t{size:.1f} MB\t{', '.join(rates)}"
+        )
     typer.echo("\n`recog models NAME` prints a model's card.", err=True)
 
 
 def open_any(name: str) -> ModelFolder[Any]:
     """A model of any kind, by name or folder."""
-    from recog.model.bundle import open_bundle
     from recog.model.folder import modality_of, pretrained
-    from recog.model.language import open_language_bundle
-    from recog.model.page import open_page_bundle
+    from recog.model.language_model import open_language_bundle
+    from recog.model.page_model import open_page_bundle
+    from recog.model.recogniser_folder import open_bundle
 
     path = pretrained().get(name, name)
-    openers: dict[str, Callable[[Any], ModelFolder[Any]]] = {"text": open_language_bundle, "page": open_page_bundle}
+    openers: dict[str, Callable[[Any], ModelFolder[Any]]] = {
+        "text": open_language_bundle,
+        "page": open_page_bundle,
+    }
     return openers.get(modality_of(path) or "", open_bundle)(path)

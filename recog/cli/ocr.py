@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from recog.bulk.files import collect
+from recog.batch.files import collect
 from recog.cli.batch import Running, run_batch
 from recog.cli.options import (
     Alpha,
@@ -46,18 +46,30 @@ def ocr(
     ] = "auto",
     turn: Annotated[
         Literal["auto", "0", "90", "180", "270"],
-        typer.Option("--turn", help="Degrees to turn pages clockwise before they are read; auto finds out."),
+        typer.Option(
+            "--turn", help="Degrees to turn pages clockwise before they are read; auto finds out."
+        ),
     ] = "auto",
     page_model: Annotated[
-        str | None, typer.Option("--page-model", metavar="FOLDER", help="What finds the lines; else the shipped one.")
+        str | None,
+        typer.Option(
+            "--page-model", metavar="FOLDER", help="What finds the lines; else the shipped one."
+        ),
     ] = None,
     notes: Annotated[
         bool,
-        typer.Option("--notes", help="Also read notes, visas and stamps by others on a page, which else are left out."),
+        typer.Option(
+            "--notes",
+            help="Also read notes, visas and stamps by others on a page, which else are left out.",
+        ),
     ] = False,
     format: Annotated[
         Literal["txt", "json", "page", "alto", "hocr", "pdf"],
-        typer.Option("--format", "-f", help="pdf: the pages' pictures, with the text to be searched and copied."),
+        typer.Option(
+            "--format",
+            "-f",
+            help="pdf: the pages' pictures, with the text to be searched and copied.",
+        ),
     ] = "txt",
     output: Output = None,
     looks: Looks = None,
@@ -77,11 +89,19 @@ def ocr(
     failures: Failed = None,
     engine: Engine = "local",
 ) -> None:
-    """Read images of handwritten pages or lines (PNG, JPEG, WebP, TIFF, BMP) and documents of many (PDF, TIFF)."""
+    """Read images of handwritten pages or lines (PNG, JPEG, WebP, TIFF, BMP) and documents of many
+    (PDF, TIFF)."""
     from recog.corpora.files import IMAGE_SUFFIXES
     from recog.formats import SUFFIXES
 
-    decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
+    decoding = {
+        "beam": beam,
+        "n_best": n_best,
+        "lm": lm,
+        "alpha": alpha,
+        "beta": beta,
+        "hotwords": hotwords,
+    }
     decoding |= {"looks": looks, "language": language, "rescore": rescore}
     decoding |= {"layout": layout, "page_model": page_model, "notes": notes}
     decoding["turn"] = turn if turn == "auto" else int(turn)

@@ -1,4 +1,5 @@
-"""``recog prepare LAYOUT SRC OUT.jsonl``: a corpus as it is given out -> a checked manifest with splits."""
+"""``recog prepare LAYOUT SRC OUT.jsonl``: a corpus as it is given out -> a checked manifest with
+splits."""
 
 from __future__ import annotations
 
@@ -23,13 +24,26 @@ MAX_GROUPS = 20
 
 def prepare(
     layout: Annotated[str, typer.Argument(metavar="LAYOUT", help=f"One of: {', '.join(LAYOUTS)}.")],
-    src: Annotated[Path, typer.Argument(metavar="SRC", help="The corpus's folder, or for tsv, page and alto a file.")],
+    src: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SRC", help="The corpus's folder, or for tsv, page and alto a file."
+        ),
+    ],
     out: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="The manifest to write.")],
-    dev_share: Annotated[float, typer.Option(help="Share of the rows for dev, where the corpus has no dev set.")] = 0.1,
+    dev_share: Annotated[
+        float, typer.Option(help="Share of the rows for dev, where the corpus has no dev set.")
+    ] = 0.1,
     seed: Annotated[int, typer.Option(help="Which groups go to dev.")] = 0,
-    normalise: Annotated[str, typer.Option(metavar="RULE", help=f"Text rule: {', '.join(RULES)}.")] = "collapse",
-    columns: Annotated[str | None, typer.Option(help="tsv: names of the columns, as path,group,text.")] = None,
-    pattern: Annotated[str | None, typer.Option(help="filenames: regular expression with (?P<text>...).")] = None,
+    normalise: Annotated[
+        str, typer.Option(metavar="RULE", help=f"Text rule: {', '.join(RULES)}.")
+    ] = "collapse",
+    columns: Annotated[
+        str | None, typer.Option(help="tsv: names of the columns, as path,group,text.")
+    ] = None,
+    pattern: Annotated[
+        str | None, typer.Option(help="filenames: regular expression with (?P<text>...).")
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Find the rows whose text does not fit, with a model.")
     ] = False,
@@ -37,15 +51,16 @@ def prepare(
         str | None, typer.Option("--model", "-m", help="The model for --check; else a shipped one.")
     ] = None,
 ) -> None:
-    """Read a corpus in a known layout, check every row, split it by speaker or writer, and write a manifest.
+    """Read a corpus in a known layout, check every row, split it by speaker or writer, and write a
+    manifest.
 
-    Rows that cannot be used are named and left out; with --check also those whose text belongs to other media, by what
-    a model reads there. Text is kept in logical order.
+    Rows that cannot be used are named and left out; with --check also those whose text belongs to
+    other media, by what a model reads there. Text is kept in logical order.
     """
-    from recog.corpora.check import check_rows
     from recog.corpora.manifest import modality, write_manifest
     from recog.corpora.splits import split_rows
-    from recog.model.bundle import DEFAULTS
+    from recog.corpora.validate import check_rows
+    from recog.model.recogniser_folder import DEFAULTS
     from recog.text.normalise import Accounted
 
     if normalise not in RULES:
@@ -83,10 +98,10 @@ def prepare(
 
 def _fitting(rows: list[Row], model: str) -> list[Row]:
     """The rows whose text fits, by what the model reads; the others are named."""
-    from recog.bulk.progress import shown
-    from recog.corpora.fit import misfits
-    from recog.loading import load
-    from recog.runner import log_probs_of_texts, recognise_rows
+    from recog.batch.progress import shown
+    from recog.corpora.mislabelled import misfits
+    from recog.recognition.dataset import log_probs_of_texts, recognise_rows
+    from recog.recognition.load import load
     from recog.text.normalise import rule
 
     recogniser = load(model, looks="once")
@@ -97,11 +112,19 @@ def _fitting(rows: list[Row], model: str) -> list[Row]:
         for _, text in recognise_rows(model, rows, beam=0):
             read.append(text)
             show(len(read) / len(rows), f"{len(read):,} of {len(rows):,} rows")
-    found = misfits(texts, read, lambda row, candidates: log_probs_of_texts(recogniser, rows[row], candidates))
+    found = misfits(
+        texts, read, lambda row, candidates: log_probs_of_texts(recogniser, rows[row], candidates)
+    )
     for misfit in found[:MAX_REPORTED]:
         row, heard = rows[misfit.row], read[misfit.row]
-        other = "" if misfit.belongs is None else f", which is the text of {_name(rows[misfit.belongs])}"
-        _say(f"{_name(row)} has the text '{_brief(row.text)}', and {model} reads '{_brief(heard or '')}'{other}.")
+        other = (
+            ""
+            if misfit.belongs is None
+            else f", which is the text of {_name(rows[misfit.belongs])}"
+        )
+        _say(
+            f"{_name(row)} has the text '{_brief(row.text)}', and {model} reads '{_brief(heard or '')}'{other}."
+        )
     if found:
         _say(f"{len(found)} of {len(rows)} rows have a text that does not fit and are left out.")
     left_out = {misfit.row for misfit in found}
@@ -128,7 +151,9 @@ def _summary(rows: list[Row], kind: str) -> list[str]:
         part = [row for row in rows if row.split == name]
         if part:
             groups = len({row.group for row in part} - {None})
-            amount = _hours(part) if kind == "speech" else f"{len({row.media for row in part})} images"
+            amount = (
+                _hours(part) if kind == "speech" else f"{len({row.media for row in part})} images"
+            )
             lines.append(f"{name}: {len(part)} rows, {groups or 'no'} groups, {amount}")
     sizes = Counter(row.group for row in rows if row.group is not None)
     if sizes:
@@ -139,7 +164,7 @@ def _summary(rows: list[Row], kind: str) -> list[str]:
 
 def _hours(rows: list[Row]) -> str:
     """The sum of the rows' times; files whose header does not tell are counted apart."""
-    from recog.corpora.check import sound_duration
+    from recog.corpora.validate import sound_duration
 
     seconds = 0.0
     unknown = 0

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from recog.show.draw import Canvas, Type
     from recog.transcript import Transcript
+    from recog.visualise.draw import Canvas, Type
 
 SECONDS = 300.0  # of a recording in one picture
 WRITTEN = (".png", ".jpg", ".jpeg", ".webp")
@@ -29,34 +29,52 @@ BESIDE = {
 
 
 def show(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A page, an image of one line, or a recording.")],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="PICTURE", help="A .png, .jpg or .webp to write.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A page, an image of one line, or a recording.")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="PICTURE", help="A .png, .jpg or .webp to write."),
+    ],
     transcript: Annotated[
         Path | None,
-        typer.Option(help="Draw this one: PAGE, ALTO, JSON; for sound also TextGrid, ctm, srt, vtt or tsv."),
+        typer.Option(
+            help="Draw this one: PAGE, ALTO, JSON; for sound also TextGrid, ctm, srt, vtt or tsv."
+        ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Recognise with this model, whatever lies beside FILE.")
+        str | None,
+        typer.Option("--model", "-m", help="Recognise with this model, whatever lies beside FILE."),
     ] = None,
     page: Annotated[
-        int | None, typer.Option(min=1, help="Of a PDF or a TIFF of several pages: which. Default: the first.")
+        int | None,
+        typer.Option(min=1, help="Of a PDF or a TIFF of several pages: which. Default: the first."),
     ] = None,
-    start: Annotated[float, typer.Option(min=0.0, help="Of a recording: the second to begin at.")] = 0.0,
+    start: Annotated[
+        float, typer.Option(min=0.0, help="Of a recording: the second to begin at.")
+    ] = 0.0,
     seconds: Annotated[
-        float | None, typer.Option(min=0.1, max=600.0, help="Of a recording: how many seconds. Default: 300 at most.")
+        float | None,
+        typer.Option(
+            min=0.1, max=600.0, help="Of a recording: how many seconds. Default: 300 at most."
+        ),
     ] = None,
     font: Annotated[
         Path | None,
-        typer.Option(help="A TrueType font that you trust, for scripts that OpenCV's own fonts lack, and for Arabic."),
+        typer.Option(
+            help="A TrueType font that you trust, for scripts that OpenCV's own fonts lack, and for Arabic."
+        ),
     ] = None,
     threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads; 0 for every core.")] = 0,
 ) -> None:
-    """Draw a page with its lines, texts and confidences, or a recording's spectrogram with the words above it.
+    """Draw a page with its lines, texts and confidences, or a recording's spectrogram with the
+    words above it.
 
-    What is drawn is --transcript; or what FILE.xml, FILE.json and so on beside FILE says; or else what a model reads now.
+    What is drawn is --transcript; or what FILE.xml, FILE.json and so on beside FILE says; or else
+    what a model reads now.
     """
     from recog.corpora.manifest import modality_of
-    from recog.show.draw import Type, encoded
+    from recog.visualise.draw import Type, encoded
 
     if transcript is not None and model is not None:
         raise UsageError("--transcript and --model exclude each other; give one of them.")
@@ -67,7 +85,13 @@ def show(
     if not file.exists():
         raise UserError(f"{file}: there is no such file.")
     type_ = Type(font)
-    found = read(transcript) if transcript is not None else None if model is not None else beside(file, kind)
+    found = (
+        read(transcript)
+        if transcript is not None
+        else None
+        if model is not None
+        else beside(file, kind)
+    )
     if kind == "handwriting":
         canvas = page_picture(file, page, found, model, type_, threads)
     else:
@@ -110,14 +134,22 @@ def beside(file: Path, kind: str) -> Transcript | None:
 
 
 def page_picture(
-    file: Path, page: int | None, found: Transcript | None, model: str | None, type_: Type, threads: int
+    file: Path,
+    page: int | None,
+    found: Transcript | None,
+    model: str | None,
+    type_: Type,
+    threads: int,
 ) -> Canvas:
-    from recog.media.document import open_document
-    from recog.show.page import draw_page
+    from recog.media.document.reader import open_document
+    from recog.visualise.page import draw_page
 
     with open_document(file) as document:
         if page is None and len(document) > 1:
-            print(f"recog: {file} has {len(document)} pages; see the others with --page.", file=sys.stderr)
+            print(
+                f"recog: {file} has {len(document)} pages; see the others with --page.",
+                file=sys.stderr,
+            )
         number = page or 1
         if number > len(document):
             raise UserError(f"{file} has no page {number}; its last is {len(document)}.")
@@ -125,7 +157,9 @@ def page_picture(
         stored, orientation = document.stored(number - 1)
     found = read_anew(image, file, model, threads) if found is None else found
     if found.duration is not None or (found.size is None and found.lines):
-        raise UserError(f"The transcript of {file} is of sound, and this is an image; give another.")
+        raise UserError(
+            f"The transcript of {file} is of sound, and this is an image; give another."
+        )
     if found.pages:
         if number > len(found.pages):
             raise UserError(f"The transcript of {file} has no page {number}; give another.")
@@ -134,19 +168,29 @@ def page_picture(
     return draw_page(image, replace(found, source=str(file)), type_)
 
 
-def set_upright(found: Transcript, upright: tuple[int, int], stored: tuple[int, int], orientation: int) -> Transcript:
-    """A transcript of an image as a camera stored it, as its size tells, on the image as it stands upright.
+def set_upright(
+    found: Transcript, upright: tuple[int, int], stored: tuple[int, int], orientation: int
+) -> Transcript:
+    """A transcript of an image as a camera stored it, as its size tells, on the image as it stands
+    upright.
 
     Args:
         upright, stored: (width, height) of the image.
-        orientation: of Exif, from the second to the first; mirrored ones leave the transcript as it is.
+        orientation: of Exif, from the second to the first; mirrored ones leave the transcript as it
+            is.
     """
-    from recog.formats.described import same_shape
-    from recog.formats.turning import turned_line
+    from recog.formats.layout.described import same_shape
+    from recog.formats.layout.turning import turned_line
 
     turns = {6: 3, 8: 1}.get(orientation)
     size = found.size
-    if turns is None or size is None or min(size) < 1 or same_shape(size, upright) or not same_shape(size, stored):
+    if (
+        turns is None
+        or size is None
+        or min(size) < 1
+        or same_shape(size, upright)
+        or not same_shape(size, stored)
+    ):
         return found
     lines = tuple(turned_line(line, turns, size) for line in found.lines)
     return replace(found, lines=lines, size=size[::-1])
@@ -154,8 +198,8 @@ def set_upright(found: Transcript, upright: tuple[int, int], stored: tuple[int, 
 
 def read_anew(image: NDArray[np.uint8], file: Path, model: str | None, threads: int) -> Transcript:
     """What a model reads on a page."""
-    from recog.loading import load
-    from recog.model.bundle import DEFAULTS
+    from recog.model.recogniser_folder import DEFAULTS
+    from recog.recognition.load import load
 
     recogniser = load(model or DEFAULTS["handwriting"], threads=threads)
     _fits(recogniser.config.modality, "handwriting", model)
@@ -171,8 +215,8 @@ def sound_picture(
     start: float,
     seconds: float | None,
 ) -> Canvas:
-    from recog.media.sound import open_sound
-    from recog.show.sound import RATE, draw_sound
+    from recog.media.audio.reader import open_sound
+    from recog.visualise.sound import RATE, draw_sound
 
     with open_sound(file, sample_rate=RATE) as sound:
         sound.amplify()
@@ -183,10 +227,13 @@ def sound_picture(
     if found is None:
         found = heard(wave, RATE, start, file, model, threads)
     if found.size is not None:
-        raise UserError(f"The transcript of {file} is of an image, and this is sound; give another.")
+        raise UserError(
+            f"The transcript of {file} is of an image, and this is sound; give another."
+        )
     if duration is not None and duration > start + len(wave) / RATE + 0.5 and seconds is None:
         print(
-            f"recog: {file} goes on for {duration:.0f} seconds; give --start and --seconds for more.", file=sys.stderr
+            f"recog: {file} goes on for {duration:.0f} seconds; give --start and --seconds for more.",
+            file=sys.stderr,
         )
     return draw_sound(wave, replace(found, source=str(file), duration=duration), type_, start=start)
 
@@ -195,9 +242,9 @@ def heard(
     wave: NDArray[np.float32], rate: int, start: float, file: Path, model: str | None, threads: int
 ) -> Transcript:
     """What a model recognises in a stretch of a recording, with the times of the whole."""
-    from recog.loading import load
-    from recog.model.bundle import DEFAULTS
-    from recog.transcribe import SpeechRecogniser
+    from recog.model.recogniser_folder import DEFAULTS
+    from recog.recognition.load import load
+    from recog.recognition.speech import SpeechRecogniser
 
     recogniser = load(model or DEFAULTS["speech"], threads=threads)
     _fits(recogniser.config.modality, "speech", model)
@@ -208,7 +255,10 @@ def heard(
             line,
             start=(line.start or 0.0) + start,
             end=(line.end or 0.0) + start,
-            words=tuple(replace(w, start=(w.start or 0.0) + start, end=(w.end or 0.0) + start) for w in line.words),
+            words=tuple(
+                replace(w, start=(w.start or 0.0) + start, end=(w.end or 0.0) + start)
+                for w in line.words
+            ),
         )
         for line in found.lines
     ]

@@ -13,29 +13,51 @@ from recog.errors import UsageError, UserError
 
 def train(
     what: Annotated[
-        Path, typer.Argument(metavar="RECIPE.yaml|FOLDER|MANIFEST.jsonl", help="A recipe, or the data itself.")
+        Path,
+        typer.Argument(
+            metavar="RECIPE.yaml|FOLDER|MANIFEST.jsonl", help="A recipe, or the data itself."
+        ),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Model folder to write; for a recipe, runs/NAME.")
+        Path | None,
+        typer.Option("--out", "-o", help="Model folder to write; for a recipe, runs/NAME."),
     ] = None,
-    base: Annotated[str | None, typer.Option("--from", help="Model to train on from (name or folder).")] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the data; else chosen by its size.")] = None,
-    rate: Annotated[float | None, typer.Option("--learning-rate", help="Peak learning rate.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; else a GPU where there is one.")] = None,
+    base: Annotated[
+        str | None, typer.Option("--from", help="Model to train on from (name or folder).")
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the data; else chosen by its size.")
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option("--learning-rate", help="Peak learning rate.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1, ...; else a GPU where there is one.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 for every core.")] = 0,
     freeze: Annotated[
         float | None,
-        typer.Option(min=0.0, max=1.0, help="Share of the run for which the convolutions of --from stay as they are."),
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Share of the run for which the convolutions of --from stay as they are.",
+        ),
     ] = None,
     lm: Annotated[
         Literal["base", "own"],
-        typer.Option(help="The language model: that of --from, or one of the texts trained on, mixed with it."),
+        typer.Option(
+            help="The language model: that of --from, or one of the texts trained on, mixed with it."
+        ),
     ] = "base",
-    accumulate: Annotated[int | None, typer.Option(min=1, max=1024, help="Batches to an update.")] = None,
-    restart: Annotated[bool, typer.Option("--restart", help="Throw away the progress of an earlier run.")] = False,
+    accumulate: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Batches to an update.")
+    ] = None,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Throw away the progress of an earlier run.")
+    ] = False,
 ) -> None:
-    """Train a model: a recogniser, or by a recipe of modality text a neural language model for rescoring, of modality page
-    one that finds the lines of pages.
+    """Train a model: a recogniser, or by a recipe of modality text a neural language model for
+    rescoring, of modality page one that finds the lines of pages.
 
     The same command, given again after an interruption, goes on where it stopped.
 
@@ -47,13 +69,17 @@ def train(
         import onnx  # noqa: F401
         import torch  # noqa: F401
     except ImportError as error:
-        raise UserError(f"Training needs {error.name or 'torch'}: pip install 'recog[train]'.") from None
-    from recog.training.language_recipe import is_language_recipe
-    from recog.training.recipe import RunOptions
+        raise UserError(
+            f"Training needs {error.name or 'torch'}: pip install 'recog[train]'."
+        ) from None
+    from recog.training.language_model.recipe import is_language_recipe
+    from recog.training.recogniser.recipe import RunOptions
 
-    options = RunOptions(epochs, rate, device, threads, freeze, accumulate, own_text=lm == "own", restart=restart)
+    options = RunOptions(
+        epochs, rate, device, threads, freeze, accumulate, own_text=lm == "own", restart=restart
+    )
     if is_language_recipe(what):
-        from recog.training.language_run import run_language
+        from recog.training.language_model.run import run_language
 
         if base is not None or freeze is not None or accumulate is not None or lm == "own":
             raise UsageError(
@@ -62,21 +88,28 @@ def train(
         _alone("A language model")
         run_language(what, out, options)
         return
-    from recog.model.page import is_page_model
-    from recog.training.page_recipe import is_page_recipe
+    from recog.model.page_model import is_page_model
+    from recog.training.page_model.recipe import is_page_recipe
 
     page_base = base is not None and is_page_model(base)
     if page_base or is_page_recipe(what):
-        if (base is not None and not page_base) or freeze is not None or accumulate is not None or lm == "own":
-            raise UsageError("--freeze, --lm, --accumulate and --from another kind of model are for recognisers.")
+        if (
+            (base is not None and not page_base)
+            or freeze is not None
+            or accumulate is not None
+            or lm == "own"
+        ):
+            raise UsageError(
+                "--freeze, --lm, --accumulate and --from another kind of model are for recognisers."
+            )
         if page_base and is_page_recipe(what):
             raise UsageError("A recipe names its base itself: leave out --from.")
-        from recog.training.page_run import run_page
+        from recog.training.page_model.run import run_page
 
         _alone("A page model")
         run_page(what, out, options, base)
         return
-    from recog.training.run import run
+    from recog.training.recogniser.run import run
 
     run(what, out, base, options)
 

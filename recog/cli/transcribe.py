@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from recog.bulk.files import collect
+from recog.batch.files import collect
 from recog.cli.batch import Running, run_batch
 from recog.cli.live import run_live
 from recog.cli.options import (
@@ -35,11 +35,13 @@ MAX_CHANNELS = 1_024
 
 def transcribe(
     files: Annotated[
-        list[str] | None, typer.Argument(metavar="FILES|FOLDERS|URLS...", help="What to read; - is standard input.")
+        list[str] | None,
+        typer.Argument(metavar="FILES|FOLDERS|URLS...", help="What to read; - is standard input."),
     ] = None,
     model: Model = "english-speech",
     format: Annotated[
-        Literal["txt", "json", "srt", "vtt", "tsv", "ctm", "textgrid"], typer.Option("--format", "-f")
+        Literal["txt", "json", "srt", "vtt", "tsv", "ctm", "textgrid"],
+        typer.Option("--format", "-f"),
     ] = "txt",
     output: Output = None,
     looks: Looks = None,
@@ -60,25 +62,44 @@ def transcribe(
     channels: Annotated[
         str,
         typer.Option(
-            metavar="mix|each|N", help="Channels of a recording: mixed, a transcript of each, or one, from 1."
+            metavar="mix|each|N",
+            help="Channels of a recording: mixed, a transcript of each, or one, from 1.",
         ),
     ] = "mix",
     live: Annotated[
-        bool, typer.Option("--live", help="The microphone, or - for raw 16-bit mono samples, as the sound comes in.")
+        bool,
+        typer.Option(
+            "--live",
+            help="The microphone, or - for raw 16-bit mono samples, as the sound comes in.",
+        ),
     ] = False,
     rate: Annotated[
         int | None,
-        typer.Option("--rate", min=1_000, max=1_000_000, help="Samples a second of --live (16000 for a pipe)."),
+        typer.Option(
+            "--rate",
+            min=1_000,
+            max=1_000_000,
+            help="Samples a second of --live (16000 for a pipe).",
+        ),
     ] = None,
     device: Annotated[
-        str | None, typer.Option("--device", help="Microphone of --live: a number or part of a name.")
+        str | None,
+        typer.Option("--device", help="Microphone of --live: a number or part of a name."),
     ] = None,
 ) -> None:
-    """Transcribe recordings: wav, flac, ogg, opus, mp3, aiff, m4a, webm, wma, mp4 and more, of any length."""
+    """Transcribe recordings: wav, flac, ogg, opus, mp3, aiff, m4a, webm, wma, mp4 and more, of any
+    length."""
     from recog.corpora.files import SOUND_SUFFIXES
     from recog.formats import SUFFIXES
 
-    decoding = {"beam": beam, "n_best": n_best, "lm": lm, "alpha": alpha, "beta": beta, "hotwords": hotwords}
+    decoding = {
+        "beam": beam,
+        "n_best": n_best,
+        "lm": lm,
+        "alpha": alpha,
+        "beta": beta,
+        "hotwords": hotwords,
+    }
     decoding |= {"looks": looks, "rescore": rescore, "channels": channels_of(channels)}
     if live:
         batch: dict[str, object] = {
@@ -89,12 +110,22 @@ def transcribe(
         }
         batch |= {"--names": names, "--jobs": jobs, "--engine": engine != "local"}
         batch |= {"--channels": channels != "mix"}
-        run_live(files or [], model, format, decoding, rate, device, unfit=[name for name in batch if batch[name]])
+        run_live(
+            files or [],
+            model,
+            format,
+            decoding,
+            rate,
+            device,
+            unfit=[name for name in batch if batch[name]],
+        )
         return
     if rate is not None or device is not None:
         raise UsageError("--rate and --device belong to --live.")
     if not files:
-        raise UsageError("Give FILES or FOLDERS to transcribe, - for standard input, or --live to speak.")
+        raise UsageError(
+            "Give FILES or FOLDERS to transcribe, - for standard input, or --live to speak."
+        )
     inputs = collect(files, SOUND_SUFFIXES, output, SUFFIXES.get(format, format))
     running = Running(skip_existing, names, threads, jobs, log_probs, failures, engine)
     run_batch("speech", inputs, model, format, decoding, running)
@@ -110,4 +141,6 @@ def channels_of(text: str) -> str | int:
         return text
     if text.isdecimal() and 1 <= int(text) <= MAX_CHANNELS:
         return int(text)
-    raise UsageError(f"--channels is '{text}'; it must be mix, each, or the number of a channel, from 1.")
+    raise UsageError(
+        f"--channels is '{text}'; it must be mix, each, or the number of a channel, from 1."
+    )

@@ -13,12 +13,20 @@ if TYPE_CHECKING:
 
 
 def tune(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Name of a shipped model or path of a model folder.")],
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="Name of a shipped model or path of a model folder."),
+    ],
     data: Annotated[
-        Path, typer.Argument(metavar="DATA", help="A manifest, a folder or a recipe: its rows of dev, or of no split.")
+        Path,
+        typer.Argument(
+            metavar="DATA",
+            help="A manifest, a folder or a recipe: its rows of dev, or of no split.",
+        ),
     ],
     lm: Annotated[
-        Path | None, typer.Option("--lm", help="n-gram model (ARPA or .bin) to tune and to put into the model.")
+        Path | None,
+        typer.Option("--lm", help="n-gram model (ARPA or .bin) to tune and to put into the model."),
     ] = None,
     lm_for: Annotated[
         list[str] | None,
@@ -30,7 +38,11 @@ def tune(
     ] = None,
     rescore: Annotated[
         Path | None,
-        typer.Option("--rescore", metavar="FOLDER", help="Neural language model to weigh and to put into the model."),
+        typer.Option(
+            "--rescore",
+            metavar="FOLDER",
+            help="Neural language model to weigh and to put into the model.",
+        ),
     ] = None,
     view: Annotated[
         list[str] | None,
@@ -51,37 +63,50 @@ def tune(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder for the tuned model; else MODEL itself is changed.")
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Folder for the tuned model; else MODEL itself is changed."
+        ),
     ] = None,
     metric: Annotated[
-        Literal["wer", "cer"] | None, typer.Option(help="What to lower. Default: wer for speech, cer for handwriting.")
+        Literal["wer", "cer"] | None,
+        typer.Option(help="What to lower. Default: wer for speech, cer for handwriting."),
     ] = None,
-    beam: Annotated[int, typer.Option(min=1, max=10_000, help="Width of the beam while searching.")] = 25,
+    beam: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Width of the beam while searching.")
+    ] = 25,
     sentence: Annotated[
         bool, typer.Option("--sentence", help="Each utterance is a sentence, from <s> to </s>.")
     ] = False,
     fixed: Annotated[
         list[str] | None,
-        typer.Option("--fix", help="Leave alpha, beta, unknown_cost, temperature, beam or rescoring alone."),
+        typer.Option(
+            "--fix", help="Leave alpha, beta, unknown_cost, temperature, beam or rescoring alone."
+        ),
     ] = None,
     threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads; 0 for every core.")] = 0,
 ) -> None:
-    """Find the language model's weights, the temperature and the beam that suit a model best, on data that it was not
-    trained on, and how sure of its words it may be; all of it goes into the model's config."""
+    """Find the language model's weights, the temperature and the beam that suit a model best, on
+    data that it was not trained on, and how sure of its words it may be; all of it goes into the
+    model's config."""
     from recog.errors import UsageError
-    from recog.loading import load
     from recog.model.config import views_fault
-    from recog.training.data import dev_rows
+    from recog.recognition.load import load
+    from recog.training.recogniser.data import dev_rows
     from recog.tuning.model import tune_model
     from recog.tuning.search import STEPS
 
     unknown = set(fixed or []) - {*STEPS, "beam", "rescoring"}
     if unknown:
-        raise UsageError(f"--fix {sorted(unknown)[0]} is none of {', '.join(STEPS)}, beam and rescoring.")
+        raise UsageError(
+            f"--fix {sorted(unknown)[0]} is none of {', '.join(STEPS)}, beam and rescoring."
+        )
     pairs = [text.partition("=") for text in lm_for or []]
     for text, (language, _, path) in zip(lm_for or [], pairs, strict=True):
         if not language.strip() or not path:
-            raise UsageError(f"--lm-for {text}: give a language and a file, as in English=english.bin.")
+            raise UsageError(
+                f"--lm-for {text}: give a language and a file, as in English=english.bin."
+            )
     named = [language.strip() for language, _, _ in pairs]
     for language in named:
         if named.count(language) > 1:
@@ -104,7 +129,9 @@ def tune(
         recogniser,
         rows,
         lm=lm,
-        languages={language: Path(path) for language, (_, _, path) in zip(named, pairs, strict=True)},
+        languages={
+            language: Path(path) for language, (_, _, path) in zip(named, pairs, strict=True)
+        },
         out=out or Path(model),
         what=data.stem,
         metric=metric or ("wer" if recogniser.config.modality == "speech" else "cer"),

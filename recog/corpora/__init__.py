@@ -1,7 +1,8 @@
 """Corpora: the manifest, its validator and splits, and an importer for each layout.
 
-An importer is a module with ``rows(src, **options) -> Iterator[Row]``; it reads what the layout states (texts,
-speakers or writers, official splits) and leaves checking and splitting to those who come after.
+An importer is a module with ``rows(src, **options) -> Iterator[Row]``; it reads what the layout
+states (texts, speakers or writers, official splits) and leaves checking and splitting to those who
+come after.
 """
 
 from __future__ import annotations
@@ -16,20 +17,44 @@ from recog.errors import UsageError
 
 # name -> (module, what it reads)
 LAYOUTS: dict[str, tuple[str, str]] = {
-    "folder": ("recog.corpora.folder", "clip.wav + clip.txt, line.png + line.gt.txt, page.jpg + page.xml"),
-    "librispeech": ("recog.corpora.librispeech", "LibriSpeech tree with *.trans.txt"),
-    "kaldi": ("recog.corpora.kaldi", "Kaldi data folder: text, wav.scp, segments, utt2spk"),
-    "sphinx": ("recog.corpora.sphinx", "SphinxTrain etc/*.fileids and *.transcription, as AN4"),
-    "ljspeech": ("recog.corpora.ljspeech", "LJSpeech metadata.csv and wavs/"),
-    "vctk": ("recog.corpora.vctk", "VCTK txt/ and wav48*/"),
-    "commonvoice": ("recog.corpora.commonvoice", "Common Voice train.tsv, dev.tsv, test.tsv and clips/"),
-    "fsdd": ("recog.corpora.fsdd", "Free Spoken Digit Dataset, digit_speaker_index.wav"),
-    "filenames": ("recog.corpora.filenames", "text in the file names, by --pattern"),
-    "tsv": ("recog.corpora.tsv", "a table of clips or line images: path, text, start, end, group"),
-    "page": ("recog.corpora.page", "PAGE XML beside page images"),
-    "alto": ("recog.corpora.alto", "ALTO XML beside page images"),
-    "iam": ("recog.corpora.iam", "IAM lines.txt and lines/"),
-    "rimes": ("recog.corpora.rimes", "RIMES 2011: XML and page images (ICDAR), or images and texts of lines"),
+    "folder": (
+        "recog.corpora.folder",
+        "clip.wav + clip.txt, line.png + line.gt.txt, page.jpg + page.xml",
+    ),
+    "librispeech": (
+        "recog.corpora.importers.speech.librispeech",
+        "LibriSpeech tree with *.trans.txt",
+    ),
+    "kaldi": (
+        "recog.corpora.importers.speech.kaldi",
+        "Kaldi data folder: text, wav.scp, segments, utt2spk",
+    ),
+    "sphinx": (
+        "recog.corpora.importers.speech.sphinx",
+        "SphinxTrain etc/*.fileids and *.transcription, as AN4",
+    ),
+    "ljspeech": ("recog.corpora.importers.speech.ljspeech", "LJSpeech metadata.csv and wavs/"),
+    "vctk": ("recog.corpora.importers.speech.vctk", "VCTK txt/ and wav48*/"),
+    "commonvoice": (
+        "recog.corpora.importers.speech.commonvoice",
+        "Common Voice train.tsv, dev.tsv, test.tsv and clips/",
+    ),
+    "fsdd": (
+        "recog.corpora.importers.speech.fsdd",
+        "Free Spoken Digit Dataset, digit_speaker_index.wav",
+    ),
+    "filenames": ("recog.corpora.importers.filenames", "text in the file names, by --pattern"),
+    "tsv": (
+        "recog.corpora.importers.tsv",
+        "a table of clips or line images: path, text, start, end, group",
+    ),
+    "page": ("recog.corpora.importers.pages.page", "PAGE XML beside page images"),
+    "alto": ("recog.corpora.importers.pages.alto", "ALTO XML beside page images"),
+    "iam": ("recog.corpora.importers.pages.iam", "IAM lines.txt and lines/"),
+    "rimes": (
+        "recog.corpora.importers.pages.rimes",
+        "RIMES 2011: XML and page images (ICDAR), or images and texts of lines",
+    ),
 }
 
 

@@ -1,4 +1,5 @@
-"""What every importer shares: which suffixes are sound and images, lookup whatever the suffix, bounded text files."""
+"""What every importer shares: which suffixes are sound and images, lookup whatever the suffix,
+bounded text files."""
 
 from __future__ import annotations
 
@@ -47,7 +48,8 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a text file that are not blank, numbered from 1. Only ``\\n`` and ``\\r\\n`` end a line."""
+    """The lines of a text file that are not blank, numbered from 1. Only ``\\n`` and ``\\r\\n`` end
+    a line."""
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         line = line.removesuffix("\r")
         if line.strip():
@@ -55,11 +57,12 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def find_media(stem: Path, suffixes: tuple[str, ...]) -> Path:
-    """The file called ``stem`` plus one of ``suffixes``, in any case; ``stem`` itself if it is a file. Names are
-    compared in NFC.
+    """The file called ``stem`` plus one of ``suffixes``, in any case; ``stem`` itself if it is a
+    file. Names are compared in NFC.
 
-    A name that already ends in one of the suffixes may stand with another (``x.wav`` kept as ``x.opus``). Where
-    nothing is found, ``stem`` comes back (with the first suffix, if it had none): the validator names it as missing.
+    A name that already ends in one of the suffixes may stand with another (``x.wav`` kept as
+    ``x.opus``). Where nothing is found, ``stem`` comes back (with the first suffix, if it had
+    none): the validator names it as missing.
     """
     folder = stored(stem.parent)
     names = _names(folder)
@@ -87,12 +90,15 @@ def _names(folder: Path) -> dict[str, str]:
         found = sorted(entry.name for entry in os.scandir(folder) if not entry.is_dir())
     except OSError:
         return {}
-    lower = {composed(str(Path(name).with_suffix(Path(name).suffix.lower()))): name for name in found}
+    lower = {
+        composed(str(Path(name).with_suffix(Path(name).suffix.lower()))): name for name in found
+    }
     return lower | {composed(name): name for name in found} | {name: name for name in found}
 
 
 def walk(folder: Path, leave_out: Iterable[Path] = ()) -> Iterator[Path]:
-    """Every file beneath ``folder`` in a fixed order, as :func:`recog.util.folders.walk` gives them.
+    """Every file beneath ``folder`` in a fixed order, as :func:`recog.util.folders.walk` gives
+    them.
 
     A folder that is not there has none: an importer says what it was looking for.
 
@@ -107,7 +113,9 @@ def walk(folder: Path, leave_out: Iterable[Path] = ()) -> Iterator[Path]:
 def require(path: Path, layout: str, what: str) -> Path:
     """``path`` if it exists, else a sentence that the folder is not of this layout."""
     if not path.exists():
-        raise UserError(f"{path.parent} does not look like {layout}: {what} ({path.name}) is not there.")
+        raise UserError(
+            f"{path.parent} does not look like {layout}: {what} ({path.name}) is not there."
+        )
     return path
 
 
@@ -115,8 +123,11 @@ _SPLITS = {"train": "train", "training": "train", "test": "test", "eval": "test"
 
 
 def split_named(name: str) -> str | None:
-    """``train-clean-100`` -> ``train``, ``val`` -> ``dev``, ``test_other`` -> ``test``, anything else -> None."""
-    match = re.fullmatch(r"(training|train|devel|dev|validation|valid|val|test|eval)(?:[-_].*|\d*)", name.lower())
+    """``train-clean-100`` -> ``train``, ``val`` -> ``dev``, ``test_other`` -> ``test``, anything
+    else -> None."""
+    match = re.fullmatch(
+        r"(training|train|devel|dev|validation|valid|val|test|eval)(?:[-_].*|\d*)", name.lower()
+    )
     return _SPLITS.get(match.group(1), "dev") if match else None
 
 
@@ -127,15 +138,18 @@ _LIST_SUFFIXES = (".txt", ".lst", ".list", ".ln", ".uttlist")
 def read_split_lists(src: Path) -> dict[str, str]:
     """Name -> split, by the lists of names beneath ``src``, at most two folders down.
 
-    A list is called for its split (``trainset.txt``, ``va.lst``, ``TestLines.txt``, ``validation.uttlist``); the first word of
-    each line is the name of a line, a form or a file, of which the suffix does not count.
+    A list is called for its split (``trainset.txt``, ``va.lst``, ``TestLines.txt``,
+    ``validation.uttlist``); the first word of each line is the name of a line, a form or a file, of
+    which the suffix does not count.
     """
     splits: dict[str, str] = {}
     source: dict[str, Path] = {}
     for file in sorted(path for pattern in ("*", "*/*", "*/*/*") for path in src.glob(pattern)):
         if any(map(is_hidden, file.relative_to(src).parts)):
             continue
-        match = _LIST.fullmatch(file.stem.lower()) if file.suffix.lower() in _LIST_SUFFIXES else None
+        match = (
+            _LIST.fullmatch(file.stem.lower()) if file.suffix.lower() in _LIST_SUFFIXES else None
+        )
         if match and file.is_file():
             split = {"tr": "train", "te": "test", "eval": "test"}.get(match[1], match[1])
             for _, line in read_lines(file):

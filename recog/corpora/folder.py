@@ -1,4 +1,5 @@
-"""Bare folders: ``clip.wav`` + ``clip.txt``, ``line.png`` + ``line.gt.txt``, ``page.jpg`` + ``page.xml``."""
+"""Bare folders: ``clip.wav`` + ``clip.txt``, ``line.png`` + ``line.gt.txt``, ``page.jpg`` +
+``page.xml``."""
 
 from __future__ import annotations
 

@@ -1,11 +1,12 @@
-"""The manifest: one JSON object a line, one utterance or line of writing each; and bare folders read as if they had
-one.
+"""The manifest: one JSON object a line, one utterance or line of writing each; and bare folders
+read as if they had one.
 
-    {"media": "wav/a.wav", "text": "hello", "start": 1.5, "end": 2.25, "group": "speaker7", "split": "train"}
-    {"media": "p1.jpg", "text": "Dear Sir", "line": {"polygon": [[0, 0], ...], "baseline": [[0, 30], ...]}}
+    {"media": "wav/a.wav", "text": "hello", "start": 1.5, "end": 2.25, "group": "speaker7", "split":
+    "train"} {"media": "p1.jpg", "text": "Dear Sir", "line": {"polygon": [[0, 0], ...], "baseline":
+    [[0, 30], ...]}}
 
-``media`` is relative to the manifest's folder; times are seconds, coordinates pixels of the upright image; text is in
-logical order; ``group`` is the speaker or writer.
+``media`` is relative to the manifest's folder; times are seconds, coordinates pixels of the upright
+image; text is in logical order; ``group`` is the speaker or writer.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from recog.corpora.files import (
     read_text,
     walk,
 )
-from recog.corpora.pages import page_rows
+from recog.corpora.importers.pages.page_files import page_rows
 from recog.corpora.rows import LineShape, Row, group_by_folder, settle_splits
 from recog.errors import UserError, cause
 from recog.transcript import Point
@@ -45,10 +46,12 @@ logger = logging.getLogger(__name__)
 
 
 def read_manifest(path: Path) -> list[Row]:
-    """The rows of a JSONL manifest, their media paths joined to the manifest's folder. Blank lines are skipped.
+    """The rows of a JSONL manifest, their media paths joined to the manifest's folder. Blank lines
+    are skipped.
 
     Raises:
-        UserError: the file cannot be read, or lines are wrong: up to 10 are named with their numbers.
+        UserError: the file cannot be read, or lines are wrong: up to 10 are named with their
+            numbers.
     """
     path = Path(path)
     rows: list[Row] = []
@@ -89,7 +92,15 @@ def _parse(line: str, folder: Path) -> Row:
     start, end = _time(data, "start"), _time(data, "end")
     if end is not None and end <= (start or 0.0):
         raise ValueError(f"ends ({end:g} s) before it starts ({start or 0.0:g} s)")
-    return Row(stored(folder / media), text, start, end, _shape(data.get("line")), _string(data, "group"), split)
+    return Row(
+        stored(folder / media),
+        text,
+        start,
+        end,
+        _shape(data.get("line")),
+        _string(data, "group"),
+        split,
+    )
 
 
 def _string(data: dict[str, Any], key: str) -> str | None:
@@ -137,7 +148,8 @@ def _points(value: object, least: int) -> tuple[Point, ...]:
 
 
 def write_manifest(rows: Iterable[Row], path: Path) -> None:
-    """Write a manifest whole or not at all, with media paths relative to its folder where the drive is the same.
+    """Write a manifest whole or not at all, with media paths relative to its folder where the drive
+    is the same.
 
     Raises:
         UserError: the file cannot be written.
@@ -160,7 +172,9 @@ def _format(row: Row, base: str) -> str:
     line = None
     if row.line is not None:
         line = {
-            k: [list(p) for p in v] for k, v in (("polygon", row.line.polygon), ("baseline", row.line.baseline)) if v
+            k: [list(p) for p in v]
+            for k, v in (("polygon", row.line.polygon), ("baseline", row.line.baseline))
+            if v
         }
     data = {
         "media": media,
@@ -177,12 +191,14 @@ def _format(row: Row, base: str) -> str:
 
 
 def read_folder(path: Path, *, quiet: bool = False, leave_out: Iterable[Path] = ()) -> list[Row]:
-    """A bare folder, with those beneath it: ``clip.wav`` + ``clip.txt``, ``line.png`` + ``line.gt.txt``, ``page.jpg`` +
-    ``page.xml`` (PAGE or ALTO, a row for each line of text that is transcribed). Any suffix of sound or image will do.
+    """A bare folder, with those beneath it: ``clip.wav`` + ``clip.txt``, ``line.png`` +
+    ``line.gt.txt``, ``page.jpg`` + ``page.xml`` (PAGE or ALTO, a row for each line of text that is
+    transcribed). Any suffix of sound or image will do.
 
-    The parent folder is the group when there are several; folders called train, dev and test are the splits when there
-    is a train among them. Names are compared in NFC. Texts that cannot be read are left out, and so are a text without
-    its media and media without a text; unless ``quiet`` the log names them. The order is that of the names.
+    The parent folder is the group when there are several; folders called train, dev and test are
+    the splits when there is a train among them. Names are compared in NFC. Texts that cannot be
+    read are left out, and so are a text without its media and media without a text; unless
+    ``quiet`` the log names them. The order is that of the names.
 
     Args:
         path: the folder.
@@ -220,19 +236,29 @@ def read_folder(path: Path, *, quiet: bool = False, leave_out: Iterable[Path] = 
     return settle_splits(group_by_folder(rows, root))
 
 
-def _tell_left_out(unreadable: list[str], alone: list[Path], media: list[Path], used: set[Path], root: Path) -> None:
+def _tell_left_out(
+    unreadable: list[str], alone: list[Path], media: list[Path], used: set[Path], root: Path
+) -> None:
     """Name in the log what a folder holds and no row has."""
     for sentence in unreadable[:MAX_REPORTED]:
         logger.warning("left out: %s", sentence)
     if len(unreadable) > MAX_REPORTED:
-        logger.warning("left out: %d more texts that cannot be read", len(unreadable) - MAX_REPORTED)
+        logger.warning(
+            "left out: %d more texts that cannot be read", len(unreadable) - MAX_REPORTED
+        )
     stems = {_stem(file) for file in media}
     alone = [file for file in alone if _stem(file) not in used]
     miscalled = [file for file in alone if _stem(file) in stems]
     used = used | {_stem(file) for file in miscalled}
     for what, files in (
-        ("with the suffix of another kind of media (a sound has NAME.txt, an image NAME.gt.txt)", miscalled),
-        ("without a sound or image of the same name", [file for file in alone if _stem(file) not in used]),
+        (
+            "with the suffix of another kind of media (a sound has NAME.txt, an image NAME.gt.txt)",
+            miscalled,
+        ),
+        (
+            "without a sound or image of the same name",
+            [file for file in alone if _stem(file) not in used],
+        ),
         ("without a text of the same name", [file for file in media if _stem(file) not in used]),
     ):
         if files:
@@ -254,7 +280,8 @@ def _stem(file: Path) -> Path:
 
 
 def _of_text(file: Path) -> list[Row] | None:
-    """The rows that a text or XML file beside its media describes; None where there is no such media."""
+    """The rows that a text or XML file beside its media describes; None where there is no such
+    media."""
     if file.name.endswith(".gt.txt"):
         media = find_media(file.with_name(file.name.removesuffix(".gt.txt")), IMAGE_SUFFIXES)
         return [Row(media, read_text(file).strip())] if is_image(media) and media.exists() else None
@@ -270,11 +297,12 @@ def _of_text(file: Path) -> list[Row] | None:
 
 
 def load_data(path: Path, *, quiet: bool = False, leave_out: Iterable[Path] = ()) -> list[Row]:
-    """A manifest (``.jsonl``) or a bare folder; ``quiet`` and ``leave_out`` as for :func:`read_folder`.
+    """A manifest (``.jsonl``) or a bare folder; ``quiet`` and ``leave_out`` as for
+    :func:`read_folder`.
 
     Raises:
-        UserError: there is nothing at ``path``, or nothing in it that can be used: the sentence says what was looked
-            for.
+        UserError: there is nothing at ``path``, or nothing in it that can be used: the sentence
+            says what was looked for.
     """
     path = Path(path)
     if path.is_dir():
@@ -288,7 +316,9 @@ def load_data(path: Path, *, quiet: bool = False, leave_out: Iterable[Path] = ()
     if not path.exists():
         raise UserError(f"{path} is not there; give a folder of data or a manifest (.jsonl).")
     if path.suffix.lower() not in (".jsonl", ".json"):
-        raise UserError(f"{path} is neither a folder nor a manifest (.jsonl); make one with 'recog prepare'.")
+        raise UserError(
+            f"{path} is neither a folder nor a manifest (.jsonl); make one with 'recog prepare'."
+        )
     rows = read_manifest(path)
     if not rows:
         raise UserError(f"{path} is empty: a manifest has a JSON object on each line.")
@@ -323,5 +353,7 @@ def modality(rows: Iterable[Row]) -> Modality:
     if not first:
         raise UserError("The data has no rows.")
     if len(first) > 1:
-        raise UserError(f"The data mixes sound ({first['speech']}) and images ({first['handwriting']}); separate them.")
+        raise UserError(
+            f"The data mixes sound ({first['speech']}) and images ({first['handwriting']}); separate them."
+        )
     return next(iter(first))

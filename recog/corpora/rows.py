@@ -1,4 +1,5 @@
-"""A row of a corpus: one utterance or line of writing with its text; and what folders say of rows."""
+"""A row of a corpus: one utterance or line of writing with its text; and what folders say of
+rows."""
 
 from __future__ import annotations
 
@@ -43,8 +44,8 @@ class Row:
 
 
 def group_by_folder(rows: list[Row], root: Path) -> list[Row]:
-    """The rows with their splits from folders named train, dev, test, and with their parent folders as groups when
-    there are several (without the folder that names the split)."""
+    """The rows with their splits from folders named train, dev, test, and with their parent folders
+    as groups when there are several (without the folder that names the split)."""
     found = []
     for row in rows:
         folder = row.media.parent
@@ -59,8 +60,8 @@ def group_by_folder(rows: list[Row], root: Path) -> list[Row]:
 
 
 def settle_splits(rows: list[Row]) -> list[Row]:
-    """Drop splits that decide nothing: without a row to train on, all; without one for dev, "train", so that dev can
-    still be taken from it."""
+    """Drop splits that decide nothing: without a row to train on, all; without one for dev,
+    "train", so that dev can still be taken from it."""
     present = {row.split for row in rows}
     if "train" not in present and None not in present:
         return [replace(row, split=None) for row in rows]

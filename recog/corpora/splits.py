@@ -1,4 +1,5 @@
-"""Train and dev: by speaker or writer, else by file, else by row; always the same for the same data and seed."""
+"""Train and dev: by speaker or writer, else by file, else by row; always the same for the same data
+and seed."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ class Split:
 
     Attributes:
         rows: as given, in the same order, each with a split.
-        by: what was kept together: "group", "file", "row"; "given" if every row, or dev, was already decided; "none" if
-            nothing was to be taken for dev.
+        by: what was kept together: "group", "file", "row"; "given" if every row, or dev, was
+            already decided; "none" if nothing was to be taken for dev.
         reason: the same as a sentence for the log.
     """
 
@@ -36,11 +37,12 @@ class Split:
 def split_rows(rows: list[Row], *, dev_share: float = 0.1, seed: int = 0) -> Split:
     """Give every row a split.
 
-    Rows that have one keep it. Where some are for dev already, the rest is for training. Otherwise whole units go to
-    dev until it has about ``dev_share`` of the undecided rows: groups where there are at least two (rows of no group
-    count by file), else files where a file has several rows, else single rows. A group with rows in train or dev by
-    decision follows them. The order of choice is that of SHA-256 over the seed and the unit's name: no random state,
-    no dependence on the order of rows or on where the corpus lies.
+    Rows that have one keep it. Where some are for dev already, the rest is for training. Otherwise
+    whole units go to dev until it has about ``dev_share`` of the undecided rows: groups where there
+    are at least two (rows of no group count by file), else files where a file has several rows,
+    else single rows. A group with rows in train or dev by decision follows them. The order of
+    choice is that of SHA-256 over the seed and the unit's name: no random state, no dependence on
+    the order of rows or on where the corpus lies.
 
     Args:
         rows: any.
@@ -53,18 +55,27 @@ def split_rows(rows: list[Row], *, dev_share: float = 0.1, seed: int = 0) -> Spl
     if not 0.0 <= dev_share < 1.0:
         raise UserError(f"The share for dev is {dev_share:g}; it must lie from 0 to below 1.")
     decided: dict[str | None, str | None] = {
-        _group(row): row.split for row in rows if row.group is not None and row.split in ("train", "dev")
+        _group(row): row.split
+        for row in rows
+        if row.group is not None and row.split in ("train", "dev")
     }
-    open_rows = [i for i, row in enumerate(rows) if row.split is None and _group(row) not in decided]
+    open_rows = [
+        i for i, row in enumerate(rows) if row.split is None and _group(row) not in decided
+    ]
     followers = [i for i, row in enumerate(rows) if row.split is None and _group(row) in decided]
     splits = {i: decided[_group(rows[i])] for i in followers}
 
     if not open_rows:
-        return _result(rows, splits, "given", "the data says itself which rows are for train and dev")
+        return _result(
+            rows, splits, "given", "the data says itself which rows are for train and dev"
+        )
     if any(row.split == "dev" for row in rows):
         splits |= dict.fromkeys(open_rows, "train")
         return _result(
-            rows, splits, "given", "the data says itself which rows are for dev; the others are for training"
+            rows,
+            splits,
+            "given",
+            "the data says itself which rows are for dev; the others are for training",
         )
     if dev_share == 0.0:
         splits |= dict.fromkeys(open_rows, "train")
@@ -82,22 +93,31 @@ def split_rows(rows: list[Row], *, dev_share: float = 0.1, seed: int = 0) -> Spl
         "file": "there are not two groups, so whole files were kept together",
         "row": "there are no two groups and no files of several rows: dev may have the speakers or hands of train",
     }[by]
-    tested = {_group(row) for row in rows if row.split == "test"} & {_group(rows[i]) for i in open_rows} - {None}
+    tested = {_group(row) for row in rows if row.split == "test"} & {
+        _group(rows[i]) for i in open_rows
+    } - {None}
     also = f"; of the groups in train and dev, {len(tested)} in test too" if tested else ""
     reason = f"{len(dev)} of {len(sizes)} {what} are dev ({count} rows, {share:.0f} %); {why}{also}"
     return _result(rows, splits, by, reason)
 
 
 def _result(rows: list[Row], splits: dict[int, str | None], by: Unit, reason: str) -> Split:
-    return Split([replace(row, split=splits[i]) if i in splits else row for i, row in enumerate(rows)], by, reason)
+    return Split(
+        [replace(row, split=splits[i]) if i in splits else row for i, row in enumerate(rows)],
+        by,
+        reason,
+    )
 
 
 def _group(row: Row) -> str | None:
-    """The group of a row, which is the same in whatever Unicode composition a folder's name has it."""
+    """The group of a row, which is the same in whatever Unicode composition a folder's name has
+    it."""
     return None if row.group is None else composed(row.group)
 
 
-def _units(rows: list[Row], indices: list[int]) -> tuple[Literal["group", "file", "row"], dict[int, Hashable]]:
+def _units(
+    rows: list[Row], indices: list[int]
+) -> tuple[Literal["group", "file", "row"], dict[int, Hashable]]:
     """What each row is kept together with."""
     names = _names([rows[i] for i in indices])
     groups = {_group(rows[i]) for i in indices} - {None}
@@ -105,7 +125,11 @@ def _units(rows: list[Row], indices: list[int]) -> tuple[Literal["group", "file"
         return "group", {i: _group(rows[i]) or ("file", names[rows[i].media]) for i in indices}
     if 2 <= len(names) < len(indices):
         return "file", {i: names[rows[i].media] for i in indices}
-    return "row", {i: (names[row.media], row.start, row.end, row.text, row.line) for i in indices if (row := rows[i])}
+    return "row", {
+        i: (names[row.media], row.start, row.end, row.text, row.line)
+        for i in indices
+        if (row := rows[i])
+    }
 
 
 def _names(rows: list[Row]) -> dict[Path, str]:
@@ -115,16 +139,23 @@ def _names(rows: list[Row]) -> dict[Path, str]:
         common = os.path.commonpath([os.path.dirname(path) for path in paths.values()])  # noqa: PTH120
     except ValueError:  # relative and absolute, or two drives
         return {media: Path(path).as_posix() for media, path in paths.items()}
-    return {media: Path(os.path.relpath(path, common or ".")).as_posix() for media, path in paths.items()}
+    return {
+        media: Path(os.path.relpath(path, common or ".")).as_posix()
+        for media, path in paths.items()
+    }
 
 
 def _choose(sizes: Counter[Hashable], share: float, seed: int) -> set[Hashable]:
-    """Units whose rows are about ``share`` of all: in the order of their hashes, each that brings the sum nearer."""
+    """Units whose rows are about ``share`` of all: in the order of their hashes, each that brings
+    the sum nearer."""
     if len(sizes) < 2:
         return set()
     target = share * sum(sizes.values())
     order = sorted(
-        sizes, key=lambda unit: hashlib.sha256(f"{seed}\0{unit!r}".encode("utf-8", "surrogatepass")).digest()
+        sizes,
+        key=lambda unit: hashlib.sha256(
+            f"{seed}\0{unit!r}".encode("utf-8", "surrogatepass")
+        ).digest(),
     )
     chosen: set[Hashable] = set()
     total = 0

@@ -1,4 +1,5 @@
-"""Decoding while the log-probabilities still come in: partial texts at any time, and at the end what one call gives."""
+"""Decoding while the log-probabilities still come in: partial texts at any time, and at the end
+what one call gives."""
 
 from __future__ import annotations
 
@@ -7,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recog.decoding.checks import Floats, InvalidInputError, as_log_probs
 from recog.decoding.decoder import Decoder, Hypothesis
+from recog.decoding.validation import Floats, InvalidInputError, as_log_probs
 
 if TYPE_CHECKING:
-    from recog.decoding.search import Search
+    from recog.decoding.beam.search import Search
 
 Tokens = tuple[int, ...]
 
@@ -22,9 +23,10 @@ class Partial:
 
     Attributes:
         frames: how many were fed so far.
-        stable: the text that all prefixes in the beam begin with. It only grows; the final hypotheses begin with it too,
-            except where best path's labelling, which left the beam, turns out more probable by its exact sum, or where
-            a closed vocabulary cuts an unfinished word off.
+        stable: the text that all prefixes in the beam begin with. It only grows; the final
+            hypotheses begin with it too, except where best path's labelling, which left the beam,
+            turns out more probable by its exact sum, or where a closed vocabulary cuts an
+            unfinished word off.
         best: the text of the most probable prefix now; begins with ``stable``.
         stable_tokens: the symbol indices of ``stable``.
         best_tokens: those of ``best``.
@@ -40,12 +42,14 @@ class Partial:
 class StreamingDecoder:
     """One utterance, fed in chunks.
 
-    The beam lives on between chunks, so a frame costs what it costs offline, and :meth:`finish` returns bit for bit what
-    :meth:`Decoder.decode` returns of all frames at once. For its exact sums all log-probabilities are kept, 4 bytes a
-    symbol and frame, and so are all prefixes that ever stood in the beam: cut streams without an end at silences.
+    The beam lives on between chunks, so a frame costs what it costs offline, and :meth:`finish`
+    returns bit for bit what :meth:`Decoder.decode` returns of all frames at once. For its exact
+    sums all log-probabilities are kept, 4 bytes a symbol and frame, and so are all prefixes that
+    ever stood in the beam: cut streams without an end at silences.
 
     Args:
-        decoder: the options; any number of streams may share it, in as many threads, but a stream belongs to one.
+        decoder: the options; any number of streams may share it, in as many threads, but a stream
+            belongs to one.
         before: the text that this utterance follows; see :meth:`Decoder.decode`.
 
     Example:
@@ -62,7 +66,8 @@ class StreamingDecoder:
         self._before = before
         self._chunks: list[Floats] = []
         self._frames = 0
-        self._search: Search | None = None  # until there are frames: empty utterances compile nothing
+        # until there are frames: empty utterances compile nothing
+        self._search: Search | None = None
         self._finished = False
 
     @property
@@ -82,8 +87,8 @@ class StreamingDecoder:
             log_probs: (time, symbols), any number of frames from 0; an array or a tensor, copied.
 
         Raises:
-            InvalidInputError: see :func:`recog.decoding.checks.as_log_probs`; or the stream has finished. A chunk that
-                is refused leaves the stream as it was.
+            InvalidInputError: see :func:`recog.decoding.validation.as_log_probs`; or the stream has
+                finished. A chunk that is refused leaves the stream as it was.
         """
         self._check_open()
         chunk = as_log_probs(log_probs, symbols=len(self.decoder.symbols), name="the chunk")
@@ -91,7 +96,7 @@ class StreamingDecoder:
         if len(chunk) > 0:
             if self._search is None:
                 self._search = self.decoder.begin(self._before)
-            from recog.decoding.search import probabilities
+            from recog.decoding.beam.search import probabilities
 
             self._search.feed(probabilities(chunk)[0])
             self._chunks.append(chunk)
@@ -111,25 +116,33 @@ class StreamingDecoder:
         return Partial(self._frames, self._text(stable), self._text(best), stable, best)
 
     def finish(self) -> list[Hypothesis]:
-        """The hypotheses of the whole utterance, as :meth:`Decoder.decode` returns them; the stream ends.
+        """The hypotheses of the whole utterance, as :meth:`Decoder.decode` returns them; the stream
+        ends.
 
         Raises:
             InvalidInputError: it has ended before.
         """
         self._check_open()
         search = self._search
-        log_probs = np.concatenate([np.zeros((0, len(self.decoder.symbols)), np.float32), *self._chunks])
+        log_probs = np.concatenate(
+            [np.zeros((0, len(self.decoder.symbols)), np.float32), *self._chunks]
+        )
         self._finished, self._search, self._chunks = True, None, []
         if search is None:
             return self.decoder.decode([log_probs], before=[self._before])[0]
-        from recog.decoding.search import probabilities
+        from recog.decoding.beam.search import probabilities
 
-        probs, log_scale = probabilities(log_probs)  # again, at once: the scales' sum depends on the order of its terms
-        return self.decoder.hypotheses(search.finish(log_probs, probs, log_scale, self.decoder.n_best))
+        # again, at once: the scales' sum depends on the order of its terms
+        probs, log_scale = probabilities(log_probs)
+        return self.decoder.hypotheses(
+            search.finish(log_probs, probs, log_scale, self.decoder.n_best)
+        )
 
     def _check_open(self) -> None:
         if self._finished:
-            raise InvalidInputError("this stream has finished; make a new one for the next utterance.")
+            raise InvalidInputError(
+                "this stream has finished; make a new one for the next utterance."
+            )
 
     def _text(self, tokens: Tokens) -> str:
         return "".join([self.decoder.symbols[token] for token in tokens])

@@ -1,15 +1,15 @@
 """Scoring recognised text against the truth: word and character error rates with their intervals.
 
-``read_pairs`` brings references and hypotheses together, ``evaluate`` scores them, ``compare`` sets two systems side by
-side, and :mod:`recog.evaluation.report` prints what they found.
+``read_pairs`` brings references and hypotheses together, ``evaluate`` scores them, ``compare`` sets
+two systems side by side, and :mod:`recog.evaluation.reports.terminal` prints what they found.
 """
 
 from __future__ import annotations
 
 from recog.evaluation.comparison import Comparison, Difference, compare
 from recog.evaluation.counts import Counts, Pair
-from recog.evaluation.pairs import read_pairs
-from recog.evaluation.rules import Normalisation, normalisation
+from recog.evaluation.inputs.pairs import read_pairs
+from recog.evaluation.inputs.rules import Normalisation, normalisation
 from recog.evaluation.score import Confusion, GroupScore, Result, evaluate
 
 __all__ = [

@@ -1,7 +1,9 @@
-"""Which of several readings counts: a reference with alternates and optional words against what was recognised.
+"""Which of several readings counts: a reference with alternates and optional words against what was
+recognised.
 
-As sclite does it, the reading with the fewest word errors is taken. An optional word that is missing counts as recognised.
-The readings form a graph whose edges are words; it is aligned with the other text by dynamic programming over its nodes.
+As sclite does it, the reading with the fewest word errors is taken. An optional word that is
+missing counts as recognised. The readings form a graph whose edges are words; it is aligned with
+the other text by dynamic programming over its nodes.
 """
 
 from __future__ import annotations
@@ -14,14 +16,15 @@ from numpy.typing import NDArray
 
 from recog.errors import UserError
 from recog.evaluation.counts import Pair
-from recog.formats.trn import Marked, Spoken, first_reading, parse_marks
+from recog.formats.timed.trn import Marked, Spoken, first_reading, parse_marks
 from recog.util.display import printable
 
 MAX_CELLS = 100_000_000  # nodes times words of the other text: 400 MB
 
 
 def settled(pair: Pair, rule: Callable[[str], str]) -> Pair:
-    """The pair with the readings that have the fewest word errors under ``rule``, and no alternates any more.
+    """The pair with the readings that have the fewest word errors under ``rule``, and no alternates
+    any more.
 
     Raises:
         UserError: braces that do not fit, or a text that is too long.
@@ -88,8 +91,11 @@ class _Graph:
         return len(self.incoming) - 1
 
 
-def _choose(words: Marked, other: list[str], rule: Callable[[str], str], identity: str) -> tuple[str, tuple[str, ...]]:
-    """The reading with the fewest errors against ``other``, and the optional words that it leaves out."""
+def _choose(
+    words: Marked, other: list[str], rule: Callable[[str], str], identity: str
+) -> tuple[str, tuple[str, ...]]:
+    """The reading with the fewest errors against ``other``, and the optional words that it leaves
+    out."""
     numbers: dict[str, int] = {}
     labels = np.array([numbers.setdefault(token, len(numbers)) for token in other], np.int32)
     graph = _Graph(lambda token: numbers.setdefault(token, len(numbers)), rule)
@@ -128,7 +134,8 @@ def _along(edge: _Edge, costs: NDArray[np.int32], labels: NDArray[np.int32]) -> 
 def _back(
     edges: list[_Edge], costs: NDArray[np.int32], node: int, at: int, labels: NDArray[np.int32]
 ) -> tuple[_Edge | None, int]:
-    """The last step to a cell: an edge and how many words of the other text it takes, or no edge for an insertion."""
+    """The last step to a cell: an edge and how many words of the other text it takes, or no edge
+    for an insertion."""
     cost = costs[node, at]
     for edge in edges:
         before = costs[edge.start]

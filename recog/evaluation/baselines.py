@@ -1,6 +1,7 @@
-"""How well baselines were found (Gruening et al. 2017, "READ-BAD: A New Dataset and Evaluation Scheme for Baseline
-Detection in Archival Documents"): a true line counts as far as found ones lie along it, a found line as far as it follows
-a true one of its own, within a tolerance of a quarter of the distance to the next line."""
+"""How well baselines were found (Gruening et al. 2017, "READ-BAD: A New Dataset and Evaluation
+Scheme for Baseline Detection in Archival Documents"): a true line counts as far as found ones lie
+along it, a found line as far as it follows a true one of its own, within a tolerance of a quarter
+of the distance to the next line."""
 
 from __future__ import annotations
 
@@ -40,14 +41,17 @@ def score_page(true: Iterable[Baseline], found: Iterable[Baseline]) -> BaselineS
         return BaselineScore(float(not hypotheses), float(not truth))
     tolerances = _tolerances(truth)
     everything = np.concatenate(hypotheses)
-    recall = np.mean([_covered(line, everything, t) for line, t in zip(truth, tolerances, strict=True)])
+    recall = np.mean(
+        [_covered(line, everything, t) for line, t in zip(truth, tolerances, strict=True)]
+    )
     match = np.zeros((len(hypotheses), len(truth)))
     boxes = [(line.min(axis=0), line.max(axis=0)) for line in truth]
     for i, h in enumerate(hypotheses):
         low, high = h.min(axis=0), h.max(axis=0)
         for j, (line, tolerance) in enumerate(zip(truth, tolerances, strict=True)):
             reach = 3.0 * tolerance
-            if (boxes[j][0] - reach <= high).all() and (boxes[j][1] + reach >= low).all():  # else it cannot match
+            # else it cannot match
+            if (boxes[j][0] - reach <= high).all() and (boxes[j][1] + reach >= low).all():
                 match[i, j] = _covered(h, line, tolerance)
     total = 0.0
     for _ in range(min(match.shape)):  # one true line for each found one, the best pairs first
@@ -63,7 +67,8 @@ def score_page(true: Iterable[Baseline], found: Iterable[Baseline]) -> BaselineS
 def mean_score(pages: Sequence[BaselineScore]) -> BaselineScore:
     """Mean over pages."""
     return BaselineScore(
-        float(np.mean([page.precision for page in pages])), float(np.mean([page.recall for page in pages]))
+        float(np.mean([page.precision for page in pages])),
+        float(np.mean([page.recall for page in pages])),
     )
 
 
@@ -71,7 +76,9 @@ def _points(line: Baseline) -> NDArray[np.float64]:
     corners = np.asarray(line, np.float64).reshape(-1, 2)
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(corners, axis=0).T))])
     at = np.linspace(0.0, along[-1], max(2, int(along[-1] / STEP) + 1))
-    return np.stack([np.interp(at, along, corners[:, 0]), np.interp(at, along, corners[:, 1])], axis=1)
+    return np.stack(
+        [np.interp(at, along, corners[:, 0]), np.interp(at, along, corners[:, 1])], axis=1
+    )
 
 
 def _nearest(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -84,14 +91,17 @@ def _nearest(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArra
 
 
 def _covered(points: NDArray[np.float64], others: NDArray[np.float64], tolerance: float) -> float:
-    return float(np.clip((3.0 * tolerance - _nearest(points, others)) / (2.0 * tolerance), 0.0, 1.0).mean())
+    return float(
+        np.clip((3.0 * tolerance - _nearest(points, others)) / (2.0 * tolerance), 0.0, 1.0).mean()
+    )
 
 
 def _tolerances(lines: list[NDArray[np.float64]]) -> list[float]:
     low, high = (np.array([side(line, axis=0) for line in lines]) for side in (np.min, np.max))
     apart: list[float] = []
     for i, line in enumerate(lines):
-        gaps = np.hypot(*np.maximum(0.0, np.maximum(low - high[i], low[i] - high)).T)  # no point of a line is nearer
+        # no point of a line is nearer
+        gaps = np.hypot(*np.maximum(0.0, np.maximum(low - high[i], low[i] - high)).T)
         nearest = np.inf
         for j in np.argsort(gaps, kind="stable"):
             if gaps[j] >= nearest:

@@ -1,5 +1,6 @@
-"""Bootstrap intervals of error rates (Bisani and Ney, "Bootstrap estimates for confidence intervals in ASR performance
-evaluation", ICASSP 2004): the test set's units are drawn with replacement, as many as there are, and rated anew."""
+"""Bootstrap intervals of error rates (Bisani and Ney, "Bootstrap estimates for confidence intervals
+in ASR performance evaluation", ICASSP 2004): the test set's units are drawn with replacement, as
+many as there are, and rated anew."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class Resampling:
-    """What was drawn: ``unit`` is "groups" or "utterances", ``units`` how many, ``note`` a sentence for people."""
+    """What was drawn: ``unit`` is "groups" or "utterances", ``units`` how many, ``note`` a sentence
+    for people."""
 
     unit: str
     units: int
@@ -27,8 +29,11 @@ class Resampling:
     note: str
 
 
-def choose_units(groups: Sequence[str | None], *, resamples: int = RESAMPLES) -> tuple[NDArray[np.intp], Resampling]:
-    """Groups as units where every item has one and there are at least 20, else the items themselves.
+def choose_units(
+    groups: Sequence[str | None], *, resamples: int = RESAMPLES
+) -> tuple[NDArray[np.intp], Resampling]:
+    """Groups as units where every item has one and there are at least 20, else the items
+    themselves.
 
     Args:
         groups: the group of each item, n of them.
@@ -50,7 +55,9 @@ def choose_units(groups: Sequence[str | None], *, resamples: int = RESAMPLES) ->
         f"{head} the {len(groups)} utterances or lines, because {why}; "
         "this understates the variation between speakers or hands."
     )
-    return np.arange(len(groups), dtype=np.intp), Resampling("utterances", len(groups), resamples, note)
+    return np.arange(len(groups), dtype=np.intp), Resampling(
+        "utterances", len(groups), resamples, note
+    )
 
 
 def pool(counts: NDArray[np.int64], units: NDArray[np.intp]) -> NDArray[np.int64]:
@@ -63,7 +70,8 @@ def pool(counts: NDArray[np.int64], units: NDArray[np.intp]) -> NDArray[np.int64
 def resample(counts: NDArray[np.int64], *, resamples: int = RESAMPLES) -> NDArray[np.int64]:
     """Totals of ``counts`` over resamples of its rows.
 
-    The rows are sorted first and the seed is fixed: the same rows in any order give the same totals.
+    The rows are sorted first and the seed is fixed: the same rows in any order give the same
+    totals.
 
     Args:
         counts: shape (units, k); k columns that stay together, as errors and reference lengths.
@@ -93,7 +101,8 @@ def interval(values: NDArray[np.float64]) -> Interval | None:
 
 
 def rates(totals: NDArray[np.int64], errors: int, reference: int) -> NDArray[np.float64]:
-    """Column ``errors`` over column ``reference``, shape (resamples,); NaN where a resample has no reference."""
+    """Column ``errors`` over column ``reference``, shape (resamples,); NaN where a resample has no
+    reference."""
     length = totals[:, reference].astype(np.float64)
     return np.divide(totals[:, errors], length, out=np.full(len(totals), np.nan), where=length > 0)
 

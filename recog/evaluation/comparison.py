@@ -1,7 +1,8 @@
-"""Two systems on the same data: the paired bootstrap of their difference (Bisani and Ney, ICASSP 2004).
+"""Two systems on the same data: the paired bootstrap of their difference (Bisani and Ney, ICASSP
+2004).
 
-Both systems are rated on the same resamples, so that what makes an utterance hard for both does not blur
-the difference.
+Both systems are rated on the same resamples, so that what makes an utterance hard for both does not
+blur the difference.
 """
 
 from __future__ import annotations
@@ -15,7 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.errors import UserError
-from recog.evaluation.bootstrap import Interval, Resampling, choose_units, interval, pool, rates, resample
+from recog.evaluation.bootstrap import (
+    Interval,
+    Resampling,
+    choose_units,
+    interval,
+    pool,
+    rates,
+    resample,
+)
 from recog.evaluation.counts import error_rate
 from recog.evaluation.score import Result, Score, count_array, resampling_json, rounded
 
@@ -28,7 +37,8 @@ class Difference:
         a, b: the error rates, as fractions.
         difference: b - a; negative where B is better; NaN without any reference.
         interval: 95 % of the difference; None for fewer than two units or without any reference.
-        b_better: share of resamples in which B has strictly fewer errors ("probability of improvement"); None likewise.
+        b_better: share of resamples in which B has strictly fewer errors ("probability of
+            improvement"); None likewise.
     """
 
     a: float
@@ -48,7 +58,9 @@ class Difference:
             "a": rounded(self.a),
             "b": rounded(self.b),
             "difference": rounded(self.difference),
-            "interval": None if self.interval is None else [rounded(bound) for bound in self.interval],
+            "interval": None
+            if self.interval is None
+            else [rounded(bound) for bound in self.interval],
             "b_better": None if self.b_better is None else rounded(self.b_better),
         }
 
@@ -77,15 +89,24 @@ def compare(a: Result, b: Result) -> Comparison:
         UserError: the two were not made of the same utterances, references and normalisation.
     """
     if a.normalisation != b.normalisation:
-        raise UserError("The two evaluations differ in their normalisation; make them with the same.")
+        raise UserError(
+            "The two evaluations differ in their normalisation; make them with the same."
+        )
     others = {score.id: score for score in b.scores}
     if {score.id for score in a.scores} != others.keys():
-        raise UserError("The two evaluations are not of the same utterances; make them from the same references.")
+        raise UserError(
+            "The two evaluations are not of the same utterances; make them from the same references."
+        )
     matched = [others[score.id] for score in a.scores]
     if any(one.reference != other.reference for one, other in zip(a.scores, matched, strict=True)):
         raise UserError("The two evaluations differ in their references; make them from the same.")
-    units, resampling = choose_units([score.group for score in a.scores], resamples=a.resampling.resamples)
-    wer, cer = (_difference(a.scores, matched, which, units, resampling.resamples) for which in ("wer", "cer"))
+    units, resampling = choose_units(
+        [score.group for score in a.scores], resamples=a.resampling.resamples
+    )
+    wer, cer = (
+        _difference(a.scores, matched, which, units, resampling.resamples)
+        for which in ("wer", "cer")
+    )
     return Comparison(wer, cer, resampling)
 
 
@@ -93,13 +114,16 @@ def _difference(
     a: Sequence[Score], b: Sequence[Score], which: str, units: NDArray[np.intp], resamples: int
 ) -> Difference:
     counts_a, counts_b = count_array(a, which), count_array(b, which)
-    # The lengths differ where the references leave a choice. Theirs come first: the sort within goes by the last column.
+    # The lengths differ where the references leave a choice. Theirs come first: the sort within
+    # goes by the last column.
     columns = np.column_stack([counts_b[:, 1], counts_a, counts_b[:, 0]])
     reference_b, errors_a, reference_a, errors_b = (int(total) for total in columns.sum(axis=0))
     rate_a, rate_b = error_rate(errors_a, reference_a), error_rate(errors_b, reference_b)
     pooled = pool(columns, units)
     if not (reference_a and reference_b) or len(pooled) < 2:
-        return Difference(rate_a, rate_b, rate_b - rate_a if reference_a and reference_b else math.nan, None, None)
+        return Difference(
+            rate_a, rate_b, rate_b - rate_a if reference_a and reference_b else math.nan, None, None
+        )
     totals = resample(pooled, resamples=resamples)
     differences = rates(totals, 3, 0) - rates(totals, 1, 2)
     b_better = float(np.mean(totals[:, 3] < totals[:, 1]))

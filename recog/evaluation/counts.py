@@ -1,4 +1,5 @@
-"""Substitutions, deletions, insertions and hits of one text against another, by minimum edit distance."""
+"""Substitutions, deletions, insertions and hits of one text against another, by minimum edit
+distance."""
 
 from __future__ import annotations
 
@@ -18,13 +19,17 @@ class Pair:
 
     Attributes:
         id: names the utterance, line or file; unique in a data set.
-        reference: the true text; may be empty, and then every word of the hypothesis is an insertion.
-        hypothesis: the recognised text; None where there is none, which counts as a deletion of the whole reference.
-        group: the speaker, the writer or the document, over which intervals are resampled; None where unknown.
+        reference: the true text; may be empty, and then every word of the hypothesis is an
+            insertion.
+        hypothesis: the recognised text; None where there is none, which counts as a deletion of the
+            whole reference.
+        group: the speaker, the writer or the document, over which intervals are resampled; None
+            where unknown.
         words: the hypothesis's words with their confidences, where they are known.
-        reference_marked, hypothesis_marked: whether the text is in sclite's notation, with alternates and optional words;
-            see :mod:`recog.evaluation.alternates`.
-        forgiven: optional words of the reference that its reading leaves out; they count as recognised.
+        reference_marked, hypothesis_marked: whether the text is in sclite's notation, with
+            alternates and optional words; see :mod:`recog.evaluation.alternates`.
+        forgiven: optional words of the reference that its reading leaves out; they count as
+            recognised.
     """
 
     id: str
@@ -39,10 +44,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class Counts:
-    """How a hypothesis differs from its reference, in words or in characters; adding two pools them.
+    """How a hypothesis differs from its reference, in words or in characters; adding two pools
+    them.
 
     Attributes:
-        substitutions, deletions, insertions, hits: operations that turn the reference into the hypothesis.
+        substitutions, deletions, insertions, hits: operations that turn the reference into the
+            hypothesis.
         reference: length of the reference: hits + substitutions + deletions.
     """
 
@@ -75,7 +82,8 @@ class Counts:
         )
 
 
-Edit = tuple[str, str]  # (reference token, hypothesis token); "" stands for nothing: an insertion, or a deletion
+# (reference token, hypothesis token); "" stands for nothing: an insertion, or a deletion
+Edit = tuple[str, str]
 
 
 def error_rate(errors: int, reference: int) -> float:
@@ -88,8 +96,9 @@ def error_rate(errors: int, reference: int) -> float:
 def align(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[Counts, list[Edit]]:
     """One alignment of the smallest edit distance, every operation costing 1.
 
-    Where several alignments are equally short, it is the one rapidfuzz finds, always the same: their number of
-    errors agrees, the share of substitutions may not. (jiwer aligns with the same library and gives the same counts.)
+    Where several alignments are equally short, it is the one rapidfuzz finds, always the same:
+    their number of errors agrees, the share of substitutions may not. (jiwer aligns with the same
+    library and gives the same counts.)
 
     Args:
         reference, hypothesis: tokens: words, or the characters of a string.

@@ -8,7 +8,7 @@ from typing import Any
 
 from recog.errors import UserError
 from recog.evaluation.counts import Counts, Pair
-from recog.evaluation.rules import Normalisation, normalisation
+from recog.evaluation.inputs.rules import Normalisation, normalisation
 from recog.evaluation.score import score_pair
 
 Texts = str | Iterable[str]
@@ -49,10 +49,14 @@ def cer(reference: Texts, hypothesis: Texts, *, normalise: str | Normalisation =
     return _summed(reference, hypothesis, normalise, "cer").rate
 
 
-def _summed(reference: Texts, hypothesis: Texts, normalise: str | Normalisation, which: str) -> Counts:
+def _summed(
+    reference: Texts, hypothesis: Texts, normalise: str | Normalisation, which: str
+) -> Counts:
     references, hypotheses = _texts("reference", reference), _texts("hypothesis", hypothesis)
     if isinstance(reference, str) != isinstance(hypothesis, str):
-        raise UserError("reference and hypothesis are a text and a list of texts; give two texts, or two lists.")
+        raise UserError(
+            "reference and hypothesis are a text and a list of texts; give two texts, or two lists."
+        )
     if len(references) != len(hypotheses):
         raise UserError(
             f"There are {len(references)} references and {len(hypotheses)} hypotheses; give a hypothesis for each reference."
@@ -60,12 +64,23 @@ def _summed(reference: Texts, hypothesis: Texts, normalise: str | Normalisation,
     if not references:
         raise UserError("There is nothing to evaluate; give at least one reference.")
     rule = normalisation(normalise) if isinstance(normalise, str) else normalise
-    pairs = (Pair(str(i), *texts) for i, texts in enumerate(zip(references, hypotheses, strict=True), start=1))
-    return sum((getattr(score_pair(pair, rule, Counter(), Counter()), which) for pair in pairs), Counts())
+    pairs = (
+        Pair(str(i), *texts)
+        for i, texts in enumerate(zip(references, hypotheses, strict=True), start=1)
+    )
+    return sum(
+        (getattr(score_pair(pair, rule, Counter(), Counter()), which) for pair in pairs), Counts()
+    )
 
 
 def _texts(name: str, texts: Any) -> list[str]:
-    found = [texts] if isinstance(texts, str) else list(texts) if isinstance(texts, Iterable) else [texts]
+    found = (
+        [texts]
+        if isinstance(texts, str)
+        else list(texts)
+        if isinstance(texts, Iterable)
+        else [texts]
+    )
     wrong = next((text for text in found if not isinstance(text, str)), None)
     if wrong is not None or not all(isinstance(text, str) for text in found):
         raise UserError(f"{name} holds {wrong!r}; it must be a text or a list of texts.")

@@ -1,4 +1,5 @@
-"""Pairs of texts -> word and character error rates, with everything that is needed to trust them."""
+"""Pairs of texts -> word and character error rates, with everything that is needed to trust
+them."""
 
 from __future__ import annotations
 
@@ -13,13 +14,22 @@ from numpy.typing import NDArray
 
 from recog.errors import UserError
 from recog.evaluation.alternates import settled
-from recog.evaluation.bootstrap import RESAMPLES, SEED, Interval, Resampling, choose_units, pool, rate_interval
+from recog.evaluation.bootstrap import (
+    RESAMPLES,
+    SEED,
+    Interval,
+    Resampling,
+    choose_units,
+    pool,
+    rate_interval,
+)
 from recog.evaluation.counts import Counts, Edit, Pair, align, all_deleted
-from recog.evaluation.rules import Normalisation, normalisation
+from recog.evaluation.inputs.rules import Normalisation, normalisation
 from recog.util.display import printable
 
 FORMAT_VERSION = 1
-MAX_CELLS = 4_000_000_000_000  # reference times hypothesis characters: a text of 2 million, minutes of aligning
+# reference times hypothesis characters: a text of 2 million, minutes of aligning
+MAX_CELLS = 4_000_000_000_000
 TOKENS = (
     "Words are what stands between white space; characters are Unicode code points after NFC, spaces included: "
     "a letter with a mark that Unicode has no single code point for counts as two."
@@ -33,7 +43,8 @@ ALTERNATES = (
 
 @dataclass(frozen=True)
 class Confusion:
-    """``count`` times ``reference`` was recognised as ``hypothesis``; "" stands for an insertion or a deletion."""
+    """``count`` times ``reference`` was recognised as ``hypothesis``; "" stands for an insertion or
+    a deletion."""
 
     reference: str
     hypothesis: str
@@ -65,13 +76,16 @@ class Result:
     """An evaluation.
 
     Attributes:
-        wer, cer: counts over the whole corpus; ``wer.rate`` pools errors over words, it is no mean of rates.
-        wer_interval, cer_interval: 95 %, as fractions; None where fewer than two units or no reference at all.
+        wer, cer: counts over the whole corpus; ``wer.rate`` pools errors over words, it is no mean
+            of rates.
+        wer_interval, cer_interval: 95 %, as fractions; None where fewer than two units or no
+            reference at all.
         groups: per group, in order of name; empty where the data names none.
-        word_confusions, character_confusions: the most common, ties by their text. Pairs without a hypothesis are left
-            out: their deletions say nothing about what is confused.
+        word_confusions, character_confusions: the most common, ties by their text. Pairs without a
+            hypothesis are left out: their deletions say nothing about what is confused.
         normalisation: what was done to both sides beforehand.
-        n: pairs; ``missing`` of them have no hypothesis; ``sentence_errors`` have at least one word error.
+        n: pairs; ``missing`` of them have no hypothesis; ``sentence_errors`` have at least one word
+            error.
         resampling: what the intervals were drawn over.
         notes: sentences that belong beside the figures.
         warnings: sentences about the input.
@@ -100,12 +114,16 @@ class Result:
         return self.sentence_errors / self.n
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the scores of single pairs, ready for :func:`json.dumps`; an infinite rate is null."""
+        """Everything but the scores of single pairs, ready for :func:`json.dumps`; an infinite rate
+        is null."""
         return {
             "format_version": FORMAT_VERSION,
             "n": self.n,
             "missing": self.missing,
-            "normalisation": {"name": self.normalisation.name, "description": self.normalisation.description},
+            "normalisation": {
+                "name": self.normalisation.name,
+                "description": self.normalisation.description,
+            },
             "wer": {**_counts_json(self.wer), "interval": _interval_json(self.wer_interval)},
             "cer": {**_counts_json(self.cer), "interval": _interval_json(self.cer_interval)},
             "sentence_errors": self.sentence_errors,
@@ -142,7 +160,8 @@ def evaluate(
         warnings: sentences about the input, which the result carries along.
 
     Raises:
-        UserError: no pairs, an id twice, a text of millions of characters, or an unknown normalisation.
+        UserError: no pairs, an id twice, a text of millions of characters, or an unknown
+            normalisation.
 
     Example:
         >>> evaluate([Pair("1", "the cat sat", "the bat")]).wer.rate
@@ -154,7 +173,9 @@ def evaluate(
     character_edits: Counter[Edit] = Counter()
     scores = tuple(score_pair(pair, rule, word_edits, character_edits) for pair in pairs)
     units, resampling = choose_units([score.group for score in scores], resamples=resamples)
-    wer, cer = (sum((getattr(score, which) for score in scores), Counts()) for which in ("wer", "cer"))
+    wer, cer = (
+        sum((getattr(score, which) for score in scores), Counts()) for which in ("wer", "cer")
+    )
     return Result(
         wer=wer,
         cer=cer,
@@ -172,7 +193,9 @@ def evaluate(
         warnings=(
             *warnings,
             *rule.notes((pair.reference for pair in pairs), "references"),
-            *rule.notes((pair.hypothesis for pair in pairs if pair.hypothesis is not None), "hypotheses"),
+            *rule.notes(
+                (pair.hypothesis for pair in pairs if pair.hypothesis is not None), "hypotheses"
+            ),
         ),
         scores=scores,
     )
@@ -181,7 +204,9 @@ def evaluate(
 def count_array(scores: Sequence[Score], which: str) -> NDArray[np.int64]:
     """Errors and reference lengths, shape (n, 2), of ``which``: "wer" or "cer"."""
     counts = [getattr(score, which) for score in scores]
-    return np.array([(count.errors, count.reference) for count in counts], dtype=np.int64).reshape(-1, 2)
+    return np.array([(count.errors, count.reference) for count in counts], dtype=np.int64).reshape(
+        -1, 2
+    )
 
 
 def rounded(value: float) -> float | None:
@@ -203,12 +228,18 @@ def resampling_json(resampling: Resampling) -> dict[str, Any]:
 def _check(pairs: Sequence[Pair]) -> None:
     if not pairs:
         raise UserError("There is nothing to evaluate; give at least one reference.")
-    twice = next((name for name, count in Counter(pair.id for pair in pairs).items() if count > 1), None)
+    twice = next(
+        (name for name, count in Counter(pair.id for pair in pairs).items() if count > 1), None
+    )
     if twice is not None:
-        raise UserError(f"The id '{printable(twice)}' occurs more than once; give each utterance or line its own.")
+        raise UserError(
+            f"The id '{printable(twice)}' occurs more than once; give each utterance or line its own."
+        )
 
 
-def score_pair(pair: Pair, rule: Normalisation, word_edits: Counter[Edit], character_edits: Counter[Edit]) -> Score:
+def score_pair(
+    pair: Pair, rule: Normalisation, word_edits: Counter[Edit], character_edits: Counter[Edit]
+) -> Score:
     """One pair's counts; its edits are added to those given.
 
     Raises:
@@ -218,10 +249,14 @@ def score_pair(pair: Pair, rule: Normalisation, word_edits: Counter[Edit], chara
     pair = settled(pair, rule)
     reference = rule(pair.reference)
     if pair.hypothesis is None:
-        return Score(pair.id, pair.group, all_deleted(reference.split()), all_deleted(reference), given)
+        return Score(
+            pair.id, pair.group, all_deleted(reference.split()), all_deleted(reference), given
+        )
     hypothesis = rule(pair.hypothesis)
     if len(reference) * len(hypothesis) > MAX_CELLS:
-        raise UserError(f"The texts of '{printable(pair.id)}' are too long to be aligned; split them into utterances.")
+        raise UserError(
+            f"The texts of '{printable(pair.id)}' are too long to be aligned; split them into utterances."
+        )
     wer, edits = align(reference.split(), hypothesis.split())
     word_edits.update(edits)
     cer, edits = align(reference, hypothesis)
@@ -241,13 +276,18 @@ def _groups(scores: Iterable[Score]) -> dict[str, GroupScore]:
     for score in scores:
         if score.group is not None:
             so_far = groups.get(score.group, GroupScore(0, Counts(), Counts()))
-            groups[score.group] = GroupScore(so_far.n + 1, so_far.wer + score.wer, so_far.cer + score.cer)
+            groups[score.group] = GroupScore(
+                so_far.n + 1, so_far.wer + score.wer, so_far.cer + score.cer
+            )
     return dict(sorted(groups.items()))
 
 
 def _most_common(edits: Counter[Edit], number: int) -> tuple[Confusion, ...]:
     ranked = sorted(edits.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(Confusion(reference, hypothesis, count) for (reference, hypothesis), count in ranked[: max(number, 0)])
+    return tuple(
+        Confusion(reference, hypothesis, count)
+        for (reference, hypothesis), count in ranked[: max(number, 0)]
+    )
 
 
 def _notes(wer: Counts, cer: Counts, resampling: Resampling, marked: int) -> tuple[str, ...]:
@@ -257,7 +297,9 @@ def _notes(wer: Counts, cer: Counts, resampling: Resampling, marked: int) -> tup
     for name, counts in (("WER", wer), ("CER", cer)):
         if not counts.reference:
             value = "infinite, null in JSON" if counts.errors else "0"
-            notes.append(f"The references are empty, so the {name} is {value}: errors are counted, not related.")
+            notes.append(
+                f"The references are empty, so the {name} is {value}: errors are counted, not related."
+            )
     if resampling.units < 2:
         notes.append("There is no interval, because there is only one unit to resample.")
     return tuple(notes)

@@ -1,1 +1,2 @@
-"""Waveforms and line images to the frames that a network reads. Numpy only, the same in training and in use."""
+"""Waveforms and line images to the frames that a network reads. Numpy only, the same in training
+and in use."""

@@ -1,8 +1,9 @@
 """File formats of transcripts: one module a format, reading and writing side by side.
 
-``WRITERS`` maps a format's name to ``write(transcript) -> str``; ``READERS`` maps a file suffix without its dot to
-``read(text, *, source) -> Transcript``; :func:`format_of` chooses one. :mod:`recog.formats.trn`, many utterances in a file, and
-:mod:`recog.formats.pdf`, which needs the pages' pictures, stand apart.
+``WRITERS`` maps a format's name to ``write(transcript) -> str``; ``READERS`` maps a file suffix
+without its dot to ``read(text, *, source) -> Transcript``; :func:`format_of` chooses one.
+:mod:`recog.formats.timed.trn`, many utterances in a file, and :mod:`recog.formats.layout.pdf`,
+which needs the pages' pictures, stand apart.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from pathlib import Path
 from typing import Protocol
 
 from recog.errors import UsageError, UserError
-from recog.formats import alto, alto_reader, ctm, hocr, json, page, srt, textgrid, tsv, txt, vtt
-from recog.formats.xml import Element, local, parse_text, shown
+from recog.formats import json, txt
+from recog.formats.layout import alto, alto_reader, hocr, page
+from recog.formats.layout.xml import Element, local, parse_text, shown
+from recog.formats.timed import ctm, srt, textgrid, tsv, vtt
 from recog.transcript import Transcript
 
 
 class Reader(Protocol):
-    """What every format's ``read`` looks like; ``source`` is the name that error messages and the transcript carry."""
+    """What every format's ``read`` looks like; ``source`` is the name that error messages and the
+    transcript carry."""
 
     def __call__(self, text: str, *, source: str = "") -> Transcript: ...
 
@@ -37,7 +41,9 @@ def _read_root(root: Element, source: str) -> Transcript:
     readers = {"PcGts": page.read_root, "alto": alto_reader.read_root, "html": hocr.read_root}
     reader = readers.get(local(root))
     if reader is None:
-        raise UserError(f"{source or 'The text'} is neither PAGE nor ALTO nor hOCR: its root is {shown(root)}.")
+        raise UserError(
+            f"{source or 'The text'} is neither PAGE nor ALTO nor hOCR: its root is {shown(root)}."
+        )
     return reader(root, source=source)
 
 
@@ -53,7 +59,8 @@ WRITERS: dict[str, Callable[[Transcript], str]] = {
     "alto": alto.write,
     "hocr": hocr.write,
 }
-SUFFIXES = {"textgrid": "TextGrid", "page": "xml", "alto": "xml"}  # of files, where it is not the format's name
+# of files, where it is not the format's name
+SUFFIXES = {"textgrid": "TextGrid", "page": "xml", "alto": "xml"}
 READERS: dict[str, Reader] = {
     "txt": txt.read,
     "json": json.read,
@@ -77,8 +84,8 @@ _BEGINNINGS = {
     "textgrid": re.compile(r'\s*(?:File type = )?"ooTextFile"'),
     "json": re.compile(r'\s*\{\s*"format_version"'),
 }
-# Documents, of which none but a PDF's pictures are read; and tables, subtitles and annotations that are text with
-# times, styles or columns in it, which would count as words.
+# Documents, of which none but a PDF's pictures are read; and tables, subtitles and annotations that
+# are text with times, styles or columns in it, which would count as words.
 _NO_TEXT = frozenset(
     (
         "pdf", "doc", "docx", "odt", "rtf",
@@ -98,7 +105,8 @@ def check_suffix(path: Path) -> None:
 
 
 def format_of(path: Path, text: str) -> str | None:
-    """The key in :data:`READERS` of a transcript, by the suffix of its name or by how its text begins; None for plain text."""
+    """The key in :data:`READERS` of a transcript, by the suffix of its name or by how its text
+    begins; None for plain text."""
     suffix = path.suffix.lower().removeprefix(".")
     if suffix in READERS and suffix != "txt":
         return suffix
@@ -110,4 +118,6 @@ def writer(name: str) -> Callable[[Transcript], str]:
     try:
         return WRITERS[name]
     except KeyError:
-        raise UsageError(f"There is no output format '{name}'; use one of {', '.join(WRITERS)}.") from None
+        raise UsageError(
+            f"There is no output format '{name}'; use one of {', '.join(WRITERS)}."
+        ) from None

@@ -1,10 +1,11 @@
 """The whole transcript as JSON: the one format that loses nothing.
 
-The fields are those of :mod:`recog.transcript` under the same names, beside ``format_version`` and, for the reader's
-convenience, the joined ``text``. A field that has its default value is left out.
+The fields are those of :mod:`recog.transcript` under the same names, beside ``format_version`` and,
+for the reader's convenience, the joined ``text``. A field that has its default value is left out.
 
-Numbers are rounded to what they can mean: times to the millisecond, pixels to a hundredth, confidences and scores to
-four decimals. A transcript whose numbers are that coarse comes back equal; any other comes back rounded, once.
+Numbers are rounded to what they can mean: times to the millisecond, pixels to a hundredth,
+confidences and scores to four decimals. A transcript whose numbers are that coarse comes back
+equal; any other comes back rounded, once.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def to_dict(transcript: Transcript) -> dict[str, Any]:
         "damage": list(transcript.damage),
         "text": transcript.text,
     }
-    # `lines` stands last, where a person who opens the file has seen the rest; it is kept when empty, like `source`.
+    # `lines` stands last, where a person who opens the file has seen the rest; it is kept when
+    # empty, like `source`.
     if transcript.pages:
         document["size"] = None
     document = {key: value for key, value in document.items() if value not in (None, [])}
@@ -71,13 +73,19 @@ def read(text: str, *, source: str = "") -> Transcript:
 
     name = source or "The text"
     try:
-        document = json.loads(text.removeprefix("\ufeff"), parse_constant=_refuse, parse_float=_finite)
+        document = json.loads(
+            text.removeprefix("\ufeff"), parse_constant=_refuse, parse_float=_finite
+        )
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{name} is not valid JSON ({_brief(error)}); give a transcript written by recog.") from None
+        raise UserError(
+            f"{name} is not valid JSON ({_brief(error)}); give a transcript written by recog."
+        ) from None
     version = document.get("format_version") if isinstance(document, dict) else None
     if isinstance(version, bool) or version != FORMAT_VERSION:
         if not isinstance(version, int):
-            raise UserError(f"{name} has no format_version: it is no transcript of recog; give one, or plain text.")
+            raise UserError(
+                f"{name} has no format_version: it is no transcript of recog; give one, or plain text."
+            )
         raise UserError(
             f"{name} has format_version {version}, not {FORMAT_VERSION}; give a transcript written by this version of "
             "recog."
@@ -86,7 +94,9 @@ def read(text: str, *, source: str = "") -> Transcript:
     try:
         transcript = _adapter().validate_json(json.dumps(document), strict=True)
     except (ValidationError, RecursionError) as error:
-        raise UserError(f"{name} is not a transcript ({_where(error)}); give one written by recog.") from None
+        raise UserError(
+            f"{name} is not a transcript ({_where(error)}); give one written by recog."
+        ) from None
     if not transcript.pages:
         return transcript
     pages = [replace(page, model=transcript.model) for page in transcript.pages]
@@ -137,7 +147,8 @@ def _points(points: Iterable[Point]) -> list[list[float | None]]:
 
 
 def _rounded(value: float | None, decimals: int) -> float | None:
-    """``value`` as a Python float (NumPy's are not JSON), None where it is not finite; never minus zero."""
+    """``value`` as a Python float (NumPy's are not JSON), None where it is not finite; never minus
+    zero."""
     if value is None or not math.isfinite(value):
         return None
     return round(float(value), decimals) + 0.0
@@ -153,7 +164,8 @@ def _restore_scores(document: dict[str, Any]) -> None:
 
 
 def _dicts(value: object) -> list[dict[str, Any]]:
-    """The objects of a JSON array; none where it is something else, which the validation then names."""
+    """The objects of a JSON array; none where it is something else, which the validation then
+    names."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 

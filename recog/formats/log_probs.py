@@ -1,6 +1,8 @@
-"""Other people's log-probabilities and symbols from files: NumPy's .npy and .npz, and lists of symbols.
+"""Other people's log-probabilities and symbols from files: NumPy's .npy and .npz, and lists of
+symbols.
 
-Nothing is unpickled, and nothing is allocated before the sizes that the headers state have been checked.
+Nothing is unpickled, and nothing is allocated before the sizes that the headers state have been
+checked.
 """
 
 from __future__ import annotations
@@ -56,13 +58,14 @@ def read_log_probs(path: Path, symbols: int) -> Iterator[LogProbs]:
     """Utterances of a file, one at a time, in the file's order.
 
     Args:
-        path: a .npy of (time, symbols) or (batch, time, symbols); or a .npz, of either the arrays ``log_probs`` (batch,
-            time, symbols) and ``lengths`` (batch,), or arrays (time, symbols) by the utterances' names.
+        path: a .npy of (time, symbols) or (batch, time, symbols); or a .npz, of either the arrays
+            ``log_probs`` (batch, time, symbols) and ``lengths`` (batch,), or arrays (time, symbols)
+            by the utterances' names.
         symbols: how many symbols a frame must have.
 
     Yields:
-        Utterances as they are in the file: of the right number of symbols, and no more is checked. Those of a batch
-        are called by their number from 0, that of a .npy by the file.
+        Utterances as they are in the file: of the right number of symbols, and no more is checked.
+        Those of a batch are called by their number from 0, that of a .npy by the file.
 
     Raises:
         UserError: the file is no such file, or not of a size that one has.
@@ -75,7 +78,9 @@ def read_log_probs(path: Path, symbols: int) -> Iterator[LogProbs]:
         elif magic.startswith(b"PK"):
             yield from _of_archive(path, file, symbols)
         else:
-            raise UserError(f"{path} is neither a .npy nor a .npz file; write one with numpy.save or numpy.savez.")
+            raise UserError(
+                f"{path} is neither a .npy nor a .npz file; write one with numpy.save or numpy.savez."
+            )
 
 
 def _of_array(path: Path, array: NDArray[Any], symbols: int) -> Iterator[LogProbs]:
@@ -102,7 +107,9 @@ def _of_archive(path: Path, file: IO[bytes], symbols: int) -> Iterator[LogProbs]
             yield from _of_batch(path, archive, members, first, symbols)
             return
         for name, info in members.items():
-            array = first if first is not None and name == "log_probs" else _member(archive, info, path)
+            array = (
+                first if first is not None and name == "log_probs" else _member(archive, info, path)
+            )
             yield _of_symbols(name, f"'{name}' in {path}", array, symbols)
 
 
@@ -115,16 +122,22 @@ def _of_batch(
 ) -> Iterator[LogProbs]:
     others = sorted(members.keys() - {"log_probs", "lengths"})
     if others:
-        raise UserError(f"{path} holds '{others[0]}' beside log_probs of three axes; leave only log_probs and lengths.")
+        raise UserError(
+            f"{path} holds '{others[0]}' beside log_probs of three axes; leave only log_probs and lengths."
+        )
     lengths = [batch.shape[1]] * len(batch)
     if "lengths" in members:
         counts = _member(archive, members["lengths"], path)
         if counts.shape != (len(batch),) or counts.dtype.kind not in "iu":
-            raise UserError(f"'lengths' in {path} must be {len(batch)} whole numbers, one for each utterance.")
+            raise UserError(
+                f"'lengths' in {path} must be {len(batch)} whole numbers, one for each utterance."
+            )
         lengths = [int(count) for count in counts]
     for index, (utterance, length) in enumerate(zip(batch, lengths, strict=True)):
         if not 0 <= length <= len(utterance):
-            raise UserError(f"lengths[{index}] in {path} is {length}, but there are {len(utterance)} frames.")
+            raise UserError(
+                f"lengths[{index}] in {path} is {length}, but there are {len(utterance)} frames."
+            )
         yield _of_symbols(str(index), f"{path}, utterance {index},", utterance[:length], symbols)
 
 
@@ -139,7 +152,8 @@ def _of_symbols(name: str, title: str, array: NDArray[Any], symbols: int) -> Log
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDArray[Any]:
     name = f"'{info.filename.removesuffix('.npy')}' in {path}"
     try:
-        with archive.open(info) as file:  # gives no more than the size in the header, however much is packed
+        # gives no more than the size in the header, however much is packed
+        with archive.open(info) as file:
             return _read_array(file, info.file_size, name)
     except UNREADABLE as error:
         raise UserError(f"{name} is damaged ({error}); write the file again.") from None
@@ -148,7 +162,9 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDAr
 def _read_array(file: IO[bytes], size: int, name: str) -> NDArray[Any]:
     """Read an array of numbers of which header and data take ``size`` bytes."""
     if size > MAX_ARRAY:
-        raise UserError(f"{name} takes {size / 2**30:.1f} GB, more than the {MAX_ARRAY // 2**30} allowed; split it.")
+        raise UserError(
+            f"{name} takes {size / 2**30:.1f} GB, more than the {MAX_ARRAY // 2**30} allowed; split it."
+        )
     try:
         version = npy.read_magic(file)
         if version not in ((1, 0), (2, 0)):
@@ -156,9 +172,13 @@ def _read_array(file: IO[bytes], size: int, name: str) -> NDArray[Any]:
         read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, by_columns, dtype = read_header(file, max_header_size=MAX_HEADER)
     except Exception:  # NumPy parses Python literals there, and stumbles in many ways
-        raise UserError(f"{name} is no NumPy array; write it with numpy.save or numpy.savez.") from None
+        raise UserError(
+            f"{name} is no NumPy array; write it with numpy.save or numpy.savez."
+        ) from None
     if dtype.kind not in "fiu":
-        raise UserError(f"{name} holds {dtype} values, where natural log-probabilities are expected.")
+        raise UserError(
+            f"{name} holds {dtype} values, where natural log-probabilities are expected."
+        )
     needed = math.prod(shape) * dtype.itemsize
     if needed == 0 and max(shape, default=0) > MAX_EMPTY:
         raise UserError(f"{name} of shape {shape} holds no values; write it again.")
@@ -166,15 +186,17 @@ def _read_array(file: IO[bytes], size: int, name: str) -> NDArray[Any]:
         raise UserError(f"{name} is cut short: its header promises {needed} bytes; write it again.")
     data = file.read(needed)
     if len(data) < needed:
-        raise UserError(f"{name} is cut short: {len(data)} of {needed} bytes are there; write it again.")
+        raise UserError(
+            f"{name} is cut short: {len(data)} of {needed} bytes are there; write it again."
+        )
     return np.ndarray(shape, dtype, data, order="F" if by_columns else "C")
 
 
 def read_symbols(path: Path) -> list[str]:
     """The strings of a model's symbols, the blank's first: a JSON list, or one symbol a line.
 
-    ``<space>`` stands for the space. Lines begin with ``<blank>``; in a JSON list the first string is the blank, whatever
-    it says.
+    ``<space>`` stands for the space. Lines begin with ``<blank>``; in a JSON list the first string
+    is the blank, whatever it says.
 
     Raises:
         UserError: the file is no such list.
@@ -182,7 +204,9 @@ def read_symbols(path: Path) -> list[str]:
     with path.open("rb") as file:
         data = file.read(MAX_SYMBOLS_FILE + 1)
     if len(data) > MAX_SYMBOLS_FILE:
-        raise UserError(f"{path} is larger than {MAX_SYMBOLS_FILE // 2**20} MB; that is no list of symbols.")
+        raise UserError(
+            f"{path} is larger than {MAX_SYMBOLS_FILE // 2**20} MB; that is no list of symbols."
+        )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -190,7 +214,8 @@ def read_symbols(path: Path) -> list[str]:
             f"{path} is not UTF-8; write the symbols as UTF-8 text, one a line, or as a JSON list."
         ) from None
     symbols = _json_symbols(path, text) if text.lstrip().startswith("[") else _lines(path, text)
-    if any(0xD800 <= ord(character) < 0xE000 for symbol in symbols for character in symbol):  # half of a JSON escape
+    # half of a JSON escape
+    if any(0xD800 <= ord(character) < 0xE000 for symbol in symbols for character in symbol):
         raise UserError(
             f"{path} holds a symbol with half a surrogate pair, which is no character; write the whole one."
         )
@@ -204,9 +229,15 @@ def _json_symbols(path: Path, text: str) -> list[str]:
         raise UserError(
             f"{path} begins like a JSON list but is none; list the symbols' strings, the blank's first."
         ) from None
-    if not isinstance(symbols, list) or not symbols or not all(isinstance(symbol, str) for symbol in symbols):
+    if (
+        not isinstance(symbols, list)
+        or not symbols
+        or not all(isinstance(symbol, str) for symbol in symbols)
+    ):
         raise UserError(f"{path} must be a JSON list of strings, the blank's first.")
-    misplaced = next((place for place, symbol in enumerate(symbols) if place and symbol in BLANKS), None)
+    misplaced = next(
+        (place for place, symbol in enumerate(symbols) if place and symbol in BLANKS), None
+    )
     if misplaced is not None:
         raise UserError(
             f"{path} has {symbols[misplaced]!r}, which is a blank, at place {misplaced} from 0; the blank must come first, in "
@@ -222,5 +253,7 @@ def _lines(path: Path, text: str) -> list[str]:
             f"{path} begins with {lines[0][:40]!r}; the first line must be {BLANK}, then one symbol a line."
         )
     if "" in lines:
-        raise UserError(f"{path} has an empty line, number {lines.index('') + 1}; write {SPACE} for the space.")
+        raise UserError(
+            f"{path} has an empty line, number {lines.index('') + 1}; write {SPACE} for the space."
+        )
     return lines

@@ -15,15 +15,23 @@ if TYPE_CHECKING:
     from recog.media.source import Source
 
 FORMATS = (*WRITERS, "pdf")
-BY_SUFFIX = {name: name for name in FORMATS if name not in ("page", "alto")} | {"html": "hocr", "htm": "hocr"}
+BY_SUFFIX = {name: name for name in FORMATS if name not in ("page", "alto")} | {
+    "html": "hocr",
+    "htm": "hocr",
+}
 
 
 def save(
-    transcript: Transcript, path: str | os.PathLike[str], format: str | None = None, image: Source | None = None
+    transcript: Transcript,
+    path: str | os.PathLike[str],
+    format: str | None = None,
+    image: Source | None = None,
 ) -> None:
     """See :meth:`recog.transcript.Transcript.save`."""
     if not isinstance(path, str | os.PathLike):
-        raise UsageError(f"A transcript is saved to a path, and this is {type(path).__name__}; give the file's name.")
+        raise UsageError(
+            f"A transcript is saved to a path, and this is {type(path).__name__}; give the file's name."
+        )
     path = Path(path)
     format = format_of(path) if format is None else format
     if format not in FORMATS:
@@ -75,12 +83,14 @@ def page_target(target: str, number: int) -> str:
 
 def _save_pdf(transcript: Transcript, path: Path, image: Source | None) -> None:
     """Write a searchable PDF with the pictures of ``image``, by default those of the source."""
-    from recog.formats.pdf import PdfWriter
-    from recog.media.document import open_document
+    from recog.formats.layout.pdf import PdfWriter
+    from recog.media.document.reader import open_document
     from recog.media.errors import MediaError
 
     if transcript.size is None:
-        raise UsageError(f"{transcript.source} is sound, and a searchable PDF needs images; choose another format.")
+        raise UsageError(
+            f"{transcript.source} is sound, and a searchable PDF needs images; choose another format."
+        )
     if image is None:
         if not Path(transcript.source).is_file():
             raise UsageError(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from recog.formats.channels import channels_of, labelled
+from recog.formats.timed.channels import channels_of, labelled
 from recog.transcript import Line, Transcript
 
 
 def write(transcript: Transcript) -> str:
-    """The text with one line break at the end, also where nothing was recognised: an input never vanishes.
+    """The text with one line break at the end, also where nothing was recognised: an input never
+    vanishes.
 
-    Of a recording's channels each line stands on one of its own, after the channel's number: ``[1] good morning``.
+    Of a recording's channels each line stands on one of its own, after the channel's number: ``[1]
+    good morning``.
     """
     if len(channels_of(transcript)) > 1:
         return "".join(f"{line.text}\n" for line in labelled(transcript).lines if line.text)
@@ -17,6 +19,7 @@ def write(transcript: Transcript) -> str:
 
 
 def read(text: str, *, source: str = "") -> Transcript:
-    """A :class:`Line` for each line that is not blank. Only line breaks separate lines, not form feeds and the like."""
+    """A :class:`Line` for each line that is not blank. Only line breaks separate lines, not form
+    feeds and the like."""
     rows = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return Transcript(source=source, lines=tuple(Line(row.strip()) for row in rows if row.strip()))

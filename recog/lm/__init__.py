@@ -1,1 +1,2 @@
-"""n-gram language models: estimated from text, read and written as ARPA, queried by the decoder's kernels."""
+"""n-gram language models: estimated from text, read and written as ARPA, queried by the decoder's
+kernels."""

@@ -1,14 +1,15 @@
 """n-gram models in the ARPA format, as SRILM and KenLM write it: plain, gzip or xz.
 
-The format: ``\\data\\``, a line ``ngram N=count`` for each order, a section ``\\N-grams:`` for each with lines of a log10
-probability, N words and (below the highest order) a log10 back-off, and ``\\end\\``. Fields are separated by spaces and
-tabs. What tools disagree on is read so:
+The format: ``\\data\\``, a line ``ngram N=count`` for each order, a section ``\\N-grams:`` for each
+with lines of a log10 probability, N words and (below the highest order) a log10 back-off, and
+``\\end\\``. Fields are separated by spaces and tabs. What tools disagree on is read so:
 
-- n-grams whose context is not listed, as SRILM's pruning leaves them: the context is added with the probability that the
-  model gives it and a back-off of 1, which changes no probability.
+- n-grams whose context is not listed, as SRILM's pruning leaves them: the context is added with the
+  probability that the model gives it and a back-off of 1, which changes no probability.
 - a log-probability up to 0.001 above 0 is a rounding error and read as 0.
-- no ``<unk>``: one of log-probability -100 is added, as KenLM does; ``<UNK>`` stands for it. No ``</s>``: it gets the
-  probability of ``<unk>``. No ``<s>``: it is added without a back-off. ``<s>`` itself always gets -99.
+- no ``<unk>``: one of log-probability -100 is added, as KenLM does; ``<UNK>`` stands for it. No
+  ``</s>``: it gets the probability of ``<unk>``. No ``<s>``: it is added without a back-off.
+  ``<s>`` itself always gets -99.
 - lines before ``\\data\\`` and after ``\\end\\`` are comments.
 """
 
@@ -49,8 +50,8 @@ def read_arpa(path: str | Path, *, unit: Unit | None = None) -> NGrams:
 
     Args:
         path: plain, gzip or xz, told by content; UTF-8.
-        unit: whether its tokens are words or characters. By default characters, if all but the special entries are
-            one character long and ``|``, the space, is one of them; else words.
+        unit: whether its tokens are words or characters. By default characters, if all but the
+            special entries are one character long and ``|``, the space, is one of them; else words.
 
     Raises:
         UserError: the file cannot be read or is not such a model; the message names the line.
@@ -71,7 +72,8 @@ def read_arpa(path: str | Path, *, unit: Unit | None = None) -> NGrams:
 
 
 def write_arpa(ngrams: NGrams, path: str | Path) -> None:
-    """Write an ARPA file, compressed if the name ends in ``.gz`` or ``.xz``. Reading it gives the same numbers again.
+    """Write an ARPA file, compressed if the name ends in ``.gz`` or ``.xz``. Reading it gives the
+    same numbers again.
 
     Raises:
         UserError: the file cannot be written.
@@ -95,17 +97,25 @@ def _write(ngrams: NGrams, file: IO[bytes] | gzip.GzipFile | lzma.LZMAFile) -> N
         file.write(f"\n\\{n}-grams:\n".encode())
         for start in range(0, len(level), CHUNK):
             rows = slice(start, start + CHUNK)
-            columns = [map(ngrams.words.__getitem__, column.tolist()) for column in level.ids[rows].T]
+            columns = [
+                map(ngrams.words.__getitem__, column.tolist()) for column in level.ids[rows].T
+            ]
             # NumPy writes the shortest decimal number that reads as the same float32
-            fields = [level.log_prob[rows].astype(str).tolist(), map(" ".join, zip(*columns, strict=True))]
+            fields = [
+                level.log_prob[rows].astype(str).tolist(),
+                map(" ".join, zip(*columns, strict=True)),
+            ]
             if n < ngrams.order:
                 fields.append(level.backoff[rows].astype(str).tolist())
-            file.write("".join("\t".join(line) + "\n" for line in zip(*fields, strict=True)).encode())
+            file.write(
+                "".join("\t".join(line) + "\n" for line in zip(*fields, strict=True)).encode()
+            )
     file.write(b"\n\\end\\\n")
 
 
 class _Lines:
-    """The lines of a file, one by one or all up to the next section, with the number of the last for messages."""
+    """The lines of a file, one by one or all up to the next section, with the number of the last
+    for messages."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -118,7 +128,8 @@ class _Lines:
         return UserError(f"{self.path}, line {number or self.number}: {message}.")
 
     def take(self) -> bytes | None:
-        """The next line that is not blank, without white space around it; None at the end of the file."""
+        """The next line that is not blank, without white space around it; None at the end of the
+        file."""
         while self._next < len(self._batch) or self._fill():
             line = self._batch[self._next].strip(b" \t")
             self._next += 1
@@ -133,7 +144,8 @@ class _Lines:
         self.number -= 1
 
     def run(self) -> tuple[range, list[bytes]]:
-        """Some of the lines up to the next one that begins with a backslash, and their numbers; none when there are no more."""
+        """Some of the lines up to the next one that begins with a backslash, and their numbers;
+        none when there are no more."""
         while self._next < len(self._batch) or self._fill():
             rest = self._batch[self._next :] if self._next else self._batch
             stop = next((i for i, line in enumerate(rest) if line[:1] == b"\\"), len(rest))
@@ -161,7 +173,10 @@ class _Lines:
                 block, pending = (pending + block).removeprefix(b"\xef\xbb\xbf"), b""
             *batch, pending = (pending + block).split(b"\n")
             if max(map(len, batch), default=0) > MAX_LINE or len(pending) > MAX_LINE:
-                raise self.error(f"a line from here on is longer than {MAX_LINE} bytes; this is no ARPA file", number)
+                raise self.error(
+                    f"a line from here on is longer than {MAX_LINE} bytes; this is no ARPA file",
+                    number,
+                )
             if batch:
                 yield self._without_returns(batch, number)
                 number += len(batch)
@@ -173,18 +188,23 @@ class _Lines:
             batch = [line.removesuffix(b"\r") for line in batch]
             for i, line in enumerate(batch):
                 if b"\r" in line:
-                    raise self.error("there is a carriage return inside the line; remove it", number + i)
+                    raise self.error(
+                        "there is a carriage return inside the line; remove it", number + i
+                    )
         return batch
 
 
 def _read_counts(lines: _Lines) -> list[int]:
-    """How many n-grams of each order the file announces; none of it is trusted before they were read."""
+    """How many n-grams of each order the file announces; none of it is trusted before they were
+    read."""
     for _ in range(MAX_COMMENT_LINES):
         line = lines.take()
         if line is None or line == b"\\data\\":
             break
     if line != b"\\data\\":
-        raise UserError(f"{lines.path}: is no language model in the ARPA format: it has no line \\data\\.")
+        raise UserError(
+            f"{lines.path}: is no language model in the ARPA format: it has no line \\data\\."
+        )
     counts: list[int] = []
     while line := lines.take():
         if line.startswith(b"\\"):
@@ -192,10 +212,14 @@ def _read_counts(lines: _Lines) -> list[int]:
             break
         match = COUNT.fullmatch(line)
         if not match or int(match[1]) != len(counts) + 1:
-            raise lines.error(f"'ngram {len(counts) + 1}=' and a count, or the section \\1-grams: is expected here")
+            raise lines.error(
+                f"'ngram {len(counts) + 1}=' and a count, or the section \\1-grams: is expected here"
+            )
         counts.append(int(match[2]))
         if len(counts) > MAX_ORDER or sum(counts) + len(SPECIALS) >= MAX_NODES:
-            raise lines.error(f"recog reads models up to order {MAX_ORDER} and of fewer than {MAX_NODES:,} n-grams")
+            raise lines.error(
+                f"recog reads models up to order {MAX_ORDER} and of fewer than {MAX_NODES:,} n-grams"
+            )
     if not counts:
         raise lines.error("'ngram 1=' and the number of words is expected here")
     return counts
@@ -210,7 +234,8 @@ def _expect(lines: _Lines, header: str) -> None:
 
 
 def _read_unigrams(lines: _Lines, count: int) -> tuple[tuple[str, ...], dict[bytes, int], Level]:
-    """The vocabulary in its order, the index of each word as it stands in the file, and the unigrams."""
+    """The vocabulary in its order, the index of each word as it stands in the file, and the
+    unigrams."""
     place: dict[bytes, int] = {}  # in the file
     log_probs: list[float] = []
     backoffs: list[float] = []
@@ -235,14 +260,19 @@ def _read_unigrams(lines: _Lines, count: int) -> tuple[tuple[str, ...], dict[byt
             backoffs.append(0.0)
     log_probs[place[begin]] = LOG10_BEGIN
     composed = {name: _composed(name) for name in own}
-    names = [*SPECIALS, *sorted(own, key=composed.__getitem__)]  # bytes of UTF-8 sort as code points do
+    # bytes of UTF-8 sort as code points do
+    names = [*SPECIALS, *sorted(own, key=composed.__getitem__)]
     for one, other in pairwise(names[len(SPECIALS) :]):
         if composed[one] == composed[other]:
-            raise lines.error(f"the words {_show(one)} and {_show(other)} are the same in Unicode's composed form")
+            raise lines.error(
+                f"the words {_show(one)} and {_show(other)} are the same in Unicode's composed form"
+            )
     order = [place[name] for name in names]
     rank = {old: new for new, old in enumerate(order)}
     ids = np.arange(len(names), dtype=np.int32)[:, None]
-    level = Level(ids, np.array(log_probs, np.float32)[order], np.array(backoffs, np.float32)[order])
+    level = Level(
+        ids, np.array(log_probs, np.float32)[order], np.array(backoffs, np.float32)[order]
+    )
     words = tuple(composed.get(name, name).decode() for name in names)
     return words, {word: rank[old] for word, old in place.items()}, level
 
@@ -260,7 +290,9 @@ def _is_utf8(word: bytes) -> bool:
     return True
 
 
-def _read_level(lines: _Lines, n: int, count: int, index: dict[bytes, int], words: Sequence[str]) -> Level:
+def _read_level(
+    lines: _Lines, n: int, count: int, index: dict[bytes, int], words: Sequence[str]
+) -> Level:
     """The n-grams of an order above the first, sorted."""
     parts: list[tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]] = []
     where: list[Sequence[int]] = []  # line numbers
@@ -268,10 +300,14 @@ def _read_level(lines: _Lines, n: int, count: int, index: dict[bytes, int], word
         flat = list(chain.from_iterable(fields))
         ids = np.empty((len(fields), n), np.int32)
         for k in range(n):
-            ids[:, k] = np.fromiter(map(index.get, flat[k + 1 :: n + 2], repeat(-1)), np.int32, len(fields))
+            ids[:, k] = np.fromiter(
+                map(index.get, flat[k + 1 :: n + 2], repeat(-1)), np.int32, len(fields)
+            )
         if ids.min() < 0:
             row, k = np.argwhere(ids < 0)[0]
-            raise lines.error(f"the word {_show(fields[row][k + 1])} is not among the unigrams", numbers[row])
+            raise lines.error(
+                f"the word {_show(fields[row][k + 1])} is not among the unigrams", numbers[row]
+            )
         log_prob = _log_probs(lines, numbers, flat[:: n + 2])
         parts.append((ids, log_prob, _finite(lines, numbers, flat[n + 1 :: n + 2])))
         where.append(numbers)
@@ -281,7 +317,9 @@ def _read_level(lines: _Lines, n: int, count: int, index: dict[bytes, int], word
     order, repeated = sort_order(ids, len(words))
     if len(repeated):
         place = int(np.arange(len(ids))[order][repeated].min())
-        number = next(numbers[place - end + len(numbers)] for numbers, end in _ends(where) if place < end)
+        number = next(
+            numbers[place - end + len(numbers)] for numbers, end in _ends(where) if place < end
+        )
         text = " ".join(words[i] for i in ids[place])
         raise lines.error(f"the {n}-gram {_show(text.encode())} is listed twice", number)
     return Level(ids[order], log_prob[order], backoff[order])
@@ -294,8 +332,11 @@ def _ends(parts: list[Sequence[int]]) -> Iterator[tuple[Sequence[int], int]]:
         yield part, end
 
 
-def _read_section(lines: _Lines, n: int, count: int) -> Iterator[tuple[Sequence[int], list[list[bytes]]]]:
-    """A section's lines in batches: their numbers, and of each the log-probability, the n words and the back-off."""
+def _read_section(
+    lines: _Lines, n: int, count: int
+) -> Iterator[tuple[Sequence[int], list[list[bytes]]]]:
+    """A section's lines in batches: their numbers, and of each the log-probability, the n words and
+    the back-off."""
     _expect(lines, f"\\{n}-grams:")
     found = 0
     numbers: Sequence[int]
@@ -313,16 +354,23 @@ def _read_section(lines: _Lines, n: int, count: int) -> Iterator[tuple[Sequence[
         found += len(fields)
         if found > count:
             place = count - found  # counted from the batch's end
-            raise lines.error(f"there are more {n}-grams than the {count} that \\data\\ announces", numbers[place])
+            raise lines.error(
+                f"there are more {n}-grams than the {count} that \\data\\ announces", numbers[place]
+            )
         for number, row in zip(numbers, fields, strict=True):
             if len(row) == n + 1:
                 row.append(b"0")
             elif len(row) != n + 2:
-                raise lines.error(f"a log-probability, {n} word(s) and at most one back-off are expected here", number)
+                raise lines.error(
+                    f"a log-probability, {n} word(s) and at most one back-off are expected here",
+                    number,
+                )
         if fields:
             yield numbers, fields
     if found < count:
-        raise lines.error(f"there are only {found} {n}-grams up to here and \\data\\ announces {count}")
+        raise lines.error(
+            f"there are only {found} {n}-grams up to here and \\data\\ announces {count}"
+        )
 
 
 def _finite(lines: _Lines, numbers: Sequence[int], texts: list[bytes]) -> NDArray[np.float32]:
@@ -333,7 +381,9 @@ def _finite(lines: _Lines, numbers: Sequence[int], texts: list[bytes]) -> NDArra
     except ValueError:
         wrong = next(i for i, text in enumerate(texts) if not _is_number(text))
     if wrong is not None:
-        raise lines.error(f"{_show(texts[wrong])} is not a finite number of a possible size", numbers[wrong])
+        raise lines.error(
+            f"{_show(texts[wrong])} is not a finite number of a possible size", numbers[wrong]
+        )
     return values.astype(np.float32)
 
 
@@ -349,7 +399,9 @@ def _log_probs(lines: _Lines, numbers: Sequence[int], texts: list[bytes]) -> NDA
     values = _finite(lines, numbers, texts)
     above = np.flatnonzero(values > ROUNDING)
     if len(above):
-        raise lines.error(f"the log-probability {_show(texts[above[0]])} is above 0", numbers[above[0]])
+        raise lines.error(
+            f"the log-probability {_show(texts[above[0]])} is above 0", numbers[above[0]]
+        )
     return np.minimum(values, np.float32(0))
 
 

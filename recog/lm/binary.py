@@ -1,14 +1,16 @@
 """n-gram models in recog's own file: the trie's arrays one after the other, opened by memory map.
 
-Layout, little-endian. The header: magic, version, CRC-32 of all that follows it; then unit, layout, order, the file's
-size, the number of n-grams of each order, the length of each section. The sections, each on a multiple of 64 bytes:
+Layout, little-endian. The header: magic, version, CRC-32 of all that follows it; then unit, layout,
+order, the file's size, the number of n-grams of each order, the length of each section. The
+sections, each on a multiple of 64 bytes:
 
-- plain: the vocabulary (UTF-8, a line feed between words), ``word``, ``log_prob``, ``backoff``, ``begin``, ``suffix`` as in
-  :class:`NGramTrie`. Nothing is copied on opening.
-- quantised, a quarter of the size: unigrams keep their float32; for every other order log-probabilities and back-offs are
-  one byte each, an index into 256 values, the means of bins of equal population (Federico and Bertoldi 2006, as KenLM's
-  ``-q 8 -b 8``); a back-off of 0 stays exact. Words and suffixes take as many bytes as they need, ``begin`` is a byte a
-  node, its number of children. Opening expands all this, in about 30 ms for a million n-grams.
+- plain: the vocabulary (UTF-8, a line feed between words), ``word``, ``log_prob``, ``backoff``,
+  ``begin``, ``suffix`` as in :class:`NGramTrie`. Nothing is copied on opening.
+- quantised, a quarter of the size: unigrams keep their float32; for every other order
+  log-probabilities and back-offs are one byte each, an index into 256 values, the means of bins of
+  equal population (Federico and Bertoldi 2006, as KenLM's ``-q 8 -b 8``); a back-off of 0 stays
+  exact. Words and suffixes take as many bytes as they need, ``begin`` is a byte a node, its number
+  of children. Opening expands all this, in about 30 ms for a million n-grams.
 
 What opening checks makes the arrays safe for compiled code, whoever wrote the file.
 """
@@ -41,7 +43,8 @@ BINS = 256
 MANY = 255  # children: the number stands in a list of its own
 
 _PREFIX = struct.Struct("<8sII")  # magic, version, CRC-32 of the rest of the file
-_REST = struct.Struct(f"<BBHxxxxQ{MAX_ORDER}Q{SECTIONS}Q")  # unit, layout, order, file size, counts, section lengths
+# unit, layout, order, file size, counts, section lengths
+_REST = struct.Struct(f"<BBHxxxxQ{MAX_ORDER}Q{SECTIONS}Q")
 HEADER = -(-(_PREFIX.size + _REST.size) // ALIGNMENT) * ALIGNMENT
 
 Bytes = NDArray[np.uint8]
@@ -104,10 +107,12 @@ def binary_bytes(model: NGrams | NGramTrie) -> bytes:
 
 
 def open_binary(path: str | Path) -> NGramTrie:
-    """Open what :func:`write_binary` wrote. The file must not be changed in place while the model is in use.
+    """Open what :func:`write_binary` wrote. The file must not be changed in place while the model
+    is in use.
 
     Raises:
-        UserError: it cannot be read, is another kind of file, of a newer version, cut off or damaged.
+        UserError: it cannot be read, is another kind of file, of a newer version, cut off or
+            damaged.
     """
     path = Path(path)
     try:
@@ -126,7 +131,8 @@ def open_binary(path: str | Path) -> NGramTrie:
 
 
 def read_binary(path: str | Path) -> NGrams:
-    """The tables of a file that :func:`write_binary` wrote. Raises UserError as :func:`open_binary` does."""
+    """The tables of a file that :func:`write_binary` wrote. Raises UserError as :func:`open_binary`
+    does."""
     return open_binary(path).to_ngrams()
 
 
@@ -161,7 +167,9 @@ def _open_sections(path: Path, content: Bytes) -> tuple[_Header, list[Bytes]]:
         raise UserError(f"{path}: is not one of recog's binary language models, or is cut off.")
     _, version, checksum = _PREFIX.unpack_from(content.data)
     if version != VERSION:
-        raise UserError(f"{path}: has version {version} of the format; this recog reads {VERSION}: update recog.")
+        raise UserError(
+            f"{path}: has version {version} of the format; this recog reads {VERSION}: update recog."
+        )
     unit, layout, order, size, *numbers = _REST.unpack_from(content.data, _PREFIX.size)
     counts, lengths = numbers[:MAX_ORDER], numbers[MAX_ORDER:]
     ends = [HEADER]
@@ -171,10 +179,17 @@ def _open_sections(path: Path, content: Bytes) -> tuple[_Header, list[Bytes]]:
         raise ValueError("its size is not what its header says")
     if zlib.crc32(content[_PREFIX.size :].data) != checksum:
         raise ValueError("its checksum does not match")
-    if unit >= len(UNITS) or layout > QUANTISED or not 1 <= order <= MAX_ORDER or sum(counts) >= MAX_NODES:
+    if (
+        unit >= len(UNITS)
+        or layout > QUANTISED
+        or not 1 <= order <= MAX_ORDER
+        or sum(counts) >= MAX_NODES
+    ):
         raise ValueError("its header is not possible")
     header = _Header(UNITS[unit], layout, tuple(counts[:order]))
-    return header, [content[start : start + length] for start, length in zip(ends, lengths, strict=False)]
+    return header, [
+        content[start : start + length] for start, length in zip(ends, lengths, strict=False)
+    ]
 
 
 def _vocabulary(trie: NGramTrie) -> Bytes:
@@ -219,8 +234,11 @@ def _map(header: _Header, words: tuple[str, ...], sections: list[Bytes]) -> NGra
 
 def _pack(trie: NGramTrie) -> list[Bytes]:
     starts, order = trie.level_starts, trie.order
-    first, third = starts[2], starts[min(3, order)]  # the nodes of the bigrams, and of the trigrams if those are inner
-    probs = [_quantise(trie.log_prob[starts[n] : starts[n + 1]], zero=False) for n in range(2, order + 1)]
+    # the nodes of the bigrams, and of the trigrams if those are inner
+    first, third = starts[2], starts[min(3, order)]
+    probs = [
+        _quantise(trie.log_prob[starts[n] : starts[n + 1]], zero=False) for n in range(2, order + 1)
+    ]
     backs = [_quantise(trie.backoff[starts[n] : starts[n + 1]], zero=True) for n in range(2, order)]
     books = [book for book, _ in probs + backs]
     floats = [trie.log_prob[1:first], trie.backoff[1 : min(first, trie.inner)], *books]
@@ -247,8 +265,16 @@ def _unpack(header: _Header, words: tuple[str, ...], sections: list[Bytes]) -> N
     numbers = _view(floats, "<f4", size + inner_unigrams + BINS * tables)
     books = numbers[size + inner_unigrams :].reshape(tables, BINS)
     log_prob, backoff = np.zeros(nodes, np.float32), np.zeros(inner, np.float32)
-    log_prob[1:first], backoff[1 : 1 + inner_unigrams] = numbers[:size], numbers[size : size + inner_unigrams]
-    _look_up(log_prob[first:], _view(prob_codes, "u1", nodes - first), books[: order - 1], header.counts[1:])
+    log_prob[1:first], backoff[1 : 1 + inner_unigrams] = (
+        numbers[:size],
+        numbers[size : size + inner_unigrams],
+    )
+    _look_up(
+        log_prob[first:],
+        _view(prob_codes, "u1", nodes - first),
+        books[: order - 1],
+        header.counts[1:],
+    )
     _look_up(
         backoff[1 + inner_unigrams :],
         _view(back_codes, "u1", max(0, inner - first)),
@@ -261,7 +287,9 @@ def _unpack(header: _Header, words: tuple[str, ...], sections: list[Bytes]) -> N
     suffix = np.zeros(inner, np.int32)
     suffix[first:third] = word[first:third] + 1  # of two words that is the last one's unigram
     suffix[third:] = _widen(narrow_suffix, inner, inner - third)
-    return NGramTrie(header.unit, words, word, log_prob, backoff, _begins(few, many, inner), suffix, starts)
+    return NGramTrie(
+        header.unit, words, word, log_prob, backoff, _begins(few, many, inner), suffix, starts
+    )
 
 
 def _begins(few: Bytes, many: Bytes, inner: int) -> NDArray[np.int32]:
@@ -294,7 +322,9 @@ def _quantise(values: NDArray[np.float32], *, zero: bool) -> tuple[NDArray[np.fl
     return book.astype(np.float32), codes.astype(np.uint8)
 
 
-def _look_up(out: NDArray[np.float32], codes: Bytes, books: NDArray[np.float32], counts: tuple[int, ...]) -> None:
+def _look_up(
+    out: NDArray[np.float32], codes: Bytes, books: NDArray[np.float32], counts: tuple[int, ...]
+) -> None:
     start = 0
     for book, count in zip(books, counts, strict=True):
         np.take(book, codes[start : start + count], out=out[start : start + count])

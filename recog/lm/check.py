@@ -17,8 +17,14 @@ def check_ngrams(ngrams: NGrams) -> None:
     if ngrams.unit not in ("word", "character"):
         raise ValueError(f"there is no unit {ngrams.unit!r}")
     for n, level in enumerate(ngrams.levels, 1):
-        if (level.ids.dtype, level.log_prob.dtype, level.backoff.dtype) != (np.int32, np.float32, np.float32):
-            raise ValueError(f"the columns of the {n}-grams have other types than int32 and float32")
+        if (level.ids.dtype, level.log_prob.dtype, level.backoff.dtype) != (
+            np.int32,
+            np.float32,
+            np.float32,
+        ):
+            raise ValueError(
+                f"the columns of the {n}-grams have other types than int32 and float32"
+            )
         if not (np.isfinite(level.log_prob).all() and np.isfinite(level.backoff).all()):
             raise ValueError(f"a log-probability of the {n}-grams is not a finite number")
         if np.any(level.log_prob > 0):

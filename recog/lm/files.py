@@ -1,4 +1,5 @@
-"""Files of language models: read as a bounded stream, decompressed on the way, and written all or not at all."""
+"""Files of language models: read as a bounded stream, decompressed on the way, and written all or
+not at all."""
 
 from __future__ import annotations
 
@@ -23,10 +24,12 @@ GZIP_MAGIC, XZ_MAGIC = b"\x1f\x8b", b"\xfd7zXZ\x00"
 
 
 def read_blocks(path: Path) -> Iterator[bytes]:
-    """The file's content in blocks of about a MiB; gzip and xz, told by their first bytes, are decompressed.
+    """The file's content in blocks of about a MiB; gzip and xz, told by their first bytes, are
+    decompressed.
 
     Raises:
-        UserError: the file is missing, unreadable or damaged, or expands to far more than text does.
+        UserError: the file is missing, unreadable or damaged, or expands to far more than text
+            does.
     """
     try:
         with path.open("rb") as file:
@@ -52,7 +55,8 @@ def _plain_blocks(file: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
 
 
 def _xz_blocks(file: IO[bytes]) -> Iterator[bytes]:
-    """The content of one or several xz streams, in memory that is bounded whatever their headers ask for."""
+    """The content of one or several xz streams, in memory that is bounded whatever their headers
+    ask for."""
     compressed = file.read(BLOCK)
     while compressed:
         stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY)
@@ -85,7 +89,8 @@ def _bounded(path: Path, blocks: Iterator[bytes], limit: int) -> Iterator[bytes]
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write to that takes the place of ``path`` at the end, or leaves nothing behind after an error.
+    """A file to write to that takes the place of ``path`` at the end, or leaves nothing behind
+    after an error.
 
     Raises:
         UserError: the folder is missing or not writable, or the disk is full.

@@ -1,7 +1,8 @@
 """How a word is said that no dictionary has, by its spelling.
 
-A joint-sequence model (Bisani and Ney 2008, "Joint-sequence models for grapheme-to-phoneme conversion"): an n-gram model
-of letters with the sounds that they stand for. :mod:`recog.training.speller` makes one from a dictionary.
+A joint-sequence model (Bisani and Ney 2008, "Joint-sequence models for grapheme-to-phoneme
+conversion"): an n-gram model of letters with the sounds that they stand for.
+:mod:`recog.training.g2p` makes one from a dictionary.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 
 from recog.lm.binary import load_lm
 from recog.lm.trie import NGramTrie
-from recog.model.bundle import Bundle
 from recog.model.folder import SPELLING
+from recog.model.recogniser_folder import Bundle
 
 NOTHING = "-"  # what stands for no sound; no sound itself
 BEAM = 12  # readings kept after each letter
@@ -40,7 +41,11 @@ class Speller:
     def say(self, words: Sequence[str]) -> list[str]:
         """The likeliest pronunciation of each word; empty where a letter of it is unknown."""
         found = [""] * len(words)
-        known = [i for i, word in enumerate(words) if 0 < len(word) <= LONGEST and set(word) <= self._ways.keys()]
+        known = [
+            i
+            for i, word in enumerate(words)
+            if 0 < len(word) <= LONGEST and set(word) <= self._ways.keys()
+        ]
         for k in range(0, len(known), AT_ONCE):
             part = known[k : k + AT_ONCE]
             for i, said in zip(part, self._search([words[i] for i in part]), strict=True):
@@ -51,12 +56,15 @@ class Speller:
         """Beam search through all words, letter by letter; a word that has ended waits."""
         owner = np.arange(len(words))  # of each reading, the word that it is of
         scores = np.zeros(len(words))
-        begin = 1 + self._lm.index["<s>"] if self._lm.order > 1 else 0  # of single letters alone no context has a node
+        # of single letters alone no context has a node
+        begin = 1 + self._lm.index["<s>"] if self._lm.order > 1 else 0
         states = np.full(len(words), begin, np.int64)
         said = [""] * len(words)
         for place in range(max(map(len, words))):
             letters = np.array([words[i][place] if place < len(words[i]) else "" for i in owner])
-            grown: list[tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], list[str]]] = []
+            grown: list[
+                tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], list[str]]
+            ] = []
             for letter in np.unique(letters):
                 rows = np.flatnonzero(letters == letter)
                 if not letter:
@@ -70,7 +78,12 @@ class Speller:
             owner, scores, states = (np.concatenate([part[i] for part in grown]) for i in range(3))
             said = [text for part in grown for text in part[3]]
             kept = _best_of_each(owner, scores, BEAM)
-            owner, scores, states, said = owner[kept], scores[kept], states[kept], [said[i] for i in kept]
+            owner, scores, states, said = (
+                owner[kept],
+                scores[kept],
+                states[kept],
+                [said[i] for i in kept],
+            )
         ends = np.full(len(states), self._lm.index["</s>"], np.int64)
         scores = scores + self._lm.advance(states, ends)[0]
         best = _best_of_each(owner, scores, 1)
@@ -86,7 +99,9 @@ def open_speller(bundle: Bundle) -> Speller | None:
     return Speller(load_lm(bundle.file(SPELLING))) if SPELLING in bundle.config.files else None
 
 
-def _best_of_each(owner: NDArray[np.int64], scores: NDArray[np.float64], count: int) -> NDArray[np.int64]:
+def _best_of_each(
+    owner: NDArray[np.int64], scores: NDArray[np.float64], count: int
+) -> NDArray[np.int64]:
     """The rows of the best ``count`` scores of each owner, by owner."""
     order = np.lexsort((-scores, owner))
     sorted_owner = owner[order]

@@ -1,7 +1,9 @@
-"""Neural language models in use: a model folder -> log-probabilities of texts, by ONNX Runtime, no torch.
+"""Neural language models in use: a model folder -> log-probabilities of texts, by ONNX Runtime, no
+torch.
 
-The texts of a list are scored in one run, padded on the right. The network reads from left to right, and what is rounded
-in it is rounded for each place by itself, so that a text's score depends neither on its neighbours nor on the padding.
+The texts of a list are scored in one run, padded on the right. The network reads from left to
+right, and what is rounded in it is rounded for each place by itself, so that a text's score depends
+neither on its neighbours nor on the padding.
 """
 
 from __future__ import annotations
@@ -21,11 +23,18 @@ from recog.lm.tables import SPACE
 from recog.lm.text import HYPHENS, UNKNOWN_COST
 from recog.lm.text import tokens as tokens_of
 from recog.model.folder import GRAPH, RESCORER, RESCORER_CONFIG, ModelFolder, read_config
-from recog.model.language import END_ID, UNKNOWN_ID, LanguageBundle, LanguageModelConfig, open_language_bundle
-from recog.model.onnx_run import open_session, run_graph
+from recog.model.language_model import (
+    END_ID,
+    UNKNOWN_ID,
+    LanguageBundle,
+    LanguageModelConfig,
+    open_language_bundle,
+)
+from recog.model.onnx_session import open_session, run_graph
 from recog.text.normalise import rule
 
-OPERATORS = frozenset({"Abs", "Div", "Gather", "Gemm", "Round"})  # what the graph has that recognisers' have not
+# what the graph has that recognisers' have not
+OPERATORS = frozenset({"Abs", "Div", "Gather", "Gemm", "Round"})
 MAX_BATCH = 64  # texts in one run
 MAX_OUTPUT = 1 << 22  # log-probabilities in one run, 16 MiB; longer texts take several
 
@@ -51,12 +60,14 @@ class State:
 class NeuralLM:
     """An LSTM language model of words or characters. Thread-safe.
 
-    Texts go through the model's own normalisation first; what its vocabulary lacks scores as ``<unk>``.
+    Texts go through the model's own normalisation first; what its vocabulary lacks scores as
+    ``<unk>``.
 
     Args:
         bundle: the model.
         threads: of ONNX Runtime.
-        unknown_cost: what each character of an unknown word costs beside P(<unk>), natural log; for models of words.
+        unknown_cost: what each character of an unknown word costs beside P(<unk>), natural log; for
+            models of words.
         graph: another ONNX file of the same model than its ``model.onnx`` (for comparisons).
 
     Raises:
@@ -64,7 +75,12 @@ class NeuralLM:
     """
 
     def __init__(
-        self, bundle: LanguageBundle, *, threads: int = 1, unknown_cost: float = UNKNOWN_COST, graph: Path | None = None
+        self,
+        bundle: LanguageBundle,
+        *,
+        threads: int = 1,
+        unknown_cost: float = UNKNOWN_COST,
+        graph: Path | None = None,
     ) -> None:
         self.path = bundle.path
         self.config = bundle.config
@@ -72,7 +88,10 @@ class NeuralLM:
         self.expected: frozenset[str] = frozenset()
         path = graph or bundle.file(GRAPH)
         self._session = open_session(path, also=OPERATORS, threads=threads)
-        found = [(v.name, tuple(v.shape)) for v in (*self._session.get_inputs(), *self._session.get_outputs())]
+        found = [
+            (v.name, tuple(v.shape))
+            for v in (*self._session.get_inputs(), *self._session.get_outputs())
+        ]
         network = self.config.network
         state = (network.layers, "batch", network.hidden)
         symbols = len(self.config.symbols)
@@ -80,18 +99,27 @@ class NeuralLM:
         after = [("hidden_after", state), ("cell_after", state)]
         self._chooses = len(found) == 7  # older graphs give the probabilities at all places
         if self._chooses:
-            expected = [*inputs, ("places", ("wanted",)), ("log_probs", ("wanted", symbols)), *after]
+            expected = [
+                *inputs,
+                ("places", ("wanted",)),
+                ("log_probs", ("wanted", symbols)),
+                *after,
+            ]
         else:
             expected = [*inputs, ("log_probs", ("batch", "time", symbols)), *after]
         if found != expected:
-            raise UserError(f"{path}: the network does not have the inputs and outputs that the config says.")
+            raise UserError(
+                f"{path}: the network does not have the inputs and outputs that the config says."
+            )
         self._index = {symbol: i for i, symbol in enumerate(self.config.symbols)}
         self._normalise = lru_cache(maxsize=4096)(
             rule(self.config.normalise, self.config.languages)
         )  # a reading is looked at several times
 
     @classmethod
-    def open(cls, path: str | Path, *, threads: int = 1, unknown_cost: float = UNKNOWN_COST) -> NeuralLM:
+    def open(
+        cls, path: str | Path, *, threads: int = 1, unknown_cost: float = UNKNOWN_COST
+    ) -> NeuralLM:
         """The model in a folder.
 
         Raises:
@@ -100,7 +128,9 @@ class NeuralLM:
         return cls(open_language_bundle(path), threads=threads, unknown_cost=unknown_cost)
 
     @classmethod
-    def within(cls, recogniser: ModelFolder[Any], *, threads: int = 1, unknown_cost: float = UNKNOWN_COST) -> NeuralLM:
+    def within(
+        cls, recogniser: ModelFolder[Any], *, threads: int = 1, unknown_cost: float = UNKNOWN_COST
+    ) -> NeuralLM:
         """The one that a recogniser has in its own folder.
 
         Raises:
@@ -108,7 +138,9 @@ class NeuralLM:
         """
         config = read_config(recogniser.file(RESCORER_CONFIG), LanguageModelConfig, ("text",))
         bundle = LanguageBundle(recogniser.path, config)
-        return cls(bundle, threads=threads, unknown_cost=unknown_cost, graph=recogniser.file(RESCORER))
+        return cls(
+            bundle, threads=threads, unknown_cost=unknown_cost, graph=recogniser.file(RESCORER)
+        )
 
     def with_unknown_cost(self, cost: float) -> NeuralLM:
         """The same model with another ``unknown_cost``."""
@@ -117,37 +149,46 @@ class NeuralLM:
         return other
 
     def expecting(self, phrases: Iterable[str]) -> NeuralLM:
-        """The same model for texts in which somebody expects some phrases: where their words are unknown to it they cost
-        P(<unk>), and nothing for their characters."""
+        """The same model for texts in which somebody expects some phrases: where their words are
+        unknown to it they cost P(<unk>), and nothing for their characters."""
         other = copy(self)
-        other.expected = frozenset(word for phrase in phrases for word in self._normalise(phrase).split())
+        other.expected = frozenset(
+            word for phrase in phrases for word in self._normalise(phrase).split()
+        )
         return other
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """The vocabulary by index; ``<unk>`` and ``</s>`` first, the space of a character model as ``|``."""
+        """The vocabulary by index; ``<unk>`` and ``</s>`` first, the space of a character model as
+        ``|``."""
         return self.config.symbols
 
-    # ---- where a text stands -----------------------------------------------------------------------------------------
+    # ---- where a text stands
+    # -----------------------------------------------------------------------------------------
 
     def start(self, *, sentence: bool | None = None) -> State:
         """Before any text: after ``</s>``, or anywhere between two words.
 
         Args:
-            sentence: whether what follows is the beginning of a sentence; by default as the model was trained.
+            sentence: whether what follows is the beginning of a sentence; by default as the model
+                was trained.
         """
         network = self.config.network
         last = END_ID
         if not self._sentence(sentence):
-            last = self._index.get(SPACE, UNKNOWN_ID) if self.config.unit == "character" else UNKNOWN_ID
+            last = (
+                self._index.get(SPACE, UNKNOWN_ID)
+                if self.config.unit == "character"
+                else UNKNOWN_ID
+            )
         zeros = np.zeros((network.layers, 1, network.hidden), np.float32)
         return State(last, zeros, zeros)
 
     def read(self, text: str, after: State | None = None, *, sentence: bool | None = None) -> State:
         """Where a line, or a sentence, leaves off, ready for the next one.
 
-        Of running text, a space stands between two lines, but none where the first ends in a hyphen: there its last word
-        goes on without the hyphen.
+        Of running text, a space stands between two lines, but none where the first ends in a
+        hyphen: there its last word goes on without the hyphen.
 
         Args:
             text: the line.
@@ -171,27 +212,36 @@ class NeuralLM:
         """(symbols,) natural log of the probability of each symbol after a text."""
         return self.run(np.array([[state.last]], np.int64), state.hidden, state.cell)[0][0, 0]
 
-    # ---- scores ------------------------------------------------------------------------------------------------------
+    # ---- scores
+    # ------------------------------------------------------------------------------------------------------
 
     def score(
-        self, texts: Sequence[str], before: str | State | None = None, *, sentence: bool | None = None
+        self,
+        texts: Sequence[str],
+        before: str | State | None = None,
+        *,
+        sentence: bool | None = None,
     ) -> NDArray[np.float64]:
         """Natural log of each text's probability, (texts,) float64.
 
         Args:
             texts: for instance the readings of one line; white space around them counts nothing.
             before: the line that each of them follows, or where :meth:`read` left off.
-            sentence: whether each is a whole sentence: after ``<s>``, which is ``</s>`` here, and with ``</s>`` at its
-                end. By default as the model was trained.
+            sentence: whether each is a whole sentence: after ``<s>``, which is ``</s>`` here, and
+                with ``</s>`` at its end. By default as the model was trained.
         """
         found = self.token_log_probs(texts, before, sentence=sentence)
         return np.array([float(values.sum()) for values in found], np.float64)
 
     def token_log_probs(
-        self, texts: Sequence[str], before: str | State | None = None, *, sentence: bool | None = None
+        self,
+        texts: Sequence[str],
+        before: str | State | None = None,
+        *,
+        sentence: bool | None = None,
     ) -> list[NDArray[np.float64]]:
-        """For each text the natural log of the probability of each of its tokens after those before it, ``</s>`` among
-        them where the text is a sentence; see :meth:`score`."""
+        """For each text the natural log of the probability of each of its tokens after those before
+        it, ``</s>`` among them where the text is a sentence; see :meth:`score`."""
         if isinstance(before, str):
             before = self.read(before, sentence=sentence) if before else None
         state = before or self.start(sentence=sentence)
@@ -203,23 +253,32 @@ class NeuralLM:
             rows.append((*ids, *end))
             costs.append(cost + [0.0] * len(end))
         found: dict[tuple[int, ...], NDArray[np.float64]] = {}
-        by_length = sorted(set(rows), key=lambda row: (len(row), row))  # so that a run has little padding
+        # so that a run has little padding
+        by_length = sorted(set(rows), key=lambda row: (len(row), row))
         for first in range(0, len(by_length), MAX_BATCH):
             batch = by_length[first : first + MAX_BATCH]
             found.update(zip(batch, self._conditionals(batch, state), strict=True))
-        return [found[row] - np.array(cost, np.float64) for row, cost in zip(rows, costs, strict=True)]
+        return [
+            found[row] - np.array(cost, np.float64) for row, cost in zip(rows, costs, strict=True)
+        ]
 
     def alike(self, texts: Sequence[str]) -> bool:
-        """Whether all texts are the same to the model: words that differ in what its normalisation looks away from."""
+        """Whether all texts are the same to the model: words that differ in what its normalisation
+        looks away from."""
         return len({self._normalise(text).strip() for text in texts}) <= 1
 
-    def _conditionals(self, rows: Sequence[Sequence[int]], state: State) -> Iterator[NDArray[np.float64]]:
+    def _conditionals(
+        self, rows: Sequence[Sequence[int]], state: State
+    ) -> Iterator[NDArray[np.float64]]:
         """The log-probabilities of the tokens of each row, all after ``state``."""
         targets = np.full((len(rows), max(map(len, rows))), UNKNOWN_ID, np.int64)
         for row, ids in zip(targets, rows, strict=True):
             row[: len(ids)] = ids
         inputs = np.hstack((np.full((len(rows), 1), state.last, np.int64), targets[:, :-1]))
-        carried = (np.repeat(state.hidden, len(rows), axis=1), np.repeat(state.cell, len(rows), axis=1))
+        carried = (
+            np.repeat(state.hidden, len(rows), axis=1),
+            np.repeat(state.cell, len(rows), axis=1),
+        )
         found = self.stream(inputs, targets, carried, alike=True)
         for row, ids in zip(found, rows, strict=True):
             yield row[: len(ids)]
@@ -232,9 +291,10 @@ class NeuralLM:
         *,
         alike: bool = False,
     ) -> NDArray[np.float64]:
-        """The log-probabilities (batch, time) float64 of ``targets``, each after the ``inputs`` (batch, time) up to it and
-        the states (layers, batch, hidden) before them; as many steps in a run as memory allows. ``alike`` says that these
-        states are the same for all rows: what follows equal beginnings is then computed once."""
+        """The log-probabilities (batch, time) float64 of ``targets``, each after the ``inputs``
+        (batch, time) up to it and the states (layers, batch, hidden) before them; as many steps in
+        a run as memory allows. ``alike`` says that these states are the same for all rows: what
+        follows equal beginnings is then computed once."""
         batch, time = targets.shape
         found = np.zeros((batch, time), np.float64)
         hidden, cell = carried
@@ -246,12 +306,17 @@ class NeuralLM:
             log_probs, hidden, cell = self._run(inputs[:, part], hidden, cell, places)
             found[:, part] = log_probs[which, targets[:, part]]
         if not np.isfinite(found).all():
-            raise UserError(f"{self.path}: the model's outputs are no probabilities; it is damaged, train it again.")
+            raise UserError(
+                f"{self.path}: the model's outputs are no probabilities; it is damaged, train it again."
+            )
         return found
 
-    def run(self, tokens: NDArray[np.int64], hidden: Floats, cell: Floats) -> tuple[Floats, Floats, Floats]:
-        """One run of the network: ``tokens`` (batch, time) after the states (layers, batch, hidden) give the
-        log-probabilities (batch, time, symbols) of what follows each, and the states after the last."""
+    def run(
+        self, tokens: NDArray[np.int64], hidden: Floats, cell: Floats
+    ) -> tuple[Floats, Floats, Floats]:
+        """One run of the network: ``tokens`` (batch, time) after the states (layers, batch, hidden)
+        give the log-probabilities (batch, time, symbols) of what follows each, and the states after
+        the last."""
         batch, time = tokens.shape
         places = (np.arange(batch)[:, None] + batch * np.arange(time)).ravel()
         log_probs, hidden, cell = self._run(tokens, hidden, cell, places)
@@ -260,7 +325,8 @@ class NeuralLM:
     def _run(
         self, tokens: NDArray[np.int64], hidden: Floats, cell: Floats, places: NDArray[np.int64]
     ) -> tuple[Floats, Floats, Floats]:
-        """The same, the log-probabilities (places, symbols) of what follows the tokens at ``places`` (time * batch + row)."""
+        """The same, the log-probabilities (places, symbols) of what follows the tokens at
+        ``places`` (time * batch + row)."""
         feed = {"tokens": tokens, "hidden": hidden, "cell": cell}
         if self._chooses:
             feed["places"] = places
@@ -269,7 +335,8 @@ class NeuralLM:
             log_probs = log_probs[places % len(tokens), places // len(tokens)]
         return log_probs, hidden, cell
 
-    # ---- texts to symbols --------------------------------------------------------------------------------------------
+    # ---- texts to symbols
+    # --------------------------------------------------------------------------------------------
 
     def _sentence(self, sentence: bool | None) -> bool:
         return self.config.sentence if sentence is None else sentence
@@ -284,7 +351,9 @@ class NeuralLM:
         if self.config.unit == "character":
             return ids, [0.0] * len(ids)
         costs = [
-            self.unknown_cost * len(token) if i == UNKNOWN_ID and token not in self.expected else 0.0
+            self.unknown_cost * len(token)
+            if i == UNKNOWN_ID and token not in self.expected
+            else 0.0
             for i, token in zip(ids, tokens, strict=True)
         ]
         return ids, costs
@@ -297,7 +366,9 @@ class NeuralLM:
         inputs = np.array([[state.last, *ids[:-1]]], np.int64)
         steps = max(1, MAX_OUTPUT // len(self.symbols))
         for first in range(0, inputs.shape[1], steps):
-            _, hidden, cell = self._run(inputs[:, first : first + steps], hidden, cell, np.zeros(1, np.int64))
+            _, hidden, cell = self._run(
+                inputs[:, first : first + steps], hidden, cell, np.zeros(1, np.int64)
+            )
         return State(ids[-1], hidden, cell)
 
 
@@ -311,8 +382,8 @@ def _distinct(
         kinds: (batch,) numbers, the same for rows that were alike up to here.
 
     Returns:
-        Places (time * batch + row), one for each different beginning; (batch, time) which of them is each row's at each
-        time; and the kinds after the last token.
+        Places (time * batch + row), one for each different beginning; (batch, time) which of them
+        is each row's at each time; and the kinds after the last token.
     """
     batch, time = tokens.shape
     places: list[int] = []
@@ -320,7 +391,8 @@ def _distinct(
     known: dict[tuple[int, int], int] = {}  # (kind, token) -> the kind after it
     for row, (kind, sequence) in enumerate(zip(kinds.tolist(), tokens.tolist(), strict=True)):
         for t, token in enumerate(sequence):
-            before = (kind, token) if t else (-1 - kind, token)  # the kinds that came in are numbered apart
+            # the kinds that came in are numbered apart
+            before = (kind, token) if t else (-1 - kind, token)
             if before not in known:
                 known[before] = len(places)
                 places.append(t * batch + row)

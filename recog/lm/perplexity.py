@@ -39,8 +39,10 @@ class Perplexity:
     """What a model says of a text, as KenLM's ``query`` counts it.
 
     Attributes:
-        including_unknown: 10 to the power of minus the mean log10 of all tokens, unknown words at what ``<unk>`` gets.
-        excluding_unknown: the same over the known tokens alone, still after the unknown ones; NaN where there are none.
+        including_unknown: 10 to the power of minus the mean log10 of all tokens, unknown words at
+            what ``<unk>`` gets.
+        excluding_unknown: the same over the known tokens alone, still after the unknown ones; NaN
+            where there are none.
         tokens: how many were predicted, a ``</s>`` a line included.
         unknown: how many of them are not in the vocabulary.
         log10: of the whole text's probability.
@@ -53,12 +55,15 @@ class Perplexity:
     log10: float
 
 
-def perplexity(model: NGrams | NGramTrie, lines: Iterable[str], *, sentence: bool = True) -> Perplexity:
+def perplexity(
+    model: NGrams | NGramTrie, lines: Iterable[str], *, sentence: bool = True
+) -> Perplexity:
     """Measure a model on a text.
 
     Args:
         lines: each scored on its own; blank ones are passed over.
-        sentence: each line follows ``<s>`` and is followed by ``</s>``; otherwise it follows nothing and just stops.
+        sentence: each line follows ``<s>`` and is followed by ``</s>``; otherwise it follows
+            nothing and just stops.
 
     Raises:
         UserError: there is no token in the text.
@@ -71,7 +76,9 @@ def perplexity(model: NGrams | NGramTrie, lines: Iterable[str], *, sentence: boo
     known_log10 = log10 - sum(score.unknown_log10 for score in scores)
     with np.errstate(over="ignore", invalid="ignore"):
         excluding = np.power(10.0, -known_log10 / (count - unknown)) if count > unknown else np.nan
-        return Perplexity(float(np.power(10.0, -log10 / count)), float(excluding), count, unknown, log10)
+        return Perplexity(
+            float(np.power(10.0, -log10 / count)), float(excluding), count, unknown, log10
+        )
 
 
 def score_line(model: NGrams | NGramTrie, line: str, *, sentence: bool = True) -> LineScore:
@@ -79,7 +86,9 @@ def score_line(model: NGrams | NGramTrie, line: str, *, sentence: bool = True) -
     return next(score_lines(model, [line], sentence=sentence))
 
 
-def score_lines(model: NGrams | NGramTrie, lines: Iterable[str], *, sentence: bool = True) -> Iterator[LineScore]:
+def score_lines(
+    model: NGrams | NGramTrie, lines: Iterable[str], *, sentence: bool = True
+) -> Iterator[LineScore]:
     """Score each line on its own, as :func:`perplexity` does; a blank one is an empty sentence."""
     trie = model if isinstance(model, NGramTrie) else NGramTrie.from_ngrams(model)
     batch: list[list[str]] = []
@@ -94,7 +103,9 @@ def score_lines(model: NGrams | NGramTrie, lines: Iterable[str], *, sentence: bo
         yield from _score_batch(trie, batch, sentence)
 
 
-def _score_batch(trie: NGramTrie, batch: Sequence[Sequence[str]], sentence: bool) -> Iterator[LineScore]:
+def _score_batch(
+    trie: NGramTrie, batch: Sequence[Sequence[str]], sentence: bool
+) -> Iterator[LineScore]:
     line, unknown, log_prob = token_log_probs(trie, batch, sentence=sentence)
     log10 = log_prob / LN10
     columns = (
@@ -113,8 +124,8 @@ def token_log_probs(
     """The probability of each token of some lines after those before it in its line.
 
     Returns:
-        (tokens,) the line of each predicted token, (tokens,) whether it is unknown, (tokens,) natural log of its
-        probability; with ``sentence`` a line's last token is ``</s>``.
+        (tokens,) the line of each predicted token, (tokens,) whether it is unknown, (tokens,)
+        natural log of its probability; with ``sentence`` a line's last token is ``</s>``.
     """
     index = trie.index
     ids: list[int] = []
@@ -135,11 +146,14 @@ def token_log_probs(
     return owner[predicted], flat[predicted] == _UNKNOWN_ID, log_prob[predicted]
 
 
-def _log_probs(trie: NGramTrie, ids: NDArray[np.int64], first: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """(tokens,) natural log of each token's probability after those before it, back to the last that is ``first``.
+def _log_probs(
+    trie: NGramTrie, ids: NDArray[np.int64], first: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """(tokens,) natural log of each token's probability after those before it, back to the last
+    that is ``first``.
 
-    All tokens at once, one pass an order: the n-gram that ends in a token extends the one a word shorter that ends in
-    the token before, if the model lists that.
+    All tokens at once, one pass an order: the n-gram that ends in a token extends the one a word
+    shorter that ends in the token before, if the model lists that.
     """
     node = trie.find(np.zeros_like(ids), ids)
     log_prob = trie.log_prob[node].astype(np.float64)
@@ -147,6 +161,8 @@ def _log_probs(trie: NGramTrie, ids: NDArray[np.int64], first: NDArray[np.bool_]
         context = np.concatenate(([-1], node[:-1]))
         context[first] = -1
         node = trie.find(context, ids)
-        backoff = np.where(context >= 0, trie.backoff[np.where(context < trie.inner, context, 0)], 0.0)
+        backoff = np.where(
+            context >= 0, trie.backoff[np.where(context < trie.inner, context, 0)], 0.0
+        )
         log_prob = np.where(node >= 0, trie.log_prob[node], log_prob + backoff)
     return log_prob

@@ -1,7 +1,8 @@
-"""Kernels that ask an n-gram model for a word's probability after a state, for the decoder's compiled loops.
+"""Kernels that ask an n-gram model for a word's probability after a state, for the decoder's
+compiled loops.
 
-The model is the breadth-first trie of :mod:`recog.lm.trie`. A state is the node of the longest context of the model
-that the words so far end in: 0, the root, knows nothing of them.
+The model is the breadth-first trie of :mod:`recog.lm.trie`. A state is the node of the longest
+context of the model that the words so far end in: 0, the root, knows nothing of them.
 """
 
 # mypy: disallow-untyped-defs=False
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
 
 class Query(NamedTuple):
-    """A trie's arrays as kernels take them: contiguous and read-only, whether mapped from a file or made in memory."""
+    """A trie's arrays as kernels take them: contiguous and read-only, whether mapped from a file or
+    made in memory."""
 
     word: Any  # (nodes,) int32
     log_prob: Any  # (nodes,) float32, natural log
@@ -29,7 +31,8 @@ class Query(NamedTuple):
 
 
 def frozen(array: Any, dtype: Any) -> Any:
-    """The array as kernels expect it: of one type, contiguous, aligned, read-only; copied only where it must be."""
+    """The array as kernels expect it: of one type, contiguous, aligned, read-only; copied only
+    where it must be."""
     result = np.require(array, dtype, ["C", "A"]).view()
     result.flags.writeable = False
     return result
@@ -38,7 +41,12 @@ def frozen(array: Any, dtype: Any) -> Any:
 def make_query(trie: NGramTrie | None) -> Query:
     """The kernels' view of a trie; of None an empty one, never to be asked."""
     if trie is None:
-        return Query(*(frozen([0], dtype) for dtype in (np.int32, np.float32, np.float32, np.int32, np.int32)))
+        return Query(
+            *(
+                frozen([0], dtype)
+                for dtype in (np.int32, np.float32, np.float32, np.int32, np.int32)
+            )
+        )
     return Query(
         frozen(trie.word, np.int32),
         frozen(trie.log_prob, np.float32),
@@ -68,7 +76,8 @@ def child(lm, node, word):
 
 @helper
 def state_after(lm, state, node, word):
-    """The state after a word whose n-gram was found at ``node``, the child of ``state``: itself, if it is a context."""
+    """The state after a word whose n-gram was found at ``node``, the child of ``state``: itself, if
+    it is a context."""
     while node < 0 or node >= len(lm.backoff):
         if state == 0:
             return np.int64(0)
@@ -79,7 +88,8 @@ def state_after(lm, state, node, word):
 
 @helper
 def score(lm, state, word):
-    """Natural log of P(word | state), and the state after it (Katz 1987: back-offs until the n-gram is listed)."""
+    """Natural log of P(word | state), and the state after it (Katz 1987: back-offs until the n-gram
+    is listed)."""
     log_prob = 0.0
     node = child(lm, state, word)
     while node < 0:

@@ -1,4 +1,5 @@
-"""Tables of n-grams row by row: keys to sort and search them by, their contexts, their probabilities."""
+"""Tables of n-grams row by row: keys to sort and search them by, their contexts, their
+probabilities."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ Ids = NDArray[np.int32]
 
 
 def row_keys(ids: Ids, size: int) -> NDArray[Any]:
-    """(rows,) one key a row of word indices below ``size``: keys sort as rows do, and compare faster.
+    """(rows,) one key a row of word indices below ``size``: keys sort as rows do, and compare
+    faster.
 
     They are integers where rows of that length fit 63 bits, else byte strings.
     """
@@ -25,7 +27,8 @@ def row_keys(ids: Ids, size: int) -> NDArray[Any]:
         for column in ids.T:
             key = key * size + column
         return key
-    # big-endian bytes compare as the numbers do; NumPy drops null bytes at the end, which keys of one length may lack
+    # big-endian bytes compare as the numbers do; NumPy drops null bytes at the end, which keys of
+    # one length may lack
     return np.ascontiguousarray(ids, ">i4").view(f"S{4 * n}").ravel()
 
 
@@ -33,8 +36,8 @@ def sort_order(ids: Ids, size: int) -> tuple[NDArray[np.int64] | slice, NDArray[
     """What sorts the rows, and which rows of the result are the same as the one before.
 
     Returns:
-        An index that puts rows in lexicographic order (of equal ones the first stays first), and the positions in that
-        order of all rows that repeat another.
+        An index that puts rows in lexicographic order (of equal ones the first stays first), and
+        the positions in that order of all rows that repeat another.
     """
     keys = row_keys(ids, size)
     if np.all(keys[1:] > keys[:-1]):
@@ -49,7 +52,8 @@ def empty_level(n: int) -> Level:
 
 
 def log_probs(trie: NGramTrie, ids: Ids) -> NDArray[np.float64]:
-    """(rows,) natural log of the probability that the model gives each row's last word after the others."""
+    """(rows,) natural log of the probability that the model gives each row's last word after the
+    others."""
     state, log_prob = np.zeros(len(ids), np.int64), np.zeros(len(ids))
     for word in ids.T:
         log_prob, state = trie.advance(state, word)
@@ -59,8 +63,8 @@ def log_probs(trie: NGramTrie, ids: Ids) -> NDArray[np.float64]:
 def add_contexts(words: tuple[str, ...], levels: Sequence[Level]) -> list[Level]:
     """The levels with every n-gram's context listed one level below.
 
-    A context that was not listed gets the probability that the model gives it by backing off, and a back-off of 1, which
-    an unlisted context has too: no probability changes.
+    A context that was not listed gets the probability that the model gives it by backing off, and a
+    back-off of 1, which an unlisted context has too: no probability changes.
 
     Args:
         levels: unigrams first, sorted; each word has its unigram.
@@ -76,7 +80,8 @@ def add_contexts(words: tuple[str, ...], levels: Sequence[Level]) -> list[Level]
         if absent.any():
             additions[n - 1] = contexts[first[absent]]
     result = list(levels)
-    for n, ids in sorted(additions.items()):  # from the bottom: each probability follows from the orders below
+    # from the bottom: each probability follows from the orders below
+    for n, ids in sorted(additions.items()):
         trie = NGramTrie.from_ngrams(NGrams("word", words, (*result[: n - 1], empty_level(n))))
         log10 = np.minimum(log_probs(trie, ids) / LN10, 0.0).astype(np.float32)
         result[n - 1] = _merge(result[n - 1], Level(ids, log10, np.zeros_like(log10)), size)

@@ -1,4 +1,5 @@
-"""An n-gram model as plain tables, one for each order: what estimation makes, files hold and queries are built from."""
+"""An n-gram model as plain tables, one for each order: what estimation makes, files hold and
+queries are built from."""
 
 from __future__ import annotations
 
@@ -20,10 +21,12 @@ class Level:
     """The n-grams of one order.
 
     Attributes:
-        ids: (count, n) int32, indices into the vocabulary, oldest word first; rows sorted lexicographically, no two alike.
-        log_prob: (count,) float32, log10 of the last word's probability after the others; at most 0.
-        backoff: (count,) float32, log10 of the factor for words not seen after this n-gram; 0 where there is none, and
-            throughout the highest order.
+        ids: (count, n) int32, indices into the vocabulary, oldest word first; rows sorted
+            lexicographically, no two alike.
+        log_prob: (count,) float32, log10 of the last word's probability after the others; at most
+            0.
+        backoff: (count,) float32, log10 of the factor for words not seen after this n-gram; 0 where
+            there is none, and throughout the highest order.
     """
 
     ids: NDArray[np.int32]
@@ -36,15 +39,17 @@ class Level:
 
 @dataclass(frozen=True)
 class NGrams:
-    """A back-off model (Katz 1987): P(w | h) is that of the n-gram h w where it is listed, else the back-off of h (1
-    where h is not listed) times P(w | h without its oldest word).
+    """A back-off model (Katz 1987): P(w | h) is that of the n-gram h w where it is listed, else the
+    back-off of h (1 where h is not listed) times P(w | h without its oldest word).
 
     Attributes:
         unit: whether a token is a word or a character (with ``|`` for the space).
-        words: the vocabulary by index: ``<unk>``, ``<s>``, ``</s>``, then all others sorted by code point.
-        levels: by order, unigrams first. Every vocabulary entry has a unigram, in the order of the vocabulary; every
-            n-gram's context (all but its last word) is listed one level below. ``<s>`` has the log-probability -99
-            (it is never predicted); a file without ``<unk>`` gets one of -100, as KenLM does.
+        words: the vocabulary by index: ``<unk>``, ``<s>``, ``</s>``, then all others sorted by code
+            point.
+        levels: by order, unigrams first. Every vocabulary entry has a unigram, in the order of the
+            vocabulary; every n-gram's context (all but its last word) is listed one level below.
+            ``<s>`` has the log-probability -99 (it is never predicted); a file without ``<unk>``
+            gets one of -100, as KenLM does.
     """
 
     unit: Unit

@@ -1,9 +1,11 @@
-"""An n-gram model as a breadth-first trie: what the binary file holds and the decoder's kernels query.
+"""An n-gram model as a breadth-first trie: what the binary file holds and the decoder's kernels
+query.
 
-Node 0 is the root, the empty context. Nodes 1 to V are the unigrams in the order of the vocabulary, then come the
-bigrams, and so on; the n-grams of one order stand in lexicographic order of their word indices, oldest word first. So a
-node's children, the n-grams that extend it by one word, are consecutive and sorted by that word, and an n-gram is found
-by one binary search a word. (Such a trie is KenLM's: Heafield 2011, section 3.2.)
+Node 0 is the root, the empty context. Nodes 1 to V are the unigrams in the order of the vocabulary,
+then come the bigrams, and so on; the n-grams of one order stand in lexicographic order of their
+word indices, oldest word first. So a node's children, the n-grams that extend it by one word, are
+consecutive and sorted by that word, and an n-gram is found by one binary search a word. (Such a
+trie is KenLM's: Heafield 2011, section 3.2.)
 """
 
 from __future__ import annotations
@@ -26,20 +28,26 @@ LOG10_BEGIN = -99.0  # <s> is never predicted
 
 @dataclass(frozen=True, eq=False)
 class NGramTrie:
-    """A back-off model, ready to be queried; the arrays may be mapped from a file and are never written to.
+    """A back-off model, ready to be queried; the arrays may be mapped from a file and are never
+    written to.
 
     Attributes:
         unit: whether a token is a word or a character.
-        words: the vocabulary by index: ``<unk>``, ``<s>``, ``</s>``, then all others sorted by code point.
+        words: the vocabulary by index: ``<unk>``, ``<s>``, ``</s>``, then all others sorted by code
+            point.
         word: (nodes,) int32, index of the n-gram's last word; -1 for the root.
-        log_prob: (nodes,) float32, natural log of the last word's probability after the others; 0 for the root.
-        backoff: (inner,) float32, natural log of the factor for words that are no child of the node; 0 for the root.
-            Inner nodes are all those below the highest order, the root included: 0 to ``inner - 1``.
-        begin: (inner + 1,) int32: the children of inner node i are the nodes ``begin[i]`` to ``begin[i + 1] - 1``.
-        suffix: (inner,) int32, the node of the longest proper suffix that the model lists: of ``a b c`` that is ``b c``,
-            or ``c`` where ``b c`` is not listed; the root for a unigram.
-        level_starts: (order + 2,) first node of each order: the n-grams of order n are the nodes ``level_starts[n]`` to
-            ``level_starts[n + 1] - 1``; order 0 is the root, and the last entry the number of nodes.
+        log_prob: (nodes,) float32, natural log of the last word's probability after the others; 0
+            for the root.
+        backoff: (inner,) float32, natural log of the factor for words that are no child of the
+            node; 0 for the root. Inner nodes are all those below the highest order, the root
+            included: 0 to ``inner - 1``.
+        begin: (inner + 1,) int32: the children of inner node i are the nodes ``begin[i]`` to
+            ``begin[i + 1] - 1``.
+        suffix: (inner,) int32, the node of the longest proper suffix that the model lists: of ``a b
+            c`` that is ``b c``, or ``c`` where ``b c`` is not listed; the root for a unigram.
+        level_starts: (order + 2,) first node of each order: the n-grams of order n are the nodes
+            ``level_starts[n]`` to ``level_starts[n + 1] - 1``; order 0 is the root, and the last
+            entry the number of nodes.
     """
 
     unit: Unit
@@ -75,7 +83,8 @@ class NGramTrie:
 
     @cached_property
     def _keys(self) -> NDArray[np.int64]:
-        """(nodes - 1,) parent and word of each node but the root as one number: strictly increasing."""
+        """(nodes - 1,) parent and word of each node but the root as one number: strictly
+        increasing."""
         return self.parent.astype(np.int64) * len(self.words) + self.word[1:]
 
     def find(self, nodes: ArrayLike, words: ArrayLike) -> NDArray[np.int64]:
@@ -92,7 +101,9 @@ class NGramTrie:
         wanted = np.asarray(nodes, np.int64) * len(self.words) + words
         return np.where(words >= 0, search(self._keys, wanted, 1), -1)
 
-    def advance(self, states: ArrayLike, words: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def advance(
+        self, states: ArrayLike, words: ArrayLike
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Say some words after some states, all at once, as the decoder's kernels do one by one.
 
         Args:
@@ -100,8 +111,8 @@ class NGramTrie:
             words: (n,) indices into the vocabulary, 0 (``<unk>``) for a word that is not in it.
 
         Returns:
-            (n,) natural log of each word's probability after its state, and (n,) the states then: nodes of the longest
-            contexts of the model that the words so far end in.
+            (n,) natural log of each word's probability after its state, and (n,) the states then:
+            nodes of the longest contexts of the model that the words so far end in.
         """
         state, words = np.array(states, np.int64), np.asarray(words, np.int64)
         if len(words) and not 0 <= words.min() <= words.max() < len(self.words):
@@ -113,7 +124,8 @@ class NGramTrie:
             state[rows] = self.suffix[state[rows]]
             node[rows] = self.find(state[rows], words[rows])
         total += self.log_prob[node]
-        while len(rows := np.flatnonzero((node < 0) | (node >= self.inner))):  # an n-gram that is nobody's context
+        # an n-gram that is nobody's context
+        while len(rows := np.flatnonzero((node < 0) | (node >= self.inner))):
             after = self.find(self.suffix[state[rows]], words[rows])
             node[rows] = np.where(state[rows] == 0, 0, after)
             state[rows] = self.suffix[state[rows]]
@@ -121,7 +133,8 @@ class NGramTrie:
 
     @classmethod
     def from_ngrams(cls, ngrams: NGrams) -> NGramTrie:
-        """The trie of some tables. Raises ValueError where they are not as :class:`NGrams` promises."""
+        """The trie of some tables. Raises ValueError where they are not as :class:`NGrams`
+        promises."""
         starts = _level_starts(ngrams)
         size, inner = len(ngrams.words), starts[-2]
         keys: list[NDArray[np.int64]] = []
@@ -130,14 +143,20 @@ class NGramTrie:
             parent = _parents(level.ids, keys, starts, size)
             key = parent * size + level.ids[:, -1]
             if np.any(parent < 0) or np.any(key[1:] <= key[:-1]):
-                raise ValueError(f"the {n}-grams are not sorted, not unique, or without their contexts")
+                raise ValueError(
+                    f"the {n}-grams are not sorted, not unique, or without their contexts"
+                )
             keys.append(key)
             parents.append(parent)
-        children = sum((np.bincount(parent, minlength=inner) for parent in parents), np.zeros(inner, np.int64))
+        children = sum(
+            (np.bincount(parent, minlength=inner) for parent in parents), np.zeros(inner, np.int64)
+        )
         return cls(
             unit=ngrams.unit,
             words=ngrams.words,
-            word=np.concatenate([np.array([-1], np.int32), *(level.ids[:, -1] for level in ngrams.levels)]),
+            word=np.concatenate(
+                [np.array([-1], np.int32), *(level.ids[:, -1] for level in ngrams.levels)]
+            ),
             log_prob=_natural([level.log_prob for level in ngrams.levels]),
             backoff=_natural([level.backoff for level in ngrams.levels[:-1]]),
             begin=np.concatenate([[1], 1 + np.cumsum(children)]).astype(np.int32),
@@ -146,7 +165,8 @@ class NGramTrie:
         )
 
     def to_ngrams(self) -> NGrams:
-        """The tables of this trie; log-probabilities rounded to float32 once more, by at most one unit in the last place."""
+        """The tables of this trie; log-probabilities rounded to float32 once more, by at most one
+        unit in the last place."""
         rows = np.empty((1, 0), np.int32)
         levels = []
         for n in range(1, self.order + 1):
@@ -161,8 +181,9 @@ class NGramTrie:
         return NGrams(self.unit, self.words, tuple(levels))
 
     def verify(self) -> None:
-        """Check all that kernels rely on, each array once: no index leads outside, no search and no chain of suffixes
-        can go on for ever, every number is finite. Raises ValueError that says what is wrong.
+        """Check all that kernels rely on, each array once: no index leads outside, no search and no
+        chain of suffixes can go on for ever, every number is finite. Raises ValueError that says
+        what is wrong.
         """
         _verify_words(self.words)
         _verify_shape(self)
@@ -177,12 +198,17 @@ class NGramTrie:
                 raise ValueError(f"a suffix of the {n}-grams lies outside the lower orders")
             if n > 1 and np.any(self.word[suffix] != self.word[low:high]):
                 raise ValueError(f"a suffix of the {n}-grams ends in another word")
-        if not (np.isfinite(self.log_prob).all() and np.isfinite(self.backoff).all() and self.log_prob.max() <= 0):
+        if not (
+            np.isfinite(self.log_prob).all()
+            and np.isfinite(self.backoff).all()
+            and self.log_prob.max() <= 0
+        ):
             raise ValueError("a log-probability is positive or not a finite number")
 
 
 def _natural(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """log10 by order to natural log by node, 0 for the root. float64 between, so that each is rounded once."""
+    """log10 by order to natural log by node, 0 for the root. float64 between, so that each is
+    rounded once."""
     joined = np.concatenate([np.zeros(1, np.float32), *parts])
     return (joined.astype(np.float64) * LN10).astype(np.float32)
 
@@ -196,18 +222,23 @@ def _level_starts(ngrams: NGrams) -> tuple[int, ...]:
         raise ValueError("the unigrams are not the vocabulary in its order")
     starts = [0, 1]
     for n, level in enumerate(ngrams.levels, 1):
-        if level.ids.shape != (len(level), n) or not len(level.log_prob) == len(level.backoff) == len(level):
+        if level.ids.shape != (len(level), n) or not len(level.log_prob) == len(
+            level.backoff
+        ) == len(level):
             raise ValueError(f"the columns of the {n}-grams differ in length")
         if len(level) and not 0 <= level.ids.min() <= level.ids.max() < size:
             raise ValueError(f"a word of the {n}-grams is not in the vocabulary")
         starts.append(starts[-1] + len(level))
     if starts[-1] > MAX_NODES:
-        raise ValueError(f"{starts[-1]:,} n-grams are more than the {MAX_NODES:,} that a model can hold")
+        raise ValueError(
+            f"{starts[-1]:,} n-grams are more than the {MAX_NODES:,} that a model can hold"
+        )
     return tuple(starts)
 
 
 def search(keys: NDArray[Any], wanted: NDArray[Any], first: int = 0) -> NDArray[np.int64]:
-    """Where each wanted key stands in the sorted keys, counted from ``first``; -1 where it is absent."""
+    """Where each wanted key stands in the sorted keys, counted from ``first``; -1 where it is
+    absent."""
     if not len(keys):
         return np.full(np.shape(wanted), -1)
     position = keys.searchsorted(wanted)
@@ -218,7 +249,8 @@ def search(keys: NDArray[Any], wanted: NDArray[Any], first: int = 0) -> NDArray[
 def _parents(
     ids: NDArray[np.int32], keys: list[NDArray[np.int64]], starts: tuple[int, ...], size: int
 ) -> NDArray[np.int64]:
-    """(rows,) the node of each row's context, -1 where it is absent, by the keys of the orders below."""
+    """(rows,) the node of each row's context, -1 where it is absent, by the keys of the orders
+    below."""
     rows, n = ids.shape
     if n == 1 or not rows:
         return np.zeros(rows, np.int64)
@@ -232,9 +264,13 @@ def _parents(
 
 
 def _suffixes(
-    ngrams: NGrams, keys: list[NDArray[np.int64]], parents: list[NDArray[np.int64]], starts: tuple[int, ...]
+    ngrams: NGrams,
+    keys: list[NDArray[np.int64]],
+    parents: list[NDArray[np.int64]],
+    starts: tuple[int, ...],
 ) -> NDArray[np.int32]:
-    """(inner,) each inner node's longest proper suffix: its parent's suffix extended by its word, else a shorter one."""
+    """(inner,) each inner node's longest proper suffix: its parent's suffix extended by its word,
+    else a shorter one."""
     size = len(ngrams.words)
     lower = np.empty(0, np.int64)  # the keys of all orders below: each order's continue the last's
     suffix = np.zeros(starts[-2], np.int32)
@@ -269,15 +305,20 @@ def _verify_shape(trie: NGramTrie) -> None:
         raise ValueError("the orders do not fit the vocabulary")
     if any(low > high for low, high in itertools.pairwise(starts)) or trie.nodes > MAX_NODES:
         raise ValueError("the orders' counts are not possible")
-    lengths = [len(array) for array in (trie.word, trie.log_prob, trie.backoff, trie.begin, trie.suffix)]
+    lengths = [
+        len(array) for array in (trie.word, trie.log_prob, trie.backoff, trie.begin, trie.suffix)
+    ]
     if lengths != [trie.nodes, trie.nodes, trie.inner, trie.inner + 1, trie.inner]:
         raise ValueError("the arrays' lengths do not fit the orders' counts")
 
 
 def _verify_children(trie: NGramTrie) -> None:
-    """Each node but the root is the child of one node of the order below, and children are sorted by their words."""
+    """Each node but the root is the child of one node of the order below, and children are sorted
+    by their words."""
     begin, starts, word = trie.begin, trie.level_starts, trie.word
-    if np.any(begin[1:] < begin[:-1]) or any(begin[low] != high for low, high in itertools.pairwise(starts)):
+    if np.any(begin[1:] < begin[:-1]) or any(
+        begin[low] != high for low, high in itertools.pairwise(starts)
+    ):
         raise ValueError("the children of the nodes do not follow one another")
     if word[0] != -1 or not np.array_equal(word[1 : starts[2]], np.arange(len(trie.words))):
         raise ValueError("the unigrams are not the vocabulary in its order")

@@ -1,1 +1,2 @@
-"""Sound and image files as arrays: any sound to a mono waveform, any image to an upright grey page."""
+"""Sound and image files as arrays: any sound to a mono waveform, any image to an upright grey
+page."""

@@ -1,4 +1,5 @@
-"""Keep the chatter of C libraries off the terminal: libpng and libjpeg write warnings straight to file descriptor 2."""
+"""Keep the chatter of C libraries off the terminal: libpng and libjpeg write warnings straight to
+file descriptor 2."""
 
 from __future__ import annotations
 
@@ -26,7 +27,8 @@ _caught: IO[bytes] | None = None
 def quiet_decoding() -> Iterator[None]:
     """Hold back what is written to standard error, and drop the image libraries' lines from it.
 
-    What other threads write meanwhile is passed on afterwards. Where there is no standard error nothing is done.
+    What other threads write meanwhile is passed on afterwards. Where there is no standard error
+    nothing is done.
     """
     _enter()
     try:

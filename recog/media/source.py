@@ -16,15 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.errors import UserError
-from recog.media.depth import to_eight_bits
 from recog.media.errors import MediaError
-from recog.media.exif import upright
+from recog.media.image.depth import to_eight_bits
+from recog.media.image.exif import upright
 
 RATES = (1_000, 1_000_000)  # samples a second
 IN_MEMORY = 64 << 20  # bytes of a WAV; a longer one goes to a temporary file
 MAX_CHANNELS = 1_024
 MAX_PIXELS = 200_000_000  # width times height
-PLAIN_MODES = ("1", "L", "I", "I;16", "I;16L", "I;16B", "I;16N", "F", "RGB", "RGBA")  # of Pillow: as arrays are read
+# of Pillow: as arrays are read
+PLAIN_MODES = ("1", "L", "I", "I;16", "I;16L", "I;16B", "I;16N", "F", "RGB", "RGBA")
 
 
 class Array(Protocol):
@@ -40,7 +41,17 @@ class Picture(Protocol):
     def __array_interface__(self) -> dict[str, Any]: ...
 
 
-Source: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | NDArray[Any] | Array | Picture
+Source: TypeAlias = (
+    str
+    | os.PathLike[str]
+    | bytes
+    | bytearray
+    | memoryview
+    | BinaryIO
+    | NDArray[Any]
+    | Array
+    | Picture
+)
 File: TypeAlias = str | Path | bytes | BinaryIO
 
 
@@ -60,7 +71,11 @@ def name_of(source: Source) -> str:
 
 def is_array(source: object) -> bool:
     """Whether NumPy can take this as an array."""
-    return isinstance(source, np.ndarray) or hasattr(source, "__array__") or hasattr(source, "__array_interface__")
+    return (
+        isinstance(source, np.ndarray)
+        or hasattr(source, "__array__")
+        or hasattr(source, "__array_interface__")
+    )
 
 
 def as_array(source: Any) -> NDArray[Any]:
@@ -73,7 +88,9 @@ def as_array(source: Any) -> NDArray[Any]:
         return np.asarray(source)
     except (TypeError, ValueError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"This {type(source).__name__} cannot be taken as a NumPy array ({reason}).") from None
+        raise UserError(
+            f"This {type(source).__name__} cannot be taken as a NumPy array ({reason})."
+        ) from None
 
 
 def is_picture(source: object) -> bool:
@@ -157,9 +174,15 @@ def _file(source: Any, what: str, others: str) -> File:
 
 def _rate(sample_rate: Any) -> int:
     if sample_rate is None:
-        raise UserError("An array of samples needs its sample_rate, in samples a second: give it beside the array.")
-    is_number = isinstance(sample_rate, (int, float, np.integer, np.floating)) and not isinstance(sample_rate, bool)
-    if not (is_number and RATES[0] <= sample_rate <= RATES[1] and sample_rate == round(sample_rate)):
+        raise UserError(
+            "An array of samples needs its sample_rate, in samples a second: give it beside the array."
+        )
+    is_number = isinstance(sample_rate, (int, float, np.integer, np.floating)) and not isinstance(
+        sample_rate, bool
+    )
+    if not (
+        is_number and RATES[0] <= sample_rate <= RATES[1] and sample_rate == round(sample_rate)
+    ):
         raise UserError(
             f"sample_rate is {sample_rate!r}; it must be a whole number of samples a second, {RATES[0]:,} to {RATES[1]:,}."
         )
@@ -175,10 +198,14 @@ def _samples(array: NDArray[Any]) -> NDArray[Any]:
             "transpose it (array.T)."
         )
     if array.ndim not in (1, 2) or (array.ndim == 2 and not 1 <= shape[1] <= MAX_CHANNELS):
-        raise UserError(f"The array has the shape {shape}, where (samples,) or (samples, channels) is expected.")
+        raise UserError(
+            f"The array has the shape {shape}, where (samples,) or (samples, channels) is expected."
+        )
     if array.dtype.kind == "f":
         if not np.isfinite(array).all():
-            raise MediaError("The array has samples that are NaN or infinite: mend them, with numpy.nan_to_num say")
+            raise MediaError(
+                "The array has samples that are NaN or infinite: mend them, with numpy.nan_to_num say"
+            )
         return array.astype(np.float64 if array.dtype.itemsize > 4 else np.float32, copy=False)
     if array.dtype.newbyteorder("=") in (np.int16, np.int32):
         return array.astype(array.dtype.newbyteorder("="), copy=False)
@@ -192,7 +219,9 @@ def _samples(array: NDArray[Any]) -> NDArray[Any]:
 def _wav(samples: NDArray[Any], rate: int) -> BinaryIO:
     import soundfile
 
-    subtype = {"int16": "PCM_16", "int32": "PCM_32", "float32": "FLOAT", "float64": "DOUBLE"}[samples.dtype.name]
+    subtype = {"int16": "PCM_16", "int32": "PCM_32", "float32": "FLOAT", "float64": "DOUBLE"}[
+        samples.dtype.name
+    ]
     file: Any = SpooledTemporaryFile(max_size=IN_MEMORY, prefix="recog-")  # noqa: SIM115 - closed with its last reader
     soundfile.write(file, samples, rate, format="RF64", subtype=subtype)
     file.seek(0)
@@ -245,7 +274,9 @@ def _png(array: NDArray[Any]) -> bytes:
     except cv2.error:
         done = False
     if not done:
-        raise MediaError(f"An array of {shape[1]} x {shape[0]} pixels cannot be read as an image: make it smaller")
+        raise MediaError(
+            f"An array of {shape[1]} x {shape[0]} pixels cannot be read as an image: make it smaller"
+        )
     return bytes(data)
 
 
@@ -270,13 +301,19 @@ def _depth(array: NDArray[Any]) -> NDArray[Any]:
         return array.astype(np.uint8) * 255
     if array.dtype.kind == "f":
         if not np.isfinite(array).all():
-            raise MediaError("The array has pixels that are NaN or infinite: mend them, with numpy.nan_to_num say")
+            raise MediaError(
+                "The array has pixels that are NaN or infinite: mend them, with numpy.nan_to_num say"
+            )
         return to_eight_bits(array)
     if array.dtype.kind in "iu":
         low, high = int(array.min()), int(array.max())
         if low >= 0 and high < 1 << 16:
-            return array.astype(np.uint8 if high < 1 << 8 and array.dtype != np.uint16 else np.uint16)
-        raise UserError(f"The array has values from {low} to {high}, where pixels are whole numbers from 0 to 65,535.")
+            return array.astype(
+                np.uint8 if high < 1 << 8 and array.dtype != np.uint16 else np.uint16
+            )
+        raise UserError(
+            f"The array has values from {low} to {high}, where pixels are whole numbers from 0 to 65,535."
+        )
     raise UserError(
         f"The array holds {array.dtype} values, where pixels are whole numbers (uint8, uint16), floating point from 0 to 1 "
         "or bool."

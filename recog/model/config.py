@@ -1,4 +1,5 @@
-"""The shapes a model can have: what ``config.json`` and a recipe say about features and network. No torch here."""
+"""The shapes a model can have: what ``config.json`` and a recipe say about features and network. No
+torch here."""
 
 from __future__ import annotations
 
@@ -19,20 +20,25 @@ from pydantic import (
 
 
 class Strict(BaseModel):
-    """Base of every configuration: unknown keys are an error, so that a typing mistake never passes in silence."""
+    """Base of every configuration: unknown keys are an error, so that a typing mistake never passes
+    in silence."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Grown(Strict):
-    """A configuration with keys that came when models and runs of it were there already: what is in ``LATER`` and at its
-    default is not written, so that those that do without stay as they were."""
+    """A configuration with keys that came when models and runs of it were there already: what is in
+    ``LATER`` and at its default is not written, so that those that do without stay as they were."""
 
     LATER: ClassVar[tuple[str, ...]] = ()
 
     @model_serializer(mode="wrap")
     def _without_later(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        same = {name for name in self.LATER if getattr(self, name) == type(self).model_fields[name].default}
+        same = {
+            name
+            for name in self.LATER
+            if getattr(self, name) == type(self).model_fields[name].default
+        }
         return {name: value for name, value in handler(self).items() if name not in same}
 
 
@@ -62,9 +68,10 @@ def ceil_div(n: N, by: int) -> N:
 class ConvLayer(Grown):
     """One convolution with batch norm, ReLU and pooling; sizes are (height, width).
 
-    ``collapse`` uses no padding in height: with a kernel as high as its input it leaves one row. ``recurrent`` makes it a
-    bidirectional convolutional LSTM along the width (:mod:`recog.nn.cells.convolutional`) with ``channels`` maps in each
-    direction, whose ``kernel`` (k, 1) convolves columns; it does not pool.
+    ``collapse`` uses no padding in height: with a kernel as high as its input it leaves one row.
+    ``recurrent`` makes it a bidirectional convolutional LSTM along the width
+    (:mod:`recog.nn.cells.convolutional`) with ``channels`` maps in each direction, whose ``kernel``
+    (k, 1) convolves columns; it does not pool.
     """
 
     LATER = ("recurrent",)
@@ -77,11 +84,18 @@ class ConvLayer(Grown):
 
     @model_validator(mode="after")
     def _odd(self) -> ConvLayer:
-        if self.recurrent and (self.kernel[1] != 1 or self.stride != (1, 1) or self.pool != (1, 1) or self.collapse):
-            raise ValueError("a recurrent layer has a kernel of (k, 1) and no stride, pool or collapse")
+        if self.recurrent and (
+            self.kernel[1] != 1 or self.stride != (1, 1) or self.pool != (1, 1) or self.collapse
+        ):
+            raise ValueError(
+                "a recurrent layer has a kernel of (k, 1) and no stride, pool or collapse"
+            )
         if self.kernel[1] % 2 == 0 or (self.kernel[0] % 2 == 0 and not self.collapse):
             raise ValueError(f"kernel {self.kernel} must be odd, for the padding to be even")
-        if min(*self.kernel, *self.stride, *self.pool) < 1 or max(*self.kernel, *self.stride, *self.pool) > 256:
+        if (
+            min(*self.kernel, *self.stride, *self.pool) < 1
+            or max(*self.kernel, *self.stride, *self.pool) > 256
+        ):
             raise ValueError("kernel, stride and pool must lie between 1 and 256")
         return self
 
@@ -100,12 +114,14 @@ class ConvLayer(Grown):
 class EncoderConfig(Grown):
     """Shape of :class:`recog.nn.encoder.Encoder`.
 
-    ``cell`` names one of :mod:`recog.nn.cells`; ``hidden`` are its units in each direction. ``dropout`` is between layers,
-    ``recurrent_dropout`` inside them, on the updates of the memory cells. ``attention`` is the number of heads of a
-    self-attention over the last layer's states (:mod:`recog.nn.attention`), 0 for none. ``sounds`` are the outputs of a
-    second head that hears how words are pronounced, its blank included; 0 where there is none. ``intermediate`` is the
-    recurrent layer, counted from 1, over which more heads of the same kinds are trained (Lee and Watanabe 2021,
-    "Intermediate loss regularization for CTC-based speech recognition"), 0 for none; like ``shortcut``, in training only.
+    ``cell`` names one of :mod:`recog.nn.cells`; ``hidden`` are its units in each direction.
+    ``dropout`` is between layers, ``recurrent_dropout`` inside them, on the updates of the memory
+    cells. ``attention`` is the number of heads of a self-attention over the last layer's states
+    (:mod:`recog.nn.attention`), 0 for none. ``sounds`` are the outputs of a second head that hears
+    how words are pronounced, its blank included; 0 where there is none. ``intermediate`` is the
+    recurrent layer, counted from 1, over which more heads of the same kinds are trained (Lee and
+    Watanabe 2021, "Intermediate loss regularization for CTC-based speech recognition"), 0 for none;
+    like ``shortcut``, in training only.
     """
 
     LATER = ("cell", "bidirectional", "recurrent_dropout", "attention", "sounds", "intermediate")
@@ -127,13 +143,17 @@ class EncoderConfig(Grown):
     @model_validator(mode="after")
     def _possible(self) -> EncoderConfig:
         if self.recurrent_dropout and self.cell in MEMORYLESS:
-            raise ValueError(f"recurrent_dropout is for cells with a memory cell, which '{self.cell}' has not")
+            raise ValueError(
+                f"recurrent_dropout is for cells with a memory cell, which '{self.cell}' has not"
+            )
         if self.attention and self.states % self.attention:
             raise ValueError(
                 f"{self.states} features of a state cannot be shared out to {self.attention} attention heads"
             )
         if self.intermediate >= self.layers:
-            raise ValueError(f"intermediate is {self.intermediate}, which must be less than the {self.layers} layers")
+            raise ValueError(
+                f"intermediate is {self.intermediate}, which must be less than the {self.layers} layers"
+            )
         return self
 
     @property
@@ -143,7 +163,8 @@ class EncoderConfig(Grown):
 
     @property
     def torch_only(self) -> bool:
-        """Whether the network has a part that no ONNX operator computes, and so runs in torch alone."""
+        """Whether the network has a part that no ONNX operator computes, and so runs in torch
+        alone."""
         return self.cell in TORCH_ONLY
 
     @property
@@ -173,8 +194,8 @@ class EncoderConfig(Grown):
         return n
 
     def subsampled(self, columns: int) -> EncoderConfig:
-        """The encoder with fewer input columns per output frame: the last strides and pools along the width give way first.
-        The same weights fit it.
+        """The encoder with fewer input columns per output frame: the last strides and pools along
+        the width give way first. The same weights fit it.
 
         Raises:
             ValueError: its strides and pools do not allow that.
@@ -188,9 +209,13 @@ class EncoderConfig(Grown):
                 share = gcd(along, finer)
                 finer //= share
                 steps.append((down, along // share))
-            convolutions[k] = layer.model_copy(update=dict(zip(("stride", "pool"), steps, strict=True)))
+            convolutions[k] = layer.model_copy(
+                update=dict(zip(("stride", "pool"), steps, strict=True))
+            )
         if rest or finer != 1:
-            raise ValueError(f"a network with {self.subsampling} columns a frame cannot have {columns}")
+            raise ValueError(
+                f"a network with {self.subsampling} columns a frame cannot have {columns}"
+            )
         return self.model_copy(update={"convolutions": tuple(convolutions)})
 
     def frames(self, columns: int) -> int:
@@ -201,7 +226,8 @@ class EncoderConfig(Grown):
 
 
 class SpectrogramConfig(Strict):
-    """Log-mel features; see :mod:`recog.features.spectrogram`. ``mean`` and ``deviation`` are the corpus's, per band."""
+    """Log-mel features; see :mod:`recog.features.log_mel`. ``mean`` and ``deviation`` are the
+    corpus's, per band."""
 
     kind: Literal["log-mel"] = "log-mel"
     sample_rate: int = Field(16_000, ge=4_000, le=96_000)
@@ -219,15 +245,17 @@ class SpectrogramConfig(Strict):
         if self.window > self.fft:
             raise ValueError(f"a window of {self.window} samples does not fit an FFT of {self.fft}")
         if not 0.0 <= self.low < self.high <= self.sample_rate / 2:
-            raise ValueError("the mel filters must lie between 0 Hz and half the sample rate, low below high")
+            raise ValueError(
+                "the mel filters must lie between 0 Hz and half the sample rate, low below high"
+            )
         if not all(map(isfinite, (*self.mean, *self.deviation))):
             raise ValueError("mean and deviation must be finite numbers")
         return self
 
 
 class StripConfig(Strict):
-    """Line strips; see :mod:`recog.features.strips`. ``even`` makes dense writing wider and sparse writing narrower, with
-    Latin script as the measure."""
+    """Line strips; see :mod:`recog.features.line_strip`. ``even`` makes dense writing wider and
+    sparse writing narrower, with Latin script as the measure."""
 
     kind: Literal["strip"] = "strip"
     height: int = Field(48, ge=8, le=512)
@@ -235,10 +263,11 @@ class StripConfig(Strict):
 
 
 class Calibration(Strict):
-    """A map from raw confidences to the share of words that are right, as a model's config keeps it.
+    """A map from raw confidences to the share of words that are right, as a model's config keeps
+    it.
 
-    ``raw`` are the knots, rising, and ``right`` the shares there, never falling. Between two knots the share is linear
-    in ln raw; before the first and after the last it is theirs.
+    ``raw`` are the knots, rising, and ``right`` the shares there, never falling. Between two knots
+    the share is linear in ln raw; before the first and after the last it is theirs.
     """
 
     kind: Literal["isotonic"] = "isotonic"
@@ -248,10 +277,16 @@ class Calibration(Strict):
     @model_validator(mode="after")
     def _rising(self) -> Calibration:
         if len(self.raw) != len(self.right):
-            raise ValueError(f"the calibration has {len(self.raw)} knots and {len(self.right)} shares")
-        if not all(MIN_CONFIDENCE <= x <= 1.0 for x in self.raw) or not all(0.0 <= y <= 1.0 for y in self.right):
+            raise ValueError(
+                f"the calibration has {len(self.raw)} knots and {len(self.right)} shares"
+            )
+        if not all(MIN_CONFIDENCE <= x <= 1.0 for x in self.raw) or not all(
+            0.0 <= y <= 1.0 for y in self.right
+        ):
             raise ValueError("the calibration's knots and shares must lie between 0 and 1")
-        if any(a >= b for a, b in pairwise(self.raw)) or any(a > b for a, b in pairwise(self.right)):
+        if any(a >= b for a, b in pairwise(self.raw)) or any(
+            a > b for a, b in pairwise(self.right)
+        ):
             raise ValueError("the calibration's knots must rise, and its shares never fall")
         return self
 
@@ -269,8 +304,9 @@ LM_FILE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
 class View(Strict):
-    """How a line of writing is shown to the network: leaned to the right by ``slant`` columns a row (to the left where it is
-    negative), then ``width`` times as wide. Speech is made ``width`` times as long."""
+    """How a line of writing is shown to the network: leaned to the right by ``slant`` columns a row
+    (to the left where it is negative), then ``width`` times as wide. Speech is made ``width`` times
+    as long."""
 
     slant: float = Field(0.0, ge=-1.0, le=1.0)
     width: float = Field(1.0, ge=0.5, le=2.0)
@@ -284,8 +320,9 @@ def views_fault(modality: str, views: tuple[View, ...]) -> str | None:
 
 
 class Rescoring(Strict):
-    """How a recogniser's own neural language model counts; see :class:`recog.decoding.rescore.Rescorer`. ``unknown_cost`` is
-    that of :class:`recog.lm.neural.NeuralLM`."""
+    """How a recogniser's own neural language model counts; see
+    :class:`recog.decoding.rescoring.nbest.Rescorer`. ``unknown_cost`` is that of
+    :class:`recog.lm.neural.NeuralLM`."""
 
     weight: float = Field(gt=0.0, le=100.0)
     interpolate: float = Field(0.0, ge=0.0, le=1.0)
@@ -294,16 +331,20 @@ class Rescoring(Strict):
 
 
 class DecodingConfig(Grown):
-    """How the model's outputs are best decoded, as tuned on dev; see :class:`recog.decoding.Decoder` for the options.
+    """How the model's outputs are best decoded, as tuned on dev; see
+    :class:`recog.decoding.Decoder` for the options.
 
-    ``lm`` names the language model's file in the model folder; ``languages`` files of others, each used for lines that are
-    likely to be in its language (see :func:`recog.decoding.choice.likeliest_models`); ``sounds`` says whether a model that
-    hears sounds finds the words of its language model in them, or in its letters; ``offset`` is added to the times of
-    words, in frames, as a CTC network emits early or late by about as much everywhere; ``temperature`` divides the
-    log-probabilities before they are normalised again: above 1 the network counts for less. A line, or
-    a segment of speech, is taken in the first of the ``views``, and in the others too where it is more doubtful than ``doubt``
-    (:func:`recog.decoding.views.doubt_of`). With ``rescoring`` the model's folder has a neural language model, which orders
-    the readings anew. ``dev`` records what tuning measured, for people to read.
+    ``lm`` names the language model's file in the model folder; ``languages`` files of others, each
+    used for lines that are likely to be in its language (see
+    :func:`recog.decoding.rescoring.language_id.likeliest_models`); ``sounds`` says whether a model
+    that hears sounds finds the words of its language model in them, or in its letters; ``offset``
+    is added to the times of words, in frames, as a CTC network emits early or late by about as much
+    everywhere; ``temperature`` divides the log-probabilities before they are normalised again:
+    above 1 the network counts for less. A line, or a segment of speech, is taken in the first of
+    the ``views``, and in the others too where it is more doubtful than ``doubt``
+    (:func:`recog.decoding.rescoring.test_time_augmentation.doubt_of`). With ``rescoring`` the
+    model's folder has a neural language model, which orders the readings anew. ``dev`` records what
+    tuning measured, for people to read.
     """
 
     LATER: ClassVar[tuple[str, ...]] = ("languages", "sounds", "views", "doubt", "rescoring")

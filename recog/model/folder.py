@@ -1,8 +1,9 @@
 """The folder of any model: read, check, write.
 
-A model is a folder of plain files: ``config.json``, ``model.safetensors`` (float16 weights, to train on), ``model.onnx``
-(to run) and ``README.md`` (the model card). Nothing in it is unpickled or executed; a folder from a stranger is checked
-for sizes, checksums and allowed operators before ONNX Runtime sees it.
+A model is a folder of plain files: ``config.json``, ``model.safetensors`` (float16 weights, to
+train on), ``model.onnx`` (to run) and ``README.md`` (the model card). Nothing in it is unpickled or
+executed; a folder from a stranger is checked for sizes, checksums and allowed operators before ONNX
+Runtime sees it.
 """
 
 from __future__ import annotations
@@ -44,8 +45,9 @@ KINDS = {
 class FolderConfig(Strict):
     """What every model's config says.
 
-    ``normalise`` names the text normalisation of the texts it was trained on. ``files`` holds the SHA-256 of the other
-    files of the folder. ``trained`` and ``dev`` record how it was made and what it reached, for people to read.
+    ``normalise`` names the text normalisation of the texts it was trained on. ``files`` holds the
+    SHA-256 of the other files of the folder. ``trained`` and ``dev`` record how it was made and
+    what it reached, for people to read.
     """
 
     format_version: Literal[1] = 1
@@ -78,10 +80,14 @@ class ModelFolder(Generic[Config]):
         if not path.is_file():
             raise UserError(f"{path}: the model lacks this file.")
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise UserError(f"{path}: is larger than any model may be ({MAX_FILE_BYTES >> 20} MiB).")
+            raise UserError(
+                f"{path}: is larger than any model may be ({MAX_FILE_BYTES >> 20} MiB)."
+            )
         expected = self.config.files.get(name)
         if expected is None or sha256(path) != expected:
-            raise UserError(f"{path}: does not match the checksum in {CONFIG}; the model is damaged or was changed.")
+            raise UserError(
+                f"{path}: does not match the checksum in {CONFIG}; the model is damaged or was changed."
+            )
         return path
 
     @property
@@ -119,10 +125,14 @@ def read_config(path: Path, kind: type[Config], modalities: tuple[str, ...]) -> 
         raise UserError(f"{path}: is not a model's config.")
     version, modality = loaded.get("format_version"), loaded.get("modality")
     if version != FORMAT_VERSION:
-        raise UserError(f"{path}: has format version {version!r}; this recog reads {FORMAT_VERSION}. Update recog.")
+        raise UserError(
+            f"{path}: has format version {version!r}; this recog reads {FORMAT_VERSION}. Update recog."
+        )
     if isinstance(modality, str) and modality in KINDS and modality not in modalities:
         wanted = " or ".join(KINDS[name] for name in modalities)
-        raise UserError(f"{path.parent}: is {KINDS[modality]}, where a model is needed that is {wanted}.")
+        raise UserError(
+            f"{path.parent}: is {KINDS[modality]}, where a model is needed that is {wanted}."
+        )
     try:
         return kind.model_validate(loaded)
     except ValidationError as error:
@@ -152,8 +162,8 @@ def pretrained() -> dict[str, Path]:
 def write_folder(folder: Path, config: Config, files: Mapping[str, bytes], card: str) -> Config:
     """Write a model folder; gives the config with the files' checksums.
 
-    An older model in it stays whole until everything is on the disk, and ``config.json`` comes last, so that a
-    half-written folder is never a model.
+    An older model in it stays whole until everything is on the disk, and ``config.json`` comes
+    last, so that a half-written folder is never a model.
     """
     folder.mkdir(parents=True, exist_ok=True)
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}

@@ -1,8 +1,9 @@
 """What is inside an ONNX file, read before ONNX Runtime sees it and without the ``onnx`` package.
 
-A model file may come from a stranger. Accepted are the operators that :mod:`recog.nn.export` writes and what ONNX
-Runtime's quantiser makes of them; refused are control flow (Loop, Scan, If), functions, external data and unknown domains.
-Only the few fields of the protocol-buffer wire format that matter are walked (onnx.proto, IR version 3 and later).
+A model file may come from a stranger. Accepted are the operators that
+:mod:`recog.nn.export.recogniser` writes and what ONNX Runtime's quantiser makes of them; refused
+are control flow (Loop, Scan, If), functions, external data and unknown domains. Only the few fields
+of the protocol-buffer wire format that matter are walked (onnx.proto, IR version 3 and later).
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def _fields(data: memoryview) -> Iterator[Field]:
     while at < len(data):
         key, at = _varint(data, at)
         number, wire = key >> 3, key & 7
-        if key > MAX_KEY or number == 0:  # other readers cut it to 32 bits, and would see another field
+        # other readers cut it to 32 bits, and would see another field
+        if key > MAX_KEY or number == 0:
             raise _MalformedError
         if wire == 0:
             value, at = _varint(data, at)
@@ -88,12 +90,15 @@ def check_onnx(path: Path, *, also: frozenset[str] = frozenset()) -> None:
         also: operators that this kind of model needs beside :data:`ALLOWED`.
 
     Raises:
-        UserError: it is not an ONNX model, or holds something that no model of recog needs; the message names it.
+        UserError: it is not an ONNX model, or holds something that no model of recog needs; the
+            message names it.
     """
     content = memoryview(path.read_bytes())
     try:
         if any(True for _ in _blocks(content, 25)):  # ModelProto.functions
-            raise UserError(f"{path}: the model defines functions of its own, which recog does not run.")
+            raise UserError(
+                f"{path}: the model defines functions of its own, which recog does not run."
+            )
         graphs = list(_blocks(content, 7))  # ModelProto.graph
         if len(graphs) != 1:
             raise _MalformedError
@@ -108,13 +113,19 @@ def _check_graph(graph: memoryview, path: Path, allowed: frozenset[str]) -> None
         count += 1
         operator, domain = _text(node, 4), _text(node, 7)
         if operator not in allowed or domain not in DOMAINS:
-            raise UserError(f"{path}: the model uses the operator '{operator}', which recog does not run.")
+            raise UserError(
+                f"{path}: the model uses the operator '{operator}', which recog does not run."
+            )
         for attribute in _blocks(node, 5):
             inside = {number for number, _, _ in _fields(attribute)}
             if inside & {6, 11}:  # AttributeProto.g, .graphs
-                raise UserError(f"{path}: the model holds a graph inside the operator '{operator}'.")
+                raise UserError(
+                    f"{path}: the model holds a graph inside the operator '{operator}'."
+                )
             if inside & {10, 22, 23}:  # AttributeProto.tensors, .sparse_tensor, .sparse_tensors
-                raise UserError(f"{path}: the model holds tensors of a kind that recog does not run in '{operator}'.")
+                raise UserError(
+                    f"{path}: the model holds tensors of a kind that recog does not run in '{operator}'."
+                )
             for tensor in _blocks(attribute, 5):  # AttributeProto.t
                 _check_tensor(tensor, path)
     if not 0 < count <= MAX_NODES:
@@ -127,5 +138,8 @@ def _check_graph(graph: memoryview, path: Path, allowed: frozenset[str]) -> None
 
 def _check_tensor(tensor: memoryview, path: Path) -> None:
     for number, _, value in _fields(tensor):
-        if number == 13 or (number == 14 and value != 0):  # TensorProto.external_data, .data_location
-            raise UserError(f"{path}: the model keeps weights outside itself, which recog does not open.")
+        # TensorProto.external_data, .data_location
+        if number == 13 or (number == 14 and value != 0):
+            raise UserError(
+                f"{path}: the model keeps weights outside itself, which recog does not open."
+            )

@@ -1,7 +1,8 @@
-"""Features -> log-probabilities by ONNX Runtime, no torch but for the networks that ONNX has no operators for.
+"""Features -> log-probabilities by ONNX Runtime, no torch but for the networks that ONNX has no
+operators for.
 
-One item a call: dynamic int8 takes its activation scale from the whole tensor, so a neighbour in a batch would change the
-result. Items run in parallel on threads instead; each call uses one.
+One item a call: dynamic int8 takes its activation scale from the whole tensor, so a neighbour in a
+batch would change the result. Items run in parallel on threads instead; each call uses one.
 """
 
 from __future__ import annotations
@@ -14,26 +15,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.errors import UserError
-from recog.model.bundle import Bundle
 from recog.model.folder import GRAPH
-from recog.model.onnx_run import open_session, run_graph
+from recog.model.onnx_session import open_session, run_graph
+from recog.model.recogniser_folder import Bundle
 
-TORCH_BACKEND = "recog.nn.backend"  # by its name: a later station, which imports torch
+TORCH_BACKEND = "recog.nn.torch_runtime"  # by its name: a later station, which imports torch
 
 
 class Runtime(Protocol):
     """A loaded network. Thread-safe."""
 
     def log_probs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Log-probabilities, natural log, of one item's features (columns, height): of the symbols, (frames, symbols), and
-        beside them of the sounds, where the model hears any, (frames, symbols + sounds).
+        """Log-probabilities, natural log, of one item's features (columns, height): of the symbols,
+        (frames, symbols), and beside them of the sounds, where the model hears any, (frames,
+        symbols + sounds).
 
         No columns give no frames.
         """
 
 
 def open_runtime(bundle: Bundle) -> Runtime:
-    """Load a model's network: in ONNX Runtime, or in torch where it has a cell that no ONNX operator computes.
+    """Load a model's network: in ONNX Runtime, or in torch where it has a cell that no ONNX
+    operator computes.
 
     Raises:
         UserError: it cannot be loaded, or needs torch and there is none.
@@ -65,18 +68,28 @@ class OnnxRuntime:
         self.config = bundle.config
         self._session = open_session(path)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        fits = len(inputs) == 1 and len(outputs) == 1 and len(inputs[0].shape) == len(outputs[0].shape) == 2
+        fits = (
+            len(inputs) == 1
+            and len(outputs) == 1
+            and len(inputs[0].shape) == len(outputs[0].shape) == 2
+        )
         if (
             not fits
             or outputs[0].shape[1] != bundle.config.outputs
             or inputs[0].shape[1] != bundle.config.encoder.height
         ):
-            raise UserError(f"{path}: the network does not have the inputs and outputs that the config says.")
+            raise UserError(
+                f"{path}: the network does not have the inputs and outputs that the config says."
+            )
         self._input, self._path = inputs[0].name, path
 
     def log_probs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :meth:`Runtime.log_probs`."""
         if len(features) == 0:
             return np.zeros((0, self.config.outputs), np.float32)
-        [result] = run_graph(self._session, self._path, {self._input: np.ascontiguousarray(features, dtype=np.float32)})
+        [result] = run_graph(
+            self._session,
+            self._path,
+            {self._input: np.ascontiguousarray(features, dtype=np.float32)},
+        )
         return np.asarray(result, dtype=np.float32)

@@ -1,1 +1,2 @@
-"""The networks, in torch. Needs the ``train`` extra; nothing outside ``nn`` and ``training`` imports it."""
+"""The networks, in torch. Needs the ``train`` extra; nothing outside ``nn`` and ``training``
+imports it."""

@@ -1,4 +1,5 @@
-"""Self-attention over the states of the recurrent stack (Vaswani et al. 2017), normalised first (Xiong et al. 2020)."""
+"""Self-attention over the states of the recurrent stack (Vaswani et al. 2017), normalised first
+(Xiong et al. 2020)."""
 
 from __future__ import annotations
 
@@ -7,10 +8,12 @@ from torch import Tensor, nn
 
 
 class SelfAttention(nn.Module):
-    """Each frame adds to its state what it finds in all frames of its item: x + O attention(Q n, K n, V n), n = LN(x).
+    """Each frame adds to its state what it finds in all frames of its item: x + O attention(Q n, K
+    n, V n), n = LN(x).
 
-    There is no code of positions: recurrent states know theirs. O starts at 0, so that training begins with the stack alone.
-    Memory grows with the number of frames and not with its square: torch computes softmax and sum in blocks.
+    There is no code of positions: recurrent states know theirs. O starts at 0, so that training
+    begins with the stack alone. Memory grows with the number of frames and not with its square:
+    torch computes softmax and sum in blocks.
 
     Args:
         width: features of a frame, a multiple of ``heads``.
@@ -32,7 +35,8 @@ class SelfAttention(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
-        """``valid`` (batch, time) is True where there is a frame; None where every item fills the batch."""
+        """``valid`` (batch, time) is True where there is a frame; None where every item fills the
+        batch."""
         time, batch, width = x.shape
         n = self.norm(x)
         q, k, v = (

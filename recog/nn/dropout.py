@@ -22,9 +22,11 @@ class _Drop(torch.autograd.Function):
 
 
 class Dropout(nn.Module):
-    """Dropout (Srivastava et al. 2014) with ``p`` to the nearest 1/256: a random byte decides for each number.
+    """Dropout (Srivastava et al. 2014) with ``p`` to the nearest 1/256: a random byte decides for
+    each number.
 
-    The CPU draws a word of eight bytes as fast as torch's own dropout draws for one number, which takes 2 % of a step.
+    The CPU draws a word of eight bytes as fast as torch's own dropout draws for one number, which
+    takes 2 % of a step.
     """
 
     def __init__(self, p: float) -> None:
@@ -35,6 +37,8 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.cut == 0:
             return x
-        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device).random_(-(2**63), None)
+        words = torch.empty(-(-x.numel() // 8), dtype=torch.int64, device=x.device).random_(
+            -(2**63), None
+        )
         keep = (words.view(torch.uint8)[: x.numel()] >= self.cut).view(torch.uint8).view(x.shape)
         return _Drop.apply(x, keep, 256.0 / (256 - self.cut))  # type: ignore[no-any-return]

@@ -1,8 +1,10 @@
-"""The acoustic and optical model: convolutions -> deep bidirectional LSTM (or a relative of it) -> CTC head.
+"""The acoustic and optical model: convolutions -> deep bidirectional LSTM (or a relative of it) ->
+CTC head.
 
-Both modalities are one network. A log-mel spectrogram is an image of ``height`` mel bands, a text line an image of
-``height`` pixels; the convolutions turn columns of it into frames, the LSTM stack reads the frames in both directions,
-and a linear layer scores the symbols of each frame, blank first.
+Both modalities are one network. A log-mel spectrogram is an image of ``height`` mel bands, a text
+line an image of ``height`` pixels; the convolutions turn columns of it into frames, the LSTM stack
+reads the frames in both directions, and a linear layer scores the symbols of each frame, blank
+first.
 """
 
 from __future__ import annotations
@@ -23,10 +25,11 @@ STATISTICS_MOMENTUM = 0.01  # share of each batch in the running mean and varian
 
 
 class _MaskedNormReLU(torch.autograd.Function):
-    """Batch normalisation over valid positions only (Ioffe and Szegedy 2015), ReLU and mask in few passes over memory.
+    """Batch normalisation over valid positions only (Ioffe and Szegedy 2015), ReLU and mask in few
+    passes over memory.
 
-    The gradient of the statistics is that of the plain formula with N = number of valid positions per channel. Under
-    ``torch.distributed`` the sums run over all processes.
+    The gradient of the statistics is that of the plain formula with N = number of valid positions
+    per channel. Under ``torch.distributed`` the sums run over all processes.
     """
 
     @staticmethod
@@ -66,9 +69,9 @@ class _MaskedNormReLU(torch.autograd.Function):
 class ConvBlock(nn.Module):
     """Convolution, batch norm over valid columns, ReLU, mask, max-pooling.
 
-    Widths after it are ``ceil(ceil(w / stride) / pool)``: 'same' padding and a pooling that keeps the last, partial
-    window. As activations are not negative and padding is zero, a window that reaches into the padding has the maximum
-    of its valid part.
+    Widths after it are ``ceil(ceil(w / stride) / pool)``: 'same' padding and a pooling that keeps
+    the last, partial window. As activations are not negative and padding is zero, a window that
+    reaches into the padding has the maximum of its valid part.
     """
 
     def __init__(self, inputs: int, spec: ConvLayer) -> None:
@@ -85,13 +88,15 @@ class ConvBlock(nn.Module):
         return ceil_div(ceil_div(widths, self.spec.stride[1]), self.spec.pool[1])
 
     def forward(self, x: Tensor, widths: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, channels, height, width) and valid widths (batch,) -> the same after the block."""
+        """(batch, channels, height, width) and valid widths (batch,) -> the same after the
+        block."""
         x = self.conv(x)
         widths = ceil_div(widths, self.spec.stride[1])
         mask = _mask(widths, x.shape[3]).to(x.dtype)[:, None, None, :]
         norm = self.norm
         if self.training:
-            if x.dtype in (torch.bfloat16, torch.float16):  # statistics in full precision under autocast
+            # statistics in full precision under autocast
+            if x.dtype in (torch.bfloat16, torch.float16):
                 x = x.float()
             mask = mask.to(x.dtype)
             with torch.no_grad():  # the gradient is masked in the function's own backward
@@ -105,8 +110,11 @@ class ConvBlock(nn.Module):
                 assert norm.num_batches_tracked is not None
                 unbiased = var * (count / (count - 1).clamp_min(1.0))
                 for running, batch in ((norm.running_mean, mean), (norm.running_var, unbiased)):
-                    # a batch that overflowed is skipped by the optimiser and must not stay here for good
-                    running.lerp_(torch.where(batch.isfinite(), batch, running), STATISTICS_MOMENTUM)
+                    # a batch that overflowed is skipped by the optimiser and must not stay here for
+                    # good
+                    running.lerp_(
+                        torch.where(batch.isfinite(), batch, running), STATISTICS_MOMENTUM
+                    )
                 norm.num_batches_tracked.add_(1)
         else:
             x = F.relu(norm(x)) * mask
@@ -121,8 +129,8 @@ def _mask(lengths: Tensor, size: int) -> Tensor:
 
 
 class Auxiliary(NamedTuple):
-    """Log-probabilities that are made in training only, as those of :class:`Encoder` are, by heads that the network has
-    below its top; None of what it has not."""
+    """Log-probabilities that are made in training only, as those of :class:`Encoder` are, by heads
+    that the network has below its top; None of what it has not."""
 
     shortcut: Tensor | None = None
     intermediate: Tensor | None = None
@@ -143,7 +151,9 @@ class Encoder(nn.Module):
         height = config.height
         blocks: list[nn.Module] = []
         for spec in config.convolutions:
-            blocks.append(ConvLSTM(channels, height, spec) if spec.recurrent else ConvBlock(channels, spec))
+            blocks.append(
+                ConvLSTM(channels, height, spec) if spec.recurrent else ConvBlock(channels, spec)
+            )
             channels, height = spec.maps, spec.height_after(height)
         self.front = nn.ModuleList(blocks)
         width = channels * (2 if config.columns == "max+mean" else height)
@@ -175,7 +185,8 @@ class Encoder(nn.Module):
         return lengths
 
     def columns(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Convolutional front end: (batch, width, height) -> (batch, frames, channels), and the valid frames."""
+        """Convolutional front end: (batch, width, height) -> (batch, frames, channels), and the
+        valid frames."""
         mask = _mask(lengths, features.shape[1])
         x = (features * mask.unsqueeze(-1)).transpose(1, 2).unsqueeze(1)
         x = x.contiguous(memory_format=torch.channels_last)
@@ -195,9 +206,10 @@ class Encoder(nn.Module):
             lengths: (batch,) int64, valid columns of each item, at least 1.
 
         Returns:
-            log-probabilities (batch, frames, symbols) float32, natural log, with those of the sounds beside them where the
-            network hears any, (batch, frames, symbols + sounds); valid frames (batch,); and in training what the
-            shortcut (Retsinas et al. 2022) and the intermediate heads give. Frames past the valid ones are undefined.
+            log-probabilities (batch, frames, symbols) float32, natural log, with those of the
+            sounds beside them where the network hears any, (batch, frames, symbols + sounds); valid
+            frames (batch,); and in training what the shortcut (Retsinas et al. 2022) and the
+            intermediate heads give. Frames past the valid ones are undefined.
         """
         x, lengths = self.columns(features, lengths)
         short = early = None

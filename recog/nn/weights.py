@@ -11,19 +11,22 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from recog.errors import UserError
-from recog.model.bundle import Bundle
 from recog.model.config import EncoderConfig
 from recog.model.folder import WEIGHTS, ModelFolder
+from recog.model.recogniser_folder import Bundle
 from recog.nn.encoder import Encoder
 from recog.text.alphabet import Alphabet
 
 
 def half_precision(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Float16 copies, but for the running statistics of batch norms, whose range float16 may not hold."""
+    """Float16 copies, but for the running statistics of batch norms, whose range float16 may not
+    hold."""
     found = {}
     for name, value in weights.items():
         if value.is_floating_point():
-            found[name] = value.detach().cpu().float() if "running" in name else value.detach().cpu().half()
+            found[name] = (
+                value.detach().cpu().float() if "running" in name else value.detach().cpu().half()
+            )
     return found
 
 
@@ -45,15 +48,18 @@ def load_weights(bundle: ModelFolder[Any]) -> dict[str, Tensor]:
         raise UserError(f"{path}: the weights are damaged ({error}).") from None
 
 
-def network_from(bundle: Bundle, alphabet: Alphabet | None = None, *, encoder: EncoderConfig | None = None) -> Encoder:
-    """The network of a model folder, its output layers grown to ``alphabet`` where that has more symbols.
+def network_from(
+    bundle: Bundle, alphabet: Alphabet | None = None, *, encoder: EncoderConfig | None = None
+) -> Encoder:
+    """The network of a model folder, its output layers grown to ``alphabet`` where that has more
+    symbols.
 
-    ``encoder`` is another shape that the same weights fit: other dropout or subsampling, or heads for sounds or over an
-    intermediate layer, freshly drawn, where the model has none there yet.
+    ``encoder`` is another shape that the same weights fit: other dropout or subsampling, or heads
+    for sounds or over an intermediate layer, freshly drawn, where the model has none there yet.
 
-    ``alphabet`` must begin with the model's own symbols. A new symbol starts from the weights of its nearest old one (its
-    base letter without the accent, its other case), else from the mean of all, so that training does not begin by
-    unlearning it.
+    ``alphabet`` must begin with the model's own symbols. A new symbol starts from the weights of
+    its nearest old one (its base letter without the accent, its other case), else from the mean of
+    all, so that training does not begin by unlearning it.
 
     Raises:
         UserError: the weights do not fit the config.
@@ -83,17 +89,23 @@ def network_from(bundle: Bundle, alphabet: Alphabet | None = None, *, encoder: E
 
 
 def _check_fit(bundle: Bundle, weights: dict[str, Tensor], symbols: int) -> None:
-    """Compare names and shapes with those of the config's network before any of it is allocated: a stranger's config may
-    ask for more memory than there is."""
+    """Compare names and shapes with those of the config's network before any of it is allocated: a
+    stranger's config may ask for more memory than there is."""
     with torch.device("meta"):
-        expected = {k: v.shape for k, v in Encoder(bundle.config.encoder, symbols).state_dict().items()}
+        expected = {
+            k: v.shape for k, v in Encoder(bundle.config.encoder, symbols).state_dict().items()
+        }
     counters = {name for name in expected if name.endswith("num_batches_tracked")}
     for name in sorted((expected.keys() - counters) ^ (weights.keys() - counters)):
         raise UserError(f"{bundle.path}: the weights do not fit the config ({name}).")
     for name in sorted(expected.keys() & weights.keys()):
         if expected[name] != weights[name].shape:
-            shapes = " and not ".join("x".join(map(str, shape)) for shape in (weights[name].shape, expected[name]))
-            raise UserError(f"{bundle.path}: the weights do not fit the config ({name} is {shapes}).")
+            shapes = " and not ".join(
+                "x".join(map(str, shape)) for shape in (weights[name].shape, expected[name])
+            )
+            raise UserError(
+                f"{bundle.path}: the weights do not fit the config ({name} is {shapes})."
+            )
 
 
 def nearest(symbol: str, known: list[str]) -> int | None:

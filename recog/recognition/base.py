@@ -1,4 +1,5 @@
-"""What transcribing sound and reading lines share: a loaded model, and log-probabilities -> a line with its words."""
+"""What transcribing sound and reading lines share: a loaded model, and log-probabilities -> a line
+with its words."""
 
 from __future__ import annotations
 
@@ -12,17 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.align import Timing, spans_of
-from recog.decoding.best_path import best_path
-from recog.decoding.hotwords import without_symbol
-from recog.decoding.rescore import RESCORED
-from recog.decoding.second_pass import SecondPass
-from recog.decoding.views import READINGS, Seen, decode_views, doubt_of
+from recog.decoding.ctc.viterbi import Timing, spans_of
+from recog.decoding.fusion.keywords import without_symbol
+from recog.decoding.greedy import best_path
+from recog.decoding.rescoring.combination import SecondPass
+from recog.decoding.rescoring.nbest import RESCORED
+from recog.decoding.rescoring.test_time_augmentation import READINGS, Seen, decode_views, doubt_of
 from recog.errors import UsageError
 from recog.media.source import Source
-from recog.model.bundle import Bundle, ModelConfig, open_bundle, shipped_name
+from recog.model.recogniser_folder import Bundle, ModelConfig, open_bundle, shipped_name
 from recog.model.runtime import open_runtime
-from recog.options import Options, with_absolute_paths
+from recog.recognition.options import Options, with_absolute_paths
 from recog.text.alphabet import Alphabet
 from recog.text.bidi import to_display, to_logical
 from recog.text.normalise import rule
@@ -30,9 +31,9 @@ from recog.transcript import Alternative, Line, Transcript, Word, shortened
 
 if TYPE_CHECKING:
     from recog.decoding.decoder import Decoder, Hypothesis
-    from recog.decoding.rescore import Rescorer
+    from recog.decoding.lexicon.lexicon_decoding import WordFinder
+    from recog.decoding.rescoring.nbest import Rescorer
     from recog.lm.trie import NGramTrie
-    from recog.word_finder import WordFinder
 
 logger = logging.getLogger(__name__)
 DEFAULT_BEAM = 25
@@ -61,7 +62,9 @@ class Recogniser:
         self.runtime = open_runtime(self.bundle)
         self.alphabet = Alphabet.from_list(self.config.symbols[1:])
         self.word_finder = make_word_finder(self.bundle, self.options)
-        self._sound_decoder = None if self.word_finder is None else self._make_sound_decoder(self.word_finder)
+        self._sound_decoder = (
+            None if self.word_finder is None else self._make_sound_decoder(self.word_finder)
+        )
         if self.word_finder is None:
             _ = self.decoder  # says now what does not go together in the options
         self.rescorer = make_rescorer(self.bundle, self.options)
@@ -85,7 +88,9 @@ class Recogniser:
         """What the representation says: the alphabet's size, and options that are not as usual."""
         usual = type(self._given)()
         changed = ((each.name, getattr(self._given, each.name)) for each in fields(usual))
-        options = [f"{name}={shortened(value)}" for name, value in changed if value != getattr(usual, name)]
+        options = [
+            f"{name}={shortened(value)}" for name, value in changed if value != getattr(usual, name)
+        ]
         return [f"{len(self.config.symbols) - 1} symbols", *options]
 
     def transcribe(
@@ -105,44 +110,48 @@ class Recogniser:
 
     @cached_property
     def decoder(self) -> Decoder | None:
-        """The beam search over the letters, None for the best path. Where words are found in sounds, only what is said of a sound
-        that goes on needs it."""
+        """The beam search over the letters, None for the best path. Where words are found in
+        sounds, only what is said of a sound that goes on needs it."""
         return self.decoders[0] if self.decoders else None
 
     @cached_property
     def language_models(self) -> list[NGramTrie]:
-        """The usual language model, and those of other languages; empty where there is to be none."""
+        """The usual language model, and those of other languages; empty where there is to be
+        none."""
         return open_language_models(self.bundle, self.options)
 
     @cached_property
     def decoders(self) -> list[Decoder]:
-        """A beam search with each of the language models, or one without; none for the best path."""
-        made = [make_decoder(self.bundle, self.options, lm) for lm in (self.language_models or (None,))]
+        """A beam search with each of the language models, or one without; none for the best
+        path."""
+        made = [
+            make_decoder(self.bundle, self.options, lm) for lm in (self.language_models or (None,))
+        ]
         return [decoder for decoder in made if decoder is not None]
 
     def languages_of(self, lines: Sequence[NDArray[np.float32]]) -> list[int]:
-        """Which of :attr:`decoders` suits each of some lines that follow each other, of log-probabilities (frames, symbols)."""
+        """Which of :attr:`decoders` suits each of some lines that follow each other, of
+        log-probabilities (frames, symbols)."""
         alpha, _ = self.options.weights(self.config.decoding)
         if len(self.decoders) < 2 or not alpha:  # without a weight they are all the same
             return [0] * len(lines)
-        from recog.decoding.choice import likeliest_models
+        from recog.decoding.rescoring.language_id import likeliest_models
 
         texts = [best_path(line) for line in lines]
-        return likeliest_models([[decoder.weight(text) / alpha for decoder in self.decoders] for text in texts])
+        return likeliest_models(
+            [[decoder.weight(text) / alpha for decoder in self.decoders] for text in texts]
+        )
 
     def decode(
-        self,
-        seen: Seen,
-        *,
-        before: str | None = None,
-        language: int | None = None,
+        self, seen: Seen, *, before: str | None = None, language: int | None = None
     ) -> Reading:
         """Text in logical order, word spans in frames, and alternatives where asked for.
 
         Args:
-            seen: what the network makes of a line or segment. All views count for what the text is, the first says where its
-                words are.
-            before: the text that this one follows, as the network displays it, for the language model.
+            seen: what the network makes of a line or segment. All views count for what the text is,
+                the first says where its words are.
+            before: the text that this one follows, as the network displays it, for the language
+                model.
             language: which of :attr:`decoders`; None finds out.
         """
         temperature = (
@@ -156,11 +165,15 @@ class Recogniser:
         if self.decoder is None:
             tokens = best_path(log_probs)
         else:
-            decoder = self.decoders[self.languages_of([seen.log_probs])[0] if language is None else language]
+            decoder = self.decoders[
+                self.languages_of([seen.log_probs])[0] if language is None else language
+            ]
             best = self._readings(decoder, views, before)
             if self.rescorer is not None:
                 again = SecondPass(decoder, self.rescorer)
-                best = again(best, views, before=before, every=self.options.n_best > 1)[: self.options.n_best]
+                best = again(best, views, before=before, every=self.options.n_best > 1)[
+                    : self.options.n_best
+                ]
             tokens = list(best[0].tokens)
             texts: dict[str, Hypothesis] = {}
             for hypothesis in best:  # white space tells no two apart
@@ -173,16 +186,19 @@ class Recogniser:
         ]
         display = " ".join(display.split())
         text = self.reading_order(display)
-        if text != display:  # words of a right-to-left line: their order and letters are the text's, not the image's
+        # words of a right-to-left line: their order and letters are the text's, not the image's
+        if text != display:
             spans = reorder(spans, text)
         return text, spans, alternatives if self.options.n_best > 1 else ()
 
     def decoded_of(self, seen: Seen) -> NDArray[np.float32]:
-        """What words are found in: (frames, sounds) where they are found in sounds, else (frames, symbols)."""
+        """What words are found in: (frames, sounds) where they are found in sounds, else (frames,
+        symbols)."""
         return seen.log_probs if self.word_finder is None or seen.sounds is None else seen.sounds
 
     def looks_again(self, log_probs: NDArray[np.float32]) -> bool:
-        """Whether the other views are worth it, by the symbols (frames, symbols) that the first gives."""
+        """Whether the other views are worth it, by the symbols (frames, symbols) that the first
+        gives."""
         decoding = self.config.decoding
         beam = self.word_finder is not None or bool(self.decoders)
         looks = self.options.looks or ("auto" if beam else "once")
@@ -202,7 +218,9 @@ class Recogniser:
             unknown_cost=tuned.unknown_cost,
         )
 
-    def _found_words(self, word_finder: WordFinder, views: Sequence[NDArray[np.float32]]) -> Reading:
+    def _found_words(
+        self, word_finder: WordFinder, views: Sequence[NDArray[np.float32]]
+    ) -> Reading:
         assert self._sound_decoder is not None
         best = self._readings(self._sound_decoder, views)
         if self.rescorer is not None:
@@ -226,14 +244,18 @@ class Recogniser:
     def _readings(
         self, decoder: Decoder, views: Sequence[NDArray[np.float32]], before: str | None = None
     ) -> list[Hypothesis]:
-        """What the beam finds in a line, best first. Up to :data:`READINGS` may be wanted without changing which is the best."""
+        """What the beam finds in a line, best first. Up to :data:`READINGS` may be wanted without
+        changing which is the best."""
         wanted = self.options.n_best
         readings = wanted if self.rescorer is None else max(wanted, RESCORED)
-        [found] = decode_views(decoder, [views], before=[before], n_best=readings, each=max(READINGS, wanted))
+        [found] = decode_views(
+            decoder, [views], before=[before], n_best=readings, each=max(READINGS, wanted)
+        )
         return found
 
     def warm_up(self) -> None:
-        """Load, and at the first use on a machine compile, what decoding needs, so that no file waits for it."""
+        """Load, and at the first use on a machine compile, what decoding needs, so that no file
+        waits for it."""
         if self.word_finder is not None or self.decoder is not None:
             symbols, sounds = (
                 np.full((2, count), -np.log(max(1, count)), np.float32)
@@ -243,7 +265,8 @@ class Recogniser:
                 self.decode(Seen(symbols, sounds if self.config.sounds else None), before=before)
 
     def reading_order(self, text: str) -> str:
-        """The logical order of a text that the network gives: an image of a right-to-left script is read from the left."""
+        """The logical order of a text that the network gives: an image of a right-to-left script is
+        read from the left."""
         return to_logical(text) if self.config.modality == "handwriting" else text
 
     def calibrated(self, confidence: float) -> float:
@@ -256,13 +279,19 @@ def _reloaded(kind: type[Recogniser], place: str | Path, options: Options) -> Re
     return kind(open_bundle(place), options)
 
 
-def usable_hotwords(bundle: Bundle, hotwords: Mapping[str, float]) -> tuple[dict[str, float], list[str]]:
+def usable_hotwords(
+    bundle: Bundle, hotwords: Mapping[str, float]
+) -> tuple[dict[str, float], list[str]]:
     """Hotwords as a model's texts have them, and a sentence for each that it cannot write.
 
     For a model of lower case, say, ``Mother-in-Law`` is ``mother in law``.
     """
     config = bundle.config
-    written, usable, left_out = rule(config.normalise, config.languages), dict[str, float](), list[str]()
+    written, usable, left_out = (
+        rule(config.normalise, config.languages),
+        dict[str, float](),
+        list[str](),
+    )
     for phrase, boost in hotwords.items():
         text = " ".join(written(phrase).split())
         shown = to_display(text) if config.modality == "handwriting" else text
@@ -270,7 +299,9 @@ def usable_hotwords(bundle: Bundle, hotwords: Mapping[str, float]) -> tuple[dict
         if phrase.strip() and not text:
             left_out.append(f"The hotword '{phrase}' is left out: the model writes nothing of it.")
         elif missing is not None:
-            left_out.append(f"The hotword '{phrase}' is left out: the model has no symbol for '{missing}'.")
+            left_out.append(
+                f"The hotword '{phrase}' is left out: the model has no symbol for '{missing}'."
+            )
         else:
             usable[text] = max(boost, usable.get(text, boost))
     return usable, left_out
@@ -284,13 +315,21 @@ def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Deco
     """
     tuned = bundle.config.decoding
     n_best = options.n_best
-    wanted = lm is not None or options.hotwords or n_best > 1 or options.rescore not in (None, "none")
-    beam = options.beam if options.beam is not None else tuned.beam or (DEFAULT_BEAM if wanted else 0)
+    wanted = (
+        lm is not None or options.hotwords or n_best > 1 or options.rescore not in (None, "none")
+    )
+    beam = (
+        options.beam if options.beam is not None else tuned.beam or (DEFAULT_BEAM if wanted else 0)
+    )
     if lm is None and (options.alpha is not None or options.beta is not None):
-        raise UsageError("The weights alpha and beta belong to a language model; give one, or leave them out.")
+        raise UsageError(
+            "The weights alpha and beta belong to a language model; give one, or leave them out."
+        )
     if beam == 0:
         if wanted:
-            raise UsageError("A language model, hotwords and alternatives need a beam of at least 1.")
+            raise UsageError(
+                "A language model, hotwords and alternatives need a beam of at least 1."
+            )
         if options.looks == "all" and options.beam == 0:
             raise UsageError(
                 "A best path reads the first view alone: to look at all of them takes a beam of at least 1."
@@ -299,7 +338,8 @@ def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Deco
     from recog.decoding.decoder import Decoder
 
     alpha, beta = options.weights(tuned)
-    in_display = to_display if bundle.config.modality == "handwriting" else str  # the network reads from the left
+    # the network reads from the left
+    in_display = to_display if bundle.config.modality == "handwriting" else str
     return Decoder(
         list(bundle.config.symbols),
         beam_width=max(beam, n_best),
@@ -314,7 +354,8 @@ def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Deco
 
 
 def open_language_models(bundle: Bundle, options: Options) -> list[NGramTrie]:
-    """The language models that the options leave in use: the usual one, then those of other languages.
+    """The language models that the options leave in use: the usual one, then those of other
+    languages.
 
     A model with language models of its own uses them, unless a beam of 0 is asked for.
 
@@ -322,7 +363,9 @@ def open_language_models(bundle: Bundle, options: Options) -> list[NGramTrie]:
         UserError: one cannot be read, or (UsageError) the model knows nothing of the language.
     """
     if options.language is not None and options.lm is not None:
-        raise UsageError("A language chooses among the model's own language models; leave out the one or the other.")
+        raise UsageError(
+            "A language chooses among the model's own language models; leave out the one or the other."
+        )
     if options.lm is not None:
         paths = [] if str(options.lm) == "none" else [Path(options.lm)]
     else:
@@ -335,7 +378,8 @@ def open_language_models(bundle: Bundle, options: Options) -> list[NGramTrie]:
 
 
 def own_language_models(bundle: Bundle, options: Options) -> list[Path]:
-    """The language models of the model's own, where the options leave them in use; the usual one first.
+    """The language models of the model's own, where the options leave them in use; the usual one
+    first.
 
     Raises:
         UsageError: the options name a language that the model has nothing to do with.
@@ -355,21 +399,25 @@ def own_language_models(bundle: Bundle, options: Options) -> list[Path]:
 
 
 def make_word_finder(bundle: Bundle, options: Options) -> WordFinder | None:
-    """What finds words in the sounds that the model hears; None where it hears none, or there is to be no language model of
-    words: then its letters are decoded. A hotword of which nobody knows how it is said is left out, with a warning."""
+    """What finds words in the sounds that the model hears; None where it hears none, or there is to
+    be no language model of words: then its letters are decoded. A hotword of which nobody knows how
+    it is said is left out, with a warning."""
     model = model_of_words(bundle, options)
     if model is None:
         return None
-    from recog.word_finder import WordFinder
+    from recog.decoding.lexicon.lexicon_decoding import WordFinder
 
     word_finder = WordFinder(bundle, model, options.hotwords)
     for phrase in word_finder.unknown:
-        logger.warning("The hotword '%s' is left out: the model does not know how it is said.", phrase)
+        logger.warning(
+            "The hotword '%s' is left out: the model does not know how it is said.", phrase
+        )
     return word_finder
 
 
 def model_of_words(bundle: Bundle, options: Options) -> NGramTrie | None:
-    """The language model whose words are found in the sounds that the model hears; None where its letters are decoded."""
+    """The language model whose words are found in the sounds that the model hears; None where its
+    letters are decoded."""
     if not bundle.config.sounds or not bundle.config.decoding.sounds or options.beam == 0:
         return None
     model = next(iter(open_language_models(bundle, options)), None)
@@ -387,7 +435,7 @@ def make_rescorer(bundle: Bundle, options: Options) -> Rescorer | None:
         return None
     if str(options.rescore) == "none" or weight == 0.0:
         return None
-    from recog.decoding.rescore import Rescorer
+    from recog.decoding.rescoring.nbest import Rescorer
     from recog.lm.neural import NeuralLM
 
     if options.rescore is not None:
@@ -410,8 +458,9 @@ def tempered(log_probs: NDArray[np.float32], temperature: float) -> NDArray[np.f
 def reorder(spans: list[Span], text: str) -> list[Span]:
     """Give the words of ``text`` (logical order) the places of the displayed words that they are.
 
-    A word that stands there several times takes its places from the right, where such a line begins; one whose display
-    alone does not tell it (a number that turned, a bracket) takes the rightmost place that no other word has.
+    A word that stands there several times takes its places from the right, where such a line
+    begins; one whose display alone does not tell it (a number that turned, a bracket) takes the
+    rightmost place that no other word has.
     """
     places: dict[str, list[int]] = {}
     for i, span in enumerate(spans):

@@ -1,8 +1,10 @@
-"""Which frames of each segment count: segments that share sound are joined so that no word is lost and none doubled.
+"""Which frames of each segment count: segments that share sound are joined so that no word is lost
+and none doubled.
 
-Where a pause lies between two segments its middle is the border. Where there is none, the first segment is cut at the
-widest gap between two words in the middle of what both share, each word read with sound on both sides of it; the second
-goes on from the same gap, which it finds by its time and by the words on its sides.
+Where a pause lies between two segments its middle is the border. Where there is none, the first
+segment is cut at the widest gap between two words in the middle of what both share, each word read
+with sound on both sides of it; the second goes on from the same gap, which it finds by its time and
+by the words on its sides.
 """
 
 from __future__ import annotations
@@ -13,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.best_path import best_path_frames
-from recog.decoding.views import Seen
+from recog.decoding.greedy import best_path_frames
+from recog.decoding.rescoring.test_time_augmentation import Seen
 from recog.segment.speech import SHARED, Segment
 from recog.text.alphabet import BLANK
 
@@ -24,7 +26,8 @@ NEAR = 0.4  # seconds by which two readings of one gap may differ
 
 @dataclass(frozen=True)
 class Stretch:
-    """What the network makes of the frames of a segment that count, between two seconds of the recording."""
+    """What the network makes of the frames of a segment that count, between two seconds of the
+    recording."""
 
     start: float
     end: float
@@ -48,7 +51,8 @@ class _Cut:
 
 
 class Stitcher:
-    """What counts of each segment of one recording; they are given in order, each as soon as it is there.
+    """What counts of each segment of one recording; they are given in order, each as soon as it is
+    there.
 
     Args:
         step: seconds of a frame.
@@ -61,7 +65,8 @@ class Stitcher:
         self._cut: _Cut | None = None
 
     def __call__(self, segment: Segment, seen: Seen) -> Stretch:
-        """The stretch of the next segment. Its first view says where to cut; of the others the same share is taken."""
+        """The stretch of the next segment. Its first view says where to cut; of the others the same
+        share is taken."""
         log_probs = seen.log_probs
         step, space, count = self._step, self._space, len(log_probs)
         if segment.keep_from is None:
@@ -72,7 +77,10 @@ class Stitcher:
             self._cut = _cut(log_probs, segment.start, step, space, first)
             last, end = round((self._cut.second - segment.start) / step), self._cut.second
         else:
-            last, end = max(first, min(count, round((segment.keep_to - segment.start) / step))), segment.keep_to
+            last, end = (
+                max(first, min(count, round((segment.keep_to - segment.start) / step))),
+                segment.keep_to,
+            )
         kept = (first / count, last / count) if count else (0.0, 1.0)
         return Stretch(segment.start + first * step, end, _part(seen, *kept))
 
@@ -81,10 +89,14 @@ def _part(seen: Seen, low: float, high: float) -> Seen:
     """The frames of all views between two shares of their numbers."""
     first, last = round(low * len(seen.log_probs)), round(high * len(seen.log_probs))
     sounds = None if seen.sounds is None else seen.sounds[first:last]
-    return Seen(seen.log_probs[first:last], sounds, tuple(_part(view, low, high) for view in seen.again))
+    return Seen(
+        seen.log_probs[first:last], sounds, tuple(_part(view, low, high) for view in seen.again)
+    )
 
 
-def _cut(log_probs: NDArray[np.float32], start: float, step: float, space: int | None, first: int) -> _Cut:
+def _cut(
+    log_probs: NDArray[np.float32], start: float, step: float, space: int | None, first: int
+) -> _Cut:
     """Where to cut a segment in what it shares with the next one."""
     count = len(log_probs)
     low = max(first, count - round((SHARED - CONTEXT) / step))
@@ -96,7 +108,9 @@ def _cut(log_probs: NDArray[np.float32], start: float, step: float, space: int |
     return _Cut(start + (_emptiest(log_probs, low, high, space) + 1) * step, None)
 
 
-def _resume(log_probs: NDArray[np.float32], cut: _Cut, start: float, step: float, space: int | None) -> int:
+def _resume(
+    log_probs: NDArray[np.float32], cut: _Cut, start: float, step: float, space: int | None
+) -> int:
     """The first frame after the cut, in a segment that shares it."""
     expected = round((cut.second - start) / step)
     expected = min(len(log_probs), max(0, expected))
@@ -107,7 +121,10 @@ def _resume(log_probs: NDArray[np.float32], cut: _Cut, start: float, step: float
     if not found:
         return expected
     before, after = cut.gap.before, cut.gap.after
-    best = max(found, key=lambda g: ((g.before == before) + (g.after == after), -abs(g.frame + 1 - expected)))
+    best = max(
+        found,
+        key=lambda g: ((g.before == before) + (g.after == after), -abs(g.frame + 1 - expected)),
+    )
     return best.frame + 1
 
 

@@ -1,7 +1,8 @@
 """From what the page network sees to lines: baselines as polylines, and an outline around each.
 
-The network gives, for every second pixel of the page it is shown, how likely a baseline, the end of one, and the body of a
-line lie there. All coordinates here are those of its output; :mod:`recog.segment.page` scales them.
+The network gives, for every second pixel of the page it is shown, how likely a baseline, the end of
+one, and the body of a line lie there. All coordinates here are those of its output;
+:mod:`recog.segment.page_lines` scales them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.segment.spacing import COLUMN, line_heights, line_spacings
+from recog.segment.line_spacing import COLUMN, line_heights, line_spacings
 
 Floats = NDArray[np.float32]
 Polyline = NDArray[np.float64]  # (points, 2) x and y
@@ -41,19 +42,26 @@ def find_baselines(maps: Floats) -> list[Polyline]:
         maps: (2 or more, height, width) probabilities: of a baseline, and of the end of one.
     """
     line = cv2.GaussianBlur(maps[0] - END_WEIGHT * maps[1], (0, 0), 1.0)
-    pieces = sorted(_joined(_pieces(line), maps[1]), key=lambda piece: piece[0, 0] - piece[-1, 0])[:MOST]
+    pieces = sorted(_joined(_pieces(line), maps[1]), key=lambda piece: piece[0, 0] - piece[-1, 0])[
+        :MOST
+    ]
     return [_simple(piece) for piece in pieces if piece[-1, 0] - piece[0, 0] >= SHORTEST]
 
 
 def _pieces(line: NDArray[np.floating]) -> list[Polyline]:
-    """For each connected stretch of baseline its height in every column, weighed by the probability."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((line > THRESHOLD).astype(np.uint8), connectivity=8)
+    """For each connected stretch of baseline its height in every column, weighed by the
+    probability."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        (line > THRESHOLD).astype(np.uint8), connectivity=8
+    )
     found = []
     for k in range(1, count):
         x, y, width, height, area = (int(v) for v in stats[k])
         if area < LEAST_AREA or width < SHORTEST // 2 or height > 1.2 * width:
             continue
-        weights = np.where(labels[y : y + height, x : x + width] == k, line[y : y + height, x : x + width], 0.0)
+        weights = np.where(
+            labels[y : y + height, x : x + width] == k, line[y : y + height, x : x + width], 0.0
+        )
         sums = weights.sum(0)
         columns = np.flatnonzero(sums > 0)
         middle = (weights * np.arange(height)[:, None]).sum(0)[columns] / sums[columns]
@@ -91,12 +99,17 @@ def _joined(pieces: list[Polyline], ends: Floats) -> list[Polyline]:
 
 
 def _gap(first: Polyline, second: Polyline, ends: Floats) -> float | None:
-    """How far the second piece lies from where the first leads; None where it is no continuation of it."""
+    """How far the second piece lies from where the first leads; None where it is no continuation of
+    it."""
     across = second[0, 0] - first[-1, 0]
     if not -4 < across < LONGEST_GAP or second[-1, 0] <= first[-1, 0]:
         return None
     tail = first[-TAIL:]
-    slope = np.clip(np.polyfit(tail[:, 0], tail[:, 1], 1)[0], -STEEPEST, STEEPEST) if len(tail) > 5 else 0.0
+    slope = (
+        np.clip(np.polyfit(tail[:, 0], tail[:, 1], 1)[0], -STEEPEST, STEEPEST)
+        if len(tail) > 5
+        else 0.0
+    )
     drift = abs(second[0, 1] - (first[-1, 1] + slope * across))
     if drift > DRIFT:
         return None
@@ -110,15 +123,16 @@ def _gap(first: Polyline, second: Polyline, ends: Floats) -> float | None:
 
 
 def _simple(piece: Polyline) -> Polyline:
-    """Smoothed over nine columns, and reduced to the points that it needs (Douglas and Peucker 1973)."""
+    """Smoothed over nine columns, and reduced to the points that it needs (Douglas and Peucker
+    1973)."""
     smooth = np.convolve(np.pad(piece[:, 1], 4, mode="edge"), np.full(9, 1 / 9), mode="valid")
     points = np.stack([piece[:, 0], smooth], axis=1).astype(np.float32)
     return cv2.approxPolyDP(points[:, None], COARSENESS, False)[:, 0].astype(np.float64)
 
 
 def outlines(baselines: list[Polyline], body: Floats) -> list[Polyline]:
-    """A polygon around each line: column by column up to where its body ends, or is thinnest before its upper
-    neighbour's begins, and down likewise.
+    """A polygon around each line: column by column up to where its body ends, or is thinnest before
+    its upper neighbour's begins, and down likewise.
 
     Args:
         baselines: as :func:`find_baselines` gives them.
@@ -137,7 +151,14 @@ def outlines(baselines: list[Polyline], body: Floats) -> list[Polyline]:
     sides = []
     for step, room, least, most in ((-1, rooms[0], 0.35, 1.15), (1, rooms[1], 0.1, 0.6)):
         limit = np.minimum(room[lines, columns], most * spacings[lines] / FREE)
-        sides.append((step, _extents(body, points, step, limit), least * spacings[lines], most * spacings[lines]))
+        sides.append(
+            (
+                step,
+                _extents(body, points, step, limit),
+                least * spacings[lines],
+                most * spacings[lines],
+            )
+        )
     polygons = []
     ends = np.searchsorted(lines, np.arange(len(baselines) + 1))
     for k, (start, end) in enumerate(pairwise(ends)):
@@ -149,13 +170,15 @@ def outlines(baselines: list[Polyline], body: Floats) -> list[Polyline]:
             edge[[0, -1], 0] += np.array([-0.15, 0.15]) * spacings[k]
             edges.append(edge)
         around = np.concatenate([edges[0], edges[1][::-1]]).astype(np.float32)
-        polygons.append(cv2.approxPolyDP(around[:, None], COARSENESS, True)[:, 0].astype(np.float64))
+        polygons.append(
+            cv2.approxPolyDP(around[:, None], COARSENESS, True)[:, 0].astype(np.float64)
+        )
     return polygons
 
 
 def _rooms(heights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How far it is from each line to the next above and the next below it, column by column (lines, columns); infinite
-    where there is none."""
+    """How far it is from each line to the next above and the next below it, column by column
+    (lines, columns); infinite where there is none."""
     order = np.argsort(heights, axis=0)  # what is not there comes last
     level = np.take_along_axis(heights, order, axis=0)
     rooms = []
@@ -173,9 +196,12 @@ def _rooms(heights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
     return rooms[0], rooms[1]
 
 
-def _extents(body: Floats, points: NDArray[np.float64], step: int, room: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far the body reaches from each point of a baseline, up (-1) or down (1): to where it ends, or to its thinnest
-    place in the ``FREE`` share of the ``room`` that is left before the next baseline."""
+def _extents(
+    body: Floats, points: NDArray[np.float64], step: int, room: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """How far the body reaches from each point of a baseline, up (-1) or down (1): to where it
+    ends, or to its thinnest place in the ``FREE`` share of the ``room`` that is left before the
+    next baseline."""
     limit = np.maximum(4, FREE * room).astype(np.int64)
     away = np.arange(int(limit.max(initial=4)) + 1)
     column = np.clip(np.round(points[:, 0]).astype(np.int64), 0, body.shape[1] - 1)
@@ -185,8 +211,12 @@ def _extents(body: Floats, points: NDArray[np.float64], step: int, room: NDArray
     values = np.where(inside, body[np.clip(rows, 0, body.shape[0] - 1), column[:, None]], np.inf)
     gone = (values < INSIDE) & (away > 2)
     length = inside.sum(axis=1)
-    thinnest = np.where(away >= (length // (2 if step < 0 else 5))[:, None], values, np.inf).argmin(axis=1)
-    return np.where(gone.any(axis=1), gone.argmax(axis=1), np.minimum(thinnest, length)).astype(np.float64)
+    thinnest = np.where(away >= (length // (2 if step < 0 else 5))[:, None], values, np.inf).argmin(
+        axis=1
+    )
+    return np.where(gone.any(axis=1), gone.argmax(axis=1), np.minimum(thinnest, length)).astype(
+        np.float64
+    )
 
 
 def _smoothed(reach: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,9 +1,9 @@
 """The fold between two facing pages, and the lines that run across it.
 
-Where facing pages stand closer together than two words, the line network runs on from the left page into the right
-one. A single line does not show the fold, but all of them together do: each has a gap at the same place. How
-surprising that is decides, by the number of false alarms of an a-contrario test (Desolneux, Moisan and Morel 2000,
-"Meaningful Alignments").
+Where facing pages stand closer together than two words, the line network runs on from the left page
+into the right one. A single line does not show the fold, but all of them together do: each has a
+gap at the same place. How surprising that is decides, by the number of false alarms of an
+a-contrario test (Desolneux, Moisan and Morel 2000, "Meaningful Alignments").
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ INK = 80  # of 255, from which a pixel is ink
 SLOPES = np.arange(-0.06, 0.0601, 0.01)  # of the fold, sideways for a pixel down
 INDEPENDENT = 5  # of these slopes differ enough to be tests of their own
 FALSE_ALARMS = 1e-2  # a page at most
-BEGIN = 0.5  # of the left page's written width, within which a line over both pages begins: no cell of the right one
+# of the left page's written width, within which a line over both pages begins: no cell of the right
+# one
+BEGIN = 0.5
 MIDDLE = (0.35, 0.65)  # of the written width, where the fold of two pages can be
 NARROWEST = 0.8  # written width of two facing pages, in written heights
 LEAST_LINES = 4  # that have a gap at the fold
@@ -39,7 +41,9 @@ class Fold(NamedTuple):
     slope: float
 
 
-def split_at_fold(baselines: list[Polyline], ink: NDArray[np.uint8], spacing: float) -> list[Polyline]:
+def split_at_fold(
+    baselines: list[Polyline], ink: NDArray[np.uint8], spacing: float
+) -> list[Polyline]:
     """The baselines, those that cross a fold cut in two there.
 
     Args:
@@ -61,7 +65,8 @@ def split_at_fold(baselines: list[Polyline], ink: NDArray[np.uint8], spacing: fl
 
 
 def find_fold(baselines: list[Polyline], ink: NDArray[np.uint8], spacing: float) -> Fold | None:
-    """The fold at which most lines have a gap, None where gaps meet no more often than by chance."""
+    """The fold at which most lines have a gap, None where gaps meet no more often than by
+    chance."""
     long = [line for line in baselines if line[-1, 0] - line[0, 0] > 2 * CROSSING * spacing]
     if len(long) < LEAST_LINES:
         return None
@@ -80,15 +85,22 @@ def find_fold(baselines: list[Polyline], ink: NDArray[np.uint8], spacing: float)
         x = places + slope * (np.array([_height_at(line, places) for line in long]) - middle)
         crosses = (x > left + CROSSING * spacing) & (x < right - CROSSING * spacing)
         begins = left < left_most + BEGIN * (x - left_most)
-        gap = crosses & begins & gaps[np.arange(len(long))[:, None], np.clip(x, 0, ink.shape[1] - 1).astype(np.int64)]
+        gap = (
+            crosses
+            & begins
+            & gaps[np.arange(len(long))[:, None], np.clip(x, 0, ink.shape[1] - 1).astype(np.int64)]
+        )
         alarms, place = _least_alarms(crosses, gap, tests)
         if alarms < score:
             best, score = Fold(float(places[place] - slope * middle), float(slope)), alarms
     return best
 
 
-def _least_alarms(crosses: NDArray[np.bool_], gap: NDArray[np.bool_], tests: float) -> tuple[float, int]:
-    """The least number of false alarms of the places (columns), and which place it is: amid those that have it."""
+def _least_alarms(
+    crosses: NDArray[np.bool_], gap: NDArray[np.bool_], tests: float
+) -> tuple[float, int]:
+    """The least number of false alarms of the places (columns), and which place it is: amid those
+    that have it."""
     chance = float(gap.sum() / max(1, crosses.sum()))
     count, hits = crosses.sum(axis=0), gap.sum(axis=0)
     good = (hits >= LEAST_LINES) & (hits >= LEAST_SHARE * count)
@@ -103,7 +115,9 @@ def _least_alarms(crosses: NDArray[np.bool_], gap: NDArray[np.bool_], tests: flo
 
 def _tail(count: int, hits: int, chance: float) -> float:
     """Probability of so many hits or more in so many trials."""
-    return sum(comb(count, k) * chance**k * (1.0 - chance) ** (count - k) for k in range(hits, count + 1))
+    return sum(
+        comb(count, k) * chance**k * (1.0 - chance) ** (count - k) for k in range(hits, count + 1)
+    )
 
 
 def _gaps(line: Polyline, ink: NDArray[np.uint8], spacing: float) -> NDArray[np.bool_]:
@@ -111,7 +125,9 @@ def _gaps(line: Polyline, ink: NDArray[np.uint8], spacing: float) -> NDArray[np.
     height, width = ink.shape
     columns = np.arange(max(0, int(line[0, 0])), min(width, int(line[-1, 0]) + 1))
     rows = np.arange(*np.rint(np.array(BODY) * spacing)).astype(np.int64)
-    at = np.clip(np.interp(columns, line[:, 0], line[:, 1]).astype(np.int64) + rows[:, None], 0, height - 1)
+    at = np.clip(
+        np.interp(columns, line[:, 0], line[:, 1]).astype(np.int64) + rows[:, None], 0, height - 1
+    )
     free = np.zeros(width, np.bool_)
     free[columns] = ~(ink[at, columns] > INK).any(axis=0)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], free, [0]])))
@@ -129,7 +145,10 @@ def _cut(line: Polyline, fold: Fold, spacing: float) -> list[Polyline]:
     """Both parts of a line that crosses a fold, without the gap's middle."""
     at = fold.at + fold.slope * float(np.interp(fold.at, line[:, 0], line[:, 1]))
     parts = []
-    for first, last in ((line[0, 0], at - GAP / 3 * spacing), (at + GAP / 3 * spacing, line[-1, 0])):
+    for first, last in (
+        (line[0, 0], at - GAP / 3 * spacing),
+        (at + GAP / 3 * spacing, line[-1, 0]),
+    ):
         inner = line[(line[:, 0] > first) & (line[:, 0] < last)]
         ends = np.array([[x, np.interp(x, line[:, 0], line[:, 1])] for x in (first, last)])
         parts.append(np.concatenate([ends[:1], inner, ends[1:]]))

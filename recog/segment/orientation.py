@@ -1,9 +1,10 @@
 """Which way a page is turned, decided by what can be read on it.
 
-A page lies as it should unless there is good evidence against it. The geometry network says along which axis the lines run
-and guesses which way they are read; a recogniser then reads a few of them in both directions, and is much surer of what it
-reads when it stands upright: on lines of fifteen collections, three of them in scripts or languages that the recogniser never
-saw, by 0.15 to 0.35 nats a frame, and one line alone tells it in 98 of 100 cases.
+A page lies as it should unless there is good evidence against it. The geometry network says along
+which axis the lines run and guesses which way they are read; a recogniser then reads a few of them
+in both directions, and is much surer of what it reads when it stands upright: on lines of fifteen
+collections, three of them in scripts or languages that the recogniser never saw, by 0.15 to 0.35
+nats a frame, and one line alone tells it in 98 of 100 cases.
 """
 
 from __future__ import annotations
@@ -15,17 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.errors import UserError
-from recog.media.lines import cut_line
-from recog.segment.geometry import PageGeometry
-from recog.segment.page import Lines
+from recog.media.image.line_crop import cut_line
+from recog.segment.page_geometry import PageGeometry
+from recog.segment.page_lines import Lines
 
 LINES_READ = 6  # in both directions; the longest of the page
 NOTHING_READ = -10.0  # nats a frame where no line can be read
 DOUBT = 0.05  # nats a frame by which a page must read better turned than as it lies,
-NOISE = 0.5  # and this over the root of the frames that were read beside it: what is read varies by so much from frame to frame
-GUESS = 0.1  # nats a frame that the geometry network's opinion of the direction counts for, where it is certain
+# and this over the root of the frames that were read beside it: what is read varies by so much from
+# frame to frame
+NOISE = 0.5
+# nats a frame that the geometry network's opinion of the direction counts for, where it is certain
+GUESS = 0.1
 CLEAR = (
-    0.1  # nats a frame by which a line reads better upright than on its head where the page need not be looked at again
+    # nats a frame by which a line reads better upright than on its head where the page need not be
+    # looked at again
+    0.1
 )
 LEAST_FRAMES = 8  # that must be read before a page is turned
 SIDEWAYS = 1.5  # times the length of its level baselines that those along the other axis must have
@@ -39,7 +45,7 @@ Certainty = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 class Finder(Protocol):
-    """What finds lines; see :class:`recog.segment.page.PageSegmenter`."""
+    """What finds lines; see :class:`recog.segment.page_lines.PageSegmenter`."""
 
     def geometry(self, image: NDArray[np.uint8]) -> PageGeometry: ...
     def lines(
@@ -98,12 +104,14 @@ def find_upright(
     notes: bool = False,
     table: bool | None = None,
 ) -> tuple[int, Lines]:
-    """How often a grey page must be turned by 90 degrees counter-clockwise to stand upright, and its lines then.
+    """How often a grey page must be turned by 90 degrees counter-clockwise to stand upright, and
+    its lines then.
 
     Args:
         image: (height, width).
         finder: finds lines and the geometry of pages.
-        certainty: gives for the image of a line the log-probability of the best symbol in each frame that is no blank.
+        certainty: gives for the image of a line the log-probability of the best symbol in each
+            frame that is no blank.
         notes: also lines that are no writing of the page's own.
         table: whether the page is a table; None finds out.
     """
@@ -120,10 +128,19 @@ def find_upright(
         if side.frames < LEAST_FRAMES or side.upright > side.on_its_head + CLEAR:
             return side
         other = side_at((turns + 2) % 4)
-        needed = 0.0 if turns % 2 else DOUBT if turns == 0 else -DOUBT  # in doubt a page stays as it lies
-        needed -= GUESS * geometry.certainty * float(np.cos(np.deg2rad(geometry.turned(other.turns).angle)))
+        # in doubt a page stays as it lies
+        needed = 0.0 if turns % 2 else DOUBT if turns == 0 else -DOUBT
+        needed -= (
+            GUESS
+            * geometry.certainty
+            * float(np.cos(np.deg2rad(geometry.turned(other.turns).angle)))
+        )
         needed += NOISE / max(1, min(side.frames, other.frames)) ** 0.5
-        return other if other.frames >= LEAST_FRAMES and other.upright > side.upright + needed else side
+        return (
+            other
+            if other.frames >= LEAST_FRAMES and other.upright > side.upright + needed
+            else side
+        )
 
     guess = geometry.quarter
     level = upright_side(2 if guess == 2 and geometry.certainty > SURE else 0)
@@ -136,10 +153,14 @@ def find_upright(
 def _is_sideways(level: Side, turned: Side, geometry: PageGeometry) -> bool:
     """Whether the lines of a page run along the axis of ``turned``.
 
-    There are more of them there that can be read, and all of the page agrees; or far more; or more that read better. A page
-    of which a part is turned stays as it lies.
+    There are more of them there that can be read, and all of the page agrees; or far more; or more
+    that read better. A page of which a part is turned stays as it lies.
     """
-    agreed = geometry.quarter % 2 == 1 and geometry.axis_certainty > UNSURE and geometry.cells > MANY_CELLS
+    agreed = (
+        geometry.quarter % 2 == 1
+        and geometry.axis_certainty > UNSURE
+        and geometry.cells > MANY_CELLS
+    )
     if turned.frames < LEAST_FRAMES:
         return False
     if level.frames < LEAST_FRAMES and (agreed or turned.upright > POOR):

@@ -1,9 +1,11 @@
-"""Recording -> segments of speech of at most 30 s, cut at pauses: a causal machine that is fed blocks of sound.
+"""Recording -> segments of speech of at most 30 s, cut at pauses: a causal machine that is fed
+blocks of sound.
 
-Live and offline use the same machine: what it gives depends on the sound alone, not on the blocks it came in. A pause
-closes a segment, a long one at any time, a short one the sooner the longer the segment has grown. Where nobody pauses
-for 30 s the segment is cut all the same, and the next one begins 4 s before: whoever recognises them finds in what they
-share the gap between two words, with sound on both sides (:mod:`recog.recognition.chunk_merging`).
+Live and offline use the same machine: what it gives depends on the sound alone, not on the blocks
+it came in. A pause closes a segment, a long one at any time, a short one the sooner the longer the
+segment has grown. Where nobody pauses for 30 s the segment is cut all the same, and the next one
+begins 4 s before: whoever recognises them finds in what they share the gap between two words, with
+sound on both sides (:mod:`recog.recognition.chunk_merging`).
 """
 
 from __future__ import annotations
@@ -14,11 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.features.spectrogram import MAX_SEGMENT_SECONDS
-from recog.segment.activity import FRAME_SECONDS, SpeechDetector
+from recog.features.log_mel import MAX_SEGMENT_SECONDS
+from recog.segment.voice_activity import FRAME_SECONDS, SpeechDetector
 
-LONG_PAUSE, SHORT_PAUSE = 0.8, 0.3  # seconds that close a segment of up to YOUNG seconds, and one of OLD and more:
-YOUNG, OLD = 5.0, 15.0  # the mean of a segment is taken off it, which does no good to two voices in one
+# seconds that close a segment of up to YOUNG seconds, and one of OLD and more:
+LONG_PAUSE, SHORT_PAUSE = 0.8, 0.3
+# the mean of a segment is taken off it, which does no good to two voices in one
+YOUNG, OLD = 5.0, 15.0
 MARGIN = 0.4  # seconds kept before and after speech
 SHARED = 4.0  # seconds that two segments have in common where there is no pause
 ONSET, RECENT = 3, 5  # speech begins where so many of the last frames have some
@@ -33,8 +37,9 @@ class Segment:
     Attributes:
         start: seconds into the recording at which ``wave`` begins.
         wave: (samples,) float32.
-        keep_from, keep_to: seconds into the recording between which this segment counts; the rest is context, which it
-            shares with its neighbour. None where speech goes on without a pause, and the words must tell.
+        keep_from, keep_to: seconds into the recording between which this segment counts; the rest
+            is context, which it shares with its neighbour. None where speech goes on without a
+            pause, and the words must tell.
     """
 
     start: float
@@ -55,10 +60,13 @@ class Segmenter:
     Args:
         sample_rate: samples a second.
         longest: seconds of a segment at most.
-        everything: leave nothing out, also where the detector hears no speech: it then only tells where to cut.
+        everything: leave nothing out, also where the detector hears no speech: it then only tells
+            where to cut.
     """
 
-    def __init__(self, sample_rate: int, *, longest: float = MAX_SEGMENT_SECONDS, everything: bool = False) -> None:
+    def __init__(
+        self, sample_rate: int, *, longest: float = MAX_SEGMENT_SECONDS, everything: bool = False
+    ) -> None:
         self.sample_rate = sample_rate
         self._detector = SpeechDetector(sample_rate)
         self._hop = self._detector.hop
@@ -81,7 +89,8 @@ class Segmenter:
 
     @property
     def open_since(self) -> float | None:
-        """Seconds into the recording at which the segment begins that is not closed yet; None while nobody speaks."""
+        """Seconds into the recording at which the segment begins that is not closed yet; None while
+        nobody speaks."""
         if self._start is None:
             return None
         return (self._start if self._keep is None else self._keep) * self._hop / self.sample_rate
@@ -110,7 +119,8 @@ class Segmenter:
             yield self._closed(self._end)
 
     def run(self, blocks: Iterable[Wave]) -> Iterator[Segment]:
-        """The segments of a whole recording that comes in blocks; one segment and one block are in memory at most."""
+        """The segments of a whole recording that comes in blocks; one segment and one block are in
+        memory at most."""
         for block in blocks:
             yield from self.feed(block)
         yield from self.finish()
@@ -128,7 +138,9 @@ class Segmenter:
                     self._keep = max(self._start, self._taken)
                 continue
             length, pause = self._frame - self._start, self._frame - self._last
-            is_pause = pause >= self._shortest and pause * FRAME_SECONDS >= needed_pause(length * FRAME_SECONDS)
+            is_pause = pause >= self._shortest and pause * FRAME_SECONDS >= needed_pause(
+                length * FRAME_SECONDS
+            )
             if is_pause and self._start < self._last:
                 yield self._closed(min(self._end, self._frame - pause // 2))
             elif length >= self._longest:
@@ -168,6 +180,8 @@ class Segmenter:
 
     def _forget(self) -> None:
         """Let go of sound that no segment can need any more."""
-        first = self._frame - len(self._recent) - self._margin if self._start is None else self._start
+        first = (
+            self._frame - len(self._recent) - self._margin if self._start is None else self._start
+        )
         while self._from + len(self._chunks[0]) <= first * self._hop:
             self._from += len(self._chunks.pop(0))

@@ -23,8 +23,8 @@ def describe(symbol: str) -> str:
 class Alphabet:
     """Symbols with indices 1 to ``len(alphabet) - 1``; index 0 is the blank.
 
-    A symbol may be several characters (``"ch"``, a letter with its combining mark); :meth:`encode` takes the longest
-    that fits at each position, from left to right.
+    A symbol may be several characters (``"ch"``, a letter with its combining mark); :meth:`encode`
+    takes the longest that fits at each position, from left to right.
 
     Attributes:
         symbols: the symbols without the blank: ``symbols[i]`` has index ``i + 1``.
@@ -44,7 +44,9 @@ class Alphabet:
 
     def __post_init__(self) -> None:
         _validate(self.symbols)
-        object.__setattr__(self, "_index", {symbol: i for i, symbol in enumerate(self.symbols, start=1)})
+        object.__setattr__(
+            self, "_index", {symbol: i for i, symbol in enumerate(self.symbols, start=1)}
+        )
         pattern = None
         if any(len(symbol) > 1 for symbol in self.symbols):
             longest_first = sorted(self.symbols, key=len, reverse=True)
@@ -73,7 +75,8 @@ class Alphabet:
         return cls(tuple(symbols))
 
     def to_list(self) -> list[str]:
-        """The symbols from index 1 on, as a model's config keeps them: the blank is not among them."""
+        """The symbols from index 1 on, as a model's config keeps them: the blank is not among
+        them."""
         return list(self.symbols)
 
     def __len__(self) -> int:
@@ -97,7 +100,9 @@ class Alphabet:
         if BLANK in indices:
             if not skip_unknown:
                 names = ", ".join(describe(symbol) for symbol in self.unknown(text))
-                raise UserError(f"The text '{_shorten(text)}' has characters outside the alphabet: {names}.")
+                raise UserError(
+                    f"The text '{_shorten(text)}' has characters outside the alphabet: {names}."
+                )
             indices = [i for i in indices if i != BLANK]
         return indices
 
@@ -106,7 +111,8 @@ class Alphabet:
         return sorted({piece for piece in self._pieces(text) if piece not in self._index})
 
     def decode(self, indices: Iterable[int]) -> str:
-        """The text of ``indices``; blanks write nothing. Repeats are kept: collapsing a CTC path comes before.
+        """The text of ``indices``; blanks write nothing. Repeats are kept: collapsing a CTC path
+        comes before.
 
         Raises:
             ValueError: an index lies outside 0 to ``len(self) - 1``.
@@ -128,12 +134,16 @@ def _validate(symbols: tuple[str, ...]) -> None:
     if not symbols:
         raise UserError("The alphabet has no symbols: give it texts that are not empty.")
     if len(symbols) >= MAX_SYMBOLS:
-        raise UserError(f"The alphabet has {len(symbols)} symbols; at most {MAX_SYMBOLS - 1} are possible.")
+        raise UserError(
+            f"The alphabet has {len(symbols)} symbols; at most {MAX_SYMBOLS - 1} are possible."
+        )
     for symbol in symbols:
         if not isinstance(symbol, str) or not symbol:
             raise UserError(f"The alphabet has a symbol that is not text or is empty: {symbol!r}.")
         if not unicodedata.is_normalized("NFC", symbol):
-            raise UserError(f"The alphabet's symbol {describe(symbol)} is not in Unicode's normal form NFC.")
+            raise UserError(
+                f"The alphabet's symbol {describe(symbol)} is not in Unicode's normal form NFC."
+            )
     twice = [symbol for symbol, count in Counter(symbols).items() if count > 1]
     if twice:
         raise UserError(f"The alphabet has symbols twice: {', '.join(map(describe, twice[:10]))}.")

@@ -1,20 +1,25 @@
-"""Logical order (as typed) <-> display order (left to right on paper) of lines with right-to-left script.
+"""Logical order (as typed) <-> display order (left to right on paper) of lines with right-to-left
+script.
 
-A recogniser reads a line image from left to right, so lines of Hebrew, Arabic and their relatives are trained in
-display order and given back in logical order. The order is that of the Unicode bidirectional algorithm (UAX #9), by
-python-bidi, with two of its rules for display applied to the characters themselves: a bracket in a right-to-left run
-becomes its mirror image (L4), since that is the shape on the paper, and combining marks follow their base (L3), so
-that a line in display order is still well-formed text for NFC.
+A recogniser reads a line image from left to right, so lines of Hebrew, Arabic and their relatives
+are trained in display order and given back in logical order. The order is that of the Unicode
+bidirectional algorithm (UAX #9), by python-bidi, with two of its rules for display applied to the
+characters themselves: a bracket in a right-to-left run becomes its mirror image (L4), since that is
+the shape on the paper, and combining marks follow their base (L3), so that a line in display order
+is still well-formed text for NFC.
 
-:func:`to_logical` gives a line whose display order is the one given, and gives back the original exactly for lines of
-words, numbers, punctuation and brackets, with these exceptions, in which several lines look the same on paper:
+:func:`to_logical` gives a line whose display order is the one given, and gives back the original
+exactly for lines of words, numbers, punctuation and brackets, with these exceptions, in which
+several lines look the same on paper:
 
-* a number directly before a left-to-right word in a right-to-left line (``<hebrew> 15 abc`` looks like ``<hebrew> abc
-  15``: the second is returned), and a number between a left-to-right and a right-to-left word in a left-to-right
-  line;
-* neutral characters (spaces, quotes, dashes, brackets that do not pair) where the direction changes, when the line says
-  with an invisible mark (LRM, RLM, embeddings, isolates) where they belong: such marks leave no ink and are dropped;
-* lines whose base direction is not that of most of their words, unless ``base`` is given in both directions.
+* a number directly before a left-to-right word in a right-to-left line (``<hebrew> 15 abc`` looks
+  like ``<hebrew> abc 15``: the second is returned), and a number between a left-to-right and a
+  right-to-left word in a left-to-right line;
+* neutral characters (spaces, quotes, dashes, brackets that do not pair) where the direction
+  changes, when the line says with an invisible mark (LRM, RLM, embeddings, isolates) where they
+  belong: such marks leave no ink and are dropped;
+* lines whose base direction is not that of most of their words, unless ``base`` is given in both
+    directions.
 """
 
 from __future__ import annotations
@@ -27,11 +32,14 @@ from typing import Literal
 Direction = Literal["L", "R"]
 
 # Every block with characters of class R, AL or AN.
-_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff]")
+_RIGHT_TO_LEFT = re.compile(
+    "[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe\U00010800-\U00010fff\U0001e800-\U0001efff]"
+)
 _CONTROLS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
-# Two invisible characters of class NSM bracket the marks of a cluster: base P marks Q. The algorithm keeps them in the
-# run of their base, so that their order afterwards tells the run's direction.
+# Two invisible characters of class NSM bracket the marks of a cluster: base P marks Q. The
+# algorithm keeps them in the run of their base, so that their order afterwards tells the run's
+# direction.
 _P, _Q = "\u034f", "\u180b"
 _PROBES = re.compile(f"[{_P}{_Q}]")
 _MARKED = re.compile(f"{_Q}([^{_P}{_Q}]*){_P}(.)|(.){_P}([^{_P}{_Q}]*){_Q}|(.)", re.DOTALL)
@@ -39,18 +47,21 @@ _MARKED = re.compile(f"{_Q}([^{_P}{_Q}]*){_P}(.)|(.){_P}([^{_P}{_Q}]*){_Q}|(.)",
 # UAX #9 uses Unicode's BidiMirroring.txt; these are its characters that occur in writing.
 _PAIRS = "()[]{}<>«»‹›≤≥⟦⟧⟨⟩⟪⟫⁅⁆⁽⁾₍₎❨❩❪❫❬❭❮❯❰❱❲❳❴❵⸢⸣⸤⸥⸦⸧⸨⸩〈〉《》「」『』【】〔〕〖〗〘〙〚〛（）［］｛｝＜＞｟｠｢｣"
 _MIRROR = {
-    a: b for left, right in zip(_PAIRS[::2], _PAIRS[1::2], strict=True) for a, b in ((left, right), (right, left))
+    a: b
+    for left, right in zip(_PAIRS[::2], _PAIRS[1::2], strict=True)
+    for a, b in ((left, right), (right, left))
 }
 
 
 def is_right_to_left(text: str) -> bool:
-    """Whether ``text`` has a character of a right-to-left script; without one, the two orders are the same."""
+    """Whether ``text`` has a character of a right-to-left script; without one, the two orders are
+    the same."""
     return _RIGHT_TO_LEFT.search(text) is not None
 
 
 def base_direction(text: str) -> Direction:
-    """The direction of most words, right-to-left when even: the same for a line in display and in logical order,
-    which the standard's rule P2 (the first letter decides) is not."""
+    """The direction of most words, right-to-left when even: the same for a line in display and in
+    logical order, which the standard's rule P2 (the first letter decides) is not."""
     words = {"L": 0, "R": 0}
     previous = ""
     for character in text:
@@ -80,7 +91,8 @@ def to_display(text: str, *, base: Direction | None = None) -> str:
 
 
 def to_logical(text: str, *, base: Direction | None = None) -> str:
-    """Display -> logical order, line by line: the inverse of :func:`to_display`, within the limits named above.
+    """Display -> logical order, line by line: the inverse of :func:`to_display`, within the limits
+    named above.
 
     Args:
         text: in display order, as a model writes it.
@@ -106,7 +118,8 @@ def _restore(line: str, base: Direction) -> str:
 
 
 def _numbers_after_words(line: str, base: Direction) -> str:
-    """``15 abc`` -> ``abc 15`` wherever that looks the same on paper: what precedes a number in print belongs to it."""
+    """``15 abc`` -> ``abc 15`` wherever that looks the same on paper: what precedes a number in
+    print belongs to it."""
     tokens = line.split(" ")
     kinds = "".join(map(_kind, tokens))
     for match in re.finditer("(n+)(l[ln]*)", kinds):
@@ -121,7 +134,8 @@ def _numbers_after_words(line: str, base: Direction) -> str:
 
 
 def _turn(number: str) -> str:
-    """``%50`` -> ``50%``, ``18-14`` -> ``14-18``: the same ink, where the number was taken for an Arabic one."""
+    """``%50`` -> ``50%``, ``18-14`` -> ``14-18``: the same ink, where the number was taken for an
+    Arabic one."""
     return "".join(re.findall(r"\d+|\D", number)[::-1])
 
 
@@ -165,7 +179,8 @@ def _reverse(line: str) -> str:
 
 @cache
 def _marks() -> str:
-    """A character class of the non-spacing marks (bidirectional class NSM) of the Basic and Supplementary planes."""
+    """A character class of the non-spacing marks (bidirectional class NSM) of the Basic and
+    Supplementary planes."""
     marks = [i for i in range(0x300, 0x20000) if unicodedata.bidirectional(chr(i)) == "NSM"]
     ranges: list[tuple[int, int]] = []
     for i in marks:

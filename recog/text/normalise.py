@@ -24,7 +24,18 @@ _MARKS = str.maketrans("", "", "#\u22ce\u27e6\u27e7<>^")
 _SPACES = re.compile(r"\s+")
 _NOT_SPOKEN = re.compile(r"[^a-z' ]+")
 _STEM = re.compile(r"LATIN SMALL LETTER (?:DOTLESS )?([A-Z])(?: WITH .+)?")
-_LIGATURES = {"æ": "ae", "œ": "oe", "ß": "ss", "ð": "d", "þ": "th", "ŋ": "ng", "ĸ": "k", "ə": "e", "ȝ": "y", "ƿ": "w"}
+_LIGATURES = {
+    "æ": "ae",
+    "œ": "oe",
+    "ß": "ss",
+    "ð": "d",
+    "þ": "th",
+    "ŋ": "ng",
+    "ĸ": "k",
+    "ə": "e",
+    "ȝ": "y",
+    "ƿ": "w",
+}
 _DIGIT = re.compile(r"\d")
 _ASCII_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 _LONE_QUOTE = re.compile(r"(?<![a-z])'|'(?![a-z])")
@@ -46,7 +57,8 @@ def diplomatic(text: str) -> str:
 
 
 class _Kin(dict[int, str]):
-    """For ``str.translate``: a Latin letter as ASCII spells it (ø as o, ł as l, ß as ss), all else itself."""
+    """For ``str.translate``: a Latin letter as ASCII spells it (ø as o, ł as l, ß as ss), all else
+    itself."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -59,8 +71,8 @@ _KIN = _Kin()
 
 
 def spoken(text: str) -> str:
-    """English as it is heard: lower case, letters, apostrophe and space; numbers as English words; accents off, Latin
-    letters as ASCII spells them, everything else a space."""
+    """English as it is heard: lower case, letters, apostrophe and space; numbers as English words;
+    accents off, Latin letters as ASCII spells them, everything else a space."""
     return _heard(_in_ascii(say_numbers(text) if has_digits(text) else text))
 
 
@@ -87,7 +99,8 @@ def has_digits(text: str) -> bool:
 
 
 class _Spaced(dict[int, str]):
-    """For ``str.translate``: a space for every sign and mark of punctuation but the apostrophe, all else itself."""
+    """For ``str.translate``: a space for every sign and mark of punctuation but the apostrophe, all
+    else itself."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -100,12 +113,14 @@ _SPACED = _Spaced()
 
 
 def basic(text: str) -> str:
-    """For scoring whatever the conventions: lower case, no punctuation, plain quotes, white space collapsed."""
+    """For scoring whatever the conventions: lower case, no punctuation, plain quotes, white space
+    collapsed."""
     return collapse(plain(text).casefold().translate(_SPACED))
 
 
 def words(text: str) -> str:
-    """For language models of words: :func:`basic`, a word ends after its apostrophe, and every digit is 0."""
+    """For language models of words: :func:`basic`, a word ends after its apostrophe, and every
+    digit is 0."""
     return collapse(_DIGIT.sub("0", basic(text)).replace("'", "' "))
 
 
@@ -125,23 +140,29 @@ def rule(name: str, languages: Collection[str] = ()) -> Callable[[str], str]:
 
     Args:
         name: one of :data:`RULES`.
-        languages: those of the texts, as a model's config names them; none where they are not known. "spoken" says
-            numbers in English, and leaves them out where English is not among the languages.
+        languages: those of the texts, as a model's config names them; none where they are not
+            known. "spoken" says numbers in English, and leaves them out where English is not among
+            the languages.
     """
     if name == "spoken" and not _may_be_english(languages):
         return spoken_without_numbers
     try:
         return RULES[name]
     except KeyError:
-        raise UserError(f"There is no text normalisation '{name}'; use one of {', '.join(RULES)}.") from None
+        raise UserError(
+            f"There is no text normalisation '{name}'; use one of {', '.join(RULES)}."
+        ) from None
 
 
 def _may_be_english(languages: Collection[str]) -> bool:
-    return not languages or any(re.match(r"english\b|eng?(?![a-z])", name.casefold()) for name in languages)
+    return not languages or any(
+        re.match(r"english\b|eng?(?![a-z])", name.casefold()) for name in languages
+    )
 
 
 class Accounted:
-    """A normalisation that keeps account of what it does to texts beyond their spelling: see :meth:`notes`.
+    """A normalisation that keeps account of what it does to texts beyond their spelling: see
+    :meth:`notes`.
 
     Args:
         name, languages: as for :func:`rule`.
@@ -172,14 +193,16 @@ class Accounted:
         self.lost.update(lost)
 
     def lost_of(self, text: str) -> list[str]:
-        """The letters and digits of a text that the rule leaves out, having no spelling for them."""
+        """The letters and digits of a text that the rule leaves out, having no spelling for
+        them."""
         if self.name != "spoken":
             return []
         text = _in_ascii(say_numbers(text) if self.rule is spoken and has_digits(text) else text)
         return [c for c in text if c not in _ASCII_LETTERS and unicodedata.category(c)[0] in "LN"]
 
     def notes(self, what: str = "texts") -> list[str]:
-        """Sentences for people: in how many texts numbers are said, and how many lost letters or digits.
+        """Sentences for people: in how many texts numbers are said, and how many lost letters or
+        digits.
 
         Args:
             what: the texts are, in the plural.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-LONGEST = 15  # digits read as one number; more are a telephone's or an account's, read digit by digit
+# digits read as one number; more are a telephone's or an account's, read digit by digit
+LONGEST = 15
 _YEARS = range(1100, 2100)  # "1905" alone is read "nineteen oh five", as a year or not
 _MONEY = {
     "$": ("dollar", "dollars"),
@@ -14,7 +15,8 @@ _MONEY = {
     "¥": ("yen", "yen"),
     "¢": ("cent", "cents"),
 }
-_FRACTION = re.compile(r"(?:(\d+) +)?(\d+)\u2044(\d+)")  # what ½ is in compatibility form, and a number before it
+# what ½ is in compatibility form, and a number before it
+_FRACTION = re.compile(r"(?:(\d+) +)?(\d+)\u2044(\d+)")
 _DATE = re.compile(r"\d+(?:\.\d+){2,}")  # 27.10.1876: no decimal in it
 _NUMBER = re.compile(
     r"(?P<money>[$€£¥] ?)?"
@@ -28,9 +30,10 @@ _NUMBER = re.compile(
 def say_numbers(text: str) -> str:
     """The text with every number as English words, a space on either side of each.
 
-    Read are whole numbers, with commas or without, decimals, ordinals (``3rd``), years and decades (``1920s``),
-    percentages, amounts of money with the sign before or behind them, and fractions of one character (``½``). Digits
-    of any script count. A number of more than 15 digits, or one with a zero in front, is read digit by digit.
+    Read are whole numbers, with commas or without, decimals, ordinals (``3rd``), years and decades
+    (``1920s``), percentages, amounts of money with the sign before or behind them, and fractions of
+    one character (``½``). Digits of any script count. A number of more than 15 digits, or one with
+    a zero in front, is read digit by digit.
     """
     text = "".join(map(_plain_digit, text))
     text = _DATE.sub(lambda match: match[0].replace(".", " "), text)
@@ -49,7 +52,9 @@ def _plain_digit(character: str) -> str:
 def _said(match: re.Match[str]) -> str:
     whole, part = match["whole"].replace(",", ""), match["part"]
     after = (match["after"] or "").strip().lower()
-    alone = match["whole"] == whole and not part and not match["money"] and after not in ("%", *_MONEY)
+    alone = (
+        match["whole"] == whole and not part and not match["money"] and after not in ("%", *_MONEY)
+    )
     if len(whole) > LONGEST or (whole[0] == "0" and len(whole) > 1):
         words = " ".join(map(_cardinal, map(int, whole)))
     elif after in ("st", "nd", "rd", "th") and not part:
@@ -73,7 +78,11 @@ def _said(match: re.Match[str]) -> str:
 def _mixed(match: re.Match[str]) -> str:
     """A fraction, or a number and a fraction: ``five and a half``."""
     fraction = _fraction(int(match[2]), int(match[3]))
-    return f"{_cardinal(int(match[1]))} and {fraction.replace('one ', 'a ', 1)}" if match[1] else fraction
+    return (
+        f"{_cardinal(int(match[1]))} and {fraction.replace('one ', 'a ', 1)}"
+        if match[1]
+        else fraction
+    )
 
 
 def _fraction(above: int, below: int) -> str:

@@ -1,11 +1,13 @@
 """How words are pronounced: a dictionary of words and the sounds they are spoken with.
 
-English spelling has to be learned word by word, sounds from a few hours of speech. A model that hears sounds, and looks the
-words up, gets more of them right from the same recordings (Miao et al. 2015, "EESEN: End-to-end speech recognition using
-deep RNN models and WFST-based decoding", section 4).
+English spelling has to be learned word by word, sounds from a few hours of speech. A model that
+hears sounds, and looks the words up, gets more of them right from the same recordings (Miao et al.
+2015, "EESEN: End-to-end speech recognition using deep RNN models and WFST-based decoding", section
+4).
 
-A file of pronunciations has a word, a tab and its pronunciation on each line; a word with several has as many lines, the
-usual one first. A sound is one character, whichever one likes; the shipped ones are the one-letter codes of ARPABET.
+A file of pronunciations has a word, a tab and its pronunciation on each line; a word with several
+has as many lines, the usual one first. A sound is one character, whichever one likes; the shipped
+ones are the one-letter codes of ARPABET.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ def read_pronunciations(path: Path) -> Pronunciations:
     """
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise UserError(f"{path}: is larger than a file of pronunciations may be ({MAX_BYTES >> 20} MiB).")
+            raise UserError(
+                f"{path}: is larger than a file of pronunciations may be ({MAX_BYTES >> 20} MiB)."
+            )
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from None
@@ -49,7 +53,12 @@ def read_pronunciations(path: Path) -> Pronunciations:
         if not line.strip():
             continue
         word, _, said = (part.strip() for part in line.partition("\t"))
-        if not line.count("\t") == 1 or not word or not said or any(c.isspace() for c in word + said):
+        if (
+            not line.count("\t") == 1
+            or not word
+            or not said
+            or any(c.isspace() for c in word + said)
+        ):
             raise UserError(f"{path}, line {number}: must be a word, a tab and its pronunciation.")
         if max(len(word), len(said)) > MAX_LENGTH:
             raise UserError(f"{path}, line {number}: is longer than a word may be.")
@@ -69,11 +78,17 @@ def pronunciations_bytes(pronunciations: Mapping[str, Iterable[str]]) -> bytes:
 
 def sounds_of(pronunciations: Pronunciations) -> Alphabet:
     """What a network hears of these words: the space between them, and their sounds."""
-    return Alphabet((SPACE, *sorted({sound for ways in pronunciations.values() for said in ways for sound in said})))
+    return Alphabet(
+        (
+            SPACE,
+            *sorted({sound for ways in pronunciations.values() for said in ways for sound in said}),
+        )
+    )
 
 
 def say(text: str, pronunciations: Pronunciations) -> str | None:
-    """A text as it is usually said, its words apart; None where one of them is not in the dictionary."""
+    """A text as it is usually said, its words apart; None where one of them is not in the
+    dictionary."""
     try:
         return SPACE.join(pronunciations[word][0] for word in text.split())
     except KeyError:
@@ -81,7 +96,8 @@ def say(text: str, pronunciations: Pronunciations) -> str | None:
 
 
 def say_all(text: str, pronunciations: Pronunciations, most: int) -> list[str]:
-    """The ways to say a text of words that are all in the dictionary, at most so many; the usual one comes first."""
+    """The ways to say a text of words that are all in the dictionary, at most so many; the usual
+    one comes first."""
     ways = product(*(pronunciations[word] for word in text.split()))
     return [SPACE.join(way) for way in islice(ways, most)]
 
@@ -106,7 +122,9 @@ def read_cmudict(path: Path) -> Pronunciations:
         try:
             said = "".join(ARPABET[sound.rstrip("012")] for sound in parts[1:])
         except KeyError as error:
-            raise UserError(f"{path}, line {number}: {error.args[0]} is no sound of ARPABET.") from None
+            raise UserError(
+                f"{path}, line {number}: {error.args[0]} is no sound of ARPABET."
+            ) from None
         ways = found.setdefault(word, [])
         if said not in ways:
             ways.append(said)

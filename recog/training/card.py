@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from recog.model.bundle import ModelConfig
 from recog.model.config import SpectrogramConfig, StripConfig
+from recog.model.recogniser_folder import ModelConfig
 from recog.training.energy import WATTS
 from recog.util.display import percent
 
@@ -14,12 +14,14 @@ def model_card(config: ModelConfig, history: list[dict[str, Any]], notes: str = 
     """A card in Markdown from the config and the epochs of the run.
 
     Args:
-        notes: what only people know (licences, what the model cannot do), in Markdown; goes before the epochs.
+        notes: what only people know (licences, what the model cannot do), in Markdown; goes before
+            the epochs.
     """
     features = config.spectrogram or config.strip
     lines = [f"# {config.name}", ""]
     lines.append(
-        f"A {config.modality} model of recog" + (f" for {', '.join(config.languages)}." if config.languages else ".")
+        f"A {config.modality} model of recog"
+        + (f" for {', '.join(config.languages)}." if config.languages else ".")
     )
     lines += ["", "## Network", ""]
     encoder = config.encoder
@@ -30,7 +32,9 @@ def model_card(config: ModelConfig, history: list[dict[str, Any]], notes: str = 
         f"{len(config.symbols) - 1} symbols{sounds}; a frame is {encoder.subsampling} {_unit(features)}."
     )
     if encoder.torch_only:
-        lines.append('ONNX has no operator for this cell: using the model needs torch (`pip install "recog[train]"`).')
+        lines.append(
+            'ONNX has no operator for this cell: using the model needs torch (`pip install "recog[train]"`).'
+        )
     if config.trained:
         lines += ["", *_training_section(config.trained)]
     if config.dev:
@@ -46,16 +50,31 @@ def model_card(config: ModelConfig, history: list[dict[str, Any]], notes: str = 
     if config.trained and "cannot" not in notes:
         lines += ["", *_limits(config)]
     if history:
-        lines += ["", "## Epochs", "", "| epoch | loss | dev CER % | dev WER % |", "|---|---|---|---|"]
+        lines += [
+            "",
+            "## Epochs",
+            "",
+            "| epoch | loss | dev CER % | dev WER % |",
+            "|---|---|---|---|",
+        ]
         step = max(1, len(history) // 12)
         shown = history[step - 1 :: step]
-        lines += [f"| {e['epoch']} | {e['loss']:.3f} | {percent(e['cer'])} | {percent(e['wer'])} |" for e in shown]
+        lines += [
+            f"| {e['epoch']} | {e['loss']:.3f} | {percent(e['cer'])} | {percent(e['wer'])} |"
+            for e in shown
+        ]
     return "\n".join(lines) + "\n"
 
 
 def _training_section(trained: dict[str, Any]) -> list[str]:
-    lines = ["## Training", "", f"Data: {', '.join(trained.get('data', []))} ({trained.get('rows')} rows)."]
-    lines.append(f"{trained.get('epochs')} epochs, {trained.get('steps')} steps, {trained.get('hours')} hours.")
+    lines = [
+        "## Training",
+        "",
+        f"Data: {', '.join(trained.get('data', []))} ({trained.get('rows')} rows).",
+    ]
+    lines.append(
+        f"{trained.get('epochs')} epochs, {trained.get('steps')} steps, {trained.get('hours')} hours."
+    )
     if trained.get("from"):
         lines.append(f"Trained on from the model {trained['from']}.")
     energy = trained.get("energy", {})
@@ -74,7 +93,9 @@ def _training_section(trained: dict[str, Any]) -> list[str]:
     if corpora:
         lines += ["", "| corpus | rows to train on | rows of dev | licence |", "|---|---|---|---|"]
         for name, row in corpora.items():
-            lines.append(f"| {cell(name)} | {row['train']} | {row['dev']} | {cell(row['licence'] or 'not stated')} |")
+            lines.append(
+                f"| {cell(name)} | {row['train']} | {row['dev']} | {cell(row['licence'] or 'not stated')} |"
+            )
     return lines
 
 
@@ -84,9 +105,16 @@ def _dev_section(config: ModelConfig) -> list[str]:
     lines.append(
         f"{dev['rows']} rows, best path, {config.arithmetic}, texts normalised by '{config.normalise}'; {_resampled(dev)}."
     )
-    lines += ["", "| | rows | CER % | 95 % interval | WER % | 95 % interval |", "|---|---|---|---|---|---|"]
+    lines += [
+        "",
+        "| | rows | CER % | 95 % interval | WER % | 95 % interval |",
+        "|---|---|---|---|---|---|",
+    ]
     for name, row in {"all": dev, **dev.get("sources", {})}.items():
-        intervals = [" to ".join(percent(v) for v in row.get(f"{k}_interval", ())) or "-" for k in ("cer", "wer")]
+        intervals = [
+            " to ".join(percent(v) for v in row.get(f"{k}_interval", ())) or "-"
+            for k in ("cer", "wer")
+        ]
         lines.append(
             f"| {cell(name)} | {row['rows']} | {percent(row['cer'])} | {intervals[0]} | {percent(row['wer'])} | {intervals[1]} |"
         )
@@ -103,7 +131,10 @@ def _dev_section(config: ModelConfig) -> list[str]:
             kinds = " | ".join(percent(row[kind]) for kind in ("substituted", "left_out", "put_in"))
             lines.append(f"| {cell(name)} | {row['rows']} | {percent(row['cer'])} | {kinds} |")
         shown = ", ".join(f"{shown_edit(a, b)} {n} times" for a, b, n in errors["confusions"])
-        lines += ["", f"The shares are of the characters of the reference. Most often: {shown or 'nothing'}."]
+        lines += [
+            "",
+            f"The shares are of the characters of the reference. Most often: {shown or 'nothing'}.",
+        ]
     return lines
 
 
@@ -111,7 +142,11 @@ def shown_edit(reference: str, hypothesis: str) -> str:
     """A confusion in words, with its characters as Markdown code."""
     if not reference:
         return f"{_code(hypothesis)} put in"
-    return f"{_code(reference)} left out" if not hypothesis else f"{_code(reference)} read as {_code(hypothesis)}"
+    return (
+        f"{_code(reference)} left out"
+        if not hypothesis
+        else f"{_code(reference)} read as {_code(hypothesis)}"
+    )
 
 
 def _code(text: str) -> str:

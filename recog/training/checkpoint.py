@@ -1,6 +1,8 @@
-"""Everything that a run needs to go on, in one safetensors file: tensors as tensors, the rest as JSON in its header.
+"""Everything that a run needs to go on, in one safetensors file: tensors as tensors, the rest as
+JSON in its header.
 
-One file, written beside and renamed, so that a kill at any moment leaves the old one or the new one and never half of one.
+One file, written beside and renamed, so that a kill at any moment leaves the old one or the new one
+and never half of one.
 """
 
 from __future__ import annotations
@@ -57,11 +59,14 @@ def _open(path: Path, *, tensors: bool) -> tuple[dict[str, Tensor], dict[str, An
             names = file.keys() if tensors else ()
             return {name: file.get_tensor(name) for name in names}, json.loads(metadata["state"])
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise UserError(f"{path}: the checkpoint is damaged ({error}); delete it to start again.") from None
+        raise UserError(
+            f"{path}: the checkpoint is damaged ({error}); delete it to start again."
+        ) from None
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer, names: list[str]) -> dict[str, Tensor]:
-    """The moments of AdamW under the names of the parameters, in the order in which the optimiser holds them."""
+    """The moments of AdamW under the names of the parameters, in the order in which the optimiser
+    holds them."""
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     found = {}
     for name, parameter in zip(names, parameters, strict=True):
@@ -70,7 +75,9 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer, names: list[str]) -> dic
     return found
 
 
-def restore_optimiser(optimiser: torch.optim.Optimizer, names: list[str], tensors: dict[str, Tensor]) -> None:
+def restore_optimiser(
+    optimiser: torch.optim.Optimizer, names: list[str], tensors: dict[str, Tensor]
+) -> None:
     """Put back what :func:`optimiser_tensors` gave."""
     fused = bool(optimiser.defaults.get("fused"))
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
@@ -79,7 +86,8 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, names: list[str], tensor
         for key in ("step", "exp_avg", "exp_avg_sq"):
             value = tensors.get(f"optimiser.{key}.{name}")
             if value is not None:
-                here = key == "step" and not fused  # AdamW keeps its step on the CPU unless it is fused
+                # AdamW keeps its step on the CPU unless it is fused
+                here = key == "step" and not fused
                 state[key] = value.clone() if here else value.to(parameter.device, copy=True)
         if state:
             optimiser.state[parameter] = state

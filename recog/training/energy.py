@@ -11,11 +11,11 @@ MAX_RANGE = 1 << 62
 
 
 class Meter:
-    """CPU seconds of this process and of those that it began and that have ended, and joules of the processor packages
-    (RAPL counters), since they were last asked for.
+    """CPU seconds of this process and of those that it began and that have ended, and joules of the
+    processor packages (RAPL counters), since they were last asked for.
 
-    The counters are those of the whole machine: what else runs on it is in them. Where they cannot be read, as in most
-    containers and for ordinary users, there are no joules.
+    The counters are those of the whole machine: what else runs on it is in them. Where they cannot
+    be read, as in most containers and for ordinary users, there are no joules.
     """
 
     def __init__(self, root: Path = POWERCAP) -> None:
@@ -43,7 +43,8 @@ class Meter:
 
 
 def _cpu_seconds() -> float:
-    return sum(os.times()[:4])  # children's, such as data workers', from when they were waited for; 0 on Windows
+    # children's, such as data workers', from when they were waited for; 0 on Windows
+    return sum(os.times()[:4])
 
 
 def _whole(path: Path) -> int | None:

@@ -1,4 +1,5 @@
-"""What every training loop shares: device, AdamW, learning rate, checkpoints, resume, interruption, divergence."""
+"""What every training loop shares: device, AdamW, learning rate, checkpoints, resume, interruption,
+divergence."""
 
 from __future__ import annotations
 
@@ -18,10 +19,16 @@ import torch
 from torch import Tensor, nn
 
 from recog.errors import UserError
-from recog.training.checkpoint import optimiser_tensors, read_checkpoint, restore_optimiser, write_checkpoint
+from recog.training.checkpoint import (
+    optimiser_tensors,
+    read_checkpoint,
+    restore_optimiser,
+    write_checkpoint,
+)
 
 CHECKPOINT_SECONDS = 40.0
-FUSED = ("cpu", "cuda")  # where AdamW has a fused kernel; of 12 million parameters on a CPU seven times as fast
+# where AdamW has a fused kernel; of 12 million parameters on a CPU seven times as fast
+FUSED = ("cpu", "cuda")
 MAX_SKIPPED = 100  # updates without a finite gradient in a row
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -58,8 +65,9 @@ class Interrupted(Exception):
 class Loop(ABC, Generic[Network, Options]):
     """One run into ``out``: a network, its optimiser and how far they have come.
 
-    A subclass has ``progress``, a dataclass with at least epoch, step and finished, and says what an epoch is, what else
-    belongs into a checkpoint, and what must not change before a run goes on from one.
+    A subclass has ``progress``, a dataclass with at least epoch, step and finished, and says what
+    an epoch is, what else belongs into a checkpoint, and what must not change before a run goes on
+    from one.
     """
 
     progress: Any
@@ -80,12 +88,14 @@ class Loop(ABC, Generic[Network, Options]):
         """What must not change between a run and its resumption."""
 
     def upgraded(self, identity: dict[str, Any]) -> dict[str, Any]:
-        """An :meth:`identity` that an older version wrote, the options that it did not have at their defaults."""
+        """An :meth:`identity` that an older version wrote, the options that it did not have at
+        their defaults."""
         return identity
 
     @abstractmethod
     def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """What a checkpoint needs beside network and optimiser: tensors, and the progress as JSON."""
+        """What a checkpoint needs beside network and optimiser: tensors, and the progress as
+        JSON."""
 
     @abstractmethod
     def take_up(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
@@ -95,7 +105,8 @@ class Loop(ABC, Generic[Network, Options]):
     def epoch(self) -> None:
         """Train for one epoch, or what is left of it, and count it."""
 
-    # ---- checkpoints -------------------------------------------------------------------------------------------------
+    # ---- checkpoints
+    # -------------------------------------------------------------------------------------------------
 
     @property
     def last(self) -> Path:
@@ -112,7 +123,11 @@ class Loop(ABC, Generic[Network, Options]):
         tensors, progress = self.kept()
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()} | tensors
         tensors |= optimiser_tensors(self.optimiser, self.names)
-        state = {"identity": self.identity(), "progress": progress, "threads": torch.get_num_threads()}
+        state = {
+            "identity": self.identity(),
+            "progress": progress,
+            "threads": torch.get_num_threads(),
+        }
         write_checkpoint(self.last, tensors, state)
         self._saved = time.monotonic()
 
@@ -125,7 +140,8 @@ class Loop(ABC, Generic[Network, Options]):
         """Go on from :attr:`last` where there is one.
 
         Raises:
-            UserError: it belongs to another recipe or other data; the message names the first difference.
+            UserError: it belongs to another recipe or other data; the message names the first
+                difference.
         """
         if not self.last.exists():
             return False
@@ -136,16 +152,20 @@ class Loop(ABC, Generic[Network, Options]):
                 f"{self.last.parent.parent}: holds a training with other settings ({difference}); "
                 "give another --out, the old settings, or --restart to throw its progress away."
             )
-        self.network.load_state_dict({k[8:]: v for k, v in tensors.items() if k.startswith("network.")})
+        self.network.load_state_dict(
+            {k[8:]: v for k, v in tensors.items() if k.startswith("network.")}
+        )
         restore_optimiser(self.optimiser, self.names, tensors)
         torch.set_num_threads(int(state["threads"]))
         self.take_up(tensors, state["progress"])
         return True
 
-    # ---- the loop ----------------------------------------------------------------------------------------------------
+    # ---- the loop
+    # ----------------------------------------------------------------------------------------------------
 
     def run(self) -> Any:
-        """Train to the end, or until interrupted (the checkpoint is then written); gives the progress.
+        """Train to the end, or until interrupted (the checkpoint is then written); gives the
+        progress.
 
         Raises:
             Interrupted: on SIGINT or SIGTERM.
@@ -197,7 +217,8 @@ class Loop(ABC, Generic[Network, Options]):
         return torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
 
     def update(self, *values: float) -> bool:
-        """Take the step where all of these, loss and gradient norm, are finite; else leave the batch out.
+        """Take the step where all of these, loss and gradient norm, are finite; else leave the
+        batch out.
 
         Raises:
             UserError: they have not been for too long.
@@ -216,8 +237,8 @@ class Loop(ABC, Generic[Network, Options]):
 
 
 def adamw(network: nn.Module, options: Settings) -> tuple[list[str], torch.optim.AdamW]:
-    """AdamW (Loshchilov and Hutter 2019), in which biases and norms are not decayed, and the names of its parameters in
-    its order."""
+    """AdamW (Loshchilov and Hutter 2019), in which biases and norms are not decayed, and the names
+    of its parameters in its order."""
     matrices = [(n, p) for n, p in network.named_parameters() if p.ndim > 1]
     vectors = [(n, p) for n, p in network.named_parameters() if p.ndim <= 1]
     groups = [
@@ -232,7 +253,8 @@ def adamw(network: nn.Module, options: Settings) -> tuple[list[str], torch.optim
 def learning_rate(options: Settings, progress: float) -> float:
     """Learning rate when ``progress`` (0 to 1) of the run is done.
 
-    Linear warm-up, then a cosine to 1 % of the peak, or for ``one-cycle`` a straight line to 0 (Smith 2018), or constant.
+    Linear warm-up, then a cosine to 1 % of the peak, or for ``one-cycle`` a straight line to 0
+    (Smith 2018), or constant.
     """
     peak = options.learning_rate
     if progress < options.warmup:
@@ -248,7 +270,9 @@ def learning_rate(options: Settings, progress: float) -> float:
 def pick_device(name: str) -> torch.device:
     """The device a recipe asks for; ``auto`` is the GPU of this process where there is one."""
     if name == "auto":
-        name = f"cuda:{int(os.environ.get('LOCAL_RANK', 0))}" if torch.cuda.is_available() else "cpu"
+        name = (
+            f"cuda:{int(os.environ.get('LOCAL_RANK', 0))}" if torch.cuda.is_available() else "cpu"
+        )
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
@@ -258,16 +282,19 @@ def pick_device(name: str) -> torch.device:
 
 
 def bf16_pays(device: torch.device) -> bool:
-    """Whether bfloat16 is worth it: only with hardware for it (without, on a CPU, it is a hundred times slower)."""
+    """Whether bfloat16 is worth it: only with hardware for it (without, on a CPU, it is a hundred
+    times slower)."""
     if device.type == "cuda":
         with torch.cuda.device(device):
             return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)  # not in every build, as those for macOS
+    # not in every build, as those for macOS
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
     return device.type == "cpu" and supported is not None and bool(supported())
 
 
 def first_difference(old: Any, new: Any, where: str = "") -> str:
-    """Name of the first place where two JSON-like values differ, with both values; empty if they are equal."""
+    """Name of the first place where two JSON-like values differ, with both values; empty if they
+    are equal."""
     old = json.loads(json.dumps(old))
     new = json.loads(json.dumps(new))
 

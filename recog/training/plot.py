@@ -38,18 +38,23 @@ def training_svg(entries: Sequence[dict[str, Any]], *, title: str = "") -> str:
     """Draw a run.
 
     Args:
-        entries: of its log: updates with ``loss`` per label and ``learning_rate``, epochs with ``cer`` and ``wer`` on dev.
+        entries: of its log: updates with ``loss`` per label and ``learning_rate``, epochs with
+            ``cer`` and ``wer`` on dev.
 
     Returns:
         An SVG document without scripts, fonts or links; a panel without data says so.
     """
 
     def curve(key: str, factor: float = 1.0) -> Curve:
-        points = [(float(e["step"]), factor * float(e[key])) for e in entries if _number(e.get(key))]
+        points = [
+            (float(e["step"]), factor * float(e[key])) for e in entries if _number(e.get(key))
+        ]
         return _thinned(points)
 
     updates = [e for e in entries if "learning_rate" in e]
-    loss = _thinned([(float(e["step"]), float(e["loss"])) for e in updates if _number(e.get("loss"))])
+    loss = _thinned(
+        [(float(e["step"]), float(e["loss"])) for e in updates if _number(e.get("loss"))]
+    )
     panels = (
         ("loss per label", [("loss", loss)]),
         ("dev error, %", [("CER", curve("cer", 100.0)), ("WER", curve("wer", 100.0))]),
@@ -78,27 +83,43 @@ def _panel(name: str, curves: Sequence[tuple[str, Curve]], top: int, last: int) 
     ]
     for share in (0.0, 0.5, 1.0):
         y = y0 + (y1 - y0) * share
-        marks.append(f'<text x="{x0 - 6}" y="{y + 4:g}" text-anchor="end">{scale * share:.3g}</text>')
+        marks.append(
+            f'<text x="{x0 - 6}" y="{y + 4:g}" text-anchor="end">{scale * share:.3g}</text>'
+        )
         marks.append(
             f'<text x="{x0 + (x1 - x0) * share:g}" y="{y0 + 15}" text-anchor="middle">{last * share:.0f}</text>'
         )
     if highest == 0.0:
-        marks.append(f'<text x="{(x0 + x1) / 2:g}" y="{(y0 + y1) / 2:g}" text-anchor="middle">not recorded</text>')
+        marks.append(
+            f'<text x="{(x0 + x1) / 2:g}" y="{(y0 + y1) / 2:g}" text-anchor="middle">not recorded</text>'
+        )
     for k, (label, curve) in enumerate(curves):
         if not curve:
             continue
         places = [(x0 + (x1 - x0) * x / max(1, last), y0 + (y1 - y0) * y / scale) for x, y in curve]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-        marks.append(f'<polyline points="{path}" fill="none" stroke="{COLOURS[k]}" stroke-width="1.5"/>')
+        marks.append(
+            f'<polyline points="{path}" fill="none" stroke="{COLOURS[k]}" stroke-width="1.5"/>'
+        )
         if len(places) <= DOTS:
-            marks += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{COLOURS[k]}"/>' for x, y in places]
+            marks += [
+                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{COLOURS[k]}"/>'
+                for x, y in places
+            ]
         end = f"{label} {curve[-1][1]:.3g} at step {curve[-1][0]:.0f}"
-        marks.append(f'<text x="{x1}" y="{y1 - 8 + 13 * k}" text-anchor="end" fill="{COLOURS[k]}">{escape(end)}</text>')
+        marks.append(
+            f'<text x="{x1}" y="{y1 - 8 + 13 * k}" text-anchor="end" fill="{COLOURS[k]}">{escape(end)}</text>'
+        )
     return marks
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+        and value >= 0
+    )
 
 
 def _thinned(points: Curve) -> Curve:

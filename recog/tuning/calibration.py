@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from recog.errors import UserError
-from recog.evaluation.reliability import Floats, checked
-from recog.evaluation.rules import normalisation
+from recog.evaluation.confidence import Floats, checked
+from recog.evaluation.inputs.rules import normalisation
 from recog.model.config import MIN_CONFIDENCE, Calibration
 from recog.recognition.base import Span, tempered
 from recog.tuning.search import Search, Setting
@@ -21,8 +21,9 @@ MIN_COUNT = 30  # words a knot stands for
 def calibrate_words(
     search: Search, setting: Setting
 ) -> tuple[Calibration | None, NDArray[np.float64], NDArray[np.bool_]]:
-    """A calibration of the words' confidences; and to judge it confidences calibrated by halves, each half of the
-    utterances by the other's, with which of the words are right. None where there are too few words."""
+    """A calibration of the words' confidences; and to judge it confidences calibrated by halves,
+    each half of the utterances by the other's, with which of the words are right. None where there
+    are too few words."""
     raw: list[NDArray[np.float64]] = []
     right: list[NDArray[np.bool_]] = []
     normalise = normalisation(search.normalise)
@@ -45,12 +46,16 @@ def calibrate_words(
     return whole, np.concatenate(fitted), np.concatenate(truth)
 
 
-def calibrate(confidences: ArrayLike, correct: ArrayLike, *, max_knots: int = MAX_KNOTS) -> Calibration:
-    """Fit a calibration by centred isotonic regression (Oron and Flournoy 2017): the shares that never fall and fit best
-    (pool adjacent violators), each at the mean ln confidence of the words that it was pooled from.
+def calibrate(
+    confidences: ArrayLike, correct: ArrayLike, *, max_knots: int = MAX_KNOTS
+) -> Calibration:
+    """Fit a calibration by centred isotonic regression (Oron and Flournoy 2017): the shares that
+    never fall and fit best (pool adjacent violators), each at the mean ln confidence of the words
+    that it was pooled from.
 
     Args:
-        confidences: (words,) raw, 0 to 1; words of a set apart from the training data, at best some thousands.
+        confidences: (words,) raw, 0 to 1; words of a set apart from the training data, at best some
+            thousands.
         correct: (words,) whether each is right; see :func:`recog.util.edit_distance.correct_words`.
         max_knots: how many knots to keep at most; those of fewest words join a neighbour.
 
@@ -63,17 +68,25 @@ def calibrate(confidences: ArrayLike, correct: ArrayLike, *, max_knots: int = MA
     """
     raw, right = checked(confidences, correct)
     if not len(raw):
-        raise UserError("There are no recognised words to calibrate confidences on; give more data.")
+        raise UserError(
+            "There are no recognised words to calibrate confidences on; give more data."
+        )
     order = np.argsort(raw, kind="stable")
     x = np.log(np.maximum(raw[order], MIN_CONFIDENCE))
-    values, first = np.unique(x, return_index=True)  # equal confidences are one block from the beginning
+    # equal confidences are one block from the beginning
+    values, first = np.unique(x, return_index=True)
     weights = np.diff(np.append(first, len(x))).astype(np.float64)
-    blocks = _pool(values * weights, np.add.reduceat(right[order].astype(np.float64), first), weights)
+    blocks = _pool(
+        values * weights, np.add.reduceat(right[order].astype(np.float64), first), weights
+    )
     blocks = _thin(blocks, max(1, max_knots), MIN_COUNT)
-    shares = [min(max(hits, 0.5), count - 0.5) / count if count > 1 else 0.5 for _, hits, count in blocks]
+    shares = [
+        min(max(hits, 0.5), count - 0.5) / count if count > 1 else 0.5 for _, hits, count in blocks
+    ]
     knots = np.minimum(np.exp([total / count for total, _, count in blocks]), 1.0)
     return Calibration(
-        raw=tuple(np.maximum(knots, MIN_CONFIDENCE).tolist()), right=tuple(np.maximum.accumulate(shares).tolist())
+        raw=tuple(np.maximum(knots, MIN_CONFIDENCE).tolist()),
+        right=tuple(np.maximum.accumulate(shares).tolist()),
     )
 
 
@@ -81,7 +94,8 @@ Block = tuple[float, float, float]  # sum of ln confidence, of right words, of w
 
 
 def _pool(xs: Floats, hits: Floats, counts: Floats) -> list[Block]:
-    """Pool adjacent violators: neighbours join until the share of right words rises from block to block."""
+    """Pool adjacent violators: neighbours join until the share of right words rises from block to
+    block."""
     blocks: list[Block] = []
     for block in zip(xs.tolist(), hits.tolist(), counts.tolist(), strict=True):
         while blocks and blocks[-1][1] * block[2] >= block[1] * blocks[-1][2]:
@@ -91,7 +105,8 @@ def _pool(xs: Floats, hits: Floats, counts: Floats) -> list[Block]:
 
 
 def _thin(blocks: list[Block], most: int, least: int) -> list[Block]:
-    """Join the block of fewest words with its smaller neighbour until there are at most ``most`` of ``least`` each.
+    """Join the block of fewest words with its smaller neighbour until there are at most ``most`` of
+    ``least`` each.
 
     Joining neighbours of rising shares leaves shares that rise.
     """

@@ -41,7 +41,9 @@ def decoding_section(
 ) -> str:
     """What the card says of the tuning."""
     weights = (
-        f"alpha {setting.alpha:g}, beta {setting.beta:g}, unknown_cost {setting.unknown_cost:g}, " if has_lm else ""
+        f"alpha {setting.alpha:g}, beta {setting.beta:g}, unknown_cost {setting.unknown_cost:g}, "
+        if has_lm
+        else ""
     )
     lines = [
         HEADING,
@@ -51,14 +53,23 @@ def decoding_section(
         "| | CER % | 95 % interval | WER % | 95 % interval |",
         "|---|---|---|---|---|",
     ]
-    for name, result in (("best path", baseline), ("with the language model" if has_lm else "beam", best)):
+    for name, result in (
+        ("best path", baseline),
+        ("with the language model" if has_lm else "beam", best),
+    ):
         lines.append(
             f"| {name} | {100 * result.cer.rate:.2f} | {_percents(result.cer_interval)} "
             f"| {100 * result.wer.rate:.2f} | {_percents(result.wer_interval)} |"
         )
-    lines += ["", "The figures with the language model are of the data that its weights were tuned on."]
+    lines += [
+        "",
+        "The figures with the language model are of the data that its weights were tuned on.",
+    ]
     if languages:
-        lines += ["", f"Lines that are likely in another language have a model of it: {', '.join(languages)}."]
+        lines += [
+            "",
+            f"Lines that are likely in another language have a model of it: {', '.join(languages)}.",
+        ]
     if rescoring is not None:
         lines += [
             "",
@@ -71,9 +82,14 @@ def decoding_section(
         lines += ["", f"Doubtful stretches are heard again, {slower} times as slow."]
     elif len(views) > 1:
         shown = "; ".join(f"slant {view.slant:g}, width {view.width:g}" for view in views)
-        lines += ["", f"Doubtful lines are looked at in {len(views)} views ({shown}), all others in the first."]
+        lines += [
+            "",
+            f"Doubtful lines are looked at in {len(views)} views ({shown}), all others in the first.",
+        ]
         if views[0] != View():
-            lines[-1] += " The best path above is of the first; elsewhere in this card lines are as they are."
+            lines[-1] += (
+                " The best path above is of the first; elsewhere in this card lines are as they are."
+            )
     if not math.isnan(calibration_error):
         lines += [
             "",

@@ -8,11 +8,13 @@ from recog.corpora.manifest import modality
 from recog.corpora.rows import Row
 from recog.errors import UsageError, UserError
 from recog.recognition.base import Recogniser
-from recog.runner import pieces_of
+from recog.recognition.dataset import pieces_of
 from recog.tuning.search import Utterance
 
 
-def collect(recogniser: Recogniser, rows: Sequence[Row], normalise: Callable[[str], str]) -> Iterator[Utterance]:
+def collect(
+    recogniser: Recogniser, rows: Sequence[Row], normalise: Callable[[str], str]
+) -> Iterator[Utterance]:
     """Run the network over each row, once.
 
     Raises:
@@ -20,7 +22,9 @@ def collect(recogniser: Recogniser, rows: Sequence[Row], normalise: Callable[[st
         UserError: nothing is to be had from any row.
     """
     if modality(rows) != recogniser.config.modality:
-        raise UsageError(f"The model is for {recogniser.config.modality}, and the data is {modality(rows)}.")
+        raise UsageError(
+            f"The model is for {recogniser.config.modality}, and the data is {modality(rows)}."
+        )
     count = 0
     for i, row in enumerate(rows):
         try:

@@ -1,5 +1,5 @@
-"""The search for how a network's outputs are best decoded: weights of the language model, temperature and beam, over
-log-probabilities that are computed once."""
+"""The search for how a network's outputs are best decoded: weights of the language model,
+temperature and beam, over log-probabilities that are computed once."""
 
 from __future__ import annotations
 
@@ -11,22 +11,27 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.align import spans_of
-from recog.decoding.best_path import best_path
-from recog.decoding.choice import likeliest_models
+from recog.decoding.ctc.viterbi import spans_of
 from recog.decoding.decoder import Decoder, Hypothesis
-from recog.decoding.rescore import RESCORED, Rescorer
-from recog.decoding.second_pass import SecondPass
-from recog.decoding.views import Seen, decode_views
+from recog.decoding.greedy import best_path
+from recog.decoding.lexicon.lexicon_decoding import WordFinder
+from recog.decoding.rescoring.combination import SecondPass
+from recog.decoding.rescoring.language_id import likeliest_models
+from recog.decoding.rescoring.nbest import RESCORED, Rescorer
+from recog.decoding.rescoring.test_time_augmentation import Seen, decode_views
 from recog.evaluation.counts import Pair
 from recog.evaluation.score import Result, evaluate
 from recog.lm.trie import NGramTrie
 from recog.recognition.base import Span, reorder, tempered
-from recog.word_finder import WordFinder
 
 Metric = Literal["wer", "cer"]
 STEPS = {"alpha": 0.2, "beta": 0.5, "unknown_cost": 1.0, "temperature": 0.2}
-RANGES = {"alpha": (0.0, 5.0), "beta": (-5.0, 8.0), "unknown_cost": (0.0, 10.0), "temperature": (0.4, 3.0)}
+RANGES = {
+    "alpha": (0.0, 5.0),
+    "beta": (-5.0, 8.0),
+    "unknown_cost": (0.0, 10.0),
+    "temperature": (0.4, 3.0),
+}
 ROUNDS = 3  # times the steps are halved
 BEAMS = (8, 16, 25, 50, 100)
 GAIN = 0.001  # a wider beam must lower the error rate by so much
@@ -60,12 +65,14 @@ class Search:
     Args:
         symbols: the model's, the blank first.
         utterances: the data.
-        lms: the usual language model, then those of other languages; each utterance is decoded with the one that suits it.
+        lms: the usual language model, then those of other languages; each utterance is decoded with
+            the one that suits it.
         metric: what is lowered.
         normalise: name of the normalisation of texts.
         sentence: see :class:`recog.decoding.Decoder`.
         in_order: from the order in which the network reads to that of the text.
-        word_finder: for a model that hears sounds, with the usual language model; then these are decoded.
+        word_finder: for a model that hears sounds, with the usual language model; then these are
+            decoded.
         rescorer: orders the readings anew.
         report: called with each setting and its result.
     """
@@ -86,14 +93,21 @@ class Search:
     def measure(self, setting: Setting) -> float:
         """The error rate of a setting."""
         if setting not in self.results:
-            self.results[setting] = evaluate(self.pairs(setting), normalise=self.normalise, confusions=0)
+            self.results[setting] = evaluate(
+                self.pairs(setting), normalise=self.normalise, confusions=0
+            )
             self.report(setting, self.results[setting])
         return rate_of(self.results[setting], self.metric)
 
     def pairs(self, setting: Setting) -> list[Pair]:
         """Texts as decoded with a setting, beside the true ones."""
         return [
-            Pair(u.name, u.text, self.in_order(" ".join(" ".join(map(self.text, found)).split())), u.group)
+            Pair(
+                u.name,
+                u.text,
+                self.in_order(" ".join(" ".join(map(self.text, found)).split())),
+                u.group,
+            )
             for u, found in zip(self.utterances, self.hypotheses(setting), strict=True)
         ]
 
@@ -117,7 +131,9 @@ class Search:
         found: list[list[list[Hypothesis]]] = [[] for _ in self.utterances]
         for model, decoder in enumerate(self.decoders(setting)):
             own = [i for i, other in enumerate(self.models) if other == model]
-            pieces = [self.views(piece, setting) for i in own for piece in self.utterances[i].pieces]
+            pieces = [
+                self.views(piece, setting) for i in own for piece in self.utterances[i].pieces
+            ]
             best = iter(decode_views(decoder, pieces, n_best=n_best))
             for i in own:
                 found[i] = [next(best) for _ in self.utterances[i].pieces]
@@ -130,15 +146,22 @@ class Search:
     @cached_property
     def models(self) -> list[int]:
         """Which of the language models each utterance is decoded with."""
-        if len(self.lms) < 2 or self.word_finder is not None:  # sounds are decoded with the usual one
+        # sounds are decoded with the usual one
+        if len(self.lms) < 2 or self.word_finder is not None:
             return [0] * len(self.utterances)
         scorers = [Decoder(self.symbols, lm=lm, alpha=1.0, beta=0.0) for lm in self.lms]
         texts = [[best_path(piece.log_probs) for piece in u.pieces] for u in self.utterances]
-        return [likeliest_models([[sum(map(scorer.weight, text)) for scorer in scorers]])[0] for text in texts]
+        return [
+            likeliest_models([[sum(map(scorer.weight, text)) for scorer in scorers]])[0]
+            for text in texts
+        ]
 
     def best_path(self, utterance: Utterance) -> str:
         """What the network alone reads, as it displays it."""
-        pieces = ("".join(self.symbols[k] for k in best_path(piece.log_probs)) for piece in utterance.pieces)
+        pieces = (
+            "".join(self.symbols[k] for k in best_path(piece.log_probs))
+            for piece in utterance.pieces
+        )
         return " ".join(" ".join(pieces).split())
 
     def seen(self, piece: Seen) -> NDArray[np.float32]:
@@ -159,10 +182,15 @@ class Search:
         return self.word_finder.texts(hypotheses)
 
     def spans(self, piece: NDArray[np.float32], hypothesis: Hypothesis) -> list[Span]:
-        """The words of a piece that was decoded, in the order of the text, with their raw confidences."""
+        """The words of a piece that was decoded, in the order of the text, with their raw
+        confidences."""
         symbols = self.symbols if self.word_finder is None else self.word_finder.sounds
         found = spans_of(piece, hypothesis.tokens, symbols)
-        words = [s.word for s in found] if self.word_finder is None else self.word_finder.written(hypothesis)
+        words = (
+            [s.word for s in found]
+            if self.word_finder is None
+            else self.word_finder.written(hypothesis)
+        )
         shown = [(word, s.start, s.end, s.confidence) for word, s in zip(words, found, strict=True)]
         text = self.in_order(" ".join(words))
         return shown if text == " ".join(words) else reorder(shown, text)
@@ -182,7 +210,8 @@ class Search:
         return [Decoder(self.symbols, lm=lm, **options) for lm in (self.lms or (None,))]
 
     def run(self, start: Setting, names: Sequence[str]) -> Setting:
-        """Pattern search (Hooke and Jeeves 1961): step along each coordinate while that helps, then halve the steps."""
+        """Pattern search (Hooke and Jeeves 1961): step along each coordinate while that helps, then
+        halve the steps."""
         best = start
         steps = {name: STEPS[name] for name in names}
         for _ in range(ROUNDS):
@@ -217,5 +246,8 @@ def _neighbours(setting: Setting, name: str, step: float) -> list[Setting]:
 
 def best_path_result(search: Search) -> Result:
     """The same data without a beam and a language model."""
-    pairs = [Pair(u.name, u.text, search.in_order(search.best_path(u)), u.group) for u in search.utterances]
+    pairs = [
+        Pair(u.name, u.text, search.in_order(search.best_path(u)), u.group)
+        for u in search.utterances
+    ]
     return evaluate(pairs, normalise=search.normalise, confusions=0)

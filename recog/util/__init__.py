@@ -1,1 +1,2 @@
-"""What every station may use: files, folders, threads, compiled code, distances, numbers for people."""
+"""What every station may use: files, folders, threads, compiled code, distances, numbers for
+people."""

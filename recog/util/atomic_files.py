@@ -11,8 +11,8 @@ from typing import BinaryIO
 
 
 def to_disk(path: Path) -> None:
-    """Wait until a file's content is on the disk: only then may it take the name by which it counts as done, or a power cut could
-    leave that name with nothing in it.
+    """Wait until a file's content is on the disk: only then may it take the name by which it counts
+    as done, or a power cut could leave that name with nothing in it.
 
     Raises:
         OSError: it cannot be written, for instance because the disk is full.
@@ -21,7 +21,8 @@ def to_disk(path: Path) -> None:
         try:
             os.fsync(file.fileno())
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such thing
+            # a file system that has no such thing
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
                 raise
 
 

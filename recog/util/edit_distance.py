@@ -7,7 +7,9 @@ from collections.abc import Hashable, Sequence
 from rapidfuzz.distance import Levenshtein
 
 
-def numbered(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> tuple[list[int], list[int]]:
+def numbered(
+    reference: Sequence[Hashable], hypothesis: Sequence[Hashable]
+) -> tuple[list[int], list[int]]:
     """Two sequences with equal items as equal numbers.
 
     rapidfuzz compares the items of a list by their hash, and hashes of strings can collide.

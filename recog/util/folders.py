@@ -1,4 +1,5 @@
-"""Walking a folder, and comparing the names of files: what a person keeps there, without what systems leave."""
+"""Walking a folder, and comparing the names of files: what a person keeps there, without what
+systems leave."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from pathlib import Path
 
 from recog.errors import UserError
 
-# What Windows, macOS, Linux and network drives put into folders, beside names that begin with a dot.
+# What Windows, macOS, Linux and network drives put into folders, beside names that begin with a
+# dot.
 _LEFT_BY_SYSTEMS = frozenset(
     (
         "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "$recycle.bin", "system volume information",
@@ -20,12 +22,14 @@ _LEFT_BY_SYSTEMS = frozenset(
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is one that people do not see: ``.x``, ``._x.png``, ``Thumbs.db``."""
+    """Whether a file or folder of this name is one that people do not see: ``.x``, ``._x.png``,
+    ``Thumbs.db``."""
     return name.startswith(".") or name.lower() in _LEFT_BY_SYSTEMS
 
 
 def composed(name: str) -> str:
-    """A name in Unicode's NFC, in which names are compared: macOS writes ``é`` as two characters."""
+    """A name in Unicode's NFC, in which names are compared: macOS writes ``é`` as two
+    characters."""
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
@@ -38,21 +42,22 @@ def walk(
 ) -> Iterator[str]:
     """The paths of the files beneath a folder, in the order of their names.
 
-    Hidden files and folders are left out, and links to folders are not followed. A link that leads nowhere is a file:
-    whoever reads it says so.
+    Hidden files and folders are left out, and links to folders are not followed. A link that leads
+    nowhere is a file: whoever reads it says so.
 
     Args:
         folder: where to begin; it may itself be hidden.
         suffixes: of the files, in lower case; None for any.
-        leave_out: folders whose files are left out, such as the one where results are written. The folder where the
-            walk begins is none of them.
+        leave_out: folders whose files are left out, such as the one where results are written. The
+            folder where the walk begins is none of them.
         files_first: whether the files of a folder come before those of the folders in it.
 
     Raises:
         UserError: a folder cannot be listed.
     """
     others = {os.path.realpath(name) for name in leave_out}
-    waiting = [_listed(folder, files_first)]  # for each open folder what is left of it, the last first
+    # for each open folder what is left of it, the last first
+    waiting = [_listed(folder, files_first)]
     while waiting:
         if not waiting[-1]:
             waiting.pop()
@@ -90,7 +95,9 @@ def visible(names: Iterable[str], leave_out: str = "") -> Iterator[str]:
         leave_out: the name within the folder of one whose files are left out; empty for none.
     """
     for name in names:
-        if not any(map(is_hidden, name.split("/"))) and not (leave_out and name.startswith(leave_out + "/")):
+        if not any(map(is_hidden, name.split("/"))) and not (
+            leave_out and name.startswith(leave_out + "/")
+        ):
             yield name
 
 
@@ -106,9 +113,11 @@ def matched(wanted: Collection[str], there: Collection[str]) -> dict[str, str]:
 
 
 def stored(path: Path) -> Path:
-    """The path as it stands on the disk, where names that differ only in their Unicode composition are the same.
+    """The path as it stands on the disk, where names that differ only in their Unicode composition
+    are the same.
 
-    A path that is there as it is, and one that is not there in any composition, come back unchanged.
+    A path that is there as it is, and one that is not there in any composition, come back
+    unchanged.
     """
     if str(path).isascii() or path.exists():
         return path

@@ -1,11 +1,11 @@
 """How recog's kernels are compiled: without the GIL, once, and kept in the user's cache folder.
 
-Numba's own default puts compiled code beside the source, which an installed package may not be able to write. Kernels
-go to ``$NUMBA_CACHE_DIR`` where that is set, else to ``$XDG_CACHE_HOME/recog`` or ``~/.cache/recog``, and stay in
-memory where that cannot be written.
+Numba's own default puts compiled code beside the source, which an installed package may not be able
+to write. Kernels go to ``$NUMBA_CACHE_DIR`` where that is set, else to ``$XDG_CACHE_HOME/recog`` or
+``~/.cache/recog``, and stay in memory where that cannot be written.
 
-Numba notices that a kernel's own file changed, not that a file it calls into did: the folder is therefore named after
-the contents of all files with kernels.
+Numba notices that a kernel's own file changed, not that a file it calls into did: the folder is
+therefore named after the contents of all files with kernels.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def _user_folder() -> Path | None:
 
 
 def kernel_files(package: Path = PACKAGE) -> list[Path]:
-    """All files whose code may be part of a kernel, in a fixed order: this one, and what is below ``FOLDERS``."""
+    """All files whose code may be part of a kernel, in a fixed order: this one, and what is below
+    ``FOLDERS``."""
     below = (path for folder in FOLDERS for path in (package / folder).rglob("*.py"))
     return sorted([package / "util" / "jit.py", *below])
 
@@ -74,8 +75,9 @@ def cache_folder() -> Path | None:
 
 @contextmanager
 def compiling_beside(module: str) -> Iterator[None]:
-    """Have another process compile a module with kernels, into the cache, while this one does something else; wait for
-    it at the end. Does nothing where it was compiled before, or cannot be kept."""
+    """Have another process compile a module with kernels, into the cache, while this one does
+    something else; wait for it at the end. Does nothing where it was compiled before, or cannot be
+    kept."""
     folder = cache_folder()
     interpreter = Path(sys.executable or "").name.startswith("python")
     done = folder / f"{module}.compiled" if folder else None
@@ -83,7 +85,9 @@ def compiling_beside(module: str) -> Iterator[None]:
     if done is not None and not done.exists() and module not in sys.modules and interpreter:
         code = f"import sys; sys.path[:] = {sys.path!r}; import {module}"
         with suppress(OSError):
-            child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            child = subprocess.Popen(
+                [sys.executable, "-c", code], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
     try:
         yield
     finally:
@@ -93,7 +97,8 @@ def compiling_beside(module: str) -> Iterator[None]:
 
 
 def kernel(signature: Any) -> Callable[[F], F]:
-    """``numba.njit`` without the GIL, kept in :func:`cache_folder`: for functions that Python calls.
+    """``numba.njit`` without the GIL, kept in :func:`cache_folder`: for functions that Python
+    calls.
 
     Args:
         signature: compiles, or loads, as the module is imported, and for these types only.
@@ -105,7 +110,9 @@ def kernel(signature: Any) -> Callable[[F], F]:
         config.CACHE_DIR = str(folder or "")
         try:
             with event.install_listener("numba:compile", _notice):
-                return njit(signature, nogil=True, cache=folder is not None, error_model="numpy")(function)
+                return njit(signature, nogil=True, cache=folder is not None, error_model="numpy")(
+                    function
+                )
         finally:
             config.CACHE_DIR = before  # other packages' kernels are none of ours
 
@@ -113,13 +120,15 @@ def kernel(signature: Any) -> Callable[[F], F]:
 
 
 def helper(function: F) -> F:
-    """For functions that only kernels call: compiled into them, without the wrappers that Python would need, and without
-    counting references. They may not make arrays; a kernel that calls them holds what they are given."""
+    """For functions that only kernels call: compiled into them, without the wrappers that Python
+    would need, and without counting references. They may not make arrays; a kernel that calls them
+    holds what they are given."""
     return _compiled_into_kernels(function, _nrt=False)
 
 
 def inlined(function: F) -> F:
-    """A :func:`helper` that is too small to be called: passing all arrays of its arguments would cost more than it does."""
+    """A :func:`helper` that is too small to be called: passing all arrays of its arguments would
+    cost more than it does."""
     return _compiled_into_kernels(function, _nrt=False, forceinline=True)
 
 
@@ -144,7 +153,9 @@ class _Notice(event.Listener):
     def on_start(self, event: event.Event) -> None:
         if not self.said:
             self.said = True
-            logger.warning("Compiling the decoder for this machine; this takes some 15 seconds, once.")
+            logger.warning(
+                "Compiling the decoder for this machine; this takes some 15 seconds, once."
+            )
 
     def on_end(self, event: event.Event) -> None:
         pass

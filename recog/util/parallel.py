@@ -19,8 +19,11 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def parallel(function: Callable[[T], R], items: Iterable[T], threads: int) -> Generator[R, None, None]:
-    """``map`` over threads, in order and as soon as may be, with a bounded number of results waiting."""
+def parallel(
+    function: Callable[[T], R], items: Iterable[T], threads: int
+) -> Generator[R, None, None]:
+    """``map`` over threads, in order and as soon as may be, with a bounded number of results
+    waiting."""
     if threads <= 1:
         yield from map(function, items)
         return

@@ -1,4 +1,5 @@
-"""Text files that a person gave: UTF-8, or UTF-16 with a byte order mark, as Praat and Windows write it; bounded."""
+"""Text files that a person gave: UTF-8, or UTF-16 with a byte order mark, as Praat and Windows
+write it; bounded."""
 
 from __future__ import annotations
 
@@ -22,20 +23,26 @@ def decode_text(content: bytes, name: str) -> str:
     """
     encoding = _UTF16.get(content[:2])
     try:
-        text = "\0" if encoding is None and b"\0" in content else content.decode(encoding or "utf-8")
+        text = (
+            "\0" if encoding is None and b"\0" in content else content.decode(encoding or "utf-8")
+        )
     except UnicodeDecodeError as error:
         called = "UTF-16" if encoding else "UTF-8"
-        raise UserError(f"{name} is not {called} text (byte {error.start}); convert it to UTF-8.") from None
+        raise UserError(
+            f"{name} is not {called} text (byte {error.start}); convert it to UTF-8."
+        ) from None
     if "\0" in text:
         raise UserError(f"{name} is not a text file; give one in UTF-8.")
     return text.removeprefix("\ufeff")
 
 
 def read_text(path: Path, *, max_bytes: int = MAX_BYTES, keep_line_ends: bool = False) -> str:
-    """The content of ``path`` without its byte order mark, line breaks as ``\\n`` unless they are kept.
+    """The content of ``path`` without its byte order mark, line breaks as ``\\n`` unless they are
+    kept.
 
     Raises:
-        UserError: missing, unreadable, larger than ``max_bytes``, or not text; see :func:`decode_text`.
+        UserError: missing, unreadable, larger than ``max_bytes``, or not text; see
+            :func:`decode_text`.
     """
     try:
         with path.open("rb") as file:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recog.bulk.failures import Failures
-from recog.bulk.files import Input, collect, place, sizes
-from recog.bulk.outputs import finished
+from recog.batch.failures import Failures
+from recog.batch.files import Input, collect, place, sizes
+from recog.batch.outputs import finished
 from recog.errors import UserError
 from recog.util.atomic_files import encoded, write_bytes
 from recog.util.folders import walk
@@ -32,17 +32,31 @@ def test_a_folder_is_walked_in_the_order_of_names_and_links_to_folders_are_left_
 
 
 def test_results_are_no_inputs_and_hidden_files_are_read_by_name_only(tmp_path):
-    for name in ("in/a.png", "in/sub/b.png", "in/out/a.pdf", "in/out/sub/b.pdf", "in/._a.png", "in/.c/d.png"):
+    for name in (
+        "in/a.png",
+        "in/sub/b.png",
+        "in/out/a.pdf",
+        "in/out/sub/b.pdf",
+        "in/._a.png",
+        "in/.c/d.png",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     known = frozenset({".png", ".pdf"})
 
     def inputs(arguments, output):
-        found = collect([str(tmp_path / name) for name in arguments], known, tmp_path / output, "pdf")
+        found = collect(
+            [str(tmp_path / name) for name in arguments], known, tmp_path / output, "pdf"
+        )
         return [os.path.relpath(entry.name, tmp_path) for entry in found]
 
     assert inputs(["in"], "in/out") == ["in/a.png", "in/sub/b.png"]
-    assert inputs(["in"], "elsewhere") == ["in/a.png", "in/out/a.pdf", "in/out/sub/b.pdf", "in/sub/b.png"]
+    assert inputs(["in"], "elsewhere") == [
+        "in/a.png",
+        "in/out/a.pdf",
+        "in/out/sub/b.pdf",
+        "in/sub/b.png",
+    ]
     assert inputs(["in/._a.png", "in/.c"], "in/out") == ["in/._a.png", "in/.c/d.png"]
     (tmp_path / "in/a.pdf").touch()
     (tmp_path / "in/out/a.pdf").unlink()
@@ -55,7 +69,10 @@ def test_results_are_no_inputs_and_hidden_files_are_read_by_name_only(tmp_path):
 def test_a_result_is_there_in_whatever_composition_its_name_has(tmp_path):
     one, two = "\u00e9", "e\u0301"
     (tmp_path / f"{two}.txt").touch()
-    inputs = [Input("x", str(tmp_path / f"{one}.txt")), Input("y", str(tmp_path / "none" / f"{one}.txt"))]
+    inputs = [
+        Input("x", str(tmp_path / f"{one}.txt")),
+        Input("y", str(tmp_path / "none" / f"{one}.txt")),
+    ]
     assert list(finished(inputs, "txt")) == [str(tmp_path / f"{one}.txt")]
     both = [Input("x", str(tmp_path / f"{one}.txt")), Input("y", str(tmp_path / f"{two}.txt"))]
     if not (tmp_path / f"{one}.txt").exists():
@@ -84,7 +101,9 @@ def test_names_that_no_encoding_fits_and_names_that_are_not_latin(tmp_path):
     for name in names:
         (tmp_path / name).touch()
     found = collect([str(tmp_path)], SOUND, tmp_path / "out", "srt")
-    assert {Path(entry.target or "").name for entry in found} == {n.removesuffix("wav") + "srt" for n in names}
+    assert {Path(entry.target or "").name for entry in found} == {
+        n.removesuffix("wav") + "srt" for n in names
+    }
     assert all(Path(entry.name).exists() for entry in found)
 
 
@@ -118,14 +137,18 @@ def test_the_list_of_failures_holds_every_name(tmp_path_factory, names):
         failures.add("whole", [])
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
     assert [unescaped(name) for name, _ in rows] == names and failures.count == len(names)
-    assert all(reason == "a reason" for _, reason in rows) and [p.name for p in path.parent.iterdir()] == [path.name]
+    assert all(reason == "a reason" for _, reason in rows) and [
+        p.name for p in path.parent.iterdir()
+    ] == [path.name]
 
 
 def test_what_failed_is_known_even_where_the_batch_was_killed(tmp_path):
     path = tmp_path / "failures.tsv"
     failures = Failures(path).__enter__()
     failures.add("a.wav", ["first", "second"])
-    assert (tmp_path / "failures.tsv.part").read_text() == "a.wav\tfirst\na.wav\tsecond\n" and not path.exists()
+    assert (
+        tmp_path / "failures.tsv.part"
+    ).read_text() == "a.wav\tfirst\na.wav\tsecond\n" and not path.exists()
     failures.__exit__(None, None, None)
     assert path.exists() and failures.count == 1
 
@@ -142,7 +165,9 @@ def test_a_pipe_is_written_into_and_not_replaced(tmp_path: Path) -> None:
     assert got == [b"content"] and pipe.is_fifo()
 
 
-def test_a_result_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_result_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = tmp_path / "a.txt"
     named: list[bool] = []
     plain = os.fsync

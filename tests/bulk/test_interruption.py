@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from recog.bulk.interruption import Interruption
+from recog.batch.interruption import Interruption
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
 
@@ -41,7 +41,7 @@ def test_an_interruption_is_raised_where_it_comes():
 def test_what_is_ignored_stays_ignored():
     code = """
 import os, signal
-from recog.bulk.interruption import Interruption
+from recog.batch.interruption import Interruption
 
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 with Interruption() as interruption:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from recog.bulk.files import Input
-from recog.bulk.outputs import spool_of
-from recog.bulk.pool import Pool, in_order, seldom
-from recog.bulk.work import FileRecogniser, Heard, Result, Task, one_by_one
+from recog.batch.files import Input
+from recog.batch.outputs import spool_of
+from recog.batch.pool import Pool, in_order, seldom
+from recog.batch.work import FileRecogniser, Heard, Result, Task, one_by_one
 from recog.errors import UserError
 
 SAMPLES = Path(__file__).parent.parent.parent / "data" / "samples"
@@ -37,25 +37,36 @@ def test_results_come_in_order_where_that_is_asked_for_and_are_those_of_one_proc
 
 
 def test_in_order():
-    shuffled = [(2, Result(printed="c")), (0, Result(printed="a")), (1, Result(printed="b")), (3, Result())]
+    shuffled = [
+        (2, Result(printed="c")),
+        (0, Result(printed="a")),
+        (1, Result(printed="b")),
+        (3, Result()),
+    ]
     assert [index for index, _ in in_order(iter(shuffled))] == [0, 1, 2, 3]
 
 
 @posix
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
 def test_a_crash_costs_one_file(tmp_path, number):
-    """A file that is a named pipe keeps its worker waiting, until the worker dies as a library in C would have it die."""
+    """A file that is a named pipe keeps its worker waiting, until the worker dies as a library in C
+    would have it die."""
     os.mkfifo(tmp_path / "killer.wav")
     for i in range(3):
         shutil.copy(SAMPLES / "numbers.wav", tmp_path / f"good{i}.wav")
-    inputs = [Input(str(tmp_path / name)) for name in ("good0.wav", "killer.wav", "good1.wav", "good2.wav")]
+    inputs = [
+        Input(str(tmp_path / name))
+        for name in ("good0.wav", "killer.wav", "good1.wav", "good2.wav")
+    ]
     with Pool(TASK, 1, ordered=False) as pool:
         threading.Thread(target=kill_at, args=(pool, 1, number), daemon=True).start()
         results = dict(pool.run(inputs, quiet))
     assert sorted(results) == [0, 1, 2, 3]
     assert results[1].complaints[0].startswith(f"{inputs[1].name}: the process that read it")
     assert number.name in results[1].complaints[0]
-    assert all(results[i].printed == results[0].printed and not results[i].complaints for i in (0, 2, 3))
+    assert all(
+        results[i].printed == results[0].printed and not results[i].complaints for i in (0, 2, 3)
+    )
 
 
 def kill_at(pool: Pool, index: int, number: int) -> None:
@@ -97,7 +108,9 @@ def test_progress_is_told_seldom(monkeypatch):
 def test_a_crash_leaves_no_half_of_a_pdf(tmp_path):
     os.mkfifo(tmp_path / "killer.png")
     entry = Input(str(tmp_path / "killer.png"), str(tmp_path / "out" / "killer.pdf"))
-    with Pool(Task("latin-handwriting", {"beam": 0, "threads": 1}, "pdf"), 1, ordered=False) as pool:
+    with Pool(
+        Task("latin-handwriting", {"beam": 0, "threads": 1}, "pdf"), 1, ordered=False
+    ) as pool:
         folder = Path(pool._workers[0].folder)
         assert folder.exists()
         threading.Thread(target=kill_at, args=(pool, 0, signal.SIGSEGV), daemon=True).start()

@@ -2,9 +2,9 @@
 
 import pytest
 
-from recog.bulk import progress as module
-from recog.bulk.progress import Progress, shown
-from recog.bulk.work import Heard, Result
+from recog.batch import progress as module
+from recog.batch.progress import Progress, shown
+from recog.batch.work import Heard, Result
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from recog.bulk.files import Input
-from recog.bulk.ray_engine import Actor, RayCluster
-from recog.bulk.work import FileRecogniser, Task
+from recog.batch.files import Input
+from recog.batch.ray_engine import Actor, RayCluster
+from recog.batch.work import FileRecogniser, Task
 from recog.cli import app
 from recog.errors import UserError
 
@@ -29,7 +29,9 @@ def test_a_missing_extra_is_named(monkeypatch):
 
 @pytest.mark.parametrize("name", ["-", "memory://a.wav"])
 def test_what_no_other_node_can_read_is_refused(name):
-    done = CliRunner().invoke(app, ["transcribe", name, str(SAMPLES / "numbers.wav"), "--engine", "ray"])
+    done = CliRunner().invoke(
+        app, ["transcribe", name, str(SAMPLES / "numbers.wav"), "--engine", "ray"]
+    )
     assert done.exit_code == 2 and f"{name} can be read by this process only" in done.output
 
 
@@ -62,7 +64,9 @@ def test_two_nodes_give_the_same_files(tmp_path):
         "main()\n"
     )
     arguments = ["transcribe", folder, "--format", "json", "--beam", "0"]
-    local = subprocess.run([sys.executable, "-m", "recog", *arguments, "-o", tmp_path / "local"], capture_output=True)
+    local = subprocess.run(
+        [sys.executable, "-m", "recog", *arguments, "-o", tmp_path / "local"], capture_output=True
+    )
     distant = subprocess.run(
         [sys.executable, "-c", program, *arguments, "-o", tmp_path / "ray", "--engine", "ray"],
         capture_output=True,
@@ -71,6 +75,12 @@ def test_two_nodes_give_the_same_files(tmp_path):
     )
     assert local.returncode == distant.returncode == 1, distant.stderr
     assert "broken.wav" in distant.stderr and "Traceback" not in distant.stderr
-    files = {path.relative_to(tmp_path / "local"): path.read_bytes() for path in (tmp_path / "local").rglob("*.json")}
+    files = {
+        path.relative_to(tmp_path / "local"): path.read_bytes()
+        for path in (tmp_path / "local").rglob("*.json")
+    }
     assert len(files) == len(list(SAMPLES.glob("*.wav"))) * 2
-    assert files == {path.relative_to(tmp_path / "ray"): path.read_bytes() for path in (tmp_path / "ray").rglob("*.*")}
+    assert files == {
+        path.relative_to(tmp_path / "ray"): path.read_bytes()
+        for path in (tmp_path / "ray").rglob("*.*")
+    }

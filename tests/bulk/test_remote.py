@@ -1,4 +1,5 @@
-"""Inputs and outputs by URL: the same results as by path, and a sentence for whatever goes wrong."""
+"""Inputs and outputs by URL: the same results as by path, and a sentence for whatever goes
+wrong."""
 
 import json
 import shutil
@@ -8,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from recog.bulk import remote
-from recog.bulk.files import Input, collect, place
-from recog.bulk.outputs import finished
+from recog.batch import remote
+from recog.batch.files import Input, collect, place
+from recog.batch.outputs import finished
 from recog.cli import app
 from recog.errors import UsageError, UserError
 
@@ -29,7 +30,9 @@ def memory():
 def test_a_file_url_is_a_path(tmp_path):
     assert remote.local((tmp_path / "a b é.wav").as_uri()) == str(tmp_path / "a b é.wav")
     assert remote.local("s3://bucket/x") == "s3://bucket/x" and remote.local("a.wav") == "a.wav"
-    assert not remote.is_url("C:\\x.wav") and not remote.is_url("a/b.wav") and remote.is_url("s3://b")
+    assert (
+        not remote.is_url("C:\\x.wav") and not remote.is_url("a/b.wav") and remote.is_url("s3://b")
+    )
 
 
 def test_folders_by_url_keep_their_tree(memory):
@@ -40,7 +43,9 @@ def test_folders_by_url_keep_their_tree(memory):
         Input("memory://in/a/x.wav", "memory://out/a/x.srt"),
         Input("memory://in/b/x.WAV", "memory://out/b/x.srt"),
     ]
-    assert collect(["memory://in/a/x.wav"], (), "there", "txt")[0].target == str(Path("there", "x.txt"))
+    assert collect(["memory://in/a/x.wav"], (), "there", "txt")[0].target == str(
+        Path("there", "x.txt")
+    )
     with pytest.raises(UsageError, match="no file in this folder"):
         collect(["memory://in"], (".mp3",), None, "txt")
     memory.pipe_file("/in/a/x.wave", b"")
@@ -49,7 +54,13 @@ def test_folders_by_url_keep_their_tree(memory):
 
 
 def test_results_and_hidden_files_of_a_url_are_no_inputs(memory):
-    for name in ("/in/a/x.wav", "/in/a/._x.wav", "/in/.b/y.wav", "/in/out/z.wav", "/in/outer/u.wav"):
+    for name in (
+        "/in/a/x.wav",
+        "/in/a/._x.wav",
+        "/in/.b/y.wav",
+        "/in/out/z.wav",
+        "/in/outer/u.wav",
+    ):
         memory.pipe_file(name, b"")
     names = [entry.name for entry in collect(["memory://in"], (".wav",), "memory://in/out/", "txt")]
     assert names == ["memory://in/a/x.wav", "memory://in/outer/u.wav"]
@@ -58,7 +69,12 @@ def test_results_and_hidden_files_of_a_url_are_no_inputs(memory):
 def test_results_that_are_there(memory, tmp_path):
     (tmp_path / "here.txt").touch()
     memory.pipe_file("/out/a/1.txt", b"")
-    names = ["memory://out/a/1.txt", "memory://out/a/2.txt", "memory://none/1.txt", str(tmp_path / "here.txt")]
+    names = [
+        "memory://out/a/1.txt",
+        "memory://out/a/2.txt",
+        "memory://none/1.txt",
+        str(tmp_path / "here.txt"),
+    ]
     inputs = [Input("x", name) for name in [*names, str(tmp_path / "absent.txt")]]
     assert finished(inputs, "txt") == {names[0]: names[0], names[3]: names[3]}
     memory.pipe_file("/out/book-0001.xml", b"")
@@ -78,7 +94,9 @@ def test_a_result_is_written_whole_or_not_at_all(memory, monkeypatch):
 
     memory.rm("/deep/er/b.txt")
     monkeypatch.setattr("fsspec.implementations.memory.MemoryFile", Full)
-    with pytest.raises(UserError, match=r"memory://deep/er/b.txt: cannot be written .*No space left"):
+    with pytest.raises(
+        UserError, match=r"memory://deep/er/b.txt: cannot be written .*No space left"
+    ):
         place("memory://deep/er/b.txt", b"text")
     assert not memory.exists("/deep/er/b.txt")
 
@@ -98,9 +116,17 @@ def test_from_files_into_memory_and_back(memory, tmp_path):
     memory.pipe_file("/in/one.wav", (tmp_path / "one.wav").read_bytes())
     memory.pipe_file("/in/three.wav", b"no sound")
     memory.pipe_file("/out/two.txt", b"kept")
-    again = CliRunner().invoke(app, ["transcribe", "memory://in", "--beam", "0", "--output", "memory://out"])
-    assert again.exit_code == 1 and "memory://in/three.wav" in again.output and "recog-" not in again.output
-    assert memory.cat("/out/one.txt") == written["one.txt"] and memory.cat("/out/two.txt") == b"kept"
+    again = CliRunner().invoke(
+        app, ["transcribe", "memory://in", "--beam", "0", "--output", "memory://out"]
+    )
+    assert (
+        again.exit_code == 1
+        and "memory://in/three.wav" in again.output
+        and "recog-" not in again.output
+    )
+    assert (
+        memory.cat("/out/one.txt") == written["one.txt"] and memory.cat("/out/two.txt") == b"kept"
+    )
     done = CliRunner().invoke(app, [*arguments, "--output", "memory://out", "--skip-existing"])
     assert done.exit_code == 1 and "1 of" not in done.output and "three.wav" in done.output
 
@@ -110,10 +136,16 @@ def test_a_warning_names_the_url(memory):
     memory.pipe_file("/in/cut.wav", whole[: len(whole) // 2])
     arguments = ["transcribe", "memory://in/cut.wav", "--beam", "0", "--output", "memory://out"]
     done = CliRunner().invoke(app, arguments)
-    assert done.exit_code == 1 and done.output.startswith("recog: memory://in/cut.wav") and memory.cat("/out/cut.txt")
+    assert (
+        done.exit_code == 1
+        and done.output.startswith("recog: memory://in/cut.wav")
+        and memory.cat("/out/cut.txt")
+    )
     done = CliRunner().invoke(app, [*arguments, "--format", "json"])
     document = json.loads(memory.cat("/out/cut.json"))
-    assert document["damage"] == document["warnings"] and document["damage"][0].startswith("memory://in/cut.wav is cut")
+    assert document["damage"] == document["warnings"] and document["damage"][0].startswith(
+        "memory://in/cut.wav is cut"
+    )
 
 
 @pytest.mark.parametrize(

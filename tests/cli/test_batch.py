@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from recog.bulk.files import collect
+from recog.batch.files import collect
 from recog.errors import UsageError
 from recog.util.atomic_files import write_text
 
@@ -20,7 +20,10 @@ SAMPLES = Path(__file__).parent.parent.parent / "data" / "samples"
 
 def command(*arguments: object, **options) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", "recog", *map(str, arguments)], capture_output=True, text=True, **options
+        [sys.executable, "-m", "recog", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        **options,
     )
 
 
@@ -33,7 +36,10 @@ def touch(path: Path) -> Path:
 def test_folders_keep_their_tree(tmp_path):
     touch(tmp_path / "in/a/x.wav"), touch(tmp_path / "in/b/x.mp3"), touch(tmp_path / "in/notes.txt")
     found = collect([str(tmp_path / "in")], (".wav", ".mp3"), tmp_path / "out", "txt")
-    assert [e.target for e in found] == [str(tmp_path / "out/a/x.txt"), str(tmp_path / "out/b/x.txt")]
+    assert [e.target for e in found] == [
+        str(tmp_path / "out/a/x.txt"),
+        str(tmp_path / "out/b/x.txt"),
+    ]
 
 
 def test_two_inputs_of_one_name_are_an_error_before_work(tmp_path):
@@ -59,8 +65,14 @@ def test_a_file_where_a_folder_is_needed_is_told_as_that(tmp_path):
     file = touch(tmp_path / "file")
     for options in (("--failures", file / "x.tsv"), ("--output", file), ("--log-probs", file)):
         done = command("ocr", SAMPLES / "garden.png", "--beam", "0", *options)
-        assert done.returncode == 1 and "there is a file where a folder is needed" in done.stderr, done.stderr
-        assert str(file) in done.stderr and ".part" not in done.stderr and "Traceback" not in done.stderr
+        assert done.returncode == 1 and "there is a file where a folder is needed" in done.stderr, (
+            done.stderr
+        )
+        assert (
+            str(file) in done.stderr
+            and ".part" not in done.stderr
+            and "Traceback" not in done.stderr
+        )
 
 
 def test_standard_input_once(tmp_path):
@@ -89,7 +101,8 @@ def test_a_result_that_cannot_be_written_leaves_nothing(tmp_path):
 
 def test_many_inputs_are_looked_at_once_each(tmp_path):
     names = [str(tmp_path / f"{i}.wav") for i in range(20_000)]
-    assert len(collect(names, (".wav",), tmp_path / "out", "txt")) == 20_000  # minutes, if each looked at all others
+    # minutes, if each looked at all others
+    assert len(collect(names, (".wav",), tmp_path / "out", "txt")) == 20_000
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
@@ -97,13 +110,15 @@ def test_the_progress_bar_leaves_standard_output_alone():
     import pty
 
     program = (
-        "from recog.bulk.progress import shown\n"
+        "from recog.batch.progress import shown\n"
         "with shown(printing=True) as show:\n"
         "    for text in ('one', 'two'): print(text, flush=True); show(0.5, 'half')\n"
     )
     terminal, screen = pty.openpty()
     try:
-        done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=screen, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=screen, text=True
+        )
         os.close(screen)
         shown = os.read(terminal, 10_000).decode()
     finally:
@@ -129,7 +144,8 @@ def test_bad_files_get_a_sentence_each_and_good_ones_are_done(kind, tmp_path):
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     *lines, summary = done.stderr.strip().splitlines()
-    complaints = [line for line in lines if line.startswith(f"recog: {tmp_path}")]  # and not how far the batch is
+    # and not how far the batch is
+    complaints = [line for line in lines if line.startswith(f"recog: {tmp_path}")]
     assert len(complaints) == 5 and summary == "recog: 5 of 6 files failed.", done.stderr
     for name in [*files, "absent.dat"]:
         assert sum(name in line for line in complaints) == 1
@@ -146,7 +162,9 @@ def test_cut_sound_is_transcribed_up_to_the_cut_with_a_warning(tmp_path):
     assert 0 < len(done.stdout.strip()) < len(full.stdout.strip())
 
 
-@pytest.mark.parametrize("engine", [(), ("--jobs", 2), pytest.param(("--engine", "ray"), marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "engine", [(), ("--jobs", 2), pytest.param(("--engine", "ray"), marks=pytest.mark.slow)]
+)
 def test_a_remark_is_told_and_only_damage_is_a_failure(tmp_path, engine):
     if "ray" in engine:
         pytest.importorskip("ray")
@@ -154,8 +172,14 @@ def test_a_remark_is_told_and_only_damage_is_a_failure(tmp_path, engine):
     whole = (SAMPLES / "letter.wav").read_bytes()
     soundfile.write(tmp_path / "inverse.wav", np.stack((samples, -samples), axis=1), rate)
     soundfile.write(tmp_path / "silent.wav", 0 * samples, rate)
-    (tmp_path / "long.wav").write_bytes(whole[:40] + (len(samples)).to_bytes(4, "little") + whole[44:])
-    remarked = {"inverse": "each other's inverse", "silent": "every sample is 0", "long": "header that states"}
+    (tmp_path / "long.wav").write_bytes(
+        whole[:40] + (len(samples)).to_bytes(4, "little") + whole[44:]
+    )
+    remarked = {
+        "inverse": "each other's inverse",
+        "silent": "every sample is 0",
+        "long": "header that states",
+    }
     failures, out = tmp_path / "failures.tsv", tmp_path / "out"
     options = (*engine, "--beam", 0, "--output", out, "--format", "json", "--failures", failures)
     paths = [tmp_path / f"{name}.wav" for name in remarked]
@@ -163,16 +187,35 @@ def test_a_remark_is_told_and_only_damage_is_a_failure(tmp_path, engine):
     done = command("transcribe", *paths, *options)
     assert done.returncode == 0 and failures.read_text() == "" and "failed" not in done.stderr
     for name, sentence in remarked.items():
-        assert len([line for line in done.stderr.splitlines() if sentence in line and f"{name}.wav" in line]) == 1
+        assert (
+            len(
+                [
+                    line
+                    for line in done.stderr.splitlines()
+                    if sentence in line and f"{name}.wav" in line
+                ]
+            )
+            == 1
+        )
         document = json.loads((out / f"{name}.json").read_text())
-        assert len(document["warnings"]) == 1 and sentence in document["warnings"][0] and "damage" not in document
+        assert (
+            len(document["warnings"]) == 1
+            and sentence in document["warnings"][0]
+            and "damage" not in document
+        )
 
     inverse = (tmp_path / "inverse.wav").read_bytes()
     (tmp_path / "cut.wav").write_bytes(inverse[: len(inverse) // 2])
     done = command("transcribe", *paths, tmp_path / "cut.wav", *options, "--skip-existing")
     document = json.loads((out / "cut.json").read_text())
-    assert done.returncode == 1 and len(document["warnings"]) == 2 and document["damage"] == document["warnings"][:1]
-    assert "cut short" in document["damage"][0] and all(warning in done.stderr for warning in document["warnings"])
+    assert (
+        done.returncode == 1
+        and len(document["warnings"]) == 2
+        and document["damage"] == document["warnings"][:1]
+    )
+    assert "cut short" in document["damage"][0] and all(
+        warning in done.stderr for warning in document["warnings"]
+    )
     name, reason = failures.read_text().removesuffix("\n").split("\t")
     assert name == str(tmp_path / "cut.wav") and "cut short" in reason and "inverse" not in reason
     assert not any(name in done.stderr for name in ("inverse.wav", "silent.wav", "long.wav"))
@@ -183,11 +226,19 @@ def test_a_remark_is_told_and_only_damage_is_a_failure(tmp_path, engine):
 
 def test_skip_existing(tmp_path):
     (tmp_path / "weather.txt").write_text("kept")
-    arguments = ("transcribe", SAMPLES / "weather.wav", SAMPLES / "numbers.wav", "--output", tmp_path)
+    arguments = (
+        "transcribe",
+        SAMPLES / "weather.wav",
+        SAMPLES / "numbers.wav",
+        "--output",
+        tmp_path,
+    )
     assert command(*arguments, "--skip-existing").returncode == 0
     assert (tmp_path / "weather.txt").read_text() == "kept" and (tmp_path / "numbers.txt").exists()
     (tmp_path / "list.tsv").write_text("weather.wav\tbroken\n")
-    assert command(*arguments, "--skip-existing", "--failures", tmp_path / "list.tsv").returncode == 0
+    assert (
+        command(*arguments, "--skip-existing", "--failures", tmp_path / "list.tsv").returncode == 0
+    )
     assert (tmp_path / "list.tsv").read_text() == "", "of an earlier run"
 
 
@@ -226,7 +277,11 @@ def test_using_recog_imports_no_torch_and_best_path_no_numba():
         "import sys, recog; recog.load('english-speech', beam=0).transcribe(sys.argv[1])\n"
         "assert not {'torch', 'numba', 'onnx'} & set(sys.modules), sorted(sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", program, str(SAMPLES / "numbers.wav")], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(SAMPLES / "numbers.wav")],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -256,14 +311,20 @@ def test_kept_outputs_of_one_name_are_refused_before_work(tmp_path):
         (tmp_path / folder).mkdir()
         shutil.copy(SAMPLES / "numbers.wav", tmp_path / folder / "one.wav")
     done = command("transcribe", tmp_path / "a", tmp_path / "b", "--log-probs", tmp_path / "kept")
-    assert done.returncode == 2 and "would both be kept" in done.stderr and not (tmp_path / "kept").exists()
+    assert (
+        done.returncode == 2
+        and "would both be kept" in done.stderr
+        and not (tmp_path / "kept").exists()
+    )
 
 
 def test_log_probs_are_kept_for_decode(tmp_path):
     sound, kept = SAMPLES / "numbers.wav", tmp_path / "kept"
     said = command("transcribe", sound, "--beam", "0", "--log-probs", kept)
     assert said.returncode == 0, said.stderr
-    again = command("decode", kept / "numbers.npz", "--symbols", kept / "symbols.json", "--beam", "1")
+    again = command(
+        "decode", kept / "numbers.npz", "--symbols", kept / "symbols.json", "--beam", "1"
+    )
     assert again.returncode == 0 and again.stdout.split()[:3] == said.stdout.split()[:3]
 
 

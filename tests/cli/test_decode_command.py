@@ -20,7 +20,7 @@ from recog.decoding import Decoder
 from recog.errors import UserError
 from recog.formats.log_probs import read_symbols
 from recog.lm.binary import write_binary
-from recog.lm.kneser_ney import estimate
+from recog.lm.estimation.kneser_ney import estimate
 
 SYMBOLS = ["<blank>", "<space>", "a", "b"]
 
@@ -49,7 +49,9 @@ def npz(path: Path, **arrays: Any) -> Path:
     return path
 
 
-def test_utterances_by_name(tmp_path: Path, symbols: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_utterances_by_name(
+    tmp_path: Path, symbols: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = npz(tmp_path / "x.npz", second=spell("b a"), first=spell("ab"))
     assert run(file, "--symbols", symbols, "--names") == 0
     assert capsys.readouterr().out == "second\tb a\nfirst\tab\n"
@@ -57,7 +59,9 @@ def test_utterances_by_name(tmp_path: Path, symbols: Path, capsys: pytest.Captur
     assert capsys.readouterr().out == "b a\nab\n" * 2
 
 
-def test_batch_with_lengths(tmp_path: Path, symbols: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_batch_with_lengths(
+    tmp_path: Path, symbols: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     batch = np.full((3, 8, 4), np.nan, np.float32)
     batch[0], batch[1, :4] = spell("abba"), spell("ba")
     file = npz(tmp_path / "x.npz", log_probs=batch, lengths=np.array([8, 4, 0]))
@@ -65,14 +69,18 @@ def test_batch_with_lengths(tmp_path: Path, symbols: Path, capsys: pytest.Captur
     assert capsys.readouterr().out == "0\tabba\n1\tba\n2\t\n"
 
 
-def test_npy_of_one_and_of_many(tmp_path: Path, symbols: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_npy_of_one_and_of_many(
+    tmp_path: Path, symbols: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     np.save(tmp_path / "one.npy", np.asfortranarray(spell("ab").astype(">f8")))
     np.save(tmp_path / "many.npy", np.stack([spell("ab"), spell("ba")]))
     assert run(tmp_path / "one.npy", tmp_path / "many.npy", "--symbols", symbols, "--names") == 0
     assert capsys.readouterr().out == "one\tab\n0\tab\n1\tba\n"
 
 
-def test_json_has_what_the_decoder_gives(tmp_path: Path, symbols: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_what_the_decoder_gives(
+    tmp_path: Path, symbols: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     log_probs = spell("a b")
     file = npz(tmp_path / "x.npz", u=log_probs)
     assert run(file, "--symbols", symbols, "--format", "json", "--n-best", 3, "--beam", 9) == 0
@@ -82,7 +90,10 @@ def test_json_has_what_the_decoder_gives(tmp_path: Path, symbols: Path, capsys: 
     [expected] = Decoder(["", " ", "a", "b"], beam_width=9, n_best=3).decode([log_probs])
     assert [h["text"] for h in document["hypotheses"]] == [h.text for h in expected]
     for row, hypothesis in zip(document["hypotheses"], expected, strict=True):
-        assert (row["tokens"], row["timesteps"]) == (list(hypothesis.tokens), list(hypothesis.timesteps))
+        assert (row["tokens"], row["timesteps"]) == (
+            list(hypothesis.tokens),
+            list(hypothesis.timesteps),
+        )
         assert row["log_prob"] == row["score"] == pytest.approx(hypothesis.log_prob, abs=1e-6)
 
 
@@ -97,7 +108,10 @@ def test_hotwords(tmp_path: Path, symbols: Path, capsys: pytest.CaptureFixture[s
     (tmp_path / "hot.txt").write_text("abc\nab\n", encoding="utf-8")
     assert run(file, "--symbols", symbols, "--hotwords", tmp_path / "hot.txt") == 0
     told = capsys.readouterr()
-    assert told.out == "ab\n" and told.err == "recog: the hotword 'abc' is left out: there is no symbol for 'c'.\n"
+    assert (
+        told.out == "ab\n"
+        and told.err == "recog: the hotword 'abc' is left out: there is no symbol for 'c'.\n"
+    )
 
 
 def test_language_model(tmp_path: Path, symbols: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,7 +122,10 @@ def test_language_model(tmp_path: Path, symbols: Path, capsys: pytest.CaptureFix
     arpa = ["\\data\\", "ngram 1=6", "", "\\1-grams:", *unigrams, "", "\\end\\", ""]
     (tmp_path / "lm.arpa").write_text("\n".join(arpa), encoding="utf-8")
     assert run(file, "--symbols", symbols) == 0
-    assert run(file, "--symbols", symbols, "--lm", tmp_path / "lm.arpa", "--alpha", 1, "--beta", 0) == 0
+    assert (
+        run(file, "--symbols", symbols, "--lm", tmp_path / "lm.arpa", "--alpha", 1, "--beta", 0)
+        == 0
+    )
     assert capsys.readouterr().out == "a bb\na ba\n"
     for options in (("--alpha", 1), ("--beta", 1), ("--closed-vocabulary",)):
         assert run(file, "--symbols", symbols, *options) == 2
@@ -120,7 +137,10 @@ def test_a_bad_utterance_is_reported_and_the_rest_goes_on(
 ) -> None:
     nan = spell("ab")
     nan[1] = np.nan
-    bad, good = npz(tmp_path / "bad.npz", u=spell("ab"), v=nan), npz(tmp_path / "good.npz", w=spell("ba"))
+    bad, good = (
+        npz(tmp_path / "bad.npz", u=spell("ab"), v=nan),
+        npz(tmp_path / "good.npz", w=spell("ba")),
+    )
     assert run(bad, tmp_path / "none.npz", good, "--symbols", symbols) == 1
     out, err = capsys.readouterr()
     assert out == "ab\nba\n"
@@ -134,7 +154,10 @@ def test_wrong_usage(tmp_path: Path, symbols: Path, capsys: pytest.CaptureFixtur
     file = npz(tmp_path / "x.npz", u=spell("ab"))
     assert run(file, "--symbols", symbols, "--n-best", 30) == 2
     assert run(file, "--symbols", tmp_path / "none.txt") == 1
-    assert capsys.readouterr().err.splitlines()[1] == f"recog: {tmp_path / 'none.txt'}: No such file or directory."
+    assert (
+        capsys.readouterr().err.splitlines()[1]
+        == f"recog: {tmp_path / 'none.txt'}: No such file or directory."
+    )
 
 
 # Files of log-probabilities
@@ -153,9 +176,18 @@ def read(path: Path) -> list[tuple[str, np.ndarray]]:
         ({"u": np.array([["a"]])}, "'u' in .* holds <U1 values"),
         ({"u": np.array([{}], object)}, "'u' in .* holds object values"),
         ({"log_probs": np.zeros((2, 3, 4)), "x": np.zeros(1)}, "'x' beside log_probs"),
-        ({"log_probs": np.zeros((2, 3, 4)), "lengths": [1.0, 2.0]}, "'lengths' in .* must be 2 whole numbers"),
-        ({"log_probs": np.zeros((2, 3, 4)), "lengths": [1]}, "'lengths' in .* must be 2 whole numbers"),
-        ({"log_probs": np.zeros((2, 3, 4)), "lengths": [1, 4]}, r"lengths\[1\] in .* is 4, but there are 3 frames"),
+        (
+            {"log_probs": np.zeros((2, 3, 4)), "lengths": [1.0, 2.0]},
+            "'lengths' in .* must be 2 whole numbers",
+        ),
+        (
+            {"log_probs": np.zeros((2, 3, 4)), "lengths": [1]},
+            "'lengths' in .* must be 2 whole numbers",
+        ),
+        (
+            {"log_probs": np.zeros((2, 3, 4)), "lengths": [1, 4]},
+            r"lengths\[1\] in .* is 4, but there are 3 frames",
+        ),
         ({}, "holds no array"),
     ],
 )
@@ -179,7 +211,9 @@ def test_pickles_are_not_opened(tmp_path: Path) -> None:
 
 def header(shape: tuple[int, ...]) -> bytes:
     file = io.BytesIO()
-    np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": "<f4", "fortran_order": False, "shape": shape}
+    )
     return file.getvalue()
 
 
@@ -194,7 +228,8 @@ def test_headers_that_promise_too_much(tmp_path: Path, shape: tuple[int, ...]) -
 
 
 def test_a_bomb_is_refused_by_its_directory(tmp_path: Path) -> None:
-    """A zip whose directory says that 3 GB are packed in a few bytes: refused before anything is unpacked."""
+    """A zip whose directory says that 3 GB are packed in a few bytes: refused before anything is
+    unpacked."""
     path = tmp_path / "bomb.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("u.npy", header((1000, 4)) + b"\0" * 16000)
@@ -207,8 +242,14 @@ def test_a_bomb_is_refused_by_its_directory(tmp_path: Path) -> None:
         read(path)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 255)), max_size=4), st.integers(0, 1000), st.booleans())
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 255)), max_size=4),
+    st.integers(0, 1000),
+    st.booleans(),
+)
 @example([], 1000, False)
 @example([(400, 2)], 1000, True)  # a member that begins before the file does
 def test_damaged_files_give_a_sentence_or_arrays(
@@ -226,7 +267,11 @@ def test_damaged_files_give_a_sentence_or_arrays(
     path.write_bytes(data[: max(1, len(data) * end // 1000)])
     try:
         for _, log_probs in read(path):
-            assert log_probs.dtype == np.float32 and log_probs.shape[1] == 4 and log_probs.max(initial=0.0) < 0.1
+            assert (
+                log_probs.dtype == np.float32
+                and log_probs.shape[1] == 4
+                and log_probs.max(initial=0.0) < 0.1
+            )
     except UserError as error:
         assert len(str(error).splitlines()) == 1
 
@@ -268,8 +313,13 @@ def test_wrong_lists_of_symbols(tmp_path: Path, content: bytes, message: str) ->
         read_symbols(tmp_path / "symbols")
 
 
-def test_a_lexicon_gives_the_words_that_are_spelled_so(tmp_path: Path, symbols: Path, capsys) -> None:
-    write_binary(estimate(["be right", "we write", "we write", "be"], unit="word", order=2), tmp_path / "lm.bin")
+def test_a_lexicon_gives_the_words_that_are_spelled_so(
+    tmp_path: Path, symbols: Path, capsys
+) -> None:
+    write_binary(
+        estimate(["be right", "we write", "we write", "be"], unit="word", order=2),
+        tmp_path / "lm.bin",
+    )
     lexicon = tmp_path / "said.tsv"
     lexicon.write_text("right\tab\nwrite\tab\nwe\tb\nbe\ta\n", encoding="utf-8")
     for i, text in enumerate(["b ab", "a ab"]):

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from lxml import etree
 
-from recog.formats import alto, page
 from recog.formats import json as json_format
-from recog.media.headers import tiff_pages
+from recog.formats.layout import alto, page
+from recog.media.image.headers import tiff_pages
 
 SAMPLES = Path(__file__).parent.parent.parent / "data" / "samples"
 LINES = ["garden", "maison"]
@@ -51,7 +51,9 @@ def test_text_has_a_form_feed_between_pages(book: Path, expected: list[str], tmp
     assert ocr(book, "--names").stdout == f"{book}\t{expected[0]} {expected[1]}\n"
     done = ocr("-", "--output", tmp_path, input=book.read_bytes(), text=False)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "stdin.txt").read_text(encoding="utf-8") == f"{expected[0]}\n\f{expected[1]}\n"
+    assert (tmp_path / "stdin.txt").read_text(
+        encoding="utf-8"
+    ) == f"{expected[0]}\n\f{expected[1]}\n"
 
 
 def test_formats_that_hold_many_pages(book: Path, expected: list[str], tmp_path: Path):
@@ -65,7 +67,9 @@ def test_formats_that_hold_many_pages(book: Path, expected: list[str], tmp_path:
             transcript = (json_format if format == "json" else alto).read(content)
             assert [own.text for own in transcript.pages] == expected
             assert transcript.text == "\n\f".join(expected) and transcript.lines[1].words
-    assert json.loads((tmp_path / "book.json").read_text())["pages"][1]["size"] == list(transcript.pages[1].size)
+    assert json.loads((tmp_path / "book.json").read_text())["pages"][1]["size"] == list(
+        transcript.pages[1].size
+    )
 
 
 def test_page_is_a_file_for_each_page(book: Path, expected: list[str], tmp_path: Path):
@@ -78,7 +82,9 @@ def test_page_is_a_file_for_each_page(book: Path, expected: list[str], tmp_path:
     assert ocr(book, "-f", "page", "-o", tmp_path, "--skip-existing").returncode == 0
     assert [file.stat().st_mtime_ns for file in files] == written
     done = ocr(book, "-f", "page")
-    assert done.returncode == 1 and "book.tiff has 2 pages, and a PAGE file holds one" in done.stderr
+    assert (
+        done.returncode == 1 and "book.tiff has 2 pages, and a PAGE file holds one" in done.stderr
+    )
     copy = tmp_path / "book.tiff"
     shutil.copy(book, copy)
     done = ocr(copy, "-f", "page", "-o", tmp_path)
@@ -100,7 +106,10 @@ def test_searchable_pdf(book: Path, expected: list[str], tmp_path: Path):
     again = ocr(tmp_path / "book.pdf")
     assert again.returncode == 0 and len(again.stdout.split("\f")) == 2
     found = np.array(
-        [len(set(a.split()) & set(b.split())) for a, b in zip(again.stdout.split("\f"), expected, strict=True)]
+        [
+            len(set(a.split()) & set(b.split()))
+            for a, b in zip(again.stdout.split("\f"), expected, strict=True)
+        ]
     )
     assert (found >= [len(text.split()) // 2 for text in expected]).all(), again.stdout
 
@@ -111,17 +120,23 @@ def test_a_pdf_of_several_files_needs_a_folder(book: Path):
     assert not done.stdout
 
 
-def test_a_page_that_cannot_be_read_is_told_and_the_others_are_kept(book: Path, expected: list[str], tmp_path: Path):
+def test_a_page_that_cannot_be_read_is_told_and_the_others_are_kept(
+    book: Path, expected: list[str], tmp_path: Path
+):
     spoilt = bytearray(book.read_bytes())
     directory = tiff_pages(spoilt)[0]
-    width = next(at for at in range(directory + 2, directory + 200, 12) if spoilt[at : at + 2] == b"\x00\x01")
+    width = next(
+        at for at in range(directory + 2, directory + 200, 12) if spoilt[at : at + 2] == b"\x00\x01"
+    )
     spoilt[width + 2 : width + 12] = struct.pack("<HII", 4, 1, 70_000_000)
     (tmp_path / "spoilt.tiff").write_bytes(spoilt)
     pytest.importorskip("pypdfium2")
     for format in ("txt", "pdf"):
         done = ocr(tmp_path / "spoilt.tiff", "-f", format, "-o", tmp_path / "out")
         assert done.returncode == 1
-        assert done.stderr.startswith(f"recog: Page 1 of {tmp_path / 'spoilt.tiff'} has 70000000 x ")
+        assert done.stderr.startswith(
+            f"recog: Page 1 of {tmp_path / 'spoilt.tiff'} has 70000000 x "
+        )
         assert len(done.stderr.splitlines()) == 1
     assert (tmp_path / "out/spoilt.txt").read_text(encoding="utf-8") == f"\n\f{expected[1]}\n"
 
@@ -129,5 +144,9 @@ def test_a_page_that_cannot_be_read_is_told_and_the_others_are_kept(book: Path, 
 def test_a_pdf_that_cannot_be_written_leaves_nothing(book: Path, tmp_path: Path):
     (tmp_path / "out").write_text("a file where a folder should be")
     done = ocr(book, "-f", "pdf", "-o", tmp_path / "out")
-    assert done.returncode == 1 and "cannot be written" in done.stderr and "Traceback" not in done.stderr
+    assert (
+        done.returncode == 1
+        and "cannot be written" in done.stderr
+        and "Traceback" not in done.stderr
+    )
     assert (tmp_path / "out").is_file()

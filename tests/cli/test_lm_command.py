@@ -69,7 +69,9 @@ def test_prune_while_training_knows_the_counts(text, tmp_path):
 
 def test_perplexity_of_either_form(text, model, tmp_path):
     assert recog_lm("prune", model, tmp_path / "model.bin").exit_code == 0
-    results = [recog_lm("perplexity", path, text, "--json") for path in (model, tmp_path / "model.bin")]
+    results = [
+        recog_lm("perplexity", path, text, "--json") for path in (model, tmp_path / "model.bin")
+    ]
     assert [result.exit_code for result in results] == [0, 0], results[0].output
     one, other = (json.loads(result.stdout) for result in results)
     assert one["tokens"] == sum(len(line.split()) + 1 for line in LINES) and one["unknown"] == 0
@@ -83,12 +85,31 @@ def test_display_order_is_that_of_the_ink(tmp_path):
     text, ink = tmp_path / "text.txt", tmp_path / "ink.txt"
     text.write_text("שלום לך\nשלום רב\n", encoding="utf-8")
     ink.write_text("ךל םולש\nבר םולש\n", encoding="utf-8")
-    for source, name, options in ((text, "text", ()), (text, "display", ("--display",)), (ink, "ink", ())):
-        arguments = ("train", source, "-o", tmp_path / f"{name}.arpa", "--unit", "character", "--order", 4)
+    for source, name, options in (
+        (text, "text", ()),
+        (text, "display", ("--display",)),
+        (ink, "ink", ()),
+    ):
+        arguments = (
+            "train",
+            source,
+            "-o",
+            tmp_path / f"{name}.arpa",
+            "--unit",
+            "character",
+            "--order",
+            4,
+        )
         assert recog_lm(*arguments, *options).exit_code == 0
-    files = {name: (tmp_path / f"{name}.arpa").read_text(encoding="utf-8") for name in ("text", "display", "ink")}
+    files = {
+        name: (tmp_path / f"{name}.arpa").read_text(encoding="utf-8")
+        for name in ("text", "display", "ink")
+    }
     assert files["display"] == files["ink"] != files["text"]
-    results = [recog_lm("perplexity", tmp_path / "ink.arpa", text, "--json", *o) for o in ((), ("--display",))]
+    results = [
+        recog_lm("perplexity", tmp_path / "ink.arpa", text, "--json", *o)
+        for o in ((), ("--display",))
+    ]
     logical, display = (json.loads(result.stdout)["including_unknown"] for result in results)
     assert display < logical
 
@@ -114,7 +135,11 @@ def test_mix(text, model, tmp_path):
         (("train", "text.txt", "-o", "m.arpa", "--prune-counts", "0,x"), 2, "whole numbers"),
         (("train", "text.txt", "-o", "m.arpa", "--prune-counts", "1"), 1, "cut-off of unigrams"),
         (("train", "text.txt", "-o", "m.arpa", "--normalise", "odd"), 1, "no text normalisation"),
-        (("train", "text.txt", "-o", "m.arpa", "--prune-to", "9", "--threshold", "1"), 2, "exclude each other"),
+        (
+            ("train", "text.txt", "-o", "m.arpa", "--prune-to", "9", "--threshold", "1"),
+            2,
+            "exclude each other",
+        ),
         (("train", "absent.txt", "-o", "m.arpa"), 1, "absent.txt"),
         (("prune", "model.arpa", "model.arpa"), 2, "overwrite"),
         (("mix", "model.arpa", "-o", "m.arpa", "--weights", "1"), 2, "nothing to mix"),
@@ -128,7 +153,11 @@ def test_mistakes_are_one_sentence(arguments, code, message, model, tmp_path, mo
     before = sorted(tmp_path.iterdir())
     result = recog_lm(*arguments)
     assert result.exit_code == code, result.output
-    assert message in result.stderr and result.stderr.startswith("recog: ") and result.stderr.count("\n") == 1
+    assert (
+        message in result.stderr
+        and result.stderr.startswith("recog: ")
+        and result.stderr.count("\n") == 1
+    )
     assert sorted(tmp_path.iterdir()) == before
 
 

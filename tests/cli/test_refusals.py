@@ -1,4 +1,5 @@
-"""What a command will not do, or not in silence: write over what it reads, take nonsense for data, work without its streams."""
+"""What a command will not do, or not in silence: write over what it reads, take nonsense for data,
+work without its streams."""
 
 from __future__ import annotations
 
@@ -17,9 +18,9 @@ from typer.testing import CliRunner, Result
 import recog
 from recog.cli import app
 from recog.errors import UserError
-from recog.formats import srt, vtt
 from recog.formats.log_probs import read_symbols
-from recog.model.bundle import open_bundle
+from recog.formats.timed import srt, vtt
+from recog.model.recogniser_folder import open_bundle
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 
@@ -33,7 +34,11 @@ def test_what_is_scored_is_not_written_over(tmp_path: Path) -> None:
     for file in (reference, hypothesis):
         file.write_text("a b c\n")
     (tmp_path / "link.html").symlink_to(hypothesis)
-    for options in (("--out", reference), ("--html", tmp_path / "link.html"), ("--out", hypothesis)):
+    for options in (
+        ("--out", reference),
+        ("--html", tmp_path / "link.html"),
+        ("--out", hypothesis),
+    ):
         result = command("evaluate", reference, hypothesis, *options)
         assert result.exit_code == 2 and "is among what is read" in result.output
     assert command("evaluate", tmp_path, tmp_path, "--out", reference).exit_code == 2
@@ -68,11 +73,19 @@ def test_images_are_not_for_a_base_of_speech(tmp_path: Path) -> None:
     result = command("train", tmp_path, "--out", tmp_path / "m", "--from", "english-speech")
     assert result.exit_code == 1 and "is for speech and the data is handwriting" in result.output
     (tmp_path / "a.txt").write_text("a")
-    result = command("align", SAMPLES / "letter.wav", tmp_path / "a.txt", "--model", "latin-handwriting")
-    assert result.exit_code == 2 and "is for handwriting, and" in result.output and "is sound" in result.output
+    result = command(
+        "align", SAMPLES / "letter.wav", tmp_path / "a.txt", "--model", "latin-handwriting"
+    )
+    assert (
+        result.exit_code == 2
+        and "is for handwriting, and" in result.output
+        and "is sound" in result.output
+    )
 
 
-def test_a_text_that_is_none_is_left_out_and_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_text_that_is_none_is_left_out_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     for name, text in (("a", b"so"), ("b", b"\xe9t\xe9"), ("c", b"sea")):
         shutil.copy(SAMPLES / "garden.png", tmp_path / f"{name}.png")
         (tmp_path / f"{name}.gt.txt").write_bytes(text)
@@ -103,7 +116,9 @@ def test_tables_of_ids_and_texts_are_paired_by_id(tmp_path: Path) -> None:
     assert result.exit_code == 1 and "Line 1 of" in result.output and "two columns" in result.output
 
 
-@pytest.mark.parametrize("symbols", [["a", "<blank>", "b"], ["a", "b", "<pad>"], ["<blank>", "a", ""]])
+@pytest.mark.parametrize(
+    "symbols", [["a", "<blank>", "b"], ["a", "b", "<pad>"], ["<blank>", "a", ""]]
+)
 def test_a_blank_comes_first(symbols: list[str], tmp_path: Path) -> None:
     (tmp_path / "s.json").write_text(json.dumps(symbols))
     with pytest.raises(UserError, match="the blank must come first"):
@@ -119,12 +134,15 @@ def test_times_that_cannot_be_read_are_told(module) -> None:
     bad = head + good + "2\n00:00:xx --> 00\nfoo\n"
     number = bad.split("\n").index("00:00:xx --> 00") + 1
     with pytest.raises(
-        UserError, match=rf"x\.{module.__name__[-3:]}, line {number}: '00:00:xx --> 00' is not the times"
+        UserError,
+        match=rf"x\.{module.__name__[-3:]}, line {number}: '00:00:xx --> 00' is not the times",
     ):
         module.read(bad, source=f"x.{module.__name__[-3:]}")
 
 
-@pytest.mark.parametrize(("boost", "told"), [("nan", "is nan"), ("-1", "is -1"), ("1e300", "1e\\+300"), ("x", "'x'")])
+@pytest.mark.parametrize(
+    ("boost", "told"), [("nan", "is nan"), ("-1", "is -1"), ("1e300", "1e\\+300"), ("x", "'x'")]
+)
 def test_boosts_are_told_with_their_line(boost: str, told: str, tmp_path: Path) -> None:
     from recog.cli.batch import read_hotwords
 
@@ -134,13 +152,21 @@ def test_boosts_are_told_with_their_line(boost: str, told: str, tmp_path: Path) 
 
 
 def test_hotwords_are_written_as_the_model_writes(caplog: pytest.LogCaptureFixture) -> None:
-    model = recog.load("english-speech", hotwords={"Mother-in-Law!": 3.0, "mother in law": 7.0, "O’Brien": 2.0})
+    model = recog.load(
+        "english-speech", hotwords={"Mother-in-Law!": 3.0, "mother in law": 7.0, "O’Brien": 2.0}
+    )
     assert model.options.hotwords == {"mother in law": 7.0, "o'brien": 2.0}
-    assert recog.load("latin-handwriting", hotwords={"O’Brien": 2.0}).options.hotwords == {"O'Brien": 2.0}
+    assert recog.load("latin-handwriting", hotwords={"O’Brien": 2.0}).options.hotwords == {
+        "O'Brien": 2.0
+    }
     assert caplog.messages == []
     hotwords = {"...": 3.0, "дом": 2.0, "Bjørn, 25": 4.0}
-    assert recog.load("english-speech", hotwords=hotwords).options.hotwords == {"bjorn twenty five": 4.0}
-    assert recog.load("latin-handwriting", hotwords={"a\u20ac\u4e00": 2.0, "b": 1.0}).options.hotwords == {"b": 1.0}
+    assert recog.load("english-speech", hotwords=hotwords).options.hotwords == {
+        "bjorn twenty five": 4.0
+    }
+    assert recog.load(
+        "latin-handwriting", hotwords={"a\u20ac\u4e00": 2.0, "b": 1.0}
+    ).options.hotwords == {"b": 1.0}
     assert caplog.messages == [
         "The hotword '...' is left out: the model writes nothing of it.",
         "The hotword 'дом' is left out: the model writes nothing of it.",
@@ -193,16 +219,21 @@ def test_work_is_done_without_streams(closed: str, tmp_path: Path) -> None:
     ("arguments", "closed", "code"),
     [("transcribe -", "<&-", 1), ("evaluate a.txt a.txt", ">&-", 0), ("--version", ">&-", 0)],
 )
-def test_closed_streams_are_empty_ones(arguments: str, closed: str, code: int, tmp_path: Path) -> None:
+def test_closed_streams_are_empty_ones(
+    arguments: str, closed: str, code: int, tmp_path: Path
+) -> None:
     (tmp_path / "a.txt").write_text("a b\n")
     line = f'"{sys.executable}" -m recog {arguments} {closed}'
-    done = subprocess.run(["sh", "-c", line], capture_output=True, timeout=120, cwd=tmp_path, text=True)
+    done = subprocess.run(
+        ["sh", "-c", line], capture_output=True, timeout=120, cwd=tmp_path, text=True
+    )
     assert done.returncode == code and "Traceback" not in done.stderr
 
 
 @pytest.fixture
 def deep(tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder with 1,200 in each other below it. shutil.rmtree, by which pytest tidies up, would not come to its end."""
+    """A folder with 1,200 in each other below it. shutil.rmtree, by which pytest tidies up, would
+    not come to its end."""
     folders = [str(tmp_path)]
     try:
         for _ in range(1200):
@@ -228,7 +259,7 @@ def test_folders_may_be_nested_deeply(deep: tuple[Path, str]) -> None:
 
 
 def test_channels_that_cancel_in_part_are_counted_anew_in_each_pass(tmp_path: Path) -> None:
-    from recog.media.sound import open_sound
+    from recog.media.audio.reader import open_sound
 
     noise = np.random.default_rng(0).normal(0, 0.1, 60_000).astype(np.float32)
     other = np.where(np.arange(len(noise)) < 24_000, -noise, noise)

@@ -22,6 +22,8 @@ from recog.cli import app
     ],
 )
 def test_wrong_options_are_named(options: tuple[str, ...], said: str, tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["tune", "latin-handwriting", str(tmp_path / "dev.jsonl"), *options])
+    result = CliRunner().invoke(
+        app, ["tune", "latin-handwriting", str(tmp_path / "dev.jsonl"), *options]
+    )
     assert result.exit_code == 2
     assert said in result.output

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from recog.corpora.check import check_rows, needed_frames, sound_duration
 from recog.corpora.rows import LineShape, Row
+from recog.corpora.validate import check_rows, needed_frames, sound_duration
 from recog.errors import UserError
 from recog.text.alphabet import Alphabet
 

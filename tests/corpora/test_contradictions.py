@@ -23,19 +23,27 @@ def test_lists_that_contradict_each_other_are_told(tmp_path: Path) -> None:
     assert read_split_lists(tmp_path) == {"a01": "train", "a02": "train", "a03": "test"}
     (tmp_path / "testset.txt").write_text("a02\n")
     with pytest.raises(
-        UserError, match=r"a02 is for test by .*testset\.txt and for train by .*trainset\.txt; keep one"
+        UserError,
+        match=r"a02 is for test by .*testset\.txt and for train by .*trainset\.txt; keep one",
     ):
         read_split_lists(tmp_path)
 
 
-def test_iams_lists_of_lines_and_of_forms_that_contradict_each_other_are_told(tmp_path: Path) -> None:
+def test_iams_lists_of_lines_and_of_forms_that_contradict_each_other_are_told(
+    tmp_path: Path,
+) -> None:
     fields = "ok 154 19 408 746 1663 91"
     (tmp_path / "lines.txt").write_text(f"a01-000-00 {fields} one\nb01-000-00 {fields} two\n")
     (tmp_path / "trainset.txt").write_text("a01-000-00\n")
     (tmp_path / "te.lst").write_text("b01-000\n")
-    assert [(row.text, row.split) for row in importer("iam")(tmp_path)] == [("one", "train"), ("two", "test")]
+    assert [(row.text, row.split) for row in importer("iam")(tmp_path)] == [
+        ("one", "train"),
+        ("two", "test"),
+    ]
     (tmp_path / "te.lst").write_text("b01-000\na01-000\n")
-    with pytest.raises(UserError, match="line a01-000-00 is for train and its form a01-000 for test; keep"):
+    with pytest.raises(
+        UserError, match="line a01-000-00 is for train and its form a01-000 for test; keep"
+    ):
         list(importer("iam")(tmp_path))
 
 
@@ -54,4 +62,7 @@ def test_a_csv_record_ends_at_a_line_end_alone(tmp_path: Path) -> None:
         'path,text,group\na.wav,one\x85two\u2028three,g\na.wav,"x\ny",h\n', encoding="utf-8"
     )
     rows = list(importer("tsv")(tmp_path / "t.csv"))
-    assert [(row.text, row.group) for row in rows] == [("one\x85two\u2028three", "g"), ("x\ny", "h")]
+    assert [(row.text, row.group) for row in rows] == [
+        ("one\x85two\u2028three", "g"),
+        ("x\ny", "h"),
+    ]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 from rapidfuzz.distance import Levenshtein
 
-from recog.corpora.fit import Misfit, misfits
+from recog.corpora.mislabelled import Misfit, misfits
 
 
 def sentences(count: int, seed: int = 1) -> list[str]:
@@ -24,7 +24,9 @@ def misread(text: str, share: float, rng: random.Random) -> str:
 
 def by_edits(read: Sequence[str | None]):
     """A model that holds a text for the less probable the more edits it is from what was read."""
-    return lambda row, texts: [-float(Levenshtein.distance(read[row] or "", text)) for text in texts]
+    return lambda row, texts: [
+        -float(Levenshtein.distance(read[row] or "", text)) for text in texts
+    ]
 
 
 @pytest.mark.parametrize("wrong", [0.0, 0.3, 0.5])
@@ -40,7 +42,11 @@ def test_swapped_texts_are_found_and_named(wrong: float) -> None:
     rows = {misfit.row for misfit in found}
     assert len(rows & set(swapped)) >= 36 and len(rows - set(swapped)) <= 7
     if wrong < 0.4:
-        named = [misfit for misfit in found if misfit.belongs is not None and texts[misfit.belongs] == true[misfit.row]]
+        named = [
+            misfit
+            for misfit in found
+            if misfit.belongs is not None and texts[misfit.belongs] == true[misfit.row]
+        ]
         assert len(named) >= 36
 
 
@@ -73,6 +79,8 @@ def test_a_corpus_of_ten_words_is_looked_through_once() -> None:
     assert misfits(texts, ["xqxq"] * len(texts), probable) == []
     assert set(asked) == {10}
     found = misfits(
-        ["alpha beta", "gamma delta", "alpha beta"], ["gamma delta", "gamma delta", "alpha beta"], lambda *_: [0.0, 1.0]
+        ["alpha beta", "gamma delta", "alpha beta"],
+        ["gamma delta", "gamma delta", "alpha beta"],
+        lambda *_: [0.0, 1.0],
     )
     assert [(one.row, one.belongs) for one in found] == [(0, 1)]

@@ -13,16 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recog.corpora import importer
-from recog.corpora.lines import line_image
+from recog.corpora.line_images import line_image
 from recog.corpora.manifest import read_folder
 from recog.corpora.rows import LineShape, Row
 from recog.errors import UserError
-from recog.formats.page import write as write_page
-from recog.formats.turning import turned_line
-from recog.formats.xml import number, parse, points
-from recog.given import given_lines
-from recog.media.headers import read_header
-from recog.media.image import read_image
+from recog.formats.layout.page import write as write_page
+from recog.formats.layout.turning import turned_line
+from recog.formats.layout.xml import number, parse, points
+from recog.media.image.headers import read_header
+from recog.media.image.reader import read_image
+from recog.recognition.layout_xml import given_lines
 from recog.transcript import Line, Transcript
 
 BOX = ((10.0, 20.0), (110.0, 20.0), (110.0, 50.0), (10.0, 50.0))
@@ -66,7 +66,9 @@ def test_page(tmp_path: Path) -> None:
     )
     put(tmp_path, {"scan.xml": page(body), "scan.jpg": ""})
     (row,) = read("page", tmp_path)
-    assert row == Row(tmp_path / "scan.jpg", "Dear & Sir", line=LineShape(BOX, ((10, 45), (60, 44), (110, 45))))
+    assert row == Row(
+        tmp_path / "scan.jpg", "Dear & Sir", line=LineShape(BOX, ((10, 45), (60, 44), (110, 45)))
+    )
 
 
 def test_page_words_points_and_the_oldest_namespace(tmp_path: Path) -> None:
@@ -130,7 +132,8 @@ def test_alto(tmp_path: Path, version: str) -> None:
         LineShape(BOX, ((10, 45), (110, 45))),
         LineShape(BOX, ((10, 45), (110, 44))),
     ]
-    assert rows[2].line.baseline == ((1, 2), (3, 4)) and len(rows[2].line.polygon) == 4  # a band around it
+    # a band around it
+    assert rows[2].line.baseline == ((1, 2), (3, 4)) and len(rows[2].line.polygon) == 4
     assert {row.media for row in rows} == {tmp_path / "scan.jpg"}
 
 
@@ -152,12 +155,16 @@ ALTO_LINE = (
 def test_alto_in_any_unit_describes_the_pixels_of_its_image(
     tmp_path: Path, unit: str, size: tuple[int, int], numbers: tuple[float, ...]
 ) -> None:
-    body = alto(ALTO_LINE.format(*numbers), unit=unit).replace("<Page>", f'<Page WIDTH="{size[0]}" HEIGHT="{size[1]}">')
+    body = alto(ALTO_LINE.format(*numbers), unit=unit).replace(
+        "<Page>", f'<Page WIDTH="{size[0]}" HEIGHT="{size[1]}">'
+    )
     put(tmp_path, {"scan.xml": body})
     cv2.imwrite(str(tmp_path / "scan.jpg"), np.full((3508, 2480), 255, np.uint8))
     (row,) = read("alto", tmp_path)
     assert row.line is not None
-    np.testing.assert_allclose(row.line.polygon, [(100, 200), (1100, 200), (1100, 250), (100, 250)], atol=1.5)
+    np.testing.assert_allclose(
+        row.line.polygon, [(100, 200), (1100, 200), (1100, 250), (100, 250)], atol=1.5
+    )
     np.testing.assert_allclose(row.line.baseline, [(100, 240), (1100, 240)], atol=1.5)
 
 
@@ -173,7 +180,13 @@ def with_resolution(suffix: str, dpi: int) -> bytes:
         return data[:at] + b"\1" + dpi.to_bytes(2, "big") * 2 + data[at + 5 :]
     if suffix == ".png":
         chunk = b"pHYs" + round(dpi / 0.0254).to_bytes(4, "big") * 2 + b"\1"
-        return data[:33] + (9).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big") + data[33:]
+        return (
+            data[:33]
+            + (9).to_bytes(4, "big")
+            + chunk
+            + zlib.crc32(chunk).to_bytes(4, "big")
+            + data[33:]
+        )
     return data
 
 
@@ -195,7 +208,9 @@ def test_alto_without_the_size_of_its_page_by_the_resolution_of_the_image(
     ((_, polygon),), _ = given_lines(image, 0, (2480, 3508), (2480, 3508), 1)
     np.testing.assert_allclose(polygon, expected, atol=0.5)
     image.write_bytes(with_resolution(suffix, 9600))  # which cannot be: the line would lie outside
-    with pytest.raises(UserError, match=rf"scan\.xml measures in {unit} and gives no size of its page"):
+    with pytest.raises(
+        UserError, match=rf"scan\.xml measures in {unit} and gives no size of its page"
+    ):
         read("alto", tmp_path)
 
 
@@ -214,7 +229,9 @@ def test_a_resolution_that_makes_no_sense_harms_no_image() -> None:
 def test_alto_in_millimetres_of_a_page_of_unknown_size_is_refused(tmp_path: Path) -> None:
     put(tmp_path, {"scan.xml": alto(ALTO_LINE.format(84, 169, 846, 42, 203), unit="mm10")})
     cv2.imwrite(str(tmp_path / "scan.jpg"), np.full((400, 300), 255, np.uint8))
-    with pytest.raises(UserError, match=r"scan\.xml measures in mm10 and gives no size of its page"):
+    with pytest.raises(
+        UserError, match=r"scan\.xml measures in mm10 and gives no size of its page"
+    ):
         read("alto", tmp_path)
 
 
@@ -228,10 +245,15 @@ def transkribus(regions: str, order: str = "") -> str:
 
 
 def test_the_order_in_custom_attributes(tmp_path: Path) -> None:
-    """As Transkribus writes it, at regions and lines; an element ReadingOrder goes first, and leaves the lines to them."""
+    """As Transkribus writes it, at regions and lines; an element ReadingOrder goes first, and
+    leaves the lines to them."""
 
     def line(name: str, index: str = "") -> str:
-        custom = f' custom="readingOrder {{index:{index};}} structure {{type:heading;}}"' if index else ""
+        custom = (
+            f' custom="readingOrder {{index:{index};}} structure {{type:heading;}}"'
+            if index
+            else ""
+        )
         return f'<TextLine id="{name}"{custom}><TextEquiv><Unicode>{name}</Unicode></TextEquiv></TextLine>'
 
     regions = (
@@ -260,9 +282,14 @@ def test_an_empty_reading_of_a_line_does_not_hide_its_words(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-@pytest.mark.parametrize("described", ["upright", "stored", "twice the upright", "twice the stored"])
-def test_an_image_that_is_turned_or_scaled_keeps_its_lines(tmp_path: Path, orientation: int, described: str) -> None:
-    """A black bar on the upright image is where its line is cut out, whichever copy of the image the XML describes."""
+@pytest.mark.parametrize(
+    "described", ["upright", "stored", "twice the upright", "twice the stored"]
+)
+def test_an_image_that_is_turned_or_scaled_keeps_its_lines(
+    tmp_path: Path, orientation: int, described: str
+) -> None:
+    """A black bar on the upright image is where its line is cut out, whichever copy of the image
+    the XML describes."""
     if orientation == 3 and "stored" in described:
         pytest.skip("the size does not tell")
     turns = {1: 0, 3: 2, 6: 1, 8: 3}[orientation]
@@ -270,9 +297,15 @@ def test_an_image_that_is_turned_or_scaled_keeps_its_lines(tmp_path: Path, orien
     upright[60:100, 50:450] = 0
     stored = np.ascontiguousarray(np.rot90(upright, turns))
     jpeg = cv2.imencode(".jpg", stored)[1].tobytes()
-    block = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0" + bytes([orientation]) + bytes(7)
-    (tmp_path / "scan.jpg").write_bytes(jpeg[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + jpeg[2:])
-    line = Line("bar", polygon=((50, 60), (449, 60), (449, 99), (50, 99)), baseline=((50, 90), (449, 90)))
+    block = (
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0" + bytes([orientation]) + bytes(7)
+    )
+    (tmp_path / "scan.jpg").write_bytes(
+        jpeg[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + jpeg[2:]
+    )
+    line = Line(
+        "bar", polygon=((50, 60), (449, 60), (449, 99), (50, 99)), baseline=((50, 90), (449, 90))
+    )
     size = (500, 300)
     if "stored" in described:
         line, size = turned_line(line, turns, (499, 299)), stored.shape[::-1]
@@ -289,9 +322,14 @@ def test_an_image_that_is_turned_or_scaled_keeps_its_lines(tmp_path: Path, orien
 
 def test_xml_of_another_image_is_refused(tmp_path: Path) -> None:
     body = page(LINE.format("<TextEquiv><Unicode>x</Unicode></TextEquiv>"))
-    put(tmp_path, {"scan.xml": body.replace("<Page ", '<Page imageWidth="1000" imageHeight="1000" ')})
+    put(
+        tmp_path,
+        {"scan.xml": body.replace("<Page ", '<Page imageWidth="1000" imageHeight="1000" ')},
+    )
     cv2.imwrite(str(tmp_path / "scan.jpg"), np.full((400, 300), 255, np.uint8))
-    with pytest.raises(UserError, match=r"describes an image of 1000 x 1000 pixels, and .*scan\.jpg has 300 x 400"):
+    with pytest.raises(
+        UserError, match=r"describes an image of 1000 x 1000 pixels, and .*scan\.jpg has 300 x 400"
+    ):
         read("page", tmp_path)
 
 
@@ -326,9 +364,16 @@ def test_iam(tmp_path: Path) -> None:
     (tmp_path / "task" / "validationset2.txt").unlink()
     put(
         tmp_path,
-        {"tr.lst": "a01-000u-01.png\n", "splits/aachen/te.lst": "b02-003\n", "splits/validation.uttlist": "\n"},
+        {
+            "tr.lst": "a01-000u-01.png\n",
+            "splits/aachen/te.lst": "b02-003\n",
+            "splits/validation.uttlist": "\n",
+        },
     )
-    assert [(r.text, r.split) for r in read("iam", tmp_path)] == [("two words here", "train"), ("other", "test")]
+    assert [(r.text, r.split) for r in read("iam", tmp_path)] == [
+        ("two words here", "train"),
+        ("other", "test"),
+    ]
     put(tmp_path, {"ascii/lines.txt": "a01-000u-00 ok 154\n"})
     with pytest.raises(UserError, match="line 1"):
         read("iam", tmp_path)
@@ -401,7 +446,10 @@ def test_rimes_cut_into_lines(tmp_path: Path) -> None:
 
 
 HOSTILE = {
-    "entity": ('<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]><a>&e;</a>', "declares XML entities"),
+    "entity": (
+        '<!DOCTYPE a [<!ENTITY e SYSTEM "file:///etc/passwd">]><a>&e;</a>',
+        "declares XML entities",
+    ),
     "bomb": (
         '<!DOCTYPE a [<!ENTITY e "xxxxxxxxxx"><!ENTITY f "&e;&e;&e;&e;&e;&e;&e;&e;&e;">]><a b="&f;">&f;</a>',
         "declares XML entities",
@@ -427,7 +475,9 @@ def test_missing_xml(tmp_path: Path) -> None:
 
 def test_points() -> None:
     assert points("1,2 3.5,-4") == points("1 2 3.5 -4") == ((1, 2), (3.5, -4))
-    assert points("1,2 3") == points("a,b") == points("1e9,0") == points("nan,0") == points(None) == ()
+    assert (
+        points("1,2 3") == points("a,b") == points("1e9,0") == points("nan,0") == points(None) == ()
+    )
     assert number("inf") is None and number(" 7 ") == 7.0
 
 

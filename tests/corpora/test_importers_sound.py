@@ -24,7 +24,9 @@ def read(layout: str, src: Path, **options: str) -> list[Row]:
 
 
 def brief(rows: list[Row], root: Path) -> list[tuple[str, str, str | None, str | None]]:
-    return [(row.media.relative_to(root).as_posix(), row.text, row.group, row.split) for row in rows]
+    return [
+        (row.media.relative_to(root).as_posix(), row.text, row.group, row.split) for row in rows
+    ]
 
 
 def test_registry() -> None:
@@ -180,7 +182,10 @@ def test_commonvoice(tmp_path: Path) -> None:
 def test_fsdd(tmp_path: Path) -> None:
     put(
         tmp_path,
-        {f"recordings/{name}": "" for name in ("7_jackson_4.wav", "0_de_vries_32.opus", "readme.txt", "x.wav")},
+        {
+            f"recordings/{name}": ""
+            for name in ("7_jackson_4.wav", "0_de_vries_32.opus", "readme.txt", "x.wav")
+        },
     )
     assert brief(read("fsdd", tmp_path), tmp_path) == [
         ("recordings/0_de_vries_32.opus", "zero", "de_vries", None),
@@ -189,8 +194,13 @@ def test_fsdd(tmp_path: Path) -> None:
 
 
 def test_fsdd_holds_indices_of_every_speaker_back(tmp_path: Path) -> None:
-    put(tmp_path, {f"{name}.wav": "" for name in ("7_jackson_4", "7_jackson_5", "7_theo_9", "7_theo_10")})
-    found = {media: split for media, _, _, split in brief(read("fsdd", tmp_path, dev="5-9"), tmp_path)}
+    put(
+        tmp_path,
+        {f"{name}.wav": "" for name in ("7_jackson_4", "7_jackson_5", "7_theo_9", "7_theo_10")},
+    )
+    found = {
+        media: split for media, _, _, split in brief(read("fsdd", tmp_path, dev="5-9"), tmp_path)
+    }
     assert found == {
         "7_jackson_4.wav": "test",
         "7_jackson_5.wav": "dev",
@@ -205,7 +215,11 @@ def test_filenames(tmp_path: Path) -> None:
     put(tmp_path, {"anne-turn_left.wav": "", "notes.txt": ""})
     (row,) = read("filenames", tmp_path, pattern="(?P<group>[a-z]+)-(?P<text>.+)")
     assert (row.text, row.group) == ("turn left", "anne")
-    for pattern, reason in (("(", "not a regular expression"), ("x", "no group"), (None, "needs --pattern")):
+    for pattern, reason in (
+        ("(", "not a regular expression"),
+        ("x", "no group"),
+        (None, "needs --pattern"),
+    ):
         with pytest.raises(UsageError, match=reason):
             list(importer("filenames", pattern=pattern)(tmp_path))
     with pytest.raises(UserError, match="no sound or image whose name matches"):
@@ -228,7 +242,15 @@ def test_tsv_with_header(tmp_path: Path) -> None:
 
 
 def test_tsv_without_header(tmp_path: Path) -> None:
-    put(tmp_path, {"a.wav": "", "two.tsv": "a\thello\n", "four.tsv": "a\thello\t0\t1\n", "three.tsv": "a\tv1\thello\n"})
+    put(
+        tmp_path,
+        {
+            "a.wav": "",
+            "two.tsv": "a\thello\n",
+            "four.tsv": "a\thello\t0\t1\n",
+            "three.tsv": "a\tv1\thello\n",
+        },
+    )
     assert read("tsv", tmp_path / "two.tsv") == [Row(tmp_path / "a.wav", "hello")]
     assert read("tsv", tmp_path / "four.tsv") == [Row(tmp_path / "a.wav", "hello", 0.0, 1.0)]
     assert read("tsv", tmp_path / "three.tsv", columns="path,group,text") == [

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from recog.corpora.lines import line_image
+from recog.corpora.line_images import line_image
 from recog.corpora.rows import LineShape, Row
 
 
@@ -14,6 +14,8 @@ def test_a_line_is_cut_out_of_its_page_and_an_image_is_whole(tmp_path):
     whole = line_image(Row(tmp_path / "page.png", "x"))
     assert whole.shape == (200, 400)
     polygon = ((40.0, 80.0), (360.0, 80.0), (360.0, 110.0), (40.0, 110.0))
-    cut = line_image(Row(tmp_path / "page.png", "x", line=LineShape(polygon, ((40.0, 100.0), (360.0, 100.0)))))
+    cut = line_image(
+        Row(tmp_path / "page.png", "x", line=LineShape(polygon, ((40.0, 100.0), (360.0, 100.0))))
+    )
     assert abs(cut.shape[0] - 30) <= 2 and abs(cut.shape[1] - 320) <= 2
     assert 0.2 < (cut < 128).mean() < 0.45

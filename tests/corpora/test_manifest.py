@@ -9,7 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recog.corpora.manifest import load_data, modality, modality_of, read_folder, read_manifest, write_manifest
+from recog.corpora.manifest import (
+    load_data,
+    modality,
+    modality_of,
+    read_folder,
+    read_manifest,
+    write_manifest,
+)
 from recog.corpora.rows import LineShape, Row
 from recog.errors import UserError
 
@@ -29,7 +36,9 @@ def _touch(path: Path, text: str = "x") -> Path:
 def test_round_trip_is_exact_and_relative(tmp_path: Path) -> None:
     rows = [
         Row(tmp_path / "wav" / "ä b.wav", 'She said "é"\n', 1.5, 2.25, group="s1", split="dev"),
-        Row(tmp_path / "p.png", "שלום", line=LineShape(((0, 0), (9, 0), (9, 5)), ((0, 4), (9, 4.5)))),
+        Row(
+            tmp_path / "p.png", "שלום", line=LineShape(((0, 0), (9, 0), (9, 5)), ((0, 4), (9, 4.5)))
+        ),
         Row(tmp_path / "p.png", "", line=LineShape(baseline=((0, 4), (9, 4.5)))),
     ]
     path = tmp_path / "m.jsonl"
@@ -120,7 +129,8 @@ def test_not_utf8(tmp_path: Path) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(
-    st.binary(max_size=200) | st.text(max_size=100).map(lambda s: ('{"media": "a", ' + s).encode("utf-8", "replace"))
+    st.binary(max_size=200)
+    | st.text(max_size=100).map(lambda s: ('{"media": "a", ' + s).encode("utf-8", "replace"))
 )
 def test_any_bytes_give_rows_or_one_sentence(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "m.jsonl"
@@ -150,7 +160,9 @@ def test_bare_folder(tmp_path: Path) -> None:
         "line.webp": ("a line", "a"),
         "page.jpg": ("first line", "b"),
     }
-    assert rows["page.jpg"].line == LineShape(((0, 0), (90, 0), (90, 20), (0, 20)), ((0, 15), (90, 15)))
+    assert rows["page.jpg"].line == LineShape(
+        ((0, 0), (90, 0), (90, 20), (0, 20)), ((0, 15), (90, 15))
+    )
     assert rows["line.webp"].line is None
     assert all(row.split is None for row in rows.values())
 
@@ -165,7 +177,9 @@ def test_what_finds_no_partner_is_named(tmp_path: Path, caplog: pytest.LogCaptur
         _touch(tmp_path / f"m{i}.wav")
     _touch(tmp_path / "._m0.txt", "a file of macOS")
     _touch(tmp_path / "out" / "training" / "problems.txt", "its own")
-    assert [row.text for row in read_folder(tmp_path, quiet=True, leave_out=[tmp_path / "out"])] == ["hello"]
+    assert [
+        row.text for row in read_folder(tmp_path, quiet=True, leave_out=[tmp_path / "out"])
+    ] == ["hello"]
     assert caplog.messages == []
     read_folder(tmp_path, leave_out=[tmp_path / "out"])
     assert caplog.messages == [
@@ -203,7 +217,11 @@ def test_folders_that_name_splits(tmp_path: Path) -> None:
         _touch(tmp_path / folder / "a.png")
         _touch(tmp_path / folder / "a.gt.txt", "x")
     rows = read_folder(tmp_path)
-    assert [(row.group, row.split) for row in rows] == [("anne", "dev"), ("test-7/bob", None), ("anne", "train")]
+    assert [(row.group, row.split) for row in rows] == [
+        ("anne", "dev"),
+        ("test-7/bob", None),
+        ("anne", "train"),
+    ]
     assert [row.split for row in read_folder(tmp_path / "dev")] == [None]
 
 

@@ -61,9 +61,21 @@ def test_twice_gives_the_same_bytes(corpus: Path, tmp_path: Path) -> None:
 
 def test_text_rule_and_pattern(corpus: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    said = run("filenames", corpus, out, "--pattern", "(?P<text>.+)_[0-9]+", "--normalise", "spoken", "--dev-share", 0)
+    said = run(
+        "filenames",
+        corpus,
+        out,
+        "--pattern",
+        "(?P<text>.+)_[0-9]+",
+        "--normalise",
+        "spoken",
+        "--dev-share",
+        0,
+    )
     assert {row.text for row in read_manifest(out)} == {
-        f"{number} {name}" for number in ("zero", "one", "two", "three") for name in ("anne", "bob", "cleo")
+        f"{number} {name}"
+        for number in ("zero", "one", "two", "three")
+        for name in ("anne", "bob", "cleo")
     }
     assert "The numbers in 12 of 12 rows are taken as English words ('0' as 'zero')" in said
     assert {row.split for row in read_manifest(out)} == {"train"}
@@ -82,7 +94,12 @@ def test_at_most_twenty_problems_are_listed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("timit",), ("fsdd", "--normalise", "shout"), ("fsdd", "--dev-share", "1"), ("fsdd", "--columns", "path,text")],
+    [
+        ("timit",),
+        ("fsdd", "--normalise", "shout"),
+        ("fsdd", "--dev-share", "1"),
+        ("fsdd", "--columns", "path,text"),
+    ],
 )
 def test_wrong_usage(corpus: Path, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     with pytest.raises(UsageError):
@@ -96,7 +113,9 @@ def test_missing_source(tmp_path: Path) -> None:
 
 def test_check_finds_the_texts_that_belong_to_other_images(tmp_path: Path) -> None:
     samples = Path(__file__).parents[2] / "data" / "samples"
-    texts = {name: (samples / f"{name}.gt.txt").read_text() for name in ("garden", "maison", "voyage")}
+    texts = {
+        name: (samples / f"{name}.gt.txt").read_text() for name in ("garden", "maison", "voyage")
+    }
     swapped = {"garden": texts["maison"], "maison": texts["garden"], "voyage": texts["voyage"]}
     for name, text in swapped.items():
         (tmp_path / f"{name}.png").write_bytes((samples / f"{name}.png").read_bytes())

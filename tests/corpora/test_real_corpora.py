@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from recog.corpora import importer
-from recog.corpora.check import check_rows
 from recog.corpora.manifest import load_data
+from recog.corpora.validate import check_rows
 
 ROOT = Path(os.environ.get("RECOG_CORPORA") or Path(__file__).parents[3] / "shared" / "corpora")
 
@@ -22,16 +22,29 @@ CASES = [
     ("ljspeech", "speech/ljspeech", {}, 385, 0, "in being comparatively modern."),
     ("vctk", "speech/vctk", {}, 503, 1, "Please call Stella."),
     ("fsdd", "speech/fsdd", {}, 3000, 6, "seven"),
-    ("tsv", "speech/kokoro", {"columns": "path,group,text"}, 1747, 938, "Ford, and we do not think"),
+    (
+        "tsv",
+        "speech/kokoro",
+        {"columns": "path,group,text"},
+        1747,
+        938,
+        "Ford, and we do not think",
+    ),
     ("alto", "handwriting/pages", {}, 1407, 6, "Golden Gate Kindergarten Association"),
 ]
 
 
-@pytest.mark.parametrize(("layout", "folder", "options", "count", "groups", "text"), CASES, ids=[c[1] for c in CASES])
-def test_layout(layout: str, folder: str, options: dict[str, str], count: int, groups: int, text: str) -> None:
+@pytest.mark.parametrize(
+    ("layout", "folder", "options", "count", "groups", "text"), CASES, ids=[c[1] for c in CASES]
+)
+def test_layout(
+    layout: str, folder: str, options: dict[str, str], count: int, groups: int, text: str
+) -> None:
     src = ROOT / folder
     if not src.is_dir():
-        pytest.skip(f"the corpus {folder} is not in {ROOT}; set RECOG_CORPORA to the folder of the corpora")
+        pytest.skip(
+            f"the corpus {folder} is not in {ROOT}; set RECOG_CORPORA to the folder of the corpora"
+        )
     rows = list(importer(layout, **options)(src))
     assert len(rows) == count
     assert len({row.group for row in rows} - {None}) == groups
@@ -43,7 +56,12 @@ def test_layout(layout: str, folder: str, options: dict[str, str], count: int, g
 def test_folder_of_lines() -> None:
     src = ROOT / "handwriting" / "lathrop"
     if not src.is_dir():
-        pytest.skip(f"the corpus handwriting/lathrop is not in {ROOT}; set RECOG_CORPORA to the folder of the corpora")
+        pytest.skip(
+            f"the corpus handwriting/lathrop is not in {ROOT}; set RECOG_CORPORA to the folder of the corpora"
+        )
     rows = load_data(src)
-    assert {split: sum(row.split == split for row in rows) for split in ("train", "dev")} == {"train": 210, "dev": 83}
+    assert {split: sum(row.split == split for row in rows) for split in ("train", "dev")} == {
+        "train": 210,
+        "dev": 83,
+    }
     assert check_rows(rows) == []

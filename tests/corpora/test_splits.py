@@ -16,14 +16,21 @@ from recog.errors import UserError
 
 
 def _rows(sizes: dict[str | None, int]) -> list[Row]:
-    return [Row(Path(f"{group}/{i}.wav"), "x", group=group) for group, n in sizes.items() for i in range(n)]
+    return [
+        Row(Path(f"{group}/{i}.wav"), "x", group=group)
+        for group, n in sizes.items()
+        for i in range(n)
+    ]
 
 
 def _groups(rows: list[Row], split: str) -> set[str | None]:
     return {row.group for row in rows if row.split == split}
 
 
-@given(st.dictionaries(st.text("abcdef", min_size=1), st.integers(1, 30), min_size=2, max_size=12), st.integers(0, 5))
+@given(
+    st.dictionaries(st.text("abcdef", min_size=1), st.integers(1, 30), min_size=2, max_size=12),
+    st.integers(0, 5),
+)
 def test_groups_are_never_divided(sizes: dict[str | None, int], seed: int) -> None:
     split = split_rows(_rows(sizes), seed=seed)
     assert split.by == "group"
@@ -65,7 +72,11 @@ def test_a_corpus_splits_alike_wherever_it_lies(group: str | None) -> None:
 
 
 def test_pages_stay_whole_without_groups() -> None:
-    rows = [Row(Path(f"p{page}.png"), str(line), group="one hand") for page in range(10) for line in range(7)]
+    rows = [
+        Row(Path(f"p{page}.png"), str(line), group="one hand")
+        for page in range(10)
+        for line in range(7)
+    ]
     split = split_rows(rows)
     assert split.by == "file"
     assert len({row.media for row in split.rows if row.split == "dev"}) == 1
@@ -88,7 +99,8 @@ def test_stretches_of_one_recording_split_by_row() -> None:
 
 def test_given_splits_stay() -> None:
     rows = [
-        replace(row, split=s) for row, s in zip(_rows({"a": 2, "b": 2}), ["train", "dev", "test", "dev"], strict=True)
+        replace(row, split=s)
+        for row, s in zip(_rows({"a": 2, "b": 2}), ["train", "dev", "test", "dev"], strict=True)
     ]
     assert split_rows(rows).rows == rows
     assert split_rows(rows).by == "given"
@@ -124,4 +136,7 @@ def test_groups_of_the_test_set_are_named() -> None:
     ]
     split = split_rows(rows, dev_share=0.3)
     assert "of the groups in train and dev, 1 in test too" in split.reason
-    assert "in test too" not in split_rows([row for row in rows if row.group != "a"], dev_share=0.3).reason
+    assert (
+        "in test too"
+        not in split_rows([row for row in rows if row.group != "a"], dev_share=0.3).reason
+    )

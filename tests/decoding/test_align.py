@@ -39,7 +39,9 @@ def test_long_planted_path() -> None:
     assert filled == path
 
 
-@pytest.mark.parametrize("labels", [[1], [1, 2], [1, 1], [2, 1, 2], [1, 1, 2], [2, 2, 2], [1, 2, 1, 2, 1]])
+@pytest.mark.parametrize(
+    "labels", [[1], [1, 2], [1, 1], [2, 1, 2], [1, 1, 2], [2, 2, 2], [1, 2, 1, 2, 1]]
+)
 def test_equals_the_best_of_all_paths(labels: list[int]) -> None:
     rng = np.random.default_rng(len(labels))
     for _ in range(10):
@@ -58,7 +60,8 @@ def test_equals_the_best_of_all_paths(labels: list[int]) -> None:
 
 
 def whole_trellis(log_probs: np.ndarray, labels: list[int]) -> tuple[float, list[int], list[int]]:
-    """The best alignment over all states of all frames; of equals, staying comes first, then the blank."""
+    """The best alignment over all states of all frames; of equals, staying comes first, then the
+    blank."""
     states = [0] + [s for label in labels for s in (label, 0)]
     score, back = np.full(len(states), -np.inf), []
     score[0] = 0.0
@@ -84,7 +87,8 @@ def whole_trellis(log_probs: np.ndarray, labels: list[int]) -> tuple[float, list
 def test_what_is_left_out_at_first_is_never_missed(spread: float, foreign: bool) -> None:
     rng = np.random.default_rng(int(spread) + foreign)
     for _ in range(60):
-        logits = np.round(rng.normal(0.0, spread, (40, 5)), rng.integers(0, 3))  # rounded: with ties
+        # rounded: with ties
+        logits = np.round(rng.normal(0.0, spread, (40, 5)), rng.integers(0, 3))
         log_probs = (logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)).astype(np.float32)
         labels = collapse(tuple(log_probs.argmax(axis=1).tolist()))[:14] or [1]
         if foreign:  # nothing that the frames say
@@ -96,7 +100,9 @@ def test_what_is_left_out_at_first_is_never_missed(spread: float, foreign: bool)
 
 
 def test_no_labels_are_all_blanks() -> None:
-    assert viterbi(planted([0, 0], 3), []) == Alignment((), (), (), (), pytest.approx(2 * math.log(0.9), abs=1e-6))
+    assert viterbi(planted([0, 0], 3), []) == Alignment(
+        (), (), (), (), pytest.approx(2 * math.log(0.9), abs=1e-6)
+    )
 
 
 def test_infeasible() -> None:

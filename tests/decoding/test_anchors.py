@@ -1,4 +1,5 @@
-"""Long texts in long recordings: planted paths, what is missing on either side, and what fits nowhere."""
+"""Long texts in long recordings: planted paths, what is missing on either side, and what fits
+nowhere."""
 
 from __future__ import annotations
 
@@ -7,8 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from recog.decoding.anchors import _in_order, place, with_gap
-from recog.decoding.best_path import best_path_frames
+from recog.decoding.ctc.long_alignment import _in_order, place, with_gap
+from recog.decoding.greedy import best_path_frames
 
 SPACE = 1
 SYMBOLS = 28
@@ -17,10 +18,14 @@ GAP = SYMBOLS  # the column after the symbols
 
 def some_words(count: int, seed: int, length: int = 4) -> list[list[int]]:
     rng = np.random.default_rng(seed)
-    return [rng.integers(2, SYMBOLS, int(n)).tolist() for n in rng.integers(1, 2 * length - 1, count)]
+    return [
+        rng.integers(2, SYMBOLS, int(n)).tolist() for n in rng.integers(1, 2 * length - 1, count)
+    ]
 
 
-def sounded(words: list[list[int]], seed: int, *, frames: int | None = None) -> tuple[np.ndarray, list[int]]:
+def sounded(
+    words: list[list[int]], seed: int, *, frames: int | None = None
+) -> tuple[np.ndarray, list[int]]:
     """Log-probabilities in which the words are said, and the frame in which each begins."""
     rng = np.random.default_rng(seed)
     path: list[int] = [0]
@@ -50,10 +55,16 @@ def labels_of(words: list[list[int]]) -> tuple[list[int], list[int]]:
 def run(log_probs: np.ndarray, words: list[list[int]], **options):
     labels, first = labels_of(words)
     placement = place(
-        with_gap(log_probs, range(SYMBOLS), SPACE), labels, *best_path_frames(log_probs), space=SPACE, **options
+        with_gap(log_probs, range(SYMBOLS), SPACE),
+        labels,
+        *best_path_frames(log_probs),
+        space=SPACE,
+        **options,
     )
     assert (np.diff(placement.starts) >= 0).all() and (placement.starts <= placement.ends).all()
-    assert (placement.ends[:-1] <= placement.starts[1:]).all() and placement.ends[-1] <= len(log_probs)
+    assert (placement.ends[:-1] <= placement.starts[1:]).all() and placement.ends[-1] <= len(
+        log_probs
+    )
     return placement, first
 
 
@@ -91,7 +102,8 @@ def test_without_anchors_a_piece_is_aligned_at_once():
 def test_a_text_of_something_else_is_placed_somewhere():
     log_probs, _ = sounded(some_words(100, 7), 8)
     placement, _ = run(log_probs, some_words(90, 9))
-    assert placement.fits.all()  # there is room, so the frames had a say; that they object, confidences tell
+    # there is room, so the frames had a say; that they object, confidences tell
+    assert placement.fits.all()
     placement, _ = run(log_probs, some_words(300, 9))
     assert not placement.fits.any()
 
@@ -125,7 +137,9 @@ def test_without_a_space():
     log_probs = np.delete(log_probs[:-1], SPACE, axis=1)
     text = [symbol - 1 for symbol in word]
     labels, starts = best_path_frames(log_probs)
-    placement = place(with_gap(log_probs, range(27), None), [27, *text, 27], labels, starts, space=None)
+    placement = place(
+        with_gap(log_probs, range(27), None), [27, *text, 27], labels, starts, space=None
+    )
     assert placement.starts[1:-1].tolist() == list(range(1, 7)) or placement.fits.all()
 
 

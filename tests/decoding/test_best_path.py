@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from recog.decoding import best_path, best_path_frames
+from recog.decoding import best_path_frames
+from recog.decoding import greedy as best_path
 
 
 def one_hot(path: list[int], symbols: int) -> np.ndarray:
@@ -24,7 +25,9 @@ def one_hot(path: list[int], symbols: int) -> np.ndarray:
         ([3, 2, 0, 0, 2, 3], [3, 2, 2, 3], [0, 1, 4, 5]),
     ],
 )
-def test_collapses_repeats_and_drops_blanks(path: list[int], labels: list[int], frames: list[int]) -> None:
+def test_collapses_repeats_and_drops_blanks(
+    path: list[int], labels: list[int], frames: list[int]
+) -> None:
     assert best_path_frames(one_hot(path, 4)) == (labels, frames)
     assert best_path(one_hot(path, 4)) == labels
 

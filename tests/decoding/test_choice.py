@@ -5,18 +5,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recog.decoding.choice import STAY, USUAL, likeliest_models
 from recog.decoding.decoder import Decoder
-from recog.lm.kneser_ney import estimate
+from recog.decoding.rescoring.language_id import STAY, USUAL, likeliest_models
+from recog.lm.estimation.kneser_ney import estimate
 from recog.lm.trie import NGramTrie
 
-FRENCH = ["les amis de la maison sont partis", "elle est dans la grande salle", "une lettre de son frère est arrivée"]
-ENGLISH = ["the friends of the house have left", "she is in the great hall", "a letter from his brother has arrived"]
+FRENCH = [
+    "les amis de la maison sont partis",
+    "elle est dans la grande salle",
+    "une lettre de son frère est arrivée",
+]
+ENGLISH = [
+    "the friends of the house have left",
+    "she is in the great hall",
+    "a letter from his brother has arrived",
+]
 
 
 @pytest.fixture(scope="module")
 def scorers() -> list[Decoder]:
-    models = [NGramTrie.from_ngrams(estimate(text * 3, unit="character", order=4)) for text in (FRENCH, ENGLISH)]
+    models = [
+        NGramTrie.from_ngrams(estimate(text * 3, unit="character", order=4))
+        for text in (FRENCH, ENGLISH)
+    ]
     symbols = ["", *sorted(set("".join(FRENCH + ENGLISH) + "'"))]
     return [Decoder(symbols, lm=model, alpha=1.0, beta=0.0) for model in models]
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recog.decoding.align import Timing, forward_sums, spans_of
-from recog.decoding.best_path import best_path
-from recog.decoding.checks import InvalidInputError
-from recog.decoding.forward import _by_logarithms
+from recog.decoding.ctc.forward_sum import _by_logarithms
+from recog.decoding.ctc.viterbi import Timing, forward_sums, spans_of
+from recog.decoding.greedy import best_path
+from recog.decoding.validation import InvalidInputError
 
 SYMBOLS = ["", " ", "a", "b", "c"]
 
@@ -35,12 +35,18 @@ PATH = [0, 2, 0, 0, 3, 3, 0, 0, 0, 0, 0, 1, 0, 4, 0, 1, 2, 0]  # "ab c a"
 
 def test_words_start_with_their_first_frame_and_reach_into_the_pause():
     ab, c, a = spans_of(planted(PATH), [2, 3, 1, 4, 1, 2], SYMBOLS)
-    assert [(s.word, s.start, s.end) for s in (ab, c, a)] == [("ab", 1, 9), ("c", 13, 16), ("a", 16, 18)]
+    assert [(s.word, s.start, s.end) for s in (ab, c, a)] == [
+        ("ab", 1, 9),
+        ("c", 13, 16),
+        ("a", 16, 18),
+    ]
     assert [(x.character, x.start, x.end) for x in ab.characters] == [("a", 1, 4), ("b", 4, 9)]
 
 
 def test_timing_shifts_everything_and_stays_inside():
-    ab, c, a = spans_of(planted(PATH), [2, 3, 1, 4, 1, 2], SYMBOLS, timing=Timing(offset=-1.5, reach=1))
+    ab, c, a = spans_of(
+        planted(PATH), [2, 3, 1, 4, 1, 2], SYMBOLS, timing=Timing(offset=-1.5, reach=1)
+    )
     assert [(s.start, s.end) for s in (ab, c, a)] == [(0, 5.5), (11.5, 13.5), (14.5, 16.5)]
     *_, last = spans_of(planted(PATH), [2, 3, 1, 4, 1, 2], SYMBOLS, timing=Timing(offset=5))
     assert (last.start, last.end) == (18, 18)
@@ -56,8 +62,16 @@ def test_a_symbol_of_several_characters_is_split_evenly():
     symbols = ["", " th", "e c", "at"]
     the, cat = spans_of(planted([0, 1, 0, 0, 0, 2, 0, 0, 3, 0, 0, 0, 0], 4), [1, 2, 3], symbols)
     assert (the.word, cat.word) == ("the", "cat")
-    assert [(x.character, x.start, x.end) for x in the.characters] == [("t", 1, 3), ("h", 3, 5), ("e", 5, 6.5)]
-    assert [(x.character, x.start, x.end) for x in cat.characters] == [("c", 6.5, 8), ("a", 8, 10), ("t", 10, 12)]
+    assert [(x.character, x.start, x.end) for x in the.characters] == [
+        ("t", 1, 3),
+        ("h", 3, 5),
+        ("e", 5, 6.5),
+    ]
+    assert [(x.character, x.start, x.end) for x in cat.characters] == [
+        ("c", 6.5, 8),
+        ("a", 8, 10),
+        ("t", 10, 12),
+    ]
 
 
 def test_no_words():
@@ -70,12 +84,13 @@ def test_no_words():
 def test_the_best_path_needs_no_viterbi_to_give_what_it_gives(seed):
     log_probs = noise(30, 5, seed)
     tokens = best_path(log_probs)
-    padded = np.concatenate((log_probs, planted([0], sure=0.99)))  # another array, the same path but for a blank
+    # another array, the same path but for a blank
+    padded = np.concatenate((log_probs, planted([0], sure=0.99)))
     quick = spans_of(log_probs, tokens, SYMBOLS)
     assert "".join(SYMBOLS[k] for k in tokens).split() == [span.word for span in quick]
     times = [t for span in quick for x in span.characters for t in (x.start, x.end)]
     assert times == sorted(times) and all(0 <= t <= 30 for t in times)
-    from recog.decoding import align
+    from recog.decoding.ctc import viterbi as align
 
     runs = align._of_best_path(align.as_log_probs(padded), tokens)
     assert runs == align.viterbi(padded, tokens)
@@ -89,14 +104,23 @@ def test_other_labels_than_the_best_paths_are_aligned():
 def test_confidence_is_the_probability_of_the_word_between_its_spaces():
     log_probs = planted(PATH, sure=0.7)
     ab, c, a = spans_of(log_probs, [2, 3, 1, 4, 1, 2], SYMBOLS)
-    assert ab.confidence == pytest.approx(math.exp(_by_logarithms(log_probs[:12], np.array([2, 3, 1]))), rel=1e-9)
-    assert c.confidence == pytest.approx(math.exp(_by_logarithms(log_probs[11:16], np.array([1, 4, 1]))), rel=1e-9)
-    assert a.confidence == pytest.approx(math.exp(_by_logarithms(log_probs[15:], np.array([1, 2]))), rel=1e-9)
+    assert ab.confidence == pytest.approx(
+        math.exp(_by_logarithms(log_probs[:12], np.array([2, 3, 1]))), rel=1e-9
+    )
+    assert c.confidence == pytest.approx(
+        math.exp(_by_logarithms(log_probs[11:16], np.array([1, 4, 1]))), rel=1e-9
+    )
+    assert a.confidence == pytest.approx(
+        math.exp(_by_logarithms(log_probs[15:], np.array([1, 2]))), rel=1e-9
+    )
 
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 12), st.lists(st.integers(1, 3), max_size=5)), max_size=5),
+    st.lists(
+        st.tuples(st.integers(0, 9), st.integers(0, 12), st.lists(st.integers(1, 3), max_size=5)),
+        max_size=5,
+    ),
     st.sampled_from([1.0, 100.0]),  # with the second many sums are smaller than any float64
 )
 def test_forward_sums_equal_single_ones(stretches, sharpness):

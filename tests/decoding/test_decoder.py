@@ -6,8 +6,9 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
-from recog.decoding import Decoder, Hypothesis, InvalidInputError, best_path, log_prob_of, viterbi
-from recog.decoding.search import BlankSkipper, probabilities
+from recog.decoding import Decoder, Hypothesis, InvalidInputError, log_prob_of, viterbi
+from recog.decoding import greedy as best_path
+from recog.decoding.beam.search import BlankSkipper, probabilities
 from recog.decoding.streaming import StreamingDecoder
 from recog.errors import UserError
 
@@ -56,7 +57,9 @@ def speech(seed: int, frames: int = 300, symbols: int = 20) -> np.ndarray:
 
 
 def test_wide_beam_finds_the_n_most_probable_with_exact_sums(matrices: list[np.ndarray]) -> None:
-    for log_probs, found in zip(matrices, decode_all(matrices, beam_width=1000, n_best=20), strict=True):
+    for log_probs, found in zip(
+        matrices, decode_all(matrices, beam_width=1000, n_best=20), strict=True
+    ):
         sums = exhaustive(log_probs)
         expected = sorted(range(len(sums)), key=lambda k: -sums[k])[:20]
         assert [h.tokens for h in found] == [LABELLINGS[k] for k in expected]
@@ -77,7 +80,8 @@ def test_never_less_probable_than_best_path(matrices: list[np.ndarray], width: i
 
 
 def plain_beam(log_probs: np.ndarray, width: int) -> tuple[int, ...]:
-    """Prefix beam search as in the paper, with dictionaries and no shortcuts; returns the labels on top."""
+    """Prefix beam search as in the paper, with dictionaries and no shortcuts; returns the labels on
+    top."""
     beam = {(): (1.0, 0.0)}
     for frame in np.exp(log_probs.astype(np.float64)):
         after: dict[tuple[int, ...], list[float]] = {}
@@ -88,7 +92,9 @@ def plain_beam(log_probs: np.ndarray, width: int) -> tuple[int, ...]:
                 repeats = bool(prefix) and prefix[-1] == s
                 if repeats:
                     own[1] += last * frame[s]
-                after.setdefault((*prefix, s), [0.0, 0.0])[1] += (blank if repeats else blank + last) * frame[s]
+                after.setdefault((*prefix, s), [0.0, 0.0])[1] += (
+                    blank if repeats else blank + last
+                ) * frame[s]
         best = sorted(after.items(), key=lambda item: -sum(item[1]))[:width]
         scale = sum(best[0][1])
         beam = {prefix: (b / scale, n / scale) for prefix, (b, n) in best}
@@ -100,9 +106,14 @@ def test_keeps_the_prefixes_that_a_search_without_shortcuts_keeps(width: int) ->
     """On top of the beam, where its sum is exact, or something better by exact sums."""
     same = 0
     for seed in range(6):
-        for log_probs in (speech(seed, 60, 8), log_softmax(np.random.default_rng(seed).normal(0, 1.5, (60, 8)))):
+        for log_probs in (
+            speech(seed, 60, 8),
+            log_softmax(np.random.default_rng(seed).normal(0, 1.5, (60, 8))),
+        ):
             expected = plain_beam(log_probs, width)
-            found = Decoder([""] * 8, beam_width=width, n_best=width, threads=1).decode([log_probs])[0]
+            found = Decoder([""] * 8, beam_width=width, n_best=width, threads=1).decode(
+                [log_probs]
+            )[0]
             same += expected in [h.tokens for h in found]
             assert found[0].log_prob >= log_prob_of(log_probs, list(expected)) - 1e-12
     assert same == 12 or width == 1  # at width 1 the best path's labels can take its place
@@ -110,7 +121,9 @@ def test_keeps_the_prefixes_that_a_search_without_shortcuts_keeps(width: int) ->
 
 def test_n_best_is_sorted_and_without_duplicates() -> None:
     log_probs = speech(1)
-    [found] = Decoder([chr(64 + k) for k in range(20)], beam_width=50, n_best=30).decode([log_probs])
+    [found] = Decoder([chr(64 + k) for k in range(20)], beam_width=50, n_best=30).decode(
+        [log_probs]
+    )
     assert len(found) == 30
     assert len({h.tokens for h in found}) == 30
     assert all(a.score >= b.score for a, b in pairwise(found))
@@ -173,7 +186,11 @@ def test_minus_infinity_is_impossible_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("flat", [True, False])
 def test_2000_frames_do_not_underflow(flat: bool) -> None:
-    log_probs = log_softmax(np.random.default_rng(0).normal(0, 1.5, (2000, 12))) if flat else speech(0, 2000)
+    log_probs = (
+        log_softmax(np.random.default_rng(0).normal(0, 1.5, (2000, 12)))
+        if flat
+        else speech(0, 2000)
+    )
     [[best]] = Decoder([""] * log_probs.shape[1], beam_width=8).decode([log_probs])
     assert best.log_prob == pytest.approx(log_prob_of(log_probs, list(best.tokens)), abs=1e-8)
     assert best.log_prob >= log_prob_of(log_probs, best_path(log_probs))
@@ -183,7 +200,9 @@ def test_2000_frames_do_not_underflow(flat: bool) -> None:
 def test_uniform_probabilities_are_decoded_the_same_every_time() -> None:
     """All ties: the order must come from the rules, not from memory."""
     log_probs = np.log(np.full((20, 6), 1.0 / 6.0))
-    answers = [Decoder([""] * 6, beam_width=10, n_best=10, threads=1).decode([log_probs]) for _ in range(3)]
+    answers = [
+        Decoder([""] * 6, beam_width=10, n_best=10, threads=1).decode([log_probs]) for _ in range(3)
+    ]
     assert answers[0] == answers[1] == answers[2]
 
 
@@ -223,7 +242,9 @@ def test_accepts_tensors_by_their_methods() -> None:
 def test_loose_pruning_finds_the_same_and_tight_pruning_best_path() -> None:
     log_probs = speech(2)
     plain = Decoder([""] * 20).decode([log_probs])
-    loose = Decoder([""] * 20, beam_size_token=10, cutoff_prob=0.99999, beam_threshold=20.0).decode([log_probs])
+    loose = Decoder([""] * 20, beam_size_token=10, cutoff_prob=0.99999, beam_threshold=20.0).decode(
+        [log_probs]
+    )
     assert loose == plain
     for tight in ({"beam_size_token": 1}, {"cutoff_prob": 1e-9}, {"beam_threshold": 0.0}):
         [[best]] = Decoder([""] * 20, **tight).decode([log_probs])
@@ -292,10 +313,14 @@ def test_skipped_blanks_cost_at_most_the_bound(bound: float) -> None:
     skipped = 0
     for seed in range(300):
         log_probs = sure_blanks(seed)
-        [[found]] = Decoder(["_", "a", "b", "c"], beam_width=1000, blank_skip=bound).decode([log_probs])
+        [[found]] = Decoder(["_", "a", "b", "c"], beam_width=1000, blank_skip=bound).decode(
+            [log_probs]
+        )
         sums = exhaustive(log_probs)
         assert math.exp(found.log_prob) >= math.exp(sums.max()) - bound
-        assert found.log_prob == pytest.approx(sums[LABELLINGS.index(found.tokens)], abs=1e-9), "of all frames"
+        assert found.log_prob == pytest.approx(sums[LABELLINGS.index(found.tokens)], abs=1e-9), (
+            "of all frames"
+        )
         skipped += int((BlankSkipper(bound)(probabilities(log_probs)[0])[:, 0] == 1.0).sum())
     assert skipped > 0
 

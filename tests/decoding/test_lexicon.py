@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recog.decoding.hotwords import build_hotwords
-from recog.decoding.lexicon import Lexicon, build_lexicon
+from recog.decoding.fusion.keywords import build_hotwords
+from recog.decoding.fusion.lexicon_trie import Lexicon, build_lexicon
 
 CODES = {" ": 0, "a": 1, "b": 2, "c": 3}
 
@@ -45,7 +45,10 @@ def test_exactly_the_words_that_can_be_spelled_are_found(words: list[str]) -> No
         if words[i] and set(words[i]) <= set("abc"):
             spelled.setdefault(words[i], []).append(int(i))
     found = {w: find(lexicon, w) for w in spelled}
-    assert all(node > 0 and words_at(lexicon, node) == [i + 7 for i in spelled[w]] for w, node in found.items())
+    assert all(
+        node > 0 and words_at(lexicon, node) == [i + 7 for i in spelled[w]]
+        for w, node in found.items()
+    )
     assert (lexicon.word >= 0).sum() == len(spelled)
     for w, node in found.items():
         below = [log_prob[own[0]] for other, own in spelled.items() if other.startswith(w)]
@@ -55,7 +58,9 @@ def test_exactly_the_words_that_can_be_spelled_are_found(words: list[str]) -> No
 
 @settings(deadline=None, max_examples=60)
 @given(
-    st.dictionaries(st.sampled_from(["a", "ab", "ba", "a b", "abc", "c a", "bb"]), st.floats(0, 10), min_size=1),
+    st.dictionaries(
+        st.sampled_from(["a", "ab", "ba", "a b", "abc", "c a", "bb"]), st.floats(0, 10), min_size=1
+    ),
     st.text("abc ", max_size=12),
 )
 def test_boosts_are_those_of_the_phrases_in_the_text(boosts: dict[str, float], text: str) -> None:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from recog.decoding.checks import InvalidInputError
 from recog.decoding.decoder import Hypothesis
-from recog.decoding.rescore import rescore
+from recog.decoding.rescoring.nbest import rescore
+from recog.decoding.validation import InvalidInputError
 
 
 class Table:
@@ -30,7 +30,11 @@ NBEST = [reading("a", -3.0, -2.0), reading("b", -4.0, -1.0), reading("c", -5.0, 
 def test_the_score_is_the_formula_and_orders():
     lm = Table(a=-8.0, b=-2.0, c=-1.0)
     found = rescore(NBEST, lm, 0.5)
-    assert [(h.text, h.score, h.log_prob) for h in found] == [("b", -5.0, -1.0), ("c", -5.5, -4.5), ("a", -7.0, -2.0)]
+    assert [(h.text, h.score, h.log_prob) for h in found] == [
+        ("b", -5.0, -1.0),
+        ("c", -5.5, -4.5),
+        ("a", -7.0, -2.0),
+    ]
     assert lm.asked == [(["a", "b", "c"], None, None)]
     assert [h.tokens for h in found] == [(1,)] * 3
     assert [h.score for h in NBEST] == [-3.0, -4.0, -5.0]
@@ -40,7 +44,11 @@ def test_interpolation_takes_back_what_the_decoder_added():
     lm = Table(a=-1.0, b=-1.0, c=-1.0)
     assert [h.score for h in rescore(NBEST, lm, 1.0, interpolate=1.0)] == [-2.0, -3.0, -5.5]
     assert [h.text for h in rescore(NBEST, lm, 1.0, interpolate=1.0)] == ["b", "a", "c"]
-    assert {h.text: h.score for h in rescore(NBEST, lm, 1.0, interpolate=0.5)} == {"a": -3.5, "b": -3.5, "c": -5.75}
+    assert {h.text: h.score for h in rescore(NBEST, lm, 1.0, interpolate=0.5)} == {
+        "a": -3.5,
+        "b": -3.5,
+        "c": -5.75,
+    }
 
 
 def test_boosts_of_hotwords_are_not_taken_back():
@@ -68,7 +76,9 @@ def test_the_text_before_is_handed_on():
     assert lm.asked == [(["a", "b", "c"], "the line above", True)]
 
 
-@pytest.mark.parametrize("options", [{"weight": -0.1}, {"weight": float("nan")}, {"weight": 1.0, "interpolate": 1.5}])
+@pytest.mark.parametrize(
+    "options", [{"weight": -0.1}, {"weight": float("nan")}, {"weight": 1.0, "interpolate": 1.5}]
+)
 def test_options_out_of_range_are_named(options):
     with pytest.raises(InvalidInputError, match="must lie between 0 and 1"):
         rescore(NBEST, Table(), options.pop("weight"), **options)

@@ -6,17 +6,19 @@ import numpy as np
 import pytest
 
 from recog.decoding import Decoder, log_prob_of
-from recog.decoding import second_pass as module
-from recog.decoding.rescore import Rescorer
-from recog.decoding.second_pass import SecondPass
-from recog.decoding.views import decode_views
+from recog.decoding.rescoring import combination as module
+from recog.decoding.rescoring.combination import SecondPass
+from recog.decoding.rescoring.nbest import Rescorer
+from recog.decoding.rescoring.test_time_augmentation import decode_views
 
 SYMBOLS = ["_", " ", *"abcdefgh"]
-FEWER = "bdfh"  # letters that are less likely, each where the one before it in the alphabet is more so
+# letters that are less likely, each where the one before it in the alphabet is more so
+FEWER = "bdfh"
 
 
 class Likes:
-    """A language model to which a text is the likelier, the more of some letters it has; it remembers what it was asked."""
+    """A language model to which a text is the likelier, the more of some letters it has; it
+    remembers what it was asked."""
 
     def __init__(self, letters: str = FEWER) -> None:
         self.letters = letters
@@ -59,11 +61,15 @@ def test_words_of_several_readings_make_the_best_one(shares: tuple[float, ...]) 
         own = float(np.mean([log_prob_of(view, tokens) for view in views]))
         return own + count(text), own
 
-    every = {" ".join(letters): worth(" ".join(letters)) for letters in product("ab", "cd", "ef", "gh")}
+    every = {
+        " ".join(letters): worth(" ".join(letters)) for letters in product("ab", "cd", "ef", "gh")
+    }
     assert best.text == max(every, key=lambda text: every[text]) == "b d f h"
     assert (best.score, best.log_prob) == pytest.approx(every["b d f h"], abs=1e-5)
     scores = [best.score, *(reading.score for reading in others)]
-    assert scores == sorted(scores, reverse=True) and len({reading.text for reading in (best, *others)}) == len(scores)
+    assert scores == sorted(scores, reverse=True) and len(
+        {reading.text for reading in (best, *others)}
+    ) == len(scores)
 
 
 def test_what_is_far_behind_is_not_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,14 +89,20 @@ def test_only_contenders_are_asked_about() -> None:
     assert again(found, views) == found[:1] and likes.asked == []
     ranked = again(found, views, every=True)
     assert {reading.tokens for reading in ranked} == {reading.tokens for reading in found}
-    assert ranked[0].text == found[0].text and ranked[1].score > ranked[0].score, "who looks at more sees the same text"
+    assert ranked[0].text == found[0].text and ranked[1].score > ranked[0].score, (
+        "who looks at more sees the same text"
+    )
 
 
 def test_what_is_written_alike_is_one_reading() -> None:
     views = [doubtful(2)]
     [found] = decode_views(decoder(8), [views])
     likes = Likes("x")
-    again = SecondPass(decoder(8), Rescorer(likes, 0.5), lambda readings: [r.text.replace("b", "a") for r in readings])
+    again = SecondPass(
+        decoder(8),
+        Rescorer(likes, 0.5),
+        lambda readings: [r.text.replace("b", "a") for r in readings],
+    )
     texts = [reading.text for reading in again(found, views)]
     assert texts[0] == "a c" and "b c" not in texts
     assert len(likes.asked) == len(set(likes.asked))
@@ -102,7 +114,9 @@ def test_the_model_is_not_asked_what_it_cannot_tell_apart() -> None:
     likes = Likes()
     likes.alike = lambda texts: True
     ranked = SecondPass(decoder(8), Rescorer(likes, 0.5))(found, views)
-    assert [reading.text for reading in ranked] == [reading.text for reading in found] and likes.asked == []
+    assert [reading.text for reading in ranked] == [
+        reading.text for reading in found
+    ] and likes.asked == []
 
 
 def test_symbols_without_a_space_are_ordered_only() -> None:
@@ -112,10 +126,15 @@ def test_symbols_without_a_space_are_ordered_only() -> None:
     assert SecondPass(plain, Rescorer(Likes(), 0.5))(found, [frames])[0].text == "b"
 
 
-def test_the_boost_of_a_hotword_survives_though_the_neural_model_takes_the_place_of_the_other() -> None:
+def test_the_boost_of_a_hotword_survives_though_the_neural_model_takes_the_place_of_the_other() -> (
+    None
+):
     views = [doubtful(3)]
     hot = Decoder(SYMBOLS, beam_width=200, n_best=20, threads=1, hotwords={"c": 4.0})
     [found] = decode_views(hot, [views])
     instead = Rescorer(Likes(), 0.5, interpolate=1.0)
-    assert SecondPass(decoder(20), instead)(decode_views(decoder(20), [views])[0], views)[0].text == "b d f"
+    assert (
+        SecondPass(decoder(20), instead)(decode_views(decoder(20), [views])[0], views)[0].text
+        == "b d f"
+    )
     assert SecondPass(hot, instead)(found, views)[0].text == "b c f"

@@ -43,13 +43,20 @@ def cut(log_probs: np.ndarray, seed: int) -> Iterator[np.ndarray]:
     [
         {"beam_width": 1},
         {"beam_width": 8, "n_best": 8},
-        {"beam_width": 25, "n_best": 5, "beam_size_token": 6, "cutoff_prob": 0.99, "beam_threshold": 9.0},
+        {
+            "beam_width": 25,
+            "n_best": 5,
+            "beam_size_token": 6,
+            "cutoff_prob": 0.99,
+            "beam_threshold": 9.0,
+        },
         {"beam_width": 8, "n_best": 3, "blank_skip": 0.1},
     ],
 )
 def test_any_cutting_gives_the_offline_result_bit_for_bit(options: dict[str, float]) -> None:
     decoder = Decoder(LETTERS, threads=1, **options)  # type: ignore[arg-type]
-    flat = log_softmax(np.random.default_rng(9).normal(0, 1.5, (120, len(LETTERS))))  # many prefixes: the trie grows
+    # many prefixes: the trie grows
+    flat = log_softmax(np.random.default_rng(9).normal(0, 1.5, (120, len(LETTERS))))
     for seed, log_probs in enumerate([speech(1), speech(2), flat]):
         stream = StreamingDecoder(decoder)
         for chunk in cut(log_probs, seed):
@@ -62,7 +69,13 @@ def test_any_cutting_gives_the_offline_result_bit_for_bit(options: dict[str, flo
     "options",
     [
         {"hotwords": ["lime", "a b"], "hotword_boost": 8.0},
-        {"hotwords": ["g"], "hotword_boost": 3.0, "n_best": 4, "beam_threshold": 12.0, "beam_size_token": 9},
+        {
+            "hotwords": ["g"],
+            "hotword_boost": 3.0,
+            "n_best": 4,
+            "beam_threshold": 12.0,
+            "beam_size_token": 9,
+        },
     ],
 )
 def test_weighted_beams_too(options: dict[str, object]) -> None:
@@ -134,7 +147,9 @@ def test_a_wrong_chunk_changes_nothing_and_the_end_is_the_end() -> None:
     decoder = Decoder(LETTERS)
     stream = StreamingDecoder(decoder)
     stream.feed(log_probs[:20])
-    with pytest.raises(InvalidInputError, match="the chunk has 4 symbols a frame, but there are 18"):
+    with pytest.raises(
+        InvalidInputError, match="the chunk has 4 symbols a frame, but there are 18"
+    ):
         stream.feed(np.zeros((3, 4)))
     with pytest.raises(InvalidInputError, match="the chunk has NaN at frame 1"):
         stream.feed(np.vstack([log_probs[:1], np.full((1, 18), np.nan)]))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from recog.decoding import Decoder, InvalidInputError, log_prob_of
-from recog.decoding.views import decode_views, doubt_of
-from recog.lm.kneser_ney import estimate
+from recog.decoding.rescoring.test_time_augmentation import decode_views, doubt_of
+from recog.lm.estimation.kneser_ney import estimate
 from recog.lm.trie import NGramTrie
 
 SYMBOLS = ["_", "a", "b", "c"]
@@ -36,7 +36,7 @@ def test_one_view_is_decoded_as_ever():
 def test_the_best_reading_is_the_most_probable_in_the_mean_of_all_labellings(
     alpha: float, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("recog.decoding.views.READINGS", 500)
+    monkeypatch.setattr("recog.decoding.rescoring.test_time_augmentation.READINGS", 500)
     model = NGramTrie.from_ngrams(estimate(["abc", "ab", "cab"], unit="character", order=3))
     decoder = Decoder(SYMBOLS, beam_width=2000, threads=1, lm=model, alpha=alpha, beta=0.2)
     differs = 0
@@ -80,7 +80,8 @@ def test_the_best_of_both_views_is_put_together():
             probs[t, symbols.index(symbol)] = 1.0
         probs[at, symbols.index("ca bc ac"[at])] = 0.5
         views.append(np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32))
-    narrow = Decoder(symbols, beam_width=1, threads=1, lm=model, alpha=0.01)  # neither view gives the true text
+    # neither view gives the true text
+    narrow = Decoder(symbols, beam_width=1, threads=1, lm=model, alpha=0.01)
     assert [found[0].text for found in narrow.decode(views)] == [first, second]
     [[best]] = decode_views(narrow, [views])
     assert best.text == "ca bc ac" and best.timesteps == (0, 1, 2, 3, 4, 5, 6, 7)
@@ -99,7 +100,11 @@ def test_as_many_readings_as_the_decoder_gives():
 def test_doubt_is_of_the_frames_that_are_not_blank():
     probs = np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5], [0.4, 0.6]])
     assert doubt_of(np.log(probs).astype(np.float32)) == pytest.approx(-np.log([0.8, 0.6]).mean())
-    assert doubt_of(np.log([[0.9, 0.1]]).astype(np.float32)) == 0.0 == doubt_of(np.zeros((0, 2), np.float32))
+    assert (
+        doubt_of(np.log([[0.9, 0.1]]).astype(np.float32))
+        == 0.0
+        == doubt_of(np.zeros((0, 2), np.float32))
+    )
 
 
 def test_more_readings_than_the_decoder_gives_can_be_asked_for():

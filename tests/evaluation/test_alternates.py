@@ -1,4 +1,5 @@
-"""sclite's alternates and optional words: the counts are those of sclite 2.10 with -D, and no reading is better."""
+"""sclite's alternates and optional words: the counts are those of sclite 2.10 with -D, and no
+reading is better."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from recog.errors import UserError
 from recog.evaluation import Pair, compare, evaluate, read_pairs
 from recog.evaluation.counts import align
-from recog.evaluation.html_report import Document, report
-from recog.formats.trn import Alternates, Marked, Spoken
+from recog.evaluation.reports.html import Document, report
+from recog.formats.timed.trn import Alternates, Marked, Spoken
 
 # reference, hypothesis, and what sclite counts: correct, substituted, deleted, inserted
 SCLITE = [
@@ -33,7 +34,9 @@ SCLITE = [
 
 
 @pytest.mark.parametrize(("reference", "hypothesis", "expected"), SCLITE)
-def test_as_sclite_counts(tmp_path: Path, reference: str, hypothesis: str, expected: tuple[int, ...]) -> None:
+def test_as_sclite_counts(
+    tmp_path: Path, reference: str, hypothesis: str, expected: tuple[int, ...]
+) -> None:
     (tmp_path / "r.trn").write_text(f"{reference} (sp1-001)\n")
     (tmp_path / "h.trn").write_text(f"{hypothesis} (sp1-001)\n")
     pairs, _ = read_pairs(tmp_path / "r.trn", tmp_path / "h.trn")
@@ -57,7 +60,13 @@ def test_characters_and_normalisation() -> None:
 def test_hypotheses_and_missing_ones() -> None:
     marked = Pair("u", "i want two", "i {wand / want} (uh) @ two", hypothesis_marked=True)
     assert evaluate([marked]).wer.errors == 0
-    both = Pair("u", "{i / we} want", "{@ / we} {wand / want} (uh)", reference_marked=True, hypothesis_marked=True)
+    both = Pair(
+        "u",
+        "{i / we} want",
+        "{@ / we} {wand / want} (uh)",
+        reference_marked=True,
+        hypothesis_marked=True,
+    )
     assert evaluate([both]).wer.errors <= 1
     lost = evaluate([Pair("u", "{one two / one} (uh)", None, reference_marked=True)])
     assert lost.missing == 1 and lost.wer.deletions == lost.wer.reference == 1
@@ -83,9 +92,17 @@ def test_braces_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 def test_two_systems_whose_readings_differ() -> None:
     """The systems took alternates of different length; each is related to its own."""
     references = [f"{{one / one two three}} x{i}" for i in range(30)]
-    a = evaluate([Pair(str(i), text, f"one x{i}", reference_marked=True) for i, text in enumerate(references)])
+    a = evaluate(
+        [
+            Pair(str(i), text, f"one x{i}", reference_marked=True)
+            for i, text in enumerate(references)
+        ]
+    )
     b = evaluate(
-        [Pair(str(i), text, f"one two three y{i}", reference_marked=True) for i, text in enumerate(references)]
+        [
+            Pair(str(i), text, f"one two three y{i}", reference_marked=True)
+            for i, text in enumerate(references)
+        ]
     )
     comparison = compare(a, b)
     assert (comparison.wer.a, comparison.wer.b) == (0.0, 0.25) and comparison.wer.difference == 0.25
@@ -95,7 +112,14 @@ def test_two_systems_whose_readings_differ() -> None:
 
 
 def test_the_report_shows_the_reading_that_counts() -> None:
-    pairs = [Pair("u", "i want two {kilos / kilogrammes} (uh)", "we want two kilogrammes", reference_marked=True)]
+    pairs = [
+        Pair(
+            "u",
+            "i want two {kilos / kilogrammes} (uh)",
+            "we want two kilogrammes",
+            reference_marked=True,
+        )
+    ]
     page = report(Document("t", evaluate(pairs), pairs))
     assert "kilogrammes" in page and "kilos" not in page
 
@@ -107,7 +131,11 @@ def readings(words: Marked) -> list[list[tuple[str, bool]]]:
         if isinstance(word, Alternates):
             ways.append([reading for way in word.ways for reading in readings(way)])
         else:
-            ways.append([[(word.text, True)], [(word.text, False)]] if word.optional else [[(word.text, True)]])
+            ways.append(
+                [[(word.text, True)], [(word.text, False)]]
+                if word.optional
+                else [[(word.text, True)]]
+            )
     return [[item for part in parts for item in part] for parts in product(*ways)]
 
 
@@ -124,7 +152,8 @@ WORDS = st.builds(Spoken, st.sampled_from("abc"), st.booleans())
 MARKED = st.recursive(
     st.lists(WORDS, max_size=3).map(tuple),
     lambda inner: st.lists(
-        WORDS | st.builds(Alternates, st.lists(inner, min_size=1, max_size=3).map(tuple)), max_size=3
+        WORDS | st.builds(Alternates, st.lists(inner, min_size=1, max_size=3).map(tuple)),
+        max_size=3,
     ).map(tuple),
     max_leaves=5,
 )
@@ -135,7 +164,8 @@ MARKED = st.recursive(
 def test_no_reading_has_fewer_errors(words: Marked, hypothesis: list[str]) -> None:
     result = evaluate([Pair("u", written(words), " ".join(hypothesis), reference_marked=True)])
     fewest = min(
-        align([text for text, is_said in reading if is_said], hypothesis)[0].errors for reading in readings(words)
+        align([text for text, is_said in reading if is_said], hypothesis)[0].errors
+        for reading in readings(words)
     )
     assert result.wer.errors == fewest
     assert result.wer.reference in {len(reading) for reading in readings(words)}

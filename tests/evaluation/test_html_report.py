@@ -1,4 +1,5 @@
-"""The HTML report: one file that holds everything, escapes everything, and can be read by anybody."""
+"""The HTML report: one file that holds everything, escapes everything, and can be read by
+anybody."""
 
 from __future__ import annotations
 
@@ -18,10 +19,10 @@ from recog.cli import app
 from recog.corpora.rows import LineShape, Row
 from recog.errors import UserError
 from recog.evaluation import Pair, compare, evaluate, normalisation, read_pairs
-from recog.evaluation.analysis import by_length, trust, worst
-from recog.evaluation.clips import MAX_SECONDS, clip_of
-from recog.evaluation.html_report import Document, report
-from recog.evaluation.media import row_finder
+from recog.evaluation.inputs.media import row_finder
+from recog.evaluation.reports.analysis import by_length, trust, worst
+from recog.evaluation.reports.clips import MAX_SECONDS, clip_of
+from recog.evaluation.reports.html import Document, report
 from recog.formats import WRITERS
 from recog.transcript import Line, Transcript, Word
 
@@ -72,7 +73,13 @@ PAIRS = [
         "ann",
         (Word("the", confidence=0.9), Word("bat", confidence=0.3), Word("sat")),
     ),
-    Pair("2", "one two three four five six", "one two three four five six", "bob", (Word("one", confidence=0.8),)),
+    Pair(
+        "2",
+        "one two three four five six",
+        "one two three four five six",
+        "bob",
+        (Word("one", confidence=0.8),),
+    ),
     Pair("3", "gone", None, "bob"),
 ]
 
@@ -90,8 +97,14 @@ def test_it_says_what_was_found() -> None:
         "groups",
         "length",
     ]
-    assert "(nothing)" in seen and "the cat sat" in seen and "Over 3 words the mean confidence is 66.7 %" in seen
-    assert all(one.get("scope") for one in page.all("th")) and len(page.all("caption")) == len(page.all("table"))
+    assert (
+        "(nothing)" in seen
+        and "the cat sat" in seen
+        and "Over 3 words the mean confidence is 66.7 %" in seen
+    )
+    assert all(one.get("scope") for one in page.all("th")) and len(page.all("caption")) == len(
+        page.all("table")
+    )
 
 
 def test_no_errors_and_no_confidences() -> None:
@@ -103,21 +116,33 @@ def test_no_errors_and_no_confidences() -> None:
 
 
 def test_everything_is_escaped() -> None:
-    pairs = [Pair(HOSTILE, f"a {HOSTILE}", f"b {HOSTILE} c", HOSTILE), Pair("\ud800", "\udfff x", "y", None)]
+    pairs = [
+        Pair(HOSTILE, f"a {HOSTILE}", f"b {HOSTILE} c", HOSTILE),
+        Pair("\ud800", "\udfff x", "y", None),
+    ]
     other = evaluate([Pair(p.id, p.reference, "z") for p in pairs])
     result = evaluate(pairs, warnings=[HOSTILE])
     text = report(
         Document(
-            HOSTILE, result, pairs, compare(result, other), made_by=HOSTILE, row_of=lambda _: Row(Path(HOSTILE), "")
+            HOSTILE,
+            result,
+            pairs,
+            compare(result, other),
+            made_by=HOSTILE,
+            row_of=lambda _: Row(Path(HOSTILE), ""),
         )
     )
     text.encode("utf-8")
     page = Page(text)
-    assert not {"script", "iframe", "object", "link", "base", "form"} & {tag for tag, _ in page.tags}
+    assert not {"script", "iframe", "object", "link", "base", "form"} & {
+        tag for tag, _ in page.tags
+    }
     for _, attributes in page.tags:
         assert not [name for name in attributes if name.startswith("on")]
         assert all(
-            value is None or value.startswith(("data:", "#")) for k, value in attributes.items() if k in ("src", "href")
+            value is None or value.startswith(("data:", "#"))
+            for k, value in attributes.items()
+            if k in ("src", "href")
         )
     assert "\x00" not in text and "\x1b" not in text
     assert "<script>alert(1)</script>" in "".join(page.texts)
@@ -132,7 +157,8 @@ def test_worst_are_those_beyond_the_mean() -> None:
         Pair("bad", "c" * 20, "d" * 18 + "cc"),
         Pair("right", "e" * 78, "e" * 78),
     ]
-    assert [score.id for score in worst(evaluate(pairs), 9)] == ["bad", "short", "long"]  # 29 of 200 characters
+    # 29 of 200 characters
+    assert [score.id for score in worst(evaluate(pairs), 9)] == ["bad", "short", "long"]
     assert [score.id for score in worst(evaluate(pairs), 1)] == ["bad"]
 
 
@@ -148,7 +174,10 @@ def test_trust_follows_the_normalisation() -> None:
     words = (Word("The", confidence=1.0), Word("cat,", confidence=0.5), Word("!", confidence=0.1))
     found = trust([Pair("1", "the bat", "The cat, !", None, words)], normalisation("basic"))
     assert found is not None and found.words == 2 and found.accuracy == 0.5 and found.mean == 0.75
-    assert found.calibration_error == pytest.approx(0.25) and [b.count for b in found.table] == [1, 1]
+    assert found.calibration_error == pytest.approx(0.25) and [b.count for b in found.table] == [
+        1,
+        1,
+    ]
     assert trust([Pair("1", "a", "a", None, (Word("a"),))], normalisation("none")) is None
 
 
@@ -169,7 +198,12 @@ def content(uri: str) -> bytes:
 def test_clips(media: Path) -> None:
     clip = clip_of(Row(media / "line.png", ""))
     shown = cv2.imdecode(np.frombuffer(content(clip.uri), np.uint8), cv2.IMREAD_GRAYSCALE)
-    assert clip.kind == "image" and clip.size == (1200, 40) and shown.shape == (40, 1200) and shown.min() < 60
+    assert (
+        clip.kind == "image"
+        and clip.size == (1200, 40)
+        and shown.shape == (40, 1200)
+        and shown.min() < 60
+    )
     line = LineShape(((0, 0), (99, 0), (99, 99), (0, 99)), ((0, 60), (99, 60)))
     assert clip_of(Row(media / "line.png", "", line=line)).size[0] <= 101
     sound = clip_of(Row(media / "long.wav", ""))
@@ -186,16 +220,25 @@ def test_media_of_references(media: Path) -> None:
     (media / "line.gt.txt").write_text("c", encoding="utf-8")
     pairs, _ = read_pairs(media, media)
     find = row_finder(media, pairs)
-    assert {pair.id: find(pair.id).media.name for pair in pairs} == {"line": "line.png", "long": "long.wav"}  # type: ignore[union-attr]
+    assert {pair.id: find(pair.id).media.name for pair in pairs} == {
+        "line": "line.png",
+        "long": "long.wav",
+    }  # type: ignore[union-attr]
     manifest = media / "m.jsonl"
     manifest.write_text(
         '{"media": "long.wav", "text": "a", "start": 1, "end": 2}\n{"media": "line.png", "text": "c"}\n',
         encoding="utf-8",
     )
-    (media / "h.jsonl").write_text('{"media": "long.wav", "text": "a", "start": 1, "end": 2}\n', encoding="utf-8")
+    (media / "h.jsonl").write_text(
+        '{"media": "long.wav", "text": "a", "start": 1, "end": 2}\n', encoding="utf-8"
+    )
     pairs, _ = read_pairs(manifest, media / "h.jsonl")
     row = row_finder(manifest, pairs)("long.wav#1-2")
-    assert row is not None and (row.start, row.end) == (1.0, 2.0) and row_finder(manifest, pairs)("x") is None
+    assert (
+        row is not None
+        and (row.start, row.end) == (1.0, 2.0)
+        and row_finder(manifest, pairs)("x") is None
+    )
     assert row_finder(media / "long.txt", pairs)("1") is None
 
 
@@ -210,7 +253,9 @@ def test_the_command(media: Path) -> None:
     assert done.exit_code == 0, done.output
     page = Page(out.read_text("utf-8"))
     (audio,) = page.all("audio")
-    assert (audio["src"] or "").startswith("data:audio/") and "The first 30 seconds." in "".join(page.texts)
+    assert (audio["src"] or "").startswith("data:audio/") and "The first 30 seconds." in "".join(
+        page.texts
+    )
     assert "Over 2 words the mean confidence is 65.0 %" in " ".join("".join(page.texts).split())
     (media / "long.wav").write_bytes(b"no sound at all")
     done = CliRunner().invoke(app, ["evaluate", str(media), str(media / "hyp"), "--html", str(out)])
@@ -244,12 +289,19 @@ def test_in_a_browser(media: Path) -> None:
             page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
             page.on("console", lambda message: told.append(message.text))
             page.on("dialog", lambda dialog: told.append(dialog.message))
-            page.on("request", lambda request: told.append(request.url) if request.url.startswith("http") else None)
+            page.on(
+                "request",
+                lambda request: (
+                    told.append(request.url) if request.url.startswith("http") else None
+                ),
+            )
             page.goto(file.as_uri())
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             assert abs(page.evaluate(DURATION) - MAX_SECONDS) < 0.5
             assert (
-                page.evaluate("async () => (await document.images[0].decode(), document.images[0].naturalWidth)")
+                page.evaluate(
+                    "async () => (await document.images[0].decode(), document.images[0].naturalWidth)"
+                )
                 == 1200
             )
             assert "rtl" in page.evaluate(

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from recog.evaluation.reliability import (
+from recog.evaluation.confidence import (
     expected_calibration_error,
     normalised_cross_entropy,
     reliability,
@@ -19,7 +19,11 @@ from recog.evaluation.reliability import (
 def test_reliability_by_hand():
     confidences, right = [0.05, 0.15, 0.15, 0.95, 1.0], [False, True, False, True, True]
     table = reliability(confidences, right, bins=10)
-    assert [(row.low, row.count, row.accuracy) for row in table] == [(0.0, 1, 0.0), (0.1, 2, 0.5), (0.9, 2, 1.0)]
+    assert [(row.low, row.count, row.accuracy) for row in table] == [
+        (0.0, 1, 0.0),
+        (0.1, 2, 0.5),
+        (0.9, 2, 1.0),
+    ]
     assert table[2].confidence == pytest.approx(0.975)
     error = (1 * 0.05 + 2 * 0.35 + 2 * 0.025) / 5
     assert expected_calibration_error(confidences, right, bins=10) == pytest.approx(error)
@@ -44,5 +48,11 @@ def test_the_diagram_is_plain_svg():
     assert len(bars) == len(table)
     assert float(bars[-1].attrib["height"]) == pytest.approx(250 * table[-1].accuracy, abs=0.1)
     assert 'model "x" <1> & 2' in "".join(root.itertext())
-    assert {element.tag.removeprefix(ns) for element in root.iter()} <= {"svg", "rect", "text", "title", "path"}
+    assert {element.tag.removeprefix(ns) for element in root.iter()} <= {
+        "svg",
+        "rect",
+        "text",
+        "title",
+        "path",
+    }
     ElementTree.fromstring(reliability_svg([]))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recog.features import spectrogram as sp
+from recog.features import log_mel as sp
 from recog.model.config import SpectrogramConfig
 
 CONFIG = SpectrogramConfig()
@@ -38,7 +38,9 @@ def test_a_tone_peaks_in_its_band():
         assert abs(peak - hz) <= max(spacing, 16_000 / 512)
 
 
-@pytest.mark.parametrize(("samples", "frames"), [(0, 0), (1, 1), (511, 1), (512, 1), (671, 1), (672, 2), (16_000, 97)])
+@pytest.mark.parametrize(
+    ("samples", "frames"), [(0, 0), (1, 1), (511, 1), (512, 1), (671, 1), (672, 2), (16_000, 97)]
+)
 def test_frame_count(samples: int, frames: int):
     assert sp.frame_count(samples, CONFIG) == frames
     assert sp.log_mel(np.zeros(samples, np.float32), CONFIG).shape == (frames, 80)

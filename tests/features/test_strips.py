@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recog.features.strips import is_dark_on_light, to_columns, to_strip, viewed
+from recog.features.line_strip import is_dark_on_light, to_columns, to_strip, viewed
 from recog.model.config import StripConfig, View
 
 CONFIG = StripConfig(height=48, even=False)
@@ -43,7 +43,8 @@ def grainy(paper: int, ink: int, grain: float) -> np.ndarray:
 def test_the_grain_of_the_paper_is_held_down_under_faint_ink():
     faint, strong = to_strip(grainy(200, 170, 4.0), CONFIG), to_strip(grainy(200, 60, 4.0), CONFIG)
     written = page(48, 400, 1, 0) == 0
-    tone = (200 - np.arange(256)) / (200 - 160)  # what a plain stretch would make of the grain, about
+    # what a plain stretch would make of the grain, about
+    tone = (200 - np.arange(256)) / (200 - 160)
     plain = 255 * np.clip(tone[grainy(200, 170, 4.0)], 0, 1)
     assert faint[~written].mean() < 0.6 * plain[~written].mean()
     assert faint[written].mean() > 5 * faint[~written].mean()
@@ -73,18 +74,24 @@ def strokes(apart: int, height: int = 48, width: int = 960) -> np.ndarray:
     [(6, 1.4), (10, 1.2), (14, 1.0), (18, 1.0), (20, 48 / 20 / 2.6), (40, 0.8)],
     ids=lambda value: f"{value:.2f}",
 )
-def test_dense_writing_becomes_wider_and_sparse_writing_narrower(apart: int, factor: float, height: int):
+def test_dense_writing_becomes_wider_and_sparse_writing_narrower(
+    apart: int, factor: float, height: int
+):
     strip = to_strip(strokes(apart, height), EVEN)
     assert strip.shape[1] == pytest.approx(960 * 48 / height * factor, rel=0.05)
     ink = strip[24] > 127
     starts = np.flatnonzero(ink[1:] & ~ink[:-1])
-    assert np.diff(starts).mean() == pytest.approx(apart * factor, rel=0.05)  # the same strokes, no more and no fewer
+    # the same strokes, no more and no fewer
+    assert np.diff(starts).mean() == pytest.approx(apart * factor, rel=0.05)
 
 
 def test_the_density_of_writing_does_not_depend_on_the_margins():
     narrow = strokes(8)
     wide = np.pad(narrow, ((0, 0), (700, 300)), constant_values=220)
-    a, b = to_strip(narrow, EVEN).shape[1] / narrow.shape[1], to_strip(wide, EVEN).shape[1] / wide.shape[1]
+    a, b = (
+        to_strip(narrow, EVEN).shape[1] / narrow.shape[1],
+        to_strip(wide, EVEN).shape[1] / wide.shape[1],
+    )
     assert a == pytest.approx(b, rel=0.01)
 
 
@@ -112,7 +119,11 @@ def test_a_view_leans_and_widens_a_strip():
     assert left.shape == strip.shape
     middle = 23.5
     for y in (0, 10, 23, 40, 47):  # to the left above the middle, to the right below it
-        assert np.average(np.arange(200), weights=left[y]) == pytest.approx(100 + 0.25 * (y - middle), abs=0.05)
+        assert np.average(np.arange(200), weights=left[y]) == pytest.approx(
+            100 + 0.25 * (y - middle), abs=0.05
+        )
     wide = viewed(strip, View(width=1.5))
-    assert wide.shape == (48, 300) and np.average(np.arange(300), weights=wide[20]) == pytest.approx(150, abs=0.1)
+    assert wide.shape == (48, 300) and np.average(
+        np.arange(300), weights=wide[20]
+    ) == pytest.approx(150, abs=0.1)
     assert viewed(np.zeros((48, 1), np.uint8), View(width=0.5)).shape == (48, 4)

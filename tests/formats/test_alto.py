@@ -11,7 +11,7 @@ from lxml import etree
 
 from recog.corpora import importer
 from recog.errors import UsageError
-from recog.formats import alto
+from recog.formats.layout import alto
 from recog.transcript import Line, Transcript, Word
 
 NS = {"a": alto.NAMESPACE}
@@ -37,17 +37,37 @@ def test_lines_words_and_places() -> None:
         and root.findtext(".//a:MeasurementUnit", None, NS) == "pixel"
     )
     first, second = root.iterfind(".//a:TextLine", NS)
-    assert first.get("BASELINE") == "10,28 90,27" and first.get("HPOS") == "8" and first.get("HEIGHT") == "31"
-    assert [e.tag.split("}")[1] for e in first] == ["Shape", "String", "SP", "String", "SP", "String"]
+    assert (
+        first.get("BASELINE") == "10,28 90,27"
+        and first.get("HPOS") == "8"
+        and first.get("HEIGHT") == "31"
+    )
+    assert [e.tag.split("}")[1] for e in first] == [
+        "Shape",
+        "String",
+        "SP",
+        "String",
+        "SP",
+        "String",
+    ]
     strings = list(first.iterfind("a:String", NS))
-    assert [(s.get("CONTENT"), s.get("WC")) for s in strings] == [("le", "0.9100"), ("3", None), ("août", "1.0000")]
-    assert dict(strings[0].attrib).items() >= {"HPOS": "10", "VPOS": "5", "WIDTH": "30", "HEIGHT": "25"}.items()
+    assert [(s.get("CONTENT"), s.get("WC")) for s in strings] == [
+        ("le", "0.9100"),
+        ("3", None),
+        ("août", "1.0000"),
+    ]
+    assert (
+        dict(strings[0].attrib).items()
+        >= {"HPOS": "10", "VPOS": "5", "WIDTH": "30", "HEIGHT": "25"}.items()
+    )
     assert [s.get("CONTENT") for s in second.iterfind("a:String", NS)] == ["& <fin>"]
 
 
 def test_recogs_own_importer_reads_it_back(tmp_path: Path) -> None:
     (tmp_path / "p1.png").touch()
-    (tmp_path / "p1.xml").write_text(alto.write(Transcript("p1.png", LINES, size=(100, 60))), encoding="utf-8")
+    (tmp_path / "p1.xml").write_text(
+        alto.write(Transcript("p1.png", LINES, size=(100, 60))), encoding="utf-8"
+    )
     first, second = importer("alto")(tmp_path)
     assert [first.text, second.text] == ["le 3 août", "& <fin>"]
     assert first.line is not None and first.line.baseline == ((10.0, 28.0), (90.0, 27.0))
@@ -65,8 +85,13 @@ def test_every_version_and_unit_is_text(namespace: str | None, unit: str) -> Non
         written = written.replace(alto.NAMESPACE, alto.NAMESPACE.replace("ns-v4#", namespace))
     found = alto.read(written, source="p1.xml")
     assert [line.text for line in found.lines] == ["le 3 août", "& <fin>"] and not found.warnings
-    assert found.size == (100, 60) and found.lines[0].polygon == LINES[0].polygon, "a copy of as many pixels"
-    unknown = alto.read(written.replace('WIDTH="100" HEIGHT="60">\n      <PrintSpace', "><PrintSpace"), source="p1.xml")
+    assert found.size == (100, 60) and found.lines[0].polygon == LINES[0].polygon, (
+        "a copy of as many pixels"
+    )
+    unknown = alto.read(
+        written.replace('WIDTH="100" HEIGHT="60">\n      <PrintSpace', "><PrintSpace"),
+        source="p1.xml",
+    )
     assert [line.text for line in unknown.lines] == ["le 3 août", "& <fin>"]
     assert bool(unknown.warnings) == (unit != "pixel") == (unknown.lines[0].polygon == ())
 

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from recog.corpora.lines import line_image
-from recog.corpora.pages import page_rows
-from recog.formats.bands import with_bands
-from recog.given import given_lines
+from recog.corpora.importers.pages.page_files import page_rows
+from recog.corpora.line_images import line_image
+from recog.formats.layout.bands import with_bands
+from recog.recognition.layout_xml import given_lines
 from recog.transcript import Line
 
 COLUMNS = {"one": [(20, 0)], "two": [(20, 0), (520, 7)], "touching": [(20, 0), (410, 30)]}
@@ -23,10 +23,14 @@ def height(line: Line) -> float:
 
 
 def test_the_band_follows_the_line_spacing() -> None:
-    lines = [Line(str(i), baseline=((10.0, 100.0 + 40 * i), (300.0, 104.0 + 40 * i))) for i in range(4)]
+    lines = [
+        Line(str(i), baseline=((10.0, 100.0 + 40 * i), (300.0, 104.0 + 40 * i))) for i in range(4)
+    ]
     band = with_bands(lines)[1].polygon
     assert band[0] == (10.0, 140.0 - 30.0) and band[-1] == (10.0, 140.0 + 12.0)
-    whole = Line("x", polygon=((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)), baseline=((0.0, 1.0), (1.0, 1.0)))
+    whole = Line(
+        "x", polygon=((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)), baseline=((0.0, 1.0), (1.0, 1.0))
+    )
     assert with_bands([whole, *lines])[0] is whole
 
 
@@ -36,13 +40,16 @@ def test_a_line_alone_and_lines_that_run_down() -> None:
     down = [Line("", baseline=((100.0 + 60 * i, 10.0), (100.0 + 60 * i, 500.0))) for i in range(3)]
     across = [Line("", baseline=((300.0, 20.0 + 30 * i), (500.0, 20.0 + 30 * i))) for i in range(3)]
     found = with_bands([*down, *across])
-    assert {max(x for x, _ in line.polygon) - min(x for x, _ in line.polygon) for line in found[:3]} == {63.0}
+    assert {
+        max(x for x, _ in line.polygon) - min(x for x, _ in line.polygon) for line in found[:3]
+    } == {63.0}
     assert {round(height(line), 6) for line in found[3:]} == {31.5}
 
 
 @pytest.mark.parametrize("columns", COLUMNS)
 def test_columns_do_not_narrow_each_other(columns: str) -> None:
-    """Nor does a heading over both of them become a sliver, or a note in the margin that stands far from the next huge."""
+    """Nor does a heading over both of them become a sliver, or a note in the margin that stands far
+    from the next huge."""
     lines = [
         Line("", baseline=((x, 100.0 + 80 * k + dy), (x + 400.0, 100.0 + 80 * k + dy)))
         for k in range(10)
@@ -59,7 +66,9 @@ def test_columns_do_not_narrow_each_other(columns: str) -> None:
 def test_training_and_reading_cut_whole_lines_out_of_columns(tmp_path: Path, kind: str) -> None:
     places = [(x, 100 + 80 * k + dy) for k in range(10) for x, dy in COLUMNS["two"]]
     if kind == "page":
-        lines = "".join(f'<TextLine><Baseline points="{x},{y} {x + 380},{y}"/></TextLine>' for x, y in places)
+        lines = "".join(
+            f'<TextLine><Baseline points="{x},{y} {x + 380},{y}"/></TextLine>' for x, y in places
+        )
         body = f'<PcGts><Page imageFilename="p.png" imageWidth="1000" imageHeight="1000">{lines}</Page></PcGts>'
     else:
         lines = "".join(f'<TextLine BASELINE="{x} {y} {x + 380} {y}"/>' for x, y in places)

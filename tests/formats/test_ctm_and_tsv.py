@@ -1,4 +1,5 @@
-"""tsv as Whisper has it and ctm as sclite has it: written exactly, read back, and no surprise from any other text."""
+"""tsv as Whisper has it and ctm as sclite has it: written exactly, read back, and no surprise from
+any other text."""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from recog.errors import UsageError, UserError
 from recog.evaluation import read_pairs
-from recog.formats import READERS, ctm, tsv
+from recog.formats import READERS
+from recog.formats.timed import ctm, tsv
 from recog.transcript import Line, Transcript, Word
 
 HELLO = Line("hello big world", start=0.5, end=2.0)
@@ -40,9 +42,13 @@ def test_ctm_exactly() -> None:
     )
     (line,) = ctm.read(written).lines
     assert line.text == "hello x big world" and (line.start, line.end) == (0.5, 2.0)
-    assert line.words[0] == Word("hello", 0.5, 0.9, confidence=0.9877) and line.words[3] == Word("world", 1.5, 2.0)
+    assert line.words[0] == Word("hello", 0.5, 0.9, confidence=0.9877) and line.words[3] == Word(
+        "world", 1.5, 2.0
+    )
     assert ctm.write(recording()) == "" and ctm.read("").lines == ()
-    assert ctm.write(recording(Line("x", (Word("x", 0.0, 1.0),)), source=";;.wav")).startswith("_;; 1 ")
+    assert ctm.write(recording(Line("x", (Word("x", 0.0, 1.0),)), source=";;.wav")).startswith(
+        "_;; 1 "
+    )
 
 
 def test_ctm_of_others() -> None:
@@ -51,18 +57,30 @@ def test_ctm_of_others() -> None:
         "rec A 1.0 .5 too\r\nrec A * * <ALT_END>\r\nrec A 1.5 .1 @\r\nrec A 9 1 three NA extra\r\n"
     )
     (transcript,) = ctm.read_all(text)
-    assert transcript.source == "rec" and [line.text for line in transcript.lines] == ["one two", "three"]
-    assert transcript.lines[0].words[1].confidence == 0.5 and transcript.lines[1].words[0].confidence is None
+    assert transcript.source == "rec" and [line.text for line in transcript.lines] == [
+        "one two",
+        "three",
+    ]
+    assert (
+        transcript.lines[0].words[1].confidence == 0.5
+        and transcript.lines[1].words[0].confidence is None
+    )
     both = ctm.read_all("a 1 0 1 x\na 2 0 1 y\nb 1 0 1 z\n")
     assert [(t.source, t.text) for t in both] == [("a#1", "x"), ("a#2", "y"), ("b", "z")]
     (line,) = ctm.read("a 1 1.5e1 5E-1 x 9e-05\n").lines
     assert line.words == (Word("x", 15.0, 15.5, confidence=9e-05),)
-    assert ctm.write(Transcript("a", (line,), duration=20.0)) == "a 1 15.000 0.500 x 0.0001\n", "in decimals"
-    with pytest.raises(UserError, match=r"m\.ctm holds several recordings, as 'a' and 'b'; give one"):
+    assert ctm.write(Transcript("a", (line,), duration=20.0)) == "a 1 15.000 0.500 x 0.0001\n", (
+        "in decimals"
+    )
+    with pytest.raises(
+        UserError, match=r"m\.ctm holds several recordings, as 'a' and 'b'; give one"
+    ):
         ctm.read("a 1 0 1 x\nb 1 0 1 y\n", source="m.ctm")
 
 
-@pytest.mark.parametrize(("write", "name"), [(tsv.write, "tsv"), (ctm.write, "ctm")], ids=["tsv", "ctm"])
+@pytest.mark.parametrize(
+    ("write", "name"), [(tsv.write, "tsv"), (ctm.write, "ctm")], ids=["tsv", "ctm"]
+)
 def test_what_cannot_be_written(write: object, name: str) -> None:
     assert callable(write)
     with pytest.raises(UsageError, match=rf"p\.png is an image, and {name}"):
@@ -95,7 +113,10 @@ def test_not_such_a_file(name: str, text: str, message: str | None) -> None:
 
 TIMES = st.integers(0, 10**7).map(lambda t: t / 1000)
 WORD = st.builds(
-    Word, st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=1, max_size=9), TIMES, TIMES
+    Word,
+    st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=1, max_size=9),
+    TIMES,
+    TIMES,
 )
 
 
@@ -106,7 +127,8 @@ def test_words_come_back(words: list[Word]) -> None:
     line = Line(" ".join(word.text for word in words), tuple(words), start=0.0, end=1.0)
     read = [word for line in ctm.read(ctm.write(recording(line))).lines for word in line.words]
     expected = [
-        (w.text, w.start, max(w.start or 0.0, w.end or 0.0)) for w in sorted(words, key=lambda w: w.start or 0.0)
+        (w.text, w.start, max(w.start or 0.0, w.end or 0.0))
+        for w in sorted(words, key=lambda w: w.start or 0.0)
     ]
     assert [(word.text, word.start, word.end) for word in read] == [
         (text, pytest.approx(start), pytest.approx(end)) for text, start, end in expected
@@ -129,25 +151,49 @@ def test_reading_anything_gives_lines_or_one_sentence(name: str, text: str) -> N
 
 def test_evaluated(tmp_path: Path) -> None:
     (tmp_path / "r.txt").write_text("hello big world\n", encoding="utf-8")
-    (tmp_path / "h.ctm").write_text(ctm.write(recording(Line("hello big world", WORDS))), encoding="utf-8")
+    (tmp_path / "h.ctm").write_text(
+        ctm.write(recording(Line("hello big world", WORDS))), encoding="utf-8"
+    )
     (tmp_path / "h.tsv").write_text(tsv.write(recording(HELLO)), encoding="utf-8")
     for name in ("h.ctm", "h.tsv"):
         pairs, _ = read_pairs(tmp_path / "r.txt", tmp_path / name)
-        assert [(pair.reference, pair.hypothesis) for pair in pairs] == [("hello big world", "hello big world")]
+        assert [(pair.reference, pair.hypothesis) for pair in pairs] == [
+            ("hello big world", "hello big world")
+        ]
     (tmp_path / "r.trn").write_text("x (a)\ny (b)\n", encoding="utf-8")
     (tmp_path / "two.ctm").write_text("a 1 0 1 x\nb 1 0 1 z\n", encoding="utf-8")
     pairs, _ = read_pairs(tmp_path / "r.trn", tmp_path / "two.ctm")
-    assert [(pair.id, pair.reference, pair.hypothesis) for pair in pairs] == [("a", "x", "x"), ("b", "y", "z")]
+    assert [(pair.id, pair.reference, pair.hypothesis) for pair in pairs] == [
+        ("a", "x", "x"),
+        ("b", "y", "z"),
+    ]
 
 
-@pytest.mark.skipif(shutil.which("sctk") is None, reason="sclite is not installed (Debian package sctk)")
+@pytest.mark.skipif(
+    shutil.which("sctk") is None, reason="sclite is not installed (Debian package sctk)"
+)
 def test_sclite_reads_ctm(tmp_path: Path) -> None:
-    (tmp_path / "h.ctm").write_text(ctm.write(recording(Line("hello big world", WORDS))), encoding="utf-8")
-    (tmp_path / "r.stm").write_text("my_talk 1 speaker 0.0 10.0 hello small world\n", encoding="utf-8")
+    (tmp_path / "h.ctm").write_text(
+        ctm.write(recording(Line("hello big world", WORDS))), encoding="utf-8"
+    )
+    (tmp_path / "r.stm").write_text(
+        "my_talk 1 speaker 0.0 10.0 hello small world\n", encoding="utf-8"
+    )
     command = ["sctk", "sclite", "-r", "r.stm", "stm", "-h", "h.ctm", "ctm", "-o", "sum", "stdout"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
     (row,) = (row for row in done.stdout.split("\n") if row.strip().startswith("| speaker"))
-    assert row.replace("|", " ").split()[1:9] == ["1", "3", "66.7", "33.3", "0.0", "0.0", "33.3", "100.0"]
+    assert row.replace("|", " ").split()[1:9] == [
+        "1",
+        "3",
+        "66.7",
+        "33.3",
+        "0.0",
+        "0.0",
+        "33.3",
+        "100.0",
+    ]
 
 
 def test_ctm_is_sorted_by_channel_then_time() -> None:
@@ -155,7 +201,9 @@ def test_ctm_is_sorted_by_channel_then_time() -> None:
         words = tuple(Word("x", start, start + 0.25) for start in starts)
         return Line(" ".join("x" for _ in words), words, channel=channel)
 
-    rows = ctm.write(Transcript("a.wav", (line(2, 0.5, 2.5), line(10, 1.0), line(1, 0.0, 2.0)))).splitlines()
+    rows = ctm.write(
+        Transcript("a.wav", (line(2, 0.5, 2.5), line(10, 1.0), line(1, 0.0, 2.0)))
+    ).splitlines()
     assert [row.split()[1:3] for row in rows] == [
         ["1", "0.000"],
         ["1", "2.000"],

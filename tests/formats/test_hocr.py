@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from lxml import etree, html
 
 from recog.errors import UsageError, UserError
-from recog.formats import hocr
-from recog.formats.shapes import clean
+from recog.formats.layout import hocr
+from recog.formats.layout.shapes import clean
 from recog.transcript import Line, Transcript, Word
 
 LINE = Line(
@@ -38,21 +38,29 @@ def test_pages_lines_and_words() -> None:
     other = Transcript('sc"an.pdf', (Line("& <fin>"),), size=(50, 40))
     first = Transcript('sc"an.pdf', (LINE,), "latin", size=(100, 60))
     written = hocr.write(Transcript.of_pages('sc"an.pdf', (first, other)))
-    for root in (etree.fromstring(written.encode()), html.fromstring(written.encode())):  # both ways of reading it
-        metas = {meta.get("name"): meta.get("content") for meta in root.xpath("//*[local-name()='meta']")}
+    # both ways of reading it
+    for root in (etree.fromstring(written.encode()), html.fromstring(written.encode())):
+        metas = {
+            meta.get("name"): meta.get("content") for meta in root.xpath("//*[local-name()='meta']")
+        }
         assert metas["ocr-system"] == "recog (latin)"
         pages, lines, words = (found(root, kind) for kind in ("ocr_page", "ocr_line", "ocrx_word"))
         assert [properties(page)["bbox"] for page in pages] == ["0 0 100 60", "0 0 50 40"]
         assert [properties(page)["ppageno"] for page in pages] == ["0", "1"]
         assert properties(pages[0])["image"] == '"sc\'an.pdf"'
-        assert [" ".join("".join(line.itertext()).split()) for line in lines] == ["le 3 août", "& <fin>"]
+        assert [" ".join("".join(line.itertext()).split()) for line in lines] == [
+            "le 3 août",
+            "& <fin>",
+        ]
         assert properties(lines[0])["bbox"] == "8 2 95 33"
         slope, offset = map(float, properties(lines[0])["baseline"].split())
         assert 33 + offset + slope * (10 - 8) == pytest.approx(28.4, abs=1)
         assert slope == pytest.approx(-1.4 / 80, abs=1e-4)
         assert [properties(word).get("x_wconf") for word in words] == ["91", None, "100", None]
         assert properties(words[0])["bbox"] == "10 5 40 30"
-        assert "baseline" not in properties(lines[1]) and properties(lines[1])["bbox"] == "0 0 49 39"
+        assert (
+            "baseline" not in properties(lines[1]) and properties(lines[1])["bbox"] == "0 0 49 39"
+        )
         used = {element.get("class") for element in root.xpath("//*[@class]")}
         assert used <= set(metas["ocr-capabilities"].split())
         ids = root.xpath("//@id")
@@ -65,7 +73,8 @@ def test_pages_lines_and_words() -> None:
         (((30, 50), (30, 5)), ((10, 50), (10, 5), (32, 5), (32, 50)), "90"),
         (((30, 5), (30, 50)), ((28, 5), (50, 5), (50, 50), (28, 50)), "270"),
         (((90, 10), (10, 10)), ((10, 8), (90, 8), (90, 30), (10, 30)), "180"),
-        (((90, 28), (10, 28)), ((10, 8), (90, 8), (90, 30), (10, 30)), None),  # upright, drawn from the right
+        # upright, drawn from the right
+        (((90, 28), (10, 28)), ((10, 8), (90, 8), (90, 30), (10, 30)), None),
     ],
 )
 def test_turned_lines(baseline: tuple, polygon: tuple, angle: str | None) -> None:
@@ -82,9 +91,15 @@ def test_no_lines_and_sound() -> None:
         hocr.write(Transcript("a.wav", (), duration=1.0))
 
 
-@given(st.lists(st.builds(Line, st.text(), confidence=st.none() | st.floats()), max_size=4), st.text(), st.text())
+@given(
+    st.lists(st.builds(Line, st.text(), confidence=st.none() | st.floats()), max_size=4),
+    st.text(),
+    st.text(),
+)
 def test_any_text_gives_a_document(lines: list[Line], source: str, model: str) -> None:
-    root = etree.fromstring(hocr.write(Transcript(source, tuple(lines), model, size=(50, 40))).encode())
+    root = etree.fromstring(
+        hocr.write(Transcript(source, tuple(lines), model, size=(50, 40))).encode()
+    )
     words = found(root, "ocrx_word")
     assert len(words) == len(lines)
     for word, line in zip(words, lines, strict=True):
@@ -94,7 +109,10 @@ def test_any_text_gives_a_document(lines: list[Line], source: str, model: str) -
 
 
 def test_what_was_written_comes_back() -> None:
-    words = (Word("Dear", box=(10, 20, 50, 40), confidence=0.91), Word("<Anna> &", box=(60, 20, 90, 40)))
+    words = (
+        Word("Dear", box=(10, 20, 50, 40), confidence=0.91),
+        Word("<Anna> &", box=(60, 20, 90, 40)),
+    )
     whole = Line(
         "Dear <Anna> &",
         words,
@@ -103,7 +121,9 @@ def test_what_was_written_comes_back() -> None:
     )
     bare = Line("no words here", polygon=((0, 60), (90, 60), (90, 80), (0, 80)))
     page = Transcript("my page.png", (whole, bare), "latin", size=(100, 90))
-    document = Transcript.of_pages("b.tiff", [page, Transcript("b.tiff", (bare,), "latin", size=(100, 90))])
+    document = Transcript.of_pages(
+        "b.tiff", [page, Transcript("b.tiff", (bare,), "latin", size=(100, 90))]
+    )
     found = hocr.read(hocr.write(page))
     assert (found.source, found.model, found.size) == ("my page.png", "latin", (100, 90))
     first, second = found.lines
@@ -134,7 +154,8 @@ def test_of_others() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "text", "<p>one<p>two", "<html/>", "<!DOCTYPE x [<!ENTITY a 'b'>]><html>&a;</html>"]
+    "text",
+    ["", "text", "<p>one<p>two", "<html/>", "<!DOCTYPE x [<!ENTITY a 'b'>]><html>&a;</html>"],
 )
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(UserError, match=r"^odd "):

@@ -1,4 +1,5 @@
-"""Searchable PDF, read back by PDFium: the text line by line, each word on its box, the picture as it was."""
+"""Searchable PDF, read back by PDFium: the text line by line, each word on its box, the picture as
+it was."""
 
 from __future__ import annotations
 
@@ -13,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recog.errors import UsageError
-from recog.formats import pdf
-from recog.formats.glyphless import glyphless_font
-from recog.formats.turning import turned_line
-from recog.media.picture import Picture, file_picture
+from recog.formats.layout import pdf
+from recog.formats.layout.glyphless import glyphless_font
+from recog.formats.layout.turning import turned_line
+from recog.media.document.picture import Picture, file_picture
 from recog.transcript import Line, Transcript, Word
 
 pdfium = pytest.importorskip("pypdfium2")
@@ -39,7 +40,9 @@ def texts(data: bytes) -> list[list[str]]:
     return [page.get_textpage().get_text_range().split("\r\n") for page in document]
 
 
-def line_of(text: str, top: float = 100.0, left: float = 50.0, *, right_to_left: bool = False) -> Line:
+def line_of(
+    text: str, top: float = 100.0, left: float = 50.0, *, right_to_left: bool = False
+) -> Line:
     """A line whose words stand side by side, 40 pixels high."""
     words, at = [], left
     spoken = text.split()
@@ -48,7 +51,9 @@ def line_of(text: str, top: float = 100.0, left: float = 50.0, *, right_to_left:
         at += 18.0 * len(word) + 12
     baseline = ((left, top + 32), (at, top + 32))
     outline = ((left, top), (at, top), (at, top + 40), (left, top + 40))
-    return Line(text, tuple(reversed(words) if right_to_left else words), baseline=baseline, polygon=outline)
+    return Line(
+        text, tuple(reversed(words) if right_to_left else words), baseline=baseline, polygon=outline
+    )
 
 
 def page_of(*found: str, **options: bool) -> Transcript:
@@ -75,7 +80,12 @@ def test_pages_follow_one_another_and_a_thousand_characters_are_kept_apart() -> 
 
 
 @settings(max_examples=50)
-@given(st.lists(st.text(st.characters(categories=("Lu", "Ll", "Nd"), max_codepoint=0x58F), min_size=1), min_size=1))
+@given(
+    st.lists(
+        st.text(st.characters(categories=("Lu", "Ll", "Nd"), max_codepoint=0x58F), min_size=1),
+        min_size=1,
+    )
+)
 def test_any_words_come_back(words: list[str]) -> None:
     text = " ".join(word[:12] for word in words[:4])
     assert texts(made((page_of(text), None))) == [[text]]
@@ -93,7 +103,12 @@ def test_words_lie_on_their_boxes() -> None:
         for word in line.words:
             at = text.index(word.text, at)
             boxes = np.array([found.get_charbox(at + i) for i in range(len(word.text))])
-            left, bottom, right, top = boxes[:, 0].min(), boxes[:, 1].min(), boxes[:, 2].max(), boxes[:, 3].max()
+            left, bottom, right, top = (
+                boxes[:, 0].min(),
+                boxes[:, 1].min(),
+                boxes[:, 2].max(),
+                boxes[:, 3].max(),
+            )
             lies = np.array([left, height - top, right, height - bottom]) * scale
             np.testing.assert_allclose(lies, word.box, atol=1.5)
 
@@ -123,7 +138,9 @@ def test_a_page_that_lies_on_its_side_is_turnedupright(turns: int) -> None:
     data = made((Transcript("p", lines, size=size), file_picture("p", stored, 300.0)))
     assert texts(data) == [["the road along", "was white with frost", "and the horses"]]
     assert_alike(drawn(data, SIZE), image)
-    assert pdfium.PdfDocument(data)[0].get_size() == pytest.approx((SIZE[0] * 0.24, SIZE[1] * 0.24), abs=0.01)
+    assert pdfium.PdfDocument(data)[0].get_size() == pytest.approx(
+        (SIZE[0] * 0.24, SIZE[1] * 0.24), abs=0.01
+    )
 
 
 def test_a_note_up_the_margin_is_read_too() -> None:
@@ -135,10 +152,12 @@ def test_a_note_up_the_margin_is_read_too() -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_pictures_stand_as_their_orientation_says(orientation: int) -> None:
-    from recog.media.image import upright
+    from recog.media.image.reader import upright
 
     stored = cv2.imdecode(np.frombuffer(encoded((300, 200)), np.uint8), cv2.IMREAD_COLOR)
-    block = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0" + bytes([orientation]) + bytes(7)
+    block = (
+        b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0" + bytes([orientation]) + bytes(7)
+    )
     jpeg = cv2.imencode(".jpg", stored)[1].tobytes()
     jpeg = jpeg[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + jpeg[2:]
     picture = file_picture("p", jpeg, 300.0)
@@ -162,7 +181,13 @@ def test_pictures_of_every_kind_look_the_same(kind: str) -> None:
     pixels, code, colours, bits = ways[kind]
     picture = file_picture("p", cv2.imencode(".png", pixels)[1].tobytes(), 300.0)
     assert (picture.filter, picture.colours, picture.bits) == (code, colours, bits)
-    shown = pixels // 257 if kind == "deep" else pixels[:, :, :3] if kind == "alpha" else cv2.merge([pixels] * 3)
+    shown = (
+        pixels // 257
+        if kind == "deep"
+        else pixels[:, :, :3]
+        if kind == "alpha"
+        else cv2.merge([pixels] * 3)
+    )
     found = drawn(made((Transcript("p", (), size=(300, 200)), picture)), (300, 200))
     assert_alike(found, shown)
 
@@ -170,13 +195,17 @@ def test_pictures_of_every_kind_look_the_same(kind: str) -> None:
 def test_blank_pages_titles_and_sound() -> None:
     data = made((Transcript("p", (), size=(1, 1)), None))
     document = pdfium.PdfDocument(data)
-    assert document.get_metadata_value("Title") == "a title (€)" and document[0].get_size() == (595, 842)
+    assert document.get_metadata_value("Title") == "a title (€)" and document[0].get_size() == (
+        595,
+        842,
+    )
     with pytest.raises(UsageError, match="is sound"):
         made((Transcript("a.wav", (), duration=1.0), None))
 
 
 def test_the_offsets_are_right() -> None:
-    """A reader repairs a wrong table in silence; here each object must stand where the table says."""
+    """A reader repairs a wrong table in silence; here each object must stand where the table
+    says."""
     data = made(*((page_of("a b"), file_picture("p", encoded((30, 20)), 300.0)) for _ in range(3)))
     table = data[int(data.split(b"startxref\n")[1].split()[0]) :]
     rows = table.split(b"\n")
@@ -197,7 +226,11 @@ def test_hostile_boxes_give_a_file_all_the_same() -> None:
     chance = random.Random(1)
     numbers = [0.0, -5.0, 1e9, -1e9, 3.5, 1e-9]
     lines = [
-        Line("ab", (Word("ab", box=tuple(chance.choice(numbers) for _ in range(4))),), baseline=((0, 0), (0, 0)))
+        Line(
+            "ab",
+            (Word("ab", box=tuple(chance.choice(numbers) for _ in range(4))),),
+            baseline=((0, 0), (0, 0)),
+        )
         for _ in range(50)
     ]
     assert len(pdfium.PdfDocument(made((Transcript("p", tuple(lines), size=SIZE), None)))) == 1

@@ -16,14 +16,21 @@ SPOKEN = Transcript(
     "talk.mp3",
     (
         Line(
-            "good morning", (Word("good", 0.5, 0.75), Word("morning", 0.75, 1.25)), start=0.5, end=1.25, confidence=0.9
+            "good morning",
+            (Word("good", 0.5, 0.75), Word("morning", 0.75, 1.25)),
+            start=0.5,
+            end=1.25,
+            confidence=0.9,
         ),
     ),
     "english-speech",
     duration=2.0,
 )
 PAGE = Transcript(
-    "page.png", (Line("a b", baseline=((1, 30), (90, 30)), polygon=((1, 9), (90, 9), (90, 35))),), "m", size=(100, 60)
+    "page.png",
+    (Line("a b", baseline=((1, 30), (90, 30)), polygon=((1, 9), (90, 9), (90, 35))),),
+    "m",
+    size=(100, 60),
 )
 
 
@@ -51,7 +58,12 @@ def test_the_format_may_be_said(tmp_path: Path):
 @pytest.mark.parametrize(
     ("transcript", "name", "format", "sentence"),
     [
-        (PAGE, "x.xml", None, "x.xml may be PAGE or ALTO; give format='page' or format='alto' too."),
+        (
+            PAGE,
+            "x.xml",
+            None,
+            "x.xml may be PAGE or ALTO; give format='page' or format='alto' too.",
+        ),
         (PAGE, "x", None, "has no suffix that names a format; end it in one of .txt, .json"),
         (PAGE, "x.docx", None, "has no suffix that names a format"),
         (PAGE, "x.txt", "word", "There is no output format 'word'; use one of txt, json"),
@@ -72,7 +84,8 @@ def test_what_cannot_be_saved_is_told(
 def test_a_failure_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     SPOKEN.save(tmp_path / "x.txt")
     monkeypatch.setattr(
-        "recog.util.atomic_files.to_disk", lambda path: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+        "recog.util.atomic_files.to_disk",
+        lambda path: (_ for _ in ()).throw(OSError(28, "No space left on device")),
     )
     with pytest.raises(UserError, match=r"x.txt: cannot be written \(No space left on device\)"):
         Transcript("other", (Line("new"),)).save(tmp_path / "x.txt")
@@ -95,11 +108,14 @@ def test_a_pdf_has_its_picture(tmp_path: Path):
     read.save(tmp_path / "file.pdf")
     PAGE.save(tmp_path / "array.pdf", image=picture)
     PAGE.save(tmp_path / "stream.pdf", image=io.BytesIO((tmp_path / "page.png").read_bytes()))
-    contents = {(tmp_path / f"{name}.pdf").read_bytes().replace(b"f", b"") for name in ("array", "stream")}
+    contents = {
+        (tmp_path / f"{name}.pdf").read_bytes().replace(b"f", b"") for name in ("array", "stream")
+    }
     assert all(content.startswith(b"%PDF") for content in contents)
     assert b"/Width 100 /Height 60" in (tmp_path / "file.pdf").read_bytes()
     with pytest.raises(
-        UserError, match=r"has 1 pages, and the transcript of two.tiff has 2; give the image that it is of"
+        UserError,
+        match=r"has 1 pages, and the transcript of two.tiff has 2; give the image that it is of",
     ):
         Transcript.of_pages("two.tiff", [PAGE, PAGE]).save(tmp_path / "x.pdf", image=picture)
     assert not (tmp_path / "x.pdf").exists()
@@ -108,16 +124,28 @@ def test_a_pdf_has_its_picture(tmp_path: Path):
 def test_the_dictionary_is_what_json_says():
     for transcript in (SPOKEN, PAGE, Transcript.of_pages("two.tiff", [PAGE, PAGE])):
         assert json.loads(WRITERS["json"](transcript)) == transcript.to_dict()
-    assert SPOKEN.to_dict()["lines"][0]["words"][1] == {"text": "morning", "start": 0.75, "end": 1.25}
+    assert SPOKEN.to_dict()["lines"][0]["words"][1] == {
+        "text": "morning",
+        "start": 0.75,
+        "end": 1.25,
+    }
 
 
 def test_representations_are_one_line():
     assert repr(SPOKEN) == "<Transcript of 'talk.mp3': 1 line, 2.0 s, 'good morning'>"
-    assert repr(SPOKEN.lines[0]) == "<Line 0.50 to 1.25 s, 'good morning', 2 words, confidence 0.90>"
-    assert str(SPOKEN) == "good morning" and f"{SPOKEN.lines[0]}" == "good morning"
-    long = Transcript("a\nb.png", tuple(Line(f"line {i} of many") for i in range(500)), size=(9, 9), warnings=("cut.",))
     assert (
-        repr(long) == r"<Transcript of 'a\nb.png': 500 lines, 1 warning, 'line 0 of many\nline 1 of many\nline 2 of…'>"
+        repr(SPOKEN.lines[0]) == "<Line 0.50 to 1.25 s, 'good morning', 2 words, confidence 0.90>"
+    )
+    assert str(SPOKEN) == "good morning" and f"{SPOKEN.lines[0]}" == "good morning"
+    long = Transcript(
+        "a\nb.png",
+        tuple(Line(f"line {i} of many") for i in range(500)),
+        size=(9, 9),
+        warnings=("cut.",),
+    )
+    assert (
+        repr(long)
+        == r"<Transcript of 'a\nb.png': 500 lines, 1 warning, 'line 0 of many\nline 1 of many\nline 2 of…'>"
     )
     both = Transcript.of_pages("two.tiff", [PAGE, PAGE])
     assert repr(both) == r"<Transcript of 'two.tiff': 2 pages, 2 lines, 'a b\n\x0ca b'>"

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from recog.errors import UserError
-from recog.formats import alto, page
-from recog.formats.shapes import clean
+from recog.formats.layout import alto, page
+from recog.formats.layout.shapes import clean
 from recog.transcript import Alternative, Line, Transcript, Word
 
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -44,7 +44,9 @@ def assert_valid(kind: str, written: str) -> None:
     own.assertValid(etree.fromstring(written.encode()))
 
 
-letters = st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp")).filter(clean)
+letters = st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp")).filter(
+    clean
+)
 texts = st.text(letters, min_size=1, max_size=8)
 points = st.tuples(st.integers(0, WIDTH - 1).map(float), st.integers(0, HEIGHT - 1).map(float))
 shares = st.none() | st.integers(0, 10_000).map(lambda n: n / 10_000)
@@ -53,7 +55,11 @@ shares = st.none() | st.integers(0, 10_000).map(lambda n: n / 10_000)
 @st.composite
 def words(draw: st.DrawFn) -> Word:
     (x0, y0), (x1, y1) = draw(points), draw(points)
-    return Word(draw(texts), box=(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)), confidence=draw(shares))
+    return Word(
+        draw(texts),
+        box=(min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)),
+        confidence=draw(shares),
+    )
 
 
 @st.composite
@@ -62,21 +68,32 @@ def lines(draw: st.DrawFn) -> Line:
     own = tuple(draw(st.lists(words(), min_size=1, max_size=4)))
     text = " ".join(word.text for word in own)
     others = draw(st.lists(texts, max_size=2))
-    alternatives = [Alternative(other, draw(st.integers(-90_000, 0)) / 10_000) for other in [text, *others] if others]
+    alternatives = [
+        Alternative(other, draw(st.integers(-90_000, 0)) / 10_000)
+        for other in [text, *others]
+        if others
+    ]
     return Line(
         text,
         own,
         polygon=tuple(draw(st.lists(points, min_size=3, max_size=6))),
         baseline=tuple(draw(st.just([]) | st.lists(points, min_size=2, max_size=4))),
         confidence=draw(shares),
-        alternatives=tuple(alternatives[:1] + [other for other in alternatives[1:] if other.text != text]),
+        alternatives=tuple(
+            alternatives[:1] + [other for other in alternatives[1:] if other.text != text]
+        ),
     )
 
 
 @st.composite
 def transcripts(draw: st.DrawFn) -> Transcript:
     name = draw(texts.filter(lambda name: not set(name) & {"/", "\\"} and name not in (".", "..")))
-    return Transcript(name, tuple(draw(st.lists(lines(), max_size=4))), draw(st.just("") | texts), size=(WIDTH, HEIGHT))
+    return Transcript(
+        name,
+        tuple(draw(st.lists(lines(), max_size=4))),
+        draw(st.just("") | texts),
+        size=(WIDTH, HEIGHT),
+    )
 
 
 def in_alto(transcript: Transcript) -> Transcript:
@@ -126,13 +143,16 @@ ANYTHING = st.builds(
         max_size=3,
     ).map(tuple),
     confidence=st.none() | st.floats(),
-    polygon=st.just(()) | st.tuples(*(st.tuples(st.floats(-1e4, 1e4), st.floats(-1e4, 1e4)) for _ in range(3))),
+    polygon=st.just(())
+    | st.tuples(*(st.tuples(st.floats(-1e4, 1e4), st.floats(-1e4, 1e4)) for _ in range(3))),
     alternatives=st.lists(st.builds(Alternative, st.text(), st.floats()), max_size=3).map(tuple),
 )
 
 
 @given(st.lists(ANYTHING, max_size=3).map(tuple), st.text(max_size=5), st.text(max_size=5))
-def test_anything_at_all_is_valid_and_can_be_read(lines: tuple[Line, ...], source: str, model: str) -> None:
+def test_anything_at_all_is_valid_and_can_be_read(
+    lines: tuple[Line, ...], source: str, model: str
+) -> None:
     transcript = Transcript(source, lines, model, size=(50, 40))
     for kind, module in (("page", page), ("alto", alto)):
         written = module.write(transcript)
@@ -142,17 +162,23 @@ def test_anything_at_all_is_valid_and_can_be_read(lines: tuple[Line, ...], sourc
 
 def test_a_file_of_the_wrong_kind_is_named() -> None:
     for module, other in ((page, alto), (alto, page)):
-        with pytest.raises(UserError, match=r"x\.xml is not (PAGE|ALTO): its root is <(alto|PcGts)>"):
+        with pytest.raises(
+            UserError, match=r"x\.xml is not (PAGE|ALTO): its root is <(alto|PcGts)>"
+        ):
             module.read(other.write(Transcript("a.png", size=(9, 9))), source="x.xml")
         with pytest.raises(UserError, match=r"x\.xml is not well-formed XML"):
             module.read("<PcGts", source="x.xml")
 
 
 def test_the_stated_reading_order_is_kept() -> None:
-    transcript = Transcript("a.png", tuple(Line(text) for text in ("one", "two", "three")), size=(90, 60))
+    transcript = Transcript(
+        "a.png", tuple(Line(text) for text in ("one", "two", "three")), size=(90, 60)
+    )
     written = page.write(transcript)
     regions = re.sub(
-        r"(</TextLine>)(\s*<TextLine)", r'\1</TextRegion><TextRegion id="R"><Coords points="0,0 1,1"/>\2', written
+        r"(</TextLine>)(\s*<TextLine)",
+        r'\1</TextRegion><TextRegion id="R"><Coords points="0,0 1,1"/>\2',
+        written,
     )
     for number in (2, 3):
         regions = regions.replace('id="R"', f'id="r{number}"', 1)
@@ -161,7 +187,9 @@ def test_the_stated_reading_order_is_kept() -> None:
     order += "</OrderedGroup></ReadingOrder>"
     regions = re.sub(r"(<Page[^>]*>)", rf"\1{order}", regions)
     assert_valid("page", regions)
-    assert [line.text for line in page.read(regions).lines] == ["three", "one", "two"], "what is not named comes last"
+    assert [line.text for line in page.read(regions).lines] == ["three", "one", "two"], (
+        "what is not named comes last"
+    )
     ordered = alto.write(transcript).replace(
         "<Layout>",
         '<ReadingOrder><OrderedGroup ID="o"><ElementRef ID="e1" REF="page1line3"/><ElementRef ID="e2" REF="page1line1"/>'
@@ -185,16 +213,25 @@ def test_krakens_own_parser_reads_them(tmp_path: Path) -> None:
     python = os.environ.get("KRAKEN_PYTHON", "")
     if not Path(python).is_file():
         pytest.skip("KRAKEN_PYTHON names no Python with kraken")
-    first, second = ((10.0, 28.0), (90.0, 27.0)), ((8.0, 2.0), (95.0, 2.0), (95.0, 33.0), (8.0, 33.0))
+    first, second = (
+        ((10.0, 28.0), (90.0, 27.0)),
+        ((8.0, 2.0), (95.0, 2.0), (95.0, 33.0), (8.0, 33.0)),
+    )
     boxes = (10.0, 5.0, 40.0, 30.0), (50.0, 5.0, 60.0, 30.0)
     words = Word("août", box=boxes[0], confidence=0.91), Word("שלום", box=boxes[1], confidence=0.5)
     line = Line("août שלום", words, baseline=first, polygon=second, confidence=0.7)
-    transcript = Transcript("p.png", (line, replace(line, text="fin", words=())), "latin", size=(100, 60))
+    transcript = Transcript(
+        "p.png", (line, replace(line, text="fin", words=())), "latin", size=(100, 60)
+    )
     expected = []
     for kind, module in (("page", page), ("alto", alto)):
         (tmp_path / kind).write_text(module.write(transcript), encoding="utf-8")
         whole = [[tuple(map(int, point)) for point in points] for points in (first, second)]
-        expected += [f"{kind[-3:]} (100, 60) {text} {whole[0]} {whole[1]}" for text in ("août שלום", "fin")]
+        expected += [
+            f"{kind[-3:]} (100, 60) {text} {whole[0]} {whole[1]}" for text in ("août שלום", "fin")
+        ]
     files = [tmp_path / "page", tmp_path / "alto"]
-    done = subprocess.run([python, "-c", KRAKEN, *files], capture_output=True, text=True, encoding="utf-8")
+    done = subprocess.run(
+        [python, "-c", KRAKEN, *files], capture_output=True, text=True, encoding="utf-8"
+    )
     assert done.stdout.splitlines() == expected, done.stderr

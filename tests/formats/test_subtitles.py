@@ -11,9 +11,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recog.errors import UsageError, UserError
-from recog.formats import READERS, WRITERS, srt, vtt, writer
-from recog.formats.breaking import MAX_COLUMNS, MAX_SECONDS, clean, columns
-from recog.formats.cues import GAP, LEAST, make_cues
+from recog.formats import READERS, WRITERS, writer
+from recog.formats.timed import srt, vtt
+from recog.formats.timed.cues import GAP, LEAST, make_cues
+from recog.formats.timed.line_breaking import MAX_COLUMNS, MAX_SECONDS, clean, columns
 from recog.transcript import Line, Transcript, Word
 
 BOTH = pytest.mark.parametrize("name", ["srt", "vtt"])
@@ -32,14 +33,20 @@ def recording(*lines: Line) -> Transcript:
 
 def test_srt_exactly() -> None:
     transcript = recording(
-        Line("hello", start=0.5, end=1.75), Line("", start=1.3, end=2.0), Line("x", start=3661.0, end=3662.0)
+        Line("hello", start=0.5, end=1.75),
+        Line("", start=1.3, end=2.0),
+        Line("x", start=3661.0, end=3662.0),
     )
-    assert srt.write(transcript) == ("1\n00:00:00,500 --> 00:00:01,750\nhello\n\n2\n01:01:01,000 --> 01:01:02,000\nx\n")
+    assert srt.write(transcript) == (
+        "1\n00:00:00,500 --> 00:00:01,750\nhello\n\n2\n01:01:01,000 --> 01:01:02,000\nx\n"
+    )
 
 
 def test_vtt_exactly() -> None:
     transcript = recording(Line("a <b> & c --> d", start=0.0, end=1.0))
-    assert vtt.write(transcript) == ("WEBVTT\n\n00:00:00.000 --> 00:00:01.000\na &lt;b&gt; &amp; c --&gt; d\n")
+    assert vtt.write(transcript) == (
+        "WEBVTT\n\n00:00:00.000 --> 00:00:01.000\na &lt;b&gt; &amp; c --&gt; d\n"
+    )
 
 
 def test_nothing_recognised() -> None:
@@ -60,7 +67,8 @@ def test_long_line_breaks_at_word_times() -> None:
     [
         Line(LONG.text, start=0.0, end=29.5),
         Line(LONG.text, LONG.words[:-1], start=0.0, end=29.5),  # words that are not the line
-        Line(LONG.text, (*LONG.words[:-1], Word(WORDS[-1])), start=0.0, end=29.5),  # a word without times
+        # a word without times
+        Line(LONG.text, (*LONG.words[:-1], Word(WORDS[-1])), start=0.0, end=29.5),
     ],
 )
 def test_long_line_without_word_times_is_shared_out(line: Line) -> None:
@@ -77,10 +85,30 @@ def test_breaks_where_people_would() -> None:
         "well i think that the first thing we did when we came to the city was to look for a place to stay "
         "and my brother who had been there before said that he knew a woman in the old town who rented rooms"
     )
-    rows = [row for cue in make_cues(recording(Line(said, start=0.0, end=12.0))) for row in cue.rows]
-    held = {"a", "the", "to", "my", "i", "we", "he", "had", "was", "for", "in", "of", "and", "who", "that"}
+    rows = [
+        row for cue in make_cues(recording(Line(said, start=0.0, end=12.0))) for row in cue.rows
+    ]
+    held = {
+        "a",
+        "the",
+        "to",
+        "my",
+        "i",
+        "we",
+        "he",
+        "had",
+        "was",
+        "for",
+        "in",
+        "of",
+        "and",
+        "who",
+        "that",
+    }
     assert not [row for row in rows if row.split()[-1] in held], rows
-    (cue,) = make_cues(recording(Line("he came from the village, and he saw the town", start=0.0, end=4.0)))
+    (cue,) = make_cues(
+        recording(Line("he came from the village, and he saw the town", start=0.0, end=4.0))
+    )
     assert cue.rows == ("he came from the village,", "and he saw the town")
     assert make_cues(recording(Line("one row is enough for it", start=0.0, end=4.0)))[0].rows == (
         "one row is enough for it",
@@ -91,10 +119,16 @@ def test_wide_characters_count_two() -> None:
     said = "今天早上我和我的朋友一起去了北京的故宫博物院，那里有很多来自世界各地的游客。我们走了三个小时。"
     cues = make_cues(recording(Line(said, start=0.0, end=12.0)))
     rows = [row for cue in cues for row in cue.rows]
-    assert "".join(rows) == said and max(map(len, rows)) <= 21 and not [row for row in rows if row[0] in "，。"]
+    assert (
+        "".join(rows) == said
+        and max(map(len, rows)) <= 21
+        and not [row for row in rows if row[0] in "，。"]
+    )
     assert columns("か\u3099x") == 3  # a mark on a letter takes no room
     word = "https://example.org/" + "x" * 60
-    assert [cue.rows for cue in make_cues(recording(Line(f"see {word} now", start=0.0, end=6.0)))][1] == (word,)
+    assert [cue.rows for cue in make_cues(recording(Line(f"see {word} now", start=0.0, end=6.0)))][
+        1
+    ] == (word,)
 
 
 def test_shown_long_enough_to_read() -> None:
@@ -114,22 +148,35 @@ def test_channels_do_not_cut_each_other() -> None:
         return Line(text, start=start, end=end, channel=channel)
 
     long = "a sentence of two rows that takes its reader four seconds or even more"
-    lines = (said(long, 1.0, 4.0, 1), said("yes", 1.5, 1.8, 2), said("well", 4.5, 5.0, 1), said("no", 4.6, 4.9, 2))
+    lines = (
+        said(long, 1.0, 4.0, 1),
+        said("yes", 1.5, 1.8, 2),
+        said("well", 4.5, 5.0, 1),
+        said("no", 4.6, 4.9, 2),
+    )
     for order in (lines, lines[::-1]):
         cues = make_cues(recording(*order))
         assert [cue.text[:3] for cue in cues] == ["[1]", "[2]", "[1]", "[2]"]
         assert [cue.start for cue in cues] == [1_000, 1_500, 4_500, 4_600]
         for channel in (1, 2):  # as if the other one were not there
             own = [line for line in order if line.channel == channel]
-            alone = make_cues(recording(*(replace(line, text=f"[{channel}] {line.text}") for line in own)))
+            alone = make_cues(
+                recording(*(replace(line, text=f"[{channel}] {line.text}") for line in own))
+            )
             assert [cue for cue in cues if cue.text.startswith(f"[{channel}]")] == alone
         assert cues[0].end == 4_500 - GAP and cues[0].end > cues[1].start
     back = srt.read(srt.write(recording(*lines)))
-    assert [(line.start, line.end) for line in back.lines] == [(cue.start / 1000, cue.end / 1000) for cue in cues]
+    assert [(line.start, line.end) for line in back.lines] == [
+        (cue.start / 1000, cue.end / 1000) for cue in cues
+    ]
 
 
 def test_overlapping_and_backward_lines() -> None:
-    lines = [Line("b", start=2.0, end=9.0), Line("a", start=0.0, end=3.0), Line("c", start=2.0, end=2.0)]
+    lines = [
+        Line("b", start=2.0, end=9.0),
+        Line("a", start=0.0, end=3.0),
+        Line("c", start=2.0, end=2.0),
+    ]
     assert [(cue.text, cue.start, cue.end) for cue in make_cues(recording(*lines))] == [
         ("a", 0, 1917),
         ("b", 2000, 2834),
@@ -150,7 +197,9 @@ def test_line_without_times(name: str) -> None:
     with pytest.raises(UserError, match="no times"):
         WRITERS[name](recording(Line("x", start=float("nan"), end=1.0)))
     words = (Word("x", start=1.0, end=2.0),)
-    assert READERS[name](WRITERS[name](recording(Line("x", words)))).lines == (Line("x", start=1.0, end=2.0),)
+    assert READERS[name](WRITERS[name](recording(Line("x", words)))).lines == (
+        Line("x", start=1.0, end=2.0),
+    )
 
 
 def test_srt_of_others() -> None:
@@ -175,15 +224,19 @@ def test_vtt_of_others() -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("between", ["", " \n", "\n", "\t\n\n"], ids=["none", "space", "empty", "both"])
+@pytest.mark.parametrize(
+    "between", ["", " \n", "\n", "\t\n\n"], ids=["none", "space", "empty", "both"]
+)
 @pytest.mark.parametrize("label", ["", "2\n"])
 def test_cues_that_run_on(name: str, between: str, label: str) -> None:
-    """No times and no number of the next cue are text; a number that is said, and what follows a space, are."""
+    """No times and no number of the next cue are text; a number that is said, and what follows a
+    space, are."""
     text = (
         f"00:00:01.000 --> 00:00:02.000\nin the year\n1984\n{between}{label}"
         f"00:00:03.000 --> 00:00:04.000\nand\n \nthen\n{between}3\n00:00:05.000 --> 00:00:06.000\n{between}"
     )
-    first = "in the year" if not between and not label else "in the year 1984"  # which cannot be told from a number
+    # which cannot be told from a number
+    first = "in the year" if not between and not label else "in the year 1984"
     assert READERS[name]("WEBVTT\n\n" * (name == "vtt") + text).lines == (
         Line(first, start=1.0, end=2.0),
         Line("and then", start=3.0, end=4.0),
@@ -195,11 +248,15 @@ def test_a_name_and_a_note_after_a_space() -> None:
         "WEBVTT\n \nNOTE\nnot said\n \nintro\n00:01.000 --> 00:02.000\none\n \nthe end\n00:03.000 --> 00:04.000\ntwo\n"
         "\nNOTE 00:05.000 --> 00:06.000\nnot said\n"
     )
-    assert vtt.read(text).lines == (Line("one", start=1.0, end=2.0), Line("two", start=3.0, end=4.0))
+    assert vtt.read(text).lines == (
+        Line("one", start=1.0, end=2.0),
+        Line("two", start=3.0, end=4.0),
+    )
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("srt", "just text"), ("vtt", "1\n00:00:01.000 --> 00:00:02.000\nx"), ("vtt", "")]
+    ("name", "text"),
+    [("srt", "just text"), ("vtt", "1\n00:00:01.000 --> 00:00:02.000\nx"), ("vtt", "")],
 )
 def test_not_subtitles(name: str, text: str) -> None:
     with pytest.raises(UserError, match=r"odd\.txt"):
@@ -208,7 +265,9 @@ def test_not_subtitles(name: str, text: str) -> None:
 
 def test_hostile_tags_take_no_time() -> None:
     assert srt.read("1\n00:00:01,000 --> 00:00:02,000\n" + "<b " * 300_000).lines[0].start == 1.0
-    assert vtt.read("WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n" + "<" * 300_000).lines[0].start == 1.0
+    assert (
+        vtt.read("WEBVTT\n\n00:00:01.000 --> 00:00:02.000\n" + "<" * 300_000).lines[0].start == 1.0
+    )
 
 
 def test_unknown_format() -> None:
@@ -218,7 +277,9 @@ def test_unknown_format() -> None:
 
 
 TIMES = st.one_of(st.floats(-10, 20_000), st.sampled_from([0.0, 1.0]))
-LINES = st.builds(lambda text, a, b: Line(text, start=a, end=b), st.text(max_size=200), TIMES, TIMES)
+LINES = st.builds(
+    lambda text, a, b: Line(text, start=a, end=b), st.text(max_size=200), TIMES, TIMES
+)
 
 
 @BOTH
@@ -237,11 +298,26 @@ def test_any_lines_give_ordered_cues(name: str, lines: list[Line]) -> None:
     assert len(times) == len(make_cues(recording(*lines)))
     if name == "vtt":
         read = [line.text for line in vtt.read(written).lines]
-        assert read == [" ".join(cue.text.split()) for cue in make_cues(recording(*lines)) if cue.text.split()]
+        assert read == [
+            " ".join(cue.text.split()) for cue in make_cues(recording(*lines)) if cue.text.split()
+        ]
 
 
 PIECES = st.sampled_from(
-    ["a", "the", "and", "word", "sentence.", "well,", "今天早上", "游客。", "x" * 50, "é\u0301", "-", "Ann"]
+    [
+        "a",
+        "the",
+        "and",
+        "word",
+        "sentence.",
+        "well,",
+        "今天早上",
+        "游客。",
+        "x" * 50,
+        "é\u0301",
+        "-",
+        "Ann",
+    ]
 )
 SPOKEN = st.tuples(PIECES, st.floats(0.02, 1.2), st.floats(0.0, 3.0))
 
@@ -256,11 +332,22 @@ def test_spoken_words_become_subtitles(spoken: list[list[tuple[str, float, float
         for text, length, pause in said:
             words.append(Word(text, now, now + length))
             now += length + pause
-        lines.append(Line(" ".join(w.text for w in words), tuple(words), start=words[0].start, end=words[-1].end))
+        lines.append(
+            Line(
+                " ".join(w.text for w in words),
+                tuple(words),
+                start=words[0].start,
+                end=words[-1].end,
+            )
+        )
     cues = make_cues(Transcript("a.wav", tuple(lines), duration=now))
-    assert "".join("".join(cue.text.split()) for cue in cues) == "".join("".join(x.text.split()) for x in lines)
+    assert "".join("".join(cue.text.split()) for cue in cues) == "".join(
+        "".join(x.text.split()) for x in lines
+    )
     for cue, following in zip_longest(cues, cues[1:]):
-        assert 1 <= len(cue.rows) <= 2 and all(columns(row) <= MAX_COLUMNS or row == "x" * 50 for row in cue.rows)
+        assert 1 <= len(cue.rows) <= 2 and all(
+            columns(row) <= MAX_COLUMNS or row == "x" * 50 for row in cue.rows
+        )
         shown = cue.end - cue.start
         assert 0 < shown <= 1000 * MAX_SECONDS
         room = (following.start if following else now * 1000) - cue.start
@@ -274,7 +361,9 @@ def test_spoken_words_become_subtitles(spoken: list[list[tuple[str, float, float
     lines=st.lists(
         st.builds(
             lambda words, a: Line(" ".join(w.text for w in words), tuple(words), start=a, end=a),
-            st.lists(st.builds(Word, st.one_of(PIECES, st.text(max_size=5)), TIMES, TIMES), max_size=12),
+            st.lists(
+                st.builds(Word, st.one_of(PIECES, st.text(max_size=5)), TIMES, TIMES), max_size=12
+            ),
             TIMES,
         ),
         max_size=5,
@@ -285,7 +374,9 @@ def test_no_word_is_lost_whatever_the_times(lines: list[Line]) -> None:
     said = sorted("".join("".join(cue.text.split()) for cue in cues))
     assert said == sorted("".join("".join(clean(line.text).split()) for line in lines))
     if len(lines) == 1:
-        assert "".join("".join(cue.text.split()) for cue in cues) == "".join(clean(lines[0].text).split())
+        assert "".join("".join(cue.text.split()) for cue in cues) == "".join(
+            clean(lines[0].text).split()
+        )
 
 
 @BOTH
@@ -298,5 +389,6 @@ def test_reading_anything_gives_lines_or_one_sentence(name: str, text: str) -> N
         assert "f" in str(error) and "\n" not in str(error)
     else:
         assert all(
-            line.text and line.start is not None and line.end is not None and line.start <= line.end for line in lines
+            line.text and line.start is not None and line.end is not None and line.start <= line.end
+            for line in lines
         )

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from recog.errors import UserError
 from recog.formats import json as json_format
-from recog.formats import trn, txt
+from recog.formats import txt
+from recog.formats.timed import trn
 from recog.transcript import Alternative, Line, Transcript, Word
 
 PAGE = Transcript(
@@ -35,17 +36,20 @@ PAGE = Transcript(
     warnings=("cut short", "quiet"),
     damage=("cut short",),
 )
-SOUND = Transcript("a.wav", (Line("hi", (Word("hi", 0.0, 0.25, confidence=1.0),), start=0.0, end=0.25),), duration=1.5)
+SOUND = Transcript(
+    "a.wav",
+    (Line("hi", (Word("hi", 0.0, 0.25, confidence=1.0),), start=0.0, end=0.25),),
+    duration=1.5,
+)
 
 
 def test_txt() -> None:
     assert txt.write(PAGE) == "Où? «là»\nfin\n"
     assert txt.write(replace(PAGE, size=None)) == "Où? «là» fin\n"
     assert txt.write(Transcript("empty.wav")) == "\n"
-    assert [line.text for line in txt.read("\ufeff a \r\n\r\nb\x0cc\u2028d\r", source="x").lines] == [
-        "a",
-        "b\x0cc\u2028d",
-    ]
+    assert [
+        line.text for line in txt.read("\ufeff a \r\n\r\nb\x0cc\u2028d\r", source="x").lines
+    ] == ["a", "b\x0cc\u2028d"]
 
 
 @pytest.mark.parametrize("transcript", [PAGE, SOUND, Transcript("nothing.wav")])
@@ -90,7 +94,9 @@ PIXEL = st.integers(-(10**6), 10**6).map(lambda n: n / 4)
 POINTS = st.lists(st.tuples(PIXEL, PIXEL), max_size=3).map(tuple)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 BOX = st.none() | st.tuples(PIXEL, PIXEL, PIXEL, PIXEL)
-WORDS = st.lists(st.builds(Word, TEXT, start=SECONDS, end=SECONDS, box=BOX, confidence=SHARE), max_size=2).map(tuple)
+WORDS = st.lists(
+    st.builds(Word, TEXT, start=SECONDS, end=SECONDS, box=BOX, confidence=SHARE), max_size=2
+).map(tuple)
 OTHERS = st.lists(st.builds(Alternative, TEXT, PIXEL), max_size=2).map(tuple)
 LINES = st.builds(
     Line,
@@ -150,11 +156,23 @@ def test_json_refuses(text: str, said: str) -> None:
 def test_trn() -> None:
     pairs = [("spk1-001", "hello (um) there"), ("spk1-002", "")]
     assert trn.write(pairs) == "hello (um) there (spk1-001)\n(spk1-002)\n"
-    assert trn.read(";; a comment\n\n" + trn.write(pairs) + "no space(u3)  \r\n") == [*pairs, ("u3", "no space")]
+    assert trn.read(";; a comment\n\n" + trn.write(pairs) + "no space(u3)  \r\n") == [
+        *pairs,
+        ("u3", "no space"),
+    ]
 
 
 @pytest.mark.parametrize(
-    "row", ["no id", "empty ()", "two words (a b)", "(a) after", "x (a))", " " * 1_000_000 + "x", "(" * 1_000_000]
+    "row",
+    [
+        "no id",
+        "empty ()",
+        "two words (a b)",
+        "(a) after",
+        "x (a))",
+        " " * 1_000_000 + "x",
+        "(" * 1_000_000,
+    ],
 )
 def test_trn_refuses(row: str) -> None:
     with pytest.raises(UserError, match=r"Line 2 of x\.trn"):

@@ -1,4 +1,5 @@
-"""Praat's TextGrid: tiers that tile the recording, read back as they were written, and those that others write."""
+"""Praat's TextGrid: tiers that tile the recording, read back as they were written, and those that
+others write."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recog.errors import UsageError, UserError
-from recog.formats import textgrid
+from recog.formats.timed import textgrid
 from recog.transcript import Line, Transcript, Word
 
 TWO = Transcript(
@@ -93,7 +94,9 @@ def test_nothing_recognised():
 
 def test_overlaps_are_cut_and_words_without_time_left_out():
     words = (Word("a", 0.0, 1.0), Word("b", 0.5, 2.0), Word("c", 2.0, 2.0), Word("d"))
-    [line] = textgrid.read(textgrid.write(Transcript("a.wav", (Line("a b c d", words, start=0, end=2),)))).lines
+    [line] = textgrid.read(
+        textgrid.write(Transcript("a.wav", (Line("a b c d", words, start=0, end=2),)))
+    ).lines
     assert line.words == (Word("a", 0.0, 0.5), Word("b", 0.5, 2.0))
 
 
@@ -129,7 +132,10 @@ def test_the_first_tier_is_the_lines_where_none_is_called_so():
         (SHORT.replace("IntervalTier", "OtherTier"), "class 'OtherTier'"),
         (SHORT.replace("\n3\n", "\n2.5\n", 1), "a count"),
         ('"ooTextFile" "TextGrid" 0 1 <absent>', "no tier"),
-        ('"ooTextFile" "TextGrid" 0 1 <exists> 1 "IntervalTier" "a" 0 1 99999999999999999999', "cut short"),
+        (
+            '"ooTextFile" "TextGrid" 0 1 <exists> 1 "IntervalTier" "a" 0 1 99999999999999999999',
+            "cut short",
+        ),
     ],
 )
 def test_damaged_files(text, message):
@@ -138,7 +144,9 @@ def test_damaged_files(text, message):
     assert "f.TextGrid" in str(caught.value) and "\n" not in str(caught.value)
 
 
-texts = st.text(st.characters(exclude_categories=["Cs", "Zs", "Zl", "Zp", "Cc"]), min_size=1, max_size=8)
+texts = st.text(
+    st.characters(exclude_categories=["Cs", "Zs", "Zl", "Zp", "Cc"]), min_size=1, max_size=8
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -147,13 +155,24 @@ def test_any_lines_come_back(spans):
     lines, reached = [], 0
     for pause, length, text in spans:
         start, reached = reached + pause, reached + pause + length
-        lines.append(Line(text, (Word(text, start / 1000, reached / 1000),), start=start / 1000, end=reached / 1000))
+        lines.append(
+            Line(
+                text,
+                (Word(text, start / 1000, reached / 1000),),
+                start=start / 1000,
+                end=reached / 1000,
+            )
+        )
     transcript = Transcript("x", tuple(lines), duration=(reached + 10) / 1000)
     assert textgrid.read(textgrid.write(transcript), source="x") == transcript
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.integers(0, len(SHORT)), st.text(alphabet='"0129. -<exists>\n!eTI', max_size=8), st.integers(0, 20))
+@given(
+    st.integers(0, len(SHORT)),
+    st.text(alphabet='"0129. -<exists>\n!eTI', max_size=8),
+    st.integers(0, 20),
+)
 @example(0, '"', 0)
 def test_mutations_give_a_sentence_or_a_transcript(at, inserted, cut):
     text = SHORT[:at] + inserted + SHORT[at + cut :]
@@ -173,12 +192,9 @@ def test_channels_come_back_each_with_its_words():
         Line("e", (Word("e", 1.5, 2.0),), start=1.5, end=2.0, channel=2),
     )
     found = textgrid.read(textgrid.write(Transcript("x.wav", lines, duration=3.0)))
-    assert [(line.channel, line.text, [word.text for word in line.words]) for line in found.lines] == [
-        (1, "a b", ["a", "b"]),
-        (2, "c", ["c"]),
-        (2, "e", ["e"]),
-        (None, "d", []),
-    ]
+    assert [
+        (line.channel, line.text, [word.text for word in line.words]) for line in found.lines
+    ] == [(1, "a b", ["a", "b"]), (2, "c", ["c"]), (2, "e", ["e"]), (None, "d", [])]
 
 
 def test_a_text_without_an_end_is_read_in_little_memory():

@@ -1,4 +1,5 @@
-"""What the tests of estimation share: a scorer by dictionary, the recorded models, sums of distributions."""
+"""What the tests of estimation share: a scorer by dictionary, the recorded models, sums of
+distributions."""
 
 import itertools
 import lzma
@@ -9,7 +10,9 @@ import pytest
 
 from recog.lm.text import tokens
 
-LM_REFERENCE = Path(os.environ.get("RECOG_LM_REFERENCE") or Path(__file__).parents[3] / "shared" / "lm-reference")
+LM_REFERENCE = Path(
+    os.environ.get("RECOG_LM_REFERENCE") or Path(__file__).parents[3] / "shared" / "lm-reference"
+)
 
 
 def reference(name: str) -> Path:
@@ -30,7 +33,10 @@ def recorded(name: str) -> dict:
             if line.endswith("-grams:\n"):
                 n = int(line[1 : line.index("-")])
             elif n and len(fields) > 1:
-                found[tuple(fields[1].split(" "))] = (float(fields[0]), float(fields[2]) if len(fields) > 2 else 0.0)
+                found[tuple(fields[1].split(" "))] = (
+                    float(fields[0]),
+                    float(fields[2]) if len(fields) > 2 else 0.0,
+                )
     return found
 
 
@@ -64,23 +70,32 @@ def perplexity(table: dict, lines, unit: str, order: int) -> float:
 
 
 def distribution_sums(ngrams, longest: int) -> list[float]:
-    """The sum over all words of P(word | context), for every context of up to ``longest`` words, listed or not."""
+    """The sum over all words of P(word | context), for every context of up to ``longest`` words,
+    listed or not."""
     table = entries(ngrams)
     words = [word for word in ngrams.words if word != "<s>"]
-    contexts = [()] + [c for n in range(1, longest + 1) for c in itertools.product(ngrams.words, repeat=n)]
+    contexts = [()] + [
+        c for n in range(1, longest + 1) for c in itertools.product(ngrams.words, repeat=n)
+    ]
     return [sum(10 ** score(table, context, word) for word in words) for context in contexts]
 
 
 def check_contract(ngrams) -> None:
     """What :class:`recog.lm.tables.NGrams` promises."""
-    assert ngrams.words[:3] == ("<unk>", "<s>", "</s>") and list(ngrams.words[3:]) == sorted(set(ngrams.words[3:]))
+    assert ngrams.words[:3] == ("<unk>", "<s>", "</s>") and list(ngrams.words[3:]) == sorted(
+        set(ngrams.words[3:])
+    )
     assert ngrams.levels[0].ids[:, 0].tolist() == list(range(len(ngrams.words)))
     below = {()}
     for n, level in enumerate(ngrams.levels, 1):
         rows = [tuple(row) for row in level.ids.tolist()]
         assert level.ids.shape == (len(level), n) and rows == sorted(set(rows))
         assert {row[:-1] for row in rows} <= below
-        assert (level.ids.dtype, level.log_prob.dtype, level.backoff.dtype) == ("int32", "float32", "float32")
+        assert (level.ids.dtype, level.log_prob.dtype, level.backoff.dtype) == (
+            "int32",
+            "float32",
+            "float32",
+        )
         assert (level.log_prob <= 0).all()
         below = set(rows)
     assert not ngrams.levels[-1].backoff.any()

@@ -1,4 +1,5 @@
-"""ARPA files: what every tool writes is read, what is wrong is said with its line, and reading undoes writing."""
+"""ARPA files: what every tool writes is read, what is wrong is said with its line, and reading
+undoes writing."""
 
 import gzip
 import lzma
@@ -64,9 +65,17 @@ def read(tmp_path):
 def same(left: NGrams, right: NGrams) -> bool:
     return (
         (left.unit, left.words, left.order) == (right.unit, right.words, right.order)
-        and all(np.array_equal(a.ids, b.ids) for a, b in zip(left.levels, right.levels, strict=True))
-        and all(np.array_equal(a.log_prob, b.log_prob) for a, b in zip(left.levels, right.levels, strict=True))
-        and all(np.array_equal(a.backoff, b.backoff) for a, b in zip(left.levels, right.levels, strict=True))
+        and all(
+            np.array_equal(a.ids, b.ids) for a, b in zip(left.levels, right.levels, strict=True)
+        )
+        and all(
+            np.array_equal(a.log_prob, b.log_prob)
+            for a, b in zip(left.levels, right.levels, strict=True)
+        )
+        and all(
+            np.array_equal(a.backoff, b.backoff)
+            for a, b in zip(left.levels, right.levels, strict=True)
+        )
     )
 
 
@@ -74,10 +83,12 @@ def test_content(read):
     model = read(ARPA)
     assert model.unit == "word" and model.words == ("<unk>", "<s>", "</s>", "cat", "the", "été")
     table = entries(model)
-    assert table[("<s>",)] == pytest.approx((-99, -0.3)) and table[("</s>",)] == pytest.approx((-0.9, 0))
-    assert table[("the", "été")] == pytest.approx((-0.7, 0.1)) and table[("the", "cat", "</s>")] == pytest.approx(
-        (-0.3, 0)
+    assert table[("<s>",)] == pytest.approx((-99, -0.3)) and table[("</s>",)] == pytest.approx(
+        (-0.9, 0)
     )
+    assert table[("the", "été")] == pytest.approx((-0.7, 0.1)) and table[
+        ("the", "cat", "</s>")
+    ] == pytest.approx((-0.3, 0))
     assert len(table) == 14
 
 
@@ -95,7 +106,9 @@ def test_content(read):
         lambda text: text.replace("été </s>", "été </s>\t0"),
         lambda text: text.replace("0\t<s>", "1e-4\t<s>"),
         lambda text: text.replace("<unk>", "<UNK>"),
-        lambda text: text.replace("ngram 3=3", "ngram 3=3\nngram 4=0").replace("\\end", "\\4-grams:\n\n\\end"),
+        lambda text: text.replace("ngram 3=3", "ngram 3=3\nngram 4=0").replace(
+            "\\end", "\\4-grams:\n\n\\end"
+        ),
     ],
 )
 def test_ways_to_write_the_same(read, change):
@@ -110,7 +123,12 @@ def test_order_of_lines_does_not_matter(read):
 
 
 @pytest.mark.parametrize(
-    "pack", [gzip.compress, lzma.compress, lambda data: lzma.compress(data[:99]) + lzma.compress(data[99:])]
+    "pack",
+    [
+        gzip.compress,
+        lzma.compress,
+        lambda data: lzma.compress(data[:99]) + lzma.compress(data[99:]),
+    ],
 )
 def test_compressed(read, pack):
     content = ARPA.encode()
@@ -132,7 +150,11 @@ def test_bombs_are_refused(read, monkeypatch):
     ("old", "new", "message"),
     [
         ("\\data\\", "\\date\\", r"has no line \\data\\"),
-        ("ngram 1=6", "ngram 1=7", r"line 13: there are only 6 1-grams up to here and \\data\\ announces 7"),
+        (
+            "ngram 1=6",
+            "ngram 1=7",
+            r"line 13: there are only 6 1-grams up to here and \\data\\ announces 7",
+        ),
         ("ngram 2=5", "ngram 2=4", r"line 19: there are more 2-grams than the 4"),
         ("ngram 2=5", "ngram 2=9999999999", r"line 3: recog reads models"),
         ("ngram 2=5\n", "", r"line 3: 'ngram 2='"),
@@ -150,7 +172,11 @@ def test_bombs_are_refused(read, monkeypatch):
         ("-0.4\tthe cat", "x\tthe cat", r"line 16: 'x' is not a finite number"),
         ("cat\t-0.5", "cat\tnan", r"line 16: 'nan' is not a finite number"),
         ("-0.4\tthe cat", "-0.4\tthe", r"line 16: the word '-0.5' is not among"),
-        ("-0.1\t<s> the cat", "-0.1\t<s> the cat the cat", r"line 22: a log-probability, 3 word\(s\)"),
+        (
+            "-0.1\t<s> the cat",
+            "-0.1\t<s> the cat the cat",
+            r"line 22: a log-probability, 3 word\(s\)",
+        ),
         ("-0.1\t<s> the cat", "-0.1\t<s> the\rcat", r"line 22: there is a carriage return"),
     ],
 )
@@ -176,11 +202,21 @@ def test_missing_files(tmp_path):
 
 def test_missing_specials_are_added(read):
     text = re.sub(r"(?m)^.*(<s>|</s>|<unk>).*\n", "", ARPA)
-    text = text.replace("ngram 1=6", "ngram 1=3").replace("ngram 2=5", "ngram 2=2").replace("ngram 3=3", "ngram 3=0")
+    text = (
+        text.replace("ngram 1=6", "ngram 1=3")
+        .replace("ngram 2=5", "ngram 2=2")
+        .replace("ngram 3=3", "ngram 3=0")
+    )
     model = read(text)
     table = entries(model)
-    assert model.order == 2 and table[("<unk>",)] == table[("</s>",)] == (-100, 0) and table[("<s>",)] == (-99, 0)
-    with_unknown = text.replace("ngram 1=3", "ngram 1=4").replace("1-grams:\n", "1-grams:\n-3 <unk>\n")
+    assert (
+        model.order == 2
+        and table[("<unk>",)] == table[("</s>",)] == (-100, 0)
+        and table[("<s>",)] == (-99, 0)
+    )
+    with_unknown = text.replace("ngram 1=3", "ngram 1=4").replace(
+        "1-grams:\n", "1-grams:\n-3 <unk>\n"
+    )
     assert entries(read(with_unknown))[("</s>",)] == (-3, 0)
 
 
@@ -188,20 +224,35 @@ def test_absent_contexts_change_no_probability(read):
     """SRILM's pruning leaves 'the cat </s>' without 'the cat', and of five words the inner ones."""
     text = ARPA.replace("-0.4\tthe cat\t-0.5\n", "").replace("ngram 2=5", "ngram 2=4")
     text = text.replace("ngram 3=3", "ngram 3=3\nngram 4=0\nngram 5=1")
-    text = text.replace("\\end\\", "\\4-grams:\n\n\\5-grams:\n-0.05\tcat cat the cat the\n\n\\end\\")
+    text = text.replace(
+        "\\end\\", "\\4-grams:\n\n\\5-grams:\n-0.05\tcat cat the cat the\n\n\\end\\"
+    )
     model = read(text)
     table = entries(model)
     listed = {
         ngram: values
-        for ngram, values in (entries(read(ARPA)) | {("cat", "cat", "the", "cat", "the"): (-0.05, 0)}).items()
+        for ngram, values in (
+            entries(read(ARPA)) | {("cat", "cat", "the", "cat", "the"): (-0.05, 0)}
+        ).items()
         if ngram != ("the", "cat")
     }
     for ngram, values in listed.items():
         assert table[ngram] == pytest.approx(values)
     added = table.keys() - listed.keys()
-    assert added == {("the", "cat"), ("cat", "cat"), ("cat", "cat", "the"), ("cat", "cat", "the", "cat")}
-    for ngram in table.keys() | {("the", "cat", "the"), ("cat", "cat", "été"), ("cat", "cat", "the", "été")}:
-        assert score(table, ngram[:-1], ngram[-1]) == pytest.approx(score(listed, ngram[:-1], ngram[-1]), abs=1e-6)
+    assert added == {
+        ("the", "cat"),
+        ("cat", "cat"),
+        ("cat", "cat", "the"),
+        ("cat", "cat", "the", "cat"),
+    }
+    for ngram in table.keys() | {
+        ("the", "cat", "the"),
+        ("cat", "cat", "été"),
+        ("cat", "cat", "the", "été"),
+    }:
+        assert score(table, ngram[:-1], ngram[-1]) == pytest.approx(
+            score(listed, ngram[:-1], ngram[-1]), abs=1e-6
+        )
 
 
 def test_odd_spaces_are_part_of_words(read):
@@ -212,7 +263,10 @@ def test_odd_spaces_are_part_of_words(read):
 def test_unit(read):
     text = ARPA.replace("the", "|").replace("cat", "c").replace("été", "é")
     assert read(text).unit == "character" and read(text, unit="word").unit == "word"
-    assert read(text.replace("|", "t")).unit == "word" and read(ARPA, unit="character").unit == "character"
+    assert (
+        read(text.replace("|", "t")).unit == "word"
+        and read(ARPA, unit="character").unit == "character"
+    )
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".xz"])
@@ -249,7 +303,9 @@ def test_any_numbers_survive(tmp_path_factory, data):
     column = [data.draw(logs) for _ in words]
     column[1] = -99.0
     backoff = np.array([data.draw(st.floats(-50, 50, width=32)) for _ in words], np.float32)
-    pairs = sorted(data.draw(st.sets(st.tuples(*[st.integers(0, len(words) - 1)] * 2), min_size=1, max_size=5)))
+    pairs = sorted(
+        data.draw(st.sets(st.tuples(*[st.integers(0, len(words) - 1)] * 2), min_size=1, max_size=5))
+    )
     second = Level(
         np.array(pairs, np.int32),
         np.array([data.draw(logs) for _ in pairs], np.float32),
@@ -267,7 +323,10 @@ def test_keys_sort_as_rows_do():
     order, repeated = sort_order(ids, 2**20)
     assert row_keys(ids, 2**20).dtype.kind == "S"
     rows = [tuple(row) for row in ids[order].tolist()]
-    assert rows == sorted(rows) and [i for i in range(1, 200) if rows[i] == rows[i - 1]] == repeated.tolist()
+    assert (
+        rows == sorted(rows)
+        and [i for i in range(1, 200) if rows[i] == rows[i - 1]] == repeated.tolist()
+    )
 
 
 TRICKY = [
@@ -337,7 +396,10 @@ def test_mutations_give_an_error_or_a_model(tmp_path, count):
     original = ARPA.encode()
     read = sum(survives(tmp_path / "mutated.arpa", mutate(original, rng)) for _ in range(count))
     for pack in (gzip.compress, lzma.compress):
-        read += sum(survives(tmp_path / "packed.arpa", mutate(pack(original), rng)) for _ in range(count // 10))
+        read += sum(
+            survives(tmp_path / "packed.arpa", mutate(pack(original), rng))
+            for _ in range(count // 10)
+        )
     assert count / 50 < read < count  # some are harmless, not all
 
 
@@ -349,11 +411,14 @@ def test_words_in_decomposed_form_are_found(tmp_path):
     text += "\\2-grams:\n-0.5\te\u0301te\u0301 zz\n\n\\end\\\n"
     path.write_text(text, encoding="utf-8")
     found = read_arpa(path)
-    assert found.words[3:] == ("ete", "zz", "\u00e9t\u00e9") and list(found.words[3:]) == sorted(found.words[3:])
+    assert found.words[3:] == ("ete", "zz", "\u00e9t\u00e9") and list(found.words[3:]) == sorted(
+        found.words[3:]
+    )
     [bigram] = found.levels[1].ids.tolist()
     assert [found.words[k] for k in bigram] == ["\u00e9t\u00e9", "zz"]
     path.write_text(
-        text.replace("-1\tzz", "-1\t\u00e9t\u00e9\n-1\tzz").replace("ngram 1=6", "ngram 1=7"), encoding="utf-8"
+        text.replace("-1\tzz", "-1\t\u00e9t\u00e9\n-1\tzz").replace("ngram 1=6", "ngram 1=7"),
+        encoding="utf-8",
     )
     with pytest.raises(UserError, match="are the same in Unicode's composed form"):
         read_arpa(path)

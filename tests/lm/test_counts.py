@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recog.errors import UserError
-from recog.lm.counts import count_ngrams
+from recog.lm.estimation.counts import count_ngrams
+from recog.lm.estimation.workspace import Workspace, merge_runs
 from recog.lm.text import LONGEST_LINE, read_text, tokens
-from recog.lm.workspace import Workspace, merge_runs
 
 
 def table(counts) -> Counter:
@@ -37,11 +37,19 @@ def expected(sentences, order) -> Counter:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.lists(st.sampled_from("abcde"), min_size=1, max_size=6), min_size=1, max_size=12), st.integers(1, 5))
+@given(
+    st.lists(st.lists(st.sampled_from("abcde"), min_size=1, max_size=6), min_size=1, max_size=12),
+    st.integers(1, 5),
+)
 def test_counts_are_those_of_the_definition(sentences, order):
     counts = count_ngrams(map(" ".join, sentences), Workspace(1 << 20), order=order)
     assert +table(counts) == expected(sentences, order)
-    assert counts.words == ("<unk>", "<s>", "</s>", *sorted({word for sentence in sentences for word in sentence}))
+    assert counts.words == (
+        "<unk>",
+        "<s>",
+        "</s>",
+        *sorted({word for sentence in sentences for word in sentence}),
+    )
 
 
 def test_out_of_core_counts_what_memory_counts(tmp_path):
@@ -49,7 +57,9 @@ def test_out_of_core_counts_what_memory_counts(tmp_path):
     lines = [" ".join(f"w{i}" for i in random.zipf(1.5, 9).clip(0, 400)) for _ in range(1500)]
     small = Workspace(1 << 14, tmp_path)
     assert isinstance(small.empty(5000, np.int64), np.memmap)
-    assert table(count_ngrams(lines, small, order=4)) == table(count_ngrams(lines, Workspace(1 << 28), order=4))
+    assert table(count_ngrams(lines, small, order=4)) == table(
+        count_ngrams(lines, Workspace(1 << 28), order=4)
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -72,7 +82,9 @@ def test_runs_merge(runs):
     workspace.block = 8  # several rounds
     workspace.empty = np.empty
     keys = np.array([key for run in runs for key in run], np.int64)
-    merged, sums = merge_runs(keys, keys % 7 + 1, np.cumsum([len(run) for run in runs]).tolist(), workspace)
+    merged, sums = merge_runs(
+        keys, keys % 7 + 1, np.cumsum([len(run) for run in runs]).tolist(), workspace
+    )
     wanted = Counter()
     for key in keys.tolist():
         wanted[key] += key % 7 + 1
@@ -91,7 +103,9 @@ def test_a_given_vocabulary_has_words_that_do_not_occur():
     counts = count_ngrams(["a b"], Workspace(1 << 20), order=2, vocabulary=["b", "zebra", "<s>"])
     assert counts.words == ("<unk>", "<s>", "</s>", "b", "zebra")
     assert counts.levels[0].counts.tolist() == [1, 1, 1, 1, 0]
-    characters = count_ngrams(["a b"], Workspace(1 << 20), unit="character", order=1, vocabulary=["b", " "])
+    characters = count_ngrams(
+        ["a b"], Workspace(1 << 20), unit="character", order=1, vocabulary=["b", " "]
+    )
     assert characters.words[3:] == ("b", "|")
     with pytest.raises(UserError, match="'a b' is not one word"):
         count_ngrams(["a"], Workspace(1 << 20), vocabulary=["a b"])
@@ -113,7 +127,12 @@ def test_what_cannot_be_counted(lines, options, message):
 
 
 def test_tokens():
-    assert tokens(" The\tcafe\u0301 \u00a0 <s>, <s>\r\n", "word") == ["The", "caf\u00e9", "<s>,", "<unk>"]
+    assert tokens(" The\tcafe\u0301 \u00a0 <s>, <s>\r\n", "word") == [
+        "The",
+        "caf\u00e9",
+        "<s>,",
+        "<unk>",
+    ]
     assert tokens(" ab  c|\n", "character") == ["a", "b", "|", "c", "<unk>"]
     assert tokens("ab c", "character") == ["a", "b", "|", "c"]
     assert tokens(" \n", "character") == tokens("", "word") == []
@@ -133,7 +152,14 @@ def test_texts_are_read_line_by_line(tmp_path):
     plain.write_bytes("\ufeffone\r\n\u2028two\x85x\nthree".encode())
     packed.write_bytes(gzip.compress(b"four\n\n"))
     other.write_bytes(lzma.compress("f\u00fcnf\n".encode()))
-    assert list(read_text([plain, str(packed), other])) == ["one", "\u2028two\x85x", "three", "four", "", "f\u00fcnf"]
+    assert list(read_text([plain, str(packed), other])) == [
+        "one",
+        "\u2028two\x85x",
+        "three",
+        "four",
+        "",
+        "f\u00fcnf",
+    ]
 
 
 def test_texts_that_cannot_be_read(tmp_path):

@@ -8,12 +8,19 @@ import pytest
 
 from recog.lm.g2p import LONGEST, Speller
 from recog.lm.trie import NGramTrie
-from recog.training.speller import ENOUGH, learn_spelling, share_out
+from recog.training.g2p import ENOUGH, learn_spelling, share_out
 
 
 def said(word: str) -> str:
-    """An orthography: "sh" is S, "x" is ks, "e" at the end is silent, "c" is s before "i" and else k."""
-    text = word.removesuffix("e").replace("sh", "S").replace("x", "ks").replace("ci", "si").replace("c", "k")
+    """An orthography: "sh" is S, "x" is ks, "e" at the end is silent, "c" is s before "i" and else
+    k."""
+    text = (
+        word.removesuffix("e")
+        .replace("sh", "S")
+        .replace("x", "ks")
+        .replace("ci", "si")
+        .replace("c", "k")
+    )
     return text.replace("a", "A").replace("i", "I")
 
 
@@ -21,7 +28,8 @@ def words(count: int, seed: int) -> list[str]:
     rng = random.Random(seed)
     syllables = [onset + vowel for onset in ("b", "c", "sh", "t", "s", "x", "n") for vowel in "ai"]
     found = {
-        "".join(rng.choices(syllables, k=rng.randint(2, 5))) + rng.choice(["", "", "e", "x"]) for _ in range(count)
+        "".join(rng.choices(syllables, k=rng.randint(2, 5))) + rng.choice(["", "", "e", "x"])
+        for _ in range(count)
     }
     return sorted(found)
 
@@ -52,7 +60,9 @@ def test_what_has_unknown_letters_or_no_end_is_not_said(speller: Speller) -> Non
 def test_sounds_are_shared_out_to_the_letters_that_stand_for_them() -> None:
     known = words(400, 4)
     cut = dict(zip(known, share_out([(word, said(word)) for word in known]), strict=True))
-    assert all("".join(sounds for _, sounds in pairs) == said(word) for word, pairs in cut.items() if pairs)
+    assert all(
+        "".join(sounds for _, sounds in pairs) == said(word) for word, pairs in cut.items() if pairs
+    )
     assert sum(bool(pairs) for pairs in cut.values()) >= 0.99 * len(cut)
     with_x = [dict(pairs)["x"] for word, pairs in cut.items() if "x" in word and pairs]
     assert sum(sounds == "ks" for sounds in with_x) >= 0.95 * len(with_x)
@@ -63,7 +73,7 @@ def test_few_words_teach_nothing() -> None:
 
 
 def test_a_model_of_single_letters_says_words_too() -> None:
-    from recog.lm.kneser_ney import estimate
+    from recog.lm.estimation.kneser_ney import estimate
 
     model = estimate(["aA bB", "bB aA", "aX", "aA"], unit="word", order=1)
     assert Speller(NGramTrie.from_ngrams(model)).say(["ab", "ba", "c"]) == ["AB", "BA", ""]

@@ -4,11 +4,18 @@ import logging
 
 import numpy as np
 import pytest
-from reference_models import check_contract, distribution_sums, entries, perplexity, recorded, reference
+from reference_models import (
+    check_contract,
+    distribution_sums,
+    entries,
+    perplexity,
+    recorded,
+    reference,
+)
 
 from recog.errors import UserError
-from recog.lm import kneser_ney
-from recog.lm.kneser_ney import estimate
+from recog.lm.estimation import kneser_ney
+from recog.lm.estimation.kneser_ney import estimate
 from recog.lm.text import read_text
 
 SMALL = ["a b a c", "b a b", "c a b a a", "a a b c", "d"]
@@ -19,7 +26,9 @@ def same_as(ngrams, wanted: dict, tolerance: float) -> None:
     wanted[("<s>",)] = (-99.0, wanted[("<s>",)][1])  # lmplz writes 0
     assert found.keys() == wanted.keys()
     keys = list(wanted)
-    np.testing.assert_allclose([found[k] for k in keys], [wanted[k] for k in keys], rtol=0, atol=tolerance)
+    np.testing.assert_allclose(
+        [found[k] for k in keys], [wanted[k] for k in keys], rtol=0, atol=tolerance
+    )
 
 
 @pytest.mark.parametrize("name, cutoffs", [("word3", ()), ("word3-cutoff", (0, 1, 1))])
@@ -40,7 +49,8 @@ def test_characters_are_lmplz_s(monkeypatch, caplog):
     ours = perplexity(entries(ngrams), heldout[:100], "character", 5)
     assert ours == pytest.approx(perplexity(wanted, heldout[:100], "character", 5), rel=0.0005)
 
-    # lmplz's statistics have the last bigram, "zz", with its 10 occurrences in place of its 3 predecessors
+    # lmplz's statistics have the last bigram, "zz", with its 10 occurrences in place of its 3
+    # predecessors
     discounts = kneser_ney._discounts
 
     def as_lmplz(adjusted, n, workspace):
@@ -48,7 +58,9 @@ def test_characters_are_lmplz_s(monkeypatch, caplog):
             return discounts(adjusted, n, workspace)
         n1, n2, n3, n4 = (np.sum(adjusted == count) for count in (1, 2, 3, 4))
         y = n1 / (n1 + 2 * n2)
-        return np.array([0, 1 - 2 * y * n2 / n1, 2 - 3 * y * (n3 - 1) / n2, 3 - 4 * y * n4 / (n3 - 1)])
+        return np.array(
+            [0, 1 - 2 * y * n2 / n1, 2 - 3 * y * (n3 - 1) / n2, 3 - 4 * y * n4 / (n3 - 1)]
+        )
 
     monkeypatch.setattr(kneser_ney, "_discounts", as_lmplz)
     same_as(estimate(train, unit="character", order=5), wanted, 2e-6)
@@ -71,7 +83,10 @@ def test_every_distribution_sums_to_one(order, cutoffs):
 def test_little_memory_changes_nothing(tmp_path):
     random = np.random.default_rng(5)
     lines = [" ".join(f"w{i}" for i in random.zipf(1.6, 8).clip(0, 300)) for _ in range(800)]
-    one, other = estimate(lines, order=4, memory=1 << 14, workdir=tmp_path), estimate(lines, order=4)
+    one, other = (
+        estimate(lines, order=4, memory=1 << 14, workdir=tmp_path),
+        estimate(lines, order=4),
+    )
     assert one.words == other.words and len(one.levels) == len(other.levels) == 4
     for a, b in zip(one.levels, other.levels, strict=True):
         np.testing.assert_array_equal(a.ids, b.ids)
@@ -82,8 +97,14 @@ def test_little_memory_changes_nothing(tmp_path):
 
 def test_counts_travel_with_the_model():
     ngrams = estimate(SMALL, order=2, cutoffs=(0, 1))
-    counts = {k: int(c) for k, c in zip(entries(ngrams), np.concatenate(ngrams.counts), strict=True)}
-    assert counts[("a",)] == 8 and counts[("<s>",)] == counts[("</s>",)] == 5 and counts[("<unk>",)] == 0
+    counts = {
+        k: int(c) for k, c in zip(entries(ngrams), np.concatenate(ngrams.counts), strict=True)
+    }
+    assert (
+        counts[("a",)] == 8
+        and counts[("<s>",)] == counts[("</s>",)] == 5
+        and counts[("<unk>",)] == 0
+    )
     assert counts[("a", "b")] == 4 and counts[("<s>", "a")] == 2
     assert min(ngrams.counts[1]) == 2
 

@@ -1,4 +1,5 @@
-"""The binary form: what opens is what was written, small when asked for, and nothing damaged or hostile gets through."""
+"""The binary form: what opens is what was written, small when asked for, and nothing damaged or
+hostile gets through."""
 
 import random
 import re
@@ -27,11 +28,19 @@ def make_model(order: int = 4, size: int = 12, seed: int = 0) -> NGrams:
     levels = []
     for n in range(1, order + 1):
         if n > 1:
-            children = [(*row, word) for row in rows.tolist() for word in rng.permutation(size)[: rng.integers(0, 4)]]
+            children = [
+                (*row, word)
+                for row in rows.tolist()
+                for word in rng.permutation(size)[: rng.integers(0, 4)]
+            ]
             rows = np.array(sorted(children)).reshape(-1, n)
         log_prob = -rng.exponential(2, len(rows)).astype(np.float32)
-        backoff = rng.normal(-0.3, 0.3, len(rows)).astype(np.float32) * (rng.random(len(rows)) < 0.8)
-        levels.append(Level(rows.astype(np.int32), log_prob, backoff.astype(np.float32) * (n < order)))
+        backoff = rng.normal(-0.3, 0.3, len(rows)).astype(np.float32) * (
+            rng.random(len(rows)) < 0.8
+        )
+        levels.append(
+            Level(rows.astype(np.int32), log_prob, backoff.astype(np.float32) * (n < order))
+        )
     levels[0].log_prob[1] = -99
     words = ("<unk>", "<s>", "</s>", *(f"w{i:05}é" for i in range(size - 3)))
     model = NGrams("word", words, tuple(levels))
@@ -40,9 +49,11 @@ def make_model(order: int = 4, size: int = 12, seed: int = 0) -> NGrams:
 
 
 def equal(left: NGramTrie, right: NGramTrie) -> bool:
-    return (left.unit, left.words, left.level_starts) == (right.unit, right.words, right.level_starts) and all(
-        np.array_equal(getattr(left, name), getattr(right, name)) for name in ARRAYS
-    )
+    return (left.unit, left.words, left.level_starts) == (
+        right.unit,
+        right.words,
+        right.level_starts,
+    ) and all(np.array_equal(getattr(left, name), getattr(right, name)) for name in ARRAYS)
 
 
 def close(left: NGrams, right: NGrams) -> bool:
@@ -57,7 +68,9 @@ def test_trie_lists_children_and_suffixes():
     assert trie.nodes == len(rows) and trie.inner == len(rows) - len(model.levels[-1])
     for node, row in enumerate(rows[: trie.inner]):
         children = range(trie.begin[node], trie.begin[node + 1])
-        assert [rows[child] for child in children] == [other for other in rows if len(other) > 0 and other[:-1] == row]
+        assert [rows[child] for child in children] == [
+            other for other in rows if len(other) > 0 and other[:-1] == row
+        ]
         longest = next(row[k:] for k in range(1, len(row) + 1) if row[k:] in rows) if row else ()
         assert rows[trie.suffix[node]] == longest
     assert [trie.word[i] for i in range(len(rows))] == [row[-1] if row else -1 for row in rows]
@@ -74,7 +87,9 @@ def test_advance_is_the_definition():
         log_prob, state = trie.advance(state, texts[:, t])
         for text, found in zip(texts, log_prob, strict=True):
             words = [model.words[i] for i in text[: t + 1]]
-            assert found / np.log(10) == pytest.approx(score(table, tuple(words[-4:-1]), words[-1]), abs=1e-5)
+            assert found / np.log(10) == pytest.approx(
+                score(table, tuple(words[-4:-1]), words[-1]), abs=1e-5
+            )
         assert state.max() < trie.inner
     with pytest.raises(ValueError, match="outside the vocabulary"):
         trie.advance([0], [12])
@@ -112,10 +127,17 @@ def test_many_children_and_wide_words(tmp_path):
     model = NGrams("word", words, (first, second))
     write_binary(model, tmp_path / "model.lm", quantise=True)
     trie, exact = open_binary(tmp_path / "model.lm"), NGramTrie.from_ngrams(model)
-    assert all(np.array_equal(getattr(trie, name), getattr(exact, name)) for name in ("word", "begin", "suffix"))
+    assert all(
+        np.array_equal(getattr(trie, name), getattr(exact, name))
+        for name in ("word", "begin", "suffix")
+    )
     assert (tmp_path / "model.lm").stat().st_size < 7 * size + 9 * size + 5 * size
     error = np.abs(trie.log_prob - exact.log_prob)
-    assert error[: size + 1].max() == 0 and error.mean() < 0.02 and len(np.unique(trie.log_prob[size + 1 :])) == 256
+    assert (
+        error[: size + 1].max() == 0
+        and error.mean() < 0.02
+        and len(np.unique(trie.log_prob[size + 1 :])) == 256
+    )
 
 
 def test_quantised_bins_hold_as_many_each():
@@ -146,7 +168,10 @@ def test_damage_is_found(tmp_path, quantise):
     path, rng = tmp_path / "model.lm", random.Random(1)
     write_binary(make_model(), path, quantise=quantise)
     good = path.read_bytes()
-    damaged = [good[:n] for n in [*range(0, len(good), 97), HEADER, len(good) - 1]] + [good + b"\0", b""]
+    damaged = [good[:n] for n in [*range(0, len(good), 97), HEADER, len(good) - 1]] + [
+        good + b"\0",
+        b"",
+    ]
     for _ in range(150):
         at = rng.randrange(len(good))
         damaged.append(good[:at] + bytes([good[at] ^ rng.randrange(1, 256)]) + good[at + 1 :])
@@ -164,7 +189,8 @@ def sign(content: bytearray) -> bytes:
 
 @pytest.mark.parametrize("quantise", [False, True])
 def test_hostile_files_stay_in_bounds(tmp_path, quantise):
-    """With checksums made to match, what still opens is safe to query: indices inside, suffixes that end."""
+    """With checksums made to match, what still opens is safe to query: indices inside, suffixes
+    that end."""
     path, rng, opened = tmp_path / "model.lm", random.Random(2), 0
     write_binary(make_model(), path, quantise=quantise)
     good = path.read_bytes()
@@ -223,8 +249,12 @@ def test_verify(array, node, value, message):
         lambda model: NGrams(model.unit, (*model.words[:-1], "a b"), model.levels),
         lambda model: NGrams(model.unit, model.words, (model.levels[0], *model.levels[2:])),
         lambda model: NGrams(model.unit, model.words, (*model.levels[:2], model.levels[3])),
-        lambda model: NGrams(model.unit, model.words, (model.levels[0], half(model.levels[1]), *model.levels[2:])),
-        lambda model: NGrams(model.unit, model.words, (*model.levels[:3], reverse(model.levels[3]))),
+        lambda model: NGrams(
+            model.unit, model.words, (model.levels[0], half(model.levels[1]), *model.levels[2:])
+        ),
+        lambda model: NGrams(
+            model.unit, model.words, (*model.levels[:3], reverse(model.levels[3]))
+        ),
         lambda model: NGrams(model.unit, model.words, model.levels[:3]),
     ],
 )

@@ -6,8 +6,8 @@ from reference_models import distribution_sums, entries, score
 
 from recog.errors import UserError
 from recog.lm.check import check_ngrams
-from recog.lm.kneser_ney import estimate
-from recog.lm.mix import mix, tune_weights
+from recog.lm.estimation.kneser_ney import estimate
+from recog.lm.estimation.mix import mix, tune_weights
 from recog.lm.perplexity import perplexity
 from recog.lm.tables import NGrams
 from recog.lm.trie import NGramTrie
@@ -21,7 +21,9 @@ def text(weights: list[float], count: int) -> list[str]:
     for _ in range(count):
         line, last = [], 0
         for _ in range(RANDOM.integers(3, 9)):
-            last = (last + RANDOM.choice(len(weights), p=np.array(weights) / sum(weights))) % len(weights)
+            last = (last + RANDOM.choice(len(weights), p=np.array(weights) / sum(weights))) % len(
+                weights
+            )
             line.append("abcde"[last])
         lines.append(" ".join(line))
     return lines

@@ -1,14 +1,22 @@
-"""Entropy pruning: the criterion against its definition, distributions that sum to 1, and what must stay."""
+"""Entropy pruning: the criterion against its definition, distributions that sum to 1, and what must
+stay."""
 
 import math
 
 import numpy as np
 import pytest
-from reference_models import check_contract, distribution_sums, entries, perplexity, reference, score
+from reference_models import (
+    check_contract,
+    distribution_sums,
+    entries,
+    perplexity,
+    reference,
+    score,
+)
 
 from recog.errors import UserError
-from recog.lm.kneser_ney import CountedNGrams, estimate
-from recog.lm.prune import _rises, normalise, prune, prune_to
+from recog.lm.estimation.kneser_ney import CountedNGrams, estimate
+from recog.lm.estimation.prune import _rises, normalise, prune, prune_to
 from recog.lm.tables import NGrams
 from recog.lm.text import read_text
 
@@ -44,7 +52,9 @@ def test_the_rise_is_that_of_the_relative_entropy(model):
     """Take one trigram out by hand and sum the divergence over all words."""
     table, words = entries(model), [word for word in model.words if word != "<s>"]
     rises = _rises(model)[2]
-    total = sum(c for word, c in zip(model.words, model.counts[0].tolist(), strict=True) if word != "<s>")
+    total = sum(
+        c for word, c in zip(model.words, model.counts[0].tolist(), strict=True) if word != "<s>"
+    )
     bigrams = [tuple(model.words[i] for i in row) for row in model.levels[1].ids.tolist()]
     counts = dict(zip(bigrams, model.counts[1].tolist(), strict=True))
     for row in range(0, len(rises), 7):
@@ -56,10 +66,14 @@ def test_the_rise_is_that_of_the_relative_entropy(model):
         lower = 1 - sum(10 ** score(table, history[1:], word) for word in listed)
         without[history] = (table[history][0], math.log10(left / lower))
         divergence = sum(
-            10 ** score(table, history, w) * math.log(10) * (score(table, history, w) - score(without, history, w))
+            10 ** score(table, history, w)
+            * math.log(10)
+            * (score(table, history, w) - score(without, history, w))
             for w in words
         )
-        assert rises[row] == pytest.approx(math.expm1(counts[history] / total * divergence), rel=2e-3, abs=2e-8)
+        assert rises[row] == pytest.approx(
+            math.expm1(counts[history] / total * divergence), rel=2e-3, abs=2e-8
+        )
 
 
 def test_contexts_of_what_stays_stay(model):

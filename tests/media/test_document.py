@@ -1,4 +1,5 @@
-"""PDF and TIFF of several pages -> images, page by page; what is broken, locked, empty or absurd is one sentence."""
+"""PDF and TIFF of several pages -> images, page by page; what is broken, locked, empty or absurd is
+one sentence."""
 
 from __future__ import annotations
 
@@ -13,10 +14,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recog.media.document import MAX_PAGES, open_document
+from recog.media.document.reader import MAX_PAGES, open_document
 from recog.media.errors import MediaError
-from recog.media.headers import point_to_page, tiff_pages
-from recog.media.image import read_image
+from recog.media.image.headers import point_to_page, tiff_pages
+from recog.media.image.reader import read_image
 
 try:
     import pypdfium2 as pdfium
@@ -33,24 +34,42 @@ def grey(width: int, height: int, level: int) -> NDArray[np.uint8]:
 
 
 def tiff(
-    images: list[NDArray[np.uint8]], *, order: str = "<", big: bool = False, kinds: list[int] | None = None
+    images: list[NDArray[np.uint8]],
+    *,
+    order: str = "<",
+    big: bool = False,
+    kinds: list[int] | None = None,
 ) -> bytes:
-    """Uncompressed pages of one strip, each directory before its pixels; ``kinds`` are NewSubfileTypes."""
+    """Uncompressed pages of one strip, each directory before its pixels; ``kinds`` are
+    NewSubfileTypes."""
     pointer, count_format = ("Q", "Q") if big else ("I", "H")
     mark = (b"II" if order == "<" else b"MM") + struct.pack(order + "H", 43 if big else 42)
     head = mark + (struct.pack(order + "HHQ", 8, 0, 16) if big else struct.pack(order + "I", 8))
     data = bytearray(head)
     for number, image in enumerate(images):
         height, width = image.shape
-        tags = [(254, (kinds or [0] * len(images))[number]), (256, width), (257, height), (258, 8), (259, 1), (262, 1)]
+        tags = [
+            (254, (kinds or [0] * len(images))[number]),
+            (256, width),
+            (257, height),
+            (258, 8),
+            (259, 1),
+            (262, 1),
+        ]
         tags += [(273, 0), (277, 1), (278, height), (279, image.size)]
         entry = 20 if big else 12
-        size = struct.calcsize(order + count_format) + entry * len(tags) + struct.calcsize(order + pointer)
+        size = (
+            struct.calcsize(order + count_format)
+            + entry * len(tags)
+            + struct.calcsize(order + pointer)
+        )
         after = len(data) + size + image.size
         directory = struct.pack(order + count_format, len(tags))
         for tag, value in tags:
             value = len(data) + size if tag == 273 else value
-            directory += struct.pack(order + "HH" + pointer + pointer, tag, 16 if big else 4, 1, value)
+            directory += struct.pack(
+                order + "HH" + pointer + pointer, tag, 16 if big else 4, 1, value
+            )
         directory += struct.pack(order + pointer, after if number + 1 < len(images) else 0)
         data += directory + image.tobytes()
     return bytes(data)
@@ -123,7 +142,9 @@ def test_a_tiff_with_a_page_of_absurd_size_reads_the_others() -> None:
 
 def test_too_many_pages() -> None:
     data = tiff([grey(4, 4, 0)] * (MAX_PAGES + 1))
-    with pytest.raises(MediaError, match=r"has 1001 pages, and recog reads up to 1000 at once: split it"):
+    with pytest.raises(
+        MediaError, match=r"has 1001 pages, and recog reads up to 1000 at once: split it"
+    ):
         open_document(data)
 
 
@@ -152,12 +173,16 @@ def pages(*boxes: str, content: str = "") -> bytes:
     )
 
 
-def scan(image: NDArray[np.uint8], width: float, height: float, *, rotate: int = 0, path: bool = False) -> bytes:
+def scan(
+    image: NDArray[np.uint8], width: float, height: float, *, rotate: int = 0, path: bool = False
+) -> bytes:
     """A PDF of one page that is a scan."""
     document = pdfium.PdfDocument.new()
     page = document.new_page(width, height)
     picture = pdfium.PdfImage.new(document)
-    picture.load_jpeg(io.BytesIO(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()))
+    picture.load_jpeg(
+        io.BytesIO(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes())
+    )
     picture.set_matrix(pdfium.PdfMatrix(width, 0, 0, height, 0, 0))
     page.insert_obj(picture)
     if path:
@@ -201,7 +226,9 @@ def test_resolution_of_other_pages() -> None:
 @needs_pdf
 def test_pages_of_absurd_size() -> None:
     with open_document(pages("0 0 100000 100000", "0 0 0 0", "0 0 72 72")) as document:
-        with pytest.raises(MediaError, match=r"Page 1 of .* is 100000 x 100000 points large, too large to be read"):
+        with pytest.raises(
+            MediaError, match=r"Page 1 of .* is 100000 x 100000 points large, too large to be read"
+        ):
             document.grey(0)
         document.grey(1)  # PDFium takes such a page for a letter
         assert document.grey(2).shape == (300, 300)
@@ -227,7 +254,10 @@ def encrypted() -> bytes:
             pdf("<< /Type /Catalog /Pages 2 0 R >>", "<< /Type /Pages /Count 0 /Kids [] >>"),
             "the image is a PDF without pages",
         ),
-        (pages(*["0 0 9 9"] * 1001), "has 1001 pages, and recog reads up to 1000 at once: split it"),
+        (
+            pages(*["0 0 9 9"] * 1001),
+            "has 1001 pages, and recog reads up to 1000 at once: split it",
+        ),
     ],
 )
 def test_pdfs_that_cannot_be_read(tmp_path: Path, data: bytes, message: str) -> None:
@@ -240,7 +270,8 @@ def test_pdfs_that_cannot_be_read(tmp_path: Path, data: bytes, message: str) -> 
 
 @needs_pdf
 def test_a_page_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("recog.media.pdf.MAX_SECONDS", 0.0)  # given up at once, however fast the machine is
+    # given up at once, however fast the machine is
+    monkeypatch.setattr("recog.media.document.pdf.MAX_SECONDS", 0.0)
     content = "0 0 m " + "".join(f"{i % 700} {i * 7 % 700} l " for i in range(1_000)) + "f\n"
     with open_document(pages("0 0 700 700", content=content * 30)) as document:
         start = time.monotonic()
@@ -251,7 +282,9 @@ def test_a_page_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch)
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pypdfium2", None)
-    with pytest.raises(MediaError, match=r'the image is a PDF, which needs pypdfium2: pip install "recog\[pdf\]"'):
+    with pytest.raises(
+        MediaError, match=r'the image is a PDF, which needs pypdfium2: pip install "recog\[pdf\]"'
+    ):
         open_document(b"%PDF-1.7\n")
 
 
@@ -262,5 +295,8 @@ def test_files_that_are_no_documents(tmp_path: Path) -> None:
         open_document(tmp_path)
     with pytest.raises(MediaError, match="is empty"):
         open_document(b"")
-    with open_document(b"II*\0 no tiff") as document, pytest.raises(MediaError, match="cut short or damaged"):
+    with (
+        open_document(b"II*\0 no tiff") as document,
+        pytest.raises(MediaError, match="cut short or damaged"),
+    ):
         document.grey(0)

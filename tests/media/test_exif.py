@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recog.media.exif import upright, upright_point
+from recog.media.image.exif import upright, upright_point
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -1,4 +1,5 @@
-"""Images of every format become the pixels that were planted in them; bombs and broken files become one sentence."""
+"""Images of every format become the pixels that were planted in them; bombs and broken files become
+one sentence."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from recog.media.errors import MediaError
-from recog.media.headers import HeaderError, read_header
-from recog.media.image import read_image
+from recog.media.image.headers import HeaderError, read_header
+from recog.media.image.reader import read_image
 from recog.media.quiet import quiet_decoding
 
 
@@ -27,10 +28,14 @@ def chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def png(width: int, height: int, depth: int, colour: int, rows: list[bytes], *extra: bytes) -> bytes:
+def png(
+    width: int, height: int, depth: int, colour: int, rows: list[bytes], *extra: bytes
+) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
     data = zlib.compress(b"".join(b"\0" + row for row in rows))
-    return b"\x89PNG\r\n\x1a\n" + b"".join([chunk(b"IHDR", header), *extra, chunk(b"IDAT", data), chunk(b"IEND", b"")])
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        [chunk(b"IHDR", header), *extra, chunk(b"IDAT", data), chunk(b"IEND", b"")]
+    )
 
 
 def exif(orientation: int, order: str = "<") -> bytes:
@@ -75,7 +80,11 @@ def tiff(
     depths = struct.pack(order + "H" * channels, *[bits] * channels) if channels > 2 else b""
     body = b""
     for tag, code, value in tags:
-        count, value = (channels, start) if tag == 258 and depths else (1, start + len(depths) if tag == 273 else value)
+        count, value = (
+            (channels, start)
+            if tag == 258 and depths
+            else (1, start + len(depths) if tag == 273 else value)
+        )
         in_place = code == 3 and count == 1
         body += struct.pack(order + "HHI", tag, code, count) + struct.pack(
             order + ("HH" if in_place else "I"), *([value, 0] if in_place else [value])
@@ -100,9 +109,13 @@ def corners() -> NDArray[np.uint8]:
 
 @pytest.mark.parametrize("extension", [".png", ".bmp", ".tif", ".webp", ".jpg"])
 @pytest.mark.parametrize("is_colour", [False, True])
-def test_formats(tmp_path: Path, corners: NDArray[np.uint8], extension: str, is_colour: bool) -> None:
+def test_formats(
+    tmp_path: Path, corners: NDArray[np.uint8], extension: str, is_colour: bool
+) -> None:
     image = cv2.cvtColor(corners, cv2.COLOR_GRAY2BGR) if is_colour else corners
-    data = encode(extension, image, *([cv2.IMWRITE_WEBP_QUALITY, 101] if extension == ".webp" else []))
+    data = encode(
+        extension, image, *([cv2.IMWRITE_WEBP_QUALITY, 101] if extension == ".webp" else [])
+    )
     path = tmp_path / "renamed.txt"  # content decides
     path.write_bytes(data)
     for source in (path, str(path), data, io.BytesIO(data)):
@@ -120,7 +133,9 @@ def test_colours_become_their_luminance() -> None:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_orientation_of_every_format(corners: NDArray[np.uint8], orientation: int, order: str) -> None:
+def test_every_orientation_of_every_format(
+    corners: NDArray[np.uint8], orientation: int, order: str
+) -> None:
     turned = {  # Exif 2.32, tag 274: how the camera stored what is to be seen upright
         1: corners,
         2: np.fliplr(corners),
@@ -135,9 +150,15 @@ def test_every_orientation_of_every_format(corners: NDArray[np.uint8], orientati
     block = exif(orientation, order)
     plain = encode(".png", stored)
     jpeg = encode(".jpg", stored)
-    lossless = encode(".webp", cv2.cvtColor(stored, cv2.COLOR_GRAY2BGR), cv2.IMWRITE_WEBP_QUALITY, 101)
+    lossless = encode(
+        ".webp", cv2.cvtColor(stored, cv2.COLOR_GRAY2BGR), cv2.IMWRITE_WEBP_QUALITY, 101
+    )
     height, width = stored.shape
-    canvas = struct.pack("<I", 8) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    canvas = (
+        struct.pack("<I", 8)
+        + (width - 1).to_bytes(3, "little")
+        + (height - 1).to_bytes(3, "little")
+    )
     webp = (
         b"WEBP"
         + b"VP8X"
@@ -173,23 +194,39 @@ def test_sixteen_bits() -> None:
 
 
 def test_floating_point_and_bilevel_tiff() -> None:
-    np.testing.assert_array_equal(read_image(tiff(np.array([[0, 0.5, 1]], np.float32))), [[0, 128, 255]])
-    np.testing.assert_array_equal(read_image(tiff(np.array([[-10, 0, 10, np.nan]], np.float32))), [[0, 128, 255, 128]])
+    np.testing.assert_array_equal(
+        read_image(tiff(np.array([[0, 0.5, 1]], np.float32))), [[0, 128, 255]]
+    )
+    np.testing.assert_array_equal(
+        read_image(tiff(np.array([[-10, 0, 10, np.nan]], np.float32))), [[0, 128, 255, 128]]
+    )
     dots = np.tile(np.array([[0, 1, 1, 0, 1, 0, 0, 0]], np.uint8), (2, 2))
     np.testing.assert_array_equal(read_image(tiff(dots, bits=1)), dots * 255)
-    np.testing.assert_array_equal(read_image(tiff(dots, bits=1, white_is_zero=True)), 255 - dots * 255)
+    np.testing.assert_array_equal(
+        read_image(tiff(dots, bits=1, white_is_zero=True)), 255 - dots * 255
+    )
 
 
 def test_palette_and_low_depths() -> None:
     palette = chunk(b"PLTE", bytes([0, 0, 0, 128, 128, 128, 255, 255, 255]))
-    np.testing.assert_array_equal(read_image(png(3, 1, 8, 3, [bytes([2, 1, 0])], palette)), [[255, 128, 0]])
-    np.testing.assert_array_equal(read_image(png(4, 1, 2, 3, [bytes([0b00011000])], palette)), [[0, 128, 255, 0]])
-    np.testing.assert_array_equal(read_image(png(8, 1, 1, 0, [bytes([0b10110000])])), [[255, 0, 255, 255, 0, 0, 0, 0]])
-    np.testing.assert_array_equal(read_image(png(4, 1, 2, 0, [bytes([0b00011011])])), [[0, 85, 170, 255]])
+    np.testing.assert_array_equal(
+        read_image(png(3, 1, 8, 3, [bytes([2, 1, 0])], palette)), [[255, 128, 0]]
+    )
+    np.testing.assert_array_equal(
+        read_image(png(4, 1, 2, 3, [bytes([0b00011000])], palette)), [[0, 128, 255, 0]]
+    )
+    np.testing.assert_array_equal(
+        read_image(png(8, 1, 1, 0, [bytes([0b10110000])])), [[255, 0, 255, 255, 0, 0, 0, 0]]
+    )
+    np.testing.assert_array_equal(
+        read_image(png(4, 1, 2, 0, [bytes([0b00011011])])), [[0, 85, 170, 255]]
+    )
 
 
 def test_transparency_is_white_paper() -> None:
-    bgra = np.array([[[0, 0, 0, 255], [0, 0, 0, 0], [0, 0, 0, 128], [100, 100, 100, 255]]], np.uint8)
+    bgra = np.array(
+        [[[0, 0, 0, 255], [0, 0, 0, 0], [0, 0, 0, 128], [100, 100, 100, 255]]], np.uint8
+    )
     for data in (
         encode(".png", bgra),
         encode(".webp", bgra, cv2.IMWRITE_WEBP_QUALITY, 101),
@@ -197,8 +234,12 @@ def test_transparency_is_white_paper() -> None:
     ):
         np.testing.assert_allclose(read_image(data), [[0, 255, 127, 100]], atol=1)
     palette = chunk(b"PLTE", bytes([0, 0, 0, 200, 200, 200])) + chunk(b"tRNS", bytes([0]))
-    np.testing.assert_array_equal(read_image(png(2, 1, 8, 3, [bytes([0, 1])], palette)), [[255, 200]])
-    np.testing.assert_array_equal(read_image(png(3, 1, 8, 4, [bytes([0, 255, 0, 0, 90, 255])])), [[0, 255, 90]])
+    np.testing.assert_array_equal(
+        read_image(png(2, 1, 8, 3, [bytes([0, 1])], palette)), [[255, 200]]
+    )
+    np.testing.assert_array_equal(
+        read_image(png(3, 1, 8, 4, [bytes([0, 255, 0, 0, 90, 255])])), [[0, 255, 90]]
+    )
     grey = png(3, 1, 8, 0, [bytes([7, 8, 9])], chunk(b"tRNS", struct.pack(">H", 8)))
     np.testing.assert_array_equal(read_image(grey), [[7, 255, 9]])
 
@@ -227,7 +268,9 @@ def bombs() -> dict[str, bytes]:
         "PNG": png(size, size, 8, 0, []),
         "JPEG": jpeg + b"\xff\xda\0\x08\1\1\0\0\x3f\0\0\xff\xd9",
         "WebP": b"RIFF" + struct.pack("<I", len(vp8x) + 4) + b"WEBP" + vp8x,
-        "BMP": b"BM" + bytes(12) + struct.pack("<IiiHHIIIIII", 40, size, -size, 1, 24, 0, 0, 0, 0, 0, 0),
+        "BMP": b"BM"
+        + bytes(12)
+        + struct.pack("<IiiHHIIIIII", 40, size, -size, 1, 24, 0, 0, 0, 0, 0, 0),
         "TIFF": b"MM\0*" + struct.pack(">IHHHIIHHIII", 8, 2, 256, 4, 1, size, 257, 4, 1, size, 0),
     }
 
@@ -237,8 +280,14 @@ def test_bombs_are_refused_by_their_header(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "bomb"
     path.write_bytes(bombs()[kind])
     header = read_header(path.read_bytes())
-    assert header is not None and (header.format, header.width, header.height) == (kind, 60_000, 60_000)
-    with pytest.raises(MediaError, match=r"bomb has 60000 x 60000 pixels, more than the limit of 200000000"):
+    assert header is not None and (header.format, header.width, header.height) == (
+        kind,
+        60_000,
+        60_000,
+    )
+    with pytest.raises(
+        MediaError, match=r"bomb has 60000 x 60000 pixels, more than the limit of 200000000"
+    ):
         read_image(path)
 
 
@@ -253,7 +302,13 @@ def test_the_limit_is_the_callers(corners: NDArray[np.uint8]) -> None:
 def test_cut_files_are_never_taken_for_pages(extension: str) -> None:
     noise = np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8)
     data = encode(extension, noise)
-    for length in [*np.random.default_rng(2).integers(1, len(data) - 12, 25), 4, 12, 26, len(data) // 2]:
+    for length in [
+        *np.random.default_rng(2).integers(1, len(data) - 12, 25),
+        4,
+        12,
+        26,
+        len(data) // 2,
+    ]:
         with pytest.raises(MediaError) as caught:
             read_image(data[:length])
         assert "\n" not in str(caught.value)
@@ -263,7 +318,11 @@ def test_cut_files_are_never_taken_for_pages(extension: str) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.sampled_from([".png", ".jpg", ".webp", ".tif", ".bmp"]), st.integers(0, 2**32), st.integers(1, 6))
+@given(
+    st.sampled_from([".png", ".jpg", ".webp", ".tif", ".bmp"]),
+    st.integers(0, 2**32),
+    st.integers(1, 6),
+)
 def test_damaged_bytes_give_a_page_or_one_sentence(extension: str, seed: int, places: int) -> None:
     random = np.random.default_rng(seed)
     data = bytearray(encode(extension, np.full((20, 30), 200, np.uint8)))
@@ -335,11 +394,13 @@ def test_the_libraries_keep_the_terminal_clean(tmp_path: Path) -> None:
     (tmp_path / "damaged.jpg").write_bytes(jpeg[: len(jpeg) // 2] + b"\xff\xd9")
     (tmp_path / "cut.tif").write_bytes(encode(".tif", np.full((20, 30), 200, np.uint8))[:-40])
     code = (
-        "import sys, pathlib, recog.media.image as i\nassert 'cv2' not in sys.modules\n"
+        "import sys, pathlib, recog.media.image.reader as i\nassert 'cv2' not in sys.modules\n"
         "for path in pathlib.Path(sys.argv[1]).iterdir():\n    try: i.read_image(path)\n    except i.MediaError: pass\n"
         "print('still there', file=sys.stderr)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    )
     assert done.stderr == "still there\n" and done.stdout == ""
 
 

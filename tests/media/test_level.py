@@ -10,8 +10,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from recog.media.level import TARGET, LevelMeter
-from recog.media.sound import open_sound, read_sound
+from recog.media.audio.level import TARGET, LevelMeter
+from recog.media.audio.reader import open_sound, read_sound
 
 RATE = 16_000
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
@@ -22,7 +22,9 @@ def recording(peak: float, subtype: str = "FLOAT", *, channels: int = 1) -> byte
     wave = read_sound(SAMPLES / "letter.wav")
     wave = wave * np.float32(peak / np.abs(wave).max())
     file = io.BytesIO()
-    soundfile.write(file, np.repeat(wave[:, None], channels, axis=1), RATE, format="WAV", subtype=subtype)
+    soundfile.write(
+        file, np.repeat(wave[:, None], channels, axis=1), RATE, format="WAV", subtype=subtype
+    )
     return file.getvalue()
 
 
@@ -40,7 +42,9 @@ def test_ordinary_and_loud_recordings_are_left_as_they_are(peak: float) -> None:
     assert warnings == []
 
 
-@pytest.mark.parametrize(("peak", "subtype"), [(5e-3, "PCM_16"), (1e-3, "PCM_16"), (1e-4, "PCM_24"), (1e-5, "FLOAT")])
+@pytest.mark.parametrize(
+    ("peak", "subtype"), [(5e-3, "PCM_16"), (1e-3, "PCM_16"), (1e-4, "PCM_24"), (1e-5, "FLOAT")]
+)
 def test_a_quiet_recording_is_made_louder(peak: float, subtype: str) -> None:
     data = recording(peak, subtype)
     wave, warnings = amplified(data)
@@ -59,7 +63,9 @@ def test_a_click_is_not_the_level() -> None:
     assert np.abs(louder[:19_000]).max() > 0.1 and warnings == []
 
 
-@pytest.mark.parametrize(("count", "peak", "says"), [(RATE, 0.0, "every sample is 0"), (RATE, 1e-7, "-140 dBFS")])
+@pytest.mark.parametrize(
+    ("count", "peak", "says"), [(RATE, 0.0, "every sample is 0"), (RATE, 1e-7, "-140 dBFS")]
+)
 def test_silence_is_told(count: int, peak: float, says: str) -> None:
     file = io.BytesIO()
     noise = peak * np.random.default_rng(0).uniform(-1, 1, count)
@@ -68,7 +74,8 @@ def test_silence_is_told(count: int, peak: float, says: str) -> None:
     assert np.abs(wave).max() <= peak
     assert (
         len(warnings) == 1
-        and f"holds nothing that can be heard: {'' if peak == 0 else 'its level is '}{says}" in warnings[0]
+        and f"holds nothing that can be heard: {'' if peak == 0 else 'its level is '}{says}"
+        in warnings[0]
     )
 
 
@@ -77,16 +84,23 @@ def test_rounding_is_no_sound() -> None:
     dither = np.random.default_rng(0).integers(-2, 3, 4 * RATE).astype(np.int16)
     soundfile.write(file, dither, RATE, format="WAV", subtype="PCM_16")
     wave, warnings = amplified(file.getvalue())
-    assert np.abs(wave).max() < 1e-4 and len(warnings) == 1 and "nothing that can be heard" in warnings[0]
+    assert (
+        np.abs(wave).max() < 1e-4
+        and len(warnings) == 1
+        and "nothing that can be heard" in warnings[0]
+    )
     wave, warnings = amplified(recording(12 / 32_768, "PCM_16"))
     assert np.abs(wave).max() > 0.2 and len(warnings) == 1 and "record it louder" in warnings[0]
 
 
 def test_all_channels_have_one_level() -> None:
-    """What is faint in an idle channel of a call is the other speaker, and not to be made louder."""
+    """What is faint in an idle channel of a call is the other speaker, and not to be made
+    louder."""
     wave = read_sound(SAMPLES / "letter.wav")
     file = io.BytesIO()
-    soundfile.write(file, np.stack((wave, 1e-3 * wave), axis=1), RATE, format="WAV", subtype="FLOAT")
+    soundfile.write(
+        file, np.stack((wave, 1e-3 * wave), axis=1), RATE, format="WAV", subtype="FLOAT"
+    )
     with open_sound(file) as sound:
         sound.amplify()
         sound.select(1)

@@ -7,14 +7,15 @@ import pytest
 from numpy.typing import NDArray
 
 from recog.errors import UserError
-from recog.media.lines import crop_line
+from recog.media.image.line_crop import crop_line
 
 PAPER, INK = 210, 40
 RISE, DEPTH = 30, 12  # of the polygon above and below the baseline
 
 
 def page_with(baseline: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """A page with a stroke 3 px thick right on the baseline, and a second line of writing 60 px below."""
+    """A page with a stroke 3 px thick right on the baseline, and a second line of writing 60 px
+    below."""
     page = np.full((400, 700), PAPER, np.uint8)
     for shift in (0, 60):
         for x, y in dense(baseline):
@@ -52,8 +53,12 @@ def test_a_level_line_is_a_plain_cut() -> None:
 
 @pytest.mark.parametrize("baseline", [SLANTED, BENT], ids=["slanted", "bent"])
 @pytest.mark.parametrize("is_reversed", [False, True])
-def test_slanted_and_bent_lines_come_out_level(baseline: NDArray[np.float64], is_reversed: bool) -> None:
-    crop = crop_line(page_with(baseline), band(baseline), baseline[::-1] if is_reversed else baseline)
+def test_slanted_and_bent_lines_come_out_level(
+    baseline: NDArray[np.float64], is_reversed: bool
+) -> None:
+    crop = crop_line(
+        page_with(baseline), band(baseline), baseline[::-1] if is_reversed else baseline
+    )
     length = np.hypot(*np.diff(baseline, axis=0).T).sum()
     assert crop.shape[1] == pytest.approx(length, abs=16)
     assert crop.shape[0] == pytest.approx(RISE + DEPTH + 1, abs=4)
@@ -66,7 +71,8 @@ def test_slanted_and_bent_lines_come_out_level(baseline: NDArray[np.float64], is
 def test_without_a_baseline_the_polygon_is_levelled() -> None:
     crop = crop_line(page_with(SLANTED), band(SLANTED))
     assert np.ptp(ink_rows(crop)) < 2.5
-    assert crop.shape[0] == pytest.approx(RISE + DEPTH, abs=14)  # the band's ends are upright, its axis is not
+    # the band's ends are upright, its axis is not
+    assert crop.shape[0] == pytest.approx(RISE + DEPTH, abs=14)
 
 
 def test_without_a_polygon_a_band_is_cut() -> None:
@@ -83,7 +89,8 @@ def test_height_and_margin() -> None:
     assert crop_line(page, band(LEVEL), LEVEL, height=60).shape == (61, 501)
     wide = crop_line(page, band(LEVEL), LEVEL, margin=0.5)
     assert wide.shape == (RISE + DEPTH + 1 + 42, 501 + 42)
-    assert (wide[:20] == PAPER).all() and (wide[-20:] == PAPER).all()  # the ink below lies outside the polygon
+    # the ink below lies outside the polygon
+    assert (wide[:20] == PAPER).all() and (wide[-20:] == PAPER).all()
 
 
 @pytest.mark.parametrize("paper", [210, 30])
@@ -138,7 +145,9 @@ def test_any_polygon_gives_a_crop_or_one_sentence() -> None:
     page = page_with(LEVEL)
     for _ in range(40):
         polygon = random.uniform(-200, 900, (random.integers(3, 12), 2))
-        baseline = random.uniform(-200, 900, (random.integers(1, 8), 2)) if random.random() < 0.7 else None
+        baseline = (
+            random.uniform(-200, 900, (random.integers(1, 8), 2)) if random.random() < 0.7 else None
+        )
         try:
             crop = crop_line(page, polygon, baseline, margin=float(random.uniform(0, 0.3)))
         except UserError:

@@ -13,8 +13,8 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from recog.media.mixing import Mixer, Piece
-from recog.media.sound import open_sound, read_sound
+from recog.media.audio.downmix import Mixer, Piece
+from recog.media.audio.reader import open_sound, read_sound
 
 RATE = 16_000
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
@@ -27,7 +27,9 @@ def speech() -> Floats:
 
 
 def noise(count: int, decibels: float, seed: int = 0) -> Floats:
-    return np.float32(10 ** (decibels / 20)) * np.random.default_rng(seed).standard_normal(count, dtype=np.float32)
+    return np.float32(10 ** (decibels / 20)) * np.random.default_rng(seed).standard_normal(
+        count, dtype=np.float32
+    )
 
 
 def mixed(*channels: Floats, rate: int = RATE, piece: int = 10_000) -> tuple[Floats, list[str]]:
@@ -47,11 +49,17 @@ def inverses(speech: Floats) -> Iterator[tuple[str, Floats, Floats]]:
     count, level = len(speech), 20 * np.log10(np.sqrt(np.mean(speech**2)))
     yield "exact", speech, -speech
     for below in (60, 50, 40, 30):
-        yield "noise", speech + noise(count, level - below, 1), -speech + noise(count, level - below, 2)
+        yield (
+            "noise",
+            speech + noise(count, level - below, 1),
+            -speech + noise(count, level - below, 2),
+        )
     yield "quieter", speech, -0.97 * speech
     yield "much quieter", 0.7 * speech, -speech
     yield "a sample later", speech, -np.roll(speech, 1)
-    street = np.convolve(noise(count, level - 26, 3), np.ones(8, np.float32) / 8**0.5, "same").astype(np.float32)
+    street = np.convolve(
+        noise(count, level - 26, 3), np.ones(8, np.float32) / 8**0.5, "same"
+    ).astype(np.float32)
     yield "noise in common", speech + street, -speech + street
 
 
@@ -71,7 +79,9 @@ def encoded(samples: Floats, rate: int, format: str, codec: str) -> bytes:
         return file.getvalue()
     with av.open(file, "w", format=format) as out:
         stream = out.add_stream(codec, rate=rate, layout="stereo", bit_rate=64_000)
-        resampler = av.AudioResampler(format=stream.codec_context.format.name, layout="stereo", rate=rate)
+        resampler = av.AudioResampler(
+            format=stream.codec_context.format.name, layout="stereo", rate=rate
+        )
         for at in range(0, len(samples), 4_096):
             block = np.ascontiguousarray(samples[at : at + 4_096]).reshape(1, -1)
             frame = av.AudioFrame.from_ndarray(block, format="flt", layout="stereo")
@@ -85,9 +95,12 @@ def encoded(samples: Floats, rate: int, format: str, codec: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("format", "codec"), [("ogg", "libopus"), ("mp4", "aac"), ("mp3", "libmp3lame"), ("ogg", "vorbis")]
+    ("format", "codec"),
+    [("ogg", "libopus"), ("mp4", "aac"), ("mp3", "libmp3lame"), ("ogg", "vorbis")],
 )
-def test_inverse_channels_of_a_lossy_codec_are_heard(format: str, codec: str, speech: Floats) -> None:
+def test_inverse_channels_of_a_lossy_codec_are_heard(
+    format: str, codec: str, speech: Floats
+) -> None:
     rate = 48_000 if codec == "libopus" else RATE
     wave = np.repeat(speech, rate // RATE)
     file = io.BytesIO(encoded(np.stack((wave, -wave), axis=1), rate, format, codec))
@@ -113,7 +126,9 @@ def test_what_comes_first_does_not_matter(speech: Floats) -> None:
 def test_ordinary_stereo_is_the_mean_to_the_bit(speech: Floats) -> None:
     other = read_sound(SAMPLES / "numbers.wav")[: len(speech)]
     other = np.pad(other, (RATE, len(speech) - len(other)))[: len(speech)]
-    far = np.convolve(speech, np.r_[np.zeros(20), 0.5, np.zeros(15), 0.3], "full")[: len(speech)].astype(np.float32)
+    far = np.convolve(speech, np.r_[np.zeros(20), 0.5, np.zeros(15), 0.3], "full")[
+        : len(speech)
+    ].astype(np.float32)
     hiss = noise(len(speech), -50)
     for channels in (
         (speech, speech),
@@ -136,7 +151,9 @@ def test_ordinary_stereo_is_the_mean_to_the_bit(speech: Floats) -> None:
 def test_a_channel_of_noise_is_left_out(speech: Floats, level: float) -> None:
     wave, warnings = mixed(noise(len(speech), level), speech)
     np.testing.assert_allclose(wave, speech / 2, atol=1e-6)
-    assert warnings == ["has only noise in channel 1: where another channel has speech, it was left out"]
+    assert warnings == [
+        "has only noise in channel 1: where another channel has speech, it was left out"
+    ]
 
 
 def test_pairs_of_inverse_channels(speech: Floats) -> None:
@@ -151,14 +168,18 @@ def test_pairs_of_inverse_channels(speech: Floats) -> None:
 def test_any_pieces_give_the_same_sound(speech: Floats) -> None:
     reference, _ = mixed(speech, -speech + noise(len(speech), -60))
     for piece in (1_000, 16_384, 1_000_000):
-        np.testing.assert_array_equal(mixed(speech, -speech + noise(len(speech), -60), piece=piece)[0], reference)
+        np.testing.assert_array_equal(
+            mixed(speech, -speech + noise(len(speech), -60), piece=piece)[0], reference
+        )
 
 
 def test_many_channels_take_little_memory() -> None:
     zeros = np.zeros((256, 1_024), np.float32)
     mixer = Mixer()
     tracemalloc.start()
-    total = sum(len(chunk.samples) for chunk in mixer.mix(Piece(192_000, zeros) for _ in range(200)))
+    total = sum(
+        len(chunk.samples) for chunk in mixer.mix(Piece(192_000, zeros) for _ in range(200))
+    )
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert total == 200 * 256 and peak < 80 << 20
@@ -168,5 +189,7 @@ def test_a_stretch_is_heard_as_in_the_whole(speech: Floats) -> None:
     file = io.BytesIO()
     soundfile.write(file, np.stack((speech, -speech), axis=1), RATE, format="WAV", subtype="FLOAT")
     np.testing.assert_allclose(
-        read_sound(io.BytesIO(file.getvalue()), start=1.0, end=3.0), speech[RATE : 3 * RATE], atol=1e-6
+        read_sound(io.BytesIO(file.getvalue()), start=1.0, end=3.0),
+        speech[RATE : 3 * RATE],
+        atol=1e-6,
     )

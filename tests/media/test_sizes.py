@@ -1,4 +1,5 @@
-"""Sizes in headers are held against the file: what is there is read, and a size that is wrong is told."""
+"""Sizes in headers are held against the file: what is there is read, and a size that is wrong is
+told."""
 
 from __future__ import annotations
 
@@ -12,11 +13,12 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from recog.media.sound import open_sound
+from recog.media.audio.reader import open_sound
 
 RATE = 16_000
 WAVE = (0.5 * np.sin(np.arange(2 * RATE) * 0.2) * np.linspace(0.1, 1, 2 * RATE)).astype(np.float32)
-# Of each format: the bytes before the field with the size of the data, its format, and what it counts beyond samples.
+# Of each format: the bytes before the field with the size of the data, its format, and what it
+# counts beyond samples.
 FIELDS = {
     "WAV": (b"data", 0, "<I", 0),
     "RF64": (b"ds64", 12, "<Q", 0),
@@ -37,7 +39,9 @@ def made(format: str, size: int | None = None, tail: bytes = b"", subtype: str =
     assert struct.unpack_from(form, data, at)[0] >= len(WAVE) + extra  # the field is there
     if size is not None:
         top = (1 << 8 * struct.calcsize(form)) - 1
-        struct.pack_into(form, data, at, size if size in (0, top) or size < 0 else min(size + extra, top))
+        struct.pack_into(
+            form, data, at, size if size in (0, top) or size < 0 else min(size + extra, top)
+        )
     return bytes(data) + tail
 
 
@@ -63,7 +67,11 @@ def test_unknown_sizes_are_no_fault(format: str, size: int) -> None:
 def test_what_is_beyond_the_stated_size_is_read(format: str, size: int) -> None:
     wave, warnings = heard(made(format, size))
     np.testing.assert_allclose(wave, WAVE, atol=1e-4)
-    assert len(warnings) == 1 and "has a header that states" in warnings[0] and "all of them were read" in warnings[0]
+    assert (
+        len(warnings) == 1
+        and "has a header that states" in warnings[0]
+        and "all of them were read" in warnings[0]
+    )
 
 
 @pytest.mark.parametrize("format", ["WAV", "AIFF", "AU"])
@@ -143,7 +151,10 @@ def test_a_size_that_wrapped_around_32_bits(format: str, tmp_path: Path) -> None
         assert sound.duration is None or sound.duration == pytest.approx(seconds)
         wave = sound.read(start=seconds - 1.0)
         np.testing.assert_allclose(wave, WAVE[:RATE], atol=1e-4)
-        assert len(sound.warnings) == 1 and f"states {(size + extra) % (1 << 32):,} bytes" in sound.warnings[0]
+        assert (
+            len(sound.warnings) == 1
+            and f"states {(size + extra) % (1 << 32):,} bytes" in sound.warnings[0]
+        )
         assert f"there are {size + extra:,}" in sound.warnings[0]
     assert time.process_time() - begin < 2.0
 
@@ -161,4 +172,6 @@ def test_a_stretch_of_adpcm_whose_size_was_written_too_early(tmp_path: Path) -> 
         assert "5,000 bytes" in (sound.warning or "") and len(whole) >= 5 * 16_000
         for start in (1.5, 2.2, 2.6, 3.5):
             stretch = sound.read(start=start, end=start + 1)
-            assert np.array_equal(stretch, whole[round(start * 16_000) : round((start + 1) * 16_000)])
+            assert np.array_equal(
+                stretch, whole[round(start * 16_000) : round((start + 1) * 16_000)]
+            )

@@ -1,4 +1,5 @@
-"""Any sound file becomes the tone that was planted in it; damaged ones give what is left, or one sentence."""
+"""Any sound file becomes the tone that was planted in it; damaged ones give what is left, or one
+sentence."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from recog.errors import UserError
+from recog.media.audio.reader import SoundReader, open_sound, read_sound
 from recog.media.errors import MediaError
-from recog.media.sound import SoundReader, open_sound, read_sound
 
 TONE = 440.0  # Hz
 LEVEL = 0.5
@@ -37,10 +38,17 @@ SNDFILE = {
     "mp3": ("MP3", "MPEG_LAYER_III"),
     "aiff": ("AIFF", "PCM_16"),
 }
-FFMPEG = {"m4a": ("ipod", "aac"), "mp4": ("mp4", "aac"), "webm": ("webm", "libopus"), "wma": ("asf", "wmav2")}
+FFMPEG = {
+    "m4a": ("ipod", "aac"),
+    "mp4": ("mp4", "aac"),
+    "webm": ("webm", "libopus"),
+    "wma": ("asf", "wmav2"),
+}
 
 
-def tone(seconds: float, rate: int, channels: int = 1, frequency: float = TONE) -> NDArray[np.float32]:
+def tone(
+    seconds: float, rate: int, channels: int = 1, frequency: float = TONE
+) -> NDArray[np.float32]:
     """(samples, channels): a sine at LEVEL in every channel."""
     time = np.arange(round(seconds * rate)) / rate
     wave = LEVEL * np.sin(2 * np.pi * frequency * time)
@@ -55,7 +63,12 @@ def sndfile_bytes(samples: NDArray[np.float32], rate: int, kind: str) -> bytes:
 
 
 def ffmpeg_bytes(
-    samples: NDArray[np.float32], rate: int, kind: str, *, options: dict[str, str] | None = None, video: bool = False
+    samples: NDArray[np.float32],
+    rate: int,
+    kind: str,
+    *,
+    options: dict[str, str] | None = None,
+    video: bool = False,
 ) -> bytes:
     container_name, codec = FFMPEG[kind]
     file = io.BytesIO()
@@ -86,11 +99,14 @@ def whole(reader: SoundReader, seconds: float = 30.0) -> NDArray[np.float32]:
     return np.concatenate(list(reader.blocks(seconds)))
 
 
-def assert_is_tone(samples: NDArray[np.float32], seconds: float, *, slack: float = 0.0, level: float = LEVEL) -> None:
+def assert_is_tone(
+    samples: NDArray[np.float32], seconds: float, *, slack: float = 0.0, level: float = LEVEL
+) -> None:
     assert samples.dtype == np.float32 and samples.ndim == 1
     assert len(samples) / 16_000 == pytest.approx(seconds, abs=slack + 1e-4)
     middle = samples[len(samples) // 4 : -len(samples) // 4].astype(np.float64)
-    middle = middle[: len(middle) // 400 * 400]  # 400 samples are 11 periods of 440 Hz at 16 kHz: no leakage
+    # 400 samples are 11 periods of 440 Hz at 16 kHz: no leakage
+    middle = middle[: len(middle) // 400 * 400]
     power = np.abs(np.fft.rfft(middle * np.hanning(len(middle)))) ** 2
     peak = int(power.argmax())
     assert peak * 16_000 / len(middle) == pytest.approx(TONE, abs=8)
@@ -122,14 +138,21 @@ def test_ffmpeg_formats(kind: str, rate: int, channels: int) -> None:
         pytest.skip("the codec has no such sound")
     data = ffmpeg_bytes(tone(1.0, rate, channels), rate, kind, video=kind == "mp4")
     with open_sound(io.BytesIO(data)) as sound:
-        assert_is_tone(whole(sound), 1.0, slack=0.1, level=LEVEL if channels < 6 or kind == "webm" else LEVEL * 5 / 6)
+        assert_is_tone(
+            whole(sound),
+            1.0,
+            slack=0.1,
+            level=LEVEL if channels < 6 or kind == "webm" else LEVEL * 5 / 6,
+        )
         assert sound.warning is None
 
 
 def test_eight_planes() -> None:
     sound = tone(1.0, 48_000, 8)
     sound[:, 1:] = 0
-    assert_is_tone(read_sound(io.BytesIO(ffmpeg_bytes(sound, 48_000, "m4a")), channel=0), 1.0, slack=0.1)
+    assert_is_tone(
+        read_sound(io.BytesIO(ffmpeg_bytes(sound, 48_000, "m4a")), channel=0), 1.0, slack=0.1
+    )
 
 
 def test_a_damaged_header_of_more_planes_is_refused() -> None:
@@ -152,7 +175,9 @@ def test_channels() -> None:
 
 @pytest.mark.parametrize("kind", ["s16.wav", "flac", "ogg", "mp3", "m4a"])
 def test_blocks_of_any_size_are_the_same_sound(kind: str) -> None:
-    noise = (0.3 * np.random.default_rng(3).standard_normal((80_000, 2))).clip(-1, 1).astype(np.float32)
+    noise = (
+        (0.3 * np.random.default_rng(3).standard_normal((80_000, 2))).clip(-1, 1).astype(np.float32)
+    )
     data = (ffmpeg_bytes if kind in FFMPEG else sndfile_bytes)(noise, 44_100, kind)
     with open_sound(io.BytesIO(data)) as sound:
         reference = whole(sound)
@@ -176,7 +201,9 @@ def test_a_stretch_is_a_slice_of_the_whole(kind: str) -> None:
         assert len(stretch) == pytest.approx(len(expected), abs=16)
         if kind == "webm":  # its time stamps are whole milliseconds
             shift = range(-16, 17)
-            errors = [np.abs(stretch[100:4_000] - expected[100 + s : 4_000 + s]).max() for s in shift]
+            errors = [
+                np.abs(stretch[100:4_000] - expected[100 + s : 4_000 + s]).max() for s in shift
+            ]
             assert min(errors) < 0.05
         else:
             np.testing.assert_allclose(stretch, expected, atol=2e-3)
@@ -195,16 +222,24 @@ def test_stretches_that_are_none() -> None:
 @pytest.mark.parametrize("extension", ["raw", "txt", "flac", "wav", "mp3"])
 def test_content_decides_not_the_extension(tmp_path: Path, kind: str, extension: str) -> None:
     path = tmp_path / f"renamed.{extension}"
-    path.write_bytes((ffmpeg_bytes if kind in FFMPEG else sndfile_bytes)(tone(0.5, 44_100), 44_100, kind))
+    path.write_bytes(
+        (ffmpeg_bytes if kind in FFMPEG else sndfile_bytes)(tone(0.5, 44_100), 44_100, kind)
+    )
     assert_is_tone(read_sound(path), 0.5, slack=0.1)
 
 
 @pytest.mark.parametrize("kind", ["s16.wav", "flac", "ogg", "opus", "mp3", "aiff", "m4a", "webm"])
 def test_a_cut_file_is_read_up_to_the_cut(tmp_path: Path, kind: str) -> None:
-    seconds, slack = (20.0, 3.5) if kind in ("ogg", "opus") else (4.0, 0.25)  # an Ogg page may hold three seconds
+    # an Ogg page may hold three seconds
+    seconds, slack = (20.0, 3.5) if kind in ("ogg", "opus") else (4.0, 0.25)
     wave = tone(seconds, 48_000)
     data = (
-        ffmpeg_bytes(wave, 48_000, kind, options={"movflags": "frag_keyframe+empty_moov"} if kind == "m4a" else None)
+        ffmpeg_bytes(
+            wave,
+            48_000,
+            kind,
+            options={"movflags": "frag_keyframe+empty_moov"} if kind == "m4a" else None,
+        )
         if kind in FFMPEG
         else sndfile_bytes(wave, 48_000, kind)
     )
@@ -251,11 +286,18 @@ def check_untrusted(data: bytes, name: str) -> None:
 
 
 def wav(
-    data: bytes, *, size: int | None = None, riff: int | None = None, channels: int = 1, rate: int = 16_000
+    data: bytes,
+    *,
+    size: int | None = None,
+    riff: int | None = None,
+    channels: int = 1,
+    rate: int = 16_000,
 ) -> bytes:
     size = len(data) if size is None else size
     riff = (36 + len(data)) if riff is None else riff
-    fmt = struct.pack("<HHIIHH", 1, channels, rate, (rate * channels * 2) & 0xFFFFFFFF, channels * 2 & 0xFFFF, 16)
+    fmt = struct.pack(
+        "<HHIIHH", 1, channels, rate, (rate * channels * 2) & 0xFFFFFFFF, channels * 2 & 0xFFFF, 16
+    )
     return (
         b"RIFF"
         + struct.pack("<I", riff)
@@ -289,7 +331,12 @@ def test_lying_headers_allocate_nothing() -> None:
         with open_sound(io.BytesIO(data)) as sound:
             assert_is_tone(whole(sound), 0.5)
             warned += sound.warning is not None
-    for data in (wav(pcm, channels=60_000), wav(pcm, rate=0xFFFFFFFF), wav(pcm, rate=1), wav(pcm, channels=0)):
+    for data in (
+        wav(pcm, channels=60_000),
+        wav(pcm, rate=0xFFFFFFFF),
+        wav(pcm, rate=1),
+        wav(pcm, channels=0),
+    ):
         with pytest.raises(MediaError):
             read_sound(io.BytesIO(data))
     peak = tracemalloc.get_traced_memory()[1]
@@ -324,7 +371,9 @@ def test_bad_samples_become_silence() -> None:
     assert not read[100:110].any() and read[200] == 0 and read[300] == 0
     assert read[400] == 1.75
     samples[1_000:2_000] = 3e38
-    assert np.isfinite(read_sound(io.BytesIO(sndfile_bytes(samples, 16_000, "float.wav")), sample_rate=8_000)).all()
+    assert np.isfinite(
+        read_sound(io.BytesIO(sndfile_bytes(samples, 16_000, "float.wav")), sample_rate=8_000)
+    ).all()
 
 
 @pytest.mark.parametrize(
@@ -396,16 +445,20 @@ def test_a_pipe(kind: str) -> None:
 def test_the_libraries_keep_the_terminal_clean_and_load_late(tmp_path: Path) -> None:
     random = np.random.default_rng(5)
     for number, kind in enumerate(["mp3", "flac", "ogg", "m4a"]):
-        data = bytearray((ffmpeg_bytes if kind in FFMPEG else sndfile_bytes)(tone(2.0, 48_000), 48_000, kind))
+        data = bytearray(
+            (ffmpeg_bytes if kind in FFMPEG else sndfile_bytes)(tone(2.0, 48_000), 48_000, kind)
+        )
         for place in random.integers(len(data) // 4, len(data), 30):
             data[place] = random.integers(256)
         (tmp_path / f"{number}.bin").write_bytes(data)
     code = (
-        "import sys, pathlib, recog.media.sound as s, recog.media.errors as e\n"
+        "import sys, pathlib, recog.media.audio.reader as s, recog.media.errors as e\n"
         "assert not {'av', 'soundfile', 'soxr'} & set(sys.modules)\n"
         "for path in pathlib.Path(sys.argv[1]).iterdir():\n"
         "    try:\n        with s.open_sound(path) as r: sum(map(len, r.blocks()))\n"
         "    except e.MediaError: pass\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    )
     assert done.stderr == "" and done.stdout == ""

@@ -1,4 +1,5 @@
-"""Sound stands where its container presents it: late starts and gaps are silence, jumps that cannot be meant are left out."""
+"""Sound stands where its container presents it: late starts and gaps are silence, jumps that cannot
+be meant are left out."""
 
 from __future__ import annotations
 
@@ -12,20 +13,29 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recog.media.sound import open_sound, read_sound
+from recog.media.audio.reader import open_sound, read_sound
 
 RATE = 48_000
 YEAR = 365 * 86_400.0
-TIMED = [("mp4", "aac"), ("matroska", "libopus"), ("mpegts", "aac"), ("flv", "aac"), ("asf", "wmav2")]
+TIMED = [
+    ("mp4", "aac"),
+    ("matroska", "libopus"),
+    ("mpegts", "aac"),
+    ("flv", "aac"),
+    ("asf", "wmav2"),
+]
 Spans = list[tuple[float, float]]  # seconds at which sound begins, and how long it is
 
 
 def container(format: str, codec: str, *tracks: Spans, picture: float = 0.0) -> bytes:
-    """A file with a track of a tone for each list of spans, and black pictures of so many seconds."""
+    """A file with a track of a tone for each list of spans, and black pictures of so many
+    seconds."""
     file = io.BytesIO()
     rate = 44_100 if format in ("flv", "asf") else RATE
     with av.open(file, "w", format=format) as out:
-        pictures = out.add_stream("flv" if format == "flv" else "mpeg4", rate=10) if picture else None
+        pictures = (
+            out.add_stream("flv" if format == "flv" else "mpeg4", rate=10) if picture else None
+        )
         streams = [out.add_stream(codec, rate=rate, layout="mono", bit_rate=96_000) for _ in tracks]
         frames: list[tuple[float, av.stream.Stream, av.frame.Frame]] = []
         if pictures is not None:
@@ -37,10 +47,16 @@ def container(format: str, codec: str, *tracks: Spans, picture: float = 0.0) -> 
         for stream, spans in zip(streams, tracks, strict=True):
             size = stream.codec_context.frame_size or 2_048
             for start, seconds in spans:
-                wave = 0.5 * np.sin(2 * np.pi * 440 * np.arange(round(seconds * rate) // size * size) / rate)
+                wave = 0.5 * np.sin(
+                    2 * np.pi * 440 * np.arange(round(seconds * rate) // size * size) / rate
+                )
                 for at in range(0, len(wave), size):
                     form, block = stream.codec_context.format.name, wave[None, at : at + size]
-                    samples = (block * 32_767).astype(np.int16) if form.startswith("s16") else block.astype(np.float32)
+                    samples = (
+                        (block * 32_767).astype(np.int16)
+                        if form.startswith("s16")
+                        else block.astype(np.float32)
+                    )
                     frame = av.AudioFrame.from_ndarray(samples, format=form, layout="mono")
                     frame.sample_rate, frame.pts = rate, round(start * rate) + at
                     frame.time_base = Fraction(1, rate)
@@ -66,7 +82,9 @@ def assert_spans(wave: NDArray[np.float32], expected: Spans) -> None:
     assert len(spans) == len(expected)
     for (start, length), (begin, seconds) in zip(spans, expected, strict=True):
         # Encoders hold back what lies before a gap, and players show it after: up to two frames.
-        assert start == pytest.approx(begin, abs=0.1) and start + length == pytest.approx(begin + seconds, abs=0.15)
+        assert start == pytest.approx(begin, abs=0.1) and start + length == pytest.approx(
+            begin + seconds, abs=0.15
+        )
 
 
 @pytest.mark.parametrize(("format", "codec"), TIMED)
@@ -90,10 +108,15 @@ def test_a_gap_is_silence(format: str, codec: str, picture: float) -> None:
         assert len(spans_of(wave)) == 2 and late == pytest.approx(8.0, abs=0.1)
         assert sound.warnings == []
         for start, end in ((1.5, 3.0), (3.0, 5.0), (7.0, 9.0), (8.5, 9.5)):
-            part, whole = sound.read(start=start, end=end), wave[round(start * 16_000) : round(end * 16_000)]
+            part, whole = (
+                sound.read(start=start, end=end),
+                wave[round(start * 16_000) : round(end * 16_000)],
+            )
             assert len(part) == len(whole)
             # Opus is silent for its first milliseconds after a seek.
-            assert (np.abs(part) > 0.1).mean() == pytest.approx((np.abs(whole) > 0.1).mean(), abs=0.02)
+            assert (np.abs(part) > 0.1).mean() == pytest.approx(
+                (np.abs(whole) > 0.1).mean(), abs=0.02
+            )
 
 
 def test_tracks_that_start_at_different_times() -> None:
@@ -111,7 +134,9 @@ def test_sound_alone_begins_where_its_time_line_does() -> None:
     assert_spans(read_sound(io.BytesIO(container("mpegts", "aac", [(5.0, 2.0)]))), [(0.0, 2.0)])
 
 
-@pytest.mark.parametrize(("format", "codec"), [("matroska", "libopus"), ("ogg", "libopus"), ("flv", "aac")])
+@pytest.mark.parametrize(
+    ("format", "codec"), [("matroska", "libopus"), ("ogg", "libopus"), ("flv", "aac")]
+)
 def test_a_jump_of_years_is_left_out_and_told(format: str, codec: str) -> None:
     data = container(format, codec, [(0.0, 2.0), (YEAR, 2.0)])
     tracemalloc.start()
@@ -151,8 +176,12 @@ def test_joined_files_are_heard_one_after_the_other(format: str, codec: str) -> 
 
 
 def test_a_track_that_appears_on_the_way_is_passed_over() -> None:
-    # In the middle: FFmpeg looks at the first megabytes and at the last to find out what is in a file.
-    one, two = container("mpegts", "aac", [(0.0, 3.0)]), container("mpegts", "aac", [(0.0, 2.0)], [(0.0, 2.0)])
+    # In the middle: FFmpeg looks at the first megabytes and at the last to find out what is in a
+    # file.
+    one, two = (
+        container("mpegts", "aac", [(0.0, 3.0)]),
+        container("mpegts", "aac", [(0.0, 2.0)], [(0.0, 2.0)]),
+    )
     data = one * 180 + two + one * 60
     with open_sound(io.BytesIO(data)) as sound:
         wave = np.concatenate(list(sound.blocks()))
@@ -167,7 +196,9 @@ def tone(hertz: float, seconds: float, suffix: str, codec: str) -> bytes:
         wave = 0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE)
         for at in range(0, len(wave), size):
             form = stream.codec_context.format.name
-            kind, scale = {"s16": (np.int16, 1 << 15), "s32p": (np.int32, 1 << 31)}.get(form, (np.float32, 1))
+            kind, scale = {"s16": (np.int16, 1 << 15), "s32p": (np.int32, 1 << 31)}.get(
+                form, (np.float32, 1)
+            )
             samples = (wave[None, at : at + size] * scale).astype(kind)
             frame = av.AudioFrame.from_ndarray(samples, format=form, layout="mono")
             frame.sample_rate, frame.pts = RATE, at
@@ -178,7 +209,11 @@ def tone(hertz: float, seconds: float, suffix: str, codec: str) -> bytes:
 
 @pytest.mark.parametrize(("suffix", "codec"), [("ogg", "libopus"), ("mp3", "libmp3lame")])
 def test_files_that_were_joined_are_one_recording(suffix: str, codec: str) -> None:
-    parts = [tone(400, 4, suffix, codec), tone(800, 3, suffix, codec), tone(1_200, 4, suffix, codec)]
+    parts = [
+        tone(400, 4, suffix, codec),
+        tone(800, 3, suffix, codec),
+        tone(1_200, 4, suffix, codec),
+    ]
     with open_sound(io.BytesIO(b"".join(parts))) as sound:
         whole = sound.read()
         assert len(whole) / 16_000 == pytest.approx(11, abs=0.3)
@@ -186,7 +221,10 @@ def test_files_that_were_joined_are_one_recording(suffix: str, codec: str) -> No
         for start, hertz in ((1.0, 400), (5.0, 800), (8.5, 1_200)):
             stretch = sound.read(start=start, end=start + 1)
             assert np.abs(np.fft.rfft(stretch)).argmax() == pytest.approx(hertz, abs=2)
-            assert np.abs(stretch - whole[round(start * 16_000) : round((start + 1) * 16_000)]).max() < 0.01
+            assert (
+                np.abs(stretch - whole[round(start * 16_000) : round((start + 1) * 16_000)]).max()
+                < 0.01
+            )
 
 
 def test_a_core_audio_file_whose_last_packet_is_padded_is_whole() -> None:

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recog.errors import UserError
-from recog.model.bundle import ModelConfig, open_bundle, shipped, write_bundle
 from recog.model.config import ConvLayer, EncoderConfig, StripConfig
-from recog.model.language import open_language_bundle
+from recog.model.language_model import open_language_bundle
+from recog.model.recogniser_folder import ModelConfig, open_bundle, shipped, write_bundle
 
 
 def config(**changes) -> ModelConfig:
@@ -22,7 +22,9 @@ def config(**changes) -> ModelConfig:
 
 
 def folder(tmp_path: Path) -> Path:
-    write_bundle(tmp_path / "m", config(), {"model.onnx": b"graph", "model.safetensors": b"weights"}, "# m\n")
+    write_bundle(
+        tmp_path / "m", config(), {"model.onnx": b"graph", "model.safetensors": b"weights"}, "# m\n"
+    )
     return tmp_path / "m"
 
 
@@ -65,7 +67,8 @@ def test_wrong_configs_are_named(tmp_path, change, message):
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.binary(max_size=300) | st.text(max_size=50).map(lambda s: json.dumps({"format_version": 1, "name": s}).encode())
+    st.binary(max_size=300)
+    | st.text(max_size=50).map(lambda s: json.dumps({"format_version": 1, "name": s}).encode())
 )
 def test_hostile_configs_give_a_sentence(tmp_path_factory, content: bytes):
     path = tmp_path_factory.mktemp("bundle")
@@ -116,11 +119,17 @@ def test_a_write_that_ends_in_the_middle_of_its_renames_is_no_model(tmp_path, mo
 
 
 def test_a_language_model_is_no_recogniser_and_the_other_way_round(tmp_path):
-    write_bundle(tmp_path / "m", config(), {"model.onnx": b"graph", "model.safetensors": b"weights"}, "# m\n")
-    with pytest.raises(UserError, match=r"m: is for .*, where a model is needed that is a language model"):
+    write_bundle(
+        tmp_path / "m", config(), {"model.onnx": b"graph", "model.safetensors": b"weights"}, "# m\n"
+    )
+    with pytest.raises(
+        UserError, match=r"m: is for .*, where a model is needed that is a language model"
+    ):
         open_language_bundle(tmp_path / "m")
     text = (tmp_path / "m" / "config.json").read_text()
     kind = open_bundle(tmp_path / "m").config.modality
-    (tmp_path / "m" / "config.json").write_text(text.replace(f'"modality": "{kind}"', '"modality": "text"'))
+    (tmp_path / "m" / "config.json").write_text(
+        text.replace(f'"modality": "{kind}"', '"modality": "text"')
+    )
     with pytest.raises(UserError, match="is a language model, for --rescore, where"):
         open_bundle(tmp_path / "m")

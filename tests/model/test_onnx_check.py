@@ -8,13 +8,15 @@ from recog.errors import UserError
 from recog.model.onnx_check import check_onnx
 
 onnx = pytest.importorskip("onnx")
-from onnx import TensorProto, helper  # noqa: E402
+from onnx import TensorProto, helper
 
 
 def saved(tmp_path, nodes, initialisers=(), functions=()):
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])
-    model = helper.make_model(helper.make_graph(nodes, "g", [x], [y], list(initialisers)), functions=list(functions))
+    model = helper.make_model(
+        helper.make_graph(nodes, "g", [x], [y], list(initialisers)), functions=list(functions)
+    )
     path = tmp_path / "model.onnx"
     path.write_bytes(model.SerializeToString())
     return path
@@ -43,14 +45,21 @@ def test_a_graph_inside_an_allowed_operator_is_refused(tmp_path):
 
 def test_functions_are_refused(tmp_path):
     function = helper.make_function(
-        "my.own", "F", ["a"], ["b"], [helper.make_node("Relu", ["a"], ["b"])], [helper.make_opsetid("", 17)]
+        "my.own",
+        "F",
+        ["a"],
+        ["b"],
+        [helper.make_node("Relu", ["a"], ["b"])],
+        [helper.make_opsetid("", 17)],
     )
     with pytest.raises(UserError, match="functions"):
         check_onnx(saved(tmp_path, [helper.make_node("Relu", ["x"], ["y"])], functions=[function]))
 
 
 def test_external_weights_are_refused(tmp_path):
-    tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL)
+    tensor = TensorProto(
+        name="w", data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL
+    )
     tensor.external_data.add(key="location", value="/etc/passwd")
     with pytest.raises(UserError, match="outside itself"):
         check_onnx(saved(tmp_path, [helper.make_node("Relu", ["x"], ["y"])], [tensor]))
@@ -71,7 +80,12 @@ def test_sparse_weights_are_refused(tmp_path):
 def field(number: int, value: bytes) -> bytes:
     """A protocol-buffer field, its key and its length as numbers of five bytes."""
     numbers = (number << 3 | 2, len(value))
-    return b"".join(bytes(n >> 7 * k & 0x7F | (0x80 if k < 4 else 0) for k in range(5)) for n in numbers) + value
+    return (
+        b"".join(
+            bytes(n >> 7 * k & 0x7F | (0x80 if k < 4 else 0) for k in range(5)) for n in numbers
+        )
+        + value
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import onnxruntime
 import pytest
 
 from recog.errors import UserError
-from recog.model.onnx_run import run_graph
+from recog.model.onnx_session import run_graph
 
 onnx = pytest.importorskip("onnx")
-from onnx import TensorProto, helper  # noqa: E402
+from onnx import TensorProto, helper
 
 
 def test_shapes_that_do_not_fit_are_damage_of_the_file():
@@ -20,8 +20,12 @@ def test_shapes_that_do_not_fit_are_damage_of_the_file():
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     [product] = run_graph(session, Path("m.onnx"), {"x": np.eye(2, dtype=np.float32)})
     assert (product == np.eye(2)).all()
-    with pytest.raises(UserError, match=r"^m\.onnx: ONNX Runtime cannot run it \(.*; the model is damaged\.$"):
+    with pytest.raises(
+        UserError, match=r"^m\.onnx: ONNX Runtime cannot run it \(.*; the model is damaged\.$"
+    ):
         run_graph(session, Path("m.onnx"), {"x": np.zeros((3, 2), np.float32)})

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from recog.nn.attention import SelfAttention  # noqa: E402
+from recog.nn.attention import SelfAttention
 
 WIDTH, HEADS = 6, 2
 
@@ -50,7 +50,9 @@ def test_gradients_are_those_of_finite_differences():
         y = torch.func.functional_call(a, dict(zip(names, weights, strict=True)), (x, valid))
         return y[valid.T]
 
-    assert torch.autograd.gradcheck(function, (x, *(p.detach().requires_grad_() for p in a.parameters())))
+    assert torch.autograd.gradcheck(
+        function, (x, *(p.detach().requires_grad_() for p in a.parameters()))
+    )
 
 
 def test_it_begins_as_nothing():
@@ -65,10 +67,16 @@ def test_memory_does_not_grow_with_the_square_of_the_frames():
     valid = torch.arange(time) < torch.tensor([time, 50])[:, None]
     for mask in (None, valid):
         kept: list[int] = []
-        with torch.autograd.graph.saved_tensors_hooks(lambda t, kept=kept: kept.append(t.numel()) or t, lambda t: t):
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda t, kept=kept: kept.append(t.numel()) or t, lambda t: t
+        ):
             a(torch.randn(time, 2, 16, requires_grad=True), mask)
-        assert 0 < sum(kept) < 25 * 2 * 16 * time  # the scores alone would be 4 * 3000 times the frames
+        # the scores alone would be 4 * 3000 times the frames
+        assert 0 < sum(kept) < 25 * 2 * 16 * time
 
 
 def test_parameters():
-    assert sum(p.numel() for p in SelfAttention(WIDTH, HEADS).parameters()) == 4 * WIDTH * (WIDTH + 1) + 2 * WIDTH
+    assert (
+        sum(p.numel() for p in SelfAttention(WIDTH, HEADS).parameters())
+        == 4 * WIDTH * (WIDTH + 1) + 2 * WIDTH
+    )

@@ -1,5 +1,5 @@
-"""Every cell against its equations written out in float64, its gradients against finite differences, and batches of
-uneven lengths."""
+"""Every cell against its equations written out in float64, its gradients against finite
+differences, and batches of uneven lengths."""
 
 from collections.abc import Callable
 from typing import get_args
@@ -8,19 +8,21 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import torch.nn.functional as F  # noqa: E402
-from torch import Tensor  # noqa: E402
+import torch.nn.functional as F
+from torch import Tensor
 
-from recog.model.config import MEMORYLESS, Cell, ConvLayer  # noqa: E402
-from recog.nn.cells import CELLS, ConvLSTM, RecurrentLayer, reversal_index  # noqa: E402
-from recog.nn.cells.convolutional import ConvLSTMCell  # noqa: E402
-from recog.nn.cells.gated import EPSILON  # noqa: E402
+from recog.model.config import MEMORYLESS, Cell, ConvLayer
+from recog.nn.cells import CELLS, ConvLSTM, RecurrentLayer, reversal_index
+from recog.nn.cells.convolutional import ConvLSTMCell
+from recog.nn.cells.gated import EPSILON
 
 INPUTS, HIDDEN = 5, 4
 State = tuple[Tensor, Tensor]
 
 
-def layer_of(cell: str, *, inputs: int = INPUTS, hidden: int = HIDDEN, seed: int = 0, **options) -> RecurrentLayer:
+def layer_of(
+    cell: str, *, inputs: int = INPUTS, hidden: int = HIDDEN, seed: int = 0, **options
+) -> RecurrentLayer:
     """A layer in float64 whose every weight is random: gains, peepholes and biases too."""
     torch.manual_seed(seed)
     layer = RecurrentLayer(cell, inputs, hidden, **options).double()
@@ -54,7 +56,10 @@ def peephole(w: dict[str, Tensor], x: Tensor, state: State) -> State:
 
 def layer_norm(w: dict[str, Tensor], x: Tensor, state: State) -> State:
     h, c = state
-    z = normalised(h @ w["recurrent_weight"].T) * w["gain"] + normalised(x @ w["input_weight"].T) * w["input_gain"]
+    z = (
+        normalised(h @ w["recurrent_weight"].T) * w["gain"]
+        + normalised(x @ w["input_weight"].T) * w["input_gain"]
+    )
     i, f, g, o = (z + w["bias"]).chunk(4, -1)
     c = f.sigmoid() * c + i.sigmoid() * g.tanh()
     return o.sigmoid() * (normalised(c) * w["state_gain"] + w["state_bias"]).tanh(), c
@@ -79,7 +84,9 @@ def gru(w: dict[str, Tensor], x: Tensor, state: State) -> State:
 
 def rnn(w: dict[str, Tensor], x: Tensor, state: State) -> State:
     h, _ = state
-    return (x @ w["weight_ih_l0"].T + w["bias_ih_l0"] + h @ w["weight_hh_l0"].T + w["bias_hh_l0"]).tanh(), h
+    return (
+        x @ w["weight_ih_l0"].T + w["bias_ih_l0"] + h @ w["weight_hh_l0"].T + w["bias_hh_l0"]
+    ).tanh(), h
 
 
 STEPS: dict[str, Callable[[dict[str, Tensor], Tensor, State], State]] = {
@@ -90,7 +97,8 @@ STEPS: dict[str, Callable[[dict[str, Tensor], Tensor, State], State]] = {
     "multiplicative": multiplicative,
     "rnn": rnn,
 }
-COUNTS: dict[str, Callable[[int, int], int]] = {  # parameters of one direction, as each cell's docstring says
+# parameters of one direction, as each cell's docstring says
+COUNTS: dict[str, Callable[[int, int], int]] = {
     "lstm": lambda i, h: 4 * h * (i + h + 2),
     "peephole": lambda i, h: 4 * h * (i + h + 1) + 3 * h,
     "gru": lambda i, h: 3 * h * (i + h + 2),
@@ -154,13 +162,16 @@ def test_gradients_are_those_of_the_equations(cell: str):
 
     names = ["input", *(name for name, _ in layer.named_parameters())]
     for name, got, expected in zip(names, loss(ours), loss(plain), strict=True):
-        torch.testing.assert_close(got, expected, atol=1e-11, rtol=1e-9, msg=lambda m, name=name: f"{name}: {m}")
+        torch.testing.assert_close(
+            got, expected, atol=1e-11, rtol=1e-9, msg=lambda m, name=name: f"{name}: {m}"
+        )
         assert expected.abs().max() > 1e-6, name
     assert not loss(ours)[0][3:, 1].any()  # nothing flows into the padding
 
 
 @pytest.mark.parametrize(
-    ("cell", "dropout"), [(cell, 0.0) for cell in CELLS] + [(cell, 0.5) for cell in CELLS if cell not in MEMORYLESS]
+    ("cell", "dropout"),
+    [(cell, 0.0) for cell in CELLS] + [(cell, 0.5) for cell in CELLS if cell not in MEMORYLESS],
 )
 def test_gradients_are_those_of_finite_differences(cell: str, dropout: float):
     layer = layer_of(cell, inputs=3, hidden=2, dropout=dropout).train()
@@ -217,7 +228,9 @@ def test_fresh_weights(cell: str):
         for gate in weights[name].split(6) if name in weights else ():
             torch.testing.assert_close(gate @ gate.T, torch.eye(6), atol=1e-5, rtol=0)
     if cell not in ("gru", "rnn"):
-        bias = weights["bias"] if "bias" in weights else weights["bias_ih_l0"] + weights["bias_hh_l0"]
+        bias = (
+            weights["bias"] if "bias" in weights else weights["bias_ih_l0"] + weights["bias_hh_l0"]
+        )
         assert torch.equal(bias, torch.tensor([0.0] * 6 + [1.0] * 6 + [0.0] * 12))
 
 
@@ -235,7 +248,8 @@ def test_a_peephole_lstm_without_peepholes_is_the_standard_cell():
 
 @pytest.mark.parametrize("cell", ["lstm", "peephole", "layer-norm", "multiplicative"])
 def test_recurrent_dropout_leaves_out_the_same_updates_at_all_frames(cell: str):
-    """A unit whose update is dropped keeps the zeros it began with; in evaluation nothing is dropped."""
+    """A unit whose update is dropped keeps the zeros it began with; in evaluation nothing is
+    dropped."""
     layer = layer_of(cell, hidden=40, bidirectional=False, dropout=0.5)
     x = torch.randn(12, 3, INPUTS, dtype=torch.float64)
     layer.train()
@@ -264,7 +278,8 @@ def test_bfloat16_autocast_keeps_the_state_in_single_precision():
     torch.testing.assert_close(got, expected, atol=0.03, rtol=0)
 
 
-@pytest.mark.parametrize("cell", ["peephole", "layer-norm", "multiplicative"])  # torch's own need bfloat16 in hardware
+# torch's own need bfloat16 in hardware
+@pytest.mark.parametrize("cell", ["peephole", "layer-norm", "multiplicative"])
 def test_gradients_flow_under_autocast(cell: str):
     layer = layer_of(cell).float()
     x = torch.randn(6, 2, INPUTS, requires_grad=True)
@@ -275,12 +290,15 @@ def test_gradients_flow_under_autocast(cell: str):
         assert p.grad is not None and p.grad.isfinite().all() and p.grad.dtype == torch.float32
 
 
-# ---- the convolutional LSTM ----------------------------------------------------------------------------------------------
+# ---- the convolutional LSTM
+# ----------------------------------------------------------------------------------------------
 
 
 def conv_lstm(inputs: int = 2, channels: int = 3, height: int = 5, kernel: int = 3) -> ConvLSTM:
     torch.manual_seed(4)
-    layer = ConvLSTM(inputs, height, ConvLayer(channels=channels, kernel=(kernel, 1), recurrent=True)).double()
+    layer = ConvLSTM(
+        inputs, height, ConvLayer(channels=channels, kernel=(kernel, 1), recurrent=True)
+    ).double()
     with torch.no_grad():
         for p in layer.parameters():
             p.add_(0.4 * torch.randn_like(p))
@@ -288,7 +306,8 @@ def conv_lstm(inputs: int = 2, channels: int = 3, height: int = 5, kernel: int =
 
 
 def shi(cell: ConvLSTMCell, image: Tensor) -> Tensor:
-    """Equation 3 of Shi et al. (2015) over the columns of an image (maps, height, width): (channels, height, width)."""
+    """Equation 3 of Shi et al. (2015) over the columns of an image (maps, height, width):
+    (channels, height, width)."""
     pad = cell.input_kernel.shape[2] // 2
     p_i, p_f, p_o = cell.peepholes.view(3, cell.channels, cell.height)
     h = c = image.new_zeros(cell.channels, cell.height)
@@ -315,7 +334,9 @@ def test_a_convolutional_lstm_is_its_equations(kernel: int):
         for b, n in enumerate(widths.tolist()):
             ahead = shi(layer.layer.ahead, image[b, :, :, :n])
             back = shi(layer.layer.back, image[b, :, :, :n].flip(-1)).flip(-1)
-            torch.testing.assert_close(got[b, :, :, :n], torch.cat((ahead, back)), atol=1e-12, rtol=0)
+            torch.testing.assert_close(
+                got[b, :, :, :n], torch.cat((ahead, back)), atol=1e-12, rtol=0
+            )
             assert not got[b, :, :, n:].any()
 
 

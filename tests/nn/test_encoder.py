@@ -7,18 +7,21 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch import nn  # noqa: E402
+from torch import nn
 
-from recog.model.config import TORCH_ONLY, Cell, ConvLayer, EncoderConfig  # noqa: E402
-from recog.nn.cells import init_lstm, reversal_index  # noqa: E402
-from recog.nn.dropout import Dropout  # noqa: E402
-from recog.nn.encoder import ConvBlock, Encoder  # noqa: E402
-from recog.training.recipe import HANDWRITING_ENCODER, SPEECH_ENCODER  # noqa: E402
+from recog.model.config import TORCH_ONLY, Cell, ConvLayer, EncoderConfig
+from recog.nn.cells import init_lstm, reversal_index
+from recog.nn.dropout import Dropout
+from recog.nn.encoder import ConvBlock, Encoder
+from recog.training.recogniser.recipe import HANDWRITING_ENCODER, SPEECH_ENCODER
 
 CELLS = get_args(Cell)
 SMALL = EncoderConfig(
     height=16,
-    convolutions=(ConvLayer(channels=8, kernel=(5, 5), stride=(2, 2)), ConvLayer(channels=8, pool=(2, 2))),
+    convolutions=(
+        ConvLayer(channels=8, kernel=(5, 5), stride=(2, 2)),
+        ConvLayer(channels=8, pool=(2, 2)),
+    ),
     layers=2,
     hidden=16,
 )
@@ -48,7 +51,8 @@ SHAPES = {
 }
 SHAPES |= {cell: with_cell(cell) for cell in CELLS if cell != "lstm"}
 SHAPES |= {
-    f"{cell}, one direction": with_cell(cell, bidirectional=False) for cell in ("lstm", "peephole", "gru", "rnn")
+    f"{cell}, one direction": with_cell(cell, bidirectional=False)
+    for cell in ("lstm", "peephole", "gru", "rnn")
 }
 
 
@@ -60,7 +64,8 @@ def randomised(config: EncoderConfig, symbols: int = 11) -> Encoder:
             buffer.uniform_(0.5, 1.5)
     with torch.no_grad():
         for name, p in network.named_parameters():
-            if p.ndim == 1 and ("layer" in name):  # biases, gains and peepholes are told apart only where they differ
+            # biases, gains and peepholes are told apart only where they differ
+            if p.ndim == 1 and ("layer" in name):
                 p.add_(0.2 * torch.randn_like(p))
             if name == "attention.out.weight":  # else zeros
                 p.normal_(0.0, 0.2)
@@ -92,7 +97,9 @@ def test_batch_norm_in_training_sees_valid_columns_only():
     raw = block.conv(x)
     valid = torch.cat([raw[0].flatten(1), raw[1, :, :, :9].flatten(1)], dim=1)
     mean, var = valid.mean(1), valid.var(1, unbiased=False)
-    expected = torch.relu((raw - mean[:, None, None]) / (var + block.norm.eps).sqrt()[:, None, None])
+    expected = torch.relu(
+        (raw - mean[:, None, None]) / (var + block.norm.eps).sqrt()[:, None, None]
+    )
     torch.testing.assert_close(out[1, :, :, :9], expected[1, :, :, :9])
     assert not out[1, :, :, 9:].any()
     torch.testing.assert_close(block.norm.running_mean, 0.01 * mean)
@@ -157,7 +164,8 @@ def test_lstm_initialisation():
 
 
 def test_a_one_way_network_would_fail_this():
-    """The first frame's output depends on the last frame's input: both directions reach over the whole line."""
+    """The first frame's output depends on the last frame's input: both directions reach over the
+    whole line."""
     network = randomised(SMALL)
     x = torch.randn(1, 120, 16)
     y = x.clone()
@@ -186,7 +194,9 @@ def test_intermediate_heads_teach_the_layers_below_them_only():
     network(torch.randn(1, 40, 16), torch.tensor([40]))[2].intermediate[..., 1].sum().backward()
     taught = {name for name, p in network.named_parameters() if p.grad is not None and p.grad.any()}
     assert {name.rsplit(".", 1)[0] for name in taught if name.startswith("early")} == {"early"}
-    assert any(name.startswith("layers.0") for name in taught) and any(name.startswith("layers.1") for name in taught)
+    assert any(name.startswith("layers.0") for name in taught) and any(
+        name.startswith("layers.1") for name in taught
+    )
     assert not any(name.startswith(("layers.2", "head", "sounds", "shortcut")) for name in taught)
 
 
@@ -203,7 +213,7 @@ def test_onnx_gives_torchs_log_probs_at_every_length(config: EncoderConfig, tmp_
     pytest.importorskip("onnx")
     ort = pytest.importorskip("onnxruntime")
     from recog.model.onnx_check import check_onnx
-    from recog.nn.export import build_onnx, quantise
+    from recog.nn.export.recogniser import build_onnx, quantise
 
     network = randomised(config, 31)
     model = build_onnx(config, {k: v.numpy() for k, v in network.state_dict().items()}, 31)
@@ -225,7 +235,7 @@ def test_onnx_gives_torchs_log_probs_at_every_length(config: EncoderConfig, tmp_
 def test_a_cell_without_an_operator_is_not_exported(cell: str):
     pytest.importorskip("onnx")
     from recog.errors import UserError
-    from recog.nn.export import build_onnx
+    from recog.nn.export.recogniser import build_onnx
 
     config = with_cell(cell)
     with pytest.raises(UserError, match="runs in torch only"):
@@ -235,10 +245,12 @@ def test_a_cell_without_an_operator_is_not_exported(cell: str):
 def test_gru_weights_are_int8_in_the_file():
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    from recog.nn.export import build_onnx, quantise
+    from recog.nn.export.recogniser import build_onnx, quantise
 
     config = HANDWRITING_ENCODER.model_copy(update={"cell": "gru"})
     weights = {k: v.numpy() for k, v in randomised(config).state_dict().items()}
     recurrent = sum(v.size for k, v in weights.items() if k.startswith("layers.") and v.ndim == 2)
     model = build_onnx(config, weights, 11)
-    assert len(model.SerializeToString()) - len(quantise(model).SerializeToString()) > 2.9 * recurrent
+    assert (
+        len(model.SerializeToString()) - len(quantise(model).SerializeToString()) > 2.9 * recurrent
+    )

@@ -1,4 +1,5 @@
-"""The neural language model: its ONNX twin, what its scores mean, its training and its use in rescoring."""
+"""The neural language model: its ONNX twin, what its scores mean, its training and its use in
+rescoring."""
 
 import gzip
 import json
@@ -10,27 +11,34 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-from recog.cli.train import train  # noqa: E402
-from recog.decoding.decoder import Hypothesis  # noqa: E402
-from recog.decoding.rescore import rescore  # noqa: E402
-from recog.errors import UsageError, UserError  # noqa: E402
-from recog.lm.neural import NeuralLM, _distinct  # noqa: E402
-from recog.model.language import LanguageBundle, LanguageNetworkConfig, open_language_bundle  # noqa: E402
-from recog.nn.export_language import build_language_onnx  # noqa: E402
-from recog.nn.language import LanguageNetwork, log_expected, log_uniform  # noqa: E402
-from recog.training import language as loop  # noqa: E402
-from recog.training.language_data import prepare_texts  # noqa: E402
-from recog.training.language_recipe import LanguageRecipe, is_language_recipe, read_language_recipe  # noqa: E402
-from recog.training.language_run import export_language_bundle, run_language  # noqa: E402
-from recog.training.recipe import RunOptions  # noqa: E402
+from recog.cli.train import train
+from recog.decoding.decoder import Hypothesis
+from recog.decoding.rescoring.nbest import rescore
+from recog.errors import UsageError, UserError
+from recog.lm.neural import NeuralLM, _distinct
+from recog.model.language_model import LanguageBundle, LanguageNetworkConfig, open_language_bundle
+from recog.nn.export.language_model import build_language_onnx
+from recog.nn.language_model import LanguageNetwork, log_expected, log_uniform
+from recog.training.language_model import trainer as loop
+from recog.training.language_model.data import prepare_texts
+from recog.training.language_model.recipe import (
+    LanguageRecipe,
+    is_language_recipe,
+    read_language_recipe,
+)
+from recog.training.language_model.run import export_language_bundle, run_language
+from recog.training.recogniser.recipe import RunOptions
 
 LETTERS = ("<unk>", "</s>", "|", "a", "b", "c", "d")
 WORDS = ("<unk>", "</s>", "the", "day", "world", "wide")
 NETWORK = LanguageNetworkConfig(embedding=6, hidden=10, layers=2)
 
 
-def network_of(config: LanguageNetworkConfig, symbols: int, *, noise: float = 0.6) -> LanguageNetwork:
-    """Weights far from zero and exact in float16, as those of a model folder are, so that nothing agrees by chance."""
+def network_of(
+    config: LanguageNetworkConfig, symbols: int, *, noise: float = 0.6
+) -> LanguageNetwork:
+    """Weights far from zero and exact in float16, as those of a model folder are, so that nothing
+    agrees by chance."""
     torch.manual_seed(3)
     network = LanguageNetwork(config, symbols).eval()
     with torch.no_grad():
@@ -39,12 +47,17 @@ def network_of(config: LanguageNetworkConfig, symbols: int, *, noise: float = 0.
     return network
 
 
-def model(folder: Path, *, unit: str = "character", tied: int = 0, **options) -> tuple[NeuralLM, LanguageNetwork]:
-    """An untrained model folder, opened with a float32 graph, and its network; ``tied`` is the size of the embedding."""
+def model(
+    folder: Path, *, unit: str = "character", tied: int = 0, **options
+) -> tuple[NeuralLM, LanguageNetwork]:
+    """An untrained model folder, opened with a float32 graph, and its network; ``tied`` is the size
+    of the embedding."""
     config = LanguageNetworkConfig(embedding=tied, hidden=10, tied=True) if tied else NETWORK
     symbols = LETTERS if unit == "character" else WORDS
     network = network_of(config, len(symbols))
-    recipe = LanguageRecipe(name="toy", modality="text", data=({"path": "none"},), unit=unit, network=config, **options)  # type: ignore[arg-type]
+    recipe = LanguageRecipe(
+        name="toy", modality="text", data=({"path": "none"},), unit=unit, network=config, **options
+    )  # type: ignore[arg-type]
     bundle = export_language_bundle(recipe, symbols, network.state_dict(), folder, trained={})
     graph = folder / "float.onnx"
     weights = {k: v.numpy() for k, v in network.state_dict().items()}
@@ -71,7 +84,9 @@ def test_onnx_gives_torchs_log_probs_and_states(tmp_path, tied):
         tokens = rng.integers(0, len(LETTERS), (batch, time))
         state = rng.normal(size=(2, layers, batch, hidden)).astype(np.float32)
         with torch.no_grad():
-            expected, after = network(torch.from_numpy(tokens), (torch.tensor(state[0]), torch.tensor(state[1])))
+            expected, after = network(
+                torch.from_numpy(tokens), (torch.tensor(state[0]), torch.tensor(state[1]))
+            )
         log_probs, *got = lm.run(tokens, state[0], state[1])
         assert log_probs.shape == (batch, time, len(LETTERS)) and log_probs.dtype == np.float32
         assert log_probs.std() > 0.3
@@ -81,8 +96,11 @@ def test_onnx_gives_torchs_log_probs_and_states(tmp_path, tied):
 
 
 def test_a_target_among_drawn_symbols():
-    """With every symbol drawn for certain the estimate is the whole softmax; with some, their gradients agree on average."""
-    network = network_of(LanguageNetworkConfig(embedding=5, hidden=8, layers=1, tied=True, dropout=0.0), 30)
+    """With every symbol drawn for certain the estimate is the whole softmax; with some, their
+    gradients agree on average."""
+    network = network_of(
+        LanguageNetworkConfig(embedding=5, hidden=8, layers=1, tied=True, dropout=0.0), 30
+    )
     rng = np.random.default_rng(4)
     tokens = torch.from_numpy(rng.integers(0, 30, (4, 9)))
     inputs, targets, start = tokens[:, :-1], tokens[:, 1:], network.start(4)
@@ -107,7 +125,9 @@ def test_zipfs_law():
     k = np.arange(9)
     np.testing.assert_allclose(shares, np.log((k + 2) / (k + 1)) / np.log(10), atol=5e-3)
     there = [(drawn == i).any(dim=1).double().mean().item() for i in k]
-    np.testing.assert_allclose(np.exp(log_expected(torch.arange(9), 9, 6).numpy()), there, atol=0.012)
+    np.testing.assert_allclose(
+        np.exp(log_expected(torch.arange(9), 9, 6).numpy()), there, atol=0.012
+    )
 
 
 def test_int8_weights_stay_close_and_are_smaller(tmp_path):
@@ -119,7 +139,10 @@ def test_int8_weights_stay_close_and_are_smaller(tmp_path):
 
     feed = {"tokens": np.arange(40).reshape(2, 20), "hidden": np.zeros((2, 2, 64), np.float32)}
     feed |= {"cell": feed["hidden"], "places": np.arange(40)}
-    a, b = (onnxruntime.InferenceSession(m.SerializeToString()).run(None, feed)[0] for m in (plain, packed))
+    a, b = (
+        onnxruntime.InferenceSession(m.SerializeToString()).run(None, feed)[0]
+        for m in (plain, packed)
+    )
     assert a.std() > 0.2 and 1e-6 < np.abs(a - b).mean() < 0.02
 
 
@@ -139,7 +162,9 @@ def test_a_score_is_the_sum_of_conditionals(letters, sentence):
     lm, network = letters
     first = LETTERS.index("</s>" if sentence else "|")
     tokens = (
-        [LETTERS.index(c) for c in "ab|c"] + [LETTERS.index("<unk>")] + ([LETTERS.index("</s>")] if sentence else [])
+        [LETTERS.index(c) for c in "ab|c"]
+        + [LETTERS.index("<unk>")]
+        + ([LETTERS.index("</s>")] if sentence else [])
     )
     total, state, last = 0.0, network.start(1), first
     with torch.no_grad():
@@ -157,7 +182,8 @@ def test_continuations_by_one_symbol_sum_to_one(letters):
     for state in (lm.start(), lm.read("ab c"), lm.read("da-")):
         log_probs = lm.next_log_probs(state)
         assert np.exp(log_probs.astype(np.float64)).sum() == pytest.approx(1.0, abs=1e-5)
-        scores = lm.score(["a", "b", "c", "d", "é"], state)  # the others are no texts: </s> and the space
+        # the others are no texts: </s> and the space
+        scores = lm.score(["a", "b", "c", "d", "é"], state)
         np.testing.assert_allclose(scores, log_probs[[3, 4, 5, 6, 0]], atol=1e-5)
 
 
@@ -167,16 +193,22 @@ def test_the_state_carries_from_line_to_line(letters):
     np.testing.assert_allclose(lm.score(["dd"], state), lm.score(["dd"], "ab cd cd ab"), atol=1e-5)
     assert abs(lm.score(["dd"], state)[0] - lm.score(["dd"])[0]) > 1e-3
     whole = lm.token_log_probs(["ab cd"], lm.read("aa"))[0]
-    np.testing.assert_allclose(lm.score(["d"], lm.read("ab c-", lm.read("aa")))[0], whole[-1], atol=1e-5)
+    np.testing.assert_allclose(
+        lm.score(["d"], lm.read("ab c-", lm.read("aa")))[0], whole[-1], atol=1e-5
+    )
     assert lm.read("  ", state) is state
 
 
 def test_a_word_goes_on_across_a_hyphen(words):
     state = words.read("the wide wor-")
     assert state.begun == "wor"
-    np.testing.assert_allclose(words.score(["ld day"], state), words.score(["world day"], "the wide"), atol=1e-6)
+    np.testing.assert_allclose(
+        words.score(["ld day"], state), words.score(["world day"], "the wide"), atol=1e-6
+    )
     broken = words.read("the wide-", words.start())
-    np.testing.assert_allclose(words.score(["the"], words.read("", broken)), words.score(["the"], broken), atol=1e-6)
+    np.testing.assert_allclose(
+        words.score(["the"], words.read("", broken)), words.score(["the"], broken), atol=1e-6
+    )
     over_three = words.read("l-", words.read("wor-"))
     np.testing.assert_allclose(words.score(["d"], over_three), words.score(["world"]), atol=1e-6)
 
@@ -219,7 +251,8 @@ def test_folders_that_cannot_be_used_are_named(letters, tmp_path):
     assert isinstance(LanguageBundle(tmp_path, letters[0].config).card, str)
 
 
-# ---- training --------------------------------------------------------------------------------------------------------
+# ---- training
+# --------------------------------------------------------------------------------------------------------
 
 TEXT = "the cat sat on the mat and the dog sat on the log\n"
 RECIPE = """
@@ -251,11 +284,15 @@ def trained(recipe, tmp_path_factory) -> Path:
 
 def test_a_trained_model_prefers_its_text(trained):
     lm = NeuralLM.open(trained)
-    good, swapped, noise = lm.score(["the dog sat on the mat", "the dgo sat on the mat", "tac gho nas tet mad onl"])
+    good, swapped, noise = lm.score(
+        ["the dog sat on the mat", "the dgo sat on the mat", "tac gho nas tet mad onl"]
+    )
     assert good > swapped + 2 > noise + 4
     config = lm.config
     assert 1.0 < config.dev["perplexity"] < 3.0 < len(config.symbols)
-    assert config.dev["perplexity"] == pytest.approx(json.loads(_log(trained)[-1])["perplexity"], rel=0.02)
+    assert config.dev["perplexity"] == pytest.approx(
+        json.loads(_log(trained)[-1])["perplexity"], rel=0.02
+    )
     assert set(config.symbols) == {"<unk>", "</s>", "|", *TEXT.replace(" ", "").strip()}
     assert "dev perplexity" in (trained / "README.md").read_text()
 
@@ -276,7 +313,9 @@ class Kill(BaseException):
     """Stands for SIGKILL in this process: nothing of the program catches it."""
 
 
-def test_a_killed_run_ends_bitwise_the_same_and_a_finished_one_says_so(recipe, trained, tmp_path, monkeypatch, capsys):
+def test_a_killed_run_ends_bitwise_the_same_and_a_finished_one_says_so(
+    recipe, trained, tmp_path, monkeypatch, capsys
+):
     out = tmp_path / "killed"
     monkeypatch.setattr("recog.training.loop.CHECKPOINT_SECONDS", 0.0)
     plain = loop.LanguageReporter.update
@@ -308,7 +347,9 @@ def test_what_follows_equal_beginnings_is_computed_once(seed):
     batch, time = int(rng.integers(1, 9)), int(rng.integers(0, 7))
     tokens, kinds = rng.integers(0, 3, (batch, time)), rng.integers(0, 3, batch)
     places, which, after = _distinct(tokens, kinds)
-    beginnings = [[(kinds[row], *tokens[row, : t + 1]) for t in range(time)] for row in range(batch)]
+    beginnings = [
+        [(kinds[row], *tokens[row, : t + 1]) for t in range(time)] for row in range(batch)
+    ]
     assert len(places) == len({begun for row in beginnings for begun in row})
     for row, t in np.ndindex(batch, time):
         at, place = divmod(int(places[which[row, t]]), batch)
@@ -321,7 +362,10 @@ def test_what_follows_equal_beginnings_is_computed_once(seed):
 def test_texts_become_streams(tmp_path):
     (tmp_path / "a.txt").write_text("ab a\n\n  b “c”\nx\n", encoding="utf-8")
     (tmp_path / "dev.txt").write_text("b\nq b\n", encoding="utf-8")
-    sources = ({"path": str(tmp_path / "a.txt"), "split": "train"}, {"path": str(tmp_path / "dev.txt"), "split": "dev"})
+    sources = (
+        {"path": str(tmp_path / "a.txt"), "split": "train"},
+        {"path": str(tmp_path / "dev.txt"), "split": "dev"},
+    )
 
     def streams(**options) -> tuple[str, str]:
         recipe = LanguageRecipe(name="x", modality="text", data=sources, min_count=1, **options)  # type: ignore[arg-type]
@@ -354,8 +398,13 @@ def test_transcripts_of_a_recognisers_data(tmp_path):
     )
 
     def streams(**source) -> tuple[str, str]:
-        sources = ({"path": str(recipe), **source}, {"path": str(tmp_path / "prose.txt"), "split": "train", "every": 4})
-        data = prepare_texts(LanguageRecipe(name="x", modality="text", data=sources, min_count=1, unit="word"))  # type: ignore[arg-type]
+        sources = (
+            {"path": str(recipe), **source},
+            {"path": str(tmp_path / "prose.txt"), "split": "train", "every": 4},
+        )
+        data = prepare_texts(
+            LanguageRecipe(name="x", modality="text", data=sources, min_count=1, unit="word")
+        )  # type: ignore[arg-type]
         assert data.problems == [f"{tmp_path / 'lent'}: is not there, and optional."]
         return tuple(" ".join(data.symbols[i] for i in ids) for ids in (data.train, data.dev))  # type: ignore[return-value]
 
@@ -371,7 +420,12 @@ def test_transcripts_of_a_recognisers_data(tmp_path):
 def test_dev_is_made_of_stretches_of_the_share(tmp_path):
     (tmp_path / "a.txt").write_text("".join(f"l{i}\n" for i in range(1000)), encoding="utf-8")
     recipe = LanguageRecipe(
-        name="x", modality="text", data=({"path": str(tmp_path / "a.txt")},), unit="word", min_count=1, dev_share=0.05
+        name="x",
+        modality="text",
+        data=({"path": str(tmp_path / "a.txt")},),
+        unit="word",
+        min_count=1,
+        dev_share=0.05,
     )  # type: ignore[arg-type]
     data = prepare_texts(recipe)
     assert data.lines == 950 and len(data.dev) == 50 + (data.dev == 1).sum()
@@ -387,7 +441,10 @@ def test_recipes_that_cannot_be_used(recipe, tmp_path):
     for text, message in (
         (RECIPE.replace("min_count: 2", "min_count: 2000000"), "no character occurs 2000000 times"),
         (RECIPE.replace("text.txt.gz", "none.txt"), r"none\.txt: cannot be read"),
-        (RECIPE.replace("hidden: 24", "hidden: 0"), "hidden: Input should be greater than or equal to 1"),
+        (
+            RECIPE.replace("hidden: 24", "hidden: 0"),
+            "hidden: Input should be greater than or equal to 1",
+        ),
         (RECIPE + "normalise: fancy\n", "there is no text normalisation 'fancy'"),
         (RECIPE + "encoder: default\n", "encoder: Extra inputs"),
     ):
@@ -401,11 +458,15 @@ def test_recipes_that_cannot_be_used(recipe, tmp_path):
 def test_the_command_trains_it_too(recipe, trained, capsys):
     train(recipe, out=trained)
     assert "this training is finished" in capsys.readouterr().err
-    with pytest.raises(UsageError, match="--from, --freeze, --lm and --accumulate are for recognisers"):
+    with pytest.raises(
+        UsageError, match="--from, --freeze, --lm and --accumulate are for recognisers"
+    ):
         train(recipe, base="english-speech")
 
 
 def test_the_recipes_of_the_project_can_be_read(monkeypatch, tmp_path):
     monkeypatch.setenv("RECOG_CORPORA", str(tmp_path))
     found = sorted((Path(__file__).parents[2] / "pipelines" / "text").glob("*.yaml"))
-    assert [read_language_recipe(path).name for path in found] == [path.stem for path in found] != []
+    assert (
+        [read_language_recipe(path).name for path in found] == [path.stem for path in found] != []
+    )

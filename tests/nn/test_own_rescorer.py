@@ -1,4 +1,5 @@
-"""A recogniser with a neural language model of its own: weighed, kept in its folder, used and left out."""
+"""A recogniser with a neural language model of its own: weighed, kept in its folder, used and left
+out."""
 
 from __future__ import annotations
 
@@ -12,20 +13,20 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
-import recog  # noqa: E402
-from recog.decoding.decoder import Hypothesis  # noqa: E402
-from recog.decoding.rescore import Rescorer, contenders  # noqa: E402
-from recog.decoding.views import Seen  # noqa: E402
-from recog.errors import UserError  # noqa: E402
-from recog.model.bundle import open_bundle  # noqa: E402
-from recog.model.language import LanguageNetworkConfig  # noqa: E402
-from recog.nn.language import LanguageNetwork  # noqa: E402
-from recog.training.data import dev_rows  # noqa: E402
-from recog.training.language_recipe import LanguageRecipe  # noqa: E402
-from recog.training.language_run import export_language_bundle  # noqa: E402
-from recog.tuning.model import tune_model  # noqa: E402
-from recog.tuning.rescoring import choose_rescorer  # noqa: E402
-from recog.tuning.search import Search, Setting, Utterance  # noqa: E402
+import recog
+from recog.decoding.decoder import Hypothesis
+from recog.decoding.rescoring.nbest import Rescorer, contenders
+from recog.decoding.rescoring.test_time_augmentation import Seen
+from recog.errors import UserError
+from recog.model.language_model import LanguageNetworkConfig
+from recog.model.recogniser_folder import open_bundle
+from recog.nn.language_model import LanguageNetwork
+from recog.training.language_model.recipe import LanguageRecipe
+from recog.training.language_model.run import export_language_bundle
+from recog.training.recogniser.data import dev_rows
+from recog.tuning.model import tune_model
+from recog.tuning.rescoring import choose_rescorer
+from recog.tuning.search import Search, Setting, Utterance
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 FIXED = frozenset({"alpha", "beta", "unknown_cost", "temperature", "beam"})
@@ -56,14 +57,17 @@ def test_a_neural_model_gets_the_weight_at_which_the_errors_are_fewest() -> None
     assert [best.text for [best] in search.hypotheses(Setting())] == ["aa", "aa"]
     rescorer = choose_rescorer(search, Setting(), [Likes("a"), Likes("b")])
     assert rescorer is not None and 0.1 <= rescorer.weight <= 1.5
-    rescored = Search(["", "a", "b"], search.utterances, [], "cer", "none", threads=1, rescorer=rescorer)
+    rescored = Search(
+        ["", "a", "b"], search.utterances, [], "cer", "none", threads=1, rescorer=rescorer
+    )
     assert [best.text for [best] in rescored.hypotheses(Setting())] == ["bb", "bb"]
     assert choose_rescorer(search, Setting(), [Likes("a")]) is None, "it gains nothing"
 
 
 @pytest.fixture(scope="module")
 def unigrams(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A neural model of a few words, each as likely everywhere: "nine" far likelier than the others."""
+    """A neural model of a few words, each as likely everywhere: "nine" far likelier than the
+    others."""
     symbols = ("<unk>", "</s>", "nine", "five", "the")
     config = LanguageNetworkConfig(embedding=4, hidden=4, layers=1, tied=True)
     network = LanguageNetwork(config, len(symbols))
@@ -72,7 +76,12 @@ def unigrams(tmp_path_factory: pytest.TempPathFactory) -> Path:
             parameter.zero_()
         network.head.bias.copy_(torch.tensor([-6.0, -9.0, 8.0, 0.0, 0.0]))
     recipe = LanguageRecipe(
-        name="toy", modality="text", data=({"path": "none"},), unit="word", normalise="spoken", network=config
+        name="toy",
+        modality="text",
+        data=({"path": "none"},),
+        unit="word",
+        normalise="spoken",
+        network=config,
     )  # type: ignore[arg-type]
     folder = tmp_path_factory.mktemp("unigrams")
     export_language_bundle(recipe, symbols, network.state_dict(), folder, trained={})
@@ -87,7 +96,8 @@ def tuned(unigrams: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = folder / "tuned"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "recog.tuning.model.choose_rescorer", lambda search, setting, lms: Rescorer(lms[1], 0.7, 0.5, 1000.0)
+            "recog.tuning.model.choose_rescorer",
+            lambda search, setting, lms: Rescorer(lms[1], 0.7, 0.5, 1000.0),
         )
         tune_model(
             recog.load("english-speech", beam=0, threads=1, rescore="none"), dev_rows(folder), lm=None, out=out,
@@ -98,7 +108,12 @@ def tuned(unigrams: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_is_kept_in_the_models_folder_and_on_the_card(tuned: Path, unigrams: Path) -> None:
     config = json.loads((tuned / "config.json").read_text())
-    assert config["decoding"]["rescoring"] == {"weight": 0.7, "interpolate": 0.5, "margin": 1000.0, "unknown_cost": 2.5}
+    assert config["decoding"]["rescoring"] == {
+        "weight": 0.7,
+        "interpolate": 0.5,
+        "margin": 1000.0,
+        "unknown_cost": 2.5,
+    }
     assert (tuned / "rescorer.onnx").read_bytes() == (unigrams / "model.onnx").read_bytes()
     assert {"rescorer.onnx", "rescorer.json"} <= set(config["files"])
     assert (
@@ -127,15 +142,22 @@ def test_it_is_used_unless_the_options_speak_against_it(tuned: Path, unigrams: P
         assert recog.load(tuned, threads=1, **options).rescorer is None, options
     hot = recog.load(tuned, threads=1, hotwords={"The Wharf": 5.0, "nine": 1.0}).rescorer
     assert hot is not None and (hot.weight, hot.interpolate) == (0.7, 0.5)
-    usual, expected = own.lm.score(["wharf", "quay", "nine"]), hot.lm.score(["wharf", "quay", "nine"])
-    assert expected[0] == pytest.approx(usual[0] + 2.5 * len("wharf")) and expected[1:] == pytest.approx(usual[1:])
+    usual, expected = (
+        own.lm.score(["wharf", "quay", "nine"]),
+        hot.lm.score(["wharf", "quay", "nine"]),
+    )
+    assert expected[0] == pytest.approx(usual[0] + 2.5 * len("wharf")) and expected[
+        1:
+    ] == pytest.approx(usual[1:])
     other = recog.load(tuned, threads=1, rescore=unigrams).rescorer
     assert other is not None and (other.weight, other.interpolate) == (0.3, 0.0)
 
 
 def test_it_changes_what_is_heard(tuned: Path) -> None:
     heard = recog.load(tuned, threads=1, rescore="none").transcribe(SAMPLES / "numbers.wav").text
-    anew = recog.load(tuned, threads=1, rescore_weight=20.0).transcribe(SAMPLES / "numbers.wav").text
+    anew = (
+        recog.load(tuned, threads=1, rescore_weight=20.0).transcribe(SAMPLES / "numbers.wav").text
+    )
     assert anew.split().count("nine") >= heard.split().count("nine") and anew != heard
 
 
@@ -151,4 +173,8 @@ def test_a_damaged_one_is_told(tuned: Path, tmp_path: Path) -> None:
 
 def test_readings_far_behind_the_best_are_not_asked_about() -> None:
     readings = [Hypothesis("x", score, score, (), ()) for score in (-1.0, -6.9, -7.1)]
-    assert contenders(readings) == readings[:2] and contenders(readings, 6.5) == readings and contenders([]) == []
+    assert (
+        contenders(readings) == readings[:2]
+        and contenders(readings, 6.5) == readings
+        and contenders([]) == []
+    )

@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from recog.decoding.best_path import best_path_frames
-from recog.decoding.views import Seen
+from recog.decoding.greedy import best_path_frames
+from recog.decoding.rescoring.test_time_augmentation import Seen
 from recog.recognition.chunk_merging import Stitcher, Stretch
 from recog.segment.speech import SHARED, Segment
 
@@ -27,9 +27,11 @@ def planted(count: int, rng: np.random.Generator) -> list[tuple[float, str]]:
     return said
 
 
-def heard(said, segment: Segment, seconds: float, rng: np.random.Generator, *, jitter: int, edge: float) -> np.ndarray:
-    """Log-probabilities of a segment: the planted words, moved by up to ``jitter`` frames as a whole; letters near the
-    edges, where the network lacks the context, are wrong."""
+def heard(
+    said, segment: Segment, seconds: float, rng: np.random.Generator, *, jitter: int, edge: float
+) -> np.ndarray:
+    """Log-probabilities of a segment: the planted words, moved by up to ``jitter`` frames as a
+    whole; letters near the edges, where the network lacks the context, are wrong."""
     frames = round(seconds / STEP)
     path = np.zeros(frames, np.int64)
     shift = int(rng.integers(-jitter, jitter + 1))
@@ -66,7 +68,9 @@ def test_no_word_is_lost_or_doubled_where_nobody_pauses(seed, jitter):
         seconds = min(30.0, total - start)
         last = start + seconds >= total
         first_keep = 0.0 if not pieces else None
-        segment = Segment(start, np.zeros(round(seconds * RATE), np.float32), first_keep, total if last else None)
+        segment = Segment(
+            start, np.zeros(round(seconds * RATE), np.float32), first_keep, total if last else None
+        )
         log_probs = heard(said, segment, seconds, rng, jitter=jitter if pieces else 0, edge=0.6)
         if not pieces:  # the recording's own edges are no cuts
             log_probs[:20] = heard(said, segment, seconds, rng, jitter=0, edge=0.0)[:20]
@@ -98,7 +102,9 @@ def test_noise_without_words_is_cut_all_the_same(symbols):
     """Nothing but blanks, or a model without a space: the frames go on where they stopped."""
     pieces = []
     for k in range(4):
-        segment = Segment(26.0 * k, np.zeros(1, np.float32), None if k else 0.0, None if k < 3 else 108.0)
+        segment = Segment(
+            26.0 * k, np.zeros(1, np.float32), None if k else 0.0, None if k < 3 else 108.0
+        )
         log_probs = np.log(np.random.default_rng(k).dirichlet([20, 1, 1], 750)).astype(np.float32)
         pieces.append((segment, log_probs))
     stretches = stitched(pieces, symbols)
@@ -120,11 +126,16 @@ def test_other_views_are_cut_at_the_same_share():
     segment = Segment(start=10.0, wave=np.zeros(0, np.float32), keep_from=12.0, keep_to=20.0)
     count = round(10.0 / STEP)
     views = [
-        np.log(np.random.default_rng(0).dirichlet([1, 1, 1], round(count * k))).astype(np.float32) for k in (1, 1.2)
+        np.log(np.random.default_rng(0).dirichlet([1, 1, 1], round(count * k))).astype(np.float32)
+        for k in (1, 1.2)
     ]
     sounds = views[1][:, :2]
-    stretch = Stitcher(step=STEP, symbols=("", " ", "a"))(segment, Seen(views[0], again=(Seen(views[1], sounds),)))
+    stretch = Stitcher(step=STEP, symbols=("", " ", "a"))(
+        segment, Seen(views[0], again=(Seen(views[1], sounds),))
+    )
     assert len(stretch.seen.log_probs) == round(8.0 / STEP)
     [other] = stretch.seen.again
     first, last = round(0.2 * len(views[1])), round(1.0 * len(views[1]))
-    assert np.array_equal(other.log_probs, views[1][first:last]) and np.array_equal(other.sounds, sounds[first:last])
+    assert np.array_equal(other.log_probs, views[1][first:last]) and np.array_equal(
+        other.sounds, sounds[first:last]
+    )

@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 
 from recog.segment.baselines import find_baselines, outlines
-from recog.segment.order import reading_order
+from recog.segment.reading_order import reading_order
 
 HEIGHT, WIDTH = 200, 300
 
 
-def maps(lines: list[list[tuple[float, float]]], gaps: list[tuple[int, int]] = (), band: int = 12) -> np.ndarray:  # type: ignore[assignment]
-    """What a perfect network gives for these lines; in ``gaps`` (columns from, to) it sees no baseline."""
+def maps(
+    lines: list[list[tuple[float, float]]], gaps: list[tuple[int, int]] = (), band: int = 12
+) -> np.ndarray:  # type: ignore[assignment]
+    """What a perfect network gives for these lines; in ``gaps`` (columns from, to) it sees no
+    baseline."""
     found = np.zeros((3, HEIGHT, WIDTH), np.float32)
     for line in lines:
         points = np.array(line, np.int32)
@@ -40,7 +43,9 @@ def test_lines_are_found_where_they_are() -> None:
 def test_a_gap_is_closed_but_two_lines_side_by_side_stay_two() -> None:
     assert len(find_baselines(maps([[(20, 50), (280, 56)]], gaps=[(120, 140)]))) == 1
     assert len(find_baselines(maps([[(20, 50), (140, 50)], [(156, 50), (280, 50)]]))) == 2
-    assert len(find_baselines(maps([[(20, 50), (280, 50)]], gaps=[(100, 175)]))) == 2, "too far apart to be one"
+    assert len(find_baselines(maps([[(20, 50), (280, 50)]], gaps=[(100, 175)]))) == 2, (
+        "too far apart to be one"
+    )
 
 
 def test_specks_and_nothing_are_no_lines() -> None:
@@ -69,11 +74,14 @@ def test_a_single_line_has_an_outline() -> None:
 
 
 def test_a_page_full_of_scraps_does_not_take_forever() -> None:
-    """A thousand pieces: by what they cost when pairs were gone through again after each join, this took minutes."""
+    """A thousand pieces: by what they cost when pairs were gone through again after each join, this
+    took minutes."""
     seen = np.zeros((3, 512, 400), np.float32)
     for y in range(8, 508, 6):
         for x in range(4, 380, 16):
             seen[0, y : y + 3, x : x + 11] = 1.0
     lines = find_baselines(seen)
     assert len(lines) == 84 == len(outlines(lines, seen[0]))
-    assert reading_order(lines, 400.0) == list(np.argsort([line[:, 1].mean() for line in lines], kind="stable"))
+    assert reading_order(lines, 400.0) == list(
+        np.argsort([line[:, 1].mean() for line in lines], kind="stable")
+    )

@@ -11,8 +11,8 @@ SPACING = 32
 
 
 def page(lines: int, fold: float | None, *, width: int = 1200, seed: int = 0, slope: float = 0.0):
-    """Ink of words, 3 to 9 characters of 9 pixels with 14 between them, and a baseline a line over the whole width; with a
-    fold, no word stands over it."""
+    """Ink of words, 3 to 9 characters of 9 pixels with 14 between them, and a baseline a line over
+    the whole width; with a fold, no word stands over it."""
     rng = np.random.default_rng(seed)
     ink = np.zeros((SPACING * (lines + 2), width), np.uint8)
     baselines = []

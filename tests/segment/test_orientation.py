@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recog.segment.geometry import PageGeometry, page_geometry
 from recog.segment.orientation import find_upright
-from recog.segment.page import Lines
+from recog.segment.page_geometry import PageGeometry, page_geometry
+from recog.segment.page_lines import Lines
 
 CORNERS = ((0, 0), (0, -1), (-1, -1), (-1, 0))  # where the mark stands after 0 to 3 turns clockwise
 LONG = ((5.0, 12.0), (95.0, 12.0)), ((5.0, 4.0), (95.0, 4.0), (95.0, 16.0), (5.0, 16.0))
@@ -26,23 +26,38 @@ def lies(image: np.ndarray) -> int:
 
 
 class Pages:
-    """Pages of four long lines, which a network finds where they are level and a recogniser reads where they are upright.
+    """Pages of four long lines, which a network finds where they are level and a recogniser reads
+    where they are upright.
 
     Args:
-        guess: what the geometry network says of the direction of a page that lies turned ``clockwise`` times.
+        guess: what the geometry network says of the direction of a page that lies turned
+            ``clockwise`` times.
         up, down: nats a frame of a line that stands upright, and of one on its head.
         across: what is found along the wrong axis.
     """
 
     def __init__(
-        self, guess=lambda clockwise: clockwise, certainty=0.9, up=-0.1, down=-0.4, across: Lines | None = None
+        self,
+        guess=lambda clockwise: clockwise,
+        certainty=0.9,
+        up=-0.1,
+        down=-0.4,
+        across: Lines | None = None,
     ):
-        self.guess, self.certainty, self.up, self.down, self.across = guess, certainty, up, down, across or []
+        self.guess, self.certainty, self.up, self.down, self.across = (
+            guess,
+            certainty,
+            up,
+            down,
+            across or [],
+        )
         self.looked_at: list[int] = []
         self._now = 0
 
     def geometry(self, image: np.ndarray) -> PageGeometry:
-        return PageGeometry(20.0, 90.0 * self.guess(lies(image)), self.certainty, self.certainty, 50)
+        return PageGeometry(
+            20.0, 90.0 * self.guess(lies(image)), self.certainty, self.certainty, 50
+        )
 
     def lines(self, image, geometry=None, *, notes=False, table=None) -> Lines:
         self._now = lies(image)

@@ -1,4 +1,5 @@
-"""Notes on a page are told from its own lines by their map; a page of nothing else is read whole. Pages askew are levelled."""
+"""Notes on a page are told from its own lines by their map; a page of nothing else is read whole.
+Pages askew are levelled."""
 
 from __future__ import annotations
 
@@ -6,8 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from recog.segment.own import own_lines
-from recog.segment.page import levelled
+from recog.segment.marginalia import own_lines
+from recog.segment.page_lines import levelled
 
 
 def line(left: float, right: float, y: float) -> np.ndarray:
@@ -27,11 +28,17 @@ def test_a_doubtful_line_is_own_where_it_follows_as_lines_do() -> None:
     main = np.full((300, 200), 0.3, np.float32)
     main[:101] = 0.9
     text = [line(10, 190, y) for y in (40, 70, 100)]
-    assert own_lines([*text, line(90, 150, 131), line(95, 140, 160)], main).all(), "a greeting and a signature"
-    assert own_lines([*text, line(90, 150, 115)], main).tolist() == [True] * 3 + [False], "too close"
+    assert own_lines([*text, line(90, 150, 131), line(95, 140, 160)], main).all(), (
+        "a greeting and a signature"
+    )
+    assert own_lines([*text, line(90, 150, 115)], main).tolist() == [True] * 3 + [False], (
+        "too close"
+    )
     assert own_lines([*text, line(90, 150, 200)], main).tolist() == [True] * 3 + [False], "too far"
     main[101:] = 0.1
-    assert own_lines([*text, line(90, 150, 131)], main).tolist() == [True] * 3 + [False], "surely another's"
+    assert own_lines([*text, line(90, 150, 131)], main).tolist() == [True] * 3 + [False], (
+        "surely another's"
+    )
 
 
 def test_a_doubtful_line_between_notes_is_one_of_them() -> None:
@@ -43,9 +50,13 @@ def test_a_doubtful_line_between_notes_is_one_of_them() -> None:
         main[y - 6 : y + 1] = sure
     assert own_lines([*text, *notes], main).tolist() == [True] * 3 + [False] * 3
     assert own_lines([*text, notes[1]], main).tolist() == [True] * 4, "alone"
-    assert own_lines([*text, *notes[:2]], main).tolist() == [True] * 3 + [False, True], "below a note, above nothing"
+    assert own_lines([*text, *notes[:2]], main).tolist() == [True] * 3 + [False, True], (
+        "below a note, above nothing"
+    )
     main[146:153] = 0.7
-    assert own_lines([*text, *notes], main).tolist() == [True] * 3 + [False, True, False], "sure enough"
+    assert own_lines([*text, *notes], main).tolist() == [True] * 3 + [False, True, False], (
+        "sure enough"
+    )
 
 
 def test_a_stub_at_the_edge_is_of_the_page_beside() -> None:

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from recog.model.page import open_page_bundle
-from recog.segment.geometry import CELL, page_geometry
-from recog.segment.page import HALO, PageSegmenter, _cuts, _turned_back
+from recog.model.page_model import open_page_bundle
+from recog.segment.page_geometry import CELL, page_geometry
+from recog.segment.page_lines import HALO, PageSegmenter, _cuts, _turned_back
 
 
 def geometry_maps(rows: int, columns: int) -> np.ndarray:
@@ -63,12 +63,23 @@ def test_tiles_cover_a_side_and_begin_where_the_network_has_a_pixel() -> None:
 def test_a_page_in_tiles_has_the_lines_of_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     page = np.full((1400, 1100), 235, np.uint8)
     for y in range(100, 1350, 60):
-        cv2.putText(page, "The road was white with frost", (60, y), cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, 1.6, 40, 3)
+        cv2.putText(
+            page,
+            "The road was white with frost",
+            (60, y),
+            cv2.FONT_HERSHEY_SCRIPT_SIMPLEX,
+            1.6,
+            40,
+            3,
+        )
     segmenter = PageSegmenter(open_page_bundle())
     whole = segmenter.lines(page, notes=True)
-    monkeypatch.setattr("recog.segment.page.TILE", 320)
+    monkeypatch.setattr("recog.segment.page_lines.TILE", 320)
     tiled = segmenter.lines(page, notes=True)
     assert len(whole) == 21 and HALO < 320
     assert len(tiled) == len(whole)
     for (one, _), (other, _) in zip(whole, tiled, strict=True):
-        assert np.abs(np.array(one[0]) - other[0]).max() < 2 * CELL and abs(one[-1][1] - other[-1][1]) < 8
+        assert (
+            np.abs(np.array(one[0]) - other[0]).max() < 2 * CELL
+            and abs(one[-1][1] - other[-1][1]) < 8
+        )

@@ -11,7 +11,9 @@ from recog.segment.polarity import dark_on_light
 def written(height: int = 400, width: int = 600) -> np.ndarray:
     page = np.full((height, width), 225, np.uint8)
     for y in range(60, height - 20, 50):
-        cv2.putText(page, "Dear mother, we are well", (40, y), cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, 1.0, 40, 2)
+        cv2.putText(
+            page, "Dear mother, we are well", (40, y), cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, 1.0, 40, 2
+        )
     return page
 
 
@@ -30,5 +32,7 @@ def test_a_dark_frame_or_an_empty_page_is_no_negative() -> None:
 
 
 def test_a_frame_around_a_negative_changes_nothing() -> None:
-    negative = cv2.copyMakeBorder(255 - written(), 200, 200, 200, 200, cv2.BORDER_CONSTANT, value=250)
+    negative = cv2.copyMakeBorder(
+        255 - written(), 200, 200, 200, 200, cv2.BORDER_CONSTANT, value=250
+    )
     assert dark_on_light(negative)[200:600, 200:800].mean() > 127

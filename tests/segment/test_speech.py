@@ -1,4 +1,5 @@
-"""Planted speech is found and cut at pauses, the same however the sound arrives, with bounded memory."""
+"""Planted speech is found and cut at pauses, the same however the sound arrives, with bounded
+memory."""
 
 import tracemalloc
 from itertools import pairwise
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recog.media.sound import read_sound
+from recog.media.audio.reader import read_sound
 from recog.segment.speech import LONG_PAUSE, SHARED, Segment, Segmenter
 
 RATE = 16_000
@@ -22,7 +23,9 @@ NOISE = (1e-3 * np.random.default_rng(0).standard_normal(RATE * 120)).astype(np.
 
 def segments(wave: np.ndarray, blocks: int | None = None, **options) -> list[Segment]:
     size = blocks or max(1, len(wave))
-    return list(Segmenter(RATE, **options).run(wave[i : i + size] for i in range(0, len(wave), size)))
+    return list(
+        Segmenter(RATE, **options).run(wave[i : i + size] for i in range(0, len(wave), size))
+    )
 
 
 def silence(seconds: float) -> np.ndarray:
@@ -41,21 +44,29 @@ def test_speech_is_found_where_it_was_planted(background, gain):
     wave = silence(20)
     for place in places:
         wave[round(place * RATE) : round(place * RATE) + len(SPEECH)] += gain * SPEECH
-    found = [s for s in segments(background(wave)) if s.start > 0.5]  # noise at the very start passes for speech
+    # noise at the very start passes for speech
+    found = [s for s in segments(background(wave)) if s.start > 0.5]
     assert len(found) == len(places)
     for segment, place in zip(found, places, strict=True):
         end = place + len(SPEECH) / RATE
         assert place - 0.6 < segment.keep_from <= place + 0.1
         assert end - 0.3 < segment.keep_to < end + 0.6
         first = round(segment.start * RATE)
-        np.testing.assert_array_equal(segment.wave, background(wave)[first : first + len(segment.wave)])
+        np.testing.assert_array_equal(
+            segment.wave, background(wave)[first : first + len(segment.wave)]
+        )
 
 
 def test_a_short_pause_closes_no_short_segment():
-    wave = np.concatenate([SPEECH, silence(LONG_PAUSE - 0.3), SPEECH, silence(LONG_PAUSE + 0.5), SPEECH])
+    wave = np.concatenate(
+        [SPEECH, silence(LONG_PAUSE - 0.3), SPEECH, silence(LONG_PAUSE + 0.5), SPEECH]
+    )
     first, second = segments(wave)
     border = (2 * len(SPEECH)) / RATE + LONG_PAUSE - 0.3
-    assert first.keep_from == 0.0 and border < first.keep_to < second.keep_from <= border + LONG_PAUSE + 0.5
+    assert (
+        first.keep_from == 0.0
+        and border < first.keep_to < second.keep_from <= border + LONG_PAUSE + 0.5
+    )
     assert second.keep_to == pytest.approx(len(wave) / RATE, abs=0.5)
 
 
@@ -73,7 +84,9 @@ def test_without_a_pause_segments_share_sound():
     wave = np.concatenate([body] * (100 * RATE // len(body)))
     found = segments(wave)
     assert len(found) == 4
-    assert found[0].keep_from == 0.0 and found[-1].keep_to == pytest.approx(len(wave) / RATE, abs=0.5)
+    assert found[0].keep_from == 0.0 and found[-1].keep_to == pytest.approx(
+        len(wave) / RATE, abs=0.5
+    )
     for a, b in pairwise(found):
         assert a.keep_to is None and b.keep_from is None
         assert len(a.wave) / RATE == 30.0
@@ -84,7 +97,9 @@ def test_steady_noise_and_silence_are_left_out():
     assert segments(silence(60)) == []
     rng = np.random.default_rng(1)
     t = np.arange(60 * RATE) / RATE
-    hum = sum(np.sin(2 * np.pi * 50 * k * t) / k for k in range(1, 12)) + 0.1 * rng.standard_normal(len(t))
+    hum = sum(np.sin(2 * np.pi * 50 * k * t) / k for k in range(1, 12)) + 0.1 * rng.standard_normal(
+        len(t)
+    )
     for noise in (0.1 * rng.standard_normal(60 * RATE), 0.05 * hum):
         assert all(s.start + len(s.wave) / RATE < 2.0 for s in segments(noise.astype(np.float32)))
 
@@ -108,7 +123,9 @@ def test_blocks_of_any_size_give_the_same(sizes, kind):
     cuts = np.cumsum(sizes)
     one = segments(wave, everything=everything)
     other = list(Segmenter(RATE, everything=everything).run(np.split(wave, cuts[cuts < len(wave)])))
-    assert [(s.start, s.keep_from, s.keep_to) for s in one] == [(s.start, s.keep_from, s.keep_to) for s in other]
+    assert [(s.start, s.keep_from, s.keep_to) for s in one] == [
+        (s.start, s.keep_from, s.keep_to) for s in other
+    ]
     for a, b in zip(one, other, strict=True):
         np.testing.assert_array_equal(a.wave, b.wave)
 

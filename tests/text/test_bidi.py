@@ -1,4 +1,5 @@
-"""Display order: known lines by hand, python-bidi as reference, round trips over realistic lines."""
+"""Display order: known lines by hand, python-bidi as reference, round trips over realistic
+lines."""
 
 from __future__ import annotations
 
@@ -19,14 +20,18 @@ def test_known_lines() -> None:
     assert to_display("שלום") == "םולש"
     assert to_display("שלום 123") == "123 םולש"
     assert to_display("שלום world 12") == "world 12 םולש"
-    assert to_display("abc def שלום עולם ghi") == "abc def םלוע םולש ghi", "a left-to-right line keeps its direction"
+    assert to_display("abc def שלום עולם ghi") == "abc def םלוע םולש ghi", (
+        "a left-to-right line keeps its direction"
+    )
 
 
 def test_brackets_are_the_shapes_on_paper() -> None:
     assert to_display("(שלום)") == "(םולש)"
     assert to_display("שלום (עולם) [abc]") == "[abc] (םלוע) םולש"
     assert to_display("אב <גד> «הו»") == "«וה» <דג> בא"
-    assert to_display("אב abc (def) גד") == "דג abc (def) בא", "brackets within a left-to-right run stay (rule N0)"
+    assert to_display("אב abc (def) גד") == "דג abc (def) בא", (
+        "brackets within a left-to-right run stay (rule N0)"
+    )
 
 
 def test_marks_stay_behind_their_base() -> None:
@@ -55,7 +60,8 @@ def test_invisible_marks_are_dropped() -> None:
 
 
 def test_arabic_number_ranges() -> None:
-    """After an Arabic letter, digits are Arabic numbers, which a hyphen does not join (rules W2 and W4)."""
+    """After an Arabic letter, digits are Arabic numbers, which a hyphen does not join (rules W2 and
+    W4)."""
     line = "عام 1914-1918 و"
     assert to_display(line) == "و 1918-1914 ماع"
     assert to_logical(to_display(line)) == line
@@ -64,7 +70,9 @@ def test_arabic_number_ranges() -> None:
 def test_a_number_belongs_to_the_word_before_it_in_print() -> None:
     line = "السلام Windows 50% عليكم 50% السلام"
     assert to_logical(to_display(line)) == line
-    assert to_logical(to_display("שלום 15 abc")) == "שלום abc 15", "the same ink: the limit that the docstring names"
+    assert to_logical(to_display("שלום 15 abc")) == "שלום abc 15", (
+        "the same ink: the limit that the docstring names"
+    )
 
 
 def test_lines_are_separate() -> None:
@@ -74,7 +82,8 @@ def test_lines_are_separate() -> None:
 
 @st.composite
 def lines(draw: st.DrawFn, words: list[str], numbers: list[str]) -> str:
-    """Mostly right-to-left words; now and then a Latin word or a number, each between right-to-left words."""
+    """Mostly right-to-left words; now and then a Latin word or a number, each between right-to-left
+    words."""
     parts = []
     for _ in range(draw(st.integers(1, 4))):
         parts += draw(st.lists(st.sampled_from(words), min_size=1, max_size=3))
@@ -112,7 +121,11 @@ def test_order_is_that_of_the_reference(text: str) -> None:
     for base in ("L", "R"):
         expected = bidi.get_display(text, base_dir=base)
         shown = to_display(text, base=base)
-        assert shown.translate(bare) == expected.translate(bare) if is_right_to_left(text) else shown == text
+        assert (
+            shown.translate(bare) == expected.translate(bare)
+            if is_right_to_left(text)
+            else shown == text
+        )
         assert len(shown) == len(text)
 
 

@@ -1,4 +1,5 @@
-"""What models are trained to write, what language models of words see, and what a rule cannot say."""
+"""What models are trained to write, what language models of words see, and what a rule cannot
+say."""
 
 import pytest
 

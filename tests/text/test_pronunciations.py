@@ -41,7 +41,9 @@ def test_a_file_gives_back_what_was_written(tmp_path_factory, words) -> None:
         (b"\xff\tb\n", "not UTF-8"),
     ],
 )
-def test_what_is_no_file_of_pronunciations_is_told(tmp_path: Path, content: bytes, message: str) -> None:
+def test_what_is_no_file_of_pronunciations_is_told(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
     path = tmp_path / "words.tsv"
     path.write_bytes(content)
     with pytest.raises(UserError, match=message):
@@ -58,7 +60,10 @@ def test_the_usual_way_is_said_and_words_that_are_not_known_are_not() -> None:
     assert say("the cat", known) == "DA k@t"
     assert say("the dog", known) is None
     ways = {"a": ("1", "2"), "b": ("3", "4")}
-    assert say_all("a b", ways, 9) == ["1 3", "1 4", "2 3", "2 4"] and say_all("a b", ways, 2) == ["1 3", "1 4"]
+    assert say_all("a b", ways, 9) == ["1 3", "1 4", "2 3", "2 4"] and say_all("a b", ways, 2) == [
+        "1 3",
+        "1 4",
+    ]
     assert sounds_of(known).symbols == (" ", "@", "A", "D", "i", "k", "t")
 
 

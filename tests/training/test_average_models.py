@@ -1,4 +1,5 @@
-"""Scripts that make models of models: the mean of two, everything else the second's; and the same one in float32."""
+"""Scripts that make models of models: the mean of two, everything else the second's; and the same
+one in float32."""
 
 import importlib.util
 from pathlib import Path
@@ -9,11 +10,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
-from safetensors.torch import load_file, save  # noqa: E402
+from safetensors.torch import load_file, save
 
-import recog  # noqa: E402
-from recog.errors import UserError  # noqa: E402
-from recog.model.bundle import open_bundle, update_bundle  # noqa: E402
+import recog
+from recog.errors import UserError
+from recog.model.recogniser_folder import open_bundle, update_bundle
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,21 +35,41 @@ def test_the_mean_of_two_models(tmp_path: Path) -> None:
     weights = load_file(base.file("model.safetensors"))
     shifted = {name: t + (0.25 if name == "head.bias" else 0.0) for name, t in weights.items()}
     assert not torch.equal(shifted["head.bias"], weights["head.bias"])
-    files = {name: base.file(name).read_bytes() for name in base.config.files if name != "model.safetensors"}
-    encoder = base.config.encoder.model_copy(update={"intermediate": 2})  # of use in its training, and not in the mean
-    shifted |= {"early.weight": torch.zeros_like(weights["head.weight"]), "early.bias": weights["head.bias"]}
+    files = {
+        name: base.file(name).read_bytes()
+        for name in base.config.files
+        if name != "model.safetensors"
+    }
+    # of use in its training, and not in the mean
+    encoder = base.config.encoder.model_copy(update={"intermediate": 2})
+    shifted |= {
+        "early.weight": torch.zeros_like(weights["head.weight"]),
+        "early.bias": weights["head.bias"],
+    }
     config = base.config.model_copy(update={"encoder": encoder})
-    update_bundle(base, tmp_path / "b", config, files | {"model.safetensors": save(shifted)}, "the second's card")
+    update_bundle(
+        base,
+        tmp_path / "b",
+        config,
+        files | {"model.safetensors": save(shifted)},
+        "the second's card",
+    )
     average_models.average("latin-handwriting", str(tmp_path / "b"), tmp_path / "mean", 0.25)
     mean = open_bundle(tmp_path / "mean")
     found = load_file(mean.file("model.safetensors"))
     expected = weights["head.bias"].float() + 0.25 * 0.25
-    assert torch.allclose(found["head.bias"].float(), expected, atol=0.005) and found.keys() == weights.keys()
+    assert (
+        torch.allclose(found["head.bias"].float(), expected, atol=0.005)
+        and found.keys() == weights.keys()
+    )
     assert torch.equal(found["front.0.conv.weight"], weights["front.0.conv.weight"])
     assert mean.card == "the second's card" and mean.config.decoding == base.config.decoding
     assert mean.config.encoder == base.config.encoder
     sample = ROOT / "data" / "samples" / "garden.png"
-    assert recog.load(tmp_path / "mean").transcribe(sample).text == recog.load(base.path).transcribe(sample).text
+    assert (
+        recog.load(tmp_path / "mean").transcribe(sample).text
+        == recog.load(base.path).transcribe(sample).text
+    )
 
 
 def test_models_that_do_not_fit_are_refused(tmp_path: Path) -> None:

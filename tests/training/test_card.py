@@ -10,18 +10,20 @@ from lxml import etree
 pytest.importorskip("torch")
 
 from recog.evaluation.counts import Pair
-from recog.model.bundle import open_bundle, update_bundle
+from recog.model.recogniser_folder import open_bundle, update_bundle
 from recog.training.card import cell, shown_edit
 from recog.training.energy import WATTS, Meter, energy
 from recog.training.plot import POINTS, read_log, training_svg
-from recog.training.run import run
-from recog.training.scoring import by_length, errors
+from recog.training.recogniser.run import run
+from recog.training.recogniser.scoring import by_length, errors
 
 NAMESPACE = {"s": "http://www.w3.org/2000/svg"}
 
 
 def log(steps: int) -> list[dict]:
-    entries = [{"step": s, "epoch": 1, "loss": 5.0 / s, "learning_rate": 1e-3} for s in range(1, steps + 1)]
+    entries = [
+        {"step": s, "epoch": 1, "loss": 5.0 / s, "learning_rate": 1e-3} for s in range(1, steps + 1)
+    ]
     return [*entries, {"step": steps, "epoch": 1, "loss": 0.1, "cer": 0.25, "wer": 0.5}]
 
 
@@ -32,7 +34,8 @@ def test_the_plot_has_the_curves_and_where_they_end():
     assert "CER 25 at step 4000" in texts and "WER 50 at step 4000" in texts
     lines = root.xpath("//s:polyline/@points", namespaces=NAMESPACE)
     assert len(lines) == 4 and all(len(line.split()) <= POINTS for line in lines)
-    assert len(root.xpath("//s:circle", namespaces=NAMESPACE)) == 2  # a run of one epoch has a point, not a line
+    # a run of one epoch has a point, not a line
+    assert len(root.xpath("//s:circle", namespaces=NAMESPACE)) == 2
     width, height = float(root.get("width")), float(root.get("height"))
     for line in lines:
         for point in line.split():
@@ -41,7 +44,8 @@ def test_the_plot_has_the_curves_and_where_they_end():
 
 
 @pytest.mark.parametrize(
-    "entries", [[], [{"step": 0}], [{"step": 3, "loss": float("nan"), "learning_rate": "x", "cer": -1}]]
+    "entries",
+    [[], [{"step": 0}], [{"step": 3, "loss": float("nan"), "learning_rate": "x", "cer": -1}]],
 )
 def test_a_run_without_figures_is_drawn_as_such(entries):
     svg = training_svg(entries, title="none")
@@ -79,14 +83,21 @@ def test_energy_is_read_from_the_counters_of_the_packages(tmp_path):
     assert meter.spent()[1] is None
     assert Meter(tmp_path / "none").spent()[1] is None
     meter = Meter(tmp_path / "none")
-    subprocess.run([sys.executable, "-c", "while __import__('time').process_time() < 0.3: pass"], check=True)
-    assert sys.platform == "win32" or meter.spent()[0] >= 0.2  # in a process that this one began, as data workers are
+    subprocess.run(
+        [sys.executable, "-c", "while __import__('time').process_time() < 0.3: pass"], check=True
+    )
+    # in a process that this one began, as data workers are
+    assert sys.platform == "win32" or meter.spent()[0] >= 0.2
     assert energy(3600.0, None) == {"kwh": WATTS / 1000, "by": "estimated"}
     assert energy(3600.0, 7.2e6) == {"kwh": 2.0, "by": "measured"}
 
 
 def test_errors_by_kind_and_length():
-    pairs = [Pair("1", "abc", "axc"), Pair("2", "abcdef", "abcef"), Pair("3", "abcdefghi", "abcdefghii")]
+    pairs = [
+        Pair("1", "abc", "axc"),
+        Pair("2", "abcdef", "abcef"),
+        Pair("3", "abcdefghi", "abcdefghii"),
+    ]
     parts = by_length(pairs)
     assert {name: len(own) for name, own in parts.items()} == {
         "0 to 3 characters": 1, "4 to 6 characters": 1, "7 to 9 characters": 1,
@@ -114,7 +125,11 @@ def test_a_trained_model_has_its_card_and_its_plot(recipe_file, tmp_path):
     card = bundle.card
     config = bundle.config
     assert f"| ab | {config.trained['rows']} | {config.dev['rows']} | CC0 |" in card
-    assert "kWh" in card and config.trained["energy"]["kwh"] >= 0 and config.trained["cpu_seconds"] >= 0
+    assert (
+        "kWh" in card
+        and config.trained["energy"]["kwh"] >= 0
+        and config.trained["cpu_seconds"] >= 0
+    )
     for part in (
         "### Errors",
         "Most often:",
@@ -125,6 +140,9 @@ def test_a_trained_model_has_its_card_and_its_plot(recipe_file, tmp_path):
     ):
         assert part in card, part
     svg = bundle.file("training.svg").read_text()  # its checksum is in the config
-    assert "learning rate" in svg and "not recorded" not in svg.split("dev error")[1].split("learning rate")[0]
+    assert (
+        "learning rate" in svg
+        and "not recorded" not in svg.split("dev error")[1].split("learning rate")[0]
+    )
     moved = update_bundle(bundle, tmp_path / "moved", config, {}, card)
     assert moved.file("training.svg").read_text() == svg

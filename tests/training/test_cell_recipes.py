@@ -7,14 +7,14 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import recog  # noqa: E402
-from recog.errors import UserError  # noqa: E402
-from recog.model.bundle import open_bundle  # noqa: E402
-from recog.model.config import TORCH_ONLY, Cell, EncoderConfig  # noqa: E402
-from recog.model.runtime import open_runtime  # noqa: E402
-from recog.training.checkpoint import read_checkpoint  # noqa: E402
-from recog.training.recipe import RunOptions, read_recipe  # noqa: E402
-from recog.training.run import run  # noqa: E402
+import recog
+from recog.errors import UserError
+from recog.model.config import TORCH_ONLY, Cell, EncoderConfig
+from recog.model.recogniser_folder import open_bundle
+from recog.model.runtime import open_runtime
+from recog.training.checkpoint import read_checkpoint
+from recog.training.recogniser.recipe import RunOptions, read_recipe
+from recog.training.recogniser.run import run
 
 
 def with_encoder(recipe: Path, **options: object) -> Path:
@@ -25,7 +25,9 @@ def with_encoder(recipe: Path, **options: object) -> Path:
 
 
 @pytest.mark.parametrize("cell", get_args(Cell))
-def test_a_recipe_makes_a_model_that_reads(recipe_file: Path, lines: Path, tmp_path: Path, capsys, cell: Cell):
+def test_a_recipe_makes_a_model_that_reads(
+    recipe_file: Path, lines: Path, tmp_path: Path, capsys, cell: Cell
+):
     out = tmp_path / "model"
     run(with_encoder(recipe_file, cell=cell), out, None, RunOptions(epochs=2))
     bundle = open_bundle(out)
@@ -41,7 +43,10 @@ def test_a_recipe_makes_a_model_that_reads(recipe_file: Path, lines: Path, tmp_p
 def test_a_convolutional_lstm_from_a_recipe(recipe_file: Path, lines: Path, tmp_path: Path):
     text = recipe_file.read_text()
     recipe_file.write_text(
-        text.replace("{channels: 8, pool", "{channels: 2, kernel: [3, 1], recurrent: true}, {channels: 8, pool")
+        text.replace(
+            "{channels: 8, pool",
+            "{channels: 2, kernel: [3, 1], recurrent: true}, {channels: 8, pool",
+        )
     )
     out = tmp_path / "model"
     run(recipe_file, out, None, RunOptions(epochs=1))
@@ -70,7 +75,9 @@ def test_a_model_that_runs_in_torch_reads_as_its_network_does(recipe_file: Path,
     assert runtime.log_probs(features.numpy()[:0]).shape == (0, len(bundle.config.symbols))
 
 
-def test_without_torch_such_a_model_says_what_is_missing(recipe_file: Path, tmp_path: Path, monkeypatch):
+def test_without_torch_such_a_model_says_what_is_missing(
+    recipe_file: Path, tmp_path: Path, monkeypatch
+):
     out = tmp_path / "model"
     run(with_encoder(recipe_file, cell="multiplicative"), out, None, RunOptions(epochs=1))
 
@@ -78,11 +85,16 @@ def test_without_torch_such_a_model_says_what_is_missing(recipe_file: Path, tmp_
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
     monkeypatch.setattr("recog.model.runtime.import_module", missing)
-    with pytest.raises(UserError, match=r"multiplicative LSTM.*torch is not installed: pip install 'recog\[train\]'"):
+    with pytest.raises(
+        UserError,
+        match=r"multiplicative LSTM.*torch is not installed: pip install 'recog\[train\]'",
+    ):
         recog.load(out)
 
 
-def test_a_config_that_asks_for_more_than_its_weights_is_refused_before_it_takes_memory(recipe_file, tmp_path):
+def test_a_config_that_asks_for_more_than_its_weights_is_refused_before_it_takes_memory(
+    recipe_file, tmp_path
+):
     out = tmp_path / "model"
     run(with_encoder(recipe_file, cell="layer-norm"), out, None, RunOptions(epochs=1))
     config = out / "config.json"
@@ -91,8 +103,10 @@ def test_a_config_that_asks_for_more_than_its_weights_is_refused_before_it_takes
         recog.load(out)
 
 
-def test_an_interrupted_run_with_recurrent_dropout_ends_the_same(recipe_file, tmp_path, monkeypatch):
-    from recog.training.report import Reporter
+def test_an_interrupted_run_with_recurrent_dropout_ends_the_same(
+    recipe_file, tmp_path, monkeypatch
+):
+    from recog.training.progress import Reporter
 
     recipe = with_encoder(recipe_file, cell="peephole", recurrent_dropout=0.3)
     run(recipe, tmp_path / "whole", None)
@@ -112,7 +126,10 @@ def test_an_interrupted_run_with_recurrent_dropout_ends_the_same(recipe_file, tm
         with pytest.raises(Kill):
             run(recipe, tmp_path / "killed", None)
     run(recipe, tmp_path / "killed", None)
-    a, b = (read_checkpoint(tmp_path / name / "training" / "last.safetensors")[0] for name in ("whole", "killed"))
+    a, b = (
+        read_checkpoint(tmp_path / name / "training" / "last.safetensors")[0]
+        for name in ("whole", "killed")
+    )
     assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
@@ -120,7 +137,10 @@ def test_an_interrupted_run_with_recurrent_dropout_ends_the_same(recipe_file, tm
     ("options", "message"),
     [
         ({"cell": "lstn"}, "encoder.cell: Input should be 'lstm', 'peephole'"),
-        ({"cell": "gru", "recurrent_dropout": 0.2}, "cells with a memory cell, which 'gru' has not"),
+        (
+            {"cell": "gru", "recurrent_dropout": 0.2},
+            "cells with a memory cell, which 'gru' has not",
+        ),
         ({"attention": 5}, "32 features of a state cannot be shared out to 5 attention heads"),
         ({"recurrent_dropout": 1.0}, "encoder.recurrent_dropout: .* less than 1"),
     ],

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from recog.errors import UserError
-from recog.training.data import load_rows, prepare
-from recog.training.recipe import Recipe, read_recipe
+from recog.training.recogniser.data import load_rows, prepare
+from recog.training.recogniser.recipe import Recipe, read_recipe
 
 
 def with_texts(recipe_file: Path, lines: Path, tmp_path: Path, texts: list[str]) -> Recipe:
@@ -22,7 +22,9 @@ def with_texts(recipe_file: Path, lines: Path, tmp_path: Path, texts: list[str])
     return read_recipe(recipe_file)
 
 
-def test_rows_whose_text_is_not_what_was_said_are_named(recipe_file: Path, lines: Path, tmp_path: Path) -> None:
+def test_rows_whose_text_is_not_what_was_said_are_named(
+    recipe_file: Path, lines: Path, tmp_path: Path
+) -> None:
     texts = ["in 1905", "the дом", "Bjørn", "plain", "\u00bd a cup", "more"]
     recipe = with_texts(recipe_file, lines, tmp_path, texts)
     loaded = load_rows(recipe.model_copy(update={"dev_share": 0.0}))
@@ -46,13 +48,22 @@ def test_numbers_of_dev_are_said_and_told(recipe_file: Path, lines: Path, tmp_pa
     ]
 
 
-def test_a_folder_in_which_every_row_has_digits(recipe_file: Path, lines: Path, tmp_path: Path) -> None:
-    recipe = with_texts(recipe_file, lines, tmp_path, [f"the weather in 2024 is fine {i}" for i in range(4)])
-    with pytest.raises(UserError, match=r"all 3 rows that are not held back for evaluation have digits.*'twenty five'"):
+def test_a_folder_in_which_every_row_has_digits(
+    recipe_file: Path, lines: Path, tmp_path: Path
+) -> None:
+    recipe = with_texts(
+        recipe_file, lines, tmp_path, [f"the weather in 2024 is fine {i}" for i in range(4)]
+    )
+    with pytest.raises(
+        UserError,
+        match=r"all 3 rows that are not held back for evaluation have digits.*'twenty five'",
+    ):
         prepare(recipe, tmp_path / "features")
 
 
-def test_a_training_does_not_read_its_own_folder(recipe_file: Path, lines: Path, tmp_path: Path) -> None:
+def test_a_training_does_not_read_its_own_folder(
+    recipe_file: Path, lines: Path, tmp_path: Path
+) -> None:
     recipe = with_texts(recipe_file, lines, tmp_path, ["a", "b", "ab"])
     inside = tmp_path / "rows" / "model"
     shutil.copytree(lines, inside)

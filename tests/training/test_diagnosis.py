@@ -1,4 +1,5 @@
-"""The trainer's explanations: each cause planted is named, and a run that learns is left in peace."""
+"""The trainer's explanations: each cause planted is named, and a run that learns is left in
+peace."""
 
 from __future__ import annotations
 
@@ -14,16 +15,24 @@ pytest.importorskip("torch")
 from recog.model.config import ConvLayer, EncoderConfig
 from recog.text.alphabet import Alphabet
 from recog.text.bidi import to_display
-from recog.training.data import Dataset, Example
-from recog.training.diagnosis import Watch, chance_loss, outliers
-from recog.training.recipe import Optimisation, Recipe
+from recog.training.recogniser.data import Dataset, Example
+from recog.training.recogniser.diagnosis import Watch, chance_loss, outliers
+from recog.training.recogniser.recipe import Optimisation, Recipe
 
-ENCODER = EncoderConfig(height=16, convolutions=(ConvLayer(channels=4, stride=(2, 2)),), layers=1, hidden=4)
+ENCODER = EncoderConfig(
+    height=16, convolutions=(ConvLayer(channels=4, stride=(2, 2)),), layers=1, hidden=4
+)
 
 
 def recipe(**changes: Any) -> Recipe:
     training = Optimisation(**({"epochs": 10, "learning_rate": 1e-3} | changes.pop("training", {})))
-    fields = {"name": "t", "modality": "handwriting", "data": (), "encoder": ENCODER, "training": training} | changes
+    fields = {
+        "name": "t",
+        "modality": "handwriting",
+        "data": (),
+        "encoder": ENCODER,
+        "training": training,
+    } | changes
     return Recipe(**fields)
 
 
@@ -38,11 +47,17 @@ class Store:
 
 
 def dataset(
-    columns: list[int], texts: list[str], *, store: Store | None = None, problems: list[str] | None = None
+    columns: list[int],
+    texts: list[str],
+    *,
+    store: Store | None = None,
+    problems: list[str] | None = None,
 ) -> Dataset:
     alphabet = Alphabet.of(texts)
     rows = [
-        Example(i, width, tuple(alphabet.encode(text)), text, 1.0, "s", f"{i}.png", needed=len(text))
+        Example(
+            i, width, tuple(alphabet.encode(text)), text, 1.0, "s", f"{i}.png", needed=len(text)
+        )
         for i, (width, text) in enumerate(zip(columns, texts, strict=True))
     ]
     return Dataset(rows, rows[:2], alphabet, store or Store(), {}, problems or [])  # type: ignore[arg-type]
@@ -54,7 +69,9 @@ def of_right_data(seed: int = 1, **options: Any) -> Dataset:
     return dataset([20 * len(text) for text in texts], texts, **options)
 
 
-def epoch(number: int, loss: float, cer: float = 1.0, blank: float = 1.0, updates: int = 500) -> dict[str, Any]:
+def epoch(
+    number: int, loss: float, cer: float = 1.0, blank: float = 1.0, updates: int = 500
+) -> dict[str, Any]:
     return {"epoch": number, "step": updates * number, "loss": loss, "cer": cer, "blank": blank}
 
 
@@ -82,7 +99,9 @@ def test_a_run_that_learns_is_left_in_peace() -> None:
     assert watch.after_epoch(history) == [] and watch.stuck == 0
 
 
-def explained(data: Dataset, losses: list[float] | None = None, updates: int = 500, **changes: Any) -> str:
+def explained(
+    data: Dataset, losses: list[float] | None = None, updates: int = 500, **changes: Any
+) -> str:
     watch = Watch(data, recipe(**changes))
     losses = losses or [watch.chance] * 4
     said: list[str] = []
@@ -98,14 +117,20 @@ def explained(data: Dataset, losses: list[float] | None = None, updates: int = 5
 def test_transcripts_of_other_files_are_told_by_their_lengths() -> None:
     data = of_right_data()
     rng = np.random.default_rng(3)
-    shuffled = dataset([data.train[k].columns for k in rng.permutation(60)], [row.text for row in data.train])
-    assert "belong to other files" in explained(shuffled) and "rank correlation" in explained(shuffled)
+    shuffled = dataset(
+        [data.train[k].columns for k in rng.permutation(60)], [row.text for row in data.train]
+    )
+    assert "belong to other files" in explained(shuffled) and "rank correlation" in explained(
+        shuffled
+    )
     assert "belong to other files" not in explained(data)
     assert "nothing in the data" in explained(data)
 
 
 def test_texts_too_long_for_their_frames() -> None:
-    data = of_right_data(problems=[f"{i}.png: its 90 symbols need 90 frames, the media gives 40." for i in range(30)])
+    data = of_right_data(
+        problems=[f"{i}.png: its 90 symbols need 90 frames, the media gives 40." for i in range(30)]
+    )
     assert "30 of 90 rows do not fit" in explained(data)
 
 
@@ -134,7 +159,9 @@ def test_a_learning_rate_too_high(losses: list[float], evidence: str) -> None:
         ([5.0], 500),
     ],
 )
-def test_no_learning_rate_is_blamed_for_a_loss_that_falls_or_wavers(losses: list[float], updates: int) -> None:
+def test_no_learning_rate_is_blamed_for_a_loss_that_falls_or_wavers(
+    losses: list[float], updates: int
+) -> None:
     watch = Watch(of_right_data(), recipe())
     history = [epoch(number, loss, updates=updates) for number, loss in enumerate(losses, start=1)]
     for count in range(1, len(history) + 1):
@@ -143,7 +170,9 @@ def test_no_learning_rate_is_blamed_for_a_loss_that_falls_or_wavers(losses: list
 
 def test_a_loss_above_that_of_guessing_is_no_plateau() -> None:
     watch = Watch(of_right_data(), recipe())
-    assert watch.after_epoch([epoch(1, 4 * watch.chance)])[0].startswith("Not yet as good as guessing: loss")
+    assert watch.after_epoch([epoch(1, 4 * watch.chance)])[0].startswith(
+        "Not yet as good as guessing: loss"
+    )
     watch = Watch(of_right_data(), recipe())
     assert watch.after_epoch([epoch(1, watch.chance)])[0].startswith("On the blank plateau: loss")
 
@@ -151,7 +180,9 @@ def test_a_loss_above_that_of_guessing_is_no_plateau() -> None:
 def test_lines_of_one_length_say_nothing_of_what_belongs_together() -> None:
     rng = np.random.default_rng(2)
     texts = ["".join(rng.choice(list("abcdef"), rng.integers(38, 43))) for _ in range(60)]
-    assert "other files" not in explained(dataset([int(rng.integers(780, 820)) for _ in texts], texts))
+    assert "other files" not in explained(
+        dataset([int(rng.integers(780, 820)) for _ in texts], texts)
+    )
 
 
 def test_the_same_text_in_every_row() -> None:
@@ -172,8 +203,12 @@ def test_a_sample_rate_that_cannot_be() -> None:
 
 def test_right_to_left_texts_stored_as_they_look() -> None:
     widths = [200 * n for n in range(1, 31)]
-    right, wrong = ([to_display(" ".join([word] * n)) for n in range(1, 31)] for word in ("שלום", "םולש"))
-    assert "reading direction: 465 words begin with a letter that ends words" in explained(dataset(widths, wrong))
+    right, wrong = (
+        [to_display(" ".join([word] * n)) for n in range(1, 31)] for word in ("שלום", "םולש")
+    )
+    assert "reading direction: 465 words begin with a letter that ends words" in explained(
+        dataset(widths, wrong)
+    )
     assert "reading direction" not in explained(dataset(widths, right))
 
 
@@ -181,7 +216,8 @@ def test_too_few_updates_are_counted_as_they_were_done() -> None:
     watch = Watch(of_right_data(), recipe(training={"epochs": 3}))
     history = [epoch(number, watch.chance, updates=2) for number in (1, 2)]
     assert any("too few updates: 4 of about 6 done" in cause for cause in watch.causes(history))
-    history.append(epoch(3, watch.chance, updates=2) | {"step": 7})  # batches differ from epoch to epoch
+    # batches differ from epoch to epoch
+    history.append(epoch(3, watch.chance, updates=2) | {"step": 7})
     assert any("too few updates: 7 done, and" in cause for cause in watch.causes(history))
     assert not any("too few" in cause for cause in watch.causes([epoch(1, watch.chance)]))
 

@@ -1,4 +1,5 @@
-"""Page models from recipe to lines: crops and their maps, a run, its resumption, the graph, what cannot be used."""
+"""Page models from recipe to lines: crops and their maps, a run, its resumption, the graph, what
+cannot be used."""
 
 from __future__ import annotations
 
@@ -15,21 +16,21 @@ pytest.importorskip("onnx")
 import torch
 
 from recog.errors import UserError
-from recog.formats import page as page_xml
-from recog.model.page import PageNetworkConfig, open_page_bundle
-from recog.nn.page import PageNetwork, build_page_onnx, page_arrays
+from recog.formats.layout import page as page_xml
+from recog.model.page_model import PageNetworkConfig, open_page_bundle
+from recog.nn.page.network import PageNetwork, build_page_onnx, page_arrays
 from recog.nn.weights import load_weights
-from recog.segment.page import PageSegmenter, page_ink
-from recog.training import page_context
-from recog.training.page import PageTrainer
-from recog.training.page_context import Base, PageContextTrainer
-from recog.training.page_data import Page, draw_crop, draw_maps, load_pages
-from recog.training.page_geometry import draw_geometry
-from recog.training.page_notes import OWN, Hands, Sheet, draw_sheet
-from recog.training.page_recipe import read_page_recipe
-from recog.training.page_run import run_page
-from recog.training.recipe import RunOptions
-from recog.training.report import Reporter
+from recog.segment.page_lines import PageSegmenter, page_ink
+from recog.training.page_model import marginalia as page_context
+from recog.training.page_model.data import Page, draw_crop, draw_maps, load_pages
+from recog.training.page_model.geometry import draw_geometry
+from recog.training.page_model.marginalia import Base, PageContextTrainer
+from recog.training.page_model.page_synthesis import OWN, Hands, Sheet, draw_sheet
+from recog.training.page_model.recipe import read_page_recipe
+from recog.training.page_model.run import run_page
+from recog.training.page_model.trainer import PageTrainer
+from recog.training.progress import Reporter
+from recog.training.recogniser.recipe import RunOptions
 from recog.transcript import Line, Transcript
 
 
@@ -39,7 +40,9 @@ def written_page(folder: Path, name: str) -> None:
     for y in (50, 100, 150):
         cv2.putText(image, "abc defgh", (20, y), cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, 1.0, 30, 2)
         polygon = ((15.0, y - 30.0), (230.0, y - 30.0), (230.0, y + 12.0), (15.0, y + 12.0))
-        lines.append(Line("abc defgh", baseline=((20.0, float(y)), (225.0, float(y))), polygon=polygon))
+        lines.append(
+            Line("abc defgh", baseline=((20.0, float(y)), (225.0, float(y))), polygon=polygon)
+        )
     cv2.imwrite(str(folder / f"{name}.png"), image)
     transcript = Transcript(f"{name}.png", tuple(lines), size=(260, 200))
     (folder / f"{name}.xml").write_text(page_xml.write(transcript), encoding="utf-8")
@@ -84,7 +87,9 @@ def test_crops_are_functions_of_their_generator(recipe_file: Path) -> None:
     assert (one[0] != other[0]).any()
 
 
-def test_a_run_makes_a_model_and_goes_on_after_a_kill(recipe_file: Path, tmp_path: Path, monkeypatch) -> None:
+def test_a_run_makes_a_model_and_goes_on_after_a_kill(
+    recipe_file: Path, tmp_path: Path, monkeypatch
+) -> None:
     run_page(recipe_file, tmp_path / "whole")
     bundle = open_page_bundle(tmp_path / "whole")
     assert bundle.config.dev["pages"] == 2 and "drawn" in bundle.card
@@ -104,7 +109,10 @@ def test_a_run_makes_a_model_and_goes_on_after_a_kill(recipe_file: Path, tmp_pat
     run_page(recipe_file, tmp_path / "killed")
     for name in ("model.safetensors", "model.onnx"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    entries = [json.loads(line) for line in (tmp_path / "whole/training/log.jsonl").read_text().splitlines()]
+    entries = [
+        json.loads(line)
+        for line in (tmp_path / "whole/training/log.jsonl").read_text().splitlines()
+    ]
     assert [entry["epoch"] for entry in entries if "f1" in entry] == [1, 2]
 
 
@@ -123,7 +131,9 @@ def test_the_graph_gives_what_the_network_gives(context: tuple[int, ...]) -> Non
     import onnxruntime
 
     graph = build_page_onnx(config, page_arrays(network))
-    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        graph.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     for shape in ((32, 64), (64, 32)):
         ink = torch.rand(1, 1, *shape)
         with torch.no_grad():
@@ -141,7 +151,9 @@ def test_a_page_is_the_same_under_any_light(contrast) -> None:
     plain = page_ink(page.astype(np.uint8), 1.0, contrast)
     assert plain.max() == 255 and plain[:90].max() < 13
     light = np.linspace(0.5, 1.0, 400)[None] * np.linspace(0.7, 1.0, 300)[:, None]
-    shaded = page_ink((page * light + rng.normal(0, 1, page.shape)).clip(0, 255).astype(np.uint8), 1.0, contrast)
+    shaded = page_ink(
+        (page * light + rng.normal(0, 1, page.shape)).clip(0, 255).astype(np.uint8), 1.0, contrast
+    )
     assert np.abs(shaded[100:104, 60:340] - plain[100:104, 60:340].astype(float)).mean() < 31
     blank = page_ink(np.full((50, 40), 200, np.uint8), 128 / 50, contrast)
     assert blank.shape == (128, 102) and blank.max() == 0
@@ -211,7 +223,9 @@ def test_context_is_trained_on_a_network_that_stays(recipe_file: Path, tmp_path:
 def test_a_geometry_network_is_added_to_a_base(recipe_file: Path, tmp_path: Path) -> None:
     run_page(recipe_file, tmp_path / "base")
     recipe = tmp_path / "geometry.yaml"
-    text = recipe_file.read_text().replace("network: {widths: [4, 6, 8, 8, 8], side: 256}", "train: geometry")
+    text = recipe_file.read_text().replace(
+        "network: {widths: [4, 6, 8, 8, 8], side: 256}", "train: geometry"
+    )
     recipe.write_text(text + "geometry: {widths: [4, 6, 8, 8, 8], dilations: [1, 2], side: 256}\n")
     with pytest.raises(UserError, match="needs a base"):
         read_page_recipe(recipe)
@@ -220,7 +234,10 @@ def test_a_geometry_network_is_added_to_a_base(recipe_file: Path, tmp_path: Path
     base, both = (open_page_bundle(tmp_path / name) for name in ("base", "both"))
     assert base.config.geometry is None and both.config.geometry is not None
     assert both.config.network == base.config.network
-    assert all((base.path / name).read_bytes() == (both.path / name).read_bytes() for name in base.config.files)
+    assert all(
+        (base.path / name).read_bytes() == (both.path / name).read_bytes()
+        for name in base.config.files
+    )
     image = cv2.imread(str(tmp_path / "pages/dev/dev0.png"), cv2.IMREAD_GRAYSCALE)
     seen = PageSegmenter(both).geometry(image)
     assert seen.cells == 0 or (seen.size > 0 and -180 <= seen.angle <= 180)
@@ -243,7 +260,9 @@ def test_what_a_geometry_network_learns_from_is_what_the_page_shows(recipe_file:
 
 
 @pytest.mark.parametrize("context", [False, True])
-def test_pages_of_ones_own_train_a_model_on(recipe_file: Path, tmp_path: Path, context: bool) -> None:
+def test_pages_of_ones_own_train_a_model_on(
+    recipe_file: Path, tmp_path: Path, context: bool
+) -> None:
     run_page(recipe_file, tmp_path / "base")
     if context:
         text = recipe_file.read_text().replace("side: 256", "side: 256, context: [1, 2]")
@@ -272,24 +291,36 @@ def test_a_context_that_is_resumed_ends_bitwise_the_same(
     """On lines that are given, as the tiny base finds none."""
     rows = (12.0, 25.0, 37.0)
     monkeypatch.setattr(
-        page_context, "find_baselines", lambda _: [np.array([[5.0, y], [60.0, y]], np.float32) for y in rows]
+        page_context,
+        "find_baselines",
+        lambda _: [np.array([[5.0, y], [60.0, y]], np.float32) for y in rows],
     )
     monkeypatch.setattr(page_context, "is_own", lambda line, _: int(line[0, 1]) % 2 == 1)
-    monkeypatch.setattr(page_context, "draw_sheet", lambda page, *_, **__: Sheet(*blank_sheet(page)))
-    text = (
-        recipe_file.read_text().replace("side: 256", "side: 256, context: [1, 2]").replace("updates: 3", "updates: 4")
+    monkeypatch.setattr(
+        page_context, "draw_sheet", lambda page, *_, **__: Sheet(*blank_sheet(page))
     )
-    recipe_file.write_text(text + f'base: base\nnoted: [drawn]\nhands: [{{path: "{tmp_path}/pages"}}]\n')
+    text = (
+        recipe_file.read_text()
+        .replace("side: 256", "side: 256, context: [1, 2]")
+        .replace("updates: 3", "updates: 4")
+    )
+    recipe_file.write_text(
+        text + f'base: base\nnoted: [drawn]\nhands: [{{path: "{tmp_path}/pages"}}]\n'
+    )
     recipe = read_page_recipe(recipe_file)
     train, dev, _ = load_pages(recipe)
     network = PageNetwork(recipe.network.model_copy(update={"context": ()}))
-    base = Base({name: value.detach().clone() for name, value in network.state_dict().items()}, "checksum")
+    base = Base(
+        {name: value.detach().clone() for name, value in network.state_dict().items()}, "checksum"
+    )
     monkeypatch.setattr(page_context, "Hands", lambda *_: None)
 
     def trainer(name: str, noise: int) -> PageContextTrainer:
         torch.manual_seed(noise)
         (tmp_path / name / "training").mkdir(parents=True, exist_ok=True)
-        return PageContextTrainer(recipe, train, dev, tmp_path / name, Reporter(tmp_path, quiet=True), base)
+        return PageContextTrainer(
+            recipe, train, dev, tmp_path / name, Reporter(tmp_path, quiet=True), base
+        )
 
     def steps(of: PageContextTrainer, count: int) -> PageContextTrainer:
         for _ in range(count):
@@ -316,7 +347,9 @@ def blank_sheet(page: Page) -> tuple[np.ndarray, np.ndarray]:
     return ink.astype(np.float32) / 255.0, np.zeros_like(ink)
 
 
-def test_corrected_pages_are_not_taken_for_those_of_a_run_that_goes_on(recipe_file: Path, tmp_path: Path) -> None:
+def test_corrected_pages_are_not_taken_for_those_of_a_run_that_goes_on(
+    recipe_file: Path, tmp_path: Path
+) -> None:
     run_page(recipe_file, tmp_path / "run")
     file = tmp_path / "pages" / "train" / "train0.xml"
     file.write_text(file.read_text().replace("20,50", "22,50"))
@@ -331,7 +364,11 @@ def test_a_run_from_before_context_goes_on(recipe_file: Path, tmp_path: Path) ->
     now = json.loads(json.dumps(trainer.identity()))
     before = json.loads(json.dumps(now))
     del before["recipe"]["noted"], before["recipe"]["hands"], before["recipe"]["network"]["context"]
-    del before["recipe"]["train"], before["recipe"]["geometry"], before["recipe"]["network"]["spacing"]
+    del (
+        before["recipe"]["train"],
+        before["recipe"]["geometry"],
+        before["recipe"]["network"]["spacing"],
+    )
     del before["recipe"]["network"]["contrast"]
     del before["data"]["lines"], before["base model"]
     assert before != now and trainer.upgraded(before) == now
@@ -343,7 +380,11 @@ def test_composed_pages_are_functions_of_their_generator_and_say_whose_is_what(
     page = load_pages(read_page_recipe(recipe_file))[0][0]
     nobody = Hands([])
     for seed in range(8):
-        one, two = (draw_sheet(page, nobody, np.random.default_rng(seed), noted=True) for _ in range(2))
+        one, two = (
+            draw_sheet(page, nobody, np.random.default_rng(seed), noted=True) for _ in range(2)
+        )
         assert (one.ink == two.ink).all() and (one.mask == two.mask).all()
-        assert one.ink.shape == one.mask.shape and one.ink.shape[0] % 32 == one.ink.shape[1] % 32 == 0
+        assert (
+            one.ink.shape == one.mask.shape and one.ink.shape[0] % 32 == one.ink.shape[1] % 32 == 0
+        )
         assert one.ink[one.mask == OWN].mean() > 3 * one.ink[one.mask != OWN].mean()

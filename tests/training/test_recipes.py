@@ -6,10 +6,12 @@ import pytest
 
 from recog.errors import UserError
 from recog.text.normalise import rule
-from recog.training.recipe import read_recipe, read_yaml
+from recog.training.recogniser.recipe import read_recipe, read_yaml
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
-RECIPES = sorted(path for folder in ("speech", "handwriting") for path in (PIPELINES / folder).glob("*.yaml"))
+RECIPES = sorted(
+    path for folder in ("speech", "handwriting") for path in (PIPELINES / folder).glob("*.yaml")
+)
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
@@ -26,7 +28,10 @@ def test_every_recipe_can_be_read_and_has_its_row(path, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("name: x\nencoder:\n  layers: 3\n  hidden: 8\n  layers: 2\n", "'layers' stands twice, again in line 5"),
+        (
+            "name: x\nencoder:\n  layers: 3\n  hidden: 8\n  layers: 2\n",
+            "'layers' stands twice, again in line 5",
+        ),
         ("name: x\nname: y\n", "'name' stands twice"),
         ("[" * 5000, "not valid YAML"),
         ("when: 2024-13-45\n", "not valid YAML"),
@@ -48,4 +53,6 @@ def test_merged_keys_may_be_overridden(tmp_path):
 def test_peraire_keeps_the_marks_of_its_editors(monkeypatch, tmp_path):
     monkeypatch.setenv("RECOG_CORPORA", str(tmp_path))
     text = "que, je dus # à ⋎ une ⟦ date ⟧ <in>  m^me ’"
-    assert rule(read_recipe(PIPELINES / "handwriting" / "peraire.yaml").normalise)(text) == " ".join(text.split())
+    assert rule(read_recipe(PIPELINES / "handwriting" / "peraire.yaml").normalise)(
+        text
+    ) == " ".join(text.split())

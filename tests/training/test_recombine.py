@@ -1,4 +1,5 @@
-"""Lines made anew of words of others: cut where the alignment has them, in every epoch others, after an interruption the same."""
+"""Lines made anew of words of others: cut where the alignment has them, in every epoch others,
+after an interruption the same."""
 
 import json
 import shutil
@@ -8,18 +9,18 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-from safetensors.torch import load_file  # noqa: E402
+from safetensors.torch import load_file
 
-from recog.errors import UsageError, UserError  # noqa: E402
-from recog.training import words as finding  # noqa: E402
-from recog.training.batches import Epoch, plan_epoch, stored_features  # noqa: E402
-from recog.training.data import Example, Piece, prepare  # noqa: E402
-from recog.training.recipe import read_recipe  # noqa: E402
-from recog.training.recombine import Words, recombined  # noqa: E402
-from recog.training.report import Reporter  # noqa: E402
-from recog.training.run import corpora, run  # noqa: E402
-from recog.training.trainer import seeded_network  # noqa: E402
-from recog.training.words import cut, words_of  # noqa: E402
+from recog.errors import UsageError, UserError
+from recog.training.progress import Reporter
+from recog.training.recogniser import word_crops as finding
+from recog.training.recogniser.batches import Epoch, plan_epoch, stored_features
+from recog.training.recogniser.data import Example, Piece, prepare
+from recog.training.recogniser.line_synthesis import Words, recombined
+from recog.training.recogniser.recipe import read_recipe
+from recog.training.recogniser.run import corpora, run
+from recog.training.recogniser.trainer import seeded_network
+from recog.training.recogniser.word_crops import cut, words_of
 
 SPACE = 3
 
@@ -48,30 +49,49 @@ def test_a_line_made_anew_is_its_words_side_by_side(recipe_file: Path, tmp_path:
     recipe = read_recipe(recipe_file)
     data = prepare(recipe, tmp_path / "cache")
     rows = [example for example in data.train if example.columns > 40]
-    words = Words.by_hand([Piece(row.index, 3, 33, (1, 2)) for row in rows], rows, data.alphabet.encode(" ")[0])
+    words = Words.by_hand(
+        [Piece(row.index, 3, 33, (1, 2)) for row in rows], rows, data.alphabet.encode(" ")[0]
+    )
     line = recombined(rows[0], words, recipe, np.random.default_rng(0))
     assert line.columns == 30 * len(line.pieces) >= 0.85 * rows[0].columns
     assert line.labels == tuple([1, 2, words.space] * len(line.pieces))[:-1]
     features = stored_features(line, data.store, None)
     for k, piece in enumerate(line.pieces):
-        assert np.array_equal(features[30 * k : 30 * (k + 1)], data.store[piece.row][3:33] / np.float32(255.0))
+        assert np.array_equal(
+            features[30 * k : 30 * (k + 1)], data.store[piece.row][3:33] / np.float32(255.0)
+        )
     narrow = Words.by_hand([Piece(rows[0].index, 0, 8, (1, 1, 1, 1, 1))], rows, words.space)
-    assert recombined(rows[0], narrow, recipe, np.random.default_rng(0)) is rows[0], "CTC could not write it"
-    assert recombined(rows[0], Words(words.space), recipe, np.random.default_rng(0)) is rows[0], "there are no words"
+    assert recombined(rows[0], narrow, recipe, np.random.default_rng(0)) is rows[0], (
+        "CTC could not write it"
+    )
+    assert recombined(rows[0], Words(words.space), recipe, np.random.default_rng(0)) is rows[0], (
+        "there are no words"
+    )
 
 
 def test_a_line_is_made_of_words_of_its_own_hand() -> None:
     def row(index: int, source: str, group: str | None) -> Example:
         return Example(index, 80, (1,), "a", 1.0, source, "line", group=group)
 
-    rows = [row(0, "s", "x"), row(1, "s", "y"), row(2, "s", None), row(3, "t", "x"), row(4, "u", None)]
-    pieces = {k: [Piece(k, 0, 20, (n,)) for n in range(count)] for k, count in enumerate((40, 39, 5, 45, 0))}
+    rows = [
+        row(0, "s", "x"),
+        row(1, "s", "y"),
+        row(2, "s", None),
+        row(3, "t", "x"),
+        row(4, "u", None),
+    ]
+    pieces = {
+        k: [Piece(k, 0, 20, (n,)) for n in range(count)]
+        for k, count in enumerate((40, 39, 5, 45, 0))
+    }
     words = Words.by_hand([piece for some in pieces.values() for piece in some], rows, SPACE)
     every = pieces[0] + pieces[1] + pieces[2]
     assert [words.near(one) for one in rows] == [pieces[0], every, every, pieces[3], []]
 
 
-def test_a_recipe_names_hands_and_spares_corpora(recipe_file: Path, tmp_path: Path, monkeypatch) -> None:
+def test_a_recipe_names_hands_and_spares_corpora(
+    recipe_file: Path, tmp_path: Path, monkeypatch
+) -> None:
     text = recipe_file.read_text()
     recipe_file.write_text(text.replace('"}]', '", group: "line([01])"}]'))
     recipe = read_recipe(recipe_file)
@@ -82,14 +102,18 @@ def test_a_recipe_names_hands_and_spares_corpora(recipe_file: Path, tmp_path: Pa
     assert all(group is None or name[4] == group for name, group in groups.items())
     network = seeded_network(recipe, len(data.alphabet))
     assert words_of(network, data, recipe, tmp_path / "cache", base=None, writes=False)
-    spared = recipe.model_copy(update={"data": (recipe.data[0].model_copy(update={"recombine": False}),)})
+    spared = recipe.model_copy(
+        update={"data": (recipe.data[0].model_copy(update={"recombine": False}),)}
+    )
     assert words_of(network, data, spared, tmp_path / "cache", base=None, writes=False) is None
     recipe_file.write_text(text.replace('"}]', '", group: "line([01]"}]'))
     with pytest.raises(UserError, match=r"tiny\.yaml: data\.0\.group: .*not a regular expression"):
         read_recipe(recipe_file)
 
 
-def test_an_epoch_has_its_share_of_them_and_is_made_the_same_again(recipe_file: Path, tmp_path: Path) -> None:
+def test_an_epoch_has_its_share_of_them_and_is_made_the_same_again(
+    recipe_file: Path, tmp_path: Path
+) -> None:
     text = recipe_file.read_text().replace("training: {", "training: {recombine: 0.5, ")
     recipe_file.write_text(text)
     recipe = read_recipe(recipe_file)
@@ -116,8 +140,12 @@ def base(recipe_file: Path, tmp_path: Path) -> str:
     return str(tmp_path / "base")
 
 
-def test_a_run_goes_on_with_the_same_words(recipe_file: Path, base: str, tmp_path: Path, monkeypatch) -> None:
-    recipe_file.write_text(recipe_file.read_text().replace("training: {", "training: {recombine: 0.5, "))
+def test_a_run_goes_on_with_the_same_words(
+    recipe_file: Path, base: str, tmp_path: Path, monkeypatch
+) -> None:
+    recipe_file.write_text(
+        recipe_file.read_text().replace("training: {", "training: {recombine: 0.5, ")
+    )
     monkeypatch.setattr(finding, "UNSURE", -100.0)  # the tiny base is sure of nothing
     run(recipe_file, tmp_path / "whole", base)
     kept = json.loads((tmp_path / "whole" / "training" / "words.json").read_text())["pieces"]
@@ -134,10 +162,13 @@ def test_a_run_goes_on_with_the_same_words(recipe_file: Path, base: str, tmp_pat
         patch.setattr(Reporter, "step", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(recipe_file, tmp_path / "cut", base)
-    with monkeypatch.context() as patch:  # they are not looked for again, with weights that have moved on
+    # they are not looked for again, with weights that have moved on
+    with monkeypatch.context() as patch:
         patch.setattr(finding, "_found", None)
         run(recipe_file, tmp_path / "cut", base)
-    whole, cut_short = (load_file(tmp_path / name / "training" / "last.safetensors") for name in ("whole", "cut"))
+    whole, cut_short = (
+        load_file(tmp_path / name / "training" / "last.safetensors") for name in ("whole", "cut")
+    )
     assert all(torch.equal(value, cut_short[name]) for name, value in whole.items())
 
 
@@ -156,24 +187,32 @@ def test_words_of_other_data_are_not_taken(recipe_file: Path, tmp_path: Path, mo
 def test_a_bare_folder_from_a_base_recombines_and_nothing_else_does(
     lines: Path, base: str, tmp_path: Path, recipe_file: Path
 ):
-    from recog.model.bundle import open_bundle
-    from recog.training.run import _recipe
+    from recog.model.recogniser_folder import open_bundle
+    from recog.training.recogniser.run import _recipe
 
     assert _recipe(lines, tmp_path / "out", open_bundle(base))[0].training.recombine == 0.5
     assert _recipe(lines, tmp_path / "out", None)[0].training.recombine == 0.0
-    recipe_file.write_text(recipe_file.read_text().replace("training: {", "training: {recombine: 0.5, "))
+    recipe_file.write_text(
+        recipe_file.read_text().replace("training: {", "training: {recombine: 0.5, ")
+    )
     with pytest.raises(UsageError, match="give --from MODEL"):
         run(recipe_file, tmp_path / "none", None)
 
 
-def test_corpora_without_a_name_are_told_apart_by_their_folders(recipe_file: Path, lines: Path, tmp_path: Path) -> None:
+def test_corpora_without_a_name_are_told_apart_by_their_folders(
+    recipe_file: Path, lines: Path, tmp_path: Path
+) -> None:
     shutil.copytree(lines, tmp_path / "more")
     text = recipe_file.read_text()
-    recipe_file.write_text(text.replace('"}]', f'"}}, {{path: "{tmp_path / "more"}", recombine: false}}]'))
+    recipe_file.write_text(
+        text.replace('"}]', f'"}}, {{path: "{tmp_path / "more"}", recombine: false}}]')
+    )
     recipe = read_recipe(recipe_file)
     data = prepare(recipe, tmp_path / "cache")
     counts = corpora(recipe, data)
-    assert set(counts) == {lines.name, "more"} and all(0 < own["train"] < len(data.train) for own in counts.values())
+    assert set(counts) == {lines.name, "more"} and all(
+        0 < own["train"] < len(data.train) for own in counts.values()
+    )
     network = seeded_network(recipe, len(data.alphabet))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(finding, "UNSURE", -100.0)

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-from recog.training.report import Reporter
+from recog.training.progress import Reporter
 
 
 def test_gradient_norms_are_logged_as_mean_and_largest(tmp_path: Path):

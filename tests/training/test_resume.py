@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 torch = pytest.importorskip("torch")
-from safetensors.torch import load_file  # noqa: E402
-from typer.testing import CliRunner  # noqa: E402
+from safetensors.torch import load_file
+from typer.testing import CliRunner
 
-from recog.cli import app  # noqa: E402
-from recog.errors import UserError  # noqa: E402
-from recog.training import trainer as trainer_module  # noqa: E402
-from recog.training.folder import locked  # noqa: E402
-from recog.training.report import Reporter  # noqa: E402
-from recog.training.run import run  # noqa: E402
+from recog.cli import app
+from recog.errors import UserError
+from recog.training.progress import Reporter
+from recog.training.recogniser import trainer as trainer_module
+from recog.training.recogniser.run import run
+from recog.training.run_folder import locked
 
 
 class Kill(BaseException):
@@ -47,7 +47,9 @@ def whole(recipe_file: Path, tmp_path: Path) -> Path:
     return out
 
 
-def test_killed_in_the_middle_of_an_epoch_ends_bitwise_the_same(recipe_file, whole, tmp_path, monkeypatch):
+def test_killed_in_the_middle_of_an_epoch_ends_bitwise_the_same(
+    recipe_file, whole, tmp_path, monkeypatch
+):
     out = tmp_path / "killed"
     monkeypatch.setattr("recog.training.loop.CHECKPOINT_SECONDS", 0.0)
     for step in (2, 7, 8):
@@ -65,13 +67,15 @@ def test_killed_in_the_middle_of_an_epoch_ends_bitwise_the_same(recipe_file, who
 
 def test_the_log_has_every_step_once(recipe_file, tmp_path, monkeypatch):
     out = tmp_path / "log"
-    monkeypatch.setattr("recog.training.report.EVERY", 1)
+    monkeypatch.setattr("recog.training.progress.EVERY", 1)
     with monkeypatch.context() as patch:  # no checkpoint inside the epoch: its steps are done again
         stop_at(7, patch)
         with pytest.raises(Kill):
             run(recipe_file, out, None)
     run(recipe_file, out, None)
-    entries = [json.loads(line) for line in (out / "training" / "log.jsonl").read_text().splitlines()]
+    entries = [
+        json.loads(line) for line in (out / "training" / "log.jsonl").read_text().splitlines()
+    ]
     steps = [entry["step"] for entry in entries if "learning_rate" in entry]
     assert steps == list(range(1, max(steps) + 1))
     assert [entry["epoch"] for entry in entries if "cer" in entry] == [1, 2, 3]
@@ -103,7 +107,9 @@ def test_a_finished_run_says_so(recipe_file, whole, capsys):
 
 
 def test_a_changed_recipe_is_refused_by_name(recipe_file, whole):
-    recipe_file.write_text(recipe_file.read_text().replace("learning_rate: 0.01", "learning_rate: 0.02"))
+    recipe_file.write_text(
+        recipe_file.read_text().replace("learning_rate: 0.01", "learning_rate: 0.02")
+    )
     with pytest.raises(UserError, match=r"training\.learning_rate was 0\.01 and is 0\.02"):
         run(recipe_file, whole, None)
 
@@ -131,18 +137,21 @@ def test_sigkill(recipe_file, whole, tmp_path):
     out = tmp_path / "sigkill"
     program = (
         "import os, sys; from pathlib import Path; from recog.training import loop\n"
-        "from recog.training.report import Reporter\n"
+        "from recog.training.progress import Reporter\n"
         "loop.CHECKPOINT_SECONDS = 0.0; plain = Reporter.step\n"
         "def step(self, n, *rest):\n"
         "    plain(self, n, *rest)\n"
         "    if n == 7: os.kill(os.getpid(), 9)\n"
         "Reporter.step = step\n"
-        "from recog.training.run import run; run(Path(sys.argv[1]), Path(sys.argv[2]), None)\n"
+        "from recog.training.recogniser.run import run; run(Path(sys.argv[1]), Path(sys.argv[2]), None)\n"
     )
-    killed = subprocess.run([sys.executable, "-c", program, str(recipe_file), str(out)], capture_output=True)
+    killed = subprocess.run(
+        [sys.executable, "-c", program, str(recipe_file), str(out)], capture_output=True
+    )
     assert killed.returncode == -9
     again = subprocess.run(
-        [sys.executable, "-m", "recog", "train", str(recipe_file), "--out", str(out)], capture_output=True
+        [sys.executable, "-m", "recog", "train", str(recipe_file), "--out", str(out)],
+        capture_output=True,
     )
     assert again.returncode == 0, again.stderr.decode()
     assert all(torch.equal(v, weights(out)[k]) for k, v in weights(whole).items())
@@ -150,9 +159,11 @@ def test_sigkill(recipe_file, whole, tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_train_as_one(recipe_file, tmp_path):
-    """The global batch is formed first and then shared out: with dropout 0 torchrun on two processes gives one's weights."""
+    """The global batch is formed first and then shared out: with dropout 0 torchrun on two
+    processes gives one's weights."""
     text = recipe_file.read_text().replace("hidden: 16", "hidden: 16\n  dropout: 0.0")
-    recipe_file.write_text(text.replace("epochs: 3", "epochs: 3, amp: 'off'"))  # bf16 rounds more than 1e-4
+    # bf16 rounds more than 1e-4
+    recipe_file.write_text(text.replace("epochs: 3", "epochs: 3, amp: 'off'"))
     run(recipe_file, tmp_path / "one", None)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     command = [*torchrun, "-m", "recog", "train", str(recipe_file), "--out", str(tmp_path / "two")]
@@ -176,7 +187,7 @@ def test_two_processes_have_the_losses_of_one(recipe_file, tmp_path):
     program = tmp_path / "each_step.py"
     program.write_text(
         "import sys; from pathlib import Path; from recog.training import report; report.EVERY = 1\n"
-        "from recog.training.run import run; run(Path(sys.argv[1]), Path(sys.argv[2]), None)\n"
+        "from recog.training.recogniser.run import run; run(Path(sys.argv[1]), Path(sys.argv[2]), None)\n"
     )
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     losses = {}
@@ -184,8 +195,12 @@ def test_two_processes_have_the_losses_of_one(recipe_file, tmp_path):
         command = [sys.executable, *launcher, str(program), str(recipe_file), str(tmp_path / name)]
         done = subprocess.run(command, capture_output=True)
         assert done.returncode == 0, done.stderr.decode()
-        entries = map(json.loads, (tmp_path / name / "training" / "log.jsonl").read_text().splitlines())
-        losses[name] = [(e["loss"], e["shortcut_loss"]) for e in entries if "gradient_norm" in e][:20]
+        entries = map(
+            json.loads, (tmp_path / name / "training" / "log.jsonl").read_text().splitlines()
+        )
+        losses[name] = [(e["loss"], e["shortcut_loss"]) for e in entries if "gradient_norm" in e][
+            :20
+        ]
     assert len(losses["one"]) == 20
     assert losses["two"] == [pytest.approx(pair, rel=1e-4) for pair in losses["one"]]
 
@@ -199,7 +214,10 @@ def test_a_kill_while_gradients_are_accumulated(recipe_file, tmp_path, monkeypat
         with pytest.raises(Kill):
             run(recipe_file, tmp_path / "killed", None)
     run(recipe_file, tmp_path / "killed", None)
-    assert all(torch.equal(v, weights(tmp_path / "killed")[k]) for k, v in weights(tmp_path / "whole").items())
+    assert all(
+        torch.equal(v, weights(tmp_path / "killed")[k])
+        for k, v in weights(tmp_path / "whole").items()
+    )
 
 
 def test_a_checkpoint_from_before_an_option_existed_goes_on(recipe_file, whole):
@@ -229,12 +247,13 @@ def test_a_kill_during_the_export_is_made_good(recipe_file, whole, tmp_path, mon
         raise Kill
 
     with monkeypatch.context() as patch:
-        patch.setattr("recog.training.run.score_bundle", kill)
+        patch.setattr("recog.training.recogniser.run.score_bundle", kill)
         with pytest.raises(Kill):
             run(recipe_file, out, None)
     run(recipe_file, out, None)
     assert (
-        json.loads((out / "config.json").read_text())["dev"] == json.loads((whole / "config.json").read_text())["dev"]
+        json.loads((out / "config.json").read_text())["dev"]
+        == json.loads((whole / "config.json").read_text())["dev"]
     )
 
 
@@ -250,7 +269,7 @@ def test_another_base_model_is_refused(recipe_file, whole, tmp_path, monkeypatch
 
 
 def test_a_second_training_in_one_folder_is_refused(recipe_file, whole, monkeypatch):
-    monkeypatch.setattr("recog.training.folder.LINGERING", 0.0)
+    monkeypatch.setattr("recog.training.run_folder.LINGERING", 0.0)
     fcntl = pytest.importorskip("fcntl")
     with (whole / "training" / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -272,10 +291,18 @@ def test_what_lingers_of_a_killed_training_is_waited_for(tmp_path):
 @pytest.mark.parametrize("modality", ["text", "page"])
 def test_what_one_process_trains_is_not_begun_by_several(tmp_path, monkeypatch, modality):
     source = {"text": "{path: a.txt}", "page": "{path: pages, layout: page}"}[modality]
-    (tmp_path / "r.yaml").write_text(f"name: r\nmodality: {modality}\ndata: [{source}]\n", encoding="utf-8")
+    (tmp_path / "r.yaml").write_text(
+        f"name: r\nmodality: {modality}\ndata: [{source}]\n", encoding="utf-8"
+    )
     monkeypatch.setenv("WORLD_SIZE", "2")
-    result = CliRunner().invoke(app, ["train", str(tmp_path / "r.yaml"), "--out", str(tmp_path / "out")])
-    assert result.exit_code == 2 and "leave torchrun out" in result.output and not (tmp_path / "out").exists()
+    result = CliRunner().invoke(
+        app, ["train", str(tmp_path / "r.yaml"), "--out", str(tmp_path / "out")]
+    )
+    assert (
+        result.exit_code == 2
+        and "leave torchrun out" in result.output
+        and not (tmp_path / "out").exists()
+    )
 
 
 def test_divergence_is_told(recipe_file, tmp_path, monkeypatch):

@@ -17,19 +17,28 @@ from recog.cli import app
 from recog.decoding import Hypothesis
 from recog.errors import UserError
 from recog.lm.binary import write_binary
-from recog.lm.kneser_ney import estimate
-from recog.model.bundle import Bundle, open_bundle, update_bundle
+from recog.lm.estimation.kneser_ney import estimate
 from recog.model.config import DecodingConfig
 from recog.model.folder import GRAPH
+from recog.model.recogniser_folder import Bundle, open_bundle, update_bundle
 from recog.text.pronunciations import pronunciations_bytes
-from recog.training import report
-from recog.training.run import run
+from recog.training import progress as report
+from recog.training.recogniser.run import run
 
 torch = pytest.importorskip("torch")
 
 SAID = {"so": ("x",), "see": ("y",), "sea": ("y",), "no": ("zx",)}
 TONES = {"x": 400, "y": 1100, "z": 2400}
-TEXTS = ["so see", "no sea", "see so", "so no sea", "see no sea", "so so see", "no sea so", "see so see"]
+TEXTS = [
+    "so see",
+    "no sea",
+    "see so",
+    "so no sea",
+    "see no sea",
+    "so so see",
+    "no sea so",
+    "see so see",
+]
 RATE = 8000
 
 
@@ -39,7 +48,10 @@ def speak(text: str, path: Path, seed: int) -> None:
     for word in text.split():
         for sound in SAID[word][0]:
             time = np.arange(int(RATE * rng.uniform(0.12, 0.18))) / RATE
-            parts.append(np.sin(2 * np.pi * TONES[sound] * rng.uniform(0.97, 1.03) * time) * np.hanning(len(time)))
+            parts.append(
+                np.sin(2 * np.pi * TONES[sound] * rng.uniform(0.97, 1.03) * time)
+                * np.hanning(len(time))
+            )
         parts.append(np.zeros(RATE // 10))
     sound = 0.4 * np.concatenate(parts)
     sound += rng.normal(0, 1e-3, len(sound))
@@ -91,11 +103,17 @@ def model(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     run(recipe(corpus, folder, str(corpus / "said.tsv"), 40), folder / "tones", None)
     bundle = open_bundle(folder / "tones")
     write_binary(estimate(TEXTS, unit="word", order=2), folder / "lm.bin")
-    config = bundle.config.model_copy(update={"decoding": DecodingConfig(lm="lm.bin", beam=10, alpha=0.8, beta=0.0)})
-    return update_bundle(bundle, bundle.path, config, {"lm.bin": (folder / "lm.bin").read_bytes()}, bundle.card)
+    config = bundle.config.model_copy(
+        update={"decoding": DecodingConfig(lm="lm.bin", beam=10, alpha=0.8, beta=0.0)}
+    )
+    return update_bundle(
+        bundle, bundle.path, config, {"lm.bin": (folder / "lm.bin").read_bytes()}, bundle.card
+    )
 
 
-def test_words_that_sound_alike_are_written_as_the_language_model_has_them(model: Bundle, corpus: Path) -> None:
+def test_words_that_sound_alike_are_written_as_the_language_model_has_them(
+    model: Bundle, corpus: Path
+) -> None:
     recogniser = recog.load(model.path)
     assert recogniser.word_finder is not None
     right = 0
@@ -116,7 +134,9 @@ def test_alternatives_are_words_and_no_two_are_alike(model: Bundle, corpus: Path
 
 
 @pytest.mark.parametrize("options", [{"beam": 0}, {"lm": "none", "beam": 4}])
-def test_letters_are_decoded_where_words_are_not_to_be_found(model: Bundle, corpus: Path, options: dict) -> None:
+def test_letters_are_decoded_where_words_are_not_to_be_found(
+    model: Bundle, corpus: Path, options: dict
+) -> None:
     recogniser = recog.load(model.path, **options)
     assert recogniser.word_finder is None
     assert set(recogniser.transcribe(corpus / "clip00.wav").text) <= set("so en a")
@@ -134,18 +154,35 @@ def test_a_hotword_that_nobody_can_say_is_left_out_and_no_other(
     recogniser = recog.load(model.path, hotwords={"esso": 2.0, "no sea": 40.0})
     assert recogniser.word_finder is not None
     assert "no sea" in recogniser.transcribe(corpus / "clip00.wav").text
-    assert caplog.messages == ["The hotword 'esso' is left out: the model does not know how it is said."]
+    assert caplog.messages == [
+        "The hotword 'esso' is left out: the model does not know how it is said."
+    ]
 
 
-def test_the_sounds_stay_when_it_is_tuned_and_trained_on(model: Bundle, corpus: Path, tmp_path: Path) -> None:
-    command = ["tune", str(model.path), str(corpus), "--out", str(tmp_path / "tuned"), "--beam", "10", "--threads", "1"]
+def test_the_sounds_stay_when_it_is_tuned_and_trained_on(
+    model: Bundle, corpus: Path, tmp_path: Path
+) -> None:
+    command = [
+        "tune",
+        str(model.path),
+        str(corpus),
+        "--out",
+        str(tmp_path / "tuned"),
+        "--beam",
+        "10",
+        "--threads",
+        "1",
+    ]
     assert CliRunner().invoke(app, command).exit_code == 0
     tuned = open_bundle(tmp_path / "tuned")
     assert tuned.pronunciations() == SAID and tuned.config.decoding.lm == "lm.bin"
     run(recipe(corpus, tmp_path, "null", 1), tmp_path / "further", str(tuned.path))
     further = open_bundle(tmp_path / "further")
     assert further.config.sounds == model.config.sounds and further.pronunciations() == SAID
-    before, after = (recog.load(path).transcribe(corpus / "clip01.wav").text for path in (tuned.path, further.path))
+    before, after = (
+        recog.load(path).transcribe(corpus / "clip01.wav").text
+        for path in (tuned.path, further.path)
+    )
     assert before == after == "no sea"
 
 
@@ -158,13 +195,17 @@ def test_intermediate_heads_are_trained_beside_a_base_and_cost_nothing_in_use(
     two_layers = path.read_text(encoding="utf-8").replace("layers: 1", "layers: 2")
     path.write_text(two_layers, encoding="utf-8")
     run(path, base, None)
-    path.write_text(two_layers.replace("hidden: 24", "hidden: 24\n  intermediate: 1"), encoding="utf-8")
+    path.write_text(
+        two_layers.replace("hidden: 24", "hidden: 24\n  intermediate: 1"), encoding="utf-8"
+    )
     run(path, tmp_path / "further", str(base))
     further = open_bundle(tmp_path / "further")
     assert further.config.encoder.intermediate == 1
     assert further.file(GRAPH).stat().st_size == open_bundle(base).file(GRAPH).stat().st_size
     log = (tmp_path / "further" / "training" / "log.jsonl").read_text(encoding="utf-8").splitlines()
-    losses = [entry["intermediate_loss"] for entry in map(json.loads, log) if "intermediate_loss" in entry]
+    losses = [
+        entry["intermediate_loss"] for entry in map(json.loads, log) if "intermediate_loss" in entry
+    ]
     assert len(losses) >= 5 and losses[-1] < 0.8 * losses[0]
     run(path, tmp_path / "again", str(further.path))  # a base that has such heads
 
@@ -173,8 +214,13 @@ def test_intermediate_heads_that_the_base_has_no_layer_for_are_refused(
     model: Bundle, corpus: Path, tmp_path: Path
 ) -> None:
     path = recipe(corpus, tmp_path, "null", 1)
-    path.write_text(path.read_text().replace("layers: 1", "layers: 3\n  intermediate: 1"), encoding="utf-8")
-    with pytest.raises(UserError, match=r"encoder\.intermediate is 1; it must be less than the 1 layers of the base"):
+    path.write_text(
+        path.read_text().replace("layers: 1", "layers: 3\n  intermediate: 1"), encoding="utf-8"
+    )
+    with pytest.raises(
+        UserError,
+        match=r"encoder\.intermediate is 1; it must be less than the 1 layers of the base",
+    ):
         run(path, tmp_path / "further", str(model.path))
 
 
@@ -185,10 +231,16 @@ def test_a_space_at_the_end_is_no_word(model: Bundle) -> None:
     assert finder.written(said) == ["so", "see"] and finder.written(replace(said, text=" ")) == []
 
 
-def test_new_sounds_for_a_model_that_has_its_own_are_refused(model: Bundle, corpus: Path, tmp_path: Path) -> None:
+def test_new_sounds_for_a_model_that_has_its_own_are_refused(
+    model: Bundle, corpus: Path, tmp_path: Path
+) -> None:
     (tmp_path / "other.tsv").write_text("so\tq\n", encoding="utf-8")
     with pytest.raises(UserError, match="sounds that the base model does not know: q"):
-        run(recipe(corpus, tmp_path, str(tmp_path / "other.tsv"), 1), tmp_path / "out", str(model.path))
+        run(
+            recipe(corpus, tmp_path, str(tmp_path / "other.tsv"), 1),
+            tmp_path / "out",
+            str(model.path),
+        )
 
 
 def test_a_file_of_pronunciations_that_was_changed_is_told(model: Bundle, tmp_path: Path) -> None:
@@ -198,14 +250,16 @@ def test_a_file_of_pronunciations_that_was_changed_is_told(model: Bundle, tmp_pa
         recog.load(tmp_path / "changed")
 
 
-def test_words_of_the_folder_that_the_dictionary_lacks_are_said_by_their_spelling(corpus: Path, tmp_path: Path) -> None:
+def test_words_of_the_folder_that_the_dictionary_lacks_are_said_by_their_spelling(
+    corpus: Path, tmp_path: Path
+) -> None:
     class Speller:
         def say(self, words: list[str]) -> list[str]:
             return ["x" if word == "so" else "" for word in words]
 
     from recog.text.alphabet import Alphabet
-    from recog.training.data import prepare
-    from recog.training.recipe import read_recipe
+    from recog.training.recogniser.data import prepare
+    from recog.training.recogniser.recipe import read_recipe
 
     known = {word: ways for word, ways in SAID.items() if word not in ("so", "no")}
     data = prepare(

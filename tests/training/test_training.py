@@ -10,25 +10,33 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from safetensors.torch import load_file  # noqa: E402
+from safetensors.torch import load_file
 
-from recog.errors import UsageError, UserError  # noqa: E402
-from recog.loading import load  # noqa: E402
-from recog.model.bundle import open_bundle  # noqa: E402
-from recog.model.config import SpectrogramConfig  # noqa: E402
-from recog.text.alphabet import Alphabet  # noqa: E402
-from recog.training import augment_image, augment_sound  # noqa: E402
-from recog.training.batches import Epoch, Item, plan_epoch  # noqa: E402
-from recog.training.data import Example, prepare  # noqa: E402
-from recog.training.loop import first_difference, learning_rate  # noqa: E402
-from recog.training.recipe import Optimisation, RunOptions, SoundAugmentation, read_recipe  # noqa: E402
-from recog.training.run import run  # noqa: E402
-from recog.training.trainer import Trainer  # noqa: E402
+from recog.errors import UsageError, UserError
+from recog.model.config import SpectrogramConfig
+from recog.model.recogniser_folder import open_bundle
+from recog.recognition.load import load
+from recog.text.alphabet import Alphabet
+from recog.training.loop import first_difference, learning_rate
+from recog.training.recogniser import augment_image, augment_sound
+from recog.training.recogniser.batches import Epoch, Item, plan_epoch
+from recog.training.recogniser.data import Example, prepare
+from recog.training.recogniser.recipe import (
+    Optimisation,
+    RunOptions,
+    SoundAugmentation,
+    read_recipe,
+)
+from recog.training.recogniser.run import run
+from recog.training.recogniser.trainer import Trainer
 
 
 def examples(count: int = 300, weight: float = 1.0) -> list[Example]:
     rng = np.random.default_rng(0)
-    return [Example(i, int(rng.integers(20, 900)), (1, 2), "ab", weight, "x", f"{i}") for i in range(count)]
+    return [
+        Example(i, int(rng.integers(20, 900)), (1, 2), "ab", weight, "x", f"{i}")
+        for i in range(count)
+    ]
 
 
 def test_an_epoch_is_a_function_of_seed_and_epoch(recipe_file):
@@ -52,7 +60,11 @@ def test_batches_keep_their_bounds_and_every_row(recipe_file):
 
 def test_weights_are_average_repetitions(recipe_file):
     recipe = read_recipe(recipe_file)
-    counts = [sum(map(len, plan_epoch(examples(weight=w), e, recipe))) for w in (0.25, 2.5) for e in range(1, 9)]
+    counts = [
+        sum(map(len, plan_epoch(examples(weight=w), e, recipe)))
+        for w in (0.25, 2.5)
+        for e in range(1, 9)
+    ]
     assert abs(np.mean(counts[:8]) - 75) < 12 and abs(np.mean(counts[8:]) - 750) < 20
 
 
@@ -122,17 +134,23 @@ def test_spec_augment_masks_a_bounded_share():
     options = SoundAugmentation(band_masks=2, band_width=15, time_masks=1.0, time_width=10)
     masked = []
     for seed in range(20):
-        frames = augment_sound.spec_augment(np.ones((200, 80), np.float32), np.random.default_rng(seed), options)
+        frames = augment_sound.spec_augment(
+            np.ones((200, 80), np.float32), np.random.default_rng(seed), options
+        )
         assert (frames == 0).all(axis=1).sum() <= 2 * 10
         assert (frames == 0).all(axis=0).sum() <= 2 * 15
         masked.append((frames == 0).mean())
     assert 0.05 < np.mean(masked) < 0.4
     off = SoundAugmentation(band_masks=0, time_masks=0.0)
-    assert (augment_sound.spec_augment(np.ones((200, 80), np.float32), np.random.default_rng(1), off) == 1).all()
+    assert (
+        augment_sound.spec_augment(np.ones((200, 80), np.float32), np.random.default_rng(1), off)
+        == 1
+    ).all()
 
 
 def test_noise_adds_power_at_the_level_it_says():
-    """Against silence with one loud second: the added power, over all cells, lies 3 to 35 dB below the clip's own."""
+    """Against silence with one loud second: the added power, over all cells, lies 3 to 35 dB below
+    the clip's own."""
     frames = np.full((400, 80), np.log(1e-6), np.float32)
     frames[100:200] = 0.0
     for seed in range(30):
@@ -159,7 +177,10 @@ def test_sound_augmentation_is_a_function_of_its_generator():
     config = SpectrogramConfig(mean=(0.0,) * 80, deviation=(1.0,) * 80)
     frames = np.random.default_rng(0).normal(-5.0, 2.0, (150, 80)).astype(np.float32)
     options = SoundAugmentation(rooms=0.5, noise=0.5)
-    one, two = (augment_sound.augment(frames, np.random.default_rng(3), config, options, 1.1) for _ in range(2))
+    one, two = (
+        augment_sound.augment(frames, np.random.default_rng(3), config, options, 1.1)
+        for _ in range(2)
+    )
     assert one.shape == (165, 80) and (one == two).all() and np.isfinite(one).all()
 
 
@@ -210,7 +231,9 @@ def test_training_from_a_model_grows_its_alphabet(recipe_file, tmp_path):
         network_from(base, Alphabet.from_list(["z"]))
 
 
-def test_a_recipe_gives_a_base_model_finer_frames_and_its_own_dropout(recipe_file, tmp_path, monkeypatch):
+def test_a_recipe_gives_a_base_model_finer_frames_and_its_own_dropout(
+    recipe_file, tmp_path, monkeypatch
+):
     run(recipe_file, tmp_path / "base", None, RunOptions(epochs=1))
     base = open_bundle(tmp_path / "base")
     assert base.config.encoder.subsampling == 4
@@ -221,10 +244,16 @@ def test_a_recipe_gives_a_base_model_finer_frames_and_its_own_dropout(recipe_fil
     run(recipe_file, tmp_path / "finer", str(tmp_path / "base"), RunOptions(epochs=1))
     encoder = open_bundle(tmp_path / "finer").config.encoder
     assert encoder.subsampling == 2 and encoder.frames(40) == 20
-    assert [layer.stride[1] * layer.pool[1] for layer in encoder.convolutions] == [2, 1], "the last gives way first"
-    assert networks[0].config.dropout == encoder.dropout == 0.4, "what is trained is what the recipe says"
+    assert [layer.stride[1] * layer.pool[1] for layer in encoder.convolutions] == [2, 1], (
+        "the last gives way first"
+    )
+    assert networks[0].config.dropout == encoder.dropout == 0.4, (
+        "what is trained is what the recipe says"
+    )
     recipe_file.write_text(text + "subsampling: 3\n", encoding="utf-8")
-    with pytest.raises(UserError, match=r"tiny\.yaml: subsampling: a network with 4 columns a frame cannot have 3"):
+    with pytest.raises(
+        UserError, match=r"tiny\.yaml: subsampling: a network with 4 columns a frame cannot have 3"
+    ):
         run(recipe_file, tmp_path / "other", str(tmp_path / "base"))
 
 
@@ -232,13 +261,17 @@ def test_frozen_convolutions_stay_until_they_are_thawed(recipe_file, tmp_path):
     run(recipe_file, tmp_path / "base", None, RunOptions(epochs=1))
     front = {}
     for name, share in (("held", 1.0), ("thawed", 0.5)):
-        run(recipe_file, tmp_path / name, str(tmp_path / "base"), RunOptions(epochs=2, freeze=share))
+        run(
+            recipe_file, tmp_path / name, str(tmp_path / "base"), RunOptions(epochs=2, freeze=share)
+        )
         front[name] = load_file(tmp_path / name / "training" / "last.safetensors")
     base = {k: v.float() for k, v in load_file(tmp_path / "base" / "model.safetensors").items()}
     convolutions = [k for k in base if k.startswith("front.")]
     assert any("running_mean" in k for k in convolutions)
     assert all(torch.equal(front["held"][f"network.{k}"], base[k]) for k in convolutions)
-    assert not any(torch.equal(front["thawed"][f"network.{k}"], base[k]) for k in convolutions if "weight" in k)
+    assert not any(
+        torch.equal(front["thawed"][f"network.{k}"], base[k]) for k in convolutions if "weight" in k
+    )
     assert not torch.equal(front["held"]["network.head.weight"], base["head.weight"])
 
 
@@ -250,9 +283,16 @@ def test_nothing_can_be_frozen_without_a_base(recipe_file, tmp_path):
 def test_a_base_that_no_epoch_beats_on_dev_is_kept(recipe_file, tmp_path, capsys):
     run(recipe_file, tmp_path / "base", None, RunOptions(epochs=1))
     capsys.readouterr()
-    run(recipe_file, tmp_path / "same", str(tmp_path / "base"), RunOptions(epochs=2, learning_rate=1e-9))
+    run(
+        recipe_file,
+        tmp_path / "same",
+        str(tmp_path / "base"),
+        RunOptions(epochs=2, learning_rate=1e-9),
+    )
     said = capsys.readouterr().err
-    assert "before training  dev CER" in said and "No epoch was better on dev than tiny itself" in said
+    assert (
+        "before training  dev CER" in said and "No epoch was better on dev than tiny itself" in said
+    )
     base, same = (load_file(tmp_path / name / "model.safetensors") for name in ("base", "same"))
     assert base.keys() == same.keys() and all(torch.equal(base[name], same[name]) for name in base)
     assert open_bundle(tmp_path / "same").config.trained["best_epoch"] == 0
@@ -261,7 +301,9 @@ def test_a_base_that_no_epoch_beats_on_dev_is_kept(recipe_file, tmp_path, capsys
 def test_a_head_over_another_layer_than_the_bases_is_drawn_anew(recipe_file, tmp_path):
     from recog.nn.weights import network_from
 
-    recipe_file.write_text(recipe_file.read_text().replace("layers: 2", "layers: 3\n  intermediate: 1"))
+    recipe_file.write_text(
+        recipe_file.read_text().replace("layers: 2", "layers: 3\n  intermediate: 1")
+    )
     run(recipe_file, tmp_path / "m", None)
     bundle = open_bundle(tmp_path / "m")
     config = bundle.config.encoder
@@ -275,7 +317,8 @@ def test_a_head_over_another_layer_than_the_bases_is_drawn_anew(recipe_file, tmp
 
 def test_what_cannot_be_learned_from_does_not_look_like_success(recipe_file, tmp_path, monkeypatch):
     """A run whose later gradients are not finite tells the loss of those that are."""
-    from recog.training import report, trainer
+    from recog.training import progress as report
+    from recog.training.recogniser import trainer
 
     monkeypatch.setattr(report, "EVERY", 1)
     plain, calls = trainer.ctc, []
@@ -287,7 +330,10 @@ def test_what_cannot_be_learned_from_does_not_look_like_success(recipe_file, tmp
     monkeypatch.setattr(trainer, "ctc", breaks)
     recipe_file.write_text(recipe_file.read_text().replace("epochs: 3", "epochs: 1"))
     run(recipe_file, tmp_path / "m", None)
-    log = [json.loads(line) for line in (tmp_path / "m" / "training" / "log.jsonl").read_text().splitlines()]
+    log = [
+        json.loads(line)
+        for line in (tmp_path / "m" / "training" / "log.jsonl").read_text().splitlines()
+    ]
     losses = [entry["loss"] for entry in log if "gradient_norm" in entry]
     [epoch] = [entry["loss"] for entry in log if "cer" in entry]
     assert 0 < len(losses) <= 6 and min(losses) <= epoch <= max(losses)
@@ -296,7 +342,7 @@ def test_what_cannot_be_learned_from_does_not_look_like_success(recipe_file, tmp
 def test_batches_are_pinned_whole(monkeypatch):
     from dataclasses import fields
 
-    from recog.training.batches import Batch
+    from recog.training.recogniser.batches import Batch
 
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self + 1)
     zeros = torch.zeros(2, dtype=torch.int64)
@@ -317,7 +363,9 @@ def test_bf16_only_where_it_is(monkeypatch):
     assert not bf16_pays(torch.device("cpu"))
     asked = []
     monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext(asked.append(device)))
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation
+    )
     assert not bf16_pays(torch.device("cuda:1"))  # what is only emulated does not pay
     assert asked == [torch.device("cuda:1")]
 
@@ -328,24 +376,35 @@ def test_recurrent_layers_are_not_in_float16_on_a_gpu():
 
     layer = RecurrentLayer("lstm", 4, 3).cuda()
     with torch.autocast("cuda", torch.bfloat16):
-        assert layer(torch.randn(5, 2, 4, device="cuda", dtype=torch.bfloat16), None).dtype == torch.float32
+        assert (
+            layer(torch.randn(5, 2, 4, device="cuda", dtype=torch.bfloat16), None).dtype
+            == torch.float32
+        )
 
 
 def test_accumulated_batches_are_one_update(recipe_file, tmp_path):
     """Without batch statistics, two batches give the gradient of both together."""
-    from recog.training.report import Reporter
-    from recog.training.trainer import Trainer, groups, seeded_network
+    from recog.training.progress import Reporter
+    from recog.training.recogniser.trainer import Trainer, groups, seeded_network
 
     recipe = read_recipe(recipe_file)
     encoder = recipe.encoder.model_copy(update={"dropout": 0.0})
-    options = recipe.training.model_copy(update={"augment": False, "accumulate": 2, "clip": 1e9, "amp": "off"})
+    options = recipe.training.model_copy(
+        update={"augment": False, "accumulate": 2, "clip": 1e9, "amp": "off"}
+    )
     recipe = recipe.model_copy(update={"encoder": encoder, "training": options})
     data = prepare(recipe, tmp_path / "features")
     gradients = []
     for size in (4, 8):
-        cut = recipe.model_copy(update={"training": options.model_copy(update={"batch_items": size})})
+        cut = recipe.model_copy(
+            update={"training": options.model_copy(update={"batch_items": size})}
+        )
         trainer = Trainer(
-            cut, data, seeded_network(recipe, len(data.alphabet)), tmp_path, Reporter(tmp_path, quiet=True)
+            cut,
+            data,
+            seeded_network(recipe, len(data.alphabet)),
+            tmp_path,
+            Reporter(tmp_path, quiet=True),
         )
         trainer.model.train()
         trainer.network.front.eval()
@@ -358,7 +417,9 @@ def test_accumulated_batches_are_one_update(recipe_file, tmp_path):
 
 
 def test_a_run_can_be_held_to_repeatable_algorithms(recipe_file, tmp_path):
-    recipe_file.write_text(recipe_file.read_text().replace("epochs: 3", "epochs: 1, deterministic: true"))
+    recipe_file.write_text(
+        recipe_file.read_text().replace("epochs: 3", "epochs: 1, deterministic: true")
+    )
     try:
         run(recipe_file, tmp_path / "out", None)
         assert torch.are_deterministic_algorithms_enabled()
@@ -367,13 +428,15 @@ def test_a_run_can_be_held_to_repeatable_algorithms(recipe_file, tmp_path):
 
 
 @pytest.mark.parametrize("few", [0, 20])
-def test_training_from_a_model_takes_its_language_models_over(recipe_file, tmp_path, capsys, monkeypatch, few):
+def test_training_from_a_model_takes_its_language_models_over(
+    recipe_file, tmp_path, capsys, monkeypatch, few
+):
     run(recipe_file, tmp_path / "base", None)
     from recog.lm.arpa import write_arpa
-    from recog.lm.kneser_ney import estimate
-    from recog.model.bundle import update_bundle
+    from recog.lm.estimation.kneser_ney import estimate
     from recog.model.config import Calibration, DecodingConfig
-    from recog.training import inherit
+    from recog.model.recogniser_folder import update_bundle
+    from recog.training.recogniser import lm_transfer as inherit
 
     monkeypatch.setattr(inherit, "FEW", few)
     files = {}
@@ -382,11 +445,21 @@ def test_training_from_a_model_takes_its_language_models_over(recipe_file, tmp_p
         files[name] = (tmp_path / name).read_bytes()
     base = open_bundle(tmp_path / "base")
     decoding = DecodingConfig(
-        lm="lm.arpa", languages={"Other": "lm-other.arpa"}, beam=7, alpha=0.3, beta=0.1, offset=-1.5, dev={"wer": 0.5}
+        lm="lm.arpa",
+        languages={"Other": "lm-other.arpa"},
+        beam=7,
+        alpha=0.3,
+        beta=0.1,
+        offset=-1.5,
+        dev={"wer": 0.5},
     )
     sure = Calibration(raw=(0.1, 1.0), right=(0.1, 0.9))
     update_bundle(
-        base, base.path, base.config.model_copy(update={"decoding": decoding, "confidence": sure}), files, base.card
+        base,
+        base.path,
+        base.config.model_copy(update={"decoding": decoding, "confidence": sure}),
+        files,
+        base.card,
     )
     if few:
         recipe_file.write_text(recipe_file.read_text() + "subsampling: 2\n", encoding="utf-8")
@@ -399,7 +472,9 @@ def test_training_from_a_model_takes_its_language_models_over(recipe_file, tmp_p
     assert tuned.config.decoding.languages == decoding.languages and tuned.config.confidence == sure
     assert tuned.config.decoding.beam == 7 and tuned.config.decoding.dev != decoding.dev
     said = capsys.readouterr().err
-    assert ("Weighing the language model" in said) == (few == 0) and "Tuned on its dev rows" in tuned.card
+    assert ("Weighing the language model" in said) == (
+        few == 0
+    ) and "Tuned on its dev rows" in tuned.card
     assert ("5 dev rows are too few" in said) == (few == 20)
     if few:
         assert (tuned.config.decoding.alpha, tuned.config.decoding.beta) == (0.3, 0.1)
@@ -408,9 +483,9 @@ def test_training_from_a_model_takes_its_language_models_over(recipe_file, tmp_p
 
 def test_a_language_model_of_the_texts_trained_on(recipe_file, tmp_path, capsys):
     from recog.lm.binary import load_lm, write_binary
-    from recog.lm.kneser_ney import estimate
-    from recog.training.inherit import _nearest, mixed_with_own
-    from recog.training.report import Reporter
+    from recog.lm.estimation.kneser_ney import estimate
+    from recog.training.progress import Reporter
+    from recog.training.recogniser.lm_transfer import _nearest, mixed_with_own
 
     report = Reporter(tmp_path)
     write_binary(estimate(["ef ef", "fe"], unit="character", order=4), tmp_path / "far.bin")
@@ -422,14 +497,21 @@ def test_a_language_model_of_the_texts_trained_on(recipe_file, tmp_path, capsys)
         and _nearest([], ["a"]) is None
     )
     found = tmp_path / "found.bin"
-    found.write_bytes(mixed_with_own(tmp_path / "base.bin", ["ab ab", "ab"], ["ab z", "ab dc"], "handwriting", report))
+    found.write_bytes(
+        mixed_with_own(
+            tmp_path / "base.bin", ["ab ab", "ab"], ["ab z", "ab dc"], "handwriting", report
+        )
+    )
     report.close()
     mixed = load_lm(found)
-    assert mixed.order == 4 and set("abcd") <= set(mixed.words) and "z" not in mixed.words  # of dev nothing is learnt
+    # of dev nothing is learnt
+    assert mixed.order == 4 and set("abcd") <= set(mixed.words) and "z" not in mixed.words
     assert "% of these texts" in capsys.readouterr().err
     run(recipe_file, tmp_path / "out", None, RunOptions(epochs=1, own_text=True))
     bundle = open_bundle(tmp_path / "out")
-    assert bundle.config.decoding.lm == "lm.bin" and load_lm(bundle.file("lm.bin")).unit == "character"
+    assert (
+        bundle.config.decoding.lm == "lm.bin" and load_lm(bundle.file("lm.bin")).unit == "character"
+    )
     assert "with the language model" in bundle.card and "Not tuned" not in bundle.card
     assert "training.svg" in bundle.config.files
 
@@ -448,8 +530,10 @@ def test_a_small_net_learns_a_and_b(recipe_file, lines: Path, tmp_path):
 
 
 def test_epochs_where_the_recipe_names_none():
-    from recog.training.trainer import default_epochs
+    from recog.training.recogniser.trainer import default_epochs
 
-    assert default_epochs(10, True, "speech") == 30 and default_epochs(6, True, "handwriting") == 100
+    assert (
+        default_epochs(10, True, "speech") == 30 and default_epochs(6, True, "handwriting") == 100
+    )
     assert default_epochs(10, False, "speech") == default_epochs(1, False, "handwriting") == 400
     assert default_epochs(5000, False, "speech") == default_epochs(5000, True, "handwriting") == 8

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from recog.errors import UserError
-from recog.evaluation.reliability import expected_calibration_error, normalised_cross_entropy
+from recog.evaluation.confidence import expected_calibration_error, normalised_cross_entropy
 from recog.model.config import Calibration
 from recog.tuning.calibration import calibrate
 
@@ -31,12 +31,16 @@ def test_calibration_finds_the_truth():
     fresh, right = simulated(20_000, seed=1)
     assert expected_calibration_error(fresh, right) > 0.1
     assert expected_calibration_error(calibration.apply(fresh), right) < 0.02
-    assert normalised_cross_entropy(calibration.apply(fresh), right) > normalised_cross_entropy(fresh, right)
+    assert normalised_cross_entropy(calibration.apply(fresh), right) > normalised_cross_entropy(
+        fresh, right
+    )
     assert calibration(0.25) == calibration.apply([0.25])[0]
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=120), st.integers(1, 6))
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=120), st.integers(1, 6)
+)
 def test_any_calibration_is_valid_and_monotone(words, knots):
     calibration = calibrate([c for c, _ in words], [ok for _, ok in words], max_knots=knots)
     assert len(calibration.raw) <= knots
@@ -46,8 +50,11 @@ def test_any_calibration_is_valid_and_monotone(words, knots):
 
 
 def test_pooling_by_hand():
-    calibration = calibrate(np.repeat([0.1, 0.2, 0.4], 100), [k % 4 == 0 for k in range(200)] + [True] * 100)
-    assert calibration.raw == pytest.approx((math.sqrt(0.02), 0.4))  # 0.1 and 0.2 are equally right, and pooled
+    calibration = calibrate(
+        np.repeat([0.1, 0.2, 0.4], 100), [k % 4 == 0 for k in range(200)] + [True] * 100
+    )
+    # 0.1 and 0.2 are equally right, and pooled
+    assert calibration.raw == pytest.approx((math.sqrt(0.02), 0.4))
     assert calibration.right == pytest.approx((0.25, 0.995))
 
 

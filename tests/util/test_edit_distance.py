@@ -14,7 +14,13 @@ def test_edit_distance() -> None:
 
 
 def test_correct_words() -> None:
-    assert correct_words(["a", "b", "c", "d"], ["a", "x", "c", "d", "e"]) == [True, False, True, True, False]
+    assert correct_words(["a", "b", "c", "d"], ["a", "x", "c", "d", "e"]) == [
+        True,
+        False,
+        True,
+        True,
+        False,
+    ]
     assert correct_words([], ["a"]) == [False]
     assert correct_words(["a", "b"], []) == []
     assert correct_words(["a", "b"], ["b"]) == [True]

@@ -1,4 +1,5 @@
-"""Walking a folder: what a person keeps there; and names that differ only in their Unicode composition."""
+"""Walking a folder: what a person keeps there; and names that differ only in their Unicode
+composition."""
 
 import os
 import unicodedata
@@ -24,7 +25,15 @@ def names(folder: Path, **options: object) -> list[str]:
 
 
 def test_what_systems_leave_is_no_file_of_the_folder(tmp_path: Path) -> None:
-    left = ("._b.png", ".DS_Store", "Thumbs.db", "desktop.ini", ".git/x.png", "__MACOSX/b.png", "sub/@eaDir/c.png")
+    left = (
+        "._b.png",
+        ".DS_Store",
+        "Thumbs.db",
+        "desktop.ini",
+        ".git/x.png",
+        "__MACOSX/b.png",
+        "sub/@eaDir/c.png",
+    )
     put(tmp_path, "b.png", "sub/c.png", *left)
     assert names(tmp_path) == ["b.png", "sub/c.png"]
     assert list(visible(["b.png", *left, "sub/c.png"])) == ["b.png", "sub/c.png"]
@@ -35,11 +44,18 @@ def test_what_systems_leave_is_no_file_of_the_folder(tmp_path: Path) -> None:
 def test_the_order_and_what_is_left_out(tmp_path: Path) -> None:
     put(tmp_path, "a/1.png", "b.png", "a/out/2.png", "c/3.txt")
     assert names(tmp_path) == ["a/1.png", "a/out/2.png", "b.png", "c/3.txt"]
-    assert names(tmp_path, files_first=True, suffixes={".png"}) == ["b.png", "a/1.png", "a/out/2.png"]
+    assert names(tmp_path, files_first=True, suffixes={".png"}) == [
+        "b.png",
+        "a/1.png",
+        "a/out/2.png",
+    ]
     (tmp_path / "link").symlink_to(tmp_path / "a" / "out")
     assert names(tmp_path, leave_out=[tmp_path / "link"]) == ["a/1.png", "b.png", "c/3.txt"]
     assert names(tmp_path / "a" / "out", leave_out=[tmp_path / "a" / "out"]) == ["2.png"]
-    assert list(visible(["a/1.png", "out/2.png", "outer/3.png"], "out")) == ["a/1.png", "outer/3.png"]
+    assert list(visible(["a/1.png", "out/2.png", "outer/3.png"], "out")) == [
+        "a/1.png",
+        "outer/3.png",
+    ]
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
@@ -53,7 +69,8 @@ def test_a_path_in_another_composition(tmp_path: Path) -> None:
         pytest.skip("this file system takes both for the same")
     assert stored(tmp_path / NFC / f"{NFC}.png") == tmp_path / NFD / f"{NFD}.png"
     assert stored(tmp_path / NFC / "none.png") == tmp_path / NFC / "none.png"
-    put(tmp_path, f"{NFD}/{NFC}.png")  # both: each is itself, and a listing of before is no longer believed
+    # both: each is itself, and a listing of before is no longer believed
+    put(tmp_path, f"{NFD}/{NFC}.png")
     assert stored(tmp_path / NFD / f"{NFC}.png") == tmp_path / NFD / f"{NFC}.png"
 
 

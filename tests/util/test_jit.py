@@ -16,7 +16,9 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jit.config, "CACHE_DIR", "")
 
 
-def test_compiled_code_goes_to_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_compiled_code_goes_to_the_users_cache(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = jit.cache_folder.__wrapped__()
     assert folder is not None and folder.is_dir() and folder.parent == tmp_path / "recog"
@@ -28,7 +30,9 @@ def test_numbas_own_setting_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert folder is not None and folder.parent == tmp_path / "mine"
 
 
-def test_nothing_writable_keeps_it_in_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_nothing_writable_keeps_it_in_memory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert jit.cache_folder.__wrapped__() is None
@@ -49,7 +53,11 @@ def test_a_kernel_is_compiled_once_says_so_and_is_loaded_after(tmp_path: Path) -
     environment.pop("NUMBA_CACHE_DIR", None)
     runs = [
         subprocess.run(
-            [sys.executable, "-c", "import tiny"], env=environment, capture_output=True, text=True, check=True
+            [sys.executable, "-c", "import tiny"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
         )
         for _ in range(2)
     ]
@@ -58,7 +66,9 @@ def test_a_kernel_is_compiled_once_says_so_and_is_loaded_after(tmp_path: Path) -
     assert list((tmp_path / "recog").rglob("*.nbi"))
 
 
-def test_another_process_compiles_a_module_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_another_process_compiles_a_module_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "planted_kernel.py").write_text(
         "from recog.util.jit import kernel\n@kernel('int64(int64)')\ndef thrice(n):\n    return 3 * n\n"
     )
@@ -70,7 +80,9 @@ def test_another_process_compiles_a_module_once(monkeypatch: pytest.MonkeyPatch,
         with jit.compiling_beside("planted_kernel"):
             assert "planted_kernel" not in sys.modules
         assert list((tmp_path / "recog").rglob("planted_kernel*.nbi"))
-        monkeypatch.setattr(subprocess, "Popen", lambda *args, **options: pytest.fail("compiled again"))
+        monkeypatch.setattr(
+            subprocess, "Popen", lambda *args, **options: pytest.fail("compiled again")
+        )
         with jit.compiling_beside("planted_kernel"):
             pass
     finally:
@@ -83,8 +95,11 @@ def kernel_decorators(path: Path) -> list[str]:
         decorator
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.FunctionDef)
-        for decorator in (ast.unparse(entry).partition("(")[0].rpartition(".")[2] for entry in node.decorator_list)
-        if decorator in ("kernel", "helper", "inlined", "maker", "njit", "jit", "vectorize", "guvectorize")
+        for decorator in (
+            ast.unparse(entry).partition("(")[0].rpartition(".")[2] for entry in node.decorator_list
+        )
+        if decorator
+        in ("kernel", "helper", "inlined", "maker", "njit", "jit", "vectorize", "guvectorize")
     ]
 
 
@@ -100,11 +115,19 @@ def test_every_kernel_and_what_it_may_contain_is_in_the_digest() -> None:
                     base.with_suffix(".py"),
                     base / "__init__.py",
                 ]
-                assert any(file in digested for file in named if file.exists()), f"{path}: {node.module}"
+                assert any(file in digested for file in named if file.exists()), (
+                    f"{path}: {node.module}"
+                )
 
 
 def test_an_edit_to_any_helper_changes_the_digest(tmp_path: Path) -> None:
-    helpers = ["util/jit.py", "decoding/beam.py", "decoding/beam/kernels/step.py", "lm/query.py", "lm/deep/er.py"]
+    helpers = [
+        "util/jit.py",
+        "decoding/beam.py",
+        "decoding/beam/kernels/step.py",
+        "lm/query.py",
+        "lm/deep/er.py",
+    ]
     for name in helpers:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x = 1\n")

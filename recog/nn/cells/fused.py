@@ -1,4 +1,5 @@
-"""The cells that torch has one kernel for, all frames of a direction in a call (oneDNN on the CPU, cuDNN on a GPU)."""
+"""The cells that torch has one kernel for, all frames of a direction in a call (oneDNN on the CPU,
+cuDNN on a GPU)."""
 
 from __future__ import annotations
 
@@ -11,11 +12,15 @@ from torch import Tensor, nn
 from recog.nn.cells.gated import Step
 
 
-def run_fused(layer: nn.Module, x: Tensor, state: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Any]:
-    """A whole layer at once, (time, batch, inputs) -> its outputs and the state after the last frame.
+def run_fused(
+    layer: nn.Module, x: Tensor, state: tuple[Tensor, Tensor] | None = None
+) -> tuple[Tensor, Any]:
+    """A whole layer at once, (time, batch, inputs) -> its outputs and the state after the last
+    frame.
 
-    On a GPU in float32, its products in TF32, under autocast too: for cuDNN's recurrent layers that means float16 whatever
-    type was asked for (``aten/src/ATen/cudnn/AutocastRNN.cpp``), and most gradients of a CTC loss are too small for it.
+    On a GPU in float32, its products in TF32, under autocast too: for cuDNN's recurrent layers that
+    means float16 whatever type was asked for (``aten/src/ATen/cudnn/AutocastRNN.cpp``), and most
+    gradients of a CTC loss are too small for it.
     """
     if x.device.type == "cuda" and torch.is_autocast_enabled("cuda"):
         with torch.autocast("cuda", enabled=False):
@@ -46,10 +51,12 @@ def init_lstm(lstm: nn.LSTM) -> None:
 
 
 class LSTM(nn.LSTM):
-    """The standard cell (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000).
+    """The standard cell (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al.
+    2000).
 
-    Parameters: 4 H (I + H + 2): torch and cuDNN keep two biases where one would do. With dropout of its cell updates, in
-    training, it takes the step that its relatives do, as the kernel knows of none.
+    Parameters: 4 H (I + H + 2): torch and cuDNN keep two biases where one would do. With dropout of
+    its cell updates, in training, it takes the step that its relatives do, as the kernel knows of
+    none.
     """
 
     def initialise(self) -> None:
@@ -81,7 +88,8 @@ class GRU(nn.GRU):
 
 
 class RNN(nn.RNN):
-    """The plain network of Elman (1990), h' = tanh(W x + R h + b): what gates are worth is measured against it.
+    """The plain network of Elman (1990), h' = tanh(W x + R h + b): what gates are worth is measured
+    against it.
 
     Parameters: H (I + H + 2).
     """

@@ -1,9 +1,10 @@
 """The LSTM step with everything that its relatives add, and its backward pass, written out.
 
-The fused kernels of ``nn.LSTM`` know the standard cell only. This is the step for the others: what does not depend on the
-state before (the input projection) comes computed for all frames at once, each frame then costs one matrix product and a
-dozen element-wise passes for both directions together. The backward pass has in its loop only what needs the frame after:
-the slopes of the gates are computed before it, and the gradients of all weights after it, in one product each.
+The fused kernels of ``nn.LSTM`` know the standard cell only. This is the step for the others: what
+does not depend on the state before (the input projection) comes computed for all frames at once,
+each frame then costs one matrix product and a dozen element-wise passes for both directions
+together. The backward pass has in its loop only what needs the frame after: the slopes of the gates
+are computed before it, and the gradients of all weights after it, in one product each.
 
 For frame t of one direction, with the options in brackets (``*`` is element-wise)::
 
@@ -36,7 +37,8 @@ class Step:
         inner: M (H, H): the multiplicative state (Krause et al. 2016).
         gain: (4 H), and
         state_gain, state_bias: (H): layer normalisation (Ba et al. 2016).
-        mask: (batch, H), the same at all frames: dropout of the cell update (Semeniuta et al. 2016).
+        mask: (batch, H), the same at all frames: dropout of the cell update (Semeniuta et al.
+            2016).
     """
 
     recurrent: Tensor
@@ -53,12 +55,14 @@ NAMES = [field.name for field in fields(Step)]
 
 
 def gated(shares: Sequence[Tensor], steps: Sequence[Step]) -> list[Tensor]:
-    """Hidden states (time, batch, H) of each direction; the states before the first frame are zeros.
+    """Hidden states (time, batch, H) of each direction; the states before the first frame are
+    zeros.
 
     Computed in float32 under autocast too. Differentiable, once, in all but the mask.
 
     Args:
-        shares: for each direction the input's share of the gates with the biases, (time, batch, 4 H).
+        shares: for each direction the input's share of the gates with the biases, (time, batch, 4
+            H).
         steps: the weights of each, all with the same options.
     """
     dtype = torch.float64 if shares[0].dtype == torch.float64 else torch.float32
@@ -90,24 +94,32 @@ class _Gated(torch.autograd.Function):
         return found.pop("pre"), *(found.get(name) for name in NAMES)
 
 
-# Below, everything has the directions side by side: (time, D, batch, ..) for frames, (D, ..) for weights.
+# Below, everything has the directions side by side: (time, D, batch, ..) for frames, (D, ..) for
+# weights.
 
 
 def _ahead(pre: Tensor, s: Step) -> dict[str, Tensor]:
     """All frames in their order; gives what the way back needs.
 
-    ``hidden`` and ``cells`` begin with the zeros before the first frame, the rest with frame 0: ``gates`` (after their
-    sigmoid or tanh), ``bent`` (the tanh that h is the gated form of), ``inner`` (h M), and of each layer normalisation its
-    input, mean and 1 / deviation.
+    ``hidden`` and ``cells`` begin with the zeros before the first frame, the rest with frame 0:
+    ``gates`` (after their sigmoid or tanh), ``bent`` (the tanh that h is the gated form of),
+    ``inner`` (h M), and of each layer normalisation its input, mean and 1 / deviation.
     """
     time, directions, batch, n = *pre.shape[:3], s.recurrent.shape[1]
 
     def frames(size: int, extra: int = 0) -> Tensor:
         return pre.new_empty(time + extra, directions, batch, size)
 
-    kept = {"gates": frames(4 * n), "hidden": frames(n, 1), "cells": frames(n, 1), "bent": frames(n)}
+    kept = {
+        "gates": frames(4 * n),
+        "hidden": frames(n, 1),
+        "cells": frames(n, 1),
+        "bent": frames(n),
+    }
     kept["hidden"][0] = kept["cells"][0] = 0.0
-    gates, hidden, cells, bent = (kept[name].unbind(0) for name in ("gates", "hidden", "cells", "bent"))
+    gates, hidden, cells, bent = (
+        kept[name].unbind(0) for name in ("gates", "hidden", "cells", "bent")
+    )
     parts = kept["gates"].view(time, directions, batch, 4, n)
     doors = parts[:, :, :, :2].unbind(0)  # i and f
     i, f, g, o = (part.unbind(0) for part in parts.unbind(3))
@@ -162,7 +174,9 @@ def _normaliser_back(kept: dict[str, Tensor], name: str, t: int, grad: Tensor) -
     """The gradient of a :class:`_Normaliser`'s input at frame t."""
     x, mean, scale = kept[name][t], kept[f"{name}.mean"][t], kept[f"{name}.scale"][t]
     backward = torch.ops.aten.native_layer_norm_backward
-    found: Tensor = backward(grad, x, x.shape[-1:], mean, scale, None, None, [True, False, False])[0]
+    found: Tensor = backward(grad, x, x.shape[-1:], mean, scale, None, None, [True, False, False])[
+        0
+    ]
     return found
 
 
@@ -171,11 +185,13 @@ def _normal(kept: dict[str, Tensor], name: str) -> Tensor:
 
 
 def _slopes(s: Step, kept: dict[str, Tensor], parts: Tensor) -> tuple[Tensor, Tensor]:
-    """What a change of each gate's input changes: the cell by i f g, and h by o, (time, D, batch, 4, H); and what a change
-    of the tanh's input changes h by, (time, D, batch, H)."""
+    """What a change of each gate's input changes: the cell by i f g, and h by o, (time, D, batch,
+    4, H); and what a change of the tanh's input changes h by, (time, D, batch, H)."""
     i, f, g, o = parts.unbind(3)
     bent, before = kept["bent"], kept["cells"][:-1]
-    slopes = torch.stack((g * i * (1 - i), before * f * (1 - f), i * (1 - g * g), bent * o * (1 - o)), dim=3)
+    slopes = torch.stack(
+        (g * i * (1 - i), before * f * (1 - f), i * (1 - g * g), bent * o * (1 - o)), dim=3
+    )
     if s.mask is not None:
         slopes[:, :, :, 0].mul_(s.mask)
         slopes[:, :, :, 2].mul_(s.mask)
@@ -221,7 +237,12 @@ def _back(grad: Tensor, s: Step, kept: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _weights_back(
-    s: Step, kept: dict[str, Tensor], d_gates: Tensor, d_products: Tensor, d_bent: Tensor, d_inner: Tensor | None
+    s: Step,
+    kept: dict[str, Tensor],
+    d_gates: Tensor,
+    d_products: Tensor,
+    d_bent: Tensor,
+    d_inner: Tensor | None,
 ) -> dict[str, Tensor]:
     """The gradients of the weights from those of all frames."""
     found = {}
@@ -245,5 +266,8 @@ def _weights_back(
 
 
 def _over_frames(a: Tensor, b: Tensor) -> Tensor:
-    """Sum over frames and batch of the products of each a (.., D, .., A) and b (.., D, .., B): (D, A, B)."""
-    return torch.bmm(a.transpose(0, 1).flatten(1, 2).transpose(1, 2), b.transpose(0, 1).flatten(1, 2))
+    """Sum over frames and batch of the products of each a (.., D, .., A) and b (.., D, .., B): (D,
+    A, B)."""
+    return torch.bmm(
+        a.transpose(0, 1).flatten(1, 2).transpose(1, 2), b.transpose(0, 1).flatten(1, 2)
+    )

@@ -1,8 +1,9 @@
 """Recurrent layers that never let padding touch a valid frame.
 
-A bidirectional layer is two one-directional cells. The backward one reads every sequence reversed *within its own
-length*, so that it starts at the last valid frame and not in the padding. (``pack_padded_sequence`` would do the same,
-but on the CPU a packed batch changes its active size from step to step and oneDNN builds a kernel for each of them.)
+A bidirectional layer is two one-directional cells. The backward one reads every sequence reversed
+*within its own length*, so that it starts at the last valid frame and not in the padding.
+(``pack_padded_sequence`` would do the same, but on the CPU a packed batch changes its active size
+from step to step and oneDNN builds a kernel for each of them.)
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ CELLS: dict[Cell, Any] = {
 
 
 class _Reverse(torch.autograd.Function):
-    """Reorder frames by an index that is its own inverse, so that the gradient is reordered alike. Whole frames are copied,
-    which is ten times faster than a gather of single numbers."""
+    """Reorder frames by an index that is its own inverse, so that the gradient is reordered alike.
+    Whole frames are copied, which is ten times faster than a gather of single numbers."""
 
     @staticmethod
     def forward(ctx, x: Tensor, index: Tensor) -> Tensor:  # type: ignore[override]
@@ -48,8 +49,8 @@ def _reorder(x: Tensor, index: Tensor) -> Tensor:
 
 
 def reversal_index(lengths: Tensor, time: int) -> Tensor:
-    """Index (time * batch,) into the frames of (time, batch, ...) that reverses the first ``lengths[b]`` of each sequence
-    and leaves the rest in place."""
+    """Index (time * batch,) into the frames of (time, batch, ...) that reverses the first
+    ``lengths[b]`` of each sequence and leaves the rest in place."""
     t = torch.arange(time, device=lengths.device).unsqueeze(1)
     n = lengths.unsqueeze(0)
     source = torch.where(t < n, n - 1 - t, t)
@@ -63,16 +64,18 @@ def _reversed(x: Tensor, index: Tensor | None) -> Tensor:
 class RecurrentLayer(nn.Module):
     """One layer of a cell in one direction or both (Graves and Schmidhuber 2005).
 
-    Input (time, batch, inputs), output (time, batch, outputs), ``outputs`` being the hidden size times the directions.
-    Output frames past a sequence's length are undefined; valid ones do not depend on them.
+    Input (time, batch, inputs), output (time, batch, outputs), ``outputs`` being the hidden size
+    times the directions. Output frames past a sequence's length are undefined; valid ones do not
+    depend on them.
 
     Args:
         cell: a name of :data:`CELLS`, or what makes a cell of ``inputs`` and ``hidden``.
         inputs, hidden: sizes.
         bidirectional: whether a second cell reads from the end.
-        dropout: share of the cell updates left out in training, the same units at all frames of an item (Semeniuta et al.
-            2016, "Recurrent dropout without memory loss"; the mask over time of Gal and Ghahramani 2016). Only for cells
-            with a memory cell: not ``gru``, not ``rnn``.
+        dropout: share of the cell updates left out in training, the same units at all frames of an
+            item (Semeniuta et al. 2016, "Recurrent dropout without memory loss"; the mask over time
+            of Gal and Ghahramani 2016). Only for cells with a memory cell: not ``gru``, not
+            ``rnn``.
     """
 
     def __init__(
@@ -117,7 +120,8 @@ class RecurrentLayer(nn.Module):
         return gated([cell.share(x) for cell, x in zip(cells, inputs, strict=True)], steps)
 
     def _masks(self, x: Tensor) -> list[Tensor | None]:
-        """Inverted dropout's factors for the cell updates of each direction, (batch, hidden); None where none is dropped."""
+        """Inverted dropout's factors for the cell updates of each direction, (batch, hidden); None
+        where none is dropped."""
         if not self.training or not self.dropout:
             return [None for _ in self.cells()]
         kept = 1.0 - self.dropout

@@ -1,7 +1,7 @@
 """The relatives of the LSTM that have no fused kernel, on the step of :mod:`recog.nn.cells.gated`.
 
-Each cell gives for its input the share of the gates that needs no state, for all frames in one product, and the weights of
-the step; gates are in torch's order i f g o.
+Each cell gives for its input the share of the gates that needs no state, for all frames in one
+product, and the weights of the step; gates are in torch's order i f g o.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from recog.nn.cells.gated import EPSILON, Step
 
 
 def init_gates(input_weight: Tensor, recurrent_weight: Tensor, bias: Tensor) -> None:
-    """Glorot input weights and orthogonal recurrent weights gate by gate, forget-gate bias 1 (Jozefowicz et al. 2015)."""
+    """Glorot input weights and orthogonal recurrent weights gate by gate, forget-gate bias 1
+    (Jozefowicz et al. 2015)."""
     hidden = recurrent_weight.shape[1]
     with torch.no_grad():
         for gate in range(4):
@@ -26,7 +27,8 @@ def init_gates(input_weight: Tensor, recurrent_weight: Tensor, bias: Tensor) -> 
 
 
 class GatedCell(nn.Module):
-    """What the relatives share: weights of the input (4 H, I) and of the state (4 H, H), and a bias (4 H)."""
+    """What the relatives share: weights of the input (4 H, I) and of the state (4 H, H), and a bias
+    (4 H)."""
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
@@ -53,7 +55,8 @@ class PeepholeLSTM(GatedCell):
         i = sigmoid(W_i x + R_i h + p_i * c + b_i)     f = sigmoid(W_f x + R_f h + p_f * c + b_f)
         c' = f * c + i * tanh(W_g x + R_g h + b_g)     o = sigmoid(W_o x + R_o h + p_o * c' + b_o)     h' = o * tanh(c')
 
-    Parameters: 4 H (I + H + 1) + 3 H. The peepholes (3 H, of i f o) start at 0, from which the standard cell does.
+    Parameters: 4 H (I + H + 1) + 3 H. The peepholes (3 H, of i f o) start at 0, from which the
+        standard cell does.
     """
 
     def __init__(self, inputs: int, hidden: int) -> None:
@@ -70,8 +73,8 @@ class LayerNormLSTM(GatedCell):
         (i f g o) = LN(R h) * a + LN(W x) * a_x + b     c' = sigmoid(f) * c + sigmoid(i) * tanh(g)
         h' = sigmoid(o) * tanh(LN(c') * a_c + b_c)
 
-    LN takes mean and deviation over all four gates together, of c' over its units. The biases of the first two
-    normalisations are one with b. Parameters: 4 H (I + H + 3) + 2 H.
+    LN takes mean and deviation over all four gates together, of c' over its units. The biases of
+    the first two normalisations are one with b. Parameters: 4 H (I + H + 3) + 2 H.
     """
 
     def __init__(self, inputs: int, hidden: int) -> None:
@@ -116,4 +119,6 @@ class MultiplicativeLSTM(GatedCell):
 
     def step(self, x: Tensor, mask: Tensor | None) -> Step:
         multiplier = F.linear(x, self.multiplier_weight)
-        return Step(self.recurrent_weight.t(), multiplier=multiplier, inner=self.inner_weight.t(), mask=mask)
+        return Step(
+            self.recurrent_weight.t(), multiplier=multiplier, inner=self.inner_weight.t(), mask=mask
+        )

@@ -1,0 +1,225 @@
+"""One file through a model: what every engine does with it, in whatever process it runs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.batch.failures import ESCAPES
+from recog.batch.files import Input
+from recog.batch.outputs import contents, spooled_pdf
+from recog.errors import UserError
+from recog.recognition.load import load
+
+if TYPE_CHECKING:
+    from recog.transcript import Transcript
+
+LONG = 4 << 20  # bytes of a recording from which its duration is asked for, to say how far it is
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to do with each file of a batch: all that a worker is told.
+
+    Attributes:
+        model: name or path.
+        options: of :func:`recog.load`.
+        format: of the results, see :mod:`recog.formats`.
+        names: whether a printed text has the file's name and a tab before it.
+        one_line: whether a printed text is joined to one line.
+        log_probs: folder for the network's outputs.
+        alone: whether there is one file only, whose progress is worth more trouble.
+        distant: whether this happens on another machine than the one where results are written.
+    """
+
+    model: str
+    options: Mapping[str, Any]
+    format: str = "txt"
+    names: bool = False
+    one_line: bool = True
+    log_probs: str | None = None
+    alone: bool = False
+    distant: bool = False
+
+    def with_threads(self, threads: int) -> Task:
+        """The same with so many threads for each file: its segments, or its lines."""
+        return replace(self, options={**self.options, "threads": threads})
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one file. A worker makes it, and the process that leads the batch writes and
+    prints it.
+
+    Attributes:
+        files: path (or URL) and content of what is to be written, the transcript last: where it
+            stands, all is done. Content too large for memory is a file, beside that path, to be
+            moved there.
+        printed: what goes to standard output, or a file with that, to be removed.
+        complaints: a sentence for each thing wrong with the file; without any, it is whole.
+        remarks: other sentences on the file, which is whole all the same.
+        seconds: of sound recognised.
+    """
+
+    files: tuple[tuple[str, bytes | Path], ...] = ()
+    printed: str | bytes | Path | None = None
+    complaints: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+    def in_memory(self) -> Result:
+        """The same with the content of its files, which are removed: for a journey to another
+        machine."""
+        files = tuple(
+            (path, taken(content) if isinstance(content, Path) else content)
+            for path, content in self.files
+        )
+        printed = taken(self.printed) if isinstance(self.printed, Path) else self.printed
+        return replace(self, files=files, printed=printed)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """How far a file in work is: seconds of sound done, and of how many where that is known."""
+
+    done: float
+    total: float | None = None
+
+
+Tell = Callable[[int, Heard], None]  # called with an input's number
+
+
+class FileRecogniser:
+    """A loaded model at work on a batch.
+
+    Raises:
+        UserError: when it is made: the model cannot be loaded, or the options do not go together.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self._recogniser = load(task.model, **task.options)
+
+    def warm_up(self) -> None:
+        """Do what the first file would wait for."""
+        self._recogniser.warm_up()
+
+    def __call__(self, entry: Input, tell: Callable[[Heard], None] | None = None) -> Result:
+        """Recognise one file. What is wrong with the file is told in the result."""
+        try:
+            with entry.opened() as source:
+                return self._recognise(entry, source, tell)
+        except UserError as error:
+            return Result(complaints=(str(error),))
+        except MemoryError:
+            return Result(complaints=(f"{entry.name}: there is not enough memory for it.",))
+        except OSError as error:
+            return Result(
+                complaints=(f"{entry.name}: cannot be read ({error.strerror or error}).",)
+            )
+
+    def _recognise(
+        self, entry: Input, source: Path | BinaryIO, tell: Callable[[Heard], None] | None
+    ) -> Result:
+        # an image is done at once
+        tell = tell if self._recogniser.config.modality == "speech" else None
+        total = self._duration(source) if tell and isinstance(source, Path) else None
+        kept: list[NDArray[np.float32]] = []
+        transcribe: Callable[..., Transcript] = partial(
+            self._recogniser.transcribe,
+            source,
+            name=entry.name,
+            advance=(lambda done: tell(Heard(done, total))) if tell else None,
+            keep=kept.append if self.task.log_probs else None,
+        )
+        pdf = None
+        if self.task.format == "pdf":
+            with spooled_pdf(entry, beside=not self.task.distant) as spooled:
+                transcript = transcribe(on_page=spooled.add)
+            pdf = spooled.path
+        else:
+            transcript = transcribe()
+        # a local copy has a name that the user does not know
+        if transcript.warnings and str(source) != entry.name:
+            warnings, damage = (
+                tuple(sentence.replace(str(source), entry.name) for sentence in sentences)
+                for sentences in (transcript.warnings, transcript.damage)
+            )
+            transcript = replace(transcript, warnings=warnings, damage=damage)
+        return self._result(entry, transcript, kept, pdf)
+
+    def _duration(self, path: Path) -> float | None:
+        """Seconds of a recording, where that is cheaply known and worth knowing."""
+        if not self.task.alone and path.stat().st_size < LONG:
+            return None
+        from recog.media.audio.reader import open_sound
+
+        with open_sound(path) as sound:
+            return sound.duration
+
+    def _result(
+        self,
+        entry: Input,
+        transcript: Transcript,
+        kept: list[NDArray[np.float32]],
+        pdf: Path | None = None,
+    ) -> Result:
+        from recog.formats import WRITERS
+
+        files: list[tuple[str, bytes | Path]] = []
+        if self.task.log_probs is not None:
+            files.append((str(log_probs_path(self.task.log_probs, entry)), packed(kept)))
+        printed: str | Path | None = None
+        if pdf is not None and entry.target is not None:
+            files.append((entry.target, pdf))
+        elif pdf is not None:
+            printed = pdf
+        elif entry.target is not None:
+            files += contents(entry, transcript, self.task.format)
+        elif self.task.format == "txt":
+            text = WRITERS["txt"](transcript).removesuffix("\n")
+            text = " ".join(text.split("\n")).replace("\f", "") if self.task.one_line else text
+            printed = f"{entry.name.translate(ESCAPES)}\t{text}" if self.task.names else text
+        else:
+            printed = WRITERS[self.task.format](transcript).rstrip("\n")
+        remarks = tuple(
+            warning for warning in transcript.warnings if warning not in transcript.damage
+        )
+        return Result(tuple(files), printed, transcript.damage, remarks, transcript.duration or 0.0)
+
+
+def taken(path: Path) -> bytes:
+    """The content of a file, which is removed."""
+    content = path.read_bytes()
+    path.unlink()
+    return content
+
+
+def log_probs_path(folder: str | Path, entry: Input) -> Path:
+    """Where an input's log-probabilities are kept."""
+    return Path(folder) / f"{entry.stem}.npz"
+
+
+def packed(pieces: Sequence[NDArray[np.float32]]) -> bytes:
+    """A file's log-probabilities, an array (frames, symbols) for each segment or line: what ``recog
+    decode`` reads, with the ``symbols.json`` beside it."""
+    buffer = io.BytesIO()
+    arrays: dict[str, Any] = {f"{i:05d}": piece for i, piece in enumerate(pieces)}
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def one_by_one(
+    recognise: FileRecogniser, entries: Sequence[Input], tell: Tell
+) -> Iterator[tuple[int, Result]]:
+    """The engine for a single file, and for what only this process can read: no other processes,
+    one after another."""
+    for index, entry in enumerate(entries):
+        yield index, recognise(entry, partial(tell, index))

@@ -1,0 +1,84 @@
+"""What the page formats share: which one a file is, which image it describes, folders of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PureWindowsPath
+
+from recog.corpora.files import IMAGE_SUFFIXES, find_media, is_image, walk
+from recog.corpora.rows import LineShape, Row, group_by_folder, settle_splits
+from recog.errors import UserError
+from recog.formats.layout.described import described_pages, lines_on, size_of_file
+from recog.formats.layout.xml import Element, local, parse
+
+
+def page_rows(xml: Path, *, media: Path | None = None, strict: bool = True) -> list[Row]:
+    """The lines of a PAGE or ALTO file, those without text included.
+
+    Args:
+        xml: the file.
+        media: its image; by default that which :func:`image_of` finds.
+        strict: whether XML of another kind is an error; else it has no rows.
+
+    Raises:
+        UserError: the file is damaged, of another kind, or describes another image.
+    """
+    root = parse(xml)
+    if not strict and local(root) not in ("PcGts", "alto"):
+        return []
+    return _rows(root, xml, media)
+
+
+def rows_of(src: Path, root_name: str, layout: str) -> Iterator[Row]:
+    """The lines of ``src``, or of every XML file beneath it whose root is ``root_name``.
+
+    Raises:
+        UserError: there is none, or one is damaged or describes another image.
+    """
+    files = [file for file in walk(src) if file.suffix.lower() == ".xml"] if src.is_dir() else [src]
+    found: list[Row] = []
+    pages = 0
+    for file in files:
+        root = parse(file)
+        if local(root) == root_name:
+            pages += 1
+            found += _rows(root, file, None)
+    if not pages:
+        raise UserError(f"{src} has no {layout} file: no XML with the root <{root_name}>.")
+    return iter(settle_splits(group_by_folder(found, src if src.is_dir() else src.parent)))
+
+
+def _rows(root: Element, xml: Path, media: Path | None) -> list[Row]:
+    """The rows of a file, their shapes in pixels of its image where that is there."""
+    pages = [page for page in described_pages(root, str(xml)) if page.lines]
+    if local(root) == "alto" and len(pages) > 1:
+        raise UserError(
+            f"{xml} describes {len(pages)} pages, of which it names no more than one image; give a file a page."
+        )
+    rows = []
+    for page in pages:
+        image = media or image_of(xml, page.image)
+        size = size_of_file(image)
+        # The validator tells later that an image cannot be read.
+        lines = page.lines if size is None else lines_on(page, size, xml=xml, media=image)
+        rows += [
+            Row(image, line.text, line=LineShape(line.polygon, line.baseline)) for line in lines
+        ]
+    return rows
+
+
+def image_of(xml: Path, name: str) -> Path:
+    """The image that ``xml`` describes: by the name inside, else by its own stem, beside it or in
+    the folder above.
+
+    Of the name inside only the last part counts, so that a file can point at nothing elsewhere.
+    Where there is no image, the name it would have comes back.
+    """
+    inside = PureWindowsPath(name.strip()).name  # takes / and \\ alike
+    inside = inside if "\0" not in inside and is_image(Path(inside or "-")) else ""
+    for folder in (xml.parent, xml.parent.parent):
+        for stem in filter(None, (inside, xml.stem)):
+            found = find_media(folder / stem, IMAGE_SUFFIXES)
+            if found.is_file() and is_image(found):
+                return found
+    return xml.with_name(inside or xml.stem + IMAGE_SUFFIXES[0])

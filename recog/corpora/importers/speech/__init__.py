@@ -1,0 +1,1 @@
+"""Corpora of recordings: commonvoice, fsdd, kaldi, librispeech, ljspeech, sphinx, vctk."""

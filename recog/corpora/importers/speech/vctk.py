@@ -1,0 +1,43 @@
+"""VCTK (Yamagishi et al. 2019): ``txt/p225/p225_001.txt``, sounds in
+``wav48*/p225/p225_001[_mic1].*``.
+
+Of two microphones the first is taken, the second where it is missing. Group: the speaker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from recog.corpora.files import SOUND_SUFFIXES, find_media, read_text, require, walk
+from recog.corpora.rows import Row
+from recog.errors import UserError
+
+
+def rows(src: Path) -> Iterator[Row]:
+    """An utterance for each text that has a sound, or that has none at all (which the validator
+    will name).
+
+    Raises:
+        UserError: ``txt/`` or ``wav48*/`` is missing.
+    """
+    texts = require(src / "txt", "VCTK", "the folder of texts")
+    sounds = sorted(folder for folder in src.glob("wav*") if folder.is_dir())
+    if not sounds:
+        raise UserError(f"{src} does not look like VCTK: there is no folder wav48.")
+    for file in walk(texts):
+        if file.suffix == ".txt":
+            yield Row(
+                _sound(sounds, file.parent.name, file.stem),
+                read_text(file).strip(),
+                group=file.parent.name,
+            )
+
+
+def _sound(folders: list[Path], speaker: str, name: str) -> Path:
+    candidates = [
+        find_media(folder / speaker / (name + mic), SOUND_SUFFIXES)
+        for mic in ("", "_mic1", "_mic2")
+        for folder in folders
+    ]
+    return next((path for path in candidates if path.exists()), candidates[0])

@@ -1,0 +1,203 @@
+"""Bringing references and hypotheses together."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from recog.errors import UserError
+from recog.evaluation.counts import Pair
+from recog.evaluation.inputs.sources import (
+    HYPOTHESIS_SUFFIXES,
+    REFERENCE_SUFFIXES,
+    Entry,
+    Source,
+    as_trn,
+    lines_text,
+    looks_like_trn,
+    read_source,
+)
+from recog.util.display import printable
+from recog.util.folders import composed
+
+_NAMED = 3  # ids that a warning spells out
+
+# An id as it stands, without the suffix of a file name, and without its folders: `wav/a.wav` of a
+# manifest is the text of `a.txt` in a folder. Ids are compared in NFC. A way is taken only where it
+# keeps the ids of both sides apart.
+_SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,4}$")
+_WAYS: tuple[tuple[str, Callable[[str], str]], ...] = (
+    ("", composed),
+    ("", str),
+    ("path without suffix", lambda identity: _SUFFIX.sub("", composed(identity))),
+    (
+        "file name without suffix",
+        lambda identity: _SUFFIX.sub("", composed(identity).rpartition("/")[2]),
+    ),
+)
+
+
+def read_pairs(
+    reference: Path, hypothesis: Path, *, leave_out: Sequence[Path] = ()
+) -> tuple[list[Pair], list[str]]:
+    """Reads and matches references and hypotheses.
+
+    Both may be text files (matched line by line), trn files, JSONL (``id`` or ``media``, ``text``,
+    ``group``), folders (matched by relative path without suffix; see
+    :mod:`recog.evaluation.inputs.sources`), or two single transcripts in any format that recog
+    writes, one of them also ``.txt``. Those with ids match each other in any combination; a ctm of
+    several recordings has ids. Alternates and optional words of trn and ctm files are for
+    :mod:`recog.evaluation.alternates`.
+
+    Of two folders one may lie within the other: its texts are those of one side only.
+
+    Args:
+        reference: file or folder of what is right.
+        hypothesis: file or folder of what was recognised.
+        leave_out: folders within these that are not looked into.
+
+    Returns:
+        The pairs, in the order of the references, and sentences about texts that have no partner.
+
+    Raises:
+        UserError: an input cannot be read, the two do not fit, or there is no reference.
+    """
+    references = read_source(
+        reference, suffixes=REFERENCE_SUFFIXES, leave_out=[hypothesis, *leave_out]
+    )
+    hypotheses = read_source(
+        hypothesis, suffixes=HYPOTHESIS_SUFFIXES, leave_out=[reference, *leave_out]
+    )
+    references, hypotheses = _same_kind(references, hypotheses)
+    if not references.entries:
+        raise UserError(f"{reference} holds no text to compare with; give references.")
+    if references.kind == "keyed":
+        return match(references.entries, hypotheses)
+    if len(references.entries) != len(hypotheses.entries):
+        raise UserError(
+            f"{reference} has {len(references.entries)} lines and {hypothesis} has {len(hypotheses.entries)}; "
+            "give as many in both, or a format with ids."
+        )
+    both = zip(references.entries, hypotheses.entries, strict=True)
+    return [_pair(one, other) for one, other in both], []
+
+
+def read_hypotheses(references: Sequence[Pair], hypothesis: Path) -> tuple[list[Pair], list[str]]:
+    """``references`` with the hypotheses of a file or folder that has ids, such as another system's
+    output."""
+    source = read_source(hypothesis, suffixes=HYPOTHESIS_SUFFIXES)
+    if looks_like_trn(source):
+        source = as_trn(source.path, lines_text(source))
+    if source.kind != "keyed":
+        raise UserError(f"{hypothesis} has no ids; give a folder, JSONL or trn.")
+    entries = [
+        Entry(pair.id, pair.reference, pair.group, marked=pair.reference_marked)
+        for pair in references
+    ]
+    return match(entries, source)
+
+
+def _pair(reference: Entry, hypothesis: Entry) -> Pair:
+    return Pair(
+        reference.id,
+        reference.text or "",
+        hypothesis.text,
+        reference.group,
+        hypothesis.words,
+        reference_marked=reference.marked,
+        hypothesis_marked=hypothesis.marked,
+    )
+
+
+def match(references: Sequence[Entry], hypotheses: Source) -> tuple[list[Pair], list[str]]:
+    """Pairs by id, a missing hypothesis being None; with warnings about what is missing or
+    superfluous.
+
+    Raises:
+        UserError: a reference without a text, or no id in common.
+    """
+    empty = next((entry.id for entry in references if entry.text is None), None)
+    if empty is not None:
+        raise UserError(
+            f"The reference '{printable(empty)}' has no text; give it one, or an empty string."
+        )
+    way, key = _way(
+        [entry.id for entry in references],
+        [entry.id for entry in hypotheses.entries],
+        hypotheses.path,
+    )
+    found = {key(entry.id): entry for entry in hypotheses.entries}
+    pairs = []
+    for entry in references:
+        pairs.append(_pair(entry, found.get(key(entry.id), Entry(entry.id, None))))
+    warnings = [f"References and hypotheses are matched by the {way}."] if way else []
+    missing = [pair.id for pair in pairs if pair.hypothesis is None]
+    if missing:
+        warnings.append(
+            f"No hypothesis for {len(missing)} of the references, counted as deleted: {_named(missing)}."
+        )
+    known = {key(entry.id) for entry in references}
+    extra = [entry.id for entry in hypotheses.entries if key(entry.id) not in known]
+    if extra:
+        warnings.append(
+            f"No reference for {len(extra)} of the hypotheses, not counted: {_named(extra)}."
+        )
+    return pairs, warnings
+
+
+def _same_kind(references: Source, hypotheses: Source) -> tuple[Source, Source]:
+    """Both as trn where both can be and one must or would; a text file, or what has a single id,
+    beside a document as one text."""
+    both = (references, hypotheses)
+    trn_like = [looks_like_trn(source) for source in both]
+    if all(like or source.kind == "keyed" for like, source in zip(trn_like, both, strict=True)):
+        references, hypotheses = (
+            as_trn(source.path, lines_text(source)) if like else source
+            for like, source in zip(trn_like, both, strict=True)
+        )
+    both = (references, hypotheses)
+    if {source.kind for source in both} == {"keyed", "document"} and all(
+        len(source.entries) == 1 for source in both
+    ):
+        references, hypotheses = (
+            Source(source.path, "document", source.entries) for source in both
+        )
+    if {references.kind, hypotheses.kind} == {"lines", "document"}:
+        references, hypotheses = (
+            Source(source.path, "document", (Entry(source.path.stem, lines_text(source)),))
+            for source in (references, hypotheses)
+        )
+    if references.kind != hypotheses.kind:
+        kinds = {
+            "lines": "lines without ids",
+            "keyed": "texts with ids",
+            "document": "a single transcript",
+        }
+        raise UserError(
+            f"{references.path} holds {kinds[references.kind]} and {hypotheses.path} {kinds[hypotheses.kind]}; "
+            "give two of a kind."
+        )
+    return references, hypotheses
+
+
+def _way(
+    references: list[str], hypotheses: list[str], path: Path
+) -> tuple[str, Callable[[str], str]]:
+    """The first way to read ids under which some agree, and none of a side fall together."""
+    for name, key in _WAYS:
+        one, other = Counter(map(key, references)), Counter(map(key, hypotheses))
+        if (
+            max(one.values(), default=0) <= 1
+            and max(other.values(), default=0) <= 1
+            and one.keys() & other.keys()
+        ):
+            return name, key
+    raise UserError(
+        f"No id of {path} is among those of the references, as '{printable(references[0])}'; give the same data."
+    )
+
+
+def _named(ids: list[str]) -> str:
+    return ", ".join(map(printable, ids[:_NAMED])) + (", ..." if len(ids) > _NAMED else "")

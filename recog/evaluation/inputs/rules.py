@@ -1,0 +1,182 @@
+"""What an evaluation looks away from: a named rule of :mod:`recog.text.normalise`, or a file of
+rewriting rules."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from recog.errors import UserError
+from recog.text.normalise import RULES, Accounted, collapse
+from recog.text.normalise import rule as named_rule
+from recog.util.text_files import read_text
+
+MAX_FILE_BYTES = 1_000_000
+MAX_RULES = 10_000
+MAX_PATTERN = 500  # characters
+
+_DESCRIPTIONS = {
+    "none": "Unicode NFC, white space at the ends removed; nothing else",
+    "collapse": "Unicode NFC, runs of white space to one space",
+    "plain": "as collapse, with curly quotes and long dashes made plain",
+    "diplomatic": "as plain, without editorial marks",
+    "spoken": "English as it is heard: lower case, letters, apostrophe and space; accents removed, numbers as words",
+    "basic": "lower case, plain quotes, no punctuation or symbols but the apostrophe, white space collapsed",
+    "words": "as basic, a word ends after its apostrophe, every digit is 0",
+}
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """A way to rewrite references and hypotheses before they are compared.
+
+    Attributes:
+        name: of the rule, or of the file with the start of its SHA-256.
+        description: for people.
+        rule: the function; results compare and print without it.
+        languages: of the texts, as for :func:`recog.text.normalise.rule`.
+    """
+
+    name: str
+    description: str
+    rule: Callable[[str], str] = field(repr=False, compare=False)
+    languages: tuple[str, ...] = field(default=(), repr=False, compare=False)
+
+    def notes(self, texts: Iterable[str], what: str) -> list[str]:
+        """What a person should know that the rule does to some texts; see
+        :meth:`Accounted.notes`."""
+        if self.name not in RULES:
+            return []
+        account = Accounted(self.name, self.languages)
+        for text in texts:
+            account(text)
+        return account.notes(what)
+
+    def __call__(self, text: str) -> str:
+        """``text`` rewritten, in NFC and without white space at the ends, whatever the rule."""
+        return unicodedata.normalize("NFC", self.rule(text)).strip()
+
+
+def normalisation(name: str, languages: Sequence[str] = ()) -> Normalisation:
+    """The normalisation called ``name``, or that of the file of this name.
+
+    Args:
+        name: of a rule or file.
+        languages: of the texts, as for :func:`recog.text.normalise.rule`.
+
+    A file holds rewriting rules, which are applied in their order after NFC and before runs of
+    white space become one space. Plain text: ``pattern TAB replacement`` a line, where a line
+    without a TAB that starts with ``#`` is a comment. YAML (``.yaml``, ``.yml``): a list of
+    ``[pattern, replacement]``. A pattern is a plain string, or a Python regular expression after
+    ``re:``, whose replacement may name groups (``\\1``).
+
+    Raises:
+        UserError: neither a rule nor a readable file, or a rule that is malformed (said with its
+            line or number).
+    """
+    if name in RULES:
+        return Normalisation(
+            name, _DESCRIPTIONS[name], named_rule(name, languages), tuple(languages)
+        )
+    path = Path(name)
+    if not path.is_file():
+        raise UserError(
+            f"There is no normalisation '{name}'; give a file of rules or one of {', '.join(RULES)}."
+        )
+    return _from_file(path)
+
+
+def _from_file(path: Path) -> Normalisation:
+    text = read_text(path, max_bytes=MAX_FILE_BYTES)
+    rows = (
+        _yaml_rows(path, text)
+        if path.suffix.lower() in (".yaml", ".yml")
+        else _tsv_rows(path, text)
+    )
+    if len(rows) > MAX_RULES:
+        raise UserError(f"{path} has {len(rows)} rules; at most {MAX_RULES} are allowed.")
+    steps = [
+        _step(pattern, replacement, f"{place} of {path}") for place, pattern, replacement in rows
+    ]
+
+    def rewrite(text: str) -> str:
+        text = unicodedata.normalize("NFC", text)
+        for step in steps:
+            text = step(text)
+        return collapse(text)
+
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    description = (
+        f"Unicode NFC, the {len(steps)} rules of {path.name}, runs of white space to one space"
+    )
+    return Normalisation(f"{path.name} sha256:{digest}", description, rewrite)
+
+
+def _tsv_rows(path: Path, text: str) -> list[tuple[str, str, str]]:
+    rows = []
+    for number, row in enumerate(text.split("\n"), start=1):
+        if "\t" not in row and (not row.strip() or row.startswith("#")):
+            continue
+        fields = row.split("\t")
+        if len(fields) != 2:
+            raise UserError(
+                f"Line {number} of {path} is not 'pattern TAB replacement'; write it so, with one TAB."
+            )
+        rows.append((f"line {number}", fields[0], fields[1]))
+    return rows
+
+
+def _yaml_rows(path: Path, text: str) -> list[tuple[str, str, str]]:
+    import yaml
+
+    try:
+        document = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise UserError(
+            f"{path} is not valid YAML; write a list of [pattern, replacement]."
+        ) from None
+    if document is None:
+        return []
+    if not isinstance(document, list):
+        raise UserError(f"{path} is not a list; write a list of [pattern, replacement].")
+    rows = []
+    for number, item in enumerate(document, start=1):
+        if not (
+            isinstance(item, list)
+            and len(item) == 2
+            and all(isinstance(part, str) for part in item)
+        ):
+            raise UserError(
+                f"Rule {number} of {path} is not [pattern, replacement] of two quoted strings."
+            )
+        rows.append((f"rule {number}", item[0], item[1]))
+    return rows
+
+
+def _step(pattern: str, replacement: str, place: str) -> Callable[[str], str]:
+    """The function of one rule. A regular expression's length is bounded; its running time is its
+    author's business."""
+    if len(pattern) > MAX_PATTERN or len(replacement) > MAX_PATTERN:
+        raise UserError(f"The rule on {place} is longer than {MAX_PATTERN} characters; shorten it.")
+    expression = pattern.removeprefix("re:")
+    if not expression:
+        raise UserError(f"The rule on {place} has an empty pattern; write what is to be replaced.")
+    if expression == pattern:
+        plain = unicodedata.normalize("NFC", pattern)
+        return lambda text: text.replace(plain, replacement)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of constructs that a later Python may read otherwise
+            compiled = re.compile(expression)
+            # also reads the replacement, whose group numbers may be wrong
+            compiled.sub(replacement, "")
+    except (re.error, IndexError, OverflowError, RecursionError) as error:
+        raise UserError(
+            f"The regular expression on {place} is not valid ({error}); correct it."
+        ) from None
+    return lambda text: compiled.sub(replacement, text)

@@ -1,0 +1,252 @@
+"""PAGE XML (Pletschacher and Antonacopoulos 2010; https://github.com/PRImA-Research-Lab/PAGE-XML):
+a page of lines of words, as eScriptorium, Transkribus and kraken read it. Written is that of
+2019-07-15, read that of any year.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lxml import etree
+
+from recog.errors import UsageError, UserError
+from recog.formats.layout.bands import with_bands
+from recog.formats.layout.reading_order import in_reading_order
+from recog.formats.layout.shapes import (
+    Box,
+    bounds,
+    clean,
+    corners,
+    outline_of,
+    points_text,
+    share,
+    size_of,
+    stripped,
+)
+from recog.formats.layout.xml import (
+    Element,
+    child,
+    children,
+    descendants,
+    local,
+    number,
+    parse_text,
+    points,
+    shown,
+    text_of,
+)
+from recog.transcript import Alternative, Line, Point, Transcript, Word
+
+NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
+_SCORE = "log score "  # begins the comment on a reading
+_CREATOR = re.compile(r"recog \((.*)\)")
+
+
+def write(transcript: Transcript) -> str:
+    """One region that holds every line, in order, with its outline, words and readings.
+
+    A line without an outline gets that of its words or, without boxes, of the whole image; words
+    without boxes are left out. Coordinates are whole pixels inside the image, as the schema asks.
+    The N-best are further ``TextEquiv``, from index 1, with their scores as comments.
+
+    Raises:
+        UsageError: the transcript is of sound, or of several pages.
+    """
+    if transcript.size is None:
+        raise UsageError(
+            f"{transcript.source} is sound, and PAGE describes images; choose another format."
+        )
+    count = len(transcript.pages)
+    if count:
+        raise UsageError(
+            f"{transcript.source} has {count} pages, and a PAGE file holds one; give a folder for them."
+        )
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    root = etree.Element(_name("PcGts"), nsmap={None: NAMESPACE})
+    metadata = _add(root, "Metadata")
+    _add(metadata, "Creator").text = (
+        f"recog ({clean(transcript.model)})" if transcript.model else "recog"
+    )
+    _add(metadata, "Created").text = now
+    _add(metadata, "LastChange").text = now
+    width, height = transcript.size
+    page = _add(
+        root,
+        "Page",
+        imageFilename=clean(Path(transcript.source).name),
+        imageWidth=width,
+        imageHeight=height,
+    )
+    outlines = [outline_of(line, transcript) for line in transcript.lines]
+    if outlines:
+        region = _add(page, "TextRegion", id="r1")
+        _points(
+            region,
+            "Coords",
+            corners(bounds([point for outline in outlines for point in outline])),
+            transcript,
+        )
+        for at, (line, outline) in enumerate(zip(transcript.lines, outlines, strict=True), start=1):
+            _line(region, line, outline, f"r1l{at}", transcript)
+        _add(_add(region, "TextEquiv"), "Unicode").text = clean(transcript.text)
+    written: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
+    return written.decode("utf-8")
+
+
+def _line(
+    region: etree._Element, line: Line, outline: Iterable[Point], name: str, transcript: Transcript
+) -> None:
+    element = _add(region, "TextLine", id=name)
+    _points(element, "Coords", outline, transcript)
+    if len(line.baseline) >= 2:
+        _points(element, "Baseline", line.baseline, transcript)
+    boxed = [word for word in line.words if word.box is not None]
+    for at, word in enumerate(boxed, start=1):
+        assert word.box is not None
+        own = _add(element, "Word", id=f"{name}w{at}")
+        _points(own, "Coords", corners(word.box), transcript)
+        _reading(own, word.text, word.confidence)
+    own_score = next((other.score for other in line.alternatives if other.text == line.text), None)
+    others = [other for other in line.alternatives if other.text != line.text]
+    _reading(element, line.text, line.confidence, index=0 if others else None, score=own_score)
+    for index, other in enumerate(others, start=1):
+        _reading(element, other.text, None, index=index, score=other.score)
+
+
+def _reading(
+    parent: etree._Element,
+    text: str,
+    confidence: float | None,
+    index: int | None = None,
+    score: float | None = None,
+) -> None:
+    attributes: dict[str, object] = {} if index is None else {"index": index}
+    if confidence is not None and math.isfinite(confidence):
+        attributes["conf"] = share(confidence)
+    if score is not None and math.isfinite(score):
+        attributes["comments"] = f"{_SCORE}{score:.4f}"
+    _add(_add(parent, "TextEquiv", **attributes), "Unicode").text = clean(text)
+
+
+def _points(
+    parent: etree._Element, tag: str, points: Iterable[Point], transcript: Transcript
+) -> None:
+    _add(parent, tag, points=points_text(points, transcript))
+
+
+def _add(parent: etree._Element, tag: str, **attributes: object) -> etree._Element:
+    return etree.SubElement(
+        parent, _name(tag), {key: str(value) for key, value in attributes.items()}
+    )
+
+
+def _name(tag: str) -> str:
+    return f"{{{NAMESPACE}}}{tag}"
+
+
+def read(text: str, *, source: str = "") -> Transcript:
+    """The transcript of a PAGE file; :func:`read_root` of its XML.
+
+    Raises:
+        UserError: it is not PAGE.
+    """
+    return read_root(parse_text(text, source or "The text"), source=source)
+
+
+def read_root(root: Element, *, source: str = "") -> Transcript:
+    """The transcript of a PAGE file: lines in reading order, with outlines, baselines, words and
+    confidences.
+
+    What :func:`write` wrote comes back, its coordinates in whole pixels.
+
+    Raises:
+        UserError: it is not PAGE.
+    """
+    name = source or "The text"
+    if local(root) != "PcGts":
+        raise UserError(f"{name} is not PAGE: its root is {shown(root)}; give a PAGE XML file.")
+    own = child(root, "Page")
+    creator = next(descendants(root, "Creator"), None)
+    written = _CREATOR.fullmatch(stripped(text_of(creator)))
+    if own is None:
+        raise UserError(f"{name} has no <Page>; give a PAGE XML file of a page.")
+    size = size_of(own.get("imageWidth"), own.get("imageHeight"))
+    image = own.get("imageFilename", "")
+    return Transcript(
+        image or source, tuple(lines_of(own)), written[1] if written else "", size=size or (0, 0)
+    )
+
+
+def lines_of(own: Element) -> list[Line]:
+    """The lines of an element ``Page``, in reading order; one with a baseline alone has a band
+    around it as its polygon."""
+    return with_bands(
+        [_read_line(line) for line in in_reading_order(own, child(own, "ReadingOrder"))]
+    )
+
+
+def _read_line(line: Element) -> Line:
+    readings = _readings(line)
+    words = tuple(_read_word(word) for word in children(line, "Word"))
+    polygon, baseline = (
+        _read_points(child(line, "Coords"), 3),
+        _read_points(child(line, "Baseline"), 2),
+    )
+    spelled = " ".join(word.text for word in words if word.text)
+    # an empty reading stands for none
+    if not readings or (spelled and not any(text for text, _, _ in readings)):
+        return Line(spelled, words, polygon=polygon, baseline=baseline)
+    text, confidence, _ = readings[0]
+    scored = tuple(Alternative(text, score) for text, _, score in readings if score is not None)
+    return Line(
+        text, words, polygon=polygon, baseline=baseline, confidence=confidence, alternatives=scored
+    )
+
+
+def _read_word(word: Element) -> Word:
+    readings = _readings(word)
+    text, confidence, _ = readings[0] if readings else ("", None, None)
+    text = text or "".join(
+        next((text for text, _, _ in _readings(glyph)), "") for glyph in children(word, "Glyph")
+    )
+    outline = _read_points(child(word, "Coords"), 2)
+    box: Box | None = bounds(outline) if outline else None
+    return Word(text, box=box, confidence=confidence)
+
+
+def _readings(element: Element) -> list[tuple[str, float | None, float | None]]:
+    """Text, confidence and score of each reading, the best first: that without an index, or with
+    the lowest."""
+    found = []
+    for reading in sorted(children(element, "TextEquiv"), key=_index):
+        text = stripped(text_of(child(reading, "Unicode"))) or stripped(
+            text_of(child(reading, "PlainText"))
+        )
+        comment = reading.get("comments", "")
+        score = number(comment.removeprefix(_SCORE)) if comment.startswith(_SCORE) else None
+        confidence = number(reading.get("conf"))
+        found.append((text, None if confidence is None else min(1.0, max(0.0, confidence)), score))
+    return found
+
+
+def _index(reading: Element) -> float:
+    """One without an index is the only or the main one."""
+    index = number(reading.get("index"))
+    return -1.0 if index is None else index
+
+
+def _read_points(element: Element | None, least: int) -> tuple[Point, ...]:
+    """``points="x,y x,y"``, or <Point x= y=/> as up to 2010."""
+    if element is None:
+        return ()
+    value = element.get("points")
+    if value is None:
+        value = " ".join(
+            f"{point.get('x')},{point.get('y')}" for point in children(element, "Point")
+        )
+    found = points(value)
+    return found if len(found) >= least else ()

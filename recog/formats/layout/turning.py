@@ -1,0 +1,55 @@
+"""Points, boxes and lines of an image on that image turned by quarters, counter-clockwise.
+
+``size`` is (width, height) before it is turned; of coordinates that count pixels from 0, one less.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from recog.formats.layout.shapes import Box, bounds
+from recog.media.image.line_crop import reading_direction
+from recog.transcript import Line, Point, Word
+
+
+def turned_point(point: Point, turns: int, size: tuple[float, float]) -> Point:
+    """A point."""
+    x, y = point
+    width, height = size
+    return ((x, y), (y, width - x), (width - x, height - y), (height - y, x))[turns % 4]
+
+
+def turned_box(box: Box, turns: int, size: tuple[float, float]) -> Box:
+    """A box, again from its left upper to its right lower corner."""
+    return bounds(turned_point(corner, turns, size) for corner in (box[:2], box[2:]))
+
+
+def turned_line(line: Line, turns: int, size: tuple[float, float]) -> Line:
+    """A line with its words."""
+
+    def word(one: Word) -> Word:
+        return one if one.box is None else replace(one, box=turned_box(one.box, turns, size))
+
+    if turns % 4 == 0:
+        return line
+    polygon, baseline = (
+        tuple(turned_point(p, turns, size) for p in points)
+        for points in (line.polygon, line.baseline)
+    )
+    return replace(line, polygon=polygon, baseline=baseline, words=tuple(map(word, line.words)))
+
+
+def way_of(line: Line) -> int:
+    """In which of four ways a line runs: 0 to the right, 1 down, 2 to the left, 3 up; turned so
+    often, it is upright."""
+    if len(line.baseline) < 2:
+        return 0
+    baseline = np.array(line.baseline)
+    if line.polygon:
+        baseline = reading_direction(baseline, np.array(line.polygon))
+    across, down = baseline[-1] - baseline[0]
+    if abs(across) >= abs(down):
+        return 0 if across >= 0 else 2
+    return 1 if down > 0 else 3

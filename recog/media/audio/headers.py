@@ -1,0 +1,401 @@
+"""What the first and last bytes of a sound file say: its kind, and whether its end is missing.
+
+libsndfile and FFmpeg read what there is of a file that was cut short, without a word. These few
+checks of the container find out; they read a bounded number of bytes and believe no size they meet.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import BinaryIO
+
+MAX_CHUNKS = 1_000  # RIFF or AIFF chunks looked at before the sound data
+TAIL_BYTES = 1 << 17  # an Ogg page has at most 65,307 bytes: the last whole page starts within
+MAX_PADDING = 1 << 16  # zero bytes skipped before the first MPEG frame
+UNKNOWN = 0xFFFF_FFFF  # a size of 32 bits that says nothing
+STREAMED_SIZE = (
+    # sizes from here on, beyond the end of the file, stand for "unknown" (sox, arecord, ffmpeg)
+    0x7FFF_0000
+)
+SMALL_REST = 1 << 10  # bytes after the sound that are not looked at
+TAGS = (b"TAG", b"ID3", b"APETAGEX")  # that players put behind whatever a file is
+COMMON_CHUNKS = (b"LIST", b"id3 ", b"ID3 ", b"JUNK", b"bext", b"iXML", b"cue ", b"_PMX")
+PADDING_BYTES = 1 << 16  # zeros that may fill a file up to a whole block
+
+
+class Kind(Enum):
+    """The container, by content."""
+
+    WAV = auto()
+    AIFF = auto()
+    AU = auto()
+    CAF = auto()
+    FLAC = auto()
+    OGG = auto()
+    AVI = auto()
+    MPEG = auto()  # MP3 and its relatives, ADTS AAC: frames with a sync word
+    OTHER = auto()
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Where the sound data is.
+
+    Attributes:
+        start: offset of the data.
+        announced: bytes of sound data by the header; None where it does not say.
+        present: bytes that there are of it: up to the end of the file, or to the chunks after it.
+        patch: an offset in the header, and the bytes there that stand for ``present``: what takes
+            the size from the header reads all of it. None where the header may be believed.
+        is_mpeg: whether MPEG frames stand in a WAV file.
+    """
+
+    start: int
+    announced: int | None
+    present: int
+    patch: tuple[int, bytes] | None = None
+    is_mpeg: bool = False
+
+    @property
+    def end(self) -> int:
+        """Offset of the first byte after the data."""
+        return self.start + self.present
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the header announces more data than the file has."""
+        return self.announced is not None and self.announced > self.present
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether the file has more data than the header announces."""
+        return (
+            self.announced is not None and self.patch is not None and self.announced < self.present
+        )
+
+
+class View:
+    """A seekable file up to an offset, with other bytes in one place of its header."""
+
+    def __init__(self, file: BinaryIO, end: int, patch: tuple[int, bytes]) -> None:
+        self._file, self._end = file, end
+        self._at, self._bytes = patch
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_END:
+            return self._file.seek(self._end + offset)
+        return self._file.seek(offset, whence)
+
+    def read(self, size: int = -1) -> bytes:
+        start = self._file.tell()
+        left = max(0, self._end - start)
+        data = self._file.read(left if size < 0 else min(size, left))
+        first, last = max(start, self._at), min(start + len(data), self._at + len(self._bytes))
+        if first < last:
+            changed = bytearray(data)
+            changed[first - start : last - start] = self._bytes[first - self._at : last - self._at]
+            data = bytes(changed)
+        return data
+
+
+def file_size(file: BinaryIO) -> int:
+    """Bytes in a seekable file."""
+    return file.seek(0, os.SEEK_END)
+
+
+def sniff(file: BinaryIO) -> Kind:
+    """The kind of sound file, by its first bytes; an ID3 tag or zero padding before MPEG frames is
+    skipped."""
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE":
+        return Kind.WAV
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return Kind.AVI
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return Kind.AIFF
+    if head[:4] in (b".snd", b"dns."):
+        return Kind.AU
+    if head[:4] == b"caff":
+        return Kind.CAF
+    if head[:4] == b"fLaC":
+        return Kind.FLAC
+    if head[:4] == b"OggS":
+        return Kind.OGG
+    file.seek(mpeg_start(file))
+    return Kind.MPEG if _is_mpeg_header(file.read(4)) else Kind.OTHER
+
+
+def mpeg_start(file: BinaryIO) -> int:
+    """Offset of the first byte after ID3v2 tags and zero padding."""
+    offset = 0
+    for _ in range(4):  # files retagged by another program have two tags
+        file.seek(offset)
+        head = file.read(10)
+        if head[:3] != b"ID3" or len(head) < 10:
+            break
+        size = (head[6] & 127) << 21 | (head[7] & 127) << 14 | (head[8] & 127) << 7 | head[9] & 127
+        offset += 10 + size + (10 if head[5] & 0x10 else 0)
+    file.seek(offset)
+    padding = file.read(MAX_PADDING)
+    return offset + len(padding) - len(padding.lstrip(b"\0"))
+
+
+def _is_mpeg_header(head: bytes) -> bool:
+    """Whether four bytes can be an MPEG audio layer II or III frame header, or an ADTS header."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return False
+    version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
+    if layer == 0:  # ADTS: 12 bits of sync word, layer always 0, sampling frequency index below 13
+        return head[1] & 0xF0 == 0xF0 and head[2] >> 2 & 15 < 13
+    return layer != 3 and version != 1 and head[2] >> 4 != 15 and head[2] >> 2 & 3 != 3
+
+
+def extent_of(file: BinaryIO, kind: Kind) -> Extent | None:
+    """Where the data of a file of samples is; None where there is none, or the container is of
+    another kind.
+
+    A size is believed where the rest of the file bears it out. The sizes that streaming writers
+    leave (0, 0xFFFFFFFF, -1) are unknown, unless the header was closed around nothing. Where more
+    follows than other chunks, a size was written before the end, or is what 32 bits hold of a
+    longer one.
+    """
+    if kind is Kind.WAV:
+        return _wav_extent(file)
+    if kind is Kind.AIFF:
+        return _aiff_extent(file)
+    if kind is Kind.AU:
+        return _au_extent(file)
+    return _caf_extent(file) if kind is Kind.CAF else None
+
+
+def _wav_extent(file: BinaryIO) -> Extent | None:
+    """The data chunk of a WAV, RF64 or BW64 file."""
+    size = file_size(file)
+    file.seek(0)
+    head = file.read(12)
+    order = ">" if head[:4] == b"RIFX" else "<"
+    riff_size = struct.unpack(order + "I", head[4:8])[0]
+    wide: tuple[int, int] | None = None  # the size in 64 bits, and where it stands
+    is_mpeg = False
+    for name, length, offset in _chunks(file, 12, size, order + "I"):
+        file.seek(offset)
+        if name == b"fmt ":
+            body = file.read(26)
+            # 24: WAVE_FORMAT_EXTENSIBLE
+            is_mpeg = any(body[at : at + 2] in (b"\x50\0", b"\x55\0") for at in (0, 24))
+        elif name == b"ds64":
+            body = file.read(16)
+            wide = (struct.unpack("<Q", body[8:16])[0], offset + 8) if len(body) == 16 else None
+        elif name == b"data" and length == UNKNOWN and wide is not None:
+            announced = wide[0] if 0 < wide[0] < 1 << 63 else None
+            return _checked(file, offset, announced, (wide[1], "<Q"), order, is_mpeg=is_mpeg)
+        elif name == b"data":
+            present = size - offset
+            if (
+                length == 0 and riff_size + 8 == size and is_rest(file, offset, order + "I")
+            ):  # empty, and properly closed
+                return Extent(offset, 0, present, is_mpeg=is_mpeg)
+            streamed = length == 0 or (length >= STREAMED_SIZE and length > present)
+            announced = None if streamed else length
+            return _checked(
+                file, offset, announced, (offset - 4, order + "I"), order, is_mpeg=is_mpeg
+            )
+    return None
+
+
+def _aiff_extent(file: BinaryIO) -> Extent | None:
+    """The SSND chunk of an AIFF or AIFF-C file."""
+    size = file_size(file)
+    for name, length, offset in _chunks(file, 12, size, ">I"):
+        if name == b"SSND":
+            streamed = length == 0 or (length >= STREAMED_SIZE and length > size - offset)
+            return _checked(file, offset, None if streamed else length, (offset - 4, ">I"), ">")
+    return None
+
+
+def _au_extent(file: BinaryIO) -> Extent | None:
+    """What follows the header of a Sun .au file."""
+    file.seek(0)
+    head = file.read(12)
+    if len(head) < 12:
+        return None
+    order = ">" if head[:4] == b".snd" else "<"
+    offset, length = struct.unpack(order + "II", head[4:12])
+    present = file_size(file) - offset
+    streamed = length == 0 or (length >= STREAMED_SIZE and length > present)
+    return _checked(
+        file, offset, None if streamed else length, (8, order + "I"), None, unknown=UNKNOWN
+    )
+
+
+def _caf_extent(file: BinaryIO) -> Extent | None:
+    """The data chunk of a Core Audio file, whose first four bytes count edits."""
+    size = file_size(file)
+    for name, length, offset in _chunks(file, 8, size, ">Q"):
+        if name == b"data":
+            announced = length if 4 < length < 1 << 63 else None
+            return _checked(file, offset, announced, (offset - 8, ">Q"), ">", wide=True)
+    return None
+
+
+def _chunks(file: BinaryIO, offset: int, size: int, form: str) -> Iterator[tuple[bytes, int, int]]:
+    """Name, length and offset of each chunk of a RIFF, AIFF or CAF file, as far as they make
+    sense."""
+    head = 4 + struct.calcsize(form)
+    pad = 2 if form[-1] == "I" else 1
+    for _ in range(MAX_CHUNKS):
+        file.seek(offset)
+        chunk = file.read(head)
+        if len(chunk) < head:
+            return
+        length = struct.unpack(form, chunk[4:])[0]
+        offset += head
+        yield chunk[:4], length, offset
+        offset += length + length % pad
+        if offset >= size:
+            return
+
+
+def _checked(
+    file: BinaryIO,
+    start: int,
+    announced: int | None,
+    field: tuple[int, str],
+    order: str | None,
+    *,
+    unknown: int = 0,
+    wide: bool = False,
+    is_mpeg: bool = False,
+) -> Extent:
+    """The extent of data from ``start`` on, with the size that the file bears out.
+
+    Args:
+        field: where the header states the size, and its format.
+        order: byte order of the chunks that may follow; None where none may.
+        unknown: a size of 32 bits with which readers of the format go by the end of the file.
+        wide: whether their lengths have 64 bits.
+    """
+    left = max(0, file_size(file) - start)
+    chunks = None if order is None else order + ("Q" if wide else "I")
+    present = left
+    if announced is not None and announced < left:
+        wrapped = (left - announced) >> 32 << 32 if field[1][-1] == "I" else 0
+        if is_rest(file, start + announced + wrapped, chunks):
+            present = announced + wrapped
+    if announced is not None and announced >= present:
+        return Extent(start, announced, left, is_mpeg=is_mpeg)
+    at, form = field
+    patch = struct.pack(form, present if form[-1] == "Q" else unknown)
+    return Extent(start, announced, present, (at, patch), is_mpeg)
+
+
+def is_rest(file: BinaryIO, offset: int, form: str | None = None) -> bool:
+    """Whether from there on is what may stand after sound: chunks, a tag, zeros, next to nothing.
+
+    Args:
+        form: byte order and format of the chunks' lengths; None where chunks cannot be.
+    """
+    size = file_size(file)
+    if size - offset <= SMALL_REST:
+        return True
+    file.seek(offset)
+    head = file.read(PADDING_BYTES)
+    if head.startswith(TAGS) or (len(head) == size - offset and not any(head)):
+        return True
+    if form is not None and (
+        head.startswith(COMMON_CHUNKS) or head[offset % 2 :].startswith(COMMON_CHUNKS)
+    ):
+        return True  # also where its end is missing
+    return form is not None and any(
+        _are_chunks(file, at, size, form) for at in (offset, offset + offset % 2)
+    )
+
+
+def _are_chunks(file: BinaryIO, offset: int, size: int, form: str) -> bool:
+    """Whether chunks with printable names fill the file from there on, but for a small rest."""
+    end = offset
+    for name, length, at in _chunks(file, offset, size, form):
+        if size - end <= SMALL_REST:
+            break
+        if at + length > size or name == b"RIFF" or not all(32 <= byte < 127 for byte in name):
+            return False
+        end = at + length
+    return size - end <= SMALL_REST
+
+
+def is_whole(file: BinaryIO, kind: Kind) -> bool:
+    """Whether the end of an Ogg or AVI file is there; True for other kinds, of which it says
+    nothing."""
+    if kind is Kind.AVI:  # of several RIFF chunks the first
+        file.seek(4)
+        return struct.unpack("<I", file.read(4))[0] + 8 <= file_size(file)
+    return kind is not Kind.OGG or _ogg_is_whole(file)
+
+
+def _ogg_is_whole(file: BinaryIO) -> bool:
+    """Whether the last Ogg page is complete and marks the end of its stream (RFC 3533, section
+    6)."""
+    size = file_size(file)
+    file.seek(max(0, size - TAIL_BYTES))
+    tail = file.read(TAIL_BYTES)
+    start = tail.rfind(b"OggS")
+    if start < 0 or len(tail) < start + 27:
+        return False
+    segments = tail[start + 26]
+    lacing = tail[start + 27 : start + 27 + segments]
+    is_complete = len(lacing) == segments and len(tail) >= start + 27 + segments + sum(lacing)
+    return is_complete and bool(tail[start + 5] & 4)
+
+
+def mpeg_states_length(file: BinaryIO) -> bool:
+    """Whether the first MPEG frame is a Xing, Info or VBRI header, which counts the frames of the
+    whole file.
+
+    Where files were joined, the header is of the first of them; FFmpeg guesses the length then.
+    """
+    start = mpeg_start(file)
+    file.seek(start)
+    frame = file.read(64)  # the header stands 9 to 38 bytes into the frame, by version and channels
+    for tag in (b"Xing", b"Info", b"VBRI"):
+        at = frame.find(tag)
+        if at < 0:
+            continue
+        file.seek(start + at)
+        head = file.read(16)
+        if tag == b"VBRI":
+            size = int.from_bytes(head[10:14])
+        else:
+            flags = int.from_bytes(head[4:8])
+            where = 12 if flags & 1 else 8
+            size = int.from_bytes(head[where : where + 4]) if flags & 2 else 0
+        present = file_size(file) - start
+        # the share from which FFmpeg takes it for another file's
+        return not 0 < size < present - size // 16
+    return False
+
+
+def ogg_is_joined(file: BinaryIO) -> bool:
+    """Whether an Ogg file is several, one behind the other ("chained"): each counts its samples
+    anew (RFC 3533)."""
+    size = file_size(file)
+    file.seek(0)
+    first = file.read(TAIL_BYTES)
+    file.seek(max(0, size - TAIL_BYTES))
+    tail = file.read(TAIL_BYTES)
+    last = tail.rfind(b"OggS")
+    beginnings = set()
+    at = 0
+    # all streams begin up front
+    while first[at : at + 4] == b"OggS" and len(first) >= at + 27 and first[at + 5] & 2:
+        segments = first[at + 26]
+        beginnings.add(first[at + 14 : at + 18])
+        at += 27 + segments + sum(first[at + 27 : at + 27 + segments])
+    return bool(beginnings) and last >= 0 and tail[last + 14 : last + 18] not in beginnings

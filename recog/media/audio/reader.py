@@ -1,0 +1,360 @@
+"""Any sound file -> mono float32 waveform at one rate, in blocks or whole.
+
+    with open_sound("meeting.m4a") as sound:
+        for block in sound.blocks():
+            ...
+    if sound.warning: print(sound.warning)
+
+A file is read by its content, whatever its extension, and at its own times: what starts late or has
+gaps has silence there. The channels are averaged (:mod:`recog.media.audio.downmix`), the rate is
+changed by soxr (https://sourceforge.net/p/soxr: band-limited, linear phase), and no more than a few
+blocks are ever in memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.errors import UserError
+from recog.media.audio.decoders import Decoder, open_decoder
+from recog.media.audio.downmix import Chunk, Mixer
+from recog.media.audio.level import LevelMeter
+from recog.media.errors import MediaError
+from recog.media.source import Source, is_array, sound_file
+
+MAX_STREAM_BYTES = 8 << 30  # what is copied of a pipe: 10 hours of CD sound are 6.4 GB
+MARGIN = 0.1  # seconds read beyond a stretch on both sides: more than the resampling filter is long
+
+# files whose level is remembered: a corpus may have many rows in one long recording
+MAX_LEVELS = 100_000
+
+_levels: dict[tuple[int, ...], tuple[float, str | None]] = {}
+
+logger = logging.getLogger(__name__)
+
+
+class SoundReader:
+    """An open sound file. Use it as a context manager; one pass at a time.
+
+    Attributes:
+        name: the file's name, for messages.
+        channels: how many there are, those of all audio tracks together.
+        duration: seconds of sound by the header; None where the header does not say or cannot be
+            trusted.
+        warnings: after a pass, a sentence for each thing to say of the file.
+        damage: those of them that say that sound is missing.
+    """
+
+    def __init__(
+        self, decoder: Decoder, file: BinaryIO, name: str, sample_rate: int, resources: ExitStack
+    ) -> None:
+        self.name = name
+        self._file = file
+        self.sample_rate = sample_rate
+        self.duration = decoder.duration
+        self.warnings: list[str] = []
+        self.damage: list[str] = []
+        self._gain = 1.0
+        self._quiet: str | None = None  # what to say of its level
+        self.channels = decoder.channels
+        self._decoder = decoder
+        self._resources = resources
+
+    def __enter__(self) -> SoundReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def warning(self) -> str | None:
+        """The warnings as one text; None where there are none."""
+        return "; ".join(self.warnings) or None
+
+    def close(self) -> None:
+        """Close the file, unless the caller opened it, and delete the copy of a stream."""
+        self._resources.close()
+
+    def select(self, channel: int | None) -> None:
+        """Read from now on this channel, counted from 0, or with None the mean of all.
+
+        Raises:
+            MediaError: there is no such channel.
+        """
+        self._decoder = open_decoder(self._file, self.name, channel)
+        self.duration = self._decoder.duration
+
+    def amplify(self) -> None:
+        """Measure how loud the recording is, all its channels together, and read it louder from now
+        on if it is quiet.
+
+        One that is loud enough is left as it is, and read no further than to where that is known.
+        """
+        key = _identity(self._file)
+        measured = _levels.get(key) if key is not None else None
+        if measured is None:
+            meter = LevelMeter()
+            for piece in open_decoder(self._file, self.name, None).pieces(0, None):
+                meter.feed(piece.samples, piece.rate)
+                if meter.is_loud:
+                    break
+            measured = meter.gain, meter.warning()
+            if key is not None and len(_levels) < MAX_LEVELS:
+                _levels[key] = measured
+        self._gain, self._quiet = measured
+
+    def blocks(self, seconds: float = 30.0) -> Iterator[NDArray[np.float32]]:
+        """The whole sound, from the start, in blocks of `round(seconds * sample_rate)` samples (the
+        last: fewer).
+
+        Yields:
+            float32 arrays of shape (samples,), full scale 1. Together they are the same whatever
+            the block size.
+
+        Raises:
+            MediaError: not one sample could be decoded.
+        """
+        size = round(seconds * self.sample_rate) if math.isfinite(seconds) else 0
+        if size < 1:
+            raise ValueError(f"a block of {seconds} s holds no sample")
+        return _rebuffered(self._pass(0, None), size)
+
+    def read(self, *, start: float | None = None, end: float | None = None) -> NDArray[np.float32]:
+        """The whole sound, or the stretch from `start` to `end` in seconds: `whole[round(start *
+        sample_rate) : round(end * sample_rate)]`, decoded no further than `end` (and 0.1 s), from
+        `start` where the format can seek.
+
+        Raises:
+            MediaError: there is no sound, or none in the stretch.
+            UserError: `start` and `end` are not a stretch of time.
+        """
+        begin = 0.0 if start is None else float(start)
+        if not (math.isfinite(begin) and begin >= 0) or (
+            end is not None and not (math.isfinite(end) and end > begin)
+        ):
+            raise UserError(f"{self.name}: {start} to {end} seconds is not a stretch of sound")
+        first = round(begin * self.sample_rate)
+        stop = None if end is None else max(first + 1, round(end * self.sample_rate))
+        parts = list(self._pass(first, stop))
+        if not parts:
+            raise MediaError(f"{self.name} holds no sound after {begin:g} seconds")
+        return np.concatenate(parts)
+
+    def _pass(self, first: int, stop: int | None) -> Iterator[NDArray[np.float32]]:
+        """Output samples `first` to `stop` (None: the end) in pieces as they come, and the warning
+        after the last."""
+        self.warnings, self.damage = [], []
+        rate, decoder, mixer = self.sample_rate, self._decoder, Mixer()
+        # Start where an input and an output sample coincide: a stretch is sampled at the same
+        # instants as the whole.
+        divisor = math.gcd(rate, decoder.rate)
+        periods = max(0, first - math.ceil(MARGIN * rate)) // (rate // divisor)
+        pieces = decoder.pieces(
+            periods * (decoder.rate // divisor),
+            None if stop is None else math.ceil((stop / rate + MARGIN) * decoder.rate),
+        )
+        position = periods * (rate // divisor)
+        for piece in resampled(mixer.mix(pieces), rate):
+            wanted = piece[
+                max(0, first - position) : None if stop is None else max(0, stop - position)
+            ]
+            position += len(piece)
+            if len(wanted):
+                yield wanted if self._gain == 1.0 else wanted * np.float32(self._gain)
+            if stop is not None and position >= stop:
+                return
+        if position == 0:
+            raise MediaError(f"{self.name} holds no sound")
+        if decoder.damage is not None:
+            self.damage = [
+                f"{self.name} {decoder.damage}: it was read up to second {position / rate:.1f}"
+            ]
+        remarks = [*filter(None, [decoder.doubt, self._quiet]), *mixer.warnings()]
+        self.warnings = [*self.damage, *(f"{self.name} {remark}" for remark in remarks)]
+
+
+def open_sound(
+    source: Source,
+    *,
+    sample_rate: int = 16_000,
+    channel: int | None = None,
+    array_rate: float | None = None,
+) -> SoundReader:
+    """Open a sound file for reading at `sample_rate`.
+
+    Args:
+        source: see `recog.media.source.sound_file`; a stream that cannot seek (a pipe) is copied to
+            a temporary file.
+        sample_rate: samples per second of what is read.
+        channel: the channel to read, counted from 0; by default the mean of all.
+        array_rate: samples per second of `source`, where it is an array.
+
+    Raises:
+        UserError: the file cannot be read as sound; the sentence says why.
+    """
+    with ExitStack() as resources:
+        opened = sound_file(source, array_rate)
+        if isinstance(opened, str | Path):
+            name = str(opened)
+            file = resources.enter_context(_open_path(Path(opened)))
+        else:
+            name = "the array" if is_array(source) else _stream_name(opened)
+            file = opened if opened is source else resources.enter_context(opened)
+        if not (hasattr(file, "seekable") and file.seekable()):
+            file = resources.enter_context(_spooled(file, name))
+        try:
+            decoder = open_decoder(file, name, channel)
+        except OSError as error:
+            raise MediaError(f"{name} cannot be read: {error.strerror or error}") from error
+        return SoundReader(decoder, file, name, sample_rate, resources.pop_all())
+
+
+def read_sound(
+    source: Source,
+    *,
+    sample_rate: int = 16_000,
+    start: float | None = None,
+    end: float | None = None,
+    channel: int | None = None,
+    amplify: bool = False,
+) -> NDArray[np.float32]:
+    """A whole sound, or the stretch from `start` to `end` seconds, as float32 of shape (samples,),
+    full scale 1.
+
+    A sound that is cut short is returned up to the cut and the warning is logged; `open_sound`
+    hands it out. With `amplify` a recording that is too quiet is made louder:
+    :meth:`SoundReader.amplify`.
+
+    Raises:
+        MediaError: the file cannot be read as sound, or holds none in the stretch.
+    """
+    with open_sound(source, sample_rate=sample_rate, channel=channel) as sound:
+        if amplify:
+            sound.amplify()
+        samples = sound.read(start=start, end=end)
+        if sound.warning is not None:
+            logger.warning("%s", sound.warning)
+        return samples
+
+
+def _open_path(path: Path) -> BinaryIO:
+    """Open a regular file or a pipe; devices never end."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise MediaError(f"{path} is a folder, not a sound file")
+        if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)):
+            raise MediaError(f"{path} is not a file")
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise MediaError(f"{path} does not exist") from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        raise MediaError(
+            f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}"
+        ) from error
+
+
+def _identity(file: BinaryIO) -> tuple[int, ...] | None:
+    """What tells a file from others, and from itself when it has changed; None for a stream that is
+    no file."""
+    try:
+        status = os.fstat(file.fileno())
+    except (OSError, AttributeError):
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _stream_name(stream: Any) -> str:
+    name = getattr(stream, "name", None)
+    return (
+        "standard input"
+        if name == "<stdin>" or name == 0
+        else name
+        if isinstance(name, str)
+        else "the sound stream"
+    )
+
+
+def _spooled(stream: BinaryIO, name: str) -> BinaryIO:
+    """The rest of a stream in a temporary file without a name."""
+    copy: Any = tempfile.TemporaryFile(prefix="recog-")  # noqa: SIM115 - the caller closes it
+    try:
+        total = 0
+        while data := stream.read(1 << 20):
+            total += len(data)
+            if total > MAX_STREAM_BYTES:
+                raise MediaError(
+                    f"{name} is longer than {MAX_STREAM_BYTES >> 30} GiB: save it to a file first"
+                )
+            copy.write(data)
+        copy.seek(0, os.SEEK_SET)
+    except OSError as error:
+        copy.close()
+        raise MediaError(
+            f"{name} cannot be copied to a temporary file: {error.strerror or error}"
+        ) from error
+    except BaseException:
+        copy.close()
+        raise
+    return copy
+
+
+def resampled(chunks: Iterator[Chunk], rate: int) -> Iterator[NDArray[np.float32]]:
+    """Chunks at their own rate -> pieces at `rate`. A stream that changes its rate is resampled
+    part by part."""
+    import soxr
+
+    stream: Any = None
+    stream_rate = 0
+    nothing = np.zeros(0, dtype=np.float32)
+    for chunk in chunks:
+        if chunk.rate != stream_rate:
+            if stream is not None:
+                yield _finite(stream.resample_chunk(nothing, last=True))
+            stream_rate = chunk.rate
+            stream = (
+                soxr.ResampleStream(stream_rate, rate, 1, dtype="float32")
+                if stream_rate != rate
+                else None
+            )
+        yield chunk.samples if stream is None else _finite(stream.resample_chunk(chunk.samples))
+    if stream is not None:
+        yield _finite(stream.resample_chunk(nothing, last=True))
+
+
+def _finite(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Samples near the largest float overflow in the resampling filter."""
+    return np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _rebuffered(pieces: Iterator[NDArray[np.float32]], size: int) -> Iterator[NDArray[np.float32]]:
+    """Pieces of any length -> blocks of `size` samples, the last one shorter."""
+    pending: list[NDArray[np.float32]] = []
+    have = 0
+    for piece in pieces:
+        while have + len(piece) >= size:
+            head, piece = piece[: size - have], piece[size - have :]
+            yield np.concatenate([*pending, head])
+            pending, have = [], 0
+        if len(piece):
+            pending.append(piece)
+            have += len(piece)
+    if pending:
+        yield np.concatenate(pending)

@@ -1,0 +1,324 @@
+"""What an image's header says before anything is decoded: format, size, orientation, alpha, whether
+its end is there.
+
+Bounded: it walks lists of chunks and tags, allocates nothing by the sizes it meets, and never reads
+    outside the data.
+Sources: PNG third edition (W3C), ITU-T T.81 (JPEG), RFC 9649 (WebP), TIFF 6.0, Exif 2.32.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+MAX_PIECES = 1_000_000  # chunks, segments or strips walked
+MAX_TAGS = 4_096  # entries of a TIFF directory looked at
+MAX_PAGES = 1_100  # directories of a TIFF file walked: a few more than a document may have
+MAX_WALKED = 1 << 18  # their entries in all
+Content = bytes | bytearray
+# format of the number of entries, bytes of one: TIFF and BigTIFF
+DIRECTORY = {"I": ("H", 12), "Q": ("Q", 20)}
+SMALLER_OR_MASK = 5  # bits of TIFF's NewSubfileType
+RESOLUTION = 282  # TIFF's XResolution
+METRE, CENTIMETRE = 0.0254, 2.54  # from pixels to one of these to pixels to an inch
+UNSIGNED = {1: "B", 3: "H", 4: "I", 16: "Q"}  # TIFF field types: BYTE, SHORT, LONG, LONG8
+
+
+class HeaderError(ValueError):
+    """The format is known, but the header makes no sense or ends too soon."""
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What the file says of itself.
+
+    Attributes:
+        format: "PNG", "JPEG", "WebP", "TIFF" or "BMP".
+        width, height: pixels as stored, before the orientation is applied.
+        orientation: Exif orientation, 1 (upright) to 8.
+        has_alpha: whether transparency can be in it.
+        clear_grey: of a grey PNG, the 8- or 16-bit value that is transparent; else None.
+        is_whole: False if the end of the file is missing.
+        channels: of a JPEG, 1 or 3 where every viewer shows it: 8 bits, baseline or progressive;
+            else 0.
+        dpi: pixels to an inch across, where a PNG, JPEG (JFIF) or TIFF says; else None.
+    """
+
+    format: str
+    width: int
+    height: int
+    orientation: int = 1
+    has_alpha: bool = False
+    clear_grey: int | None = None
+    is_whole: bool = True
+    channels: int = 0
+    dpi: float | None = None
+
+
+def read_header(data: Content) -> ImageHeader | None:
+    """The header of an image file; None if the format is none of ours.
+
+    Raises:
+        HeaderError: the header is damaged or cut short.
+    """
+    try:
+        if data.startswith(b"\x89PNG\r\n\x1a\n"):
+            return _png(data)
+        if data.startswith(b"\xff\xd8\xff"):
+            return _jpeg(data)
+        if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+            return _webp(data)
+        if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            return _tiff(data)
+        if data.startswith(b"BM") and len(data) > 26:
+            return _bmp(data)
+    except (struct.error, IndexError, OverflowError) as error:
+        raise HeaderError("the header is cut short") from error
+    return None
+
+
+def _png(data: Content) -> ImageHeader:
+    if data[12:16] != b"IHDR":
+        raise HeaderError("the header is missing")
+    width, height, depth, colour = struct.unpack_from(">IIBB", data, 16)
+    orientation, clear, has_alpha, is_whole = 1, None, colour in (4, 6), False
+    dpi = None
+    offset = 8
+    for _ in range(MAX_PIECES):
+        if offset + 12 > len(data):
+            break
+        length = struct.unpack_from(">I", data, offset)[0]
+        kind, body = data[offset + 4 : offset + 8], offset + 8
+        if kind == b"tRNS" and colour == 0 and length >= 2 and 1 <= depth <= 16:
+            value = struct.unpack_from(">H", data, body)[0] & (1 << depth) - 1
+            clear = value if depth >= 8 else value * 255 // ((1 << depth) - 1)
+        elif kind == b"tRNS":
+            has_alpha = True
+        elif kind == b"eXIf":
+            orientation = exif_orientation(data[body : body + min(length, 1 << 16)])
+        elif kind == b"pHYs" and length >= 9 and data[body + 8] == 1:  # to a metre
+            dpi = _dpi(struct.unpack_from(">I", data, body)[0] * METRE)
+        elif kind == b"IEND":
+            is_whole = True
+            break
+        offset = body + length + 4
+    return ImageHeader("PNG", width, height, orientation, has_alpha, clear, is_whole, dpi=dpi)
+
+
+def _jpeg(data: Content) -> ImageHeader:
+    size: tuple[int, int] | None = None
+    orientation, channels, dpi = 1, 0, None
+    offset = 2
+    for _ in range(MAX_PIECES):
+        if data[offset] != 0xFF:
+            raise HeaderError("a marker is missing")
+        marker = data[offset + 1]
+        if marker == 0xFF:  # fill byte
+            offset += 1
+            continue
+        if marker in (0x01, *range(0xD0, 0xD8)):  # without a body
+            offset += 2
+            continue
+        length = struct.unpack_from(">H", data, offset + 2)[0]
+        if marker in range(0xC0, 0xD0) and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack_from(">HH", data, offset + 5)
+            if size is None:
+                size = width, height
+                plain = (
+                    marker in (0xC0, 0xC1, 0xC2)
+                    and data[offset + 4] == 8
+                    and data[offset + 9] in (1, 3)
+                )
+                channels = data[offset + 9] if plain else 0
+        elif marker == 0xE1 and data[offset + 4 : offset + 10] == b"Exif\0\0":
+            orientation = exif_orientation(data[offset + 10 : offset + 2 + length])
+        elif marker == 0xE0 and data[offset + 4 : offset + 9] == b"JFIF\0" and length >= 12:
+            unit, across = struct.unpack_from(">BH", data, offset + 11)
+            dpi = _dpi(across * {1: 1.0, 2: CENTIMETRE}.get(unit, 0.0))
+        elif marker in (0xDA, 0xD9):
+            break
+        offset += 2 + max(2, length)
+    if size is None:
+        raise HeaderError("the header has no size")
+    # In the picture's data every 0xFF is followed by a zero or a restart: the first end marker is
+    # the picture's own.
+    is_whole = data.find(b"\xff\xd9", offset) >= 0
+    return ImageHeader("JPEG", *size, orientation, is_whole=is_whole, channels=channels, dpi=dpi)
+
+
+def _webp(data: Content) -> ImageHeader:
+    size: tuple[int, int] | None = None
+    orientation, has_alpha = 1, False
+    offset = 12
+    for _ in range(MAX_PIECES):
+        if offset + 8 > len(data):
+            break
+        kind, length = data[offset : offset + 4], struct.unpack_from("<I", data, offset + 4)[0]
+        body = offset + 8
+        if kind == b"VP8X":
+            has_alpha = bool(data[body] & 0x10)
+            size = (1 + _uint24(data, body + 4), 1 + _uint24(data, body + 7))
+        elif kind == b"VP8 " and size is None:
+            width, height = struct.unpack_from("<HH", data, body + 6)
+            size = (width & 0x3FFF, height & 0x3FFF)
+        elif kind == b"VP8L" and size is None:
+            bits = struct.unpack_from("<I", data, body + 1)[0]
+            size, has_alpha = (1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)), bool(bits >> 28 & 1)
+        elif kind == b"EXIF":
+            exif = data[body : body + min(length, 1 << 16)]
+            orientation = exif_orientation(exif.removeprefix(b"Exif\0\0"))
+        offset = body + length + length % 2
+    if size is None:
+        raise HeaderError("the header has no size")
+    is_whole = struct.unpack_from("<I", data, 4)[0] + 8 <= len(data)
+    return ImageHeader("WebP", *size, orientation, has_alpha, is_whole=is_whole)
+
+
+def _uint24(data: Content, offset: int) -> int:
+    return data[offset] | data[offset + 1] << 8 | data[offset + 2] << 16
+
+
+def _bmp(data: Content) -> ImageHeader:
+    if struct.unpack_from("<I", data, 14)[0] == 12:  # OS/2
+        width, height = struct.unpack_from("<HH", data, 18)
+    else:
+        width, height = struct.unpack_from("<ii", data, 18)
+    return ImageHeader(
+        "BMP", abs(width), abs(height), has_alpha=struct.unpack_from("<H", data, 28)[0] == 32
+    )
+
+
+def _tiff(data: Content) -> ImageHeader:
+    tags = _first_directory(data, wanted=(256, 257, 273, 274, 279, RESOLUTION, 296, 324, 325, 338))
+    if not tags.get(256) or not tags.get(257):
+        raise HeaderError("the header has no size")
+    orientation = (tags.get(274) or [1])[0]
+    pieces = [
+        *zip(tags.get(273, []), tags.get(279, []), strict=False),
+        *zip(tags.get(324, []), tags.get(325, []), strict=False),
+    ]
+    across, of = tags.get(RESOLUTION) or (0, 0)
+    unit = {2: 1.0, 3: CENTIMETRE}.get((tags.get(296) or [2])[0], 0.0)
+    return ImageHeader(
+        "TIFF",
+        tags[256][0],
+        tags[257][0],
+        orientation if 1 <= orientation <= 8 else 1,
+        has_alpha=bool(tags.get(338)),
+        is_whole=all(offset + length <= len(data) for offset, length in pieces),
+        dpi=_dpi(unit * across / of) if of else None,
+    )
+
+
+def _dpi(value: float) -> float | None:
+    """A resolution that a scan can have, or None: 1 stands for no more than square pixels."""
+    return value if 10.0 <= value <= 10_000.0 else None
+
+
+def without_orientation(data: Content) -> Content:
+    """A TIFF file with orientation 1: libtiff turns some kinds of image by itself and leaves
+    others."""
+    found = _first_directory(data, wanted=(274,))
+    if 274 not in found:
+        return data
+    order = "<" if data[:2] == b"II" else ">"
+    big = struct.unpack_from(order + "H", data, 2)[0] == 43
+    start = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0] + (
+        8 if big else 2
+    )
+    changed = bytearray(data)
+    for at in range(start, start + MAX_TAGS * (20 if big else 12), 20 if big else 12):
+        tag, kind = struct.unpack_from(order + "HH", data, at)
+        if tag == 274 and kind in UNSIGNED:
+            struct.pack_into(order + UNSIGNED[kind], changed, at + (12 if big else 8), 1)
+            break
+    return bytes(changed)
+
+
+def exif_orientation(data: Content) -> int:
+    """The orientation tag (274) of an Exif block, which is a small TIFF file; 1 where there is
+    none."""
+    try:
+        values = _first_directory(data, wanted=(274,)).get(274)
+    except (struct.error, IndexError, OverflowError, HeaderError):
+        return 1
+    return values[0] if values and 1 <= values[0] <= 8 else 1
+
+
+def tiff_pages(data: Content) -> list[int]:
+    """Where the directory of each page of a TIFF file lies; smaller copies of pages and masks are
+    passed over.
+
+    The chain ends where it would come round again. A directory that lies outside the file is kept,
+    for whoever reads it to say so.
+    """
+    order, pointer, at = _layout(data)
+    count_format, entry_size = DIRECTORY[pointer]
+    seen: dict[int, bool] = {}  # each directory, and whether it is a page
+    try:
+        walked = 0
+        while len(seen) < MAX_PAGES and walked < MAX_WALKED:
+            start = struct.unpack_from(order + pointer, data, at)[0]
+            if start == 0 or start in seen:
+                break
+            seen[start] = True
+            seen[start] = (
+                not _directory(data, start, wanted=(254,)).get(254, [0])[0] & SMALLER_OR_MASK
+            )
+            entries = struct.unpack_from(order + count_format, data, start)[0]
+            at = start + struct.calcsize(count_format) + entries * entry_size
+            walked += min(entries, MAX_TAGS)
+    except (struct.error, OverflowError, HeaderError):
+        pass
+    return [start for start, is_page in seen.items() if is_page] or list(seen)[:1]
+
+
+def point_to_page(data: bytearray, start: int) -> None:
+    """Make the directory at ``start`` the first of a TIFF file, in place: what reads one page reads
+    that."""
+    order, pointer, at = _layout(data)
+    struct.pack_into(order + pointer, data, at, start)
+
+
+def _layout(data: Content) -> tuple[str, str, int]:
+    """Of a TIFF or BigTIFF file: byte order, format of its pointers, and where that to the first
+    directory stands."""
+    if data[:2] not in (b"II", b"MM"):
+        raise HeaderError("not a TIFF header")
+    order = "<" if data[:2] == b"II" else ">"
+    is_big = struct.unpack_from(order + "H", data, 2)[0] == 43
+    return (order, "Q", 8) if is_big else (order, "I", 4)
+
+
+def _first_directory(data: Content, *, wanted: tuple[int, ...]) -> dict[int, list[int]]:
+    """Unsigned whole-number tags, and the resolution, of the first directory of a TIFF or BigTIFF
+    file."""
+    order, pointer, at = _layout(data)
+    return _directory(data, struct.unpack_from(order + pointer, data, at)[0], wanted=wanted)
+
+
+def _directory(data: Content, start: int, *, wanted: tuple[int, ...]) -> dict[int, list[int]]:
+    """The same of the directory at ``start``."""
+    order, pointer, _ = _layout(data)
+    count_format, entry_size = DIRECTORY[pointer]
+    entries = struct.unpack_from(order + count_format, data, start)[0]
+    start += struct.calcsize(count_format)
+    tags: dict[int, list[int]] = {}
+    for number in range(min(entries, MAX_TAGS)):
+        at = start + number * entry_size
+        tag, kind, count = struct.unpack_from(order + "HH" + pointer, data, at)
+        code = UNSIGNED.get(kind)
+        if tag == RESOLUTION:  # a fraction, of two numbers
+            code = "II" if (kind, count) == (5, 1) else None
+        if tag not in wanted or code is None:
+            continue
+        length = struct.calcsize(code) * count
+        value_at = at + 4 + struct.calcsize(pointer)
+        if length > struct.calcsize(pointer):
+            value_at = struct.unpack_from(order + pointer, data, value_at)[0]
+        if count > MAX_PIECES or value_at + length > len(data):
+            if tag == RESOLUTION:  # nothing that an image needs
+                continue
+            raise HeaderError("the header is cut short")
+        tags[tag] = list(struct.unpack_from(f"{order}{count}{code}", data, value_at))
+    return tags

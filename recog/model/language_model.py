@@ -1,0 +1,93 @@
+"""The folder of a neural language model: the same files as a recogniser's, another config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from recog.errors import UserError
+from recog.model.config import Strict
+from recog.model.folder import CONFIG, FolderConfig, ModelFolder, read_config, write_folder
+from recog.text.normalise import RULES
+
+UNKNOWN, END = "<unk>", "</s>"
+UNKNOWN_ID, END_ID = 0, 1
+
+
+class LanguageNetworkConfig(Strict):
+    """Shape of :class:`recog.nn.language_model.LanguageNetwork`.
+
+    ``tied`` shares one matrix between the embedding and the output layer (Press and Wolf 2017), for
+    large vocabularies; where embedding and hidden state are of different sizes, a linear layer
+    between brings one to the other.
+    """
+
+    embedding: int = Field(64, ge=1, le=4096)
+    hidden: int = Field(512, ge=1, le=4096)
+    layers: int = Field(2, ge=1, le=8)
+    dropout: float = Field(0.1, ge=0.0, lt=1.0)
+    tied: bool = False
+
+    @property
+    def projected(self) -> bool:
+        """Whether a linear layer stands between the last LSTM layer and the output layer."""
+        return self.tied and self.embedding != self.hidden
+
+
+class LanguageModelConfig(FolderConfig):
+    """Everything about a neural language model but its weights.
+
+    ``symbols`` are the tokens by index, ``<unk>`` and ``</s>`` first; a character model writes the
+    space between words as ``|``. ``normalise`` names the rule that texts go through before they are
+    scored. ``sentence`` says that the lines it was trained on were sentences, each closed by
+    ``</s>``; else they were running text.
+    """
+
+    modality: Literal["text"] = "text"
+    unit: Literal["word", "character"]
+    symbols: tuple[str, ...] = Field(min_length=3, max_length=200_000)
+    sentence: bool = False
+    network: LanguageNetworkConfig
+
+    @model_validator(mode="after")
+    def _consistent(self) -> LanguageModelConfig:
+        if (
+            self.symbols[:2] != (UNKNOWN, END)
+            or "" in self.symbols
+            or len(set(self.symbols)) != len(self.symbols)
+        ):
+            raise ValueError(
+                f"symbols must be distinct and not empty, the first two {UNKNOWN} and {END}"
+            )
+        if self.normalise not in RULES:
+            raise ValueError(f"there is no text normalisation '{self.normalise}'")
+        return self
+
+
+class LanguageBundle(ModelFolder[LanguageModelConfig]):
+    """An opened folder of a language model."""
+
+
+def open_language_bundle(path: str | Path) -> LanguageBundle:
+    """Open the folder of a neural language model.
+
+    Raises:
+        UserError: it is not one, or its config cannot be used; the message says why.
+    """
+    path = Path(path)
+    file = path / CONFIG
+    if not file.is_file():
+        raise UserError(
+            f"{path}: is not the folder of a neural language model: it has no {CONFIG}."
+        )
+    return LanguageBundle(path, read_config(file, LanguageModelConfig, ("text",)))
+
+
+def write_language_bundle(
+    folder: Path, config: LanguageModelConfig, files: Mapping[str, bytes], card: str
+) -> LanguageBundle:
+    """Write a language model's folder, see :func:`recog.model.folder.write_folder`."""
+    return LanguageBundle(folder, write_folder(folder, config, files, card))

@@ -1,0 +1,34 @@
+"""Running a model in torch, for networks that no ONNX graph computes; see
+:func:`recog.model.runtime.open_runtime`."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from recog.model.recogniser_folder import Bundle
+from recog.nn.weights import network_from
+
+
+class TorchRuntime:
+    """A network in torch, on the CPU and in float32. Thread-safe; each call uses one thread, as
+    ONNX Runtime's do.
+
+    Raises:
+        UserError: the weights are missing or do not fit the config.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.config = bundle.config
+        self._network = network_from(bundle).eval()
+
+    def log_probs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See :meth:`recog.model.runtime.Runtime.log_probs`."""
+        if len(features) == 0:
+            return np.zeros((0, self.config.outputs), np.float32)
+        torch.set_num_threads(1)  # of the calling thread: the items are what runs in parallel
+        x = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32))
+        with torch.inference_mode():
+            found = self._network(x.unsqueeze(0), torch.tensor([len(x)]))[0][0]
+        return np.asarray(found.numpy())

@@ -1,0 +1,160 @@
+"""The order in which people read the lines of a page."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.segment.baselines import Polyline
+from recog.segment.line_spacing import line_spacings
+
+TOUCHING = 0.02  # of the page's width that lines must share to stand above each other
+ROW = 0.4  # of the distance between lines by which those of one row differ in height
+COLUMN = 3  # lines that make a column, whatever stands beside them
+# of the distance between lines by which cells of one row of a table differ in height
+SAME_ROW = 0.4
+FELLOWS, TABLE = (
+    2,
+    0.35,
+    # other cells in its row, for so large a share of the lines: a table. Of 750 pages of prose in ten
+    # collections, facing pages and columns among them, 3 % at most have that share, of 153 pages of
+    # registers 152
+)
+
+
+def reading_order(
+    baselines: list[Polyline], width: float, *, table: bool | None = None
+) -> list[int]:
+    """Indices of the lines as people read them: columns, or facing pages, from left to right, each
+    from above. Tables are read row by row.
+
+    Args:
+        baselines: (points, 2) each.
+        width: of the page.
+        table: whether the page is a table; None finds out.
+
+    Outside of tables a line comes before another that it overlaps sideways and lies above. It comes
+    before one that lies entirely to its right where nothing that spans both stands between them
+    (Breuel 2003, "High Performance Document Layout Analysis") and they are of one row or of columns
+    side by side. What is left goes from above: the address at the foot of a letter comes after the
+    signature to its right.
+    """
+    if not baselines:
+        return []
+    left, right, y = _levelled(baselines)
+    beside = _same_row(left, right, y, baselines)
+    if table or (table is None and _has_rows(beside)):
+        return _by_rows(left, y, beside)
+    least = TOUCHING * width
+    overlap = np.minimum(right[:, None], right) - np.maximum(left[:, None], left) > least
+    before = np.where(
+        overlap, y[:, None] < y, _left_first(right[:, None] <= left + least, overlap, y)
+    )
+    np.fill_diagonal(before, False)
+    order: list[int] = []
+    waiting, blocked = np.ones(len(y), np.bool_), before.sum(axis=0)
+    while waiting.any():  # topological; where rules contradict each other, the highest first
+        free = np.flatnonzero(waiting & (blocked == 0))
+        chosen = min(free if len(free) else np.flatnonzero(waiting), key=lambda k: (y[k], left[k]))
+        order.append(int(chosen))
+        waiting[chosen] = False
+        blocked = blocked - before[chosen]
+    return order
+
+
+def is_table(baselines: list[Polyline]) -> bool:
+    """Whether the lines of a page are cells of a table."""
+    return bool(baselines) and _has_rows(_same_row(*_levelled(baselines), baselines))
+
+
+def _has_rows(beside: NDArray[np.bool_]) -> bool:
+    return float((beside.sum(axis=1) >= FELLOWS).mean()) > TABLE
+
+
+def _same_row(
+    left: NDArray[np.float64],
+    right: NDArray[np.float64],
+    y: NDArray[np.float64],
+    baselines: list[Polyline],
+) -> NDArray[np.bool_]:
+    """Which lines (lines, lines) stand side by side at one height."""
+    spacings = line_spacings(baselines)
+    known = np.isfinite(spacings)
+    spacing = float(np.median(spacings[known])) if known.any() else 0.0
+    shared = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
+    return (np.abs(y[:, None] - y) < SAME_ROW * spacing) & (shared < 0.1 * spacing)
+
+
+def _by_rows(
+    left: NDArray[np.float64], y: NDArray[np.float64], beside: NDArray[np.bool_]
+) -> list[int]:
+    """Rows from above, each from left to right: a line joins the row above it whose every line
+    stands beside it."""
+    rows: list[list[int]] = []
+    for k in np.argsort(y, kind="stable").tolist():
+        for row in rows[:-4:-1]:
+            if beside[k, row].all():
+                row.append(k)
+                break
+        else:
+            rows.append([k])
+    return [k for row in rows for k in sorted(row, key=lambda k: left[k])]
+
+
+def _levelled(
+    baselines: list[Polyline],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Left and right ends and heights of the lines, on the page turned so that most of them are
+    level."""
+    angle = np.arctan(slope(baselines))
+    back = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    level = [line @ back for line in baselines]
+    ends = np.array([(line[:, 0].min(), line[:, 0].max()) for line in level])
+    return ends[:, 0], ends[:, 1], np.array([line[:, 1].mean() for line in level])
+
+
+def slope(baselines: list[Polyline]) -> float:
+    """How much the lines fall a pixel to the right: the median, weighed by their lengths; 0 where
+    there are none."""
+    if not baselines:
+        return 0.0
+    rises = np.array([line[-1] - line[0] for line in baselines])
+    slopes, weights = rises[:, 1] / np.maximum(rises[:, 0], 1.0), np.maximum(rises[:, 0], 1.0)
+    order = np.argsort(slopes)
+    reached = np.cumsum(weights[order])
+    return float(slopes[order][np.searchsorted(reached, reached[-1] / 2)])
+
+
+def _left_first(
+    beside: NDArray[np.bool_], overlap: NDArray[np.bool_], y: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Of which lines left (rows) and right (columns), not above each other, the left one is read
+    first."""
+    apart = y - y[:, None]
+    below = np.where(overlap & (apart > 0), apart, np.inf).min(axis=1)
+    spacing = float(np.median(below[np.isfinite(below)])) if np.isfinite(below).any() else 0.0
+    found = beside & (np.abs(apart) <= ROW * spacing)
+    for i in np.flatnonzero(beside.any(axis=1)):
+        spans = overlap[i] & overlap  # (right line, line over both)
+        upper, lower = np.minimum(y[i], y)[:, None], np.maximum(y[i], y)[:, None]
+        between = (spans & (y > upper) & (y < lower)).any(axis=1)
+        top = np.where(spans & (y <= upper), y, -np.inf).max(axis=1)[:, None]
+        bottom = np.where(spans & (y >= lower), y, np.inf).min(axis=1)[:, None]
+        strip = (y > top) & (y < bottom) & ~spans
+        columns = _columns(strip & overlap[i], strip & overlap, y, spacing)
+        found[i] = (found[i] | (beside[i] & columns)) & ~between
+    return found
+
+
+def _columns(
+    left: NDArray[np.bool_], right: NDArray[np.bool_], y: NDArray[np.float64], spacing: float
+) -> NDArray[np.bool_]:
+    """Whether lines at the left and at the right, (pairs, lines) each, are columns: they stand side
+    by side for half of the shorter's height or more, and there are several at either side, or the
+    left ones begin no lower."""
+    tops = [np.where(side, y, np.inf).min(axis=1) for side in (left, right)]
+    feet = [np.where(side, y, -np.inf).max(axis=1) for side in (left, right)]
+    shorter = np.minimum(feet[0] - tops[0], feet[1] - tops[1])
+    shared = np.minimum(*feet) - np.maximum(*tops)
+    several = np.maximum(left.sum(axis=1), right.sum(axis=1)) >= COLUMN
+    return (shared >= 0.5 * (shorter - spacing)) & (several | (tops[0] <= tops[1] + 0.5 * spacing))

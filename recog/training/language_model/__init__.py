@@ -1,0 +1,7 @@
+"""The training of neural language models.
+
+recipe   what the YAML file says
+data     texts to streams of symbols
+trainer  truncated back-propagation through time
+run      from command to model folder
+"""

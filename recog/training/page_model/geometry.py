@@ -1,0 +1,152 @@
+"""Training the geometry network of a page model: pages turned and scaled at random -> where, how
+large and which way.
+
+The lines of the pages tell all three. Crops are drawn from pages at every size and in every
+direction, so that what the network learns is how writing looks, not how pages lie.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recog.nn.page.geometry import GeometryNetwork
+from recog.segment.page_geometry import CELL, UNIT, page_geometry
+from recog.training.page_model.data import Floats, Page, framed, worn
+from recog.training.page_model.recipe import PageRecipe
+from recog.training.page_model.trainer import PageTrainer
+from recog.training.progress import Reporter
+
+LONGER_SIDE = (420.0, 2000.0)  # pixels that a whole page would have at the scale of a crop
+# pixels of a crop to one of the grid on which lines are drawn before they are averaged to cells
+FINE = 4
+PRESENT = 0.3  # share of a cell that lines must cover for it to count as written on
+
+
+def draw_geometry(page: Page, rng: np.random.Generator, side: int) -> tuple[Floats, Floats]:
+    """A crop of a page in any direction and at any size, and its geometry (GEOMETRY_MAPS, side /
+    16, side / 16).
+
+    Where nothing is written, size and directions are 0.
+    """
+    height, width = page.ink.shape
+    low, high = np.log(LONGER_SIDE)
+    scale = float(np.exp(rng.uniform(low, high))) / max(height, width)
+    turn = 90.0 * int(rng.integers(4)) + float(
+        rng.normal(0, 3.0) if rng.random() < 0.85 else rng.uniform(-45, 45)
+    )
+    cosine, sine = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn))
+    if page.lines and rng.random() < 0.7:
+        baseline = page.lines[int(rng.integers(len(page.lines)))][0]
+        centre = baseline[int(rng.integers(len(baseline)))]
+    else:
+        centre = np.array([rng.uniform(0, width), rng.uniform(0, height)])
+    matrix = np.empty((2, 3))
+    matrix[:, :2] = scale * np.array([[cosine, -sine + rng.normal(0, 0.03)], [sine, cosine]])
+    matrix[:, 2] = side / 2 + rng.uniform(-0.3, 0.3, 2) * side - matrix[:, :2] @ centre
+    way = cv2.INTER_LINEAR if scale > 0.6 else cv2.INTER_AREA
+    ink = (
+        page.ink
+        if scale > 0.6
+        else cv2.resize(page.ink, None, fx=scale, fy=scale, interpolation=way)
+    )
+    shrunk = matrix.copy() if ink is page.ink else np.hstack([matrix[:, :2] / scale, matrix[:, 2:]])
+    crop = cv2.warpAffine(ink, shrunk, (side, side), flags=cv2.INTER_LINEAR).astype(
+        np.float32
+    ) / np.float32(255.0)
+    return framed(worn(crop, rng), _geometry(page, matrix, scale, side), rng)
+
+
+def _geometry(page: Page, matrix: NDArray[np.float64], scale: float, side: int) -> Floats:
+    fine = side // FINE
+    sizes = np.where(np.isfinite(page.sizes), page.sizes, np.median(page.sizes))
+    values = np.zeros((6, fine, fine), np.float32)
+    for (baseline, polygon), size in zip(page.lines, sizes, strict=True):
+        outline = (polygon @ matrix[:, :2].T + matrix[:, 2]) / FINE
+        if (outline.max(0) < 0).any() or (outline.min(0) > fine).any() or not np.isfinite(size):
+            continue
+        across, down = matrix[:, :2] @ (baseline[-1] - baseline[0])
+        angle = np.arctan2(down, across)
+        drawn = [
+            1.0,
+            np.log2(max(size * scale, 1.0) / UNIT),
+            np.cos(angle),
+            np.sin(angle),
+            np.cos(2 * angle),
+            np.sin(2 * angle),
+        ]
+        corners = [np.round(outline * 8).astype(np.int32)]
+        for k, value in enumerate(drawn):
+            cv2.fillPoly(values[k], corners, float(value), cv2.LINE_8, 3)
+    cells = values.reshape(6, side // CELL, CELL // FINE, side // CELL, CELL // FINE).mean((2, 4))
+    share = cells[0]
+    present = share > PRESENT
+    geometry = np.where(present, cells / np.maximum(share, 1e-6), 0.0).astype(np.float32)
+    for k in (2, 4):
+        geometry[k : k + 2] /= np.maximum(np.hypot(geometry[k], geometry[k + 1]), 1e-6)
+    return geometry
+
+
+def geometry_loss(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Cross-entropy of what is written on; there, the absolute error of the size in octaves and the
+    distance of the directions."""
+    present = wanted[:, 0]
+    loss = F.binary_cross_entropy_with_logits(logits[:, 0], present)
+    count = present.sum() + 1.0
+    loss = loss + ((logits[:, 1] - wanted[:, 1]).abs() * present).sum() / count
+    for first in (2, 4):
+        apart = ((logits[:, first : first + 2] - wanted[:, first : first + 2]) ** 2).sum(1)
+        loss = loss + (apart * present).sum() / count
+    return loss
+
+
+class GeometryTrainer(PageTrainer):
+    """One run of a geometry network, on pages that are all of the same longer side."""
+
+    def __init__(
+        self, recipe: PageRecipe, train: list[Page], dev: list[Page], out: Path, report: Reporter,
+        *, base: str,
+    ) -> None:  # fmt: skip
+        torch.manual_seed(recipe.training.seed)
+        super().__init__(
+            recipe, train, dev, out, report, GeometryNetwork(recipe.geometry), base=base
+        )
+        self.config = recipe.geometry
+
+    def draw(self, page: Page, other: Page, rng: np.random.Generator) -> tuple[Floats, Floats]:
+        return draw_geometry(page, rng, self.options.crop)
+
+    def loss(self, logits: Tensor, wanted: Tensor) -> Tensor:
+        return geometry_loss(logits, wanted)
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, float]:
+        """Share of the dev pages, in each of four directions, whose direction and size (within a
+        third of an octave) are right, by corpus."""
+        network = GeometryNetwork(self.config).to(self.device)
+        network.load_state_dict(self.average)
+        network.eval()
+        right: dict[str, list[float]] = {}
+        for page in self.dev:
+            scale = self.config.side / max(page.ink.shape)
+            small = cv2.resize(page.ink, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            size = scale * float(np.median(page.sizes[np.isfinite(page.sizes)]))
+            for turns in range(4):
+                ink = np.rot90(small, -turns)
+                padded = np.zeros([-(-n // 32) * 32 for n in ink.shape], np.float32)
+                padded[: ink.shape[0], : ink.shape[1]] = ink / np.float32(255.0)
+                maps = (
+                    network(torch.from_numpy(padded)[None, None].to(self.device))[0].cpu().numpy()
+                )
+                seen = page_geometry(maps)
+                off = abs((seen.angle - 90 * turns + 180) % 360 - 180)
+                right.setdefault(page.source, []).append(
+                    0.5 * (off < 30) + 0.5 * (abs(np.log2(max(seen.size, 0.1) / size)) < 1 / 3)
+                )
+        return {source: float(np.mean(of)) for source, of in sorted(right.items())}

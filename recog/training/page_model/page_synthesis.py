@@ -1,0 +1,272 @@
+"""Pages with notes of others on them, to learn to tell these from the page's own writing.
+
+Corpora have few such pages, so most are composed: the lines of a page are taken off or written anew
+by another hand, and other hands, or print, leave notes below, above and in the margins. What they
+look like differs from page to page; that they differ from the rest, and where they stand, is what
+there is to learn.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.corpora.manifest import load_data
+from recog.media.image.reader import read_image
+from recog.segment.page_lines import MULTIPLE
+from recog.training.page_model.data import Page, Shape
+from recog.training.recogniser.recipe import Source
+
+OWN, OTHER = 1, 2  # in the mask of a sheet
+BASELINE = 0.68  # of a line image's height from above, where its baseline is
+HAND_LINES = 4  # that there must be of a hand
+FONTS = (0, 2, 3, 4, 5, 6)  # OpenCV's
+Floats = NDArray[np.float32]
+
+
+@dataclass
+class Sheet:
+    """A page under construction: (height, width) ink, and in the mask whose writing lies where."""
+
+    ink: Floats
+    mask: NDArray[np.uint8]
+
+
+class Hands:
+    """Line images by hand, and the corpora that they are of, drawn by their weights."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._corpora: list[list[list[Path]]] = []
+        weights: list[float] = []
+        for source in sources:
+            of: dict[str, list[Path]] = {}
+            for row in load_data(Path(source.path)):
+                if row.line is None and row.split in (None, "train"):
+                    of.setdefault(re.sub(r"[-_]?l?\d+$", "", row.media.stem), []).append(row.media)
+            hands = [sorted(of[name]) for name in sorted(of) if len(of[name]) >= HAND_LINES]
+            if hands:
+                self._corpora.append(hands)
+                weights.append(source.weight)
+        self._shares = np.array(weights) / max(sum(weights), 1e-9)
+
+    def __bool__(self) -> bool:
+        return bool(self._corpora)
+
+    def draw(self, rng: np.random.Generator) -> list[Path]:
+        """The line images of a hand."""
+        hands = self._corpora[int(rng.choice(len(self._corpora), p=self._shares))]
+        return hands[int(rng.integers(len(hands)))]
+
+
+def draw_sheet(page: Page, hands: Hands, rng: np.random.Generator, *, noted: bool) -> Sheet:
+    """A whole page, turned and scaled a little; with ``noted`` as one of the composed ones that the
+    module tells of."""
+    sheet = Sheet(page.ink.astype(np.float32) / 255.0, np.zeros(page.ink.shape, np.uint8))
+    lines = sorted(page.lines, key=lambda line: float(line[0][:, 1].mean()))
+    spacing = _spacing(lines)
+    composed = noted and bool(hands) and rng.random() < 0.5
+    if composed:
+        _wipe(sheet, lines)
+        _write(sheet, _some(lines, rng), hands.draw(rng), spacing, rng)
+    else:
+        _mark(sheet, lines)
+        if len(lines) > 4 and rng.random() < 0.35:
+            kept = _some(lines, rng)
+            _wipe(sheet, [line for line in lines if not any(line is other for other in kept)])
+            _mark(sheet, kept)
+    if noted and hands and rng.random() < (0.85 if composed else 0.55):
+        for _ in range(int(rng.integers(1, 4))):
+            _note(sheet, hands.draw(rng), spacing, rng)
+    return _photographed(sheet, rng)
+
+
+def _spacing(lines: Sequence[Shape]) -> float:
+    apart = np.diff(sorted(float(base[:, 1].mean()) for base, _ in lines))
+    apart = apart[apart > 8]
+    return float(np.median(apart)) if len(apart) else 32.0
+
+
+def _some(lines: list[Shape], rng: np.random.Generator) -> list[Shape]:
+    """Some lines that follow each other."""
+    first = 0 if rng.random() < 0.6 else int(rng.integers(0, max(1, len(lines) // 2)))
+    last = (
+        len(lines)
+        if rng.random() < 0.4
+        else int(rng.integers(min(len(lines), first + 1), len(lines) + 1))
+    )
+    return lines[first:last]
+
+
+def _mark(sheet: Sheet, lines: Sequence[Shape]) -> None:
+    for _, polygon in lines:
+        cv2.fillPoly(sheet.mask, [polygon.round().astype(np.int32)], OWN)
+
+
+def _wipe(sheet: Sheet, lines: Sequence[Shape]) -> None:
+    """Take lines off a sheet."""
+    gone = np.zeros(sheet.mask.shape, np.uint8)
+    for _, polygon in lines:
+        cv2.fillPoly(gone, [polygon.round().astype(np.int32)], 1)
+    sheet.ink[cv2.dilate(gone, np.ones((5, 5), np.uint8)) > 0] = 0.0
+    sheet.mask[gone > 0] = 0
+
+
+def _write(
+    sheet: Sheet, lines: list[Shape], hand: list[Path], spacing: float, rng: np.random.Generator
+) -> None:
+    """Write lines of a hand where a page had its own."""
+    first, strength, height = (
+        int(rng.integers(len(hand))),
+        float(rng.uniform(0.45, 1.0)),
+        spacing * rng.uniform(1.15, 1.75),
+    )
+    for number, (base, _) in enumerate(lines):
+        ink = _line_ink(hand[(first + number) % len(hand)])
+        across, down = base[-1] - base[0]
+        length = float(np.hypot(across, down))
+        stretch = float(np.clip(length * ink.shape[0] / (ink.shape[1] * height), 0.7, 1.3))
+        corners = _stamp(
+            sheet,
+            ink,
+            base[0],
+            height,
+            np.arctan2(down, max(across, 1.0)),
+            1.1 * length,
+            strength,
+            stretch,
+        )
+        cv2.fillPoly(sheet.mask, [corners], OWN)
+
+
+def _note(sheet: Sheet, hand: list[Path], spacing: float, rng: np.random.Generator) -> None:
+    """Leave a note of one to five lines below, above or beside the writing, where there is room, by
+    a hand or printed."""
+    count = int(rng.choice([1, 1, 2, 2, 3, 4, 5]))
+    first = int(rng.integers(max(1, len(hand) - count + 1)))
+    inks = [_line_ink(path) for path in hand[first : first + count]]
+    height, strength = spacing * rng.uniform(0.75, 1.4), float(rng.uniform(0.4, 1.0))
+    step = height * rng.uniform(0.6, 0.85)
+    if rng.random() < 0.2:
+        inks, height = [_print(rng) for _ in inks], 0.7 * height
+        step = 0.95 * height
+    angle = float(np.deg2rad(rng.normal(0, 5 if rng.random() < 0.6 else 1)))
+    left, top, room = _place(sheet, spacing, rng)
+    for number, ink in enumerate(inks):
+        start = np.array([left + rng.uniform(-0.3, 0.6) * spacing, top + number * step])
+        length = min(room * rng.uniform(0.5, 1.0), ink.shape[1] * height / ink.shape[0])
+        if _free(sheet.mask, _corners(start, length, height, angle)):
+            corners = _stamp(sheet, ink, start, height, angle, length, strength, 1.0)
+            cv2.fillPoly(sheet.mask, [corners], OTHER)
+
+
+def _place(sheet: Sheet, spacing: float, rng: np.random.Generator) -> tuple[float, float, float]:
+    """Left and top of a note, and how wide it may be: mostly below the writing, else above it or in
+    a margin."""
+    height, width = sheet.mask.shape
+    rows = np.flatnonzero((sheet.mask == OWN).any(axis=1))
+    top, bottom = (int(rows[0]), int(rows[-1])) if len(rows) else (0.3 * height, 0.3 * height)
+    where = rng.random()
+    if where < 0.6:
+        x, y, room = (
+            (0.02, 0.6),
+            (min(bottom + 0.6 * spacing, height - 20), height - 10),
+            (0.15, 0.8),
+        )
+    elif where < 0.75:
+        x, y, room = (0.0, 0.7), (10, max(20, top)), (0.1, 0.3)
+    elif where < 0.9:
+        x, y, room = (0.0, 0.08), (0.05 * height, 0.9 * height), (0.06, 0.18)
+    else:
+        x, y, room = (0.6, 0.85), (0.02 * height, 0.9 * height), (0.08, 0.2)
+    return float(width * rng.uniform(*x)), float(rng.uniform(*y)), float(width * rng.uniform(*room))
+
+
+def _line_ink(path: Path) -> Floats:
+    """A line image as ink: 0 paper to 1."""
+    grey = read_image(path).astype(np.float32)
+    dark, paper = np.percentile(grey, (1, 85))
+    ink: Floats = np.clip((paper - 6.0 - grey) / max(paper - 6.0 - dark, 20.0), 0.0, 1.0).astype(
+        np.float32
+    )
+    return ink
+
+
+def _print(rng: np.random.Generator) -> Floats:
+    """A line of print."""
+    text = "".join(rng.choice(list("abcdeilmnoprstuv ABCDE"), size=int(rng.integers(8, 34))))
+    image = np.zeros((60, 1100), np.uint8)
+    cv2.putText(
+        image, text, (4, 42), int(rng.choice(FONTS)), 1.1, 255, int(rng.integers(1, 4)), cv2.LINE_AA
+    )
+    used = np.flatnonzero(image.any(axis=0))
+    return image[:, : int(used[-1]) + 4 if len(used) else 8].astype(np.float32) / 255.0
+
+
+def _corners(
+    start: NDArray[np.floating], length: float, height: float, angle: float
+) -> NDArray[np.int32]:
+    """The box of a line that begins at ``start`` on its baseline."""
+    box = np.array([[0.0, -0.58], [length, -0.58], [length, 0.27], [0.0, 0.27]]) * [1.0, height]
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    return np.rint(box @ turn + start).astype(np.int32)
+
+
+def _free(mask: NDArray[np.uint8], corners: NDArray[np.int32]) -> bool:
+    """Whether a box lies on the sheet and hardly on writing."""
+    box = np.zeros(mask.shape, np.uint8)
+    cv2.fillPoly(box, [corners], 1)
+    inside = corners.min() > 2 and bool(
+        (corners.max(axis=0) < np.array(mask.shape[::-1]) - 2).all()
+    )
+    return inside and (box > 0).sum() > 30 and float((mask[box > 0] > 0).mean()) < 0.03
+
+
+def _stamp(
+    sheet: Sheet, ink: Floats, start: NDArray[np.floating], height: float, angle: float, most: float, strength: float,
+    stretch: float,
+) -> NDArray[np.int32]:  # fmt: skip
+    """Put a line, scaled to a height, on a sheet with its baseline's begin at ``start``, cut at a
+    length; gives its box."""
+    scale = height / ink.shape[0]
+    ink = ink[:, : max(4, int(most / (scale * stretch)))]
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * (
+        scale * stretch,
+        scale,
+    )
+    matrix = np.column_stack([turn, start - turn @ (0.0, BASELINE * ink.shape[0])])
+    smooth = cv2.GaussianBlur(ink, (0, 0), 0.45 / scale) if scale < 0.8 else ink
+    placed = cv2.warpAffine(smooth, matrix, sheet.ink.shape[::-1], flags=cv2.INTER_LINEAR)
+    np.maximum(sheet.ink, placed * np.float32(strength), out=sheet.ink)
+    return _corners(start, ink.shape[1] * scale * stretch, height, angle)
+
+
+def _photographed(sheet: Sheet, rng: np.random.Generator) -> Sheet:
+    """Turned, slanted, scaled, its ink varied; sides as a page network takes them."""
+    height, width = sheet.ink.shape
+    scale, turn, slant = (
+        rng.uniform(0.78, 1.08),
+        np.deg2rad(rng.normal(0, 2.0)),
+        rng.normal(0, 0.03),
+    )
+    stretch = np.exp(rng.normal(0, 0.06))
+    matrix = np.empty((2, 3))
+    matrix[:, :2] = scale * np.array(
+        [[np.cos(turn) * stretch, -np.sin(turn) + slant], [np.sin(turn), np.cos(turn)]]
+    )
+    shape = width + -width % MULTIPLE, height + -height % MULTIPLE
+    centre = np.array(shape) / 2 + rng.uniform(-0.04, 0.04, 2) * max(shape)
+    matrix[:, 2] = centre - matrix[:, :2] @ (width / 2, height / 2)
+    ink = cv2.warpAffine(sheet.ink, matrix, shape, flags=cv2.INTER_LINEAR)
+    ink = ink ** np.float32(np.exp(rng.normal(0, 0.25))) * np.float32(rng.uniform(0.7, 1.1))
+    if rng.random() < 0.3:
+        ink = ink + rng.normal(0, rng.uniform(0.01, 0.06), ink.shape).astype(np.float32)
+    if rng.random() < 0.3:
+        ink = cv2.GaussianBlur(ink, (0, 0), rng.uniform(0.3, 0.9))
+    mask = cv2.warpAffine(sheet.mask, matrix, shape, flags=cv2.INTER_NEAREST)
+    return Sheet(np.clip(ink, 0.0, 1.1), mask.astype(np.uint8, copy=False))

@@ -1,0 +1,219 @@
+"""What a training tells: a progress bar and a line an epoch on standard error, ``log.jsonl``, and
+TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from recog.training.recogniser.scoring import DevResult
+from recog.util.atomic_files import write_text
+
+LOG = "log.jsonl"
+PROBLEMS, PROBLEMS_TOLD = "problems.txt", 20
+EVERY = 10  # steps between entries of the log
+HEADS = ("main", "shortcut", "sounds", "intermediate")  # whose CTC losses a run tells
+
+
+class Reporter:
+    """Progress of one run; silent where ``quiet`` (every process of a distributed run but the
+    first)."""
+
+    def __init__(self, folder: Path, *, quiet: bool = False, resume_step: int = 0) -> None:
+        self.quiet = quiet
+        self.console = Console(stderr=True, highlight=False)
+        self.bar: Progress | None = None
+        self.task: TaskID | None = None
+        self.clock = time.monotonic()
+        self.lines = 0
+        self._clear()
+        self.tensorboard: Any = None
+        if quiet:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / LOG
+        self._forget_after(resume_step)
+        self.log = self.path.open("a", encoding="utf-8")
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=resume_step)
+        except ImportError:
+            self.say("TensorBoard is not installed: the log is only in log.jsonl.")
+
+    def _forget_after(self, step: int) -> None:
+        """Drop entries of steps that a kill undid, so that the log has each step once."""
+        if not self.path.exists():
+            return
+        kept = []
+        for line in self.path.read_text(encoding="utf-8").splitlines():
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line + "\n")
+            except (ValueError, KeyError, TypeError):
+                continue  # a line cut by the kill
+        write_text(self.path, "".join(kept))
+
+    def say(self, text: str) -> None:
+        if not self.quiet:
+            self.console.print(text, markup=False, emoji=False, soft_wrap=True)
+
+    def write(self, entry: dict[str, Any]) -> None:
+        if not self.quiet:
+            self.log.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            self.log.flush()
+
+    def left_out(self, problems: Sequence[str]) -> None:
+        """Tell which rows could not be used, and why; all of them in ``problems.txt``."""
+        if self.quiet:
+            return
+        for problem in problems[:PROBLEMS_TOLD]:
+            self.say(f"left out: {problem}")
+        if len(problems) > PROBLEMS_TOLD:
+            self.say(f"... and {len(problems) - PROBLEMS_TOLD} more rows, all in {PROBLEMS}")
+        self.path.with_name(PROBLEMS).write_text(
+            "".join(p + "\n" for p in problems), encoding="utf-8"
+        )
+
+    def counting(self, what: str, total: int) -> None:
+        """Start a bar that :meth:`advance` moves."""
+        if self.quiet:
+            return
+        self.stop()
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[info]}"),
+        )
+        self.bar = Progress(*columns, console=self.console, transient=True)
+        self.task = self.bar.add_task(what, total=total, info="")
+        self.bar.start()
+
+    def advance(self, info: str = "", by: int = 1) -> None:
+        if self.bar is not None and self.task is not None:
+            self.bar.update(self.task, advance=by, info=info)
+
+    def stop(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+    def epoch(self, epoch: int, epochs: int, done: int, batches: int) -> None:
+        self.counting(f"epoch {epoch + 1}/{epochs}", batches)
+        if self.bar is not None and self.task is not None:
+            self.bar.update(self.task, completed=done)
+        self.clock, self.lines = time.monotonic(), 0
+        self._clear()
+
+    def _clear(self) -> None:
+        self.sums = [0.0] * (len(HEADS) + 1)
+        self.steepest = 0.0  # largest gradient norm
+        self.count = 0  # updates in the sums
+
+    def step(
+        self,
+        step: int,
+        epoch: int,
+        losses: Sequence[float],
+        rate: float,
+        norm: float,
+        lines: int,
+        batches: int = 1,
+    ) -> None:
+        """Count one update: losses per label of the :data:`HEADS`, learning rate, gradient norm,
+        rows, batches.
+
+        Every tenth writes an entry of the log, with means since the last and the largest gradient
+        norm.
+        """
+        if self.quiet:
+            return
+        self.lines += lines
+        self.count += 1
+        for i, value in enumerate((*losses, norm)):
+            self.sums[i] += value
+        self.steepest = max(self.steepest, norm)
+        speed = self.lines / max(1e-9, time.monotonic() - self.clock)
+        self.advance(f"loss {losses[0]:.3f}  {speed:.0f} rows/s", batches)
+        if step % EVERY == 0:
+            mean = [value / self.count for value in self.sums]
+            steepest = self.steepest
+            self._clear()
+            entry = {
+                "step": step,
+                "epoch": epoch + 1,
+                "loss": mean[0],
+                "shortcut_loss": mean[1],
+                "learning_rate": rate,
+            }
+            entry |= {
+                f"{head}_loss": loss
+                for head, loss in zip(HEADS[2:], mean[2:-1], strict=True)
+                if loss
+            }
+            entry |= {
+                "gradient_norm": mean[-1],
+                "gradient_norm_max": steepest,
+                "rows_per_second": round(speed, 2),
+            }
+            self.write(entry)
+            if self.tensorboard is not None:
+                for key in entry.keys() - {"step", "epoch"}:
+                    self.tensorboard.add_scalar(f"train/{key}", entry[key], step)
+
+    def skipped(self, batches: int = 1) -> None:
+        """An update whose loss or gradient was not finite, and that was left out."""
+        self.advance("no finite gradient, left out", batches)
+
+    def evaluated(self, entry: dict[str, Any], result: DevResult, better: bool) -> None:
+        """Tell an epoch's result on dev."""
+        self.stop()
+        if self.quiet:
+            return
+        self.write(entry | {"samples": result.samples})
+        by = (
+            "  ".join(f"{k} {100 * v:.1f}" for k, v in result.sources.items())
+            if len(result.sources) > 1
+            else ""
+        )
+        self.say(
+            f"epoch {entry['epoch']}  loss {entry['loss']:.3f}  dev CER {100 * result.cer:.2f} %  WER {100 * result.wer:.2f} %"
+            f"  blank {100 * result.blank:.0f} %{'  (best so far)' if better else ''}"
+            + (f"\n  CER by source: {by}" if by else "")
+        )
+        for reference, hypothesis in result.samples:
+            self.say(f"  reference  {reference}\n  hypothesis {hypothesis}")
+        if self.tensorboard is not None:
+            for key in ("cer", "wer", "blank"):
+                self.tensorboard.add_scalar(f"dev/{key}", entry[key], entry["step"])
+            self.tensorboard.flush()
+
+    def explain(self, step: int, sentences: list[str]) -> None:
+        """Tell what the run's figures say about it."""
+        if self.quiet or not sentences:
+            return
+        self.write({"step": step, "explanation": sentences})
+        for sentence in sentences:
+            self.say(sentence)
+
+    def close(self) -> None:
+        self.stop()
+        if not self.quiet:
+            self.log.close()
+            if self.tensorboard is not None:
+                self.tensorboard.close()

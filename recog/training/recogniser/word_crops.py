@@ -1,0 +1,110 @@
+"""The words in lines, found by the base model: what other lines can be put together of
+(:mod:`recog.training.recogniser.line_synthesis`)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from recog.decoding.ctc.viterbi import viterbi
+from recog.nn.encoder import Encoder
+from recog.training.recogniser.batches import collate
+from recog.training.recogniser.data import Dataset, Example, Piece
+from recog.training.recogniser.line_synthesis import Words
+from recog.training.recogniser.recipe import Recipe
+from recog.util.atomic_files import write_text
+
+FILE = "words.json"  # in the folder of the run, which goes on with the same words
+UNSURE = -2.0  # mean log-probability of a word's symbols, below which nobody knows where it stands
+NARROWEST = 8  # columns of a word
+AT_ONCE = 16  # rows that the network reads together
+
+
+def words_of(
+    network: Encoder,
+    data: Dataset,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    base: str | None,
+    writes: bool = True,
+) -> Words | None:
+    """The words of the train rows as the network finds them, or as the run remembers them; None
+    where there are none.
+
+    Args:
+        network: that training begins with, still on the CPU; it is left as it was.
+        folder: of the run, which keeps them for when it goes on after an interruption.
+        base: checksum of the network's weights; words that others found, or in other data, are not
+            taken.
+        writes: whether this process does.
+    """
+    if " " not in data.alphabet:
+        return None
+    of = {"data": data.fingerprint, "base": base}
+    kept = folder / FILE
+    known = json.loads(kept.read_text()) if kept.exists() else {}
+    if known.get("of") == of:
+        pieces = [
+            Piece(row, first, last, tuple(labels)) for row, first, last, labels in known["pieces"]
+        ]
+    else:
+        pieces = _found(network, data, recipe)
+        if writes:
+            write_text(kept, json.dumps({"of": of, "pieces": pieces}))
+    return Words.by_hand(pieces, data.train, data.alphabet.encode(" ")[0]) if pieces else None
+
+
+def _found(network: Encoder, data: Dataset, recipe: Recipe) -> list[Piece]:
+    space = data.alphabet.encode(" ")[0]
+    training = network.training
+    left_alone = {source.called for source in recipe.data if not source.recombine}
+    rows = sorted(
+        (row for row in data.train if row.source not in left_alone),
+        key=lambda row: (row.columns, row.index),
+    )
+    pieces: list[Piece] = []
+    network.eval()
+    with torch.no_grad():
+        for batch in (rows[at : at + AT_ONCE] for at in range(0, len(rows), AT_ONCE)):
+            features, lengths = collate(
+                [np.asarray(data.store[row.index], np.float32) / np.float32(255.0) for row in batch]
+            )
+            log_probs, frames, _ = network(features, lengths)
+            for row, found, valid in zip(batch, log_probs.numpy(), frames.tolist(), strict=True):
+                pieces += cut(found[:valid], row, space, recipe.encoder.subsampling)
+    network.train(training)
+    return sorted(pieces)
+
+
+def cut(
+    log_probs: NDArray[np.float32], example: Example, space: int, subsampling: int
+) -> list[Piece]:
+    """The words of a line by the Viterbi alignment of its labels, cut in the middle of the spaces.
+
+    Args:
+        log_probs: (frames, symbols) of the line.
+        space: index of the space among the symbols.
+        subsampling: columns of a frame.
+    """
+    found = viterbi(log_probs, example.labels)
+    gaps = [k for k, label in enumerate(example.labels) if label == space]
+    words = []
+    for before, after in zip([-1, *gaps], [*gaps, len(example.labels)], strict=True):
+        inside = range(before + 1, after)
+        if not inside or float(np.mean([found.scores[k] for k in inside])) < UNSURE:
+            continue
+        first, last = (
+            round((found.starts[k] + found.ends[k]) / 2 * subsampling) if k in gaps else edge
+            for k, edge in ((before, 0), (after, example.columns))
+        )
+        last = min(last, example.columns)
+        if last - first >= NARROWEST:
+            words.append(
+                Piece(example.index, first, last, tuple(example.labels[k] for k in inside))
+            )
+    return words
