@@ -136,7 +136,7 @@ def decode(
 
 def _spelled(hotwords: dict[str, float], symbols: Sequence[str]) -> dict[str, float]:
     """The hotwords that can be spelled in the symbols; the others are told."""
-    from recog.decoding.fusion.keywords import without_symbol
+    from recog.decoding.fusion.hotwords import without_symbol
 
     missing = {phrase: without_symbol(phrase, symbols) for phrase in hotwords}
     for phrase, character in missing.items():

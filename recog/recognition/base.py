@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.decoding.ctc.viterbi import Timing, spans_of
-from recog.decoding.fusion.keywords import without_symbol
+from recog.decoding.fusion.hotwords import without_symbol
 from recog.decoding.greedy import best_path
 from recog.decoding.rescoring.combination import SecondPass
 from recog.decoding.rescoring.nbest import RESCORED

@@ -1,4 +1,4 @@
-"""Language models and keywords in the beam (shallow fusion).
+"""Language models and hotwords in the beam (shallow fusion).
 
 keywords      words and phrases the user expects, as an automaton
 lexicon_trie  the vocabulary as a trie of characters

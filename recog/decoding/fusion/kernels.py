@@ -88,7 +88,7 @@ class Fusion(NamedTuple):
     )
     # (LONGEST, 2) float64, "ahead" and "close" of an unknown word of so many characters
     unknown: Any
-    hot_next: Any  # (states, codes) int32, see recog.decoding.fusion.keywords
+    hot_next: Any  # (states, codes) int32, see recog.decoding.fusion.hotwords
     hot_gain: Any  # (states, 2) float64, factors: the gain, and what is lent
     lm: Query
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recog.decoding.fusion.hotwords import SPACES, Hotwords, build_hotwords, no_hotwords
 from recog.decoding.fusion.kernels import CHARACTERS, LONGEST, NODE, NOTHING, OPTIONS, WORDS, Fusion
-from recog.decoding.fusion.keywords import SPACES, Hotwords, build_hotwords, no_hotwords
 from recog.decoding.fusion.lexicon_trie import Lexicon, build_lexicon
 from recog.decoding.validation import InvalidInputError
 from recog.lm.query import frozen, make_query

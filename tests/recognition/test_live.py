@@ -27,7 +27,7 @@ from recog.media.errors import MediaError
 from recog.recognition.live import FUTURE, STEP, Heard, Listener
 from recog.transcript import Line
 
-SAMPLES = Path(__file__).parent.parent / "data" / "samples"
+SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 RATE = 16_000
 
 

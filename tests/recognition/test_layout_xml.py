@@ -19,7 +19,7 @@ from recog.formats.layout.turning import turned_line
 from recog.recognition.layout_xml import given_lines
 from recog.transcript import Line, Transcript
 
-SAMPLES = Path(__file__).parent.parent / "data" / "samples"
+SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 NAMES = ["garden", "maison", "voyage"]
 EXIF = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0"
 

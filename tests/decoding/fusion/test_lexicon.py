@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recog.decoding.fusion.keywords import build_hotwords
+from recog.decoding.fusion.hotwords import build_hotwords
 from recog.decoding.fusion.lexicon_trie import Lexicon, build_lexicon
 
 CODES = {" ": 0, "a": 1, "b": 2, "c": 3}

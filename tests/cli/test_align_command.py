@@ -21,7 +21,7 @@ from recog.formats.timed import textgrid
 from recog.recognition.forced_alignment import align_text
 from recog.transcript import Line, Transcript, Word
 
-SAMPLES = Path(__file__).parent.parent / "data" / "samples"
+SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 FRAME = 0.04
 
 

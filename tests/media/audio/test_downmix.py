@@ -17,7 +17,7 @@ from recog.media.audio.downmix import Mixer, Piece
 from recog.media.audio.reader import open_sound, read_sound
 
 RATE = 16_000
-SAMPLES = Path(__file__).parents[2] / "data" / "samples"
+SAMPLES = Path(__file__).parents[3] / "data" / "samples"
 Floats = NDArray[np.float32]
 
 

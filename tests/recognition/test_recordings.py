@@ -21,7 +21,7 @@ from recog.recognition.forced_alignment import align_text
 from recog.recognition.speech import Transcriber
 from recog.transcript import Transcript
 
-SAMPLES = Path(__file__).parent.parent / "data" / "samples"
+SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 RATE = 16_000
 WEATHER, LETTER = (read_sound(SAMPLES / f"{name}.wav") for name in ("weather", "letter"))
 LETTER_TEXT = "she wrote a long letter to her brother who lived in the city"

@@ -19,7 +19,7 @@ from recog.recognition.dataset import pieces_of
 from recog.training.recogniser.data import dev_rows
 from recog.tuning.model import tune_model
 
-SAMPLES = Path(__file__).parents[1] / "data" / "samples"
+SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from recog.media.audio.reader import open_sound, read_sound
 from recog.media.errors import MediaError
 from recog.transcript import Line, Transcript, Word
 
-SAMPLES = Path(__file__).parent.parent / "data" / "samples"
+SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 RATE = 16_000
 
 

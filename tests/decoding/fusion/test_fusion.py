@@ -13,7 +13,7 @@ from recog.decoding import Decoder, InvalidInputError, log_prob_of
 from recog.decoding.beam.beam import COUNT
 from recog.decoding.beam.prefix_trie import ROOT
 from recog.decoding.beam.search import probabilities
-from recog.decoding.fusion.keywords import build_hotwords
+from recog.decoding.fusion.hotwords import build_hotwords
 from recog.lm.estimation.kneser_ney import estimate
 from recog.lm.trie import NGramTrie
 

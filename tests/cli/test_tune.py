@@ -31,7 +31,7 @@ from recog.tuning.card import HEADING, decoding_section, with_section
 from recog.tuning.model import _better_begin, _file_names, tune_model
 from recog.tuning.search import Search, Setting, Utterance
 
-SAMPLES = Path(__file__).parents[1] / "data" / "samples"
+SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 SYMBOLS = ["", "a", "b", " "]
 
 

@@ -14,7 +14,7 @@ from recog.media.audio.level import TARGET, LevelMeter
 from recog.media.audio.reader import open_sound, read_sound
 
 RATE = 16_000
-SAMPLES = Path(__file__).parents[2] / "data" / "samples"
+SAMPLES = Path(__file__).parents[3] / "data" / "samples"
 
 
 def recording(peak: float, subtype: str = "FLOAT", *, channels: int = 1) -> bytes:
