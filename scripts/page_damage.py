@@ -17,8 +17,15 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Damage:
-    """What the composition says: where a fold is (x), and the page beside this one."""
+    """What is known of a picture beforehand.
 
+    Attributes:
+        largest: pixels of its longer side at most.
+        fold: the x at which its two pages meet.
+        beside: the page beside this one.
+    """
+
+    largest: int
     fold: float | None = None
     beside: NDArray[np.uint8] | None = None
 
@@ -55,9 +62,10 @@ class Warp:
         rotation = np.array([[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]])
         return cls(across, scale, shift, rotation @ matrix)
 
-    def moved(self, left: float, top: float) -> Warp:
-        """The same, seen from another corner."""
-        return Warp(self.across, self.scale, self.shift, np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]]) @ self.matrix)
+    def moved(self, left: float, top: float, size: float) -> Warp:
+        """The same, seen from another corner and at another size."""
+        view = size * np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1 / size]])
+        return Warp(self.across, self.scale, self.shift, view @ self.matrix)
 
     def points(self, points: Points) -> Points:
         """Where points of the sheet come to lie."""
@@ -79,9 +87,7 @@ class Warp:
         y = (y - np.interp(column, self._columns, self.shift)) / np.interp(column, self._columns, self.scale)
         column = column + x - held
         fine = (size[0] * COARSE, size[1] * COARSE)
-        across, down = (
-            cv2.resize(of.astype(np.float32), fine, interpolation=cv2.INTER_LINEAR) for of in (column, y)
-        )
+        across, down = (cv2.resize(of.astype(np.float32), fine, interpolation=cv2.INTER_LINEAR) for of in (column, y))
         return across[:height, :width], down[:height, :width]
 
 
@@ -98,7 +104,7 @@ def damaged(sheet: Sheet, damage: Damage, rng: random.Random, noise: np.random.G
     if fold is not None:
         _fold_shadow(sheet, fold, rng)
     warp = Warp.drawn(sheet.width, sheet.height, fold, rng)
-    _pictured(sheet, warp, traits, rng, noise)
+    _pictured(sheet, warp, damage.largest, traits, rng, noise)
     _lit(sheet, traits, rng, noise)
     _shot(sheet, traits, rng, noise)
     return traits
@@ -138,13 +144,15 @@ def _fold_shadow(sheet: Sheet, fold: float, rng: random.Random) -> None:
     side = rng.choice([-1, 1])
     dark = np.exp(-np.abs(x) / wide) * np.where(x * side > 0, 1.0, rng.uniform(0.2, 1.0))
     light = (1 - rng.uniform(0.15, 0.65) * dark).astype(np.float32)
-    sheet.pixels = (sheet.pixels * light[None, :, None]).astype(np.uint8)
+    field = np.repeat(light[None], sheet.height, axis=0)
+    sheet.pixels = cv2.multiply(sheet.pixels, cv2.merge([field] * 3), dtype=cv2.CV_8U)
 
 
 def _pictured(
-    sheet: Sheet, warp: Warp, traits: list[str], rng: random.Random, noise: np.random.Generator
-) -> None:
-    """The sheet warped, on what lies under it."""
+    sheet: Sheet, warp: Warp, largest: int, traits: list[str], rng: random.Random,
+    noise: np.random.Generator,
+) -> None:  # fmt: skip
+    """The sheet warped, on what lies under it, in ``largest`` pixels at most."""
     edge = np.linspace(0, 1, 40)
     ends = np.array([[0, 0], [sheet.width, 0], [sheet.width, sheet.height], [0, sheet.height], [0, 0]], float)
     outline = warp.points(np.concatenate([a + edge[:, None] * (b - a) for a, b in zip(ends, ends[1:], strict=False)]))
@@ -152,7 +160,7 @@ def _pictured(
     across = float(np.mean(high - low))
     if rng.random() < 0.45:
         around = [-rng.uniform(0.0, 0.03) * across for _ in range(4)]  # the sheet's edges are cut off
-        under = (230.0, 235.0, 235.0)
+        name, under = "none", (230.0, 235.0, 235.0)
     else:
         around = [rng.choice([0.005, 0.02, 0.06, 0.15]) * rng.random() * across for _ in range(4)]
         name = rng.choice(["black", "black", "grey", "white", "wood"])
@@ -170,29 +178,31 @@ def _pictured(
     first = np.minimum(low - around[:2], np.maximum(written.min(0) - INSET, low - np.maximum(around[:2], 0)))
     last = np.maximum(high + around[2:], np.minimum(written.max(0) + INSET, high + np.maximum(around[2:], 0)))
     first, last = np.floor(first), np.ceil(last)
-    width, height = (int(n) for n in last - first)
-    warp = warp.moved(*first)
+    size = min(1.0, largest / float((last - first).max()))
+    width, height = (int(n) for n in size * (last - first))
+    warp = warp.moved(*first, size)
     x, y = warp.maps(width, height)
     seen = cv2.remap(sheet.pixels, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    rough = cv2.resize(noise.normal(0, rng.choice([0, 1, 3]), (200, 2)).astype(np.float32), (width, height))
-    inside = ((x >= rough) & (x <= sheet.width - 1 + rough) & (y >= rough) & (y <= sheet.height - 1 + rough)).astype(np.uint8)
-    table = np.empty_like(seen)
-    grain = cv2.resize(noise.normal(0, 5, (max(2, height // 12), 4)).astype(np.float32), (width, height))
-    table[:] = np.clip(np.array(under, np.float32) + grain[..., None], 0, 255)
-    if charted:
-        _chart(table, where == 3, round(around[where]), rng)
+    knots = (max(2, height // 60), max(2, width // 60))
+    torn = noise.normal(0, rng.choice([0, 0, 1, 2]), knots).astype(np.float32)
+    rough = cv2.resize(torn, (width, height), interpolation=cv2.INTER_CUBIC)
+    inside = ((x >= rough) & (x <= sheet.width - 1 + rough) & (y >= rough) & (y <= sheet.height - 1 + rough)).astype(
+        np.uint8
+    )
+    cells = (max(2, height // 12), 4 if name == "wood" else max(2, width // 12))  # wood has a grain
+    grain = cv2.resize(noise.normal(0, 5, cells).astype(np.float32), (width, height))
     small = cv2.resize(inside * np.float32(1), None, fx=0.125, fy=0.125, interpolation=cv2.INTER_AREA)
-    shade = cv2.resize(cv2.GaussianBlur(small, (0, 0), rng.uniform(0.5, 3)), (width, height))
-    table = (table * (1 - 0.5 * shade[..., None])).astype(np.uint8)
-    sheet.pixels = np.where(inside[..., None] > 0, seen, table)
-    sheet.lines = [
-        SheetLine(line.text, warp.points(line.baseline), warp.points(line.outline)) for line in sheet.lines
-    ]
+    shade = 1 - 0.5 * cv2.resize(cv2.GaussianBlur(small, (0, 0), rng.uniform(0.5, 3)), (width, height))
+    table = cv2.merge([cv2.convertScaleAbs((grain + np.float32(light)) * shade) for light in under])
+    if charted:
+        _chart(table, where == 3, round(size * around[where]), rng)
+    sheet.pixels = cv2.copyTo(seen, inside, table)
+    sheet.lines = [SheetLine(line.text, warp.points(line.baseline), warp.points(line.outline)) for line in sheet.lines]
 
 
 def _chart(table: NDArray[np.uint8], below: bool, depth: int, rng: random.Random) -> None:
     """A colour chart or a ruler beside the sheet, at the right or below."""
-    strip = np.rot90(table)[: depth] if not below else table[-depth:]
+    strip = np.rot90(table)[:depth] if not below else table[-depth:]
     tall, wide = strip.shape[:2]
     top, bottom = round(0.35 * tall), round(0.85 * tall)
     start, end = round(rng.uniform(0.02, 0.3) * wide), round(rng.uniform(0.6, 0.98) * wide)
@@ -213,10 +223,10 @@ def _lit(sheet: Sheet, traits: list[str], rng: random.Random, noise: np.random.G
     light = np.ones((64, 64), np.float32)
     x, y = np.meshgrid(*[np.linspace(-1, 1, 64, dtype=np.float32)] * 2)
     if rng.random() < 0.5:
-        slope = noise.normal(0, 0.12, 2)
+        slope = noise.normal(0, 0.1, 2)
         light *= 1 + np.float32(slope[0]) * x + np.float32(slope[1]) * y
     if rng.random() < 0.25:
-        field = noise.normal(0, 0.12, (4, 4)).astype(np.float32)
+        field = noise.normal(0, 0.06, (4, 4)).astype(np.float32)
         light *= 1 + cv2.resize(field, (64, 64), interpolation=cv2.INTER_CUBIC)
         traits.append("uneven")
     if rng.random() < 0.2:
@@ -229,7 +239,7 @@ def _lit(sheet: Sheet, traits: list[str], rng: random.Random, noise: np.random.G
         traits.append("shadow")
     light *= np.float32(rng.uniform(0.75, 1.05))
     field = cv2.resize(np.clip(light, 0.15, 1.3), (sheet.width, sheet.height), interpolation=cv2.INTER_CUBIC)
-    sheet.pixels = np.clip(sheet.pixels * field[..., None], 0, 255).astype(np.uint8)
+    sheet.pixels = cv2.multiply(sheet.pixels, cv2.merge([field] * 3), dtype=cv2.CV_8U)
 
 
 def _shot(sheet: Sheet, traits: list[str], rng: random.Random, noise: np.random.Generator) -> None:
@@ -252,12 +262,16 @@ def _shot(sheet: Sheet, traits: list[str], rng: random.Random, noise: np.random.
     spread = rng.choice([0, 2, 4, 8]) * (1.6 if kind == "film" else 1.0)
     if spread:
         grain = noise.standard_normal(pixels.shape[:2], dtype=np.float32) * np.float32(spread)
-        pixels = np.clip(pixels + grain[..., None], 0, 255).astype(np.uint8)
+        channels = pixels.shape[2]
+        pixels = cv2.add(pixels, cv2.merge([grain] * channels), dtype=cv2.CV_8U)
+        pixels = pixels.reshape(*grain.shape, channels)
         if spread > 7:
             traits.append("noise")
     if kind == "bitonal":
         local = cv2.GaussianBlur(pixels[..., 0], (0, 0), max(pixels.shape) / 60)
-        pixels = np.where(pixels[..., 0] > local * np.float32(rng.uniform(0.78, 0.9)), 255, 0).astype(np.uint8)[..., None]
+        pixels = np.where(pixels[..., 0] > local * np.float32(rng.uniform(0.78, 0.9)), 255, 0).astype(np.uint8)[
+            ..., None
+        ]
     if kind == "negative":
         pixels = 255 - pixels
     sheet.pixels = np.ascontiguousarray(pixels if pixels.shape[2] == 3 else np.repeat(pixels, 3, axis=2))
@@ -279,7 +293,9 @@ def stamp(sheet: Sheet, press: Hand, text: str, rng: random.Random) -> None:
             if glyph is None:
                 continue
             turn = -arc / 2 + arc * k / max(1, len(letters) - 1)
-            at = np.array([middle, middle]) + 0.7 * radius * np.array([np.sin(np.deg2rad(turn)), -np.cos(np.deg2rad(turn))])
+            at = np.array([middle, middle]) + 0.7 * radius * np.array(
+                [np.sin(np.deg2rad(turn)), -np.cos(np.deg2rad(turn))]
+            )
             rotation = cv2.getRotationMatrix2D((0, 0), -turn, 1.0)
             centre = glyph.baseline.mean(0)
             rotation[:, 2] = at - rotation[:, :2] @ centre

@@ -102,9 +102,7 @@ def write_strip(
                 draw.text((x, base + drift + lift), character, fill=fill, font=pen, anchor="ls")
                 x += pen.getlength(character)
         else:
-            draw.text(
-                (x, base + drift), word, fill=255, font=pen, anchor="ls", stroke_width=hand.stroke
-            )
+            draw.text((x, base + drift), word, fill=255, font=pen, anchor="ls", stroke_width=hand.stroke)
             x += pen.getlength(word)
         end = x
         x += space / hand.stretch * (1.0 if even else rng.uniform(0.7, 1.35))
@@ -124,8 +122,8 @@ def write_strip(
         ink, curve = _by_hand(ink, base, along, hand, noise)
     baseline = np.stack([along * hand.stretch, base + curve], axis=1)
     lean = hand.slant * np.array([above, -below])
-    upper = baseline + [lean[0] * 0.5, -above]
-    lower = baseline + [lean[1] * 0.5, below]
+    upper = baseline + np.array([lean[0] * 0.5, -above])
+    lower = baseline + np.array([lean[1] * 0.5, below])
     return Strip(ink, baseline, np.concatenate([upper, lower[::-1]]))
 
 
@@ -205,9 +203,7 @@ class Sheet:
                 whole = np.floor(offset)
                 matrix[:, 2] = whole
                 self.blend(strip.ink, int(whole[0]), int(whole[1]), hand.colour, hand.strength)
-            baseline, outline = (
-                points @ matrix[:, :2].T + matrix[:, 2] for points in (strip.baseline, strip.outline)
-            )
+            baseline, outline = (points @ matrix[:, :2].T + matrix[:, 2] for points in (strip.baseline, strip.outline))
             texts.append(text)
             bases.append(baseline)
             uppers.append(outline[: len(baseline)])
@@ -225,9 +221,7 @@ class Sheet:
         turned = cv2.warpAffine(ink, local, (int(size[0]), int(size[1])), flags=cv2.INTER_LINEAR)
         self.blend(turned, int(low[0]), int(low[1]), hand.colour, hand.strength)
 
-    def blend(
-        self, ink: NDArray[np.uint8], x: int, y: int, colour: Colour, strength: float = 1.0
-    ) -> None:
+    def blend(self, ink: NDArray[np.uint8], x: int, y: int, colour: Colour, strength: float = 1.0) -> None:
         """Lay ink on the paper: where it covers, it takes the light that is not of its colour."""
         left, top = max(0, x), max(0, y)
         right, bottom = min(self.width, x + ink.shape[1]), min(self.height, y + ink.shape[0])
@@ -238,9 +232,7 @@ class Sheet:
         takes = 1 - np.array(colour, np.float32) / 255
         part[:] = (part * (1 - share[..., None] * takes)).astype(np.uint8)
 
-    def stroke(
-        self, points: Sequence[tuple[float, float]], width: int, colour: Colour, strength: float = 0.7
-    ) -> None:
+    def stroke(self, points: Sequence[tuple[float, float]], width: int, colour: Colour, strength: float = 0.7) -> None:
         """A ruled line through some points."""
         corners = np.array(points)
         low = np.floor(corners.min(0)).astype(int) - width - 1

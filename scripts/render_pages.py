@@ -83,6 +83,7 @@ class Composer:
     def __init__(self, sheet: Sheet, fonts: Fonts, paragraphs: list[str], rng: random.Random):
         self.sheet, self.fonts, self.paragraphs, self.rng = sheet, fonts, paragraphs, rng
         self.traits: list[str] = []
+        self.fold: float | None = None  # the x at which two pages meet
         self._words: list[str] = []
         name = rng.choices(list(INKS), [weight for weight, _ in INKS.values()])[0]
         self.ink = INKS[name][1]
@@ -168,6 +169,7 @@ class Composer:
         """
         left, top, right, bottom = box
         y, first, left_in = top + pitch, True, self.rng.randint(3, 14)
+        slope = self.rng.gauss(0, 0.5)
         for _ in range(rows):
             if y > bottom:
                 break
@@ -182,8 +184,10 @@ class Composer:
             if justified and not last and count:
                 tight = hand.width(text) - hand.gap * hand.x_height * count
                 gap = min((room - tight) / count, 4 * hand.x_height)
-            shake = 0.0 if justified or hand.loose or not hand.wander else self.rng.gauss(0, 0.03 * pitch)
-            self.sheet.line([(text, hand, start)], y + shake, gap=gap)
+            shake, angle = 0.0, 0.0
+            if hand.wander:  # nobody writes as evenly as a press
+                shake, angle = self.rng.gauss(0, 0.03 * pitch), self.rng.gauss(slope, 0.25)
+            self.sheet.line([(text, hand, start)], y + shake, angle=angle, gap=gap)
             first = last
             left_in = self.rng.randint(3, 14) if last else left_in - 1
             y += pitch
@@ -250,7 +254,9 @@ class Composer:
             x = max(left, right - wide - rng.uniform(0, 0.2) * (right - left))
             self.sheet.line([(signature, pen, x)], y + 2 * pitch, angle=rng.gauss(1.5, 2.5))
             if rng.random() < 0.4:
-                flourish = [(x + wide * t, y + 2.45 * pitch + pitch * 0.2 * np.sin(7 * t)) for t in np.linspace(0, 1, 30)]
+                flourish = [
+                    (x + wide * t, y + 2.45 * pitch + pitch * 0.2 * np.sin(7 * t)) for t in np.linspace(0, 1, 30)
+                ]
                 self.sheet.stroke(flourish, max(1, round(hand.x_height / 9)), hand.colour, hand.strength)
 
     def typescript(self, box: Box) -> None:
@@ -285,7 +291,12 @@ class Composer:
                 self.sheet.line([(number, press, left)], y)
             if at == "middle" or rng.random() < 0.6:
                 head = number if at == "middle" else self.phrase(2, 5).upper()
-                self.centred(head, press.sized(max(SMALLEST, 0.85 * press.x_height)), (left + 0.15 * (right - left), 0, right - 0.15 * (right - left), 0), y)  # noqa: E501 - one call
+                self.centred(
+                    head,
+                    press.sized(max(SMALLEST, 0.85 * press.x_height)),
+                    (left + 0.15 * (right - left), 0, right - 0.15 * (right - left), 0),
+                    y,
+                )
             if at == "right":
                 self.sheet.line([(number, press, right - press.width(number))], y)
             y += 0.6 * pitch
@@ -314,9 +325,15 @@ class Composer:
             x = left - rng.uniform(0.5, 1.5) * hand.x_height
             self.sheet.stroke([(x, full[1]), (x, full[3])], 2, (110, 100, 200))
         if rng.random() < 0.4:
-            self.sheet.line([(self.phrase(1, 4), hand.sized(1.3 * hand.x_height), left + 0.2 * (right - left))], top + pitch, underlined=True)  # noqa: E501 - one call
+            self.sheet.line(
+                [(self.phrase(1, 4), hand.sized(1.3 * hand.x_height), left + 0.2 * (right - left))],
+                top + pitch,
+                underlined=True,
+            )
             top += pitch
-        self.block((left, top, right, bottom), hand, pitch, rows=rng.randint(6, 40), indent=rng.choice([0, 2]) * hand.x_height)  # noqa: E501 - one call
+        self.block(
+            (left, top, right, bottom), hand, pitch, rows=rng.randint(6, 40), indent=rng.choice([0, 2]) * hand.x_height
+        )
 
     def register(self, box: Box) -> None:
         """A table: a printed or written head, and rows of cells of one to three lines."""
@@ -439,7 +456,9 @@ class Composer:
             wide = (right - left) / fields
             for k in range(fields):
                 x, end = left + k * wide, left + (k + 1) * wide - 3 * press.x_height
-                label = self.shortened(self.phrase(1, 4).rstrip(".,;:") + rng.choice([":", ".", "", " N°"]), press, 0.5 * wide)
+                label = self.shortened(
+                    self.phrase(1, 4).rstrip(".,;:") + rng.choice([":", ".", "", " N°"]), press, 0.5 * wide
+                )
                 at = x + press.width(press.able(label)) + 1.2 * press.x_height
                 if rng.random() < 0.5:
                     dots = np.arange(at, end, max(6.0, 0.5 * press.x_height))
@@ -450,7 +469,9 @@ class Composer:
                 pieces = [(label, press, x)]
                 if rng.random() < 0.85 and end - at > 3 * hand.x_height:
                     text = self.shortened(
-                        rng.choice([self.date(), self.name(), self.phrase(1, 7), self.number()]), hand, 0.85 * (end - at)
+                        rng.choice([self.date(), self.name(), self.phrase(1, 7), self.number()]),
+                        hand,
+                        0.85 * (end - at),
                     )
                     start = at + rng.uniform(0, 0.6) * hand.x_height
                     pieces.append((text, hand, start))
@@ -465,9 +486,16 @@ class Composer:
         if rng.random() < 0.4:
             self.ruling(box, pitch, top + 1.05 * pitch, squared=False)
         number = self.number()
-        self.sheet.line([(self.shortened(self.name() + ", " + self.name(), hand, 0.7 * (right - left)), hand, left)], top + pitch)  # noqa: E501 - one call
+        self.sheet.line(
+            [(self.shortened(self.name() + ", " + self.name(), hand, 0.7 * (right - left)), hand, left)], top + pitch
+        )
         self.sheet.line([(number, hand, right - 1.2 * hand.width(number) - hand.x_height)], top + pitch)
-        self.block((left + rng.choice([0, 3]) * hand.x_height, top + 1.5 * pitch, right, bottom), hand, pitch, rows=rng.randint(1, 8))  # noqa: E501 - one call
+        self.block(
+            (left + rng.choice([0, 3]) * hand.x_height, top + 1.5 * pitch, right, bottom),
+            hand,
+            pitch,
+            rows=rng.randint(1, 8),
+        )
 
     def title(self, box: Box) -> None:
         """Very large and very small writing on one page."""
@@ -531,13 +559,20 @@ class Composer:
         writes((fold + gap / 2, top + rng.uniform(0, 0.1) * (bottom - top), right, bottom))
         if rng.random() < 0.7:
             self.sheet.stroke([(fold, 0), (fold, self.sheet.height)], rng.randint(1, 4), (60, 60, 60), 0.6)
-        self.fold: float | None = fold
+        self.fold = fold
 
 
 KINDS = {
-    "letter": 0.15, "typescript": 0.07, "print": 0.1, "notebook": 0.11, "register": 0.14, "notes": 0.1,
-    "form": 0.07, "card": 0.04, "title": 0.05, "sparse": 0.05, "dense": 0.05, "facing": 0.16,
+    "letter": 0.13, "typescript": 0.06, "print": 0.09, "notebook": 0.1, "register": 0.12, "notes": 0.1,
+    "form": 0.06, "card": 0.04, "title": 0.05, "sparse": 0.05, "dense": 0.05, "facing": 0.15,
 }  # fmt: skip
+
+
+def kind_of(number: int) -> str:
+    """The kind of a page, such that of any few dozen pages in a row every kind has its share."""
+    at = number * 0.6180339887 % 1.0  # multiples of the golden ratio are spread evenly
+    edges = np.cumsum(list(KINDS.values()))
+    return list(KINDS)[min(int(np.searchsorted(edges, at, side="right")), len(KINDS) - 1)]
 
 
 def shape_of(kind: str, sides: tuple[int, int], rng: random.Random) -> tuple[int, int]:
@@ -549,7 +584,7 @@ def shape_of(kind: str, sides: tuple[int, int], rng: random.Random) -> tuple[int
         longer = max(longer, 0.55 * sides[1])
         return round(longer), round(longer * rng.uniform(0.62, 0.85))
     if kind == "card":
-        longer *= 0.7
+        longer = max(sides[0], 0.7 * longer)
         return round(longer), round(longer * rng.uniform(0.58, 0.75))
     if kind in ("register", "form") and rng.random() < 0.2:
         return round(longer), round(longer * rng.uniform(0.65, 0.85))
@@ -561,10 +596,10 @@ def paper(width: int, height: int, rng: random.Random, noise: np.random.Generato
     tint = rng.choice([(245, 248, 250), (225, 236, 242), (195, 220, 233), (170, 200, 215), (205, 205, 205)])
     if rng.random() < 0.08:
         tint = rng.choice([(170, 205, 180), (215, 195, 165), (180, 185, 225), (150, 170, 190)])
-    cells = (max(2, height // 300), max(2, width // 300), 3)
-    mottle = noise.normal(0, rng.uniform(0.5, 5), (*cells[:2], 1)) + noise.normal(0, 1, cells)
-    field = cv2.resize(mottle.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
-    return np.clip(field + np.array(tint, np.float32), 0, 255).astype(np.uint8)
+    cells = (max(2, height // 300), max(2, width // 300))
+    mottle = noise.normal(0, rng.uniform(0.5, 5), cells).astype(np.float32)
+    field = cv2.resize(mottle, (width, height), interpolation=cv2.INTER_LINEAR)
+    return cv2.merge([cv2.convertScaleAbs(field, beta=light) for light in tint])
 
 
 def render(
@@ -574,7 +609,7 @@ def render(
     """Page ``number`` of a seed.
 
     Args:
-        kind: one of :data:`KINDS`; by default any, by their shares.
+        kind: one of :data:`KINDS`; by default that of :func:`kind_of`.
         sides: the least and the most pixels of its longer side.
         damage: whether it is worn, turned and curled as scans are.
 
@@ -582,7 +617,7 @@ def render(
         Its kind, pixels (height, width, 3), lines in reading order, and traits: what is on it.
     """
     rng, noise = random.Random(seed * 1_000_003 + number), np.random.default_rng([seed, number])
-    kind = kind or rng.choices(list(KINDS), list(KINDS.values()))[0]
+    kind = kind or kind_of(number)
     width, height = shape_of(kind, sides, rng)
     sheet = Sheet(paper(width, height, rng, noise), rng, noise)
     paragraphs = rng.choice(texts)
@@ -591,9 +626,7 @@ def render(
     box = (margins[0], margins[1], width - margins[2], height - margins[3])
     if damage and rng.random() < 0.25:  # what is written on the other side
         back = Sheet(np.full_like(sheet.pixels, 255), rng, noise)
-        Composer(back, fonts, paragraphs, rng).block(
-            box, composer.hand(height / 130), height / rng.randint(20, 45)
-        )
+        Composer(back, fonts, paragraphs, rng).block(box, composer.hand(height / 130), height / rng.randint(20, 45))
         shine = cv2.GaussianBlur(255 - back.pixels[:, ::-1].min(axis=2), (0, 0), rng.uniform(1, 4))
         sheet.blend(shine, rng.randint(-20, 20), rng.randint(-20, 20), composer.ink, rng.uniform(0.08, 0.4))
         composer.traits.append("shine-through")
@@ -605,14 +638,13 @@ def render(
     if rng.random() < 0.2:
         stamp(sheet, composer.press(max(SMALLEST, height / 150)), composer.phrase(1, 3).upper(), rng)
         composer.traits.append("stamp")
-    fold = getattr(composer, "fold", None)
     edge = None
     if rng.random() < 0.2:  # the page beside, cut off
         edge = Sheet(paper(width // 2, height, rng, noise), rng, noise)
         Composer(edge, fonts, paragraphs, rng).block(
             (0.05 * width, box[1], 0.48 * width, box[3]), composer.hand(height / 130), height / rng.randint(20, 45)
         )
-    traits = damaged(sheet, Damage(fold, None if edge is None else edge.pixels), rng, noise)
+    traits = damaged(sheet, Damage(sides[1], composer.fold, None if edge is None else edge.pixels), rng, noise)
     return kind, sheet.pixels, as_lines(sheet), composer.traits + traits
 
 

@@ -30,8 +30,8 @@ class Face:
 
     @property
     def fixed(self) -> bool:
-        """Whether all letters are as wide, as those of a typewriter are."""
-        return abs(self.pen.getlength("i") - self.pen.getlength("m")) < 1.0
+        """Whether all letters are about as wide, as those of a typewriter are."""
+        return self.pen.getlength("i") > 0.8 * self.pen.getlength("m")
 
     def at(self, x_height: float) -> ImageFont.FreeTypeFont:
         """The pen whose small letters are so many pixels high."""

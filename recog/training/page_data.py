@@ -62,6 +62,9 @@ def load_pages(recipe: PageRecipe) -> tuple[list[Page], list[Page], list[str]]:
     if recipe.train == "geometry":
         spacing, contrast = 0.0, "local"
     for source in recipe.data:
+        if source.optional and not Path(source.path).exists():
+            problems.append(f"{source.path}: is not there, and optional.")
+            continue
         shapes: dict[Path, list[Shape]] = {}
         splits: dict[Path, str] = {}
         for row in _rows(source):
