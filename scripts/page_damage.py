@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -155,7 +156,7 @@ def _pictured(
     """The sheet warped, on what lies under it, in ``largest`` pixels at most."""
     edge = np.linspace(0, 1, 40)
     ends = np.array([[0, 0], [sheet.width, 0], [sheet.width, sheet.height], [0, sheet.height], [0, 0]], float)
-    outline = warp.points(np.concatenate([a + edge[:, None] * (b - a) for a, b in zip(ends, ends[1:], strict=False)]))
+    outline = warp.points(np.concatenate([a + edge[:, None] * (b - a) for a, b in pairwise(ends)]))
     low, high = outline.min(0), outline.max(0)
     across = float(np.mean(high - low))
     if rng.random() < 0.45:
@@ -208,7 +209,7 @@ def _chart(table: NDArray[np.uint8], below: bool, depth: int, rng: random.Random
     start, end = round(rng.uniform(0.02, 0.3) * wide), round(rng.uniform(0.6, 0.98) * wide)
     if rng.random() < 0.5:
         patches = np.linspace(start, end, rng.randint(7, 19)).astype(int)
-        for left, right in zip(patches, patches[1:], strict=False):
+        for left, right in pairwise(patches):
             strip[top:bottom, left:right] = [rng.randint(20, 240) for _ in range(3)]
     else:
         strip[top:bottom, start:end] = rng.choice([235, 200])
