@@ -82,6 +82,7 @@ class Composer:
 
     def __init__(self, sheet: Sheet, fonts: Fonts, paragraphs: list[str], rng: random.Random):
         self.sheet, self.fonts, self.paragraphs, self.rng = sheet, fonts, paragraphs, rng
+        self.style = random.Random(rng.random())  # decides sizes and hands, alike on two facing pages
         self.traits: list[str] = []
         self.fold: float | None = None  # the x at which two pages meet
         self._words: list[str] = []
@@ -96,7 +97,7 @@ class Composer:
 
     def hand(self, x_height: float, *, other: bool = False) -> Hand:
         """The page's handwriting, or that of somebody else."""
-        rng = self.rng
+        rng = self.rng if other else self.style
         face = rng.choice(self.fonts.hands) if other else self.face
         ink = rng.choice(list(INKS.values()))[1] if other else self.ink
         return Hand(
@@ -110,11 +111,11 @@ class Composer:
 
     def press(self, x_height: float, face: Face | None = None) -> Hand:
         """A printed face."""
-        face = face or self.rng.choice(self.fonts.prints)
-        return Hand(face, max(SMALLEST, x_height), (35, 33, 33), 0.9, gap=self.rng.uniform(0.5, 0.8))
+        face = face or self.style.choice(self.fonts.prints)
+        return Hand(face, max(SMALLEST, x_height), (35, 33, 33), 0.9, gap=self.style.uniform(0.5, 0.8))
 
     def typewriter(self, x_height: float) -> Hand:
-        rng = self.rng
+        rng = self.style
         face, worn = rng.choice(self.fonts.typewriters), rng.choice([0.0, 0.03, 0.08])
         colour = rng.choice([(40, 40, 40), (40, 40, 40), (110, 55, 50), (110, 50, 95)])
         width = face.at(100).getlength("n") / 100
@@ -227,11 +228,11 @@ class Composer:
 
     def letter(self, box: Box) -> None:
         rng, (left, top, right, bottom) = self.rng, box
-        pitch = (bottom - top) / rng.randint(16, 42)
-        hand = self.hand(pitch * rng.uniform(0.2, 0.36))
+        pitch = (bottom - top) / self.style.randint(16, 42)
+        hand = self.hand(pitch * self.style.uniform(0.2, 0.36))
         y = top
         if rng.random() < 0.6:  # a letterhead
-            press = self.press(pitch * rng.uniform(0.18, 0.5))
+            press = self.press(pitch * self.style.uniform(0.18, 0.5))
             for k in range(rng.randint(1, 4)):
                 text = self.phrase(1, 5).upper() if k == 0 else self.phrase(2, 7)
                 size = press.x_height * (1.0 if k == 0 else rng.uniform(0.45, 0.7))
@@ -261,9 +262,9 @@ class Composer:
 
     def typescript(self, box: Box) -> None:
         rng, (left, top, right, bottom) = self.rng, box
-        x_height = (right - left) / rng.randint(120, 190) * 2
+        x_height = (right - left) / self.style.randint(120, 190) * 2
         hand = self.typewriter(x_height)
-        pitch = hand.x_height * rng.choice([2.1, 2.4, 3.2, 4.0])
+        pitch = hand.x_height * self.style.choice([2.1, 2.4, 3.2, 4.0])
         y = top
         if rng.random() < 0.6:
             for _ in range(rng.randint(1, 3)):
@@ -279,9 +280,9 @@ class Composer:
 
     def print(self, box: Box) -> None:
         rng, (left, top, right, bottom) = self.rng, box
-        columns = rng.choice([1, 1, 1, 2, 2, 3])
-        pitch = max((bottom - top) / rng.randint(26, 62), 2.2 * SMALLEST)
-        press = self.press(pitch * rng.uniform(0.36, 0.46))
+        columns = self.style.choice([1, 1, 1, 2, 2, 3])
+        pitch = max((bottom - top) / self.style.randint(26, 62), 2.2 * SMALLEST)
+        press = self.press(pitch * self.style.uniform(0.36, 0.46))
         y = top
         if rng.random() < 0.7:  # page number and running head
             y += pitch
@@ -315,12 +316,12 @@ class Composer:
 
     def notebook(self, box: Box) -> None:
         rng, (left, top, right, bottom) = self.rng, box
-        pitch = (bottom - top) / rng.randint(16, 34)
-        hand = self.hand(pitch * rng.uniform(0.22, 0.4))
+        pitch = (bottom - top) / self.style.randint(16, 34)
+        hand = self.hand(pitch * self.style.uniform(0.22, 0.4))
         full = (0.0, top * rng.uniform(0, 1), float(self.sheet.width), self.sheet.height)
         if self.sheet.width > 1.3 * (right - left):  # one of two facing pages
             full = (left, top, right, bottom)
-        self.ruling(full, pitch, top + pitch * 1.08, squared=rng.random() < 0.4)
+        self.ruling(full, pitch, top + pitch * 1.08, squared=self.style.random() < 0.4)
         if rng.random() < 0.4:
             x = left - rng.uniform(0.5, 1.5) * hand.x_height
             self.sheet.stroke([(x, full[1]), (x, full[3])], 2, (110, 100, 200))
@@ -338,10 +339,10 @@ class Composer:
     def register(self, box: Box) -> None:
         """A table: a printed or written head, and rows of cells of one to three lines."""
         rng, (left, top, right, bottom) = self.rng, box
-        shares = [rng.choice([0.5, 1, 1, 1.5, 3, 4]) for _ in range(rng.randint(3, 8))]
+        shares = [self.style.choice([0.5, 1, 1, 1.5, 3, 4]) for _ in range(self.style.randint(3, 8))]
         edges = left + (right - left) * np.cumsum([0.0, *shares]) / sum(shares)
-        pitch = (bottom - top) / rng.randint(28, 64)
-        hand = self.hand(max(pitch * rng.uniform(0.24, 0.36), SMALLEST))
+        pitch = (bottom - top) / self.style.randint(28, 64)
+        hand = self.hand(max(pitch * self.style.uniform(0.24, 0.36), SMALLEST))
         pitch = max(pitch, 2.4 * hand.x_height)
         pad = 0.5 * hand.x_height
         kinds = [
@@ -406,8 +407,8 @@ class Composer:
         on_left = rng.random() < 0.7
         main = (left + margin, top, right, bottom) if on_left else (left, top, right - margin, bottom)
         side = left if on_left else right - margin + 0.03 * wide
-        pitch = (bottom - top) / rng.randint(18, 40)
-        hand = self.hand(pitch * rng.uniform(0.24, 0.36))
+        pitch = (bottom - top) / self.style.randint(18, 40)
+        hand = self.hand(pitch * self.style.uniform(0.24, 0.36))
         if rng.random() < 0.2:
             press = self.press(0.4 * pitch)
             self.block(main, press, pitch, justified=True, indent=pitch)
@@ -553,10 +554,13 @@ class Composer:
         self.traits.append(f"{writes.__name__}s")
         if gap < 0.02 * (right - left):
             self.traits.append("close")
-        state = self.face
+        alike = rng.random() < 0.7
+        seed = rng.random()
+        self.style = random.Random(seed)
         writes((left, top, fold - gap / 2, bottom))
-        self.face = state if rng.random() < 0.8 else rng.choice(self.fonts.hands)
-        writes((fold + gap / 2, top + rng.uniform(0, 0.1) * (bottom - top), right, bottom))
+        self.style = random.Random(seed if alike else rng.random())
+        self.face = self.face if alike else rng.choice(self.fonts.hands)
+        writes((fold + gap / 2, top + rng.choice([0, rng.uniform(0, 0.1)]) * (bottom - top), right, bottom))
         if rng.random() < 0.7:
             self.sheet.stroke([(fold, 0), (fold, self.sheet.height)], rng.randint(1, 4), (60, 60, 60), 0.6)
         self.fold = fold
