@@ -18,6 +18,7 @@ from recog.errors import UserError
 from recog.media.image import read_image
 from recog.model.page import MAPS
 from recog.segment.page import STRIDE, Contrast, page_ink
+from recog.segment.polarity import dark_on_light
 from recog.segment.spacing import line_sizes, writing_size
 from recog.training.page_recipe import PageRecipe
 from recog.training.recipe import Source
@@ -98,7 +99,7 @@ def load_page(source: str, media: Path, lines: list[Shape], spacing: float, cont
     Raises:
         UserError: the image cannot be read, or its lines do not tell how large the writing is.
     """
-    image = read_image(media)
+    image = dark_on_light(read_image(media))
     size = writing_size(lines)
     if size < 1.0:
         raise UserError(

@@ -75,6 +75,15 @@ def test_maps_lie_where_the_ink_is(recipe_file: Path) -> None:
     assert 0 < maps[1].sum() < maps[0].sum()
 
 
+def test_a_negative_is_learned_from_as_it_is_read(recipe_file: Path) -> None:
+    folder = recipe_file.parent / "pages" / "train"
+    positive = load_pages(read_page_recipe(recipe_file))[0][0]
+    image = cv2.imread(str(folder / "train0.png"), cv2.IMREAD_GRAYSCALE)
+    cv2.imwrite(str(folder / "train0.png"), 255 - image)
+    negative = load_pages(read_page_recipe(recipe_file))[0][0]
+    assert Path(negative.name) == Path(positive.name) and (negative.ink == positive.ink).all()
+
+
 def test_a_missing_source_is_an_error_unless_it_is_optional(recipe_file: Path) -> None:
     text = recipe_file.read_text(encoding="utf-8")
     missing = "data: [{name: rendered, layout: page, path: nowhere, split: train}, "
