@@ -344,7 +344,8 @@ class Composer:
         pitch = (bottom - top) / self.style.randint(28, 64)
         hand = self.hand(max(pitch * self.style.uniform(0.24, 0.36), SMALLEST))
         pitch = max(pitch, 2.4 * hand.x_height)
-        pad = 0.5 * hand.x_height
+        ruled = rng.random() < 0.85
+        pad = (0.5 if ruled else 1.6) * hand.x_height  # without rules, only distance tells cells from words
         kinds = [
             rng.choice(["number", "date", "sum"]) if wide < 1.5 else rng.choice(["name", "text", "text", "date"])
             for wide in shares
@@ -383,7 +384,7 @@ class Composer:
             rows.append(y + 0.25 * pitch)
         colour, strength = rng.choice([(60, 60, 60), (90, 60, 60), (60, 60, 140)]), rng.uniform(0.3, 0.9)
         width = max(1, round(pitch / 30))
-        if rng.random() < 0.85:
+        if ruled:
             for x in edges:
                 self.sheet.stroke([(x, head), (x, bottom)], width, colour, strength)
         across = rows if rng.random() < 0.6 else [head, rows[1], bottom]
@@ -631,8 +632,9 @@ def render(
     if damage and rng.random() < 0.25:  # what is written on the other side
         back = Sheet(np.full_like(sheet.pixels, 255), rng, noise)
         Composer(back, fonts, paragraphs, rng).block(box, composer.hand(height / 130), height / rng.randint(20, 45))
+        strength = rng.uniform(0.08, 0.35) * composer.strength  # weaker than what is to be read
         shine = cv2.GaussianBlur(255 - back.pixels[:, ::-1].min(axis=2), (0, 0), rng.uniform(1, 4))
-        sheet.blend(shine, rng.randint(-20, 20), rng.randint(-20, 20), composer.ink, rng.uniform(0.08, 0.4))
+        sheet.blend(shine, rng.randint(-20, 20), rng.randint(-20, 20), composer.ink, strength)
         composer.traits.append("shine-through")
     getattr(composer, kind)(box)
     if not sheet.lines:  # the least that is a page
