@@ -552,7 +552,7 @@ class Composer:
             self.letter, self.notebook, self.print, self.register, self.typescript, self.notes,
         ]  # fmt: skip
         writes = rng.choices(kinds, [4, 3, 2, 3, 1, 2])[0]
-        self.traits.append(f"{writes.__name__}s")
+        self.traits.append(f"facing-{writes.__name__}")
         if gap < 0.02 * (right - left):
             self.traits.append("close")
         alike = rng.random() < 0.7
