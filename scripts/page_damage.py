@@ -1,4 +1,4 @@
-"""What happens to a sheet until it is a picture: stamps, stains, curl, perspective, borders, light, camera, film."""
+"""What happens to a sheet until it is a picture: stamps, stains, curl, borders, light, film."""
 
 from __future__ import annotations
 

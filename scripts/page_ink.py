@@ -130,7 +130,11 @@ def write_strip(
 def _by_hand(
     ink: NDArray[np.uint8], base: int, along: Points, hand: Hand, noise: np.random.Generator
 ) -> tuple[NDArray[np.uint8], Points]:
-    """The strip sheared, stretched, on a waving baseline and with letters never twice alike; and how the line waves."""
+    """Shear and stretch a strip and bend its line, so that no letter is twice alike.
+
+    Returns:
+        The ink, and by how many pixels the baseline is lower at each point of it.
+    """
     tall, wide = ink.shape[0], max(2, round(ink.shape[1] * hand.stretch))
     knots = max(3, round(wide / (14 * hand.x_height)))
     wave = noise.normal(0, 0.5 * hand.wander * hand.x_height, knots)

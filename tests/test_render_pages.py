@@ -1,4 +1,4 @@
-"""scripts/render_pages.py: lines lie under the ink, also once the page is warped, and a seed gives the same files."""
+"""scripts/render_pages.py: baselines lie under ink, also when warped; a seed gives the same files."""
 
 from __future__ import annotations
 
