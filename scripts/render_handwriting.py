@@ -16,53 +16,20 @@ Needs pillow and fonttools.
 from __future__ import annotations
 
 import argparse
-import lzma
 import multiprocessing
 import random
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from fontTools.ttLib import TTFont
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+from rendering import SIZE, Face, faces, prose
 
-SIZE = 72  # points while drawing
 HEIGHT = 64  # pixels of a finished line
 KINDS = {"english": 0.65, "french": 0.15, "index": 0.2}
 Ink = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Face:
-    """A font and the characters it can write."""
-
-    pen: ImageFont.FreeTypeFont
-    characters: frozenset[str]
-
-
-def faces(folder: Path) -> list[Face]:
-    found = []
-    for path in sorted(folder.rglob("*-latin-400-normal.woff")):
-        characters = frozenset(map(chr, TTFont(path).getBestCmap()))
-        if {"a", "A", "1", ".", "é"} <= characters:
-            pen = ImageFont.truetype(str(path), SIZE)
-            low, high = (-pen.getbbox(text, anchor="ls")[1] for text in ("aceno", "ACENO"))
-            if low < 0.9 * high:  # else small letters look like capitals
-                found.append(Face(pen, characters))
-    return found
-
-
-def prose(path: Path) -> list[str]:
-    with lzma.open(path, "rt", encoding="utf-8") as file:
-        text = (re.sub(r"\s+([;:!?])", r" \1", line.strip()) for line in file)
-        return [
-            line.replace("’", "'").replace("—", "-").replace("_", "")
-            for line in text
-            if len(line) > 80
-        ]
 
 
 def words_of(paragraphs: list[str], rng: random.Random) -> str:

@@ -4,6 +4,7 @@ asks for."""
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,13 @@ def test_recogs_own_importer_reads_it_back(tmp_path: Path) -> None:
     assert [first.text, second.text] == ["le 3 août", "& <fin>"]
     assert first.line is not None and first.line.baseline == ((10.0, 28.0), (90.0, 27.0))
     assert first.line.polygon == LINES[0].polygon
+
+
+def test_the_time_of_writing_can_be_given() -> None:
+    when = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
+    written = page.write(Transcript("a.png", (), size=(9, 9)), when=when)
+    assert written.count("2001-02-03T04:05:06") == 2
+    assert "2001" not in page.write(Transcript("a.png", (), size=(9, 9)))
 
 
 def test_no_lines_and_sound() -> None:

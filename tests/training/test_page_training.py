@@ -78,6 +78,29 @@ def test_maps_lie_where_the_ink_is(recipe_file: Path) -> None:
     assert 0 < maps[1].sum() < maps[0].sum()
 
 
+def test_a_negative_is_learned_from_as_it_is_read(recipe_file: Path) -> None:
+    folder = recipe_file.parent / "pages" / "train"
+    positive = load_pages(read_page_recipe(recipe_file))[0][0]
+    image = cv2.imread(str(folder / "train0.png"), cv2.IMREAD_GRAYSCALE)
+    cv2.imwrite(str(folder / "train0.png"), 255 - image)
+    negative = load_pages(read_page_recipe(recipe_file))[0][0]
+    assert Path(negative.name) == Path(positive.name) and (negative.ink == positive.ink).all()
+
+
+def test_a_missing_source_is_an_error_unless_it_is_optional(recipe_file: Path) -> None:
+    text = recipe_file.read_text(encoding="utf-8")
+    missing = "data: [{name: rendered, layout: page, path: nowhere, split: train}, "
+    recipe_file.write_text(text.replace("data: [", missing), encoding="utf-8")
+    with pytest.raises(UserError, match="nowhere"):
+        load_pages(read_page_recipe(recipe_file))
+    recipe_file.write_text(
+        text.replace("data: [", missing.replace("train}", "train, optional: true}")),
+        encoding="utf-8",
+    )
+    train, _, problems = load_pages(read_page_recipe(recipe_file))
+    assert len(train) == 2 and len(problems) == 1 and "nowhere" in problems[0]
+
+
 def test_crops_are_functions_of_their_generator(recipe_file: Path) -> None:
     page = load_pages(read_page_recipe(recipe_file))[0][0]
     one, two = (draw_crop(page, np.random.default_rng(4), 96, spacing=34) for _ in range(2))

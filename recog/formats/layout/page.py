@@ -46,12 +46,16 @@ _SCORE = "log score "  # begins the comment on a reading
 _CREATOR = re.compile(r"recog \((.*)\)")
 
 
-def write(transcript: Transcript) -> str:
+def write(transcript: Transcript, *, when: datetime | None = None) -> str:
     """One region that holds every line, in order, with its outline, words and readings.
 
     A line without an outline gets that of its words or, without boxes, of the whole image; words
     without boxes are left out. Coordinates are whole pixels inside the image, as the schema asks.
     The N-best are further ``TextEquiv``, from index 1, with their scores as comments.
+
+    Args:
+        transcript: of one image.
+        when: the time that the file says it was made at; by default now.
 
     Raises:
         UsageError: the transcript is of sound, or of several pages.
@@ -65,7 +69,7 @@ def write(transcript: Transcript) -> str:
         raise UsageError(
             f"{transcript.source} has {count} pages, and a PAGE file holds one; give a folder for them."
         )
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    now = (when or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S")
     root = etree.Element(_name("PcGts"), nsmap={None: NAMESPACE})
     metadata = _add(root, "Metadata")
     _add(metadata, "Creator").text = (

@@ -20,6 +20,7 @@ from recog.media.image.reader import read_image
 from recog.model.page_model import MAPS
 from recog.segment.line_spacing import line_sizes, writing_size
 from recog.segment.page_lines import STRIDE, Contrast, page_ink
+from recog.segment.polarity import dark_on_light
 from recog.training.page_model.recipe import PageRecipe
 from recog.training.recogniser.recipe import Source
 
@@ -64,6 +65,9 @@ def load_pages(recipe: PageRecipe) -> tuple[list[Page], list[Page], list[str]]:
     if recipe.train == "geometry":
         spacing, contrast = 0.0, "local"
     for source in recipe.data:
+        if source.optional and not Path(source.path).exists():
+            problems.append(f"{source.path}: is not there, and optional.")
+            continue
         shapes: dict[Path, list[Shape]] = {}
         splits: dict[Path, str] = {}
         for row in _rows(source):
@@ -108,7 +112,7 @@ def load_page(
     Raises:
         UserError: the image cannot be read, or its lines do not tell how large the writing is.
     """
-    image = read_image(media)
+    image = dark_on_light(read_image(media))
     size = writing_size(lines)
     if size < 1.0:
         raise UserError(

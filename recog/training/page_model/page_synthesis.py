@@ -45,6 +45,8 @@ class Hands:
         self._corpora: list[list[list[Path]]] = []
         weights: list[float] = []
         for source in sources:
+            if source.optional and not Path(source.path).exists():
+                continue
             of: dict[str, list[Path]] = {}
             for row in load_data(Path(source.path)):
                 if row.line is None and row.split in (None, "train"):
