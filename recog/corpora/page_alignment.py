@@ -1,0 +1,176 @@
+"""The transcript of a page, aligned with the lines that a model reads on it.
+
+Archives have page images with plain text and no line coordinates. A model that reads the lines of
+the page, even badly, tells which part of the text belongs to which line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from rapidfuzz.distance import Levenshtein
+
+LineBreaks = Literal["kept", "lost", "auto"]
+AGREEMENT = 0.6  # from which a line's text is trusted
+MOVED = 0.75  # agreement of a line that stands elsewhere in the transcript's order
+KEPT = 0.5  # median agreement, line by line, from which the transcript's lines are the page's
+WINDOW = 24  # characters around the aligned position in which a line break is sought
+HYPHENS = "-¬=⸗"
+
+
+@dataclass(frozen=True)
+class LineText:
+    """The text of a line of the page.
+
+    Attributes:
+        text: from the transcript.
+        agreement: with what the model reads: 1 - edit distance / length of the longer, 0 to 1.
+    """
+
+    text: str
+    agreement: float
+
+
+def align_page(
+    lines: Sequence[str], transcript: str, *, line_breaks: LineBreaks = "auto"
+) -> list[LineText | None]:
+    """Find the text of each line of a page in the transcript of the page.
+
+    Args:
+        lines: what a model reads on each line, in reading order.
+        transcript: of the page, normalised as the model writes but for its line breaks.
+        line_breaks: "kept" where each line of the transcript is a line of the page, "lost" where it
+            runs on; "auto" tries the first and judges by how well the lines agree.
+
+    Returns:
+        For each line its text, None where the transcript has none for it.
+    """
+    if line_breaks != "lost":
+        given = [" ".join(line.split()) for line in transcript.splitlines() if line.strip()]
+        matches = _match_lines(lines, given)
+        if line_breaks == "kept" or _fits(matches, lines, given):
+            return matches
+    return _cut_text(lines, " ".join(transcript.split()))
+
+
+def agreement(read: str, text: str) -> float:
+    """1 - edit distance / length of the longer text, 0 to 1."""
+    return float(Levenshtein.normalized_similarity(read, text))
+
+
+def _fits(matches: list[LineText | None], lines: Sequence[str], given: list[str]) -> bool:
+    if not given or not lines:
+        return False
+    scores = sorted(match.agreement if match else 0.0 for match in matches)
+    matched = sum(match is not None for match in matches)
+    return scores[len(scores) // 2] >= KEPT and matched >= KEPT * len(given)
+
+
+def _match_lines(lines: Sequence[str], given: list[str]) -> list[LineText | None]:
+    """Pair lines with lines of the transcript: in order (dynamic programming), then the rest of
+    them wherever it agrees well."""
+    scores = np.array([[agreement(read, text) for text in given] for read in lines])
+    scores = scores.reshape(len(lines), len(given))
+    pairs = _best_path(np.where(scores >= AGREEMENT / 2, scores, -1.0))
+    free_lines = set(range(len(lines))) - {line for line, _ in pairs}
+    free_texts = set(range(len(given))) - {text for _, text in pairs}
+    rest = [(scores[i, k], i, k) for i in free_lines for k in free_texts if scores[i, k] >= MOVED]
+    for _, line, text in sorted(rest, reverse=True):
+        if line in free_lines and text in free_texts:
+            pairs.append((line, text))
+            free_lines.remove(line)
+            free_texts.remove(text)
+    matches: list[LineText | None] = [None] * len(lines)
+    for line, text in pairs:
+        matches[line] = LineText(given[text], float(scores[line, text]))
+    return matches
+
+
+def _best_path(scores: np.ndarray) -> list[tuple[int, int]]:
+    """The pairs (row, column), rising in both, whose scores have the largest sum."""
+    rows, columns = scores.shape
+    best = np.zeros((rows + 1, columns + 1))
+    for i in range(rows):
+        diagonal = best[i, :-1] + scores[i]
+        best[i + 1, 1:] = np.maximum.accumulate(np.maximum(diagonal, best[i, 1:]))
+    pairs: list[tuple[int, int]] = []
+    i, k = rows, columns
+    while i and k:
+        if best[i, k] == best[i - 1, k]:
+            i -= 1
+        elif best[i, k] == best[i, k - 1]:
+            k -= 1
+        else:
+            i, k = i - 1, k - 1
+            pairs.append((i, k))
+    return pairs[::-1]
+
+
+def _cut_text(lines: Sequence[str], text: str) -> list[LineText | None]:
+    """Cut a running text where the lines of the page break.
+
+    All lines are aligned with the text at once by edit distance; each line break falls on the best
+    place near the aligned position: between words, or inside of one where the line ends in a hyphen.
+    """
+    read = " ".join(lines)
+    place = _places(read, text)
+    ends = np.cumsum([len(line) + 1 for line in lines]) - 1
+    starts = np.concatenate([[0], ends[:-1] + 1]) if len(lines) else ends
+    cuts = [0]
+    for number in range(len(lines) - 1):
+        near = int(place[ends[number]])
+        before = lines[number], lines[number + 1]
+        options = _breaks(text, near, max(cuts[-1], near - WINDOW), lines[number])
+        following = int(place[min(len(read), ends[number + 1])])
+        cuts.append(
+            max(
+                options,
+                key=lambda cut: _gain(text, cuts[-1], cut, max(cut, following), before),
+            )
+        )
+    cuts.append(len(text))
+    matches: list[LineText | None] = []
+    for number, line in enumerate(lines):
+        part = _part(text, cuts[number], cuts[number + 1], line)
+        span = int(place[ends[number]] - place[starts[number]])
+        matches.append(LineText(part, agreement(line, part)) if part and span > 0 else None)
+    return matches
+
+
+def _places(read: str, text: str) -> np.ndarray:
+    """The position in ``text`` for each position in ``read``, 0 to its length."""
+    places = np.zeros(len(read) + 1, np.int64)
+    for block in Levenshtein.opcodes(read, text):
+        span = block.src_end - block.src_start
+        if span:
+            along = np.linspace(block.dest_start, block.dest_end, span, endpoint=False)
+            places[block.src_start : block.src_end] = along.astype(np.int64)
+    places[-1] = len(text)
+    return places
+
+
+def _breaks(text: str, near: int, first: int, line: str) -> list[int]:
+    """Where a line may break near a position: at spaces, and inside of words after a hyphen."""
+    last = min(len(text), near + WINDOW)
+    inside = line.rstrip().endswith(tuple(HYPHENS))
+    places = [k for k in range(first, last + 1) if k == len(text) or text[k] == " " or inside]
+    return places or [min(max(near, first), len(text))]
+
+
+def _gain(text: str, start: int, cut: int, after: int, lines: tuple[str, str]) -> float:
+    """How well two lines agree with the text before and after a cut, by their characters."""
+    first, second = _part(text, start, cut, lines[0]), text[cut:after].strip()
+    return sum(
+        len(line) * agreement(line, part)
+        for line, part in ((lines[0], first), (lines[1], second))
+    )
+
+
+def _part(text: str, start: int, end: int, line: str) -> str:
+    """The text of a line; a word that goes on in the next line gets the hyphen of the line."""
+    part = text[start:end].strip()
+    divided = 0 < end < len(text) and text[end] != " " and text[end - 1] != " "
+    return part + line.rstrip()[-1] if divided and line.rstrip().endswith(tuple(HYPHENS)) else part
