@@ -6,6 +6,7 @@ the page, even badly, tells which part of the text belongs to which line.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -19,6 +20,11 @@ MOVED = 0.75  # agreement of a line that stands elsewhere in the transcript's or
 KEPT = 0.5  # median agreement, line by line, from which the transcript's lines are the page's
 WINDOW = 24  # characters around the aligned position in which a line break is sought
 HYPHENS = "-¬=⸗"
+PREFERENCE = (
+    0.03  # agreement by which a line of the transcript comes before a cut of its running text
+)
+LOOSE_END = 3  # characters at an end of a line that only the transcript has, or only the page
+UNCLEAR = re.compile(r"\[[^\]]*\?\]|\[(?:illegible|unclear|unleserlich|illisible)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,8 @@ def align_page(
         lines: what a model reads on each line, in reading order.
         transcript: of the page, normalised as the model writes but for its line breaks.
         line_breaks: "kept" where each line of the transcript is a line of the page, "lost" where it
-            runs on; "auto" tries the first and judges by how well the lines agree.
+            runs on; "auto" tries both where the lines agree well, and takes for each line what
+            agrees better: transcripts with line breaks often leave divided words whole.
 
     Returns:
         For each line its text, None where the transcript has none for it.
@@ -51,9 +58,36 @@ def align_page(
     if line_breaks != "lost":
         given = [" ".join(line.split()) for line in transcript.splitlines() if line.strip()]
         matches = _match_lines(lines, given)
-        if line_breaks == "kept" or _fits(matches, lines, given):
+        if line_breaks == "kept":
             return matches
+        if _fits(matches, lines, given):
+            cut = _cut_text(lines, " ".join(transcript.split()))
+            return [_better(match, other) for match, other in zip(matches, cut, strict=True)]
     return _cut_text(lines, " ".join(transcript.split()))
+
+
+def is_clean(read: str, text: str) -> bool:
+    """Whether a text can be learned from: no mark of an unclear word, and neither at its begin nor
+    at its end characters that what is read lacks, or the other way round, as of a divided word."""
+    if not text or UNCLEAR.search(text):
+        return False
+    blocks = Levenshtein.opcodes(read, text)
+    same = [
+        block
+        for block in blocks
+        if block.tag == "equal" and block.src_end - block.src_start >= min(3, len(text))
+    ]
+    if not same:
+        return False
+    before = abs(same[0].src_start - same[0].dest_start)
+    after = abs((len(read) - same[-1].src_end) - (len(text) - same[-1].dest_end))
+    return max(before, after) < LOOSE_END
+
+
+def _better(match: LineText | None, cut: LineText | None) -> LineText | None:
+    if match is None or cut is None:
+        return match or cut
+    return cut if cut.agreement > match.agreement + PREFERENCE else match
 
 
 def agreement(read: str, text: str) -> float:
@@ -126,10 +160,7 @@ def _cut_text(lines: Sequence[str], text: str) -> list[LineText | None]:
         options = _breaks(text, near, max(cuts[-1], near - WINDOW), lines[number])
         following = int(place[min(len(read), ends[number + 1])])
         cuts.append(
-            max(
-                options,
-                key=lambda cut: _gain(text, cuts[-1], cut, max(cut, following), before),
-            )
+            max(options, key=lambda cut: _gain(text, cuts[-1], cut, max(cut, following), before))
         )
     cuts.append(len(text))
     matches: list[LineText | None] = []
@@ -164,8 +195,7 @@ def _gain(text: str, start: int, cut: int, after: int, lines: tuple[str, str]) -
     """How well two lines agree with the text before and after a cut, by their characters."""
     first, second = _part(text, start, cut, lines[0]), text[cut:after].strip()
     return sum(
-        len(line) * agreement(line, part)
-        for line, part in ((lines[0], first), (lines[1], second))
+        len(line) * agreement(line, part) for line, part in ((lines[0], first), (lines[1], second))
     )
 
 

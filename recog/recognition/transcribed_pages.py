@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recog.corpora.files import is_image, walk
-from recog.corpora.page_alignment import AGREEMENT, LineBreaks, align_page
+from recog.corpora.page_alignment import AGREEMENT, LineBreaks, align_page, is_clean
 from recog.corpora.rows import LineShape, Row
 from recog.errors import UserError
 from recog.recognition.handwriting import HandwritingRecogniser
@@ -92,6 +92,6 @@ def align_pages(
         rows = [
             Row(image, match.text, line=LineShape(line.polygon, line.baseline), group=image.stem)
             for line, match in zip(lines, matches, strict=True)
-            if match is not None and match.agreement >= least
+            if match is not None and match.agreement >= least and is_clean(line.text, match.text)
         ]
         yield AlignedPage(image, rows, len(lines), len(given.split("\n")))

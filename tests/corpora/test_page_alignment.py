@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from recog.corpora.page_alignment import align_page
+from recog.corpora.page_alignment import align_page, is_clean
 
 PAGE = [
     "Washington, March 4th 1865",
@@ -63,10 +63,41 @@ def test_a_note_that_the_transcript_has_elsewhere_is_matched() -> None:
 
 def test_words_divided_at_the_end_of_a_line_are_cut() -> None:
     read = ["the papers which were forwar-", "ded to this office on the se-", "cond of the month"]
-    matches = align_page(read, "the papers which were forwarded to this office on the second of the month")
+    matches = align_page(
+        read, "the papers which were forwarded to this office on the second of the month"
+    )
     assert [match.text if match else None for match in matches] == read
 
 
 def test_nothing_to_align() -> None:
     assert align_page([], "some text") == []
     assert align_page(["a line"], "") == [None]
+
+
+def test_a_transcript_with_line_breaks_that_leaves_divided_words_whole() -> None:
+    page = [
+        "it is to the advantage of the govern-",
+        "ment to lay an embargo on the har-",
+        "bours of the coast",
+    ]
+    text = (
+        "it is to the advantage of the government\nto lay an embargo on the harbours\nof the coast"
+    )
+    assert [match.text if match else None for match in align_page(page, text)] == page
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "clean"),
+    [
+        ("ment to lay an embargo", "to lay an embargo", False),
+        ("to lay an embargo on the har", "to lay an embargo on the", False),
+        ("to lay an embargo", "government to lay an embargo", False),
+        ("te lay on embaryo", "to lay an embargo", True),
+        ("Ills is bang boomed", "Ills is [?] boomed", False),
+        ("", "", False),
+    ],
+)
+def test_lines_whose_ends_do_not_fit_are_not_learned_from(
+    read: str, text: str, clean: bool
+) -> None:
+    assert is_clean(read, text) is clean
