@@ -116,7 +116,7 @@ def compared(model: Transcriber, row: Row, path: Path, sounds: bool) -> tuple[st
     )
     text = rule("spoken")(row.text)
     letters, heard, _ = model.look(wave)
-    said = say(text, model.bundle.pronunciations()) if sounds else None
+    said = say(text, model.model_folder.pronunciations()) if sounds else None
     if sounds and (said is None or heard is None):
         return str(path), "", np.zeros((0, 2))
     if said is not None and heard is not None:

@@ -85,7 +85,7 @@ def evaluate(
     from recog.evaluation.inputs.rules import normalisation
     from recog.evaluation.reports.terminal import render
     from recog.evaluation.score import evaluate as score
-    from recog.model.recogniser_folder import open_bundle
+    from recog.model.recogniser_folder import open_recogniser_folder
     from recog.util.atomic_files import write_text
 
     if model is None and hypothesis is None:
@@ -108,7 +108,7 @@ def evaluate(
     if model is not None:
         splits = tuple(split) if split else DEFAULT_SPLITS
         if normalise is None:
-            config = open_bundle(model).config
+            config = open_recogniser_folder(model).config
             rule = normalisation(config.normalise, config.languages)
         else:
             rule = normalisation(normalise)

@@ -23,7 +23,7 @@ from recog.media.image.line_crop import LineCrop, cut_line
 from recog.media.source import Source, name_of
 from recog.model.config import StripConfig
 from recog.model.page_model import DEFAULT as DEFAULT_PAGE_MODEL
-from recog.model.page_model import open_page_bundle
+from recog.model.page_model import open_page_model_folder
 from recog.recognition.base import Recogniser, Span, line_confidence
 from recog.recognition.layout_xml import given_lines
 from recog.recognition.options import HandwritingOptions
@@ -55,7 +55,7 @@ class HandwritingRecogniser(Recogniser):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.options.page_model is not None:  # says now what is wrong with it
-            open_page_bundle(self.options.page_model)
+            open_page_model_folder(self.options.page_model)
 
     @property
     def features(self) -> StripConfig:
@@ -67,7 +67,7 @@ class HandwritingRecogniser(Recogniser):
         """What finds the lines of a page; loaded with the first page."""
         from recog.segment.page_lines import PageSegmenter
 
-        return PageSegmenter(open_page_bundle(self.options.page_model or DEFAULT_PAGE_MODEL))
+        return PageSegmenter(open_page_model_folder(self.options.page_model or DEFAULT_PAGE_MODEL))
 
     def transcribe(
         self,
