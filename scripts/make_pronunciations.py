@@ -20,7 +20,7 @@ from recog.lm.binary import load_lm
 from recog.lm.g2p import Speller
 from recog.lm.trie import NGramTrie
 from recog.model.recogniser_folder import open_recogniser_folder
-from recog.text.pronunciations import Pronunciations, pronunciations_bytes, read_cmudict
+from recog.text.pronunciations import Pronunciations, encode_pronunciations, read_cmudict
 from recog.training.g2p import learn_spelling
 from recog.training.recogniser.data import load_rows
 from recog.training.recogniser.recipe import read_recipe
@@ -100,7 +100,9 @@ def main() -> None:
     if arguments.check:
         check(known)
     if arguments.out:
-        arguments.out.write_bytes(pronunciations_bytes(pronounce(wanted(arguments.corpora), known)))
+        arguments.out.write_bytes(
+            encode_pronunciations(pronounce(wanted(arguments.corpora), known))
+        )
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ def read_lines_of(path: Path) -> list[str]:
             f"{path} holds the texts of many recordings; give that of this one, as {READABLE}."
         )
     if suffix == ".trn":
-        return [trn.plain(text) for _, text in trn.read(content, source=str(path))]
+        return [trn.plain_text(text) for _, text in trn.read(content, source=str(path))]
     reader = READERS[format_of(path, content) or "txt"]
     return [line.text for line in reader(content, source=str(path)).lines]
 

@@ -32,11 +32,11 @@ from recog.corpora.files import (
     walk,
 )
 from recog.corpora.importers.pages.page_files import page_rows
-from recog.corpora.rows import LineShape, Row, group_by_folder, settle_splits
+from recog.corpora.rows import LineShape, Row, group_by_folder, usable_splits
 from recog.errors import UserError, cause
 from recog.transcript import Point
-from recog.util.atomic_files import atomic
-from recog.util.folders import composed, stored
+from recog.util.atomic_files import atomic_file
+from recog.util.folders import existing_path, nfc
 
 Modality = Literal["speech", "handwriting"]
 SPLITS = ("train", "dev", "test")
@@ -93,7 +93,7 @@ def _parse(line: str, folder: Path) -> Row:
     if end is not None and end <= (start or 0.0):
         raise ValueError(f"ends ({end:g} s) before it starts ({start or 0.0:g} s)")
     return Row(
-        stored(folder / media),
+        existing_path(folder / media),
         text,
         start,
         end,
@@ -157,7 +157,7 @@ def write_manifest(rows: Iterable[Row], path: Path) -> None:
     path = Path(path)
     try:
         base = os.path.realpath(path.parent)
-        with atomic(path) as file:
+        with atomic_file(path) as file:
             file.writelines(_format(row, base).encode() + b"\n" for row in rows)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {cause(error)}.") from None
@@ -219,7 +219,7 @@ def read_folder(path: Path, *, quiet: bool = False, leave_out: Iterable[Path] = 
         if is_sound(file) or is_image(file):
             media.append(file)
         try:
-            found = _of_text(file)
+            found = _rows_of_file(file)
         except UnreadableTextError as error:
             unreadable.append(str(error))
             used.add(_stem(file))
@@ -232,11 +232,11 @@ def read_folder(path: Path, *, quiet: bool = False, leave_out: Iterable[Path] = 
     if unreadable and not rows:
         raise UserError(unreadable[0])
     if not quiet:
-        _tell_left_out(unreadable, alone, media, used, root)
-    return settle_splits(group_by_folder(rows, root))
+        _log_skipped(unreadable, alone, media, used, root)
+    return usable_splits(group_by_folder(rows, root))
 
 
-def _tell_left_out(
+def _log_skipped(
     unreadable: list[str], alone: list[Path], media: list[Path], used: set[Path], root: Path
 ) -> None:
     """Name in the log what a folder holds and no row has."""
@@ -262,10 +262,10 @@ def _tell_left_out(
         ("without a text of the same name", [file for file in media if _stem(file) not in used]),
     ):
         if files:
-            logger.warning("left out: %s", _named(what, files, root))
+            logger.warning("left out: %s", _summary(what, files, root))
 
 
-def _named(what: str, files: list[Path], root: Path) -> str:
+def _summary(what: str, files: list[Path], root: Path) -> str:
     """The number of some files and the first names, in a sentence."""
     names = [file.relative_to(root).as_posix() for file in files[:MAX_NAMED]]
     more = f" and {len(files) - MAX_NAMED:,} more" if len(files) > MAX_NAMED else ""
@@ -276,10 +276,10 @@ def _named(what: str, files: list[Path], root: Path) -> str:
 def _stem(file: Path) -> Path:
     """The path without the suffixes by which a text and its media differ, in NFC."""
     name = file.name.removesuffix(".gt.txt") if file.name.endswith(".gt.txt") else file.stem
-    return file.with_name(composed(name))
+    return file.with_name(nfc(name))
 
 
-def _of_text(file: Path) -> list[Row] | None:
+def _rows_of_file(file: Path) -> list[Row] | None:
     """The rows that a text or XML file beside its media describes; None where there is no such
     media."""
     if file.name.endswith(".gt.txt"):

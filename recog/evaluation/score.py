@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.errors import UserError
-from recog.evaluation.alternates import settled
+from recog.evaluation.alternates import choose_readings
 from recog.evaluation.bootstrap import (
     RESAMPLES,
     SEED,
@@ -24,7 +24,7 @@ from recog.evaluation.bootstrap import (
     rate_interval,
 )
 from recog.evaluation.counts import Counts, Edit, Pair, align, all_deleted
-from recog.evaluation.inputs.rules import Normalisation, normalisation
+from recog.evaluation.inputs.normalisation import Normalisation, normalisation
 from recog.util.display import printable
 
 FORMAT_VERSION = 1
@@ -189,7 +189,7 @@ def evaluate(
         missing=sum(pair.hypothesis is None for pair in pairs),
         sentence_errors=sum(score.wer.errors > 0 for score in scores),
         resampling=resampling,
-        notes=_notes(wer, cer, resampling, sum(pair.reference_marked for pair in pairs)),
+        notes=_notes(wer, cer, resampling, sum(pair.reference_has_markup for pair in pairs)),
         warnings=(
             *warnings,
             *rule.notes((pair.reference for pair in pairs), "references"),
@@ -246,7 +246,7 @@ def score_pair(
         UserError: the texts have millions of characters.
     """
     given = pair.reference
-    pair = settled(pair, rule)
+    pair = choose_readings(pair, rule)
     reference = rule(pair.reference)
     if pair.hypothesis is None:
         return Score(
@@ -261,7 +261,7 @@ def score_pair(
     word_edits.update(edits)
     cer, edits = align(reference, hypothesis)
     character_edits.update(edits)
-    for word in map(rule, pair.forgiven):
+    for word in map(rule, pair.skipped_optional):
         wer += _recognised(len(word.split()))
         cer += _recognised(len(word) + 1 if word else 0)  # with its space
     return Score(pair.id, pair.group, wer, cer, given)

@@ -16,7 +16,7 @@ from typing import Protocol
 from recog.errors import UsageError, UserError
 from recog.formats import json, txt
 from recog.formats.layout import alto, alto_reader, hocr, page
-from recog.formats.layout.xml import Element, local, parse_text, shown
+from recog.formats.layout.xml import Element, local_name, parse_text, tag_text
 from recog.formats.timed import ctm, srt, textgrid, tsv, vtt
 from recog.transcript import Transcript
 
@@ -39,10 +39,10 @@ def read_xml(text: str, *, source: str = "") -> Transcript:
 
 def _read_root(root: Element, source: str) -> Transcript:
     readers = {"PcGts": page.read_root, "alto": alto_reader.read_root, "html": hocr.read_root}
-    reader = readers.get(local(root))
+    reader = readers.get(local_name(root))
     if reader is None:
         raise UserError(
-            f"{source or 'The text'} is neither PAGE nor ALTO nor hOCR: its root is {shown(root)}."
+            f"{source or 'The text'} is neither PAGE nor ALTO nor hOCR: its root is {tag_text(root)}."
         )
     return reader(root, source=source)
 
@@ -76,7 +76,7 @@ READERS: dict[str, Reader] = {
 }
 READABLE = "plain text, json, srt, vtt, tsv, ctm, trn, TextGrid, PAGE, ALTO or hOCR"
 # How a file begins that is of a format whatever its name.
-_BEGINNINGS = {
+_SIGNATURES = {
     "xml": re.compile(r"\s*<(?:\?xml\b|(?:\w+:)?(?:PcGts|alto)\b)"),
     "html": re.compile(r"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE),
     "vtt": re.compile(r"WEBVTT(?:\s|$)"),
@@ -86,7 +86,7 @@ _BEGINNINGS = {
 }
 # Documents, of which none but a PDF's pictures are read; and tables, subtitles and annotations that
 # are text with times, styles or columns in it, which would count as words.
-_NO_TEXT = frozenset(
+_NOT_READ = frozenset(
     (
         "pdf", "doc", "docx", "odt", "rtf",
         "csv", "ass", "ssa", "sbv", "sub", "lrc", "ttml", "dfxp", "smi", "eaf",
@@ -100,7 +100,7 @@ def check_suffix(path: Path) -> None:
     Raises:
         UserError: it is one.
     """
-    if path.suffix.lower().removeprefix(".") in _NO_TEXT:
+    if path.suffix.lower().removeprefix(".") in _NOT_READ:
         raise UserError(f"{path} is not read as text; give {READABLE}.")
 
 
@@ -110,7 +110,7 @@ def format_of(path: Path, text: str) -> str | None:
     suffix = path.suffix.lower().removeprefix(".")
     if suffix in READERS and suffix != "txt":
         return suffix
-    return next((name for name, beginning in _BEGINNINGS.items() if beginning.match(text)), None)
+    return next((name for name, beginning in _SIGNATURES.items() if beginning.match(text)), None)
 
 
 def writer(name: str) -> Callable[[Transcript], str]:

@@ -74,11 +74,11 @@ def read(text: str, *, source: str = "") -> Transcript:
     name = source or "The text"
     try:
         document = json.loads(
-            text.removeprefix("\ufeff"), parse_constant=_refuse, parse_float=_finite
+            text.removeprefix("\ufeff"), parse_constant=_reject_constant, parse_float=_finite_float
         )
     except (ValueError, RecursionError) as error:
         raise UserError(
-            f"{name} is not valid JSON ({_brief(error)}); give a transcript written by recog."
+            f"{name} is not valid JSON ({_error_text(error)}); give a transcript written by recog."
         ) from None
     version = document.get("format_version") if isinstance(document, dict) else None
     if isinstance(version, bool) or version != FORMAT_VERSION:
@@ -95,7 +95,7 @@ def read(text: str, *, source: str = "") -> Transcript:
         transcript = _adapter().validate_json(json.dumps(document), strict=True)
     except (ValidationError, RecursionError) as error:
         raise UserError(
-            f"{name} is not a transcript ({_where(error)}); give one written by recog."
+            f"{name} is not a transcript ({_validation_message(error)}); give one written by recog."
         ) from None
     if not transcript.pages:
         return transcript
@@ -156,14 +156,14 @@ def _rounded(value: float | None, decimals: int) -> float | None:
 
 def _restore_scores(document: dict[str, Any]) -> None:
     """A score of null stood for one that was not finite: log 0."""
-    pages = [document, *_dicts(document.get("pages"))]
-    for line in (line for page in pages for line in _dicts(page.get("lines"))):
-        for alternative in _dicts(line.get("alternatives")):
+    pages = [document, *_objects(document.get("pages"))]
+    for line in (line for page in pages for line in _objects(page.get("lines"))):
+        for alternative in _objects(line.get("alternatives")):
             if "score" in alternative and alternative["score"] is None:
                 alternative["score"] = -math.inf
 
 
-def _dicts(value: object) -> list[dict[str, Any]]:
+def _objects(value: object) -> list[dict[str, Any]]:
     """The objects of a JSON array; none where it is something else, which the validation then
     names."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
@@ -176,22 +176,22 @@ def _adapter() -> TypeAdapter[Transcript]:
     return TypeAdapter(Transcript)
 
 
-def _refuse(constant: str) -> float:
+def _reject_constant(constant: str) -> float:
     raise ValueError(f"{constant} is not a JSON number")
 
 
-def _finite(digits: str) -> float:
+def _finite_float(digits: str) -> float:
     value = float(digits)
     if not math.isfinite(value):
         raise ValueError("a number is out of range")
     return value
 
 
-def _brief(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def _where(error: Exception) -> str:
+def _validation_message(error: Exception) -> str:
     """Pydantic's first complaint in a few words, without the input: that may be long or hostile."""
     from pydantic import ValidationError
 

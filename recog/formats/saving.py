@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from recog.errors import UsageError, UserError, cause
 from recog.formats import WRITERS
 from recog.transcript import Transcript
-from recog.util.atomic_files import atomic, encoded, write_bytes
+from recog.util.atomic_files import atomic_file, to_utf8, write_bytes
 
 if TYPE_CHECKING:
     from recog.media.source import Source
@@ -40,8 +40,8 @@ def save(
         if format == "pdf":
             _save_pdf(transcript, path, image)
         else:
-            for target, text in files(str(path), transcript, format):
-                write_bytes(Path(target), encoded(text))
+            for target, text in transcript_files(str(path), transcript, format):
+                write_bytes(Path(target), to_utf8(text))
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({cause(error)}).") from None
 
@@ -63,7 +63,7 @@ def format_of(path: Path) -> str:
     return BY_SUFFIX[suffix]
 
 
-def files(target: str, transcript: Transcript, format: str) -> list[tuple[str, str]]:
+def transcript_files(target: str, transcript: Transcript, format: str) -> list[tuple[str, str]]:
     """Path and text of each file to write; the last shows that all is done.
 
     A PAGE file holds one page, so that a document gets a file for each of its pages.
@@ -72,10 +72,10 @@ def files(target: str, transcript: Transcript, format: str) -> list[tuple[str, s
     if format != "page" or not transcript.pages:
         return [(target, write(transcript))]
     numbered = list(enumerate(transcript.pages, start=1))
-    return [(page_target(target, number), write(page)) for number, page in reversed(numbered)]
+    return [(page_path(target, number), write(page)) for number, page in reversed(numbered)]
 
 
-def page_target(target: str, number: int) -> str:
+def page_path(target: str, number: int) -> str:
     """Where a page goes that has a file of its own: ``NAME-0001.xml``."""
     stem, dot, suffix = target.rpartition(".")
     return f"{stem}-{number:04d}{dot}{suffix}"
@@ -104,7 +104,7 @@ def _save_pdf(transcript: Transcript, path: Path, image: Source | None) -> None:
                 f"{document.name} has {len(document)} pages, and the transcript of {transcript.source} has {len(pages)}; "
                 "give the image that it is of."
             )
-        with atomic(path) as file:
+        with atomic_file(path) as file:
             writer = PdfWriter(file, path.stem)
             for index, page in enumerate(pages):
                 try:

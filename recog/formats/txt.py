@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recog.formats.timed.channels import channels_of, labelled
+from recog.formats.timed.channels import channel_numbers, with_channel_labels
 from recog.transcript import Line, Transcript
 
 
@@ -13,8 +13,10 @@ def write(transcript: Transcript) -> str:
     Of a recording's channels each line stands on one of its own, after the channel's number: ``[1]
     good morning``.
     """
-    if len(channels_of(transcript)) > 1:
-        return "".join(f"{line.text}\n" for line in labelled(transcript).lines if line.text)
+    if len(channel_numbers(transcript)) > 1:
+        return "".join(
+            f"{line.text}\n" for line in with_channel_labels(transcript).lines if line.text
+        )
     return transcript.text + "\n"
 
 

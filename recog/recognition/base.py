@@ -32,7 +32,7 @@ from recog.recognition.options import Options, with_absolute_paths
 from recog.text.alphabet import Alphabet
 from recog.text.bidi import to_display, to_logical
 from recog.text.normalise import rule
-from recog.transcript import Alternative, Line, Transcript, Word, shortened
+from recog.transcript import Alternative, Line, Transcript, Word, abbreviate
 
 if TYPE_CHECKING:
     from recog.decoding.decoder import Decoder, Hypothesis
@@ -98,7 +98,9 @@ class Recogniser:
         usual = type(self._given)()
         changed = ((each.name, getattr(self._given, each.name)) for each in fields(usual))
         options = [
-            f"{name}={shortened(value)}" for name, value in changed if value != getattr(usual, name)
+            f"{name}={abbreviate(value)}"
+            for name, value in changed
+            if value != getattr(usual, name)
         ]
         return [f"{len(self.config.symbols) - 1} symbols", *options]
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from recog.decoding.rescoring.test_time_augmentation import Seen
 from recog.errors import UserError
 from recog.features.line_strip import to_columns, to_strip, viewed
-from recog.formats.layout.turning import turned_line
+from recog.formats.layout.rotation import rotate_line
 from recog.media.document.base import Document
 from recog.media.document.reader import open_document
 from recog.media.errors import MediaError
@@ -352,7 +352,7 @@ def turned_back(line: Line, turns: int, shape: tuple[int, ...]) -> Line:
         shape: (height, width) of the page as it was.
     """
     height, width = shape[0] - 1, shape[1] - 1
-    return turned_line(line, -turns, (width, height) if turns % 2 == 0 else (height, width))
+    return rotate_line(line, -turns, (width, height) if turns % 2 == 0 else (height, width))
 
 
 def _ahead(advance: Callable[[float], None], before: int, lines: float) -> None:

@@ -22,8 +22,8 @@ from recog.model.folder import CONFIG, GRAPH, PRONUNCIATIONS, RESCORER, RESCORER
 from recog.model.language_model import open_language_model_folder
 from recog.model.recogniser_folder import RecogniserFolder, update_recogniser_folder
 from recog.recognition.base import Recogniser
-from recog.text.normalise import Accounted
-from recog.text.pronunciations import pronunciations_bytes
+from recog.text.normalise import TrackedRule
+from recog.text.pronunciations import encode_pronunciations
 from recog.tuning.calibration import calibrate_words
 from recog.tuning.card import PLOT, decoding_section, summary, with_section
 from recog.tuning.data import collect
@@ -89,7 +89,7 @@ def tune_model(
             "The language models of a recogniser must all be of words, or all of characters."
         )
     neural = _neural(recogniser.model_folder, rescore)
-    account = Accounted(config.normalise, config.languages)
+    account = TrackedRule(config.normalise, config.languages)
     utterances = list(collect(recogniser, rows, account))
     for note in account.notes("texts"):
         say(note)
@@ -155,7 +155,7 @@ def tune_model(
         files |= neural[1]
     # with what it takes the words of the language model to be said like
     if search.word_finder is not None:
-        files[PRONUNCIATIONS] = pronunciations_bytes(search.word_finder.pronunciations)
+        files[PRONUNCIATIONS] = encode_pronunciations(search.word_finder.pronunciations)
     if calibration:
         table = reliability(fitted, right)
         files[PLOT] = reliability_svg(

@@ -25,7 +25,7 @@ from recog.model.recogniser_folder import (
     open_recogniser_folder,
     update_recogniser_folder,
 )
-from recog.text.pronunciations import pronunciations_bytes
+from recog.text.pronunciations import encode_pronunciations
 from recog.training import progress as report
 from recog.training.recogniser.run import run
 
@@ -71,7 +71,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text = TEXTS[i % len(TEXTS)]
         speak(text, folder / f"clip{i:02d}.wav", i)
         (folder / f"clip{i:02d}.txt").write_text(text, encoding="utf-8")
-    (folder / "said.tsv").write_bytes(pronunciations_bytes(SAID))
+    (folder / "said.tsv").write_bytes(encode_pronunciations(SAID))
     return folder
 
 

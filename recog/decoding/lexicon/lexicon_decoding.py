@@ -11,7 +11,7 @@ from recog.decoding.fusion.tables import SPECIAL
 from recog.decoding.lexicon.homophones import Homophones
 from recog.lm.g2p import open_speller
 from recog.model.recogniser_folder import RecogniserFolder
-from recog.text.pronunciations import say_all
+from recog.text.pronunciations import all_pronunciations
 
 if TYPE_CHECKING:
     from recog.lm.trie import NGramTrie
@@ -76,7 +76,7 @@ class WordFinder:
         """
         said: dict[str, float] = {}
         for phrase, boost in self._hotwords.items():
-            for way in say_all(
+            for way in all_pronunciations(
                 phrase, self.pronunciations, MAX_WAYS
             ):  # of two that sound alike the higher boost counts
                 said[way] = max(boost, said.get(way, 0.0))

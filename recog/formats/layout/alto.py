@@ -14,13 +14,13 @@ from recog.errors import UsageError
 from recog.formats.layout.alto_reader import MODEL, NAMESPACE, read
 from recog.formats.layout.shapes import (
     bounds,
-    clean,
+    boxed_words,
     corners,
-    inside,
+    format_confidence,
     outline_of,
     points_text,
-    share,
-    words_of,
+    whole_pixels,
+    xml_text,
 )
 from recog.transcript import Line, Point, Transcript
 
@@ -42,12 +42,12 @@ def write(transcript: Transcript) -> str:
     root = etree.Element(_name("alto"), nsmap={None: NAMESPACE})
     description = _add(root, "Description")
     _add(description, "MeasurementUnit").text = "pixel"
-    _add(_add(description, "sourceImageInformation"), "fileName").text = clean(
+    _add(_add(description, "sourceImageInformation"), "fileName").text = xml_text(
         Path(transcript.source).name
     )
     processing = _add(description, "Processing", ID="recog")
     if transcript.model:
-        _add(processing, "processingStepSettings").text = clean(f"{MODEL}{transcript.model}")
+        _add(processing, "processingStepSettings").text = xml_text(f"{MODEL}{transcript.model}")
     _add(_add(processing, "processingSoftware"), "softwareName").text = "recog"
     layout = _add(root, "Layout")
     for number, page in enumerate(transcript.pages or [transcript], start=1):
@@ -78,18 +78,18 @@ def _line(
         attributes["BASELINE"] = points_text(line.baseline, transcript)
     element = _add(block, "TextLine", **attributes, **_place(outline, transcript))
     _add(_add(element, "Shape"), "Polygon", POINTS=points_text(outline, transcript))
-    for number, word in enumerate(words_of(line, transcript)):
+    for number, word in enumerate(boxed_words(line, transcript)):
         if number:
             _add(element, "SP")
         assert word.box is not None
-        own: dict[str, object] = {"CONTENT": clean(word.text)}
+        own: dict[str, object] = {"CONTENT": xml_text(word.text)}
         if word.confidence is not None and math.isfinite(word.confidence):
-            own["WC"] = share(word.confidence)
+            own["WC"] = format_confidence(word.confidence)
         _add(element, "String", **own, **_place(corners(word.box), transcript))
 
 
 def _place(points: Iterable[Point], transcript: Transcript) -> dict[str, object]:
-    left, top, right, bottom = bounds(inside(points, transcript))
+    left, top, right, bottom = bounds(whole_pixels(points, transcript))
     return {"HPOS": left, "VPOS": top, "WIDTH": right - left, "HEIGHT": bottom - top}
 
 

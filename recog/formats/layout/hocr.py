@@ -10,10 +10,18 @@ import numpy as np
 from lxml import etree
 
 from recog.errors import UsageError, UserError
-from recog.formats.layout.shapes import Box, bounds, clean, corners, inside, outline_of, words_of
-from recog.formats.layout.turning import way_of
+from recog.formats.layout.rotation import line_direction
+from recog.formats.layout.shapes import (
+    Box,
+    bounds,
+    boxed_words,
+    corners,
+    outline_of,
+    whole_pixels,
+    xml_text,
+)
 from recog.formats.layout.xml import MAX_XML_BYTES, Element, descendants, parse_text
-from recog.formats.layout.xml import number as number_of
+from recog.formats.layout.xml import parse_number as number_of
 from recog.transcript import Line, Point, Transcript, Word
 
 XHTML = "http://www.w3.org/1999/xhtml"
@@ -46,9 +54,9 @@ def write(transcript: Transcript) -> str:
         )
     root = etree.Element(f"{{{XHTML}}}html", nsmap={None: XHTML})
     head = _add(root, "head")
-    _add(head, "title").text = clean(transcript.source)
+    _add(head, "title").text = xml_text(transcript.source)
     _add(head, "meta", **{"http-equiv": "Content-Type", "content": "text/html; charset=utf-8"})
-    system = f"recog ({clean(transcript.model)})" if transcript.model else "recog"
+    system = f"recog ({xml_text(transcript.model)})" if transcript.model else "recog"
     _add(head, "meta", name="ocr-system", content=system)
     _add(head, "meta", name="ocr-capabilities", content=CAPABILITIES)
     body = _add(root, "body")
@@ -77,7 +85,7 @@ def _line(area: etree._Element, line: Line, name: str, transcript: Transcript) -
     outline = outline_of(line, transcript)
     title = _bbox(outline, transcript) + _baseline(line, outline, transcript)
     element = _add(area, "span", **{"class": "ocr_line", "id": f"line_{name}", "title": title})
-    for at, word in enumerate(words_of(line, transcript), start=1):
+    for at, word in enumerate(boxed_words(line, transcript), start=1):
         assert word.box is not None
         place = _bbox((word.box[:2], word.box[2:]), transcript)
         if word.confidence is not None and math.isfinite(word.confidence):
@@ -85,7 +93,7 @@ def _line(area: etree._Element, line: Line, name: str, transcript: Transcript) -
         own = _add(
             element, "span", **{"class": "ocrx_word", "id": f"word_{name}_{at}", "title": place}
         )
-        own.text = clean(word.text)
+        own.text = xml_text(word.text)
         own.tail = " "
 
 
@@ -94,23 +102,23 @@ def _baseline(line: Line, outline: tuple[Point, ...], transcript: Transcript) ->
     downwards."""
     if len(line.baseline) < 2:
         return ""
-    turned = (0, 270, 180, 90)[way_of(line)]
+    turned = (0, 270, 180, 90)[line_direction(line)]
     points = np.array(line.baseline)
     if turned or np.ptp(points[:, 0]) < 1:
         return f"; textangle {turned}" if turned else ""
-    left, _, _, bottom = bounds(inside(outline, transcript))
+    left, _, _, bottom = bounds(whole_pixels(outline, transcript))
     slope, offset = np.polyfit(points[:, 0] - left, points[:, 1] - bottom, 1)
     return f"; baseline {round(float(slope), 4) + 0.0:g} {round(float(offset)) + 0}"
 
 
 def _bbox(points: Iterable[Point], transcript: Transcript) -> str:
-    left, top, right, bottom = bounds(inside(points, transcript))
+    left, top, right, bottom = bounds(whole_pixels(points, transcript))
     return f"bbox {left:g} {top:g} {right:g} {bottom:g}"
 
 
 def _quoted(name: str) -> str:
     """A file's name in a property, whose strings cannot hold quotation marks."""
-    return clean(name).replace('"', "'").replace("\n", " ")
+    return xml_text(name).replace('"', "'").replace("\n", " ")
 
 
 def _add(parent: etree._Element, tag: str, **attributes: object) -> etree._Element:

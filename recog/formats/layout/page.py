@@ -14,29 +14,29 @@ from pathlib import Path
 from lxml import etree
 
 from recog.errors import UsageError, UserError
-from recog.formats.layout.bands import with_bands
+from recog.formats.layout.baseline_polygons import with_polygons
 from recog.formats.layout.reading_order import in_reading_order
 from recog.formats.layout.shapes import (
     Box,
     bounds,
-    clean,
     corners,
+    format_confidence,
     outline_of,
+    parse_size,
     points_text,
-    share,
-    size_of,
-    stripped,
+    strip_layout_space,
+    xml_text,
 )
 from recog.formats.layout.xml import (
     Element,
     child,
     children,
     descendants,
-    local,
-    number,
+    local_name,
+    parse_number,
+    parse_points,
     parse_text,
-    points,
-    shown,
+    tag_text,
     text_of,
 )
 from recog.transcript import Alternative, Line, Point, Transcript, Word
@@ -73,7 +73,7 @@ def write(transcript: Transcript, *, when: datetime | None = None) -> str:
     root = etree.Element(_name("PcGts"), nsmap={None: NAMESPACE})
     metadata = _add(root, "Metadata")
     _add(metadata, "Creator").text = (
-        f"recog ({clean(transcript.model)})" if transcript.model else "recog"
+        f"recog ({xml_text(transcript.model)})" if transcript.model else "recog"
     )
     _add(metadata, "Created").text = now
     _add(metadata, "LastChange").text = now
@@ -81,7 +81,7 @@ def write(transcript: Transcript, *, when: datetime | None = None) -> str:
     page = _add(
         root,
         "Page",
-        imageFilename=clean(Path(transcript.source).name),
+        imageFilename=xml_text(Path(transcript.source).name),
         imageWidth=width,
         imageHeight=height,
     )
@@ -96,7 +96,7 @@ def write(transcript: Transcript, *, when: datetime | None = None) -> str:
         )
         for at, (line, outline) in enumerate(zip(transcript.lines, outlines, strict=True), start=1):
             _line(region, line, outline, f"r1l{at}", transcript)
-        _add(_add(region, "TextEquiv"), "Unicode").text = clean(transcript.text)
+        _add(_add(region, "TextEquiv"), "Unicode").text = xml_text(transcript.text)
     written: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
     return written.decode("utf-8")
 
@@ -130,10 +130,10 @@ def _reading(
 ) -> None:
     attributes: dict[str, object] = {} if index is None else {"index": index}
     if confidence is not None and math.isfinite(confidence):
-        attributes["conf"] = share(confidence)
+        attributes["conf"] = format_confidence(confidence)
     if score is not None and math.isfinite(score):
         attributes["comments"] = f"{_SCORE}{score:.4f}"
-    _add(_add(parent, "TextEquiv", **attributes), "Unicode").text = clean(text)
+    _add(_add(parent, "TextEquiv", **attributes), "Unicode").text = xml_text(text)
 
 
 def _points(
@@ -171,24 +171,24 @@ def read_root(root: Element, *, source: str = "") -> Transcript:
         UserError: it is not PAGE.
     """
     name = source or "The text"
-    if local(root) != "PcGts":
-        raise UserError(f"{name} is not PAGE: its root is {shown(root)}; give a PAGE XML file.")
+    if local_name(root) != "PcGts":
+        raise UserError(f"{name} is not PAGE: its root is {tag_text(root)}; give a PAGE XML file.")
     own = child(root, "Page")
     creator = next(descendants(root, "Creator"), None)
-    written = _CREATOR.fullmatch(stripped(text_of(creator)))
+    written = _CREATOR.fullmatch(strip_layout_space(text_of(creator)))
     if own is None:
         raise UserError(f"{name} has no <Page>; give a PAGE XML file of a page.")
-    size = size_of(own.get("imageWidth"), own.get("imageHeight"))
+    size = parse_size(own.get("imageWidth"), own.get("imageHeight"))
     image = own.get("imageFilename", "")
     return Transcript(
-        image or source, tuple(lines_of(own)), written[1] if written else "", size=size or (0, 0)
+        image or source, tuple(page_lines(own)), written[1] if written else "", size=size or (0, 0)
     )
 
 
-def lines_of(own: Element) -> list[Line]:
+def page_lines(own: Element) -> list[Line]:
     """The lines of an element ``Page``, in reading order; one with a baseline alone has a band
     around it as its polygon."""
-    return with_bands(
+    return with_polygons(
         [_read_line(line) for line in in_reading_order(own, child(own, "ReadingOrder"))]
     )
 
@@ -227,19 +227,19 @@ def _readings(element: Element) -> list[tuple[str, float | None, float | None]]:
     the lowest."""
     found = []
     for reading in sorted(children(element, "TextEquiv"), key=_index):
-        text = stripped(text_of(child(reading, "Unicode"))) or stripped(
+        text = strip_layout_space(text_of(child(reading, "Unicode"))) or strip_layout_space(
             text_of(child(reading, "PlainText"))
         )
         comment = reading.get("comments", "")
-        score = number(comment.removeprefix(_SCORE)) if comment.startswith(_SCORE) else None
-        confidence = number(reading.get("conf"))
+        score = parse_number(comment.removeprefix(_SCORE)) if comment.startswith(_SCORE) else None
+        confidence = parse_number(reading.get("conf"))
         found.append((text, None if confidence is None else min(1.0, max(0.0, confidence)), score))
     return found
 
 
 def _index(reading: Element) -> float:
     """One without an index is the only or the main one."""
-    index = number(reading.get("index"))
+    index = parse_number(reading.get("index"))
     return -1.0 if index is None else index
 
 
@@ -252,5 +252,5 @@ def _read_points(element: Element | None, least: int) -> tuple[Point, ...]:
         value = " ".join(
             f"{point.get('x')},{point.get('y')}" for point in children(element, "Point")
         )
-    found = points(value)
+    found = parse_points(value)
     return found if len(found) >= least else ()

@@ -17,8 +17,8 @@ from typing import BinaryIO
 
 from recog.errors import UsageError
 from recog.formats.layout.glyphless import ASCENT, DESCENT, EM, WIDTH, glyphless_font
-from recog.formats.layout.shapes import words_of
-from recog.formats.layout.turning import turned_box, turned_line, turned_point, way_of
+from recog.formats.layout.rotation import line_direction, rotate_box, rotate_line, rotate_point
+from recog.formats.layout.shapes import boxed_words
 from recog.media.document.picture import Picture
 from recog.media.image.exif import upright_point
 from recog.text.bidi import to_display
@@ -65,17 +65,15 @@ class PdfWriter:
         (width, height), scale = BLANK, 1.0
         resources = f"/Font << /F {FONT} 0 R >>"
         drawn = ""
-        turns = _turns(transcript)
-        lines = tuple(turned_line(line, turns, transcript.size) for line in transcript.lines)
+        turns = _page_rotation(transcript)
+        lines = tuple(rotate_line(line, turns, transcript.size) for line in transcript.lines)
         size = transcript.size if turns % 2 == 0 else transcript.size[::-1]
         transcript = replace(transcript, lines=lines, size=size)
         if picture is not None:
             scale = POINTS / picture.dpi
             width, height = size[0] * scale, size[1] * scale
             resources += f" /XObject << /I {image} 0 R >>"
-            drawn = (
-                f"q {_numbers(*_placed(picture.orientation, turns, width, height))} cm /I Do Q\n"
-            )
+            drawn = f"q {_numbers(*_picture_matrix(picture.orientation, turns, width, height))} cm /I Do Q\n"
             space = "DeviceGray" if picture.colours == 1 else "DeviceRGB"
             self._stream(
                 image,
@@ -114,11 +112,12 @@ class PdfWriter:
     def _line(self, line: Line, transcript: Transcript, scale: float) -> str:
         """The operators that set a line's words on their boxes."""
         assert transcript.size is not None
-        size, way = transcript.size, way_of(line)
+        size, way = transcript.size, line_direction(line)
         words = [
-            (word.box or (0, 0, 0, 0), to_display(word.text)) for word in words_of(line, transcript)
+            (word.box or (0, 0, 0, 0), to_display(word.text))
+            for word in boxed_words(line, transcript)
         ]
-        boxed = sorted((turned_box(box, way, size), shown) for box, shown in words if shown)
+        boxed = sorted((rotate_box(box, way, size), shown) for box, shown in words if shown)
         a, b = ((1, 0), (0, -1), (-1, 0), (0, 1))[way]
         pieces = []
         for number, ((left, top, right, bottom), shown) in enumerate(boxed, start=1):
@@ -127,7 +126,7 @@ class PdfWriter:
             wide = max(min(right, free_to) - left, (right - left) / 2, 0.1)
             stretch = 100 * wide * EM / (len(shown) * WIDTH * high)
             turned = size if way % 2 == 0 else size[::-1]
-            x, y = turned_point((left, bottom + DESCENT / EM * high), -way % 4, turned)
+            x, y = rotate_point((left, bottom + DESCENT / EM * high), -way % 4, turned)
             matrix = _numbers(a, b, -b, a, x * scale, (size[1] - y) * scale)
             codes = self._encoded(shown + (" " if number < len(boxed) else ""))
             pieces.append(
@@ -212,12 +211,12 @@ def _numbers(*values: float) -> str:
     return " ".join(f"{value:.4f}".rstrip("0").rstrip(".") for value in values)
 
 
-def _placed(orientation: int, turns: int, width: float, height: float) -> Iterator[float]:
+def _picture_matrix(orientation: int, turns: int, width: float, height: float) -> Iterator[float]:
     """The matrix that puts a stored picture on a page of this size: by its orientation (Exif 2.32,
     tag 274), then turned."""
 
     def corner(across: float, up: float) -> tuple[float, float]:
-        x, y = turned_point(upright_point((across, 1 - up), orientation, (1, 1)), turns, (1, 1))
+        x, y = rotate_point(upright_point((across, 1 - up), orientation, (1, 1)), turns, (1, 1))
         return x * width, (1 - y) * height
 
     x0, y0 = corner(0, 0)
@@ -226,10 +225,10 @@ def _placed(orientation: int, turns: int, width: float, height: float) -> Iterat
     yield from (x0, y0)
 
 
-def _turns(transcript: Transcript) -> int:
+def _page_rotation(transcript: Transcript) -> int:
     """By how many quarters a page must be turned, counter-clockwise, so that most of its letters
     stand upright."""
     letters = Counter[int]()
     for line in transcript.lines:
-        letters[way_of(line)] += len(line.text)
+        letters[line_direction(line)] += len(line.text)
     return letters.most_common(1)[0][0] if letters else 0

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterator
 
-from recog.formats.layout.xml import Element, local, number
+from recog.formats.layout.xml import Element, local_name, parse_number
 
 MAX_DEPTH = 100  # of groups in groups
 _CUSTOM = re.compile(r"readingOrder\s*\{[^{}]*?index\s*:\s*(\d{1,9})\b")
@@ -37,7 +37,7 @@ def in_reading_order(page: Element, order: Element | None) -> list[Element]:
 
 def _lines(element: Element) -> Iterator[Element]:
     for child in sorted(element, key=_custom_index):
-        if local(child) == "TextLine":
+        if local_name(child) == "TextLine":
             yield child
         else:
             yield from _lines(child)
@@ -53,12 +53,12 @@ def _references(group: Element, depth: int) -> Iterator[str]:
         name = element.get("regionRef") or element.get("REF")
         if name:
             yield name
-        if local(element).endswith(("Group", "GroupIndexed")) and depth < MAX_DEPTH:
+        if local_name(element).endswith(("Group", "GroupIndexed")) and depth < MAX_DEPTH:
             yield from _references(element, depth + 1)
 
 
 def _index(element: Element) -> float:
-    index = number(element.get("index"))
+    index = parse_number(element.get("index"))
     return math.inf if index is None else index
 
 

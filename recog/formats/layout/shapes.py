@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from recog.formats.layout.xml import number
+from recog.formats.layout.xml import parse_number
 from recog.transcript import Line, Point, Transcript, Word
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -16,10 +16,12 @@ def outline_of(line: Line, transcript: Transcript) -> tuple[Point, ...]:
     image."""
     assert transcript.size is not None
     width, height = transcript.size
-    return line.polygon or corners(_around(line.words) or (0.0, 0.0, float(width), float(height)))
+    return line.polygon or corners(
+        _words_box(line.words) or (0.0, 0.0, float(width), float(height))
+    )
 
 
-def words_of(line: Line, transcript: Transcript) -> tuple[Word, ...]:
+def boxed_words(line: Line, transcript: Transcript) -> tuple[Word, ...]:
     """The line's words, each with a box; where they are not the line or have no boxes, the line as
     if it were one word."""
     boxed = line.words and all(word.box is not None for word in line.words)
@@ -40,7 +42,7 @@ def bounds(points: Iterable[Point]) -> Box:
     return min(across), min(down), max(across), max(down)
 
 
-def inside(points: Iterable[Point], transcript: Transcript) -> list[tuple[int, int]]:
+def whole_pixels(points: Iterable[Point], transcript: Transcript) -> list[tuple[int, int]]:
     """The points in whole pixels, on the image."""
     assert transcript.size is not None
     width, height = transcript.size
@@ -52,28 +54,28 @@ def inside(points: Iterable[Point], transcript: Transcript) -> list[tuple[int, i
 
 def points_text(points: Iterable[Point], transcript: Transcript) -> str:
     """``x,y x,y``, as PAGE and ALTO write points."""
-    return " ".join(f"{x},{y}" for x, y in inside(points, transcript))
+    return " ".join(f"{x},{y}" for x, y in whole_pixels(points, transcript))
 
 
-def share(confidence: float) -> str:
+def format_confidence(confidence: float) -> str:
     """A confidence as the formats write it: 0 to 1, four decimals."""
     return f"{min(1.0, max(0.0, confidence)):.4f}"
 
 
-def size_of(width: str | None, height: str | None) -> tuple[int, int] | None:
+def parse_size(width: str | None, height: str | None) -> tuple[int, int] | None:
     """(width, height) of an image in whole pixels, or None where a file does not say."""
-    sides = number(width), number(height)
+    sides = parse_number(width), parse_number(height)
     if sides[0] is None or sides[1] is None or min(round(sides[0]), round(sides[1])) < 1:
         return None
     return round(sides[0]), round(sides[1])
 
 
-def stripped(text: str) -> str:
+def strip_layout_space(text: str) -> str:
     """Without the white space that XML is laid out with; other spaces are text."""
     return text.strip(" \t\r\n")
 
 
-def clean(text: str) -> str:
+def xml_text(text: str) -> str:
     """Without the characters that XML 1.0 cannot hold."""
     return "".join(
         c
@@ -82,6 +84,6 @@ def clean(text: str) -> str:
     )
 
 
-def _around(words: Iterable[Word]) -> Box | None:
+def _words_box(words: Iterable[Word]) -> Box | None:
     found = [corner for word in words if word.box is not None for corner in corners(word.box)]
     return bounds(found) if found else None

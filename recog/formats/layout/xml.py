@@ -31,14 +31,14 @@ def parse(path: Path) -> Element:
     try:
         if path.stat().st_size > MAX_XML_BYTES:
             raise UserError(f"{path} is larger than {MAX_XML_BYTES >> 20} MiB; split it.")
-        return _checked(etree.parse(str(path), _parser()), str(path))
+        return _without_entities(etree.parse(str(path), _parser()), str(path))
     except OSError as error:
         why = (
             error.strerror or "its bytes are not of the encoding that it declares"
         )  # libxml2's, as an error of reading
         raise UserError(f"{path} cannot be read: {why}.") from None
     except etree.XMLSyntaxError as error:
-        raise UserError(f"{path} is not well-formed XML: {_brief(error)}.") from None
+        raise UserError(f"{path} is not well-formed XML: {_error_text(error)}.") from None
 
 
 def parse_text(text: str, name: str) -> Element:
@@ -54,19 +54,21 @@ def parse_text(text: str, name: str) -> Element:
     if len(content) > MAX_XML_BYTES:
         raise UserError(f"{name} is larger than {MAX_XML_BYTES >> 20} MiB; split it.")
     try:
-        return _checked(etree.ElementTree(etree.fromstring(content, _parser("utf-8"))), name)
+        return _without_entities(
+            etree.ElementTree(etree.fromstring(content, _parser("utf-8"))), name
+        )
     except etree.XMLSyntaxError as error:
-        raise UserError(f"{name} is not well-formed XML: {_brief(error)}.") from None
+        raise UserError(f"{name} is not well-formed XML: {_error_text(error)}.") from None
 
 
-def _brief(error: etree.XMLSyntaxError) -> str:
+def _error_text(error: etree.XMLSyntaxError) -> str:
     """libxml2's complaint on one line; it may quote the file."""
     return " ".join((error.msg or "it cannot be parsed").split())[:200]
 
 
-def shown(element: Element) -> str:
+def tag_text(element: Element) -> str:
     """An element's name for messages."""
-    return f"<{local(element)[:40]}>"
+    return f"<{local_name(element)[:40]}>"
 
 
 def _parser(encoding: str | None = None) -> etree.XMLParser:
@@ -82,14 +84,14 @@ def _parser(encoding: str | None = None) -> etree.XMLParser:
     )
 
 
-def _checked(tree: etree._ElementTree, name: str) -> Element:
+def _without_entities(tree: etree._ElementTree, name: str) -> Element:
     dtd = tree.docinfo.internalDTD
     if dtd is not None and any(True for _ in dtd.iterentities()):
         raise UserError(f"{name} declares XML entities, which are not accepted; save it without.")
     return tree.getroot()
 
 
-def local(element: Element) -> str:
+def local_name(element: Element) -> str:
     """The element's name without its namespace; empty for what is no element."""
     tag = element.tag
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
@@ -97,7 +99,7 @@ def local(element: Element) -> str:
 
 def children(element: Element, *names: str) -> Iterator[Element]:
     """The direct children with one of ``names``, whatever their namespace."""
-    return (child for child in element if local(child) in names)
+    return (child for child in element if local_name(child) in names)
 
 
 def child(element: Element, *names: str) -> Element | None:
@@ -107,7 +109,7 @@ def child(element: Element, *names: str) -> Element | None:
 
 def descendants(element: Element, *names: str) -> Iterator[Element]:
     """All descendants with one of ``names``, in document order."""
-    return (e for e in element.iter() if local(e) in names)
+    return (e for e in element.iter() if local_name(e) in names)
 
 
 def text_of(element: Element | None) -> str:
@@ -115,7 +117,7 @@ def text_of(element: Element | None) -> str:
     return "" if element is None else (element.text or "")
 
 
-def number(value: str | None) -> float | None:
+def parse_number(value: str | None) -> float | None:
     """A finite number within any scan's size, or None."""
     if value is None or not _NUMBER.fullmatch(value.strip()):
         return None
@@ -123,13 +125,13 @@ def number(value: str | None) -> float | None:
     return x if math.isfinite(x) and abs(x) <= MAX_COORDINATE else None
 
 
-def points(value: str | None) -> tuple[Point, ...]:
+def parse_points(value: str | None) -> tuple[Point, ...]:
     """``"10,20 30,40"`` or ``"10 20 30 40"`` -> points in pixels; empty when it is neither, or
     absurd."""
     pieces = (value or "").replace(",", " ").split()
     if len(pieces) % 2 or len(pieces) > 2 * MAX_POINTS:
         return ()
-    numbers = [number(piece) for piece in pieces]
+    numbers = [parse_number(piece) for piece in pieces]
     if any(x is None for x in numbers):
         return ()
     values = [x for x in numbers if x is not None]

@@ -18,7 +18,7 @@ from recog.transcript import Line, Transcript, Word
 CHANNEL = "1"
 PAUSE = 1.0  # seconds: words further apart are read as two lines
 LARGEST = 1e9
-_MARKS = {"<ALT_BEGIN>": "{", "<ALT>": "/", "<ALT_END>": "}"}
+_MARKUP = {"<ALT_BEGIN>": "{", "<ALT>": "/", "<ALT_END>": "}"}
 _NUMBER = re.compile(r"(?:\d{1,9}(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,2})?")
 
 
@@ -95,10 +95,10 @@ def read_all(text: str, *, source: str = "") -> list[Transcript]:
     Raises:
         UserError: a row is not a ctm's.
     """
-    return [transcript for transcript, _ in read_marked(text, source=source)]
+    return [transcript for transcript, _ in read_with_markup(text, source=source)]
 
 
-def read_marked(text: str, *, source: str = "") -> list[tuple[Transcript, str | None]]:
+def read_with_markup(text: str, *, source: str = "") -> list[tuple[Transcript, str | None]]:
     """Each recording of :func:`read_all`, and its text in sclite's notation
     (:mod:`recog.formats.timed.trn`) where it has alternatives, ``{ a / b }``, or optional words,
     ``(uh)``; else None.
@@ -119,7 +119,7 @@ def read_marked(text: str, *, source: str = "") -> list[tuple[Transcript, str | 
         if len(fields) == 5 and fields[2:4] == ["*", "*"]:
             passing = fields[4].upper() == "<ALT>"
             with_alternatives.add(recording)
-            marked.setdefault(recording, []).append(_MARKS.get(fields[4].upper(), "@"))
+            marked.setdefault(recording, []).append(_MARKUP.get(fields[4].upper(), "@"))
             continue
         word = _word(fields)
         if word is None:
@@ -139,7 +139,7 @@ def read_marked(text: str, *, source: str = "") -> list[tuple[Transcript, str | 
         transcript = Transcript(
             name if channels[name] == 1 else f"{name}#{channel}", tuple(_lines(own))
         )
-        found.append((transcript, said if trn.has_marks(said) and not literal else None))
+        found.append((transcript, said if trn.has_markup(said) and not literal else None))
     return found
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import chain, zip_longest
 
 from recog.errors import UsageError, UserError
-from recog.formats.timed.channels import labelled
+from recog.formats.timed.channels import with_channel_labels
 from recog.formats.timed.line_breaking import (
     LINGER,
     MAX_COLUMNS,
@@ -22,17 +22,17 @@ from recog.formats.timed.line_breaking import (
     MAX_SECONDS,
     MAX_SPEED,
     MIN_SECONDS,
-    broken,
-    clean,
-    columns,
-    joined,
-    units_of,
+    break_line,
+    clean_text,
+    display_width,
+    join_units,
+    line_units,
 )
 from recog.transcript import Line, Transcript
 
 GAP = 83  # milliseconds between cues at least: two frames
-LEAST = math.ceil(1000 * MIN_SECONDS)
-CHAINED = 500  # a gap shorter than this is closed to GAP: flicker
+MIN_DISPLAY = math.ceil(1000 * MIN_SECONDS)
+MAX_CLOSED_GAP = 500  # a gap shorter than this is closed to GAP: flicker
 
 _TIME = r"(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})[,.](\d{1,3})"
 _TIMING = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?")
@@ -69,11 +69,12 @@ def make_cues(transcript: Transcript) -> list[Cue]:
             f"{transcript.source} is an image, and subtitles need sound; choose another format."
         )
     channels: dict[int | None, list[Cue]] = {}
-    for line in labelled(transcript).lines:
-        if clean(line.text):
+    for line in with_channel_labels(transcript).lines:
+        if clean_text(line.text):
             channels.setdefault(line.channel, []).extend(_line_cues(line, transcript.source))
     shown = [
-        _shown(sorted(spoken, key=_start), transcript.duration) for spoken in channels.values()
+        _display_times(sorted(spoken, key=_start), transcript.duration)
+        for spoken in channels.values()
     ]
     return sorted(chain.from_iterable(shown), key=_start)
 
@@ -84,21 +85,21 @@ def _start(cue: Cue) -> int:
 
 def _line_cues(line: Line, source: str) -> Iterator[Cue]:
     """Cues with the times at which they are spoken."""
-    units, timed = units_of(line)
+    units, timed = line_units(line)
     if not units:
         raise UserError(
             f"A line of {source} has no times, which subtitles need; choose another format."
         )
     # and not to be broken at a time that is a guess
-    whole = columns(joined(units)) <= MAX_ROWS * MAX_COLUMNS
-    for rows in broken(units, timed=timed or not whole):
+    whole = display_width(join_units(units)) <= MAX_ROWS * MAX_COLUMNS
+    for rows in break_line(units, timed=timed or not whole):
         start, end = rows[0][0].start, rows[-1][-1].end
         if timed:
             end = min(end, start + MAX_SECONDS)  # a word that is drawn out longer
-        yield Cue(round(start * 1000), round(end * 1000), tuple(joined(row) for row in rows))
+        yield Cue(round(start * 1000), round(end * 1000), tuple(join_units(row) for row in rows))
 
 
-def _shown(cues: Sequence[Cue], duration: float | None) -> list[Cue]:
+def _display_times(cues: Sequence[Cue], duration: float | None) -> list[Cue]:
     """The times at which cues of one channel, in order of time, are shown; one that runs into the
     next is cut there.
 
@@ -108,9 +109,9 @@ def _shown(cues: Sequence[Cue], duration: float | None) -> list[Cue]:
     free = 0  # first millisecond that no cue before has taken
     for cue, following in zip_longest(cues, cues[1:]):
         start = max(cue.start, free)
-        end = _read(cue, start)
+        end = _display_end(cue, start)
         if following is not None:
-            end = _before(following.start, cue, start, end)
+            end = _end_before_next(following.start, cue, start, end)
         elif duration is not None and math.isfinite(duration):
             end = min(end, max(cue.end, math.ceil(duration * 1000)))
         free = max(end, start + 1)
@@ -118,29 +119,34 @@ def _shown(cues: Sequence[Cue], duration: float | None) -> list[Cue]:
     return result
 
 
-def _read(cue: Cue, start: int) -> int:
+def _display_end(cue: Cue, start: int) -> int:
     """When a cue goes that comes at ``start``: with its last word, or as soon after as it has been
     read."""
     reading = max(
-        LEAST,
-        min(round(1000 * MAX_SECONDS), math.ceil(1000 * sum(map(columns, cue.rows)) / MAX_SPEED)),
+        MIN_DISPLAY,
+        min(
+            round(1000 * MAX_SECONDS),
+            math.ceil(1000 * sum(map(display_width, cue.rows)) / MAX_SPEED),
+        ),
     )
-    return max(cue.end, min(start + reading, max(cue.end + round(1000 * LINGER), start + LEAST)))
+    return max(
+        cue.end, min(start + reading, max(cue.end + round(1000 * LINGER), start + MIN_DISPLAY))
+    )
 
 
-def _before(following: int, cue: Cue, start: int, end: int) -> int:
+def _end_before_next(following: int, cue: Cue, start: int, end: int) -> int:
     """When it goes where the next cue comes at ``following``."""
-    if following - start < LEAST and cue.end > following:  # spoken at the same time
-        return min(cue.end, start + LEAST)
+    if following - start < MIN_DISPLAY and cue.end > following:  # spoken at the same time
+        return min(cue.end, start + MIN_DISPLAY)
     if following - start < 2 * GAP:  # no room for a gap
         return following
     chained = following - GAP
-    if following - end < CHAINED and chained - start <= max(end - start, 1000 * MAX_SECONDS):
+    if following - end < MAX_CLOSED_GAP and chained - start <= max(end - start, 1000 * MAX_SECONDS):
         return chained
     return end
 
 
-def stamp(milliseconds: int, separator: str) -> str:
+def format_timestamp(milliseconds: int, separator: str) -> str:
     """``HH:MM:SS`` and milliseconds after ``separator``; hours take the digits they need."""
     seconds, thousandths = divmod(milliseconds, 1000)
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{separator}{thousandths:03d}"
@@ -159,7 +165,7 @@ def parse_timing(row: str) -> tuple[float, float] | None:
     return start, max(start, end)
 
 
-def timing_of(row: str, number: int, source: str) -> tuple[float, float] | None:
+def checked_timing(row: str, number: int, source: str) -> tuple[float, float] | None:
     """:func:`parse_timing` of the row with this number, from 1, where none is expected to have an
     arrow and no times.
 
@@ -174,7 +180,7 @@ def timing_of(row: str, number: int, source: str) -> tuple[float, float] | None:
     return timing
 
 
-def cues_in(rows: Sequence[str], source: str) -> Iterator[tuple[float, float, list[str]]]:
+def parse_cues(rows: Sequence[str], source: str) -> Iterator[tuple[float, float, list[str]]]:
     """Start and end in seconds of each cue, and its rows of text.
 
     A cue ends with an empty row, or where the times of the next stand, for some write no empty row
@@ -185,7 +191,7 @@ def cues_in(rows: Sequence[str], source: str) -> Iterator[tuple[float, float, li
     """
     at = 0
     while at < len(rows):
-        timing = timing_of(rows[at], at + 1, source)
+        timing = checked_timing(rows[at], at + 1, source)
         at += 1
         if timing is None:
             continue

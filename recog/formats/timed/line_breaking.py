@@ -100,7 +100,7 @@ class Unit:
 
 
 @lru_cache(maxsize=1 << 16)
-def columns(text: str) -> int:
+def display_width(text: str) -> int:
     """The width of a text: two for a wide character, none for a mark that stands on another."""
     if text.isascii():
         return len(text)
@@ -112,28 +112,32 @@ def columns(text: str) -> int:
     )
 
 
-def clean(text: str) -> str:
+def clean_text(text: str) -> str:
     """On one line: line breaks and control characters, which would end a cue, are spaces."""
     return _SPACES.sub(" ", text).strip()
 
 
-def joined(units: Iterable[Unit]) -> str:
+def join_units(units: Iterable[Unit]) -> str:
     """The text of units, without a space before the first."""
     return "".join((" " if unit.spaced and k else "") + unit.text for k, unit in enumerate(units))
 
 
-def units_of(line: Line) -> tuple[list[Unit], bool]:
+def line_units(line: Line) -> tuple[list[Unit], bool]:
     """A line's units in order, and whether their times are known from its words.
 
     Where they are not, the line's own time is shared out by width: a guess, but one that can be
     read. Returns no units where there is nothing to time, or no time.
     """
-    text = clean(line.text)
-    words = [(clean(word.text), word.start, word.end) for word in line.words if clean(word.text)]
+    text = clean_text(line.text)
+    words = [
+        (clean_text(word.text), word.start, word.end)
+        for word in line.words
+        if clean_text(word.text)
+    ]
     times = [t for _, start, end in words for t in (start, end)]
     timed = bool(words) and all(t is not None and math.isfinite(t) for t in times)
     if timed and " ".join(word for word, _, _ in words) == text:
-        return _forward(
+        return _monotonic(
             [unit for word, a, b in words for unit in _split(word, a or 0.0, b or 0.0)]
         ), True
     start, end = (
@@ -143,7 +147,7 @@ def units_of(line: Line) -> tuple[list[Unit], bool]:
     )
     if not text or start is None or end is None or not math.isfinite(start + end):
         return [], False
-    return _forward(_split(text, start, end)), False
+    return _monotonic(_split(text, start, end)), False
 
 
 def _or(value: float | None, other: float | None) -> float | None:
@@ -158,7 +162,7 @@ def _split(text: str, start: float, end: float) -> list[Unit]:
         if word
         for k, part in enumerate(_OPENING.split(word))
     ]
-    widths = [columns(part) + 1e-9 for part, _ in parts]
+    widths = [display_width(part) + 1e-9 for part, _ in parts]
     ends = [start + (end - start) * width / sum(widths) for width in accumulate(widths)]
     starts = [start, *ends[:-1]]
     return [
@@ -166,7 +170,7 @@ def _split(text: str, start: float, end: float) -> list[Unit]:
     ]
 
 
-def _forward(units: list[Unit]) -> list[Unit]:
+def _monotonic(units: list[Unit]) -> list[Unit]:
     """Times from 0 on that never go back."""
     starts = list(accumulate((max(0.0, unit.start) for unit in units), max))
     return [
@@ -195,23 +199,23 @@ def break_cost(before: Unit, after: Unit) -> float:
     return _LINK if following in _LINKS or following in _SUBJECTS else _PLAIN
 
 
-def broken(units: Sequence[Unit], *, timed: bool) -> list[list[list[Unit]]]:
+def break_line(units: Sequence[Unit], *, timed: bool) -> list[list[list[Unit]]]:
     """The cues of a line, each of one or two rows of units: all of them, in order.
 
     Args:
         timed: whether the units' times are known; where they are shared out, a long cue is no
             reason to break.
     """
-    return _Breaks(units, timed).best() if units else []
+    return _LineBreaker(units, timed).best() if units else []
 
 
-class _Breaks:
+class _LineBreaker:
     """A line's units, and what each way to break them costs. ``first`` and ``after`` number units,
     as a slice does."""
 
     def __init__(self, units: Sequence[Unit], timed: bool) -> None:
         self.units, self.timed = units, timed
-        self.reach = [0, *accumulate(columns(unit.text) + unit.spaced for unit in units)]
+        self.reach = [0, *accumulate(display_width(unit.text) + unit.spaced for unit in units)]
         self.parting = [0.0, *(break_cost(a, b) for a, b in pairwise(units)), 0.0]
         self.pauses = [0.0, *(max(0.0, b.start - a.end) for a, b in pairwise(units)), math.inf]
         self.silence = [0.0, *accumulate(max(0.0, pause - PAUSE) for pause in self.pauses[1:-1])]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from recog.errors import UserError
-from recog.formats.timed.cues import cues_in, make_cues, parse_timing, rows_of, stamp
+from recog.formats.timed.cues import format_timestamp, make_cues, parse_cues, parse_timing, rows_of
 from recog.transcript import Line, Transcript
 
 _TAGS = re.compile(r"</?(?:[bius]|font)(?:\s[^<>]*)?>|\{\\[^{}]*\}", re.IGNORECASE)
@@ -15,7 +15,7 @@ _TAGS = re.compile(r"</?(?:[bius]|font)(?:\s[^<>]*)?>|\{\\[^{}]*\}", re.IGNORECA
 def write(transcript: Transcript) -> str:
     """The cues of :func:`recog.formats.timed.cues.make_cues`; :class:`UsageError` for an image."""
     blocks = (
-        f"{number}\n{stamp(cue.start, ',')} --> {stamp(cue.end, ',')}\n"
+        f"{number}\n{format_timestamp(cue.start, ',')} --> {format_timestamp(cue.end, ',')}\n"
         + "\n".join(cue.rows)
         + "\n"
         for number, cue in enumerate(make_cues(transcript), start=1)
@@ -30,7 +30,7 @@ def read(text: str, *, source: str = "") -> Transcript:
         UserError: there is text, and no cue in it, or a cue whose times cannot be read.
     """
     rows, lines = rows_of(text), []
-    for start, end, spoken in cues_in(rows, source):
+    for start, end, spoken in parse_cues(rows, source):
         said = " ".join(" ".join(_TAGS.sub("", row) for row in spoken).split())
         if said:
             lines.append(Line(said, start=start, end=end))

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from recog.errors import UsageError, UserError
-from recog.formats.timed.channels import channels_of
+from recog.formats.timed.channels import channel_numbers
 from recog.transcript import Line, Transcript, Word
 
 Interval = tuple[float, float, str]  # start and end in seconds, text
@@ -54,7 +54,7 @@ def write(transcript: Transcript) -> str:
         raise UsageError(
             f"{transcript.source} is an image, and a TextGrid needs sound; choose another format."
         )
-    channels: list[int | None] = [*channels_of(transcript)]
+    channels: list[int | None] = [*channel_numbers(transcript)]
     if len(channels) < 2:
         parts: list[tuple[int | None, list[Line]]] = [(None, list(transcript.lines))]
     else:

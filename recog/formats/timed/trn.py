@@ -3,7 +3,7 @@ line.
 
 In the text ``{ a / b / @ }`` stands for any of its alternates, ``@`` for nothing, and ``(uh)`` for
 a word that may be left out (https://github.com/usnistgov/SCTK, doc/infmts.htm). :func:`read` gives
-them as they stand; :func:`parse_marks` takes them apart.
+them as they stand; :func:`parse_markup` takes them apart.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from recog.errors import UserError
 MAX_DEPTH = 20  # of alternates in alternates
 _ID = re.compile(r"[^()\s]+")
 _TOKEN = re.compile(r"[{}]|[^{}\s]+")
-_MARK = re.compile(r"[{}]|(?<!\S)(?:@|\([^()\s]+\))(?!\S)")
+_MARKUP = re.compile(r"[{}]|(?<!\S)(?:@|\([^()\s]+\))(?!\S)")
 _OPTIONAL = re.compile(r"\(([^()\s]+)\)")
 
 
 @dataclass(frozen=True)
-class Spoken:
+class MarkupWord:
     """A word; ``optional`` for one that may be left out."""
 
     text: str
@@ -34,10 +34,10 @@ class Spoken:
 class Alternates:
     """Several ways to say the same; one of no words says nothing."""
 
-    ways: tuple[Marked, ...]
+    ways: tuple[Markup, ...]
 
 
-Marked: TypeAlias = tuple[Spoken | Alternates, ...]
+Markup: TypeAlias = tuple[MarkupWord | Alternates, ...]
 
 
 def write(pairs: Iterable[tuple[str, str]]) -> str:
@@ -88,14 +88,14 @@ def parse(row: str) -> tuple[str, str] | None:
     return utterance, text.strip()
 
 
-def parse_marks(text: str) -> Marked:
+def parse_markup(text: str) -> Markup:
     """The words of a text in sclite's notation.
 
     Raises:
         ValueError: braces that do not fit, or are nested too deeply; its message says which.
     """
     # the ways of each group that is not closed yet
-    open_groups: list[list[list[Spoken | Alternates]]] = [[[]]]
+    open_groups: list[list[list[MarkupWord | Alternates]]] = [[[]]]
     for token in _TOKEN.findall(text):
         if token == "{":
             if len(open_groups) > MAX_DEPTH:
@@ -112,33 +112,33 @@ def parse_marks(text: str) -> Marked:
                     open_groups[-1].append([])
                 optional = _OPTIONAL.fullmatch(word)
                 if optional:
-                    open_groups[-1][-1].append(Spoken(optional[1], optional=True))
+                    open_groups[-1][-1].append(MarkupWord(optional[1], optional=True))
                 elif word and word != "@":
-                    open_groups[-1][-1].append(Spoken(word))
+                    open_groups[-1][-1].append(MarkupWord(word))
     if len(open_groups) > 1:
         raise ValueError("has a '{' without its '}'")
     return tuple(open_groups[0][0])
 
 
-def has_marks(text: str) -> bool:
+def has_markup(text: str) -> bool:
     """Whether a text has alternates, optional words or words for nothing in it."""
-    return _MARK.search(text) is not None
+    return _MARKUP.search(text) is not None
 
 
-def first_reading(words: Marked) -> str:
+def first_reading(words: Markup) -> str:
     """The text with the first of all alternates and every optional word."""
     texts = (
-        word.text if isinstance(word, Spoken) else first_reading(word.ways[0]) for word in words
+        word.text if isinstance(word, MarkupWord) else first_reading(word.ways[0]) for word in words
     )
     return " ".join(filter(None, texts))
 
 
-def plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """A text in sclite's notation without it: :func:`first_reading`, or the text itself where its
     braces do not fit."""
-    if not has_marks(text):
+    if not has_markup(text):
         return text
     try:
-        return first_reading(parse_marks(text))
+        return first_reading(parse_markup(text))
     except ValueError:
         return text

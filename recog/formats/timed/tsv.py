@@ -7,7 +7,7 @@ import math
 import re
 
 from recog.errors import UsageError, UserError
-from recog.formats.timed.channels import labelled
+from recog.formats.timed.channels import with_channel_labels
 from recog.transcript import Line, Transcript
 
 HEADER = "start\tend\ttext"
@@ -27,7 +27,7 @@ def write(transcript: Transcript) -> str:
             f"{transcript.source} is an image, and tsv gives times of sound; choose another format."
         )
     rows = [HEADER]
-    for line in labelled(transcript).lines:
+    for line in with_channel_labels(transcript).lines:
         text = _BREAKS.sub(" ", line.text).strip()
         if not text:
             continue

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from recog.errors import UserError
-from recog.formats.timed.cues import cues_in, make_cues, rows_of, stamp
+from recog.formats.timed.cues import format_timestamp, make_cues, parse_cues, rows_of
 from recog.transcript import Line, Transcript
 
 _TAGS = re.compile(r"<[^<>]*>")
@@ -21,7 +21,7 @@ def write(transcript: Transcript) -> str:
     timing.
     """
     blocks = (
-        f"\n{stamp(cue.start, '.')} --> {stamp(cue.end, '.')}\n"
+        f"\n{format_timestamp(cue.start, '.')} --> {format_timestamp(cue.end, '.')}\n"
         + "\n".join(html.escape(row, quote=False) for row in cue.rows)
         + "\n"
         for cue in make_cues(transcript)
@@ -40,7 +40,7 @@ def read(text: str, *, source: str = "") -> Transcript:
     if not re.match(r"WEBVTT(?:\s|$)", rows[0]):
         raise UserError(f"{source or 'The text'} does not start with WEBVTT; give a WebVTT file.")
     lines = []
-    for start, end, spoken in cues_in(
+    for start, end, spoken in parse_cues(
         [rows[0].replace("-->", ""), *_without_notes(rows[1:])], source
     ):
         said = " ".join(html.unescape(_TAGS.sub("", " ".join(spoken))).split())

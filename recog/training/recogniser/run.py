@@ -30,9 +30,9 @@ from recog.nn.weights import half_precision, network_from, weights_bytes
 from recog.text.alphabet import Alphabet
 from recog.text.pronunciations import (
     Pronunciations,
-    pronunciations_bytes,
+    encode_pronunciations,
+    phone_alphabet,
     read_pronunciations,
-    sounds_of,
 )
 from recog.training.card import model_card
 from recog.training.checkpoint import read_checkpoint
@@ -280,7 +280,7 @@ def _pronunciations(
     said = read_pronunciations(Path(recipe.pronunciations)) if recipe.pronunciations else known
     if not said:
         return {}, None
-    sounds = sounds_of(said)
+    sounds = phone_alphabet(said)
     if model_folder is not None and model_folder.config.sounds:
         heard = Alphabet.from_list(model_folder.config.sounds[1:])
         new = [sound for sound in sounds.symbols if sound not in heard]
@@ -432,7 +432,7 @@ def export_recogniser_folder(
     symbols = ("", *data.alphabet.symbols)
     files = {WEIGHTS: weights_bytes(kept)}
     if data.sounds is not None:
-        files[PRONUNCIATIONS] = pronunciations_bytes(data.pronunciations)
+        files[PRONUNCIATIONS] = encode_pronunciations(data.pronunciations)
     if not recipe.encoder.torch_only:
         from recog.nn.export.recogniser import build_onnx, quantise
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from recog.errors import UserError
 from recog.formats.layout import alto_reader, page
-from recog.formats.layout.shapes import size_of
-from recog.formats.layout.xml import Element, children, descendants, local, shown, text_of
+from recog.formats.layout.shapes import parse_size
+from recog.formats.layout.xml import Element, children, descendants, local_name, tag_text, text_of
 from recog.media.image.exif import upright_point
 from recog.media.image.headers import HeaderError, ImageHeader, read_header
 from recog.transcript import Line, Point
@@ -21,7 +21,7 @@ TO_AN_INCH = {"mm10": 254.0, "inch1200": 1200.0}  # ALTO's other units
 
 
 @dataclass(frozen=True)
-class DescribedPage:
+class PageLayout:
     """A page as a file describes it.
 
     Attributes:
@@ -57,7 +57,7 @@ class ImageSize:
         return cls(upright, stored, header.orientation, header.dpi)
 
 
-def size_of_file(image: Path) -> ImageSize | None:
+def image_size(image: Path) -> ImageSize | None:
     """The size of an image by its header; None where that cannot be read."""
     try:
         header = read_header(image.read_bytes()) if image.is_file() else None
@@ -66,7 +66,7 @@ def size_of_file(image: Path) -> ImageSize | None:
     return None if header is None else ImageSize.of_header(header)
 
 
-def described_pages(root: Element, name: str) -> list[DescribedPage]:
+def page_layouts(root: Element, name: str) -> list[PageLayout]:
     """The pages of a PAGE or ALTO file.
 
     Args:
@@ -76,27 +76,30 @@ def described_pages(root: Element, name: str) -> list[DescribedPage]:
     Raises:
         UserError: the file is neither.
     """
-    if local(root) == "PcGts":
+    if local_name(root) == "PcGts":
         return [
-            DescribedPage(
+            PageLayout(
                 own.get("imageFilename", ""),
-                tuple(page.lines_of(own)),
-                size_of(own.get("imageWidth"), own.get("imageHeight")),
+                tuple(page.page_lines(own)),
+                parse_size(own.get("imageWidth"), own.get("imageHeight")),
             )
             for own in children(root, "Page")
         ]
-    if local(root) == "alto":
-        image, unit = text_of(next(descendants(root, "fileName"), None)), alto_reader.unit_of(root)
+    if local_name(root) == "alto":
+        image, unit = (
+            text_of(next(descendants(root, "fileName"), None)),
+            alto_reader.measurement_unit(root),
+        )
         return [
-            DescribedPage(image, tuple(lines), size_of(own.get("WIDTH"), own.get("HEIGHT")), unit)
+            PageLayout(image, tuple(lines), parse_size(own.get("WIDTH"), own.get("HEIGHT")), unit)
             for own, lines in zip(
-                descendants(root, "Page"), alto_reader.pages_of(root), strict=True
+                descendants(root, "Page"), alto_reader.lines_by_page(root), strict=True
             )
         ]
-    raise UserError(f"{name} is neither PAGE nor ALTO: its root is {shown(root)}.")
+    raise UserError(f"{name} is neither PAGE nor ALTO: its root is {tag_text(root)}.")
 
 
-def lines_on(page: DescribedPage, image: ImageSize, *, xml: object, media: object) -> list[Line]:
+def lines_on_image(page: PageLayout, image: ImageSize, *, xml: object, media: object) -> list[Line]:
     """The lines of a page without their words, polygons and baselines in pixels of the upright
     image.
 
@@ -117,7 +120,7 @@ def lines_on(page: DescribedPage, image: ImageSize, *, xml: object, media: objec
     if size is None and page.unit == PIXEL:
         return lines
     if size is None:
-        return _in_pixels(
+        return _scaled_by_resolution(
             lines, page.unit, image, f"{xml} measures in {page.unit} and gives no size of its page"
         )
     if size == image.upright:
@@ -138,10 +141,10 @@ def lines_on(page: DescribedPage, image: ImageSize, *, xml: object, media: objec
             x, y = x * target[0] / size[0], y * target[1] / size[1]
         return _upright((x, y), image) if turned else (x, y)
 
-    return _moved(lines, placed)
+    return _map_points(lines, placed)
 
 
-def _in_pixels(lines: list[Line], unit: str, image: ImageSize, why: str) -> list[Line]:
+def _scaled_by_resolution(lines: list[Line], unit: str, image: ImageSize, why: str) -> list[Line]:
     """Lines in another unit than pixels on an image of known resolution.
 
     Raises:
@@ -150,7 +153,7 @@ def _in_pixels(lines: list[Line], unit: str, image: ImageSize, why: str) -> list
     """
     if image.dpi is not None and unit in TO_AN_INCH:
         scale = image.dpi / TO_AN_INCH[unit]
-        lines = _moved(lines, lambda point: (scale * point[0], scale * point[1]))
+        lines = _map_points(lines, lambda point: (scale * point[0], scale * point[1]))
         width, height = image.upright
         if any(
             0 <= x <= width and 0 <= y <= height
@@ -165,7 +168,7 @@ def _in_pixels(lines: list[Line], unit: str, image: ImageSize, why: str) -> list
     )
 
 
-def _moved(lines: list[Line], placed: Callable[[Point], Point]) -> list[Line]:
+def _map_points(lines: list[Line], placed: Callable[[Point], Point]) -> list[Line]:
     return [
         replace(
             line,

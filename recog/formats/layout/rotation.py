@@ -14,34 +14,34 @@ from recog.media.image.line_crop import reading_direction
 from recog.transcript import Line, Point, Word
 
 
-def turned_point(point: Point, turns: int, size: tuple[float, float]) -> Point:
+def rotate_point(point: Point, turns: int, size: tuple[float, float]) -> Point:
     """A point."""
     x, y = point
     width, height = size
     return ((x, y), (y, width - x), (width - x, height - y), (height - y, x))[turns % 4]
 
 
-def turned_box(box: Box, turns: int, size: tuple[float, float]) -> Box:
+def rotate_box(box: Box, turns: int, size: tuple[float, float]) -> Box:
     """A box, again from its left upper to its right lower corner."""
-    return bounds(turned_point(corner, turns, size) for corner in (box[:2], box[2:]))
+    return bounds(rotate_point(corner, turns, size) for corner in (box[:2], box[2:]))
 
 
-def turned_line(line: Line, turns: int, size: tuple[float, float]) -> Line:
+def rotate_line(line: Line, turns: int, size: tuple[float, float]) -> Line:
     """A line with its words."""
 
     def word(one: Word) -> Word:
-        return one if one.box is None else replace(one, box=turned_box(one.box, turns, size))
+        return one if one.box is None else replace(one, box=rotate_box(one.box, turns, size))
 
     if turns % 4 == 0:
         return line
     polygon, baseline = (
-        tuple(turned_point(p, turns, size) for p in points)
+        tuple(rotate_point(p, turns, size) for p in points)
         for points in (line.polygon, line.baseline)
     )
     return replace(line, polygon=polygon, baseline=baseline, words=tuple(map(word, line.words)))
 
 
-def way_of(line: Line) -> int:
+def line_direction(line: Line) -> int:
     """In which of four ways a line runs: 0 to the right, 1 down, 2 to the left, 3 up; turned so
     often, it is upright."""
     if len(line.baseline) < 2:

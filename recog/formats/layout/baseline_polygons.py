@@ -21,7 +21,7 @@ SAME_COLUMN = 0.25
 Baseline = tuple[Point, ...]
 
 
-def with_bands(lines: Sequence[Line]) -> list[Line]:
+def with_polygons(lines: Sequence[Line]) -> list[Line]:
     """The lines of a page; one that has a baseline and no polygon gets a band around the baseline
     as its polygon.
 
