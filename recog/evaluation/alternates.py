@@ -79,7 +79,7 @@ class _Graph:
                     end = self._join([_Edge(end), _Edge(start, skipped_optional=word.text)])
                 start = end
             else:
-                start = self._join([_Edge(self.add(way, start)) for way in word.ways])
+                start = self._join([_Edge(self.add(reading, start)) for reading in word.readings])
         return start
 
     def _add_word(self, text: str, start: int) -> int:

@@ -129,7 +129,7 @@ def readings(words: Markup) -> list[list[tuple[str, bool]]]:
     ways: list[list[list[tuple[str, bool]]]] = []
     for word in words:
         if isinstance(word, Alternates):
-            ways.append([reading for way in word.ways for reading in readings(way)])
+            ways.append([reading for way in word.readings for reading in readings(way)])
         else:
             ways.append(
                 [[(word.text, True)], [(word.text, False)]]
@@ -143,7 +143,7 @@ def written(words: Markup) -> str:
     return " ".join(
         (f"({word.text})" if word.optional else word.text)
         if isinstance(word, MarkupWord)
-        else "{ " + " / ".join(written(way) or "@" for way in word.ways) + " }"
+        else "{ " + " / ".join(written(way) or "@" for way in word.readings) + " }"
         for word in words
     )
 
