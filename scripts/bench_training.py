@@ -264,8 +264,8 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Lines scaled to one height, as files and lists that each tool reads."""
     import cv2
 
+    from recog.corpora.data import load_data
     from recog.corpora.line_images import line_image
-    from recog.corpora.manifest import load_data
     from recog.corpora.validate import min_ctc_frames
     from recog.text.normalise import plain
 

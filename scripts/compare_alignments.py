@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 import recog
 from recog.corpora import importer
-from recog.corpora.manifest import load_data
+from recog.corpora.data import load_data
 from recog.corpora.rows import Row
 from recog.decoding.ctc.viterbi import Timing, spans_of
 from recog.media.audio.reader import read_sound

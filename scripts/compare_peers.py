@@ -33,8 +33,8 @@ import numpy as np
 import soundfile
 
 import recog
+from recog.corpora.data import load_data, modality
 from recog.corpora.line_images import line_image
-from recog.corpora.manifest import load_data, modality
 from recog.corpora.rows import Row
 from recog.evaluation.counts import Pair
 from recog.evaluation.inputs.normalisation import normalisation

@@ -59,7 +59,8 @@ def align(
     if not media.exists():
         raise UserError(f"{media}: there is no such file.")
     lines = read_lines_of(text)
-    from recog.corpora.manifest import modality_of, write_manifest
+    from recog.corpora.data import modality_of
+    from recog.corpora.manifest import write_manifest
     from recog.formats import WRITERS
     from recog.model.recogniser_folder import DEFAULTS
     from recog.recognition.forced_alignment import DOUBTFUL, align_text

@@ -57,7 +57,8 @@ def prepare(
     Rows that cannot be used are named and left out; with --check also those whose text belongs to
     other media, by what a model reads there. Text is kept in logical order.
     """
-    from recog.corpora.manifest import modality, write_manifest
+    from recog.corpora.data import modality
+    from recog.corpora.manifest import write_manifest
     from recog.corpora.splits import split_rows
     from recog.corpora.validate import check_rows
     from recog.model.recogniser_folder import DEFAULTS

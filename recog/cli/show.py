@@ -73,7 +73,7 @@ def show(
     What is drawn is --transcript; or what FILE.xml, FILE.json and so on beside FILE says; or else
     what a model reads now.
     """
-    from recog.corpora.manifest import modality_of
+    from recog.corpora.data import modality_of
     from recog.visualise.draw import Type, encoded
 
     if transcript is not None and model is not None:

@@ -13,7 +13,7 @@ from recog.decoding.lexicon.lexicon_decoding import WordFinder
 from recog.decoding.rescoring.nbest import Rescorer
 from recog.errors import UsageError, UserError
 from recog.evaluation.confidence import expected_calibration_error, reliability, reliability_svg
-from recog.evaluation.score import Result
+from recog.evaluation.result import Result
 from recog.lm.binary import load_lm
 from recog.lm.neural import NeuralLM
 from recog.lm.trie import NGramTrie

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recog.corpora import importer
+from recog.corpora.folder import read_folder
 from recog.corpora.line_images import line_image
-from recog.corpora.manifest import read_folder
 from recog.corpora.rows import LineShape, Row
 from recog.errors import UserError
 from recog.formats.layout.page import write as write_page

@@ -18,7 +18,7 @@ from recog.evaluation.confidence import (
 )
 from recog.evaluation.counts import Counts, Pair
 from recog.evaluation.inputs.normalisation import Normalisation
-from recog.evaluation.score import GroupScore, Result, Score
+from recog.evaluation.result import GroupScore, Result, Score
 from recog.util.edit_distance import correct_words
 
 LENGTHS = (0, 2, 5, 10, 20, 40, 80)  # words of the reference, the upper ends of the classes

@@ -29,7 +29,7 @@ from recog.evaluation.reports.analysis import (
 from recog.evaluation.reports.clips import Clip, clip_of
 from recog.evaluation.reports.differences import Spans, differences
 from recog.evaluation.reports.terminal import verdict, with_interval
-from recog.evaluation.score import Confusion, GroupScore, Result, Score
+from recog.evaluation.result import Confusion, GroupScore, Result, Score
 from recog.util.display import percent
 
 MAX_MEDIA = 30 << 20  # bytes of images and sound in a report: what a mail or a phone still takes

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from recog.corpora import importer
-from recog.corpora.manifest import load_data
+from recog.corpora.data import load_data
 from recog.corpora.rows import Row
 from recog.corpora.splits import split_rows
 from recog.corpora.validate import min_ctc_frames

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from recog.corpora.manifest import load_data, modality, modality_of
+from recog.corpora.data import load_data, modality, modality_of
 from recog.errors import UsageError, UserError
 from recog.lm.binary import binary_bytes
 from recog.lm.g2p import open_speller
