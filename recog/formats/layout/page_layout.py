@@ -1,4 +1,4 @@
-"""The pages that a PAGE or ALTO file describes, and their lines on an image of such a page."""
+"""Lines of a PAGE or ALTO file, in pixels of an image of that page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from recog.media.image.headers import HeaderError, ImageHeader, read_header
 from recog.transcript import Line, Point
 
 Size = tuple[int, int]  # width and height
-SAME_SHAPE = 0.01  # by how much the ratio of the sides of two copies of an image may differ
+SAME_SHAPE = 0.01  # tolerance of the aspect ratio of two copies of an image
 PIXEL = "pixel"
 TO_AN_INCH = {"mm10": 254.0, "inch1200": 1200.0}  # ALTO's other units
 
@@ -25,11 +25,10 @@ class PageLayout:
     """A page as a file describes it.
 
     Attributes:
-        image: name of its image, as the file gives it; may be empty.
+        image: name of the page's image, as the file gives it; may be empty.
         lines: in reading order, with polygons and baselines in ``unit``.
         size: (width, height) in ``unit``; None where the file does not say.
-        unit: "pixel", or ALTO's "mm10" (tenths of a millimetre) or "inch1200" (of an inch, 1200
-            parts).
+        unit: "pixel", or ALTO's "mm10" (0.1 mm) or "inch1200" (1/1200 inch).
     """
 
     image: str
@@ -40,9 +39,14 @@ class PageLayout:
 
 @dataclass(frozen=True)
 class ImageSize:
-    """An image: (width, height) as it stands upright and as it is stored, (0, 0) where it is not
-    stored but drawn, the Exif orientation between the two, and pixels to an inch where they are
-    known."""
+    """Size and orientation of an image.
+
+    Attributes:
+        upright: (width, height) after the Exif orientation was applied.
+        stored: (width, height) before it; (0, 0) for an image that is not stored but rendered.
+        orientation: the Exif orientation.
+        dpi: pixels per inch, where known.
+    """
 
     upright: Size
     stored: Size
@@ -51,14 +55,14 @@ class ImageSize:
 
     @classmethod
     def of_header(cls, header: ImageHeader) -> ImageSize:
-        """The size of an image with this header."""
+        """Return the size of an image with this header."""
         stored = header.width, header.height
         upright = stored[::-1] if header.orientation in (5, 6, 7, 8) else stored
         return cls(upright, stored, header.orientation, header.dpi)
 
 
 def image_size(image: Path) -> ImageSize | None:
-    """The size of an image by its header; None where that cannot be read."""
+    """Read the size of an image from its header; None where that is not possible."""
     try:
         header = read_header(image.read_bytes()) if image.is_file() else None
     except (OSError, HeaderError):
@@ -67,11 +71,11 @@ def image_size(image: Path) -> ImageSize | None:
 
 
 def page_layouts(root: Element, name: str) -> list[PageLayout]:
-    """The pages of a PAGE or ALTO file.
+    """Read the pages of a PAGE or ALTO file.
 
     Args:
         root: the file's root element.
-        name: of the file, for messages.
+        name: the file's name, for messages.
 
     Raises:
         UserError: the file is neither.
@@ -100,19 +104,18 @@ def page_layouts(root: Element, name: str) -> list[PageLayout]:
 
 
 def lines_on_image(page: PageLayout, image: ImageSize, *, xml: object, media: object) -> list[Line]:
-    """The lines of a page without their words, polygons and baselines in pixels of the upright
-    image.
+    """Return the lines of a page in pixels of the upright image, without their words.
 
-    A file may describe the image as it stands upright, or as a camera stored it, before its
-    orientation was applied, which the size tells; and a smaller or larger copy of either. Without a
-    size it describes the upright image, in another unit than pixels by the image's resolution.
+    A file may describe the upright image, the image as it is stored before its Exif orientation is
+    applied, or a smaller or larger copy of either; the size tells which. Without a size it
+    describes the upright image; units other than pixels then need the image's resolution.
 
     Args:
-        image: size of the image at hand.
+        image: the size of the image.
         xml, media: names of the file and of the image, for messages.
 
     Raises:
-        UserError: the file describes another image, or measures in another unit and neither size
+        UserError: the file describes another image; or its unit is not the pixel, and neither size
             nor resolution is known.
     """
     size = page.size
@@ -125,31 +128,31 @@ def lines_on_image(page: PageLayout, image: ImageSize, *, xml: object, media: ob
         )
     if size == image.upright:
         return lines
-    turned = size == image.stored or (
+    as_stored = size == image.stored or (
         not same_shape(size, image.upright) and same_shape(size, image.stored)
     )
-    if not turned and not same_shape(size, image.upright):
+    if not as_stored and not same_shape(size, image.upright):
+        unit = page.unit if page.unit != PIXEL else "pixels"
         raise UserError(
-            f"{xml} describes an image of {size[0]} x {size[1]} {page.unit if page.unit != PIXEL else 'pixels'}, and {media} "
+            f"{xml} describes an image of {size[0]} x {size[1]} {unit}, and {media} "
             f"has {image.upright[0]} x {image.upright[1]} pixels; give the file of this image."
         )
-    target = image.stored if turned else image.upright
+    target = image.stored if as_stored else image.upright
 
-    def placed(point: Point) -> Point:
+    def to_image(point: Point) -> Point:
         x, y = point
         if size != target:
             x, y = x * target[0] / size[0], y * target[1] / size[1]
-        return _upright((x, y), image) if turned else (x, y)
+        return _upright((x, y), image) if as_stored else (x, y)
 
-    return _map_points(lines, placed)
+    return _map_points(lines, to_image)
 
 
 def _scaled_by_resolution(lines: list[Line], unit: str, image: ImageSize, why: str) -> list[Line]:
-    """Lines in another unit than pixels on an image of known resolution.
+    """Convert lines from another unit to pixels by the resolution of the image.
 
     Raises:
-        UserError: the resolution is not known, or cannot be right, because no line would lie on the
-            image.
+        UserError: the resolution is unknown, or wrong, as no line would lie on the image.
     """
     if image.dpi is not None and unit in TO_AN_INCH:
         scale = image.dpi / TO_AN_INCH[unit]
@@ -168,23 +171,22 @@ def _scaled_by_resolution(lines: list[Line], unit: str, image: ImageSize, why: s
     )
 
 
-def _map_points(lines: list[Line], placed: Callable[[Point], Point]) -> list[Line]:
+def _map_points(lines: list[Line], function: Callable[[Point], Point]) -> list[Line]:
     return [
         replace(
             line,
-            polygon=tuple(map(placed, line.polygon)),
-            baseline=tuple(map(placed, line.baseline)),
+            polygon=tuple(map(function, line.polygon)),
+            baseline=tuple(map(function, line.baseline)),
         )
         for line in lines
     ]
 
 
 def same_shape(one: Size, other: Size) -> bool:
-    """Whether two images have the same shape; an image of unknown size, 0 x 0, is like none."""
+    """Whether two images have the same aspect ratio; never for ``other`` of unknown size, 0 x 0."""
     return min(other) > 0 and abs(one[0] * other[1] / (one[1] * other[0]) - 1) <= SAME_SHAPE
 
 
 def _upright(point: Point, image: ImageSize) -> Point:
-    """A point of an image as it is stored on the image as it stands upright (Exif 2.32, tag
-    274)."""
+    """Move a point of the stored image to the upright image (Exif 2.32, tag 274)."""
     return upright_point(point, image.orientation, (image.upright[0] - 1, image.upright[1] - 1))

@@ -1,6 +1,6 @@
-"""Points, boxes and lines of an image on that image turned by quarters, counter-clockwise.
+"""Rotation of points, boxes and lines by quarter turns of their image, counter-clockwise.
 
-``size`` is (width, height) before it is turned; of coordinates that count pixels from 0, one less.
+``size`` is (width, height) before the rotation; one less for coordinates that count pixels from 0.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from recog.transcript import Line, Point, Word
 
 
 def rotate_point(point: Point, turns: int, size: tuple[float, float]) -> Point:
-    """A point."""
+    """Rotate a point."""
     x, y = point
     width, height = size
     return ((x, y), (y, width - x), (width - x, height - y), (height - y, x))[turns % 4]
 
 
 def rotate_box(box: Box, turns: int, size: tuple[float, float]) -> Box:
-    """A box, again from its left upper to its right lower corner."""
+    """Rotate a box; it again goes from its upper left to its lower right corner."""
     return bounds(rotate_point(corner, turns, size) for corner in (box[:2], box[2:]))
 
 
 def rotate_line(line: Line, turns: int, size: tuple[float, float]) -> Line:
-    """A line with its words."""
+    """Rotate a line and its words."""
 
-    def word(one: Word) -> Word:
-        return one if one.box is None else replace(one, box=rotate_box(one.box, turns, size))
+    def rotate_word(word: Word) -> Word:
+        return word if word.box is None else replace(word, box=rotate_box(word.box, turns, size))
 
     if turns % 4 == 0:
         return line
@@ -38,12 +38,13 @@ def rotate_line(line: Line, turns: int, size: tuple[float, float]) -> Line:
         tuple(rotate_point(p, turns, size) for p in points)
         for points in (line.polygon, line.baseline)
     )
-    return replace(line, polygon=polygon, baseline=baseline, words=tuple(map(word, line.words)))
+    return replace(
+        line, polygon=polygon, baseline=baseline, words=tuple(map(rotate_word, line.words))
+    )
 
 
 def line_direction(line: Line) -> int:
-    """In which of four ways a line runs: 0 to the right, 1 down, 2 to the left, 3 up; turned so
-    often, it is upright."""
+    """Return a line's direction: 0 right, 1 down, 2 left, 3 up; so many turns make it upright."""
     if len(line.baseline) < 2:
         return 0
     baseline = np.array(line.baseline)

@@ -1,5 +1,4 @@
-"""What the XML formats of pages share: where lines and words lie, in whole pixels, and text that
-XML can hold."""
+"""Polygons, boxes and text of lines and words, as the XML formats of pages write them."""
 
 from __future__ import annotations
 
@@ -12,8 +11,7 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 def outline_of(line: Line, transcript: Transcript) -> tuple[Point, ...]:
-    """The line's polygon; without one, the box around its words or, where they have none, the whole
-    image."""
+    """Return the line's polygon, or else the box of its words, or else the whole image."""
     assert transcript.size is not None
     width, height = transcript.size
     return line.polygon or corners(
@@ -22,8 +20,7 @@ def outline_of(line: Line, transcript: Transcript) -> tuple[Point, ...]:
 
 
 def boxed_words(line: Line, transcript: Transcript) -> tuple[Word, ...]:
-    """The line's words, each with a box; where they are not the line or have no boxes, the line as
-    if it were one word."""
+    """Return the line's words with boxes; the whole line as one word if they lack boxes or text."""
     boxed = line.words and all(word.box is not None for word in line.words)
     if boxed and " ".join(word.text for word in line.words) == line.text:
         return line.words
@@ -31,19 +28,19 @@ def boxed_words(line: Line, transcript: Transcript) -> tuple[Word, ...]:
 
 
 def corners(box: Box) -> tuple[Point, ...]:
-    """The four corners of a box, clockwise."""
+    """Return the four corners of a box, clockwise."""
     left, top, right, bottom = box
     return (left, top), (right, top), (right, bottom), (left, bottom)
 
 
 def bounds(points: Iterable[Point]) -> Box:
-    """The box around some points."""
+    """Return the bounding box of points."""
     across, down = zip(*points, strict=True)
     return min(across), min(down), max(across), max(down)
 
 
 def whole_pixels(points: Iterable[Point], transcript: Transcript) -> list[tuple[int, int]]:
-    """The points in whole pixels, on the image."""
+    """Round points to whole pixels inside the image."""
     assert transcript.size is not None
     width, height = transcript.size
     return [
@@ -53,17 +50,17 @@ def whole_pixels(points: Iterable[Point], transcript: Transcript) -> list[tuple[
 
 
 def points_text(points: Iterable[Point], transcript: Transcript) -> str:
-    """``x,y x,y``, as PAGE and ALTO write points."""
+    """Write points as ``x,y x,y``, the syntax of PAGE and ALTO."""
     return " ".join(f"{x},{y}" for x, y in whole_pixels(points, transcript))
 
 
 def format_confidence(confidence: float) -> str:
-    """A confidence as the formats write it: 0 to 1, four decimals."""
+    """Write a confidence, clipped to 0 to 1, with four decimals."""
     return f"{min(1.0, max(0.0, confidence)):.4f}"
 
 
 def parse_size(width: str | None, height: str | None) -> tuple[int, int] | None:
-    """(width, height) of an image in whole pixels, or None where a file does not say."""
+    """Parse the (width, height) of an image into whole pixels; None where a file does not say."""
     sides = parse_number(width), parse_number(height)
     if sides[0] is None or sides[1] is None or min(round(sides[0]), round(sides[1])) < 1:
         return None
@@ -71,12 +68,12 @@ def parse_size(width: str | None, height: str | None) -> tuple[int, int] | None:
 
 
 def strip_layout_space(text: str) -> str:
-    """Without the white space that XML is laid out with; other spaces are text."""
+    """Strip the white space by which XML is indented; other spaces are text."""
     return text.strip(" \t\r\n")
 
 
 def xml_text(text: str) -> str:
-    """Without the characters that XML 1.0 cannot hold."""
+    """Remove the characters that XML 1.0 cannot hold."""
     return "".join(
         c
         for c in text
@@ -85,5 +82,5 @@ def xml_text(text: str) -> str:
 
 
 def _words_box(words: Iterable[Word]) -> Box | None:
-    found = [corner for word in words if word.box is not None for corner in corners(word.box)]
-    return bounds(found) if found else None
+    points = [corner for word in words if word.box is not None for corner in corners(word.box)]
+    return bounds(points) if points else None
