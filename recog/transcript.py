@@ -71,7 +71,7 @@ class Line:
         return self.text
 
     def __repr__(self) -> str:
-        about = [shortened(self.text)]
+        about = [abbreviate(self.text)]
         if self.start is not None and self.end is not None:
             about.insert(0, f"{self.start:.2f} to {self.end:.2f} s")
         if self.channel is not None:
@@ -161,7 +161,7 @@ class Transcript:
             if self.warnings
             else []
         )
-        return f"<Transcript of {self.source!r}: {', '.join(about)}, {shortened(self.text)}>"
+        return f"<Transcript of {self.source!r}: {', '.join(about)}, {abbreviate(self.text)}>"
 
     def to_dict(self) -> dict[str, Any]:
         """What the JSON file says: ``json.dumps`` of this is the content of ``save("x.json")``."""
@@ -197,7 +197,7 @@ class Transcript:
         save(self, path, format, image)
 
 
-def shortened(value: object) -> str:
+def abbreviate(value: object) -> str:
     """The beginning of a text, or of what represents another value, on one line."""
     if isinstance(value, str):
         return repr(value if len(value) <= SHOWN else value[: SHOWN - 1] + "…")

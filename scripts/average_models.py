@@ -19,7 +19,7 @@ import numpy as np
 
 from recog.errors import UserError
 from recog.model.folder import GRAPH, WEIGHTS
-from recog.model.recogniser_folder import open_bundle, update_bundle
+from recog.model.recogniser_folder import open_recogniser_folder, update_recogniser_folder
 from recog.nn.export.recogniser import build_onnx, quantise
 from recog.nn.weights import half_precision, load_weights, weights_bytes
 
@@ -30,36 +30,39 @@ def average(model: str, trained_on: str, out: Path, share: float) -> None:
     Raises:
         UserError: the two have other symbols or other networks, or one cannot be read.
     """
-    base, bundle = open_bundle(model), open_bundle(trained_on)
-    a, b = load_weights(base), load_weights(bundle)
-    encoder = bundle.config.encoder
+    base, model_folder = open_recogniser_folder(model), open_recogniser_folder(trained_on)
+    a, b = load_weights(base), load_weights(model_folder)
+    encoder = model_folder.config.encoder
     if not base.config.encoder.intermediate:
         encoder = encoder.model_copy(update={"intermediate": 0})
         b = {name: value for name, value in b.items() if not name.startswith("early")}
-    if base.config.symbols != bundle.config.symbols or base.config.sounds != bundle.config.sounds:
+    if (
+        base.config.symbols != model_folder.config.symbols
+        or base.config.sounds != model_folder.config.sounds
+    ):
         raise UserError(
-            f"{base.path} and {bundle.path} have other symbols; only models with the same ones can be averaged."
+            f"{base.path} and {model_folder.path} have other symbols; only models with the same ones can be averaged."
         )
     if {name: t.shape for name, t in a.items()} != {name: t.shape for name, t in b.items()}:
         raise UserError(
-            f"{base.path} and {bundle.path} are other networks; only two of the same shape can be averaged."
+            f"{base.path} and {model_folder.path} are other networks; only two of the same shape can be averaged."
         )
     mean = half_precision(
         {name: (1.0 - share) * a[name].float() + share * b[name].float() for name in b}
     )
     files = {
-        name: bundle.file(name).read_bytes()
-        for name in bundle.config.files
+        name: model_folder.file(name).read_bytes()
+        for name in model_folder.config.files
         if name not in (GRAPH, WEIGHTS)
     }
     files[WEIGHTS] = weights_bytes(mean)
-    config = bundle.config.model_copy(update={"encoder": encoder})
+    config = model_folder.config.model_copy(update={"encoder": encoder})
     if not encoder.torch_only:
         arrays = {name: np.asarray(t.float().numpy()) for name, t in mean.items()}
         files[GRAPH] = quantise(
             build_onnx(encoder, arrays, len(config.symbols))
         ).SerializeToString()
-    update_bundle(bundle, out, config, files, bundle.card)
+    update_recogniser_folder(model_folder, out, config, files, model_folder.card)
 
 
 def main() -> None:

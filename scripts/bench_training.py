@@ -264,9 +264,9 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Lines scaled to one height, as files and lists that each tool reads."""
     import cv2
 
+    from recog.corpora.data import load_data
     from recog.corpora.line_images import line_image
-    from recog.corpora.manifest import load_data
-    from recog.corpora.validate import needed_frames
+    from recog.corpora.validate import min_ctc_frames
     from recog.text.normalise import plain
 
     images = folder / "lines"
@@ -278,7 +278,7 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
             continue
         grey = line_image(row)
         width = max(4, round(grey.shape[1] * arguments.height / grey.shape[0]))
-        if width // 4 < 2 + needed_frames([ord(c) for c in text]):
+        if width // 4 < 2 + min_ctc_frames([ord(c) for c in text]):
             continue  # what a tool would leave out
         name = f"line{len(kept):05d}"
         cv2.imwrite(

@@ -26,13 +26,13 @@ from numpy.typing import NDArray
 
 import recog
 from recog.corpora import importer
-from recog.corpora.manifest import load_data
+from recog.corpora.data import load_data
 from recog.corpora.rows import Row
 from recog.decoding.ctc.viterbi import Timing, spans_of
 from recog.media.audio.reader import read_sound
 from recog.recognition.speech import Transcriber
 from recog.text.normalise import rule
-from recog.text.pronunciations import say
+from recog.text.pronunciations import pronounce
 
 PEER = """
 import json, sys, soundfile
@@ -116,7 +116,7 @@ def compared(model: Transcriber, row: Row, path: Path, sounds: bool) -> tuple[st
     )
     text = rule("spoken")(row.text)
     letters, heard, _ = model.look(wave)
-    said = say(text, model.bundle.pronunciations()) if sounds else None
+    said = pronounce(text, model.model_folder.pronunciations()) if sounds else None
     if sounds and (said is None or heard is None):
         return str(path), "", np.zeros((0, 2))
     if said is not None and heard is not None:

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from recog.errors import UserError
 from recog.model.config import ConvLayer, EncoderConfig
-from recog.model.recogniser_folder import Bundle, open_bundle
+from recog.model.recogniser_folder import RecogniserFolder, open_recogniser_folder
 from recog.model.runtime import open_runtime
 from recog.nn.encoder import Encoder
 from recog.nn.torch_runtime import TorchRuntime
@@ -47,8 +47,8 @@ from recog.training.recogniser.batches import Batch, Epoch, plan_epoch, stored_f
 from recog.training.recogniser.data import Dataset, prepare
 from recog.training.recogniser.feature_store import corpus_statistics
 from recog.training.recogniser.recipe import Recipe, read_recipe
-from recog.training.recogniser.run import export_bundle
-from recog.training.recogniser.scoring import score_bundle
+from recog.training.recogniser.run import export_recogniser_folder
+from recog.training.recogniser.scoring import score_model_folder
 from recog.training.recogniser.trainer import Trainer, ctc, seeded_network
 from recog.training.run_folder import steps_done
 from recog.util.atomic_files import write_text
@@ -167,10 +167,10 @@ def train(task: Task, name: str, hidden: int, seed: int, key: str) -> dict[str, 
             with suppress(TimeUpError):
                 trainer.run()
         report.stop()
-        bundle = export_bundle(
+        model_folder = export_recogniser_folder(
             recipe, task.data, trainer.average, out, trained={"minutes": task.minutes}
         )
-        score = score_bundle(bundle, task.data, 1, TorchRuntime(bundle))
+        score = score_model_folder(model_folder, task.data, 1, TorchRuntime(model_folder))
     finally:
         report.close()
     row = {
@@ -215,13 +215,13 @@ def speeds(task: Task, keys: dict[str, str], rounds: int) -> dict[str, dict[str,
         "training": sum(int(b.lengths.sum()) for b in batches),
         "use": sum(len(x) for x in features),
     }
-    bundles = {name: open_bundle(task.folder(key)) for name, key in keys.items()}
+    model_folders = {name: open_recogniser_folder(task.folder(key)) for name, key in keys.items()}
     best = {name: {"training": 0.0, "use": 0.0} for name in keys}
     for _ in range(rounds):
-        for name, bundle in bundles.items():
+        for name, model_folder in model_folders.items():
             spent = {
-                "training": seconds_to_train(bundle, batches),
-                "use": seconds_to_use(bundle, features),
+                "training": seconds_to_train(model_folder, batches),
+                "use": seconds_to_use(model_folder, features),
             }
             for kind, seconds in spent.items():
                 sound = columns[kind] * spectrogram.hop / spectrogram.sample_rate
@@ -229,9 +229,9 @@ def speeds(task: Task, keys: dict[str, str], rounds: int) -> dict[str, dict[str,
     return best
 
 
-def seconds_to_train(bundle: Bundle, batches: list[Batch]) -> float:
+def seconds_to_train(model_folder: RecogniserFolder, batches: list[Batch]) -> float:
     """CPU time of forward and backward over these batches."""
-    network = network_from(bundle).train()
+    network = network_from(model_folder).train()
     for i, batch in enumerate([batches[0], *batches]):  # the first once more before it counts
         if i == 1:
             began = time.process_time()
@@ -245,9 +245,9 @@ def seconds_to_train(bundle: Bundle, batches: list[Batch]) -> float:
     return time.process_time() - began
 
 
-def seconds_to_use(bundle: Bundle, features: list[NDArray[np.float32]]) -> float:
+def seconds_to_use(model_folder: RecogniserFolder, features: list[NDArray[np.float32]]) -> float:
     """CPU time of the model as shipped over these items."""
-    runtime = open_runtime(bundle)
+    runtime = open_runtime(model_folder)
     runtime.log_probs(features[0])
     began = time.process_time()
     for one in features:

@@ -33,11 +33,11 @@ import numpy as np
 import soundfile
 
 import recog
+from recog.corpora.data import load_data, modality
 from recog.corpora.line_images import line_image
-from recog.corpora.manifest import load_data, modality
 from recog.corpora.rows import Row
 from recog.evaluation.counts import Pair
-from recog.evaluation.inputs.rules import normalisation
+from recog.evaluation.inputs.normalisation import normalisation
 from recog.evaluation.score import evaluate
 from recog.media.audio.reader import read_sound
 from recog.recognition.dataset import recognise_row

@@ -38,8 +38,8 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 import recog
+from recog.corpora.data import load_data
 from recog.corpora.files import IMAGE_SUFFIXES, walk
-from recog.corpora.manifest import load_data
 from recog.corpora.rows import Row
 from recog.evaluation.baselines import BaselineScore, mean_score, score_page
 from recog.media.image.reader import read_image

@@ -16,7 +16,7 @@ import numpy as np
 
 from recog.errors import UserError
 from recog.model.folder import GRAPH
-from recog.model.recogniser_folder import open_bundle, update_bundle
+from recog.model.recogniser_folder import open_recogniser_folder, update_recogniser_folder
 from recog.nn.export.recogniser import build_onnx
 from recog.nn.weights import load_weights
 
@@ -27,14 +27,22 @@ def float32_model(model: str, out: Path) -> None:
     Raises:
         UserError: the model cannot be read, or has no ONNX graph.
     """
-    bundle = open_bundle(model)
-    if bundle.config.encoder.torch_only:
-        raise UserError(f"{bundle.path} runs in torch, in float32 already.")
-    arrays = {name: np.asarray(t.float().numpy()) for name, t in load_weights(bundle).items()}
-    graph = build_onnx(bundle.config.encoder, arrays, len(bundle.config.symbols))
-    files = {name: bundle.file(name).read_bytes() for name in bundle.config.files if name != GRAPH}
-    update_bundle(
-        bundle, out, bundle.config, files | {GRAPH: graph.SerializeToString()}, bundle.card
+    model_folder = open_recogniser_folder(model)
+    if model_folder.config.encoder.torch_only:
+        raise UserError(f"{model_folder.path} runs in torch, in float32 already.")
+    arrays = {name: np.asarray(t.float().numpy()) for name, t in load_weights(model_folder).items()}
+    graph = build_onnx(model_folder.config.encoder, arrays, len(model_folder.config.symbols))
+    files = {
+        name: model_folder.file(name).read_bytes()
+        for name in model_folder.config.files
+        if name != GRAPH
+    }
+    update_recogniser_folder(
+        model_folder,
+        out,
+        model_folder.config,
+        files | {GRAPH: graph.SerializeToString()},
+        model_folder.card,
     )
 
 

@@ -103,10 +103,13 @@ def samples() -> Cases:
 
 def decode() -> Cases:
     """The 20 best of random log-probabilities."""
-    from recog.model.recogniser_folder import open_bundle
+    from recog.model.recogniser_folder import open_recogniser_folder
 
     cases: Cases = {}
-    handwriting, speech = open_bundle("latin-handwriting"), open_bundle("english-speech")
+    handwriting, speech = (
+        open_recogniser_folder("latin-handwriting"),
+        open_recogniser_folder("english-speech"),
+    )
     letters, sounds = list(handwriting.config.symbols), list(speech.config.sounds)
     with tempfile.TemporaryDirectory() as folder, working_in(Path(folder)):
         for name, symbols, frames in (

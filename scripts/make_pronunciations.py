@@ -19,8 +19,8 @@ from pathlib import Path
 from recog.lm.binary import load_lm
 from recog.lm.g2p import Speller
 from recog.lm.trie import NGramTrie
-from recog.model.recogniser_folder import open_bundle
-from recog.text.pronunciations import Pronunciations, pronunciations_bytes, read_cmudict
+from recog.model.recogniser_folder import open_recogniser_folder
+from recog.text.pronunciations import Pronunciations, encode_pronunciations, read_cmudict
 from recog.training.g2p import learn_spelling
 from recog.training.recogniser.data import load_rows
 from recog.training.recogniser.recipe import read_recipe
@@ -57,8 +57,8 @@ def check(known: Pronunciations) -> None:
 
 def wanted(corpora: Path) -> list[str]:
     """The words of the language model and of the transcripts."""
-    bundle = open_bundle("english-speech")
-    lm = load_lm(bundle.file(bundle.config.decoding.lm or ""))
+    model_folder = open_recogniser_folder("english-speech")
+    lm = load_lm(model_folder.file(model_folder.config.decoding.lm or ""))
     rows = load_rows(read_recipe(RECIPE)).rows
     words = {word for word in lm.words if not word.startswith("<")} | {
         w for row, _ in rows for w in row.text.split()
@@ -100,7 +100,9 @@ def main() -> None:
     if arguments.check:
         check(known)
     if arguments.out:
-        arguments.out.write_bytes(pronunciations_bytes(pronounce(wanted(arguments.corpora), known)))
+        arguments.out.write_bytes(
+            encode_pronunciations(pronounce(wanted(arguments.corpora), known))
+        )
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import recog
 from recog.decoding.rescoring.test_time_augmentation import Seen
 from recog.model.folder import pretrained
 from recog.model.onnx_check import check_onnx
-from recog.model.recogniser_folder import open_bundle, shipped
+from recog.model.recogniser_folder import open_recogniser_folder, shipped
 
 SAMPLES = Path(__file__).parent.parent / "data" / "samples"
 MODELS = ("english-speech", "latin-handwriting")
@@ -48,13 +48,13 @@ def test_both_models_are_shipped_and_small():
             sum(sizes.pop(name) for name in [*sizes] if name.startswith("lm")) <= 25e6
             and sum(sizes.values()) < 30e6
         )
-        bundle = open_bundle(path)
-        check_onnx(bundle.file("model.onnx"))
-        assert bundle.file("model.safetensors").stat().st_size > 1e6
-        assert 0 < bundle.config.dev["cer"] < 0.5
-        assert bundle.config.decoding.dev["cer"] < bundle.config.dev["cer"]
-        assert bundle.config.confidence is not None
-        assert "licence" in bundle.card.lower()
+        model_folder = open_recogniser_folder(path)
+        check_onnx(model_folder.file("model.onnx"))
+        assert model_folder.file("model.safetensors").stat().st_size > 1e6
+        assert 0 < model_folder.config.dev["cer"] < 0.5
+        assert model_folder.config.decoding.dev["cer"] < model_folder.config.dev["cer"]
+        assert model_folder.config.confidence is not None
+        assert "licence" in model_folder.card.lower()
 
 
 @pytest.mark.parametrize(("model", "media"), PAIRS, ids=lambda value: getattr(value, "name", value))
@@ -111,7 +111,7 @@ def test_int8_reads_almost_what_float32_reads(loaded, model: str, media: Path):
     from recog.nn.weights import network_from
 
     recogniser = loaded[model]
-    network = network_from(recogniser.bundle).eval()
+    network = network_from(recogniser.model_folder).eval()
     recogniser = recog.load(model, beam=0)  # a language model would mend some of it
 
     def in_torch(features: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import TextIO
 
 from recog.errors import one_line
-from recog.util.atomic_files import part_of
+from recog.util.atomic_files import partial_path
 
 ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
@@ -33,7 +33,7 @@ class Failures:
     def __enter__(self) -> Failures:
         if self._path is not None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            part = part_of(self._path)
+            part = partial_path(self._path)
             self._list = self._resources.enter_context(
                 part.open("w", encoding="utf-8", errors="surrogateescape")
             )

@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 from recog.batch import remote
 from recog.errors import UsageError, UserError
-from recog.util.atomic_files import to_disk, write_bytes
-from recog.util.folders import stored, walk
+from recog.util.atomic_files import flush_to_disk, write_bytes
+from recog.util.folders import existing_path, walk
 
 STDIN = "-"
 
@@ -56,7 +56,7 @@ class Input:
             with remote.fetched(self.name) as path:
                 yield path
         else:
-            path = stored(Path(self.name))
+            path = existing_path(Path(self.name))
             if not path.exists():
                 raise UserError(f"{self.name}: there is no such file.")
             yield path
@@ -176,7 +176,7 @@ def place(target: str, content: bytes | Path) -> None:
         if isinstance(content, Path):
             content.unlink()
     elif isinstance(content, Path):
-        to_disk(content)
+        flush_to_disk(content)
         content.replace(target)
     else:
         write_bytes(Path(target), content)

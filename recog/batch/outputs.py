@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from recog.batch import remote
 from recog.batch.files import Input
 from recog.errors import UserError, cause
-from recog.util.atomic_files import encoded, part_of
-from recog.util.folders import matched, stored
+from recog.util.atomic_files import partial_path, to_utf8
+from recog.util.folders import existing_path, match_names
 
 if TYPE_CHECKING:
     from recog.formats.layout.pdf import PdfWriter
@@ -29,11 +29,11 @@ def finished(inputs: Iterable[Input], format: str) -> dict[str, str]:
     Raises:
         UserError: the folder of a URL cannot be listed.
     """
-    from recog.formats.saving import page_target
+    from recog.formats.saving import page_path
 
     targets = [entry.target for entry in inputs if entry.target is not None]
     shown = {
-        target: (target, page_target(target, 1)) if format == "page" else (target,)
+        target: (target, page_path(target, 1)) if format == "page" else (target,)
         for target in targets
     }
     wanted = [name for names in shown.values() for name in names]
@@ -56,9 +56,9 @@ def _present(paths: Iterable[str]) -> dict[str, str]:
         folders.setdefault(folder, {})[name] = path
     found: dict[str, str] = {}
     for folder, names in folders.items():
-        place = stored(Path(folder))
+        place = existing_path(Path(folder))
         with suppress(OSError):
-            for name, entry in matched(names, set(os.listdir(place))).items():  # noqa: PTH208
+            for name, entry in match_names(names, set(os.listdir(place))).items():  # noqa: PTH208
                 path = names[name] if (name, Path(folder)) == (entry, place) else str(place / entry)
                 if Path(path).exists():  # a link that leads nowhere is no result
                     found[names[name]] = path
@@ -67,10 +67,13 @@ def _present(paths: Iterable[str]) -> dict[str, str]:
 
 def contents(entry: Input, transcript: Transcript, format: str) -> list[tuple[str, bytes]]:
     """Path and content of what is to be written, that which shows that all is done last."""
-    from recog.formats.saving import files
+    from recog.formats.saving import transcript_files
 
     assert entry.target is not None
-    return [(target, encoded(text)) for target, text in files(entry.target, transcript, format)]
+    return [
+        (target, to_utf8(text))
+        for target, text in transcript_files(entry.target, transcript, format)
+    ]
 
 
 class SpooledPdf:
@@ -125,7 +128,7 @@ def spool_of(entry: Input) -> Path | None:
     """Where the PDF of an input grows: beside its place, if that is on this machine."""
     if entry.target is None or remote.is_url(entry.target):
         return None
-    return part_of(Path(entry.target))
+    return partial_path(Path(entry.target))
 
 
 def _spool(path: Path | None) -> tuple[Path, BinaryIO]:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from recog.errors import UsageError, UserError
-from recog.util.folders import matched, visible
+from recog.util.folders import match_names, visible_names
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 HERE = "memory://"  # what no other process can read
@@ -86,7 +86,7 @@ def listing(url: str, suffixes: frozenset[str], leave_out: str | None = None) ->
         other = ""
         if leave_out is not None and leave_out.partition("://")[0] == url.partition("://")[0]:
             other = filesystem(leave_out)[1].rstrip("/")
-        names = visible(
+        names = visible_names(
             (str(name)[len(root) :] for name in system.find(path)),
             other[len(root) :] if other.startswith(root) else "",
         )
@@ -113,7 +113,9 @@ def present(urls: Iterable[str]) -> dict[str, str]:
                 there = {posixpath.basename(str(name)) for name in system.ls(path, detail=False)}
             except FileNotFoundError:
                 continue
-        found |= {names[name]: folder + stored for name, stored in matched(names, there).items()}
+        found |= {
+            names[name]: folder + stored for name, stored in match_names(names, there).items()
+        }
     return found
 
 

@@ -59,7 +59,8 @@ def align(
     if not media.exists():
         raise UserError(f"{media}: there is no such file.")
     lines = read_lines_of(text)
-    from recog.corpora.manifest import modality_of, write_manifest
+    from recog.corpora.data import modality_of
+    from recog.corpora.manifest import write_manifest
     from recog.formats import WRITERS
     from recog.model.recogniser_folder import DEFAULTS
     from recog.recognition.forced_alignment import DOUBTFUL, align_text
@@ -132,7 +133,7 @@ def read_lines_of(path: Path) -> list[str]:
             f"{path} holds the texts of many recordings; give that of this one, as {READABLE}."
         )
     if suffix == ".trn":
-        return [trn.plain(text) for _, text in trn.read(content, source=str(path))]
+        return [trn.plain_text(text) for _, text in trn.read(content, source=str(path))]
     reader = READERS[format_of(path, content) or "txt"]
     return [line.text for line in reader(content, source=str(path)).lines]
 

@@ -25,7 +25,7 @@ from recog.util.atomic_files import write_text
 
 if TYPE_CHECKING:
     from recog.batch.work import Heard, Result, Task, Tell
-    from recog.model.recogniser_folder import Bundle
+    from recog.model.recogniser_folder import RecogniserFolder
 
 SIZED = 10_000  # files up to which their sizes are looked up, for the time left
 # what fails for one result will fail for all
@@ -82,10 +82,10 @@ def run_batch(
         )
     if running.log_probs is not None:
         distinct_stems(inputs, running.log_probs)
-    bundle = check_model(model, modality, decoding.get("language"))
-    decoding["hotwords"] = told_hotwords(bundle, decoding["hotwords"])
+    model_folder = check_model(model, modality, decoding.get("language"))
+    decoding["hotwords"] = told_hotwords(model_folder, decoding["hotwords"])
     if running.log_probs is not None:
-        keep_symbols(bundle, decoding, running.log_probs)
+        keep_symbols(model_folder, decoding, running.log_probs)
     from recog.batch.work import Task
 
     task = Task(
@@ -123,25 +123,25 @@ def check(decoding: dict[str, Any]) -> None:
             "--language chooses among the model's own language models; leave out --lm and --beam 0."
         )
     if decoding.get("page_model") is not None:
-        from recog.model.page_model import open_page_bundle
+        from recog.model.page_model import open_page_model_folder
 
         try:
-            open_page_bundle(decoding["page_model"])
+            open_page_model_folder(decoding["page_model"])
         except UserError as error:
             raise UsageError(f"--page-model: {error}") from None
 
 
-def check_model(model: str, modality: str, language: str | None) -> Bundle:
+def check_model(model: str, modality: str, language: str | None) -> RecogniserFolder:
     """Open a model; refuse one for something else or of other languages.
 
     Raises:
         UserError: there is no such model.
         UsageError: it is for something else, or does not know the language.
     """
-    from recog.model.recogniser_folder import open_bundle
+    from recog.model.recogniser_folder import open_recogniser_folder
 
-    bundle = open_bundle(model)
-    config = bundle.config
+    model_folder = open_recogniser_folder(model)
+    config = model_folder.config
     if config.modality != modality:
         raise UsageError(f"The model '{model}' is for {config.modality}, not for {modality}.")
     if language is not None:
@@ -149,32 +149,34 @@ def check_model(model: str, modality: str, language: str | None) -> Bundle:
         from recog.recognition.options import Options
 
         try:
-            own_language_models(bundle, Options(language=language))
+            own_language_models(model_folder, Options(language=language))
         except UserError as error:
             raise UsageError(f"--language: {error}") from None
-    return bundle
+    return model_folder
 
 
-def told_hotwords(bundle: Bundle, hotwords: dict[str, float]) -> dict[str, float]:
+def told_hotwords(model_folder: RecogniserFolder, hotwords: dict[str, float]) -> dict[str, float]:
     """The hotwords that the model can write; the others are told, here and not once in each
     process."""
     from recog.recognition.base import usable_hotwords
 
-    usable, left_out = usable_hotwords(bundle, hotwords)
+    usable, left_out = usable_hotwords(model_folder, hotwords)
     for sentence in left_out:
         print(f"recog: {sentence}", file=sys.stderr)
     return usable
 
 
-def keep_symbols(bundle: Bundle, decoding: dict[str, Any], folder: Path) -> None:
+def keep_symbols(model_folder: RecogniserFolder, decoding: dict[str, Any], folder: Path) -> None:
     """Write down, where a model's outputs will be kept, of what they are: its sounds where words
     are found in them."""
     from recog.recognition.base import model_of_words
     from recog.recognition.options import Options
 
     options = Options(beam=decoding["beam"], lm=decoding["lm"], language=decoding.get("language"))
-    config = bundle.config
-    symbols = config.symbols if model_of_words(bundle, options) is None else config.sounds or ()
+    config = model_folder.config
+    symbols = (
+        config.symbols if model_of_words(model_folder, options) is None else config.sounds or ()
+    )
     write_text(folder / "symbols.json", json.dumps(list(symbols), ensure_ascii=False) + "\n")
 
 

@@ -80,12 +80,12 @@ def evaluate(
     from recog.cli.options import keep
     from recog.errors import UsageError
     from recog.evaluation.comparison import compare as compare_results
+    from recog.evaluation.inputs.normalisation import normalisation
     from recog.evaluation.inputs.pairs import read_hypotheses, read_pairs
     from recog.evaluation.inputs.recognise import DEFAULT_SPLITS, recognise_pairs
-    from recog.evaluation.inputs.rules import normalisation
     from recog.evaluation.reports.terminal import render
     from recog.evaluation.score import evaluate as score
-    from recog.model.recogniser_folder import open_bundle
+    from recog.model.recogniser_folder import open_recogniser_folder
     from recog.util.atomic_files import write_text
 
     if model is None and hypothesis is None:
@@ -108,7 +108,7 @@ def evaluate(
     if model is not None:
         splits = tuple(split) if split else DEFAULT_SPLITS
         if normalise is None:
-            config = open_bundle(model).config
+            config = open_recogniser_folder(model).config
             rule = normalisation(config.normalise, config.languages)
         else:
             rule = normalisation(normalise)
@@ -144,10 +144,10 @@ def evaluate(
     if out is not None:
         write_text(out, text)
     if html is not None:
-        from recog.evaluation.inputs.media import row_finder
+        from recog.evaluation.inputs.media import media_finder
         from recog.evaluation.reports.html import Document, report
 
-        find = row_of.get if row_of is not None else row_finder(reference, pairs)
+        find = row_of.get if row_of is not None else media_finder(reference, pairs)
         title = (
             f"{reference.name or reference}, recognised by {model}"
             if hypothesis is None

@@ -221,9 +221,9 @@ def _check(
 def _lines(paths: Iterable[Path], normalise: str, display: bool) -> Iterator[str]:
     from recog.lm.text import read_text
     from recog.text.bidi import to_display
-    from recog.text.normalise import Accounted
+    from recog.text.normalise import TrackedRule
 
-    account = Accounted(normalise)
+    account = TrackedRule(normalise)
     for text in read_text(paths):
         line = account(text)
         yield to_display(line) if display else line

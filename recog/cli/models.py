@@ -44,13 +44,13 @@ def models(
 def open_any(name: str) -> ModelFolder[Any]:
     """A model of any kind, by name or folder."""
     from recog.model.folder import modality_of, pretrained
-    from recog.model.language_model import open_language_bundle
-    from recog.model.page_model import open_page_bundle
-    from recog.model.recogniser_folder import open_bundle
+    from recog.model.language_model import open_language_model_folder
+    from recog.model.page_model import open_page_model_folder
+    from recog.model.recogniser_folder import open_recogniser_folder
 
     path = pretrained().get(name, name)
     openers: dict[str, Callable[[Any], ModelFolder[Any]]] = {
-        "text": open_language_bundle,
-        "page": open_page_bundle,
+        "text": open_language_model_folder,
+        "page": open_page_model_folder,
     }
-    return openers.get(modality_of(path) or "", open_bundle)(path)
+    return openers.get(modality_of(path) or "", open_recogniser_folder)(path)

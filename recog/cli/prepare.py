@@ -57,11 +57,12 @@ def prepare(
     Rows that cannot be used are named and left out; with --check also those whose text belongs to
     other media, by what a model reads there. Text is kept in logical order.
     """
-    from recog.corpora.manifest import modality, write_manifest
+    from recog.corpora.data import modality
+    from recog.corpora.manifest import write_manifest
     from recog.corpora.splits import split_rows
     from recog.corpora.validate import check_rows
     from recog.model.recogniser_folder import DEFAULTS
-    from recog.text.normalise import Accounted
+    from recog.text.normalise import TrackedRule
 
     if normalise not in RULES:
         raise UsageError(f"There is no text rule '{normalise}'; use one of {', '.join(RULES)}.")
@@ -72,7 +73,7 @@ def prepare(
     read = importer(layout, columns=columns, pattern=pattern)
     if not src.exists():
         raise UserError(f"{src} is not there; give the folder of the corpus.")
-    apply = Accounted(normalise)
+    apply = TrackedRule(normalise)
     rows = [replace(row, text=apply(row.text)) for row in read(src)]
     for note in apply.notes("rows"):
         _say(note)
@@ -99,7 +100,7 @@ def prepare(
 def _fitting(rows: list[Row], model: str) -> list[Row]:
     """The rows whose text fits, by what the model reads; the others are named."""
     from recog.batch.progress import shown
-    from recog.corpora.mislabelled import misfits
+    from recog.corpora.mislabelled import find_mislabelled
     from recog.recognition.dataset import log_probs_of_texts, recognise_rows
     from recog.recognition.load import load
     from recog.text.normalise import rule
@@ -112,22 +113,22 @@ def _fitting(rows: list[Row], model: str) -> list[Row]:
         for _, text in recognise_rows(model, rows, beam=0):
             read.append(text)
             show(len(read) / len(rows), f"{len(read):,} of {len(rows):,} rows")
-    found = misfits(
+    found = find_mislabelled(
         texts, read, lambda row, candidates: log_probs_of_texts(recogniser, rows[row], candidates)
     )
-    for misfit in found[:MAX_REPORTED]:
-        row, heard = rows[misfit.row], read[misfit.row]
+    for fault in found[:MAX_REPORTED]:
+        row, heard = rows[fault.row], read[fault.row]
         other = (
             ""
-            if misfit.belongs is None
-            else f", which is the text of {_name(rows[misfit.belongs])}"
+            if fault.better_row is None
+            else f", which is the text of {_name(rows[fault.better_row])}"
         )
         _say(
             f"{_name(row)} has the text '{_brief(row.text)}', and {model} reads '{_brief(heard or '')}'{other}."
         )
     if found:
         _say(f"{len(found)} of {len(rows)} rows have a text that does not fit and are left out.")
-    left_out = {misfit.row for misfit in found}
+    left_out = {fault.row for fault in found}
     return [row for number, row in enumerate(rows) if number not in left_out]
 
 

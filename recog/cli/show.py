@@ -73,7 +73,7 @@ def show(
     What is drawn is --transcript; or what FILE.xml, FILE.json and so on beside FILE says; or else
     what a model reads now.
     """
-    from recog.corpora.manifest import modality_of
+    from recog.corpora.data import modality_of
     from recog.visualise.draw import Type, encoded
 
     if transcript is not None and model is not None:
@@ -179,8 +179,8 @@ def set_upright(
         orientation: of Exif, from the second to the first; mirrored ones leave the transcript as it
             is.
     """
-    from recog.formats.layout.described import same_shape
-    from recog.formats.layout.turning import turned_line
+    from recog.formats.layout.page_layout import same_shape
+    from recog.formats.layout.rotation import rotate_line
 
     turns = {6: 3, 8: 1}.get(orientation)
     size = found.size
@@ -192,7 +192,7 @@ def set_upright(
         or not same_shape(size, stored)
     ):
         return found
-    lines = tuple(turned_line(line, turns, size) for line in found.lines)
+    lines = tuple(rotate_line(line, turns, size) for line in found.lines)
     return replace(found, lines=lines, size=size[::-1])
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from recog.errors import UserError
 from recog.util import folders, text_files
-from recog.util.folders import composed, is_hidden, stored
+from recog.util.folders import existing_path, is_hidden, nfc
 
 # In order of preference, where one name stands with several suffixes.
 SOUND_SUFFIXES = (
@@ -64,14 +64,14 @@ def find_media(stem: Path, suffixes: tuple[str, ...]) -> Path:
     ``x.opus``). Where nothing is found, ``stem`` comes back (with the first suffix, if it had
     none): the validator names it as missing.
     """
-    folder = stored(stem.parent)
+    folder = existing_path(stem.parent)
     names = _names(folder)
-    name = names.get(stem.name) or names.get(composed(stem.name))
+    name = names.get(stem.name) or names.get(nfc(stem.name))
     if name:
         return folder / name
     bare = stem.name[: -len(stem.suffix)] if stem.suffix.lower() in suffixes else stem.name
     for suffix in suffixes:
-        wanted = composed(bare + suffix)
+        wanted = nfc(bare + suffix)
         name = names.get(bare + suffix) or names.get(wanted) or names.get(wanted.lower())
         if name:
             return folder / name
@@ -90,10 +90,8 @@ def _names(folder: Path) -> dict[str, str]:
         found = sorted(entry.name for entry in os.scandir(folder) if not entry.is_dir())
     except OSError:
         return {}
-    lower = {
-        composed(str(Path(name).with_suffix(Path(name).suffix.lower()))): name for name in found
-    }
-    return lower | {composed(name): name for name in found} | {name: name for name in found}
+    lower = {nfc(str(Path(name).with_suffix(Path(name).suffix.lower()))): name for name in found}
+    return lower | {nfc(name): name for name in found} | {name: name for name in found}
 
 
 def walk(folder: Path, leave_out: Iterable[Path] = ()) -> Iterator[Path]:
@@ -110,7 +108,7 @@ def walk(folder: Path, leave_out: Iterable[Path] = ()) -> Iterator[Path]:
     return map(Path, folders.walk(folder, leave_out=leave_out, files_first=True))
 
 
-def require(path: Path, layout: str, what: str) -> Path:
+def require_path(path: Path, layout: str, what: str) -> Path:
     """``path`` if it exists, else a sentence that the folder is not of this layout."""
     if not path.exists():
         raise UserError(
@@ -122,7 +120,7 @@ def require(path: Path, layout: str, what: str) -> Path:
 _SPLITS = {"train": "train", "training": "train", "test": "test", "eval": "test"}
 
 
-def split_named(name: str) -> str | None:
+def split_from_name(name: str) -> str | None:
     """``train-clean-100`` -> ``train``, ``val`` -> ``dev``, ``test_other`` -> ``test``, anything
     else -> None."""
     match = re.fullmatch(
@@ -154,7 +152,7 @@ def read_split_lists(src: Path) -> dict[str, str]:
             split = {"tr": "train", "te": "test", "eval": "test"}.get(match[1], match[1])
             for _, line in read_lines(file):
                 name = line.split()[0]
-                name = composed(Path(name).stem if is_image(Path(name)) else name)
+                name = nfc(Path(name).stem if is_image(Path(name)) else name)
                 own = split if split in ("train", "test") else "dev"
                 if splits.setdefault(name, own) != own:
                     raise UserError(
@@ -164,8 +162,8 @@ def read_split_lists(src: Path) -> dict[str, str]:
     return splits
 
 
-def split_of_folder(path: Path, root: Path) -> str | None:
+def split_from_folder(path: Path, root: Path) -> str | None:
     """The split that a folder's name between ``root`` and ``path`` states, the outermost first."""
     if not path.is_relative_to(root):
         return None
-    return next((s for s in map(split_named, path.relative_to(root).parent.parts) if s), None)
+    return next((s for s in map(split_from_name, path.relative_to(root).parent.parts) if s), None)

@@ -1,48 +1,32 @@
-"""The manifest: one JSON object a line, one utterance or line of writing each; and bare folders
-read as if they had one.
+"""The manifest: a JSON object on each line for an utterance or a line of writing.
 
-    {"media": "wav/a.wav", "text": "hello", "start": 1.5, "end": 2.25, "group": "speaker7", "split":
-    "train"} {"media": "p1.jpg", "text": "Dear Sir", "line": {"polygon": [[0, 0], ...], "baseline":
-    [[0, 30], ...]}}
+    {"media": "wav/a.wav", "text": "hello", "start": 1.5, "end": 2.25, "group": "speaker7",
+     "split": "train"}
+    {"media": "p1.jpg", "text": "Dear Sir", "line": {"polygon": [[0, 0], ...],
+     "baseline": [[0, 30], ...]}}
 
-``media`` is relative to the manifest's folder; times are seconds, coordinates pixels of the upright
-image; text is in logical order; ``group`` is the speaker or writer.
+``media`` is relative to the manifest's folder. Times are seconds, coordinates pixels of the upright
+image. ``text`` is in logical order; ``group`` is the speaker or writer.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from recog.corpora.files import (
-    IMAGE_SUFFIXES,
-    SOUND_SUFFIXES,
-    UnreadableTextError,
-    clear_cache,
-    find_media,
-    is_image,
-    is_sound,
-    read_lines,
-    read_text,
-    walk,
-)
-from recog.corpora.importers.pages.page_files import page_rows
-from recog.corpora.rows import LineShape, Row, group_by_folder, settle_splits
+from recog.corpora.files import read_lines
+from recog.corpora.rows import LineShape, Row
 from recog.errors import UserError, cause
 from recog.transcript import Point
-from recog.util.atomic_files import atomic
-from recog.util.folders import composed, stored
+from recog.util.atomic_files import atomic_file
+from recog.util.folders import existing_path
 
-Modality = Literal["speech", "handwriting"]
 SPLITS = ("train", "dev", "test")
 MAX_REPORTED = 10
-MAX_NAMED = 5
-logger = logging.getLogger(__name__)
 
 
 def read_manifest(path: Path) -> list[Row]:
@@ -93,7 +77,7 @@ def _parse(line: str, folder: Path) -> Row:
     if end is not None and end <= (start or 0.0):
         raise ValueError(f"ends ({end:g} s) before it starts ({start or 0.0:g} s)")
     return Row(
-        stored(folder / media),
+        existing_path(folder / media),
         text,
         start,
         end,
@@ -157,7 +141,7 @@ def write_manifest(rows: Iterable[Row], path: Path) -> None:
     path = Path(path)
     try:
         base = os.path.realpath(path.parent)
-        with atomic(path) as file:
+        with atomic_file(path) as file:
             file.writelines(_format(row, base).encode() + b"\n" for row in rows)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {cause(error)}.") from None
@@ -188,172 +172,3 @@ def _format(row: Row, base: str) -> str:
     data = {key: value for key, value in data.items() if value is not None}
     text = json.dumps(data, ensure_ascii=False, allow_nan=False)
     return text if text.isprintable() else json.dumps(data, allow_nan=False)
-
-
-def read_folder(path: Path, *, quiet: bool = False, leave_out: Iterable[Path] = ()) -> list[Row]:
-    """A bare folder, with those beneath it: ``clip.wav`` + ``clip.txt``, ``line.png`` +
-    ``line.gt.txt``, ``page.jpg`` + ``page.xml`` (PAGE or ALTO, a row for each line of text that is
-    transcribed). Any suffix of sound or image will do.
-
-    The parent folder is the group when there are several; folders called train, dev and test are
-    the splits when there is a train among them. Names are compared in NFC. Texts that cannot be
-    read are left out, and so are a text without its media and media without a text; unless
-    ``quiet`` the log names them. The order is that of the names.
-
-    Args:
-        path: the folder.
-        quiet: whether nothing is logged.
-        leave_out: folders within it that are not looked into.
-
-    Raises:
-        UserError: an XML file is damaged, or not one text can be read.
-    """
-    root = Path(path)
-    clear_cache()
-    rows: list[Row] = []
-    unreadable: list[str] = []
-    alone: list[Path] = []  # what nothing stands beside
-    media: list[Path] = []
-    used: set[Path] = set()  # texts' and media's, without suffixes
-    for file in walk(root, leave_out):
-        if is_sound(file) or is_image(file):
-            media.append(file)
-        try:
-            found = _of_text(file)
-        except UnreadableTextError as error:
-            unreadable.append(str(error))
-            used.add(_stem(file))
-            continue
-        if found is None:
-            alone.append(file)
-        else:
-            rows += found
-            used.update(_stem(row.media) for row in found)
-    if unreadable and not rows:
-        raise UserError(unreadable[0])
-    if not quiet:
-        _tell_left_out(unreadable, alone, media, used, root)
-    return settle_splits(group_by_folder(rows, root))
-
-
-def _tell_left_out(
-    unreadable: list[str], alone: list[Path], media: list[Path], used: set[Path], root: Path
-) -> None:
-    """Name in the log what a folder holds and no row has."""
-    for sentence in unreadable[:MAX_REPORTED]:
-        logger.warning("left out: %s", sentence)
-    if len(unreadable) > MAX_REPORTED:
-        logger.warning(
-            "left out: %d more texts that cannot be read", len(unreadable) - MAX_REPORTED
-        )
-    stems = {_stem(file) for file in media}
-    alone = [file for file in alone if _stem(file) not in used]
-    miscalled = [file for file in alone if _stem(file) in stems]
-    used = used | {_stem(file) for file in miscalled}
-    for what, files in (
-        (
-            "with the suffix of another kind of media (a sound has NAME.txt, an image NAME.gt.txt)",
-            miscalled,
-        ),
-        (
-            "without a sound or image of the same name",
-            [file for file in alone if _stem(file) not in used],
-        ),
-        ("without a text of the same name", [file for file in media if _stem(file) not in used]),
-    ):
-        if files:
-            logger.warning("left out: %s", _named(what, files, root))
-
-
-def _named(what: str, files: list[Path], root: Path) -> str:
-    """The number of some files and the first names, in a sentence."""
-    names = [file.relative_to(root).as_posix() for file in files[:MAX_NAMED]]
-    more = f" and {len(files) - MAX_NAMED:,} more" if len(files) > MAX_NAMED else ""
-    count = f"{len(files):,} files" if len(files) > 1 else "a file"
-    return f"{count} {what}: {', '.join(names)}{more}"
-
-
-def _stem(file: Path) -> Path:
-    """The path without the suffixes by which a text and its media differ, in NFC."""
-    name = file.name.removesuffix(".gt.txt") if file.name.endswith(".gt.txt") else file.stem
-    return file.with_name(composed(name))
-
-
-def _of_text(file: Path) -> list[Row] | None:
-    """The rows that a text or XML file beside its media describes; None where there is no such
-    media."""
-    if file.name.endswith(".gt.txt"):
-        media = find_media(file.with_name(file.name.removesuffix(".gt.txt")), IMAGE_SUFFIXES)
-        return [Row(media, read_text(file).strip())] if is_image(media) and media.exists() else None
-    if file.suffix == ".txt":
-        media = find_media(file.with_suffix(""), SOUND_SUFFIXES)
-        return [Row(media, read_text(file).strip())] if is_sound(media) and media.exists() else None
-    if file.suffix == ".xml":
-        media = find_media(file.with_suffix(""), IMAGE_SUFFIXES)
-        if is_image(media) and media.exists():
-            return [row for row in page_rows(file, media=media, strict=False) if row.text.strip()]
-        return None
-    return []
-
-
-def load_data(path: Path, *, quiet: bool = False, leave_out: Iterable[Path] = ()) -> list[Row]:
-    """A manifest (``.jsonl``) or a bare folder; ``quiet`` and ``leave_out`` as for
-    :func:`read_folder`.
-
-    Raises:
-        UserError: there is nothing at ``path``, or nothing in it that can be used: the sentence
-            says what was looked for.
-    """
-    path = Path(path)
-    if path.is_dir():
-        rows = read_folder(path, quiet=quiet, leave_out=leave_out)
-        if not rows:
-            raise UserError(
-                f"{path} has no data: looked in it and the folders beneath for clip.wav with clip.txt, line.png with "
-                "line.gt.txt, and page.jpg with page.xml (PAGE or ALTO)."
-            )
-        return rows
-    if not path.exists():
-        raise UserError(f"{path} is not there; give a folder of data or a manifest (.jsonl).")
-    if path.suffix.lower() not in (".jsonl", ".json"):
-        raise UserError(
-            f"{path} is neither a folder nor a manifest (.jsonl); make one with 'recog prepare'."
-        )
-    rows = read_manifest(path)
-    if not rows:
-        raise UserError(f"{path} is empty: a manifest has a JSON object on each line.")
-    return rows
-
-
-def modality_of(path: Path) -> Modality:
-    """What a file is, by the suffix of its name.
-
-    Raises:
-        UserError: the suffix is neither a sound's nor an image's.
-    """
-    path = Path(path)
-    if is_sound(path):
-        return "speech"
-    if is_image(path):
-        return "handwriting"
-    raise UserError(
-        f"{path} is neither sound nor image by its name; known are {' '.join(SOUND_SUFFIXES + IMAGE_SUFFIXES)}."
-    )
-
-
-def modality(rows: Iterable[Row]) -> Modality:
-    """What the rows are.
-
-    Raises:
-        UserError: there are none, or both kinds.
-    """
-    first: dict[Modality, Path] = {}
-    for row in rows:
-        first.setdefault(modality_of(row.media), row.media)
-    if not first:
-        raise UserError("The data has no rows.")
-    if len(first) > 1:
-        raise UserError(
-            f"The data mixes sound ({first['speech']}) and images ({first['handwriting']}); separate them."
-        )
-    return next(iter(first))

@@ -10,35 +10,37 @@ import numpy as np
 from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
-OTHERS = 50  # texts that a row's own is compared with
-PLAIN = 0.6  # a text that agrees with what is read to this share is right, whatever others do
+N_DISTRACTORS = 50  # texts that a row's own is compared with
+CLEAR_MATCH = 0.6  # a text that agrees with what is read to this share is right, whatever others do
 Probability = Callable[[int, list[str]], Sequence[float]]
-CLEAR = 0.15  # by how much another row's text must agree better to be called the one that belongs
+MIN_GAIN = (
+    0.15  # by how much another row's text must agree better to be called the one that belongs
+)
 
 
 @dataclass(frozen=True)
-class Misfit:
+class Mislabelled:
     """A row whose text says nothing about its media.
 
     Attributes:
         row: its index.
         agreement: of its text with what the model reads: 1 - edit distance / length of the longer,
             0 to 1.
-        belongs: index of the row whose text agrees far better, or None.
+        better_row: index of the row whose text agrees far better, or None.
     """
 
     row: int
     agreement: float
-    belongs: int | None = None
+    better_row: int | None = None
 
 
-def misfits(
+def find_mislabelled(
     texts: Sequence[str], read: Sequence[str | None], log_probs: Probability
-) -> list[Misfit]:
+) -> list[Mislabelled]:
     """The rows of which another row's text tells what was read no worse than their own does.
 
     A text that belongs to other media is, for what is read here, one like any other: of it and
-    ``OTHERS`` more of about its length it comes first once in ``OTHERS`` + 1 times. One that
+    ``N_DISTRACTORS`` more of about its length it comes first once in ``N_DISTRACTORS`` + 1 times. One that
     belongs comes first even where the model is wrong in every second letter. Nothing is assumed of
     how good the model is. Agreement with the text that was read decides quickly and for most; of
     the few letters of a short line it knows too little, and the model is asked how probable it
@@ -63,9 +65,9 @@ def misfits(
         if heard is None:
             continue
         own = Levenshtein.normalized_similarity(heard, text)
-        if own >= PLAIN:
+        if own >= CLEAR_MATCH:
             continue
-        near = [different[k] for k in _nearest(place[text], lengths)]
+        near = [different[k] for k in _nearest_in_length(place[text], lengths)]
         best = max(
             (Levenshtein.normalized_similarity(heard, other) for other in near), default=-1.0
         )
@@ -73,17 +75,17 @@ def misfits(
             continue
         probable = log_probs(row, [text, *near])
         if max(probable[1:]) >= probable[0]:
-            belongs = _belonging(heard, different, own)
-            found.append(Misfit(row, own, None if belongs is None else owners[belongs]))
+            better_row = _best_text(heard, different, own)
+            found.append(Mislabelled(row, own, None if better_row is None else owners[better_row]))
     return found
 
 
-def _nearest(at: int, lengths: Sequence[int]) -> list[int]:
-    """Indices of the ``OTHERS`` whose lengths, in their order, are nearest to that of the one at
+def _nearest_in_length(at: int, lengths: Sequence[int]) -> list[int]:
+    """Indices of the ``N_DISTRACTORS`` whose lengths, in their order, are nearest to that of the one at
     ``at``."""
     near: list[int] = []
     low, high = at - 1, at + 1
-    while len(near) < OTHERS and (low >= 0 or high < len(lengths)):
+    while len(near) < N_DISTRACTORS and (low >= 0 or high < len(lengths)):
         below = lengths[at] - lengths[low] if low >= 0 else np.inf
         above = lengths[high] - lengths[at] if high < len(lengths) else np.inf
         if below <= above:
@@ -95,9 +97,9 @@ def _nearest(at: int, lengths: Sequence[int]) -> list[int]:
     return near
 
 
-def _belonging(heard: str, texts: Sequence[str], own: float) -> str | None:
+def _best_text(heard: str, texts: Sequence[str], own: float) -> str | None:
     """The text that agrees best with what was read, where it clearly does."""
     best = process.extractOne(heard, texts, scorer=Levenshtein.normalized_similarity)
-    if best is None or best[1] < max(0.5, own + CLEAR):
+    if best is None or best[1] < max(0.5, own + MIN_GAIN):
         return None
     return str(best[0])

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from recog.corpora.files import split_named
+from recog.corpora.files import split_from_name
 from recog.transcript import Point
 
 # Of bare folders only these whole names are splits: a "test-7" may well be a person.
@@ -51,7 +51,7 @@ def group_by_folder(rows: list[Row], root: Path) -> list[Row]:
         folder = row.media.parent
         parts = folder.relative_to(root).parts if folder.is_relative_to(root) else folder.parts
         at = next((i for i, part in enumerate(parts) if part.lower() in _SPLIT_FOLDERS), None)
-        split = None if at is None else split_named(parts[at])
+        split = None if at is None else split_from_name(parts[at])
         rest = "/".join(part for i, part in enumerate(parts) if i != at)
         found.append((replace(row, split=split), rest))
     if len({group for _, group in found}) < 2:
@@ -59,7 +59,7 @@ def group_by_folder(rows: list[Row], root: Path) -> list[Row]:
     return [replace(row, group=group or ".") for row, group in found]
 
 
-def settle_splits(rows: list[Row]) -> list[Row]:
+def usable_splits(rows: list[Row]) -> list[Row]:
     """Drop splits that decide nothing: without a row to train on, all; without one for dev,
     "train", so that dev can still be taken from it."""
     present = {row.split for row in rows}

@@ -13,7 +13,7 @@ from typing import Literal
 
 from recog.corpora.rows import Row
 from recog.errors import UserError
-from recog.util.folders import composed
+from recog.util.folders import nfc
 
 Unit = Literal["given", "group", "file", "row", "none"]
 
@@ -112,7 +112,7 @@ def _result(rows: list[Row], splits: dict[int, str | None], by: Unit, reason: st
 def _group(row: Row) -> str | None:
     """The group of a row, which is the same in whatever Unicode composition a folder's name has
     it."""
-    return None if row.group is None else composed(row.group)
+    return None if row.group is None else nfc(row.group)
 
 
 def _units(

@@ -70,7 +70,7 @@ def check_rows(
     return problems
 
 
-def needed_frames(labels: Sequence[object]) -> int:
+def min_ctc_frames(labels: Sequence[object]) -> int:
     """The fewest frames that CTC can write ``labels`` in: one each, and a blank between equal
     neighbours."""
     return len(labels) + sum(a == b for a, b in pairwise(labels))
@@ -137,7 +137,7 @@ def _text_reason(
         available = frames(row)
     except UserError as error:
         return f"cannot be used: {error}"
-    needed = needed_frames(labels)
+    needed = min_ctc_frames(labels)
     if available < needed:
         return f"has {available} frames, too few for its {len(labels)} labels, which need {needed}"
     return None

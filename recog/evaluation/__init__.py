@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from recog.evaluation.comparison import Comparison, Difference, compare
 from recog.evaluation.counts import Counts, Pair
+from recog.evaluation.inputs.normalisation import Normalisation, normalisation
 from recog.evaluation.inputs.pairs import read_pairs
-from recog.evaluation.inputs.rules import Normalisation, normalisation
-from recog.evaluation.score import Confusion, GroupScore, Result, evaluate
+from recog.evaluation.result import Confusion, GroupScore, Result
+from recog.evaluation.score import evaluate
 
 __all__ = [
     "Comparison",

@@ -16,36 +16,38 @@ from numpy.typing import NDArray
 
 from recog.errors import UserError
 from recog.evaluation.counts import Pair
-from recog.formats.timed.trn import Marked, Spoken, first_reading, parse_marks
+from recog.formats.timed.trn import Markup, MarkupWord, first_reading, parse_markup
 from recog.util.display import printable
 
 MAX_CELLS = 100_000_000  # nodes times words of the other text: 400 MB
 
 
-def settled(pair: Pair, rule: Callable[[str], str]) -> Pair:
+def choose_readings(pair: Pair, rule: Callable[[str], str]) -> Pair:
     """The pair with the readings that have the fewest word errors under ``rule``, and no alternates
     any more.
 
     Raises:
         UserError: braces that do not fit, or a text that is too long.
     """
-    if pair.reference_marked:
-        words = _parsed(pair.reference, pair.id)
+    if pair.reference_has_markup:
+        words = _parse(pair.reference, pair.id)
         other = pair.hypothesis or ""
-        if pair.hypothesis_marked:
-            other = first_reading(_parsed(other, pair.id))
+        if pair.hypothesis_has_markup:
+            other = first_reading(_parse(other, pair.id))
         reading, missing = _choose(words, rule(other).split(), rule, pair.id)
-        pair = replace(pair, reference=reading, forgiven=missing, reference_marked=False)
-    if pair.hypothesis_marked and pair.hypothesis is not None:
-        words = _parsed(pair.hypothesis, pair.id)
+        pair = replace(
+            pair, reference=reading, skipped_optional=missing, reference_has_markup=False
+        )
+    if pair.hypothesis_has_markup and pair.hypothesis is not None:
+        words = _parse(pair.hypothesis, pair.id)
         reading, _ = _choose(words, rule(pair.reference).split(), rule, pair.id)
-        pair = replace(pair, hypothesis=reading, hypothesis_marked=False)
+        pair = replace(pair, hypothesis=reading, hypothesis_has_markup=False)
     return pair
 
 
-def _parsed(text: str, identity: str) -> Marked:
+def _parse(text: str, identity: str) -> Markup:
     try:
-        return parse_marks(text)
+        return parse_markup(text)
     except ValueError as error:
         raise UserError(f"The text of '{printable(identity)}' {error}; correct it.") from None
 
@@ -57,7 +59,7 @@ class _Edge:
     start: int
     label: int = -1
     text: str = ""  # what choosing this edge says
-    forgiven: str = ""  # the optional word that it leaves out
+    skipped_optional: str = ""  # the optional word that it leaves out
 
 
 @dataclass
@@ -68,16 +70,16 @@ class _Graph:
     rule: Callable[[str], str]
     incoming: list[list[_Edge]] = field(default_factory=lambda: [[]])
 
-    def add(self, words: Marked, start: int) -> int:
+    def add(self, words: Markup, start: int) -> int:
         """Append words after a node; their last node."""
         for word in words:
-            if isinstance(word, Spoken):
+            if isinstance(word, MarkupWord):
                 end = self._add_word(word.text, start)
                 if word.optional:
-                    end = self._join([_Edge(end), _Edge(start, forgiven=word.text)])
+                    end = self._join([_Edge(end), _Edge(start, skipped_optional=word.text)])
                 start = end
             else:
-                start = self._join([_Edge(self.add(way, start)) for way in word.ways])
+                start = self._join([_Edge(self.add(reading, start)) for reading in word.readings])
         return start
 
     def _add_word(self, text: str, start: int) -> int:
@@ -92,7 +94,7 @@ class _Graph:
 
 
 def _choose(
-    words: Marked, other: list[str], rule: Callable[[str], str], identity: str
+    words: Markup, other: list[str], rule: Callable[[str], str], identity: str
 ) -> tuple[str, tuple[str, ...]]:
     """The reading with the fewest errors against ``other``, and the optional words that it leaves
     out."""
@@ -107,20 +109,22 @@ def _choose(
     costs = np.zeros((len(graph.incoming), len(other) + 1), np.int32)
     costs[0] = np.arange(len(other) + 1)
     for node, edges in enumerate(graph.incoming[1:], start=1):
-        costs[node] = np.min([_along(edge, costs, labels) for edge in edges], axis=0)
-    said, forgiven = [], []
+        costs[node] = np.min([_costs_along(edge, costs, labels) for edge in edges], axis=0)
+    said, skipped_optional = [], []
     node, at = end, len(other)
     while node:
-        edge, step = _back(graph.incoming[node], costs, node, at, labels)
+        edge, step = _step_back(graph.incoming[node], costs, node, at, labels)
         at -= step
         if edge is not None:
             node = edge.start
             said.append(edge.text)
-            forgiven.append(edge.forgiven)
-    return " ".join(filter(None, reversed(said))), tuple(filter(None, reversed(forgiven)))
+            skipped_optional.append(edge.skipped_optional)
+    return " ".join(filter(None, reversed(said))), tuple(filter(None, reversed(skipped_optional)))
 
 
-def _along(edge: _Edge, costs: NDArray[np.int32], labels: NDArray[np.int32]) -> NDArray[np.int32]:
+def _costs_along(
+    edge: _Edge, costs: NDArray[np.int32], labels: NDArray[np.int32]
+) -> NDArray[np.int32]:
     """The fewest errors after each number of words of the other text, at the end of an edge."""
     before = costs[edge.start]
     if edge.label < 0:
@@ -131,7 +135,7 @@ def _along(edge: _Edge, costs: NDArray[np.int32], labels: NDArray[np.int32]) -> 
     return np.asarray(np.minimum.accumulate(after - at) + at, np.int32)  # insertions
 
 
-def _back(
+def _step_back(
     edges: list[_Edge], costs: NDArray[np.int32], node: int, at: int, labels: NDArray[np.int32]
 ) -> tuple[_Edge | None, int]:
     """The last step to a cell: an edge and how many words of the other text it takes, or no edge

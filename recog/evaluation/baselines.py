@@ -42,7 +42,7 @@ def score_page(true: Iterable[Baseline], found: Iterable[Baseline]) -> BaselineS
     tolerances = _tolerances(truth)
     everything = np.concatenate(hypotheses)
     recall = np.mean(
-        [_covered(line, everything, t) for line, t in zip(truth, tolerances, strict=True)]
+        [_coverage(line, everything, t) for line, t in zip(truth, tolerances, strict=True)]
     )
     match = np.zeros((len(hypotheses), len(truth)))
     boxes = [(line.min(axis=0), line.max(axis=0)) for line in truth]
@@ -52,7 +52,7 @@ def score_page(true: Iterable[Baseline], found: Iterable[Baseline]) -> BaselineS
             reach = 3.0 * tolerance
             # else it cannot match
             if (boxes[j][0] - reach <= high).all() and (boxes[j][1] + reach >= low).all():
-                match[i, j] = _covered(h, line, tolerance)
+                match[i, j] = _coverage(h, line, tolerance)
     total = 0.0
     for _ in range(min(match.shape)):  # one true line for each found one, the best pairs first
         best = np.unravel_index(int(match.argmax()), match.shape)
@@ -90,7 +90,7 @@ def _nearest(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArra
     return found
 
 
-def _covered(points: NDArray[np.float64], others: NDArray[np.float64], tolerance: float) -> float:
+def _coverage(points: NDArray[np.float64], others: NDArray[np.float64], tolerance: float) -> float:
     return float(
         np.clip((3.0 * tolerance - _nearest(points, others)) / (2.0 * tolerance), 0.0, 1.0).mean()
     )

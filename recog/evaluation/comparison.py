@@ -26,7 +26,7 @@ from recog.evaluation.bootstrap import (
     resample,
 )
 from recog.evaluation.counts import error_rate
-from recog.evaluation.score import Result, Score, count_array, resampling_json, rounded
+from recog.evaluation.result import Result, Score, count_array, resampling_json, rounded
 
 
 @dataclass(frozen=True)

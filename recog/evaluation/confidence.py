@@ -41,7 +41,7 @@ def reliability(
         ValueError: the lengths differ, a confidence lies outside 0 to 1, or ``bins`` is not
             positive.
     """
-    values, right = checked(confidences, correct)
+    values, right = as_arrays(confidences, correct)
     if bins < 1:
         raise ValueError(f"{bins} bins are no table")
     index = np.minimum((values * bins).astype(np.int64), bins - 1)
@@ -78,7 +78,7 @@ def normalised_cross_entropy(confidences: ArrayLike, correct: ArrayLike) -> floa
         confidences that mislead; confidences of 0 and 1 count as 1e-6 from there. 0 where all words
         are right, or none.
     """
-    values, right = checked(confidences, correct)
+    values, right = as_arrays(confidences, correct)
     share = float(right.mean()) if len(right) else 0.0
     if not 0.0 < share < 1.0:
         return 0.0
@@ -140,7 +140,7 @@ def reliability_svg(
     return "\n".join([*marks, "</svg>", ""])
 
 
-def checked(confidences: ArrayLike, correct: ArrayLike) -> tuple[Floats, Flags]:
+def as_arrays(confidences: ArrayLike, correct: ArrayLike) -> tuple[Floats, Flags]:
     """Both as arrays of one length.
 
     Raises:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from rapidfuzz.distance import Levenshtein
 
 from recog.transcript import Word
-from recog.util.edit_distance import numbered
+from recog.util.edit_distance import as_numbers
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Pair:
         group: the speaker, the writer or the document, over which intervals are resampled; None
             where unknown.
         words: the hypothesis's words with their confidences, where they are known.
-        reference_marked, hypothesis_marked: whether the text is in sclite's notation, with
+        reference_has_markup, hypothesis_has_markup: whether the text is in sclite's notation, with
             alternates and optional words; see :mod:`recog.evaluation.alternates`.
-        forgiven: optional words of the reference that its reading leaves out; they count as
+        skipped_optional: optional words of the reference that its reading leaves out; they count as
             recognised.
     """
 
@@ -37,9 +37,9 @@ class Pair:
     hypothesis: str | None
     group: str | None = None
     words: tuple[Word, ...] = ()
-    reference_marked: bool = False
-    hypothesis_marked: bool = False
-    forgiven: tuple[str, ...] = ()
+    reference_has_markup: bool = False
+    hypothesis_has_markup: bool = False
+    skipped_optional: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[Counts, 
     Returns:
         The counts, and the edits in the order of the text.
     """
-    source, target = numbered(reference, hypothesis)
+    source, target = as_numbers(reference, hypothesis)
     edits: list[Edit] = []
     tally = {"replace": 0, "delete": 0, "insert": 0}
     for edit in Levenshtein.editops(source, target):

@@ -8,7 +8,7 @@ from typing import Any
 
 from recog.errors import UserError
 from recog.evaluation.counts import Counts, Pair
-from recog.evaluation.inputs.rules import Normalisation, normalisation
+from recog.evaluation.inputs.normalisation import Normalisation, normalisation
 from recog.evaluation.score import score_pair
 
 Texts = str | Iterable[str]

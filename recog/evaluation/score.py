@@ -3,31 +3,17 @@ them."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from recog.errors import UserError
-from recog.evaluation.alternates import settled
-from recog.evaluation.bootstrap import (
-    RESAMPLES,
-    SEED,
-    Interval,
-    Resampling,
-    choose_units,
-    pool,
-    rate_interval,
-)
+from recog.evaluation.alternates import choose_readings
+from recog.evaluation.bootstrap import RESAMPLES, Resampling, choose_units, pool, rate_interval
 from recog.evaluation.counts import Counts, Edit, Pair, align, all_deleted
-from recog.evaluation.inputs.rules import Normalisation, normalisation
+from recog.evaluation.inputs.normalisation import Normalisation, normalisation
+from recog.evaluation.result import Confusion, GroupScore, Result, Score, count_array
 from recog.util.display import printable
 
-FORMAT_VERSION = 1
 # reference times hypothesis characters: a text of 2 million, minutes of aligning
 MAX_CELLS = 4_000_000_000_000
 TOKENS = (
@@ -39,107 +25,6 @@ ALTERNATES = (
     "References in sclite's notation: {}. Of alternates in braces that with the fewest word errors counts; a word in "
     "parentheses that is missing counts as recognised."
 )
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """``count`` times ``reference`` was recognised as ``hypothesis``; "" stands for an insertion or
-    a deletion."""
-
-    reference: str
-    hypothesis: str
-    count: int
-
-
-@dataclass(frozen=True)
-class Score:
-    """One pair's counts, and its reference as it was given."""
-
-    id: str
-    group: str | None
-    wer: Counts
-    cer: Counts
-    reference: str = ""
-
-
-@dataclass(frozen=True)
-class GroupScore:
-    """A group's pooled counts over its ``n`` pairs."""
-
-    n: int
-    wer: Counts
-    cer: Counts
-
-
-@dataclass(frozen=True)
-class Result:
-    """An evaluation.
-
-    Attributes:
-        wer, cer: counts over the whole corpus; ``wer.rate`` pools errors over words, it is no mean
-            of rates.
-        wer_interval, cer_interval: 95 %, as fractions; None where fewer than two units or no
-            reference at all.
-        groups: per group, in order of name; empty where the data names none.
-        word_confusions, character_confusions: the most common, ties by their text. Pairs without a
-            hypothesis are left out: their deletions say nothing about what is confused.
-        normalisation: what was done to both sides beforehand.
-        n: pairs; ``missing`` of them have no hypothesis; ``sentence_errors`` have at least one word
-            error.
-        resampling: what the intervals were drawn over.
-        notes: sentences that belong beside the figures.
-        warnings: sentences about the input.
-        scores: each pair's counts, in the order given.
-    """
-
-    wer: Counts
-    cer: Counts
-    wer_interval: Interval | None
-    cer_interval: Interval | None
-    groups: dict[str, GroupScore]
-    word_confusions: tuple[Confusion, ...]
-    character_confusions: tuple[Confusion, ...]
-    normalisation: Normalisation
-    n: int
-    missing: int
-    sentence_errors: int
-    resampling: Resampling
-    notes: tuple[str, ...]
-    warnings: tuple[str, ...]
-    scores: tuple[Score, ...]
-
-    @property
-    def sentence_error_rate(self) -> float:
-        """Share of pairs with at least one word error, 0 to 1."""
-        return self.sentence_errors / self.n
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything but the scores of single pairs, ready for :func:`json.dumps`; an infinite rate
-        is null."""
-        return {
-            "format_version": FORMAT_VERSION,
-            "n": self.n,
-            "missing": self.missing,
-            "normalisation": {
-                "name": self.normalisation.name,
-                "description": self.normalisation.description,
-            },
-            "wer": {**_counts_json(self.wer), "interval": _interval_json(self.wer_interval)},
-            "cer": {**_counts_json(self.cer), "interval": _interval_json(self.cer_interval)},
-            "sentence_errors": self.sentence_errors,
-            "sentence_error_rate": rounded(self.sentence_error_rate),
-            "bootstrap": resampling_json(self.resampling),
-            "groups": {
-                name: {"n": group.n, "wer": _counts_json(group.wer), "cer": _counts_json(group.cer)}
-                for name, group in self.groups.items()
-            },
-            "confusions": {
-                "words": [vars(confusion) for confusion in self.word_confusions],
-                "characters": [vars(confusion) for confusion in self.character_confusions],
-            },
-            "notes": list(self.notes),
-            "warnings": list(self.warnings),
-        }
 
 
 def evaluate(
@@ -189,7 +74,7 @@ def evaluate(
         missing=sum(pair.hypothesis is None for pair in pairs),
         sentence_errors=sum(score.wer.errors > 0 for score in scores),
         resampling=resampling,
-        notes=_notes(wer, cer, resampling, sum(pair.reference_marked for pair in pairs)),
+        notes=_notes(wer, cer, resampling, sum(pair.reference_has_markup for pair in pairs)),
         warnings=(
             *warnings,
             *rule.notes((pair.reference for pair in pairs), "references"),
@@ -199,30 +84,6 @@ def evaluate(
         ),
         scores=scores,
     )
-
-
-def count_array(scores: Sequence[Score], which: str) -> NDArray[np.int64]:
-    """Errors and reference lengths, shape (n, 2), of ``which``: "wer" or "cer"."""
-    counts = [getattr(score, which) for score in scores]
-    return np.array([(count.errors, count.reference) for count in counts], dtype=np.int64).reshape(
-        -1, 2
-    )
-
-
-def rounded(value: float) -> float | None:
-    """For JSON: six decimals, None where not finite."""
-    return round(value, 6) if math.isfinite(value) else None
-
-
-def resampling_json(resampling: Resampling) -> dict[str, Any]:
-    """For JSON, with the seed that makes the resamples repeatable."""
-    return {
-        "over": resampling.unit,
-        "units": resampling.units,
-        "resamples": resampling.resamples,
-        "seed": SEED,
-        "note": resampling.note,
-    }
 
 
 def _check(pairs: Sequence[Pair]) -> None:
@@ -246,7 +107,7 @@ def score_pair(
         UserError: the texts have millions of characters.
     """
     given = pair.reference
-    pair = settled(pair, rule)
+    pair = choose_readings(pair, rule)
     reference = rule(pair.reference)
     if pair.hypothesis is None:
         return Score(
@@ -261,7 +122,7 @@ def score_pair(
     word_edits.update(edits)
     cer, edits = align(reference, hypothesis)
     character_edits.update(edits)
-    for word in map(rule, pair.forgiven):
+    for word in map(rule, pair.skipped_optional):
         wer += _recognised(len(word.split()))
         cer += _recognised(len(word) + 1 if word else 0)  # with its space
     return Score(pair.id, pair.group, wer, cer, given)
@@ -303,11 +164,3 @@ def _notes(wer: Counts, cer: Counts, resampling: Resampling, marked: int) -> tup
     if resampling.units < 2:
         notes.append("There is no interval, because there is only one unit to resample.")
     return tuple(notes)
-
-
-def _counts_json(counts: Counts) -> dict[str, Any]:
-    return {"rate": rounded(counts.rate), "errors": counts.errors, **vars(counts)}
-
-
-def _interval_json(interval: Interval | None) -> list[float | None] | None:
-    return None if interval is None else [rounded(bound) for bound in interval]

@@ -1,9 +1,16 @@
-"""File formats of transcripts: one module a format, reading and writing side by side.
+"""File formats: a module for each, with its reader and its writer.
 
-``WRITERS`` maps a format's name to ``write(transcript) -> str``; ``READERS`` maps a file suffix
-without its dot to ``read(text, *, source) -> Transcript``; :func:`format_of` chooses one.
-:mod:`recog.formats.timed.trn`, many utterances in a file, and :mod:`recog.formats.layout.pdf`,
-which needs the pages' pictures, stand apart.
+log_probs     log-probabilities and symbols of other models, to be decoded
+json, txt     any transcript
+timed         subtitles, NIST files, Praat annotations
+layout        PAGE, ALTO, hOCR, PDF
+media_checks  whether a transcript is of sound or of images
+saving        a transcript to a file, in the format that its name means
+
+``WRITERS`` maps a format's name to ``write(transcript) -> str``. ``READERS`` maps a file suffix
+without its dot to ``read(text, *, source) -> Transcript``; :func:`format_of` chooses one. Two
+formats are not in these tables: :mod:`recog.formats.timed.trn` holds many utterances, and
+:mod:`recog.formats.layout.pdf` needs the pages' pictures.
 """
 
 from __future__ import annotations
@@ -16,33 +23,33 @@ from typing import Protocol
 from recog.errors import UsageError, UserError
 from recog.formats import json, txt
 from recog.formats.layout import alto, alto_reader, hocr, page
-from recog.formats.layout.xml import Element, local, parse_text, shown
+from recog.formats.layout.xml import Element, local_name, parse_text, tag_text
 from recog.formats.timed import ctm, srt, textgrid, tsv, vtt
 from recog.transcript import Transcript
 
 
 class Reader(Protocol):
-    """What every format's ``read`` looks like; ``source`` is the name that error messages and the
-    transcript carry."""
+    """Signature of a reader; ``source`` is the file's name, for messages and the transcript."""
 
     def __call__(self, text: str, *, source: str = "") -> Transcript: ...
 
 
 def read_xml(text: str, *, source: str = "") -> Transcript:
-    """A PAGE, ALTO or hOCR file, whichever it is.
+    """Read a PAGE, ALTO or hOCR file; the root element tells which.
 
     Raises:
-        UserError: it is none.
+        UserError: the file is none of these.
     """
     return _read_root(parse_text(text, source or "The text"), source)
 
 
 def _read_root(root: Element, source: str) -> Transcript:
     readers = {"PcGts": page.read_root, "alto": alto_reader.read_root, "html": hocr.read_root}
-    reader = readers.get(local(root))
+    reader = readers.get(local_name(root))
     if reader is None:
         raise UserError(
-            f"{source or 'The text'} is neither PAGE nor ALTO nor hOCR: its root is {shown(root)}."
+            f"{source or 'The text'} is neither PAGE nor ALTO nor hOCR: "
+            f"its root is {tag_text(root)}."
         )
     return reader(root, source=source)
 
@@ -59,7 +66,7 @@ WRITERS: dict[str, Callable[[Transcript], str]] = {
     "alto": alto.write,
     "hocr": hocr.write,
 }
-# of files, where it is not the format's name
+# of formats whose files have another suffix than the format's name
 SUFFIXES = {"textgrid": "TextGrid", "page": "xml", "alto": "xml"}
 READERS: dict[str, Reader] = {
     "txt": txt.read,
@@ -75,8 +82,8 @@ READERS: dict[str, Reader] = {
     "htm": hocr.read,
 }
 READABLE = "plain text, json, srt, vtt, tsv, ctm, trn, TextGrid, PAGE, ALTO or hOCR"
-# How a file begins that is of a format whatever its name.
-_BEGINNINGS = {
+# Beginnings of files that tell their format whatever their name.
+_SIGNATURES = {
     "xml": re.compile(r"\s*<(?:\?xml\b|(?:\w+:)?(?:PcGts|alto)\b)"),
     "html": re.compile(r"\s*<(?:!doctype\s+html|html)\b", re.IGNORECASE),
     "vtt": re.compile(r"WEBVTT(?:\s|$)"),
@@ -84,9 +91,9 @@ _BEGINNINGS = {
     "textgrid": re.compile(r'\s*(?:File type = )?"ooTextFile"'),
     "json": re.compile(r'\s*\{\s*"format_version"'),
 }
-# Documents, of which none but a PDF's pictures are read; and tables, subtitles and annotations that
-# are text with times, styles or columns in it, which would count as words.
-_NO_TEXT = frozenset(
+# Documents that are not text; and tables, subtitles and annotations whose times, styles or columns
+# would be taken for words.
+_NOT_READ = frozenset(
     (
         "pdf", "doc", "docx", "odt", "rtf",
         "csv", "ass", "ssa", "sbv", "sub", "lrc", "ttml", "dfxp", "smi", "eaf",
@@ -95,26 +102,25 @@ _NO_TEXT = frozenset(
 
 
 def check_suffix(path: Path) -> None:
-    """Refuse, by its name, a document that is no text, or text in a format that is not read.
+    """Refuse files of formats that cannot be read as text, by their suffix.
 
     Raises:
-        UserError: it is one.
+        UserError: the file has the suffix of such a format.
     """
-    if path.suffix.lower().removeprefix(".") in _NO_TEXT:
+    if path.suffix.lower().removeprefix(".") in _NOT_READ:
         raise UserError(f"{path} is not read as text; give {READABLE}.")
 
 
 def format_of(path: Path, text: str) -> str | None:
-    """The key in :data:`READERS` of a transcript, by the suffix of its name or by how its text
-    begins; None for plain text."""
+    """Return the key in :data:`READERS` by the file's suffix or beginning; None for plain text."""
     suffix = path.suffix.lower().removeprefix(".")
     if suffix in READERS and suffix != "txt":
         return suffix
-    return next((name for name, beginning in _BEGINNINGS.items() if beginning.match(text)), None)
+    return next((name for name, pattern in _SIGNATURES.items() if pattern.match(text)), None)
 
 
 def writer(name: str) -> Callable[[Transcript], str]:
-    """The writer of the format called ``name``; :class:`UsageError` for an unknown one."""
+    """Return the writer of a format; :class:`UsageError` if there is none of this name."""
     try:
         return WRITERS[name]
     except KeyError:

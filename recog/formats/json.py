@@ -1,11 +1,8 @@
-"""The whole transcript as JSON: the one format that loses nothing.
+"""JSON with everything that a transcript holds.
 
-The fields are those of :mod:`recog.transcript` under the same names, beside ``format_version`` and,
-for the reader's convenience, the joined ``text``. A field that has its default value is left out.
-
-Numbers are rounded to what they can mean: times to the millisecond, pixels to a hundredth,
-confidences and scores to four decimals. A transcript whose numbers are that coarse comes back
-equal; any other comes back rounded, once.
+The fields have the names of :mod:`recog.transcript`; ``format_version`` and the joined ``text`` are
+added. A field with its default value is left out. Times are rounded to the millisecond, pixels to a
+hundredth, confidences and scores to four decimals.
 """
 
 from __future__ import annotations
@@ -28,14 +25,15 @@ _SECONDS, _PIXELS, _SCORE = 3, 2, 4  # decimals
 
 
 def write(transcript: Transcript) -> str:
-    """JSON with a line break at the end: :func:`to_dict`."""
+    """Write JSON (:func:`to_dict`) with a line break at the end."""
     return json.dumps(to_dict(transcript), ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 
 def to_dict(transcript: Transcript) -> dict[str, Any]:
-    """What stands in the file. Numbers that are not finite are None: JSON has no NaN.
+    """Return the content of the file as a dictionary.
 
-    A document of several pages has ``pages``, each with its ``size`` and ``lines``.
+    Numbers that are not finite are None, as JSON has no NaN. A document of several pages has
+    ``pages``, each with a ``size`` and ``lines``.
     """
     document = {
         "format_version": FORMAT_VERSION,
@@ -47,11 +45,10 @@ def to_dict(transcript: Transcript) -> dict[str, Any]:
         "damage": list(transcript.damage),
         "text": transcript.text,
     }
-    # `lines` stands last, where a person who opens the file has seen the rest; it is kept when
-    # empty, like `source`.
     if transcript.pages:
         document["size"] = None
     document = {key: value for key, value in document.items() if value not in (None, [])}
+    # the longest part comes last, for people who open the file; it is written even if empty
     if transcript.pages:
         document["pages"] = [_page(page) for page in transcript.pages]
     else:
@@ -60,42 +57,43 @@ def to_dict(transcript: Transcript) -> dict[str, Any]:
 
 
 def read(text: str, *, source: str = "") -> Transcript:
-    """The transcript that :func:`write` wrote.
+    """Read what :func:`write` wrote.
 
     Args:
         text: the file's content.
-        source: the file's name, for messages; the transcript keeps the ``source`` in the file.
+        source: the file's name, for messages; the transcript has the ``source`` in the file.
 
     Raises:
-        UserError: not JSON, another ``format_version``, or a field of the wrong type.
+        UserError: the text is not JSON, has another ``format_version``, or a field of a wrong type.
     """
     from pydantic import ValidationError
 
     name = source or "The text"
     try:
         document = json.loads(
-            text.removeprefix("\ufeff"), parse_constant=_refuse, parse_float=_finite
+            text.removeprefix("\ufeff"), parse_constant=_reject_constant, parse_float=_finite_float
         )
     except (ValueError, RecursionError) as error:
         raise UserError(
-            f"{name} is not valid JSON ({_brief(error)}); give a transcript written by recog."
+            f"{name} is not valid JSON ({_error_text(error)}); give a transcript written by recog."
         ) from None
     version = document.get("format_version") if isinstance(document, dict) else None
     if isinstance(version, bool) or version != FORMAT_VERSION:
         if not isinstance(version, int):
             raise UserError(
-                f"{name} has no format_version: it is no transcript of recog; give one, or plain text."
+                f"{name} has no format_version: it is no transcript of recog; "
+                "give one, or plain text."
             )
         raise UserError(
-            f"{name} has format_version {version}, not {FORMAT_VERSION}; give a transcript written by this version of "
-            "recog."
+            f"{name} has format_version {version}, not {FORMAT_VERSION}; "
+            "give a transcript written by this version of recog."
         )
     _restore_scores(document)
     try:
         transcript = _adapter().validate_json(json.dumps(document), strict=True)
     except (ValidationError, RecursionError) as error:
         raise UserError(
-            f"{name} is not a transcript ({_where(error)}); give one written by recog."
+            f"{name} is not a transcript ({_validation_message(error)}); give one written by recog."
         ) from None
     if not transcript.pages:
         return transcript
@@ -112,7 +110,7 @@ def _page(page: Transcript) -> dict[str, Any]:
 
 
 def line_fields(line: Line) -> dict[str, Any]:
-    """A line as it stands in the file."""
+    """Return the fields of a line as they are written, without those at their default."""
     fields = {
         "text": line.text,
         "start": _rounded(line.start, _SECONDS),
@@ -147,25 +145,23 @@ def _points(points: Iterable[Point]) -> list[list[float | None]]:
 
 
 def _rounded(value: float | None, decimals: int) -> float | None:
-    """``value`` as a Python float (NumPy's are not JSON), None where it is not finite; never minus
-    zero."""
+    """Round to a Python float (NumPy's are not JSON), without minus zero; None if not finite."""
     if value is None or not math.isfinite(value):
         return None
     return round(float(value), decimals) + 0.0
 
 
 def _restore_scores(document: dict[str, Any]) -> None:
-    """A score of null stood for one that was not finite: log 0."""
-    pages = [document, *_dicts(document.get("pages"))]
-    for line in (line for page in pages for line in _dicts(page.get("lines"))):
-        for alternative in _dicts(line.get("alternatives")):
+    """Replace scores of null, which stand for log 0, by minus infinity."""
+    pages = [document, *_objects(document.get("pages"))]
+    for line in (line for page in pages for line in _objects(page.get("lines"))):
+        for alternative in _objects(line.get("alternatives")):
             if "score" in alternative and alternative["score"] is None:
                 alternative["score"] = -math.inf
 
 
-def _dicts(value: object) -> list[dict[str, Any]]:
-    """The objects of a JSON array; none where it is something else, which the validation then
-    names."""
+def _objects(value: object) -> list[dict[str, Any]]:
+    """Return the objects in a JSON array; empty for any other value, which validation reports."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
@@ -176,23 +172,23 @@ def _adapter() -> TypeAdapter[Transcript]:
     return TypeAdapter(Transcript)
 
 
-def _refuse(constant: str) -> float:
+def _reject_constant(constant: str) -> float:
     raise ValueError(f"{constant} is not a JSON number")
 
 
-def _finite(digits: str) -> float:
+def _finite_float(digits: str) -> float:
     value = float(digits)
     if not math.isfinite(value):
         raise ValueError("a number is out of range")
     return value
 
 
-def _brief(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return "nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def _where(error: Exception) -> str:
-    """Pydantic's first complaint in a few words, without the input: that may be long or hostile."""
+def _validation_message(error: Exception) -> str:
+    """Return pydantic's first message without the input, which may be long or hostile."""
     from pydantic import ValidationError
 
     if not isinstance(error, ValidationError):

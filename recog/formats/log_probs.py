@@ -1,8 +1,6 @@
-"""Other people's log-probabilities and symbols from files: NumPy's .npy and .npz, and lists of
-symbols.
+"""Log-probabilities of other models, from .npy and .npz files, and their lists of symbols.
 
-Nothing is unpickled, and nothing is allocated before the sizes that the headers state have been
-checked.
+Nothing is unpickled. Memory is allocated only after the sizes in the headers were checked.
 """
 
 from __future__ import annotations
@@ -27,26 +25,20 @@ MAX_EMPTY = 2**20  # the longest axis of an array without values
 MAX_HEADER = 4096  # characters of an array's header
 MAX_SYMBOLS_FILE = 2**24  # bytes
 BLANK, SPACE = "<blank>", "<space>"
-BLANKS = frozenset(("", BLANK, "<pad>", "[PAD]", "<blk>"))  # as the blank is written here and there
+BLANKS = frozenset(("", BLANK, "<pad>", "[PAD]", "<blk>"))  # common spellings of the blank
 UNREADABLE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    OSError,
-    ValueError,
-    RuntimeError,
-    NotImplementedError,
-)
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError,
+    OSError, ValueError, RuntimeError, NotImplementedError,
+)  # fmt: skip
 
 
 class LogProbs(NamedTuple):
     """The log-probabilities of an utterance.
 
     Attributes:
-        name: of the utterance within its file.
-        title: what messages call it.
-        values: numbers of any kind; of two axes they are (time, symbols).
+        name: the utterance's name within its file.
+        title: the utterance's name in messages.
+        values: an array; with two axes it is (time, symbols).
     """
 
     name: str
@@ -55,20 +47,20 @@ class LogProbs(NamedTuple):
 
 
 def read_log_probs(path: Path, symbols: int) -> Iterator[LogProbs]:
-    """Utterances of a file, one at a time, in the file's order.
+    """Read the utterances of a file, one at a time, in the file's order.
 
     Args:
-        path: a .npy of (time, symbols) or (batch, time, symbols); or a .npz, of either the arrays
-            ``log_probs`` (batch, time, symbols) and ``lengths`` (batch,), or arrays (time, symbols)
-            by the utterances' names.
-        symbols: how many symbols a frame must have.
+        path: a .npy of shape (time, symbols) or (batch, time, symbols); or a .npz with either the
+            arrays ``log_probs`` (batch, time, symbols) and ``lengths`` (batch,), or an array
+            (time, symbols) for each utterance, under its name.
+        symbols: the number of symbols in each frame.
 
     Yields:
-        Utterances as they are in the file: of the right number of symbols, and no more is checked.
-        Those of a batch are called by their number from 0, that of a .npy by the file.
+        Utterances as they are in the file; only the number of symbols is checked. An utterance of a
+        batch has its index as its name, the utterance of a .npy the file's name.
 
     Raises:
-        UserError: the file is no such file, or not of a size that one has.
+        UserError: the file is neither, or has an impossible size.
     """
     with path.open("rb") as file:
         magic = file.read(6)
@@ -79,7 +71,8 @@ def read_log_probs(path: Path, symbols: int) -> Iterator[LogProbs]:
             yield from _of_archive(path, file, symbols)
         else:
             raise UserError(
-                f"{path} is neither a .npy nor a .npz file; write one with numpy.save or numpy.savez."
+                f"{path} is neither a .npy nor a .npz file; "
+                "write one with numpy.save or numpy.savez."
             )
 
 
@@ -123,7 +116,8 @@ def _of_batch(
     others = sorted(members.keys() - {"log_probs", "lengths"})
     if others:
         raise UserError(
-            f"{path} holds '{others[0]}' beside log_probs of three axes; leave only log_probs and lengths."
+            f"{path} holds '{others[0]}' beside log_probs of three axes; "
+            "leave only log_probs and lengths."
         )
     lengths = [batch.shape[1]] * len(batch)
     if "lengths" in members:
@@ -144,7 +138,8 @@ def _of_batch(
 def _of_symbols(name: str, title: str, array: NDArray[Any], symbols: int) -> LogProbs:
     if array.ndim == 2 and array.shape[1] != symbols:
         raise UserError(
-            f"{title} has {array.shape[1]} symbols a frame, but there are {symbols} in the list of symbols."
+            f"{title} has {array.shape[1]} symbols a frame, "
+            f"but there are {symbols} in the list of symbols."
         )
     return LogProbs(name, title, array)
 
@@ -152,7 +147,7 @@ def _of_symbols(name: str, title: str, array: NDArray[Any], symbols: int) -> Log
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDArray[Any]:
     name = f"'{info.filename.removesuffix('.npy')}' in {path}"
     try:
-        # gives no more than the size in the header, however much is packed
+        # reads no more than the size in the header, however much is packed
         with archive.open(info) as file:
             return _read_array(file, info.file_size, name)
     except UNREADABLE as error:
@@ -160,10 +155,11 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDAr
 
 
 def _read_array(file: IO[bytes], size: int, name: str) -> NDArray[Any]:
-    """Read an array of numbers of which header and data take ``size`` bytes."""
+    """Read an array of numbers whose header and data take ``size`` bytes."""
     if size > MAX_ARRAY:
         raise UserError(
-            f"{name} takes {size / 2**30:.1f} GB, more than the {MAX_ARRAY // 2**30} allowed; split it."
+            f"{name} takes {size / 2**30:.1f} GB, more than the {MAX_ARRAY // 2**30} allowed; "
+            "split it."
         )
     try:
         version = npy.read_magic(file)
@@ -171,7 +167,7 @@ def _read_array(file: IO[bytes], size: int, name: str) -> NDArray[Any]:
             raise ValueError(f"version {version[0]}.{version[1]}")
         read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, by_columns, dtype = read_header(file, max_header_size=MAX_HEADER)
-    except Exception:  # NumPy parses Python literals there, and stumbles in many ways
+    except Exception:  # NumPy parses Python literals there, which fails in many ways
         raise UserError(
             f"{name} is no NumPy array; write it with numpy.save or numpy.savez."
         ) from None
@@ -193,13 +189,13 @@ def _read_array(file: IO[bytes], size: int, name: str) -> NDArray[Any]:
 
 
 def read_symbols(path: Path) -> list[str]:
-    """The strings of a model's symbols, the blank's first: a JSON list, or one symbol a line.
+    """Read a model's symbols, the blank first: a JSON list, or a symbol on each line.
 
-    ``<space>`` stands for the space. Lines begin with ``<blank>``; in a JSON list the first string
-    is the blank, whatever it says.
+    ``<space>`` stands for the space. In a list of lines the first line is ``<blank>``. In a JSON
+    list the first string is the blank, whatever it is.
 
     Raises:
-        UserError: the file is no such list.
+        UserError: the file is not a list of symbols.
     """
     with path.open("rb") as file:
         data = file.read(MAX_SYMBOLS_FILE + 1)
@@ -217,7 +213,8 @@ def read_symbols(path: Path) -> list[str]:
     # half of a JSON escape
     if any(0xD800 <= ord(character) < 0xE000 for symbol in symbols for character in symbol):
         raise UserError(
-            f"{path} holds a symbol with half a surrogate pair, which is no character; write the whole one."
+            f"{path} holds a symbol with half a surrogate pair, which is no character; "
+            "write the whole one."
         )
     return [" " if symbol == SPACE else symbol for symbol in symbols]
 
@@ -227,7 +224,8 @@ def _json_symbols(path: Path, text: str) -> list[str]:
         symbols = json.loads(text)
     except (ValueError, RecursionError):
         raise UserError(
-            f"{path} begins like a JSON list but is none; list the symbols' strings, the blank's first."
+            f"{path} begins like a JSON list but is none; "
+            "list the symbols' strings, the blank's first."
         ) from None
     if (
         not isinstance(symbols, list)
@@ -235,13 +233,11 @@ def _json_symbols(path: Path, text: str) -> list[str]:
         or not all(isinstance(symbol, str) for symbol in symbols)
     ):
         raise UserError(f"{path} must be a JSON list of strings, the blank's first.")
-    misplaced = next(
-        (place for place, symbol in enumerate(symbols) if place and symbol in BLANKS), None
-    )
+    misplaced = next((i for i, symbol in enumerate(symbols) if i and symbol in BLANKS), None)
     if misplaced is not None:
         raise UserError(
-            f"{path} has {symbols[misplaced]!r}, which is a blank, at place {misplaced} from 0; the blank must come first, in "
-            "the log-probabilities too."
+            f"{path} has {symbols[misplaced]!r}, which is a blank, at place {misplaced} from 0; "
+            "the blank must come first, in the log-probabilities too."
         )
     return symbols
 
@@ -250,7 +246,8 @@ def _lines(path: Path, text: str) -> list[str]:
     lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
     if lines[0] != BLANK:
         raise UserError(
-            f"{path} begins with {lines[0][:40]!r}; the first line must be {BLANK}, then one symbol a line."
+            f"{path} begins with {lines[0][:40]!r}; "
+            f"the first line must be {BLANK}, then one symbol a line."
         )
     if "" in lines:
         raise UserError(

@@ -1,25 +1,26 @@
-"""Plain text: a page's lines one below the other, a recording's text on one line."""
+"""Plain text: a line of text for each line of a page, or one line for a whole recording."""
 
 from __future__ import annotations
 
-from recog.formats.timed.channels import channels_of, labelled
+from recog.formats.timed.channels import channel_numbers, with_channel_labels
 from recog.transcript import Line, Transcript
+from recog.util.text_files import split_lines
 
 
 def write(transcript: Transcript) -> str:
-    """The text with one line break at the end, also where nothing was recognised: an input never
-    vanishes.
+    """Write the text with one line break at the end, even where nothing was recognised.
 
-    Of a recording's channels each line stands on one of its own, after the channel's number: ``[1]
-    good morning``.
+    A recording of several channels gets a row for each line, with the channel's number in front:
+    ``[1] good morning``.
     """
-    if len(channels_of(transcript)) > 1:
-        return "".join(f"{line.text}\n" for line in labelled(transcript).lines if line.text)
+    if len(channel_numbers(transcript)) > 1:
+        return "".join(
+            f"{line.text}\n" for line in with_channel_labels(transcript).lines if line.text
+        )
     return transcript.text + "\n"
 
 
 def read(text: str, *, source: str = "") -> Transcript:
-    """A :class:`Line` for each line that is not blank. Only line breaks separate lines, not form
-    feeds and the like."""
-    rows = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return Transcript(source=source, lines=tuple(Line(row.strip()) for row in rows if row.strip()))
+    """Read a :class:`Line` for each line of text that is not blank."""
+    rows = (row.strip() for row in split_lines(text))
+    return Transcript(source=source, lines=tuple(Line(row) for row in rows if row))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from recog.errors import UserError, cause
-from recog.util.atomic_files import atomic
+from recog.util.atomic_files import atomic_file
 
 BLOCK = 1 << 20  # bytes
 MAX_EXPANSION = 200  # n-gram models shrink to a tenth, bombs to a thousandth
@@ -98,7 +98,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     try:
         if not path.parent.exists():
             raise FileNotFoundError(ENOENT, os.strerror(ENOENT))
-        with atomic(path) as file:
+        with atomic_file(path) as file:
             yield file
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({cause(error)}).") from None

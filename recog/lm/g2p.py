@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from recog.lm.binary import load_lm
 from recog.lm.trie import NGramTrie
 from recog.model.folder import SPELLING
-from recog.model.recogniser_folder import Bundle
+from recog.model.recogniser_folder import RecogniserFolder
 
 NOTHING = "-"  # what stands for no sound; no sound itself
 BEAM = 12  # readings kept after each letter
@@ -90,13 +90,17 @@ class Speller:
         return [said[i] for i in best]
 
 
-def open_speller(bundle: Bundle) -> Speller | None:
+def open_speller(model_folder: RecogniserFolder) -> Speller | None:
     """The speller of a recogniser, where the model has one.
 
     Raises:
         UserError: its file is missing or damaged.
     """
-    return Speller(load_lm(bundle.file(SPELLING))) if SPELLING in bundle.config.files else None
+    return (
+        Speller(load_lm(model_folder.file(SPELLING)))
+        if SPELLING in model_folder.config.files
+        else None
+    )
 
 
 def _best_of_each(

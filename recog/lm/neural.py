@@ -26,9 +26,9 @@ from recog.model.folder import GRAPH, RESCORER, RESCORER_CONFIG, ModelFolder, re
 from recog.model.language_model import (
     END_ID,
     UNKNOWN_ID,
-    LanguageBundle,
     LanguageModelConfig,
-    open_language_bundle,
+    LanguageModelFolder,
+    open_language_model_folder,
 )
 from recog.model.onnx_session import open_session, run_graph
 from recog.text.normalise import rule
@@ -64,7 +64,7 @@ class NeuralLM:
     ``<unk>``.
 
     Args:
-        bundle: the model.
+        model_folder: the model.
         threads: of ONNX Runtime.
         unknown_cost: what each character of an unknown word costs beside P(<unk>), natural log; for
             models of words.
@@ -76,17 +76,17 @@ class NeuralLM:
 
     def __init__(
         self,
-        bundle: LanguageBundle,
+        model_folder: LanguageModelFolder,
         *,
         threads: int = 1,
         unknown_cost: float = UNKNOWN_COST,
         graph: Path | None = None,
     ) -> None:
-        self.path = bundle.path
-        self.config = bundle.config
+        self.path = model_folder.path
+        self.config = model_folder.config
         self.unknown_cost = unknown_cost
         self.expected: frozenset[str] = frozenset()
-        path = graph or bundle.file(GRAPH)
+        path = graph or model_folder.file(GRAPH)
         self._session = open_session(path, also=OPERATORS, threads=threads)
         found = [
             (v.name, tuple(v.shape))
@@ -125,7 +125,7 @@ class NeuralLM:
         Raises:
             UserError: it is not the folder of a neural language model, or is damaged.
         """
-        return cls(open_language_bundle(path), threads=threads, unknown_cost=unknown_cost)
+        return cls(open_language_model_folder(path), threads=threads, unknown_cost=unknown_cost)
 
     @classmethod
     def within(
@@ -137,9 +137,12 @@ class NeuralLM:
             UserError: it is missing or damaged.
         """
         config = read_config(recogniser.file(RESCORER_CONFIG), LanguageModelConfig, ("text",))
-        bundle = LanguageBundle(recogniser.path, config)
+        model_folder = LanguageModelFolder(recogniser.path, config)
         return cls(
-            bundle, threads=threads, unknown_cost=unknown_cost, graph=recogniser.file(RESCORER)
+            model_folder,
+            threads=threads,
+            unknown_cost=unknown_cost,
+            graph=recogniser.file(RESCORER),
         )
 
     def with_unknown_cost(self, cost: float) -> NeuralLM:

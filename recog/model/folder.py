@@ -20,7 +20,7 @@ from pydantic import Field, ValidationError
 
 from recog.errors import UserError
 from recog.model.config import Strict
-from recog.util.atomic_files import part_of, to_disk
+from recog.util.atomic_files import flush_to_disk, partial_path
 
 FORMAT_VERSION = 1
 CONFIG = "config.json"
@@ -170,11 +170,11 @@ def write_folder(folder: Path, config: Config, files: Mapping[str, bytes], card:
     config = config.model_copy(update={"files": sums})
     text = config.model_dump_json(indent=1, exclude_none=True) + "\n"
     contents = {**files, CARD: card.encode(), CONFIG: text.encode()}
-    beside = {name: part_of(folder / name) for name in contents}
+    beside = {name: partial_path(folder / name) for name in contents}
     try:
         for name, content in contents.items():
             beside[name].write_bytes(content)
-            to_disk(beside[name])
+            flush_to_disk(beside[name])
     except BaseException:
         for path in beside.values():
             path.unlink(missing_ok=True)

@@ -67,11 +67,11 @@ class LanguageModelConfig(FolderConfig):
         return self
 
 
-class LanguageBundle(ModelFolder[LanguageModelConfig]):
+class LanguageModelFolder(ModelFolder[LanguageModelConfig]):
     """An opened folder of a language model."""
 
 
-def open_language_bundle(path: str | Path) -> LanguageBundle:
+def open_language_model_folder(path: str | Path) -> LanguageModelFolder:
     """Open the folder of a neural language model.
 
     Raises:
@@ -83,11 +83,11 @@ def open_language_bundle(path: str | Path) -> LanguageBundle:
         raise UserError(
             f"{path}: is not the folder of a neural language model: it has no {CONFIG}."
         )
-    return LanguageBundle(path, read_config(file, LanguageModelConfig, ("text",)))
+    return LanguageModelFolder(path, read_config(file, LanguageModelConfig, ("text",)))
 
 
-def write_language_bundle(
+def write_language_model_folder(
     folder: Path, config: LanguageModelConfig, files: Mapping[str, bytes], card: str
-) -> LanguageBundle:
+) -> LanguageModelFolder:
     """Write a language model's folder, see :func:`recog.model.folder.write_folder`."""
-    return LanguageBundle(folder, write_folder(folder, config, files, card))
+    return LanguageModelFolder(folder, write_folder(folder, config, files, card))

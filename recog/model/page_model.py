@@ -79,11 +79,11 @@ class PageModelConfig(FolderConfig):
     geometry: GeometryConfig | None = None
 
 
-class PageBundle(ModelFolder[PageModelConfig]):
+class PageModelFolder(ModelFolder[PageModelConfig]):
     """An opened folder of a page model."""
 
 
-def open_page_bundle(name_or_path: str | Path = DEFAULT) -> PageBundle:
+def open_page_model_folder(name_or_path: str | Path = DEFAULT) -> PageModelFolder:
     """Open the page model of this path, or the shipped one of this name.
 
     Raises:
@@ -97,7 +97,7 @@ def open_page_bundle(name_or_path: str | Path = DEFAULT) -> PageBundle:
                 f"There is no page model '{name_or_path}': give its folder, or leave it out for the shipped one."
             )
         path = shipped
-    return PageBundle(path, read_config(path / CONFIG, PageModelConfig, ("page",)))
+    return PageModelFolder(path, read_config(path / CONFIG, PageModelConfig, ("page",)))
 
 
 def is_page_model(name_or_path: str | Path) -> bool:
@@ -106,8 +106,8 @@ def is_page_model(name_or_path: str | Path) -> bool:
     return modality_of(path) == "page"
 
 
-def write_page_bundle(
+def write_page_model_folder(
     folder: Path, config: PageModelConfig, files: Mapping[str, bytes], card: str
-) -> PageBundle:
+) -> PageModelFolder:
     """Write a page model's folder, see :func:`recog.model.folder.write_folder`."""
-    return PageBundle(folder, write_folder(folder, config, files, card))
+    return PageModelFolder(folder, write_folder(folder, config, files, card))

@@ -118,7 +118,7 @@ class ModelConfig(FolderConfig):
         return self
 
 
-class Bundle(ModelFolder[ModelConfig]):
+class RecogniserFolder(ModelFolder[ModelConfig]):
     """An opened folder of a recogniser."""
 
     def pronunciations(self) -> Pronunciations:
@@ -135,14 +135,14 @@ def shipped() -> dict[str, Path]:
     return {name: path for name, path in pretrained().items() if modality_of(path) in DEFAULTS}
 
 
-def shipped_name(bundle: Bundle) -> str | Path:
+def shipped_name(model_folder: RecogniserFolder) -> str | Path:
     """The name of a shipped model, by which every installation finds its own; else the absolute
     path of the folder."""
-    path = bundle.path.absolute()
+    path = model_folder.path.absolute()
     return next((name for name, folder in shipped().items() if folder.absolute() == path), path)
 
 
-def open_bundle(name_or_path: str | Path) -> Bundle:
+def open_recogniser_folder(name_or_path: str | Path) -> RecogniserFolder:
     """Open a model by the name of a shipped one or by the path of its folder.
 
     Raises:
@@ -158,19 +158,25 @@ def open_bundle(name_or_path: str | Path) -> Bundle:
                 f"There is no model '{name_or_path}': give a model folder or one of {', '.join(shipped()) or 'none'}."
             )
         path = found[str(name_or_path)]  # of another kind: read_config says which
-    return Bundle(path, read_config(path / CONFIG, ModelConfig, ("speech", "handwriting")))
+    return RecogniserFolder(
+        path, read_config(path / CONFIG, ModelConfig, ("speech", "handwriting"))
+    )
 
 
-def write_bundle(
+def write_recogniser_folder(
     folder: Path, config: ModelConfig, files: Mapping[str, bytes], card: str
-) -> Bundle:
+) -> RecogniserFolder:
     """Write a recogniser's folder, see :func:`recog.model.folder.write_folder`."""
-    return Bundle(folder, write_folder(folder, config, files, card))
+    return RecogniserFolder(folder, write_folder(folder, config, files, card))
 
 
-def update_bundle(
-    bundle: Bundle, folder: Path, config: ModelConfig, files: Mapping[str, bytes], card: str
-) -> Bundle:
+def update_recogniser_folder(
+    model_folder: RecogniserFolder,
+    folder: Path,
+    config: ModelConfig,
+    files: Mapping[str, bytes],
+    card: str,
+) -> RecogniserFolder:
     """Write a model again with another config, card and some new files; what the config no longer
     names is left out."""
     kept = {
@@ -184,7 +190,7 @@ def update_bundle(
             *config.decoding.languages.values(),
             *((RESCORER, RESCORER_CONFIG) if config.decoding.rescoring else ()),
         )
-        if name in bundle.config.files and name not in files
+        if name in model_folder.config.files and name not in files
     }
-    contents = {name: bundle.file(name).read_bytes() for name in sorted(kept)}
-    return write_bundle(folder, config, {**contents, **files}, card)
+    contents = {name: model_folder.file(name).read_bytes() for name in sorted(kept)}
+    return write_recogniser_folder(folder, config, {**contents, **files}, card)

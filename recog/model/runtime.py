@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from recog.errors import UserError
 from recog.model.folder import GRAPH
 from recog.model.onnx_session import open_session, run_graph
-from recog.model.recogniser_folder import Bundle
+from recog.model.recogniser_folder import RecogniserFolder
 
 TORCH_BACKEND = "recog.nn.torch_runtime"  # by its name: a later station, which imports torch
 
@@ -34,24 +34,24 @@ class Runtime(Protocol):
         """
 
 
-def open_runtime(bundle: Bundle) -> Runtime:
+def open_runtime(model_folder: RecogniserFolder) -> Runtime:
     """Load a model's network: in ONNX Runtime, or in torch where it has a cell that no ONNX
     operator computes.
 
     Raises:
         UserError: it cannot be loaded, or needs torch and there is none.
     """
-    encoder = bundle.config.encoder
+    encoder = model_folder.config.encoder
     if not encoder.torch_only:
-        return OnnxRuntime(bundle)
+        return OnnxRuntime(model_folder)
     try:
         backend = import_module(TORCH_BACKEND)
     except ModuleNotFoundError as error:
         raise UserError(
-            f"{bundle.path}: ONNX has no operator for the {encoder.recurrence}, so this model runs in torch only, and "
+            f"{model_folder.path}: ONNX has no operator for the {encoder.recurrence}, so this model runs in torch only, and "
             f"{error.name} is not installed: pip install 'recog[train]'."
         ) from None
-    found: Runtime = backend.TorchRuntime(bundle)
+    found: Runtime = backend.TorchRuntime(model_folder)
     return found
 
 
@@ -59,13 +59,13 @@ class OnnxRuntime:
     """A network in ONNX Runtime. Thread-safe.
 
     Args:
-        bundle: the model.
+        model_folder: the model.
         graph: another ONNX file of the same model than its ``model.onnx`` (for comparisons).
     """
 
-    def __init__(self, bundle: Bundle, *, graph: Path | None = None) -> None:
-        path = graph or bundle.file(GRAPH)
-        self.config = bundle.config
+    def __init__(self, model_folder: RecogniserFolder, *, graph: Path | None = None) -> None:
+        path = graph or model_folder.file(GRAPH)
+        self.config = model_folder.config
         self._session = open_session(path)
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         fits = (
@@ -75,8 +75,8 @@ class OnnxRuntime:
         )
         if (
             not fits
-            or outputs[0].shape[1] != bundle.config.outputs
-            or inputs[0].shape[1] != bundle.config.encoder.height
+            or outputs[0].shape[1] != model_folder.config.outputs
+            or inputs[0].shape[1] != model_folder.config.encoder.height
         ):
             raise UserError(
                 f"{path}: the network does not have the inputs and outputs that the config says."

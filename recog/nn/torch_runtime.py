@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from recog.model.recogniser_folder import Bundle
+from recog.model.recogniser_folder import RecogniserFolder
 from recog.nn.weights import network_from
 
 
@@ -19,9 +19,9 @@ class TorchRuntime:
         UserError: the weights are missing or do not fit the config.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
-        self.config = bundle.config
-        self._network = network_from(bundle).eval()
+    def __init__(self, model_folder: RecogniserFolder) -> None:
+        self.config = model_folder.config
+        self._network = network_from(model_folder).eval()
 
     def log_probs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         """See :meth:`recog.model.runtime.Runtime.log_probs`."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from recog.errors import UserError
 from recog.model.config import EncoderConfig
 from recog.model.folder import WEIGHTS, ModelFolder
-from recog.model.recogniser_folder import Bundle
+from recog.model.recogniser_folder import RecogniserFolder
 from recog.nn.encoder import Encoder
 from recog.text.alphabet import Alphabet
 
@@ -35,13 +35,13 @@ def weights_bytes(weights: dict[str, Tensor]) -> bytes:
     return save({name: t.contiguous() for name, t in weights.items()})
 
 
-def load_weights(bundle: ModelFolder[Any]) -> dict[str, Tensor]:
+def load_weights(model_folder: ModelFolder[Any]) -> dict[str, Tensor]:
     """Float32 weights of a model folder.
 
     Raises:
         UserError: the file is missing or damaged.
     """
-    path = bundle.file(WEIGHTS)
+    path = model_folder.file(WEIGHTS)
     try:
         return {name: t.float() for name, t in load_file(path).items()}
     except (SafetensorError, OSError, ValueError) as error:
@@ -49,7 +49,10 @@ def load_weights(bundle: ModelFolder[Any]) -> dict[str, Tensor]:
 
 
 def network_from(
-    bundle: Bundle, alphabet: Alphabet | None = None, *, encoder: EncoderConfig | None = None
+    model_folder: RecogniserFolder,
+    alphabet: Alphabet | None = None,
+    *,
+    encoder: EncoderConfig | None = None,
 ) -> Encoder:
     """The network of a model folder, its output layers grown to ``alphabet`` where that has more
     symbols.
@@ -64,12 +67,14 @@ def network_from(
     Raises:
         UserError: the weights do not fit the config.
     """
-    config = bundle.config
-    weights = load_weights(bundle)
+    config = model_folder.config
+    weights = load_weights(model_folder)
     old = list(config.symbols)
     new = ["", *alphabet.symbols] if alphabet else old
     if new[: len(old)] != old:
-        raise UserError(f"{bundle.path}: the alphabet must begin with the model's own symbols.")
+        raise UserError(
+            f"{model_folder.path}: the alphabet must begin with the model's own symbols."
+        )
     sources = [nearest(symbol, old) for symbol in new[len(old) :]]
     for layer in ("head", "shortcut", "early"):
         for part in ("weight", "bias"):
@@ -79,7 +84,7 @@ def network_from(
                 mean = value[1:].mean(0, keepdim=True)
                 rows = [mean if i is None else value[i : i + 1] for i in sources]
                 weights[name] = torch.cat((value, *rows))
-    _check_fit(bundle, weights, len(new))
+    _check_fit(model_folder, weights, len(new))
     encoder = encoder or config.encoder
     if encoder.intermediate != config.encoder.intermediate:
         weights = {name: value for name, value in weights.items() if not name.startswith("early")}
@@ -88,23 +93,24 @@ def network_from(
     return network
 
 
-def _check_fit(bundle: Bundle, weights: dict[str, Tensor], symbols: int) -> None:
+def _check_fit(model_folder: RecogniserFolder, weights: dict[str, Tensor], symbols: int) -> None:
     """Compare names and shapes with those of the config's network before any of it is allocated: a
     stranger's config may ask for more memory than there is."""
     with torch.device("meta"):
         expected = {
-            k: v.shape for k, v in Encoder(bundle.config.encoder, symbols).state_dict().items()
+            k: v.shape
+            for k, v in Encoder(model_folder.config.encoder, symbols).state_dict().items()
         }
     counters = {name for name in expected if name.endswith("num_batches_tracked")}
     for name in sorted((expected.keys() - counters) ^ (weights.keys() - counters)):
-        raise UserError(f"{bundle.path}: the weights do not fit the config ({name}).")
+        raise UserError(f"{model_folder.path}: the weights do not fit the config ({name}).")
     for name in sorted(expected.keys() & weights.keys()):
         if expected[name] != weights[name].shape:
             shapes = " and not ".join(
                 "x".join(map(str, shape)) for shape in (weights[name].shape, expected[name])
             )
             raise UserError(
-                f"{bundle.path}: the weights do not fit the config ({name} is {shapes})."
+                f"{model_folder.path}: the weights do not fit the config ({name} is {shapes})."
             )
 
 

@@ -21,13 +21,18 @@ from recog.decoding.rescoring.nbest import RESCORED
 from recog.decoding.rescoring.test_time_augmentation import READINGS, Seen, decode_views, doubt_of
 from recog.errors import UsageError
 from recog.media.source import Source
-from recog.model.recogniser_folder import Bundle, ModelConfig, open_bundle, shipped_name
+from recog.model.recogniser_folder import (
+    ModelConfig,
+    RecogniserFolder,
+    open_recogniser_folder,
+    shipped_name,
+)
 from recog.model.runtime import open_runtime
 from recog.recognition.options import Options, with_absolute_paths
 from recog.text.alphabet import Alphabet
 from recog.text.bidi import to_display, to_logical
 from recog.text.normalise import rule
-from recog.transcript import Alternative, Line, Transcript, Word, shortened
+from recog.transcript import Alternative, Line, Transcript, Word, abbreviate
 
 if TYPE_CHECKING:
     from recog.decoding.decoder import Decoder, Hypothesis
@@ -50,28 +55,28 @@ class Recogniser:
     same options.
     """
 
-    bundle: Bundle
+    model_folder: RecogniserFolder
     options: Options = field(default_factory=Options)
 
     def __post_init__(self) -> None:
         self._given = self.options
-        hotwords, left_out = usable_hotwords(self.bundle, self.options.hotwords)
+        hotwords, left_out = usable_hotwords(self.model_folder, self.options.hotwords)
         self.options = replace(self.options, hotwords=hotwords)
         for sentence in left_out:
             logger.warning(sentence)
-        self.runtime = open_runtime(self.bundle)
+        self.runtime = open_runtime(self.model_folder)
         self.alphabet = Alphabet.from_list(self.config.symbols[1:])
-        self.word_finder = make_word_finder(self.bundle, self.options)
+        self.word_finder = make_word_finder(self.model_folder, self.options)
         self._sound_decoder = (
             None if self.word_finder is None else self._make_sound_decoder(self.word_finder)
         )
         if self.word_finder is None:
             _ = self.decoder  # says now what does not go together in the options
-        self.rescorer = make_rescorer(self.bundle, self.options)
+        self.rescorer = make_rescorer(self.model_folder, self.options)
 
     @property
     def config(self) -> ModelConfig:
-        return self.bundle.config
+        return self.model_folder.config
 
     @property
     def timing(self) -> Timing:
@@ -79,7 +84,11 @@ class Recogniser:
         return Timing(offset=self.config.decoding.offset)
 
     def __reduce__(self) -> tuple[Callable[..., Recogniser], tuple[object, ...]]:
-        return _reloaded, (type(self), shipped_name(self.bundle), with_absolute_paths(self._given))
+        return _reloaded, (
+            type(self),
+            shipped_name(self.model_folder),
+            with_absolute_paths(self._given),
+        )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.config.name}: {', '.join(self._about())}>"
@@ -89,7 +98,9 @@ class Recogniser:
         usual = type(self._given)()
         changed = ((each.name, getattr(self._given, each.name)) for each in fields(usual))
         options = [
-            f"{name}={shortened(value)}" for name, value in changed if value != getattr(usual, name)
+            f"{name}={abbreviate(value)}"
+            for name, value in changed
+            if value != getattr(usual, name)
         ]
         return [f"{len(self.config.symbols) - 1} symbols", *options]
 
@@ -118,14 +129,15 @@ class Recogniser:
     def language_models(self) -> list[NGramTrie]:
         """The usual language model, and those of other languages; empty where there is to be
         none."""
-        return open_language_models(self.bundle, self.options)
+        return open_language_models(self.model_folder, self.options)
 
     @cached_property
     def decoders(self) -> list[Decoder]:
         """A beam search with each of the language models, or one without; none for the best
         path."""
         made = [
-            make_decoder(self.bundle, self.options, lm) for lm in (self.language_models or (None,))
+            make_decoder(self.model_folder, self.options, lm)
+            for lm in (self.language_models or (None,))
         ]
         return [decoder for decoder in made if decoder is not None]
 
@@ -276,17 +288,17 @@ class Recogniser:
 
 def _reloaded(kind: type[Recogniser], place: str | Path, options: Options) -> Recogniser:
     """A recogniser from what it was pickled as."""
-    return kind(open_bundle(place), options)
+    return kind(open_recogniser_folder(place), options)
 
 
 def usable_hotwords(
-    bundle: Bundle, hotwords: Mapping[str, float]
+    model_folder: RecogniserFolder, hotwords: Mapping[str, float]
 ) -> tuple[dict[str, float], list[str]]:
     """Hotwords as a model's texts have them, and a sentence for each that it cannot write.
 
     For a model of lower case, say, ``Mother-in-Law`` is ``mother in law``.
     """
-    config = bundle.config
+    config = model_folder.config
     written, usable, left_out = (
         rule(config.normalise, config.languages),
         dict[str, float](),
@@ -307,13 +319,15 @@ def usable_hotwords(
     return usable, left_out
 
 
-def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Decoder | None:
+def make_decoder(
+    model_folder: RecogniserFolder, options: Options, lm: NGramTrie | None
+) -> Decoder | None:
     """The beam search that the options ask for, with this language model; None for the best path.
 
     Raises:
         UsageError: the options do not go together.
     """
-    tuned = bundle.config.decoding
+    tuned = model_folder.config.decoding
     n_best = options.n_best
     wanted = (
         lm is not None or options.hotwords or n_best > 1 or options.rescore not in (None, "none")
@@ -339,9 +353,9 @@ def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Deco
 
     alpha, beta = options.weights(tuned)
     # the network reads from the left
-    in_display = to_display if bundle.config.modality == "handwriting" else str
+    in_display = to_display if model_folder.config.modality == "handwriting" else str
     return Decoder(
-        list(bundle.config.symbols),
+        list(model_folder.config.symbols),
         beam_width=max(beam, n_best),
         threads=1,
         lm=lm,
@@ -353,7 +367,7 @@ def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Deco
     )
 
 
-def open_language_models(bundle: Bundle, options: Options) -> list[NGramTrie]:
+def open_language_models(model_folder: RecogniserFolder, options: Options) -> list[NGramTrie]:
     """The language models that the options leave in use: the usual one, then those of other
     languages.
 
@@ -369,7 +383,7 @@ def open_language_models(bundle: Bundle, options: Options) -> list[NGramTrie]:
     if options.lm is not None:
         paths = [] if str(options.lm) == "none" else [Path(options.lm)]
     else:
-        paths = own_language_models(bundle, options)
+        paths = own_language_models(model_folder, options)
     if not paths:
         return []
     from recog.lm.binary import load_lm
@@ -377,37 +391,37 @@ def open_language_models(bundle: Bundle, options: Options) -> list[NGramTrie]:
     return [load_lm(path) for path in paths]
 
 
-def own_language_models(bundle: Bundle, options: Options) -> list[Path]:
+def own_language_models(model_folder: RecogniserFolder, options: Options) -> list[Path]:
     """The language models of the model's own, where the options leave them in use; the usual one
     first.
 
     Raises:
         UsageError: the options name a language that the model has nothing to do with.
     """
-    usual, others = bundle.config.decoding.lm, bundle.config.decoding.languages
+    usual, others = model_folder.config.decoding.lm, model_folder.config.decoding.languages
     names = [] if usual is None else [usual, *others.values()]
     if options.language is not None:
-        known = dict.fromkeys(bundle.config.languages, usual) | others
+        known = dict.fromkeys(model_folder.config.languages, usual) | others
         wanted = {name.casefold(): file for name, file in known.items()}
         if options.language.casefold() not in wanted:
             raise UsageError(
-                f"The model {bundle.config.name} is for {' and '.join(known) or 'no language that it names'}, "
+                f"The model {model_folder.config.name} is for {' and '.join(known) or 'no language that it names'}, "
                 f"not for {options.language}."
             )
         names = [name for name in names if name == wanted[options.language.casefold()]]
-    return [] if options.beam == 0 else [bundle.file(name) for name in names]
+    return [] if options.beam == 0 else [model_folder.file(name) for name in names]
 
 
-def make_word_finder(bundle: Bundle, options: Options) -> WordFinder | None:
+def make_word_finder(model_folder: RecogniserFolder, options: Options) -> WordFinder | None:
     """What finds words in the sounds that the model hears; None where it hears none, or there is to
     be no language model of words: then its letters are decoded. A hotword of which nobody knows how
     it is said is left out, with a warning."""
-    model = model_of_words(bundle, options)
+    model = model_of_words(model_folder, options)
     if model is None:
         return None
     from recog.decoding.lexicon.lexicon_decoding import WordFinder
 
-    word_finder = WordFinder(bundle, model, options.hotwords)
+    word_finder = WordFinder(model_folder, model, options.hotwords)
     for phrase in word_finder.unknown:
         logger.warning(
             "The hotword '%s' is left out: the model does not know how it is said.", phrase
@@ -415,22 +429,26 @@ def make_word_finder(bundle: Bundle, options: Options) -> WordFinder | None:
     return word_finder
 
 
-def model_of_words(bundle: Bundle, options: Options) -> NGramTrie | None:
+def model_of_words(model_folder: RecogniserFolder, options: Options) -> NGramTrie | None:
     """The language model whose words are found in the sounds that the model hears; None where its
     letters are decoded."""
-    if not bundle.config.sounds or not bundle.config.decoding.sounds or options.beam == 0:
+    if (
+        not model_folder.config.sounds
+        or not model_folder.config.decoding.sounds
+        or options.beam == 0
+    ):
         return None
-    model = next(iter(open_language_models(bundle, options)), None)
+    model = next(iter(open_language_models(model_folder, options)), None)
     return model if model is not None and model.unit == "word" else None
 
 
-def make_rescorer(bundle: Bundle, options: Options) -> Rescorer | None:
+def make_rescorer(model_folder: RecogniserFolder, options: Options) -> Rescorer | None:
     """What orders the readings anew, where the options leave it in use.
 
     Raises:
         UserError: its model cannot be read.
     """
-    weight, tuned = options.rescore_weight, bundle.config.decoding.rescoring
+    weight, tuned = options.rescore_weight, model_folder.config.decoding.rescoring
     if options.rescore is None and (tuned is None or options.lm is not None or options.beam == 0):
         return None
     if str(options.rescore) == "none" or weight == 0.0:
@@ -442,7 +460,7 @@ def make_rescorer(bundle: Bundle, options: Options) -> Rescorer | None:
         lm = NeuralLM.open(options.rescore).expecting(options.hotwords)
         return Rescorer(lm, RESCORE_WEIGHT if weight is None else weight)
     assert tuned is not None
-    lm = NeuralLM.within(bundle, unknown_cost=tuned.unknown_cost).expecting(options.hotwords)
+    lm = NeuralLM.within(model_folder, unknown_cost=tuned.unknown_cost).expecting(options.hotwords)
     return Rescorer(lm, tuned.weight if weight is None else weight, tuned.interpolate, tuned.margin)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from recog.corpora.data import modality
 from recog.corpora.line_images import line_image
-from recog.corpora.manifest import modality
 from recog.corpora.rows import Row
 from recog.decoding.rescoring.test_time_augmentation import Seen
 from recog.errors import UsageError, UserError

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from recog.decoding.rescoring.test_time_augmentation import Seen
 from recog.errors import UserError
 from recog.features.line_strip import to_columns, to_strip, viewed
-from recog.formats.layout.turning import turned_line
+from recog.formats.layout.rotation import rotate_line
 from recog.media.document.base import Document
 from recog.media.document.reader import open_document
 from recog.media.errors import MediaError
@@ -23,7 +23,7 @@ from recog.media.image.line_crop import LineCrop, cut_line
 from recog.media.source import Source, name_of
 from recog.model.config import StripConfig
 from recog.model.page_model import DEFAULT as DEFAULT_PAGE_MODEL
-from recog.model.page_model import open_page_bundle
+from recog.model.page_model import open_page_model_folder
 from recog.recognition.base import Recogniser, Span, line_confidence
 from recog.recognition.layout_xml import given_lines
 from recog.recognition.options import HandwritingOptions
@@ -55,7 +55,7 @@ class HandwritingRecogniser(Recogniser):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.options.page_model is not None:  # says now what is wrong with it
-            open_page_bundle(self.options.page_model)
+            open_page_model_folder(self.options.page_model)
 
     @property
     def features(self) -> StripConfig:
@@ -67,7 +67,7 @@ class HandwritingRecogniser(Recogniser):
         """What finds the lines of a page; loaded with the first page."""
         from recog.segment.page_lines import PageSegmenter
 
-        return PageSegmenter(open_page_bundle(self.options.page_model or DEFAULT_PAGE_MODEL))
+        return PageSegmenter(open_page_model_folder(self.options.page_model or DEFAULT_PAGE_MODEL))
 
     def transcribe(
         self,
@@ -352,7 +352,7 @@ def turned_back(line: Line, turns: int, shape: tuple[int, ...]) -> Line:
         shape: (height, width) of the page as it was.
     """
     height, width = shape[0] - 1, shape[1] - 1
-    return turned_line(line, -turns, (width, height) if turns % 2 == 0 else (height, width))
+    return rotate_line(line, -turns, (width, height) if turns % 2 == 0 else (height, width))
 
 
 def _ahead(advance: Callable[[float], None], before: int, lines: float) -> None:

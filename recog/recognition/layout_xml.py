@@ -7,19 +7,19 @@ import os
 from pathlib import Path
 
 from recog.errors import UserError
-from recog.formats.layout.described import (
+from recog.formats.layout.page_layout import (
     PIXEL,
-    DescribedPage,
     ImageSize,
+    PageLayout,
     Size,
-    described_pages,
-    lines_on,
-    size_of_file,
+    image_size,
+    lines_on_image,
+    page_layouts,
 )
 from recog.formats.layout.xml import parse
 from recog.media.source import Source, name_of
 from recog.transcript import Point
-from recog.util.folders import stored
+from recog.util.folders import existing_path
 
 
 def given_lines(
@@ -51,9 +51,9 @@ def given_lines(
             f"{name} has no PAGE or ALTO file beside it; give a file, or leave out --layout xml."
         )
     xml, page = _described(Path(source), index)
-    file = size_of_file(Path(source)) if page.size is None and page.unit != PIXEL else None
+    file = image_size(Path(source)) if page.size is None and page.unit != PIXEL else None
     image = ImageSize(size, stored, orientation, file.dpi if file else None)
-    lines = lines_on(page, image, xml=xml, media=source)
+    lines = lines_on_image(page, image, xml=xml, media=source)
     found = [(line.baseline, line.polygon) for line in lines if line.polygon]
     read = sum(_touches(polygon, size) for _, polygon in found)
     if lines and not read:
@@ -73,13 +73,13 @@ def _touches(polygon: tuple[Point, ...], size: Size) -> bool:
     return min(across) < size[0] and max(across) > 0 and min(down) < size[1] and max(down) > 0
 
 
-def _described(image: Path, index: int) -> tuple[Path, DescribedPage]:
+def _described(image: Path, index: int) -> tuple[Path, PageLayout]:
     """The file that describes a page of an image, and what it says of that page."""
     numbered = image.with_name(f"{image.stem}-{index + 1:04d}.xml")
     whole = image.with_suffix(".xml")
-    for xml, at in ((stored(numbered), 0), (stored(whole), index)):
+    for xml, at in ((existing_path(numbered), 0), (existing_path(whole), index)):
         if xml.is_file():
-            pages = described_pages(parse(xml), str(xml))
+            pages = page_layouts(parse(xml), str(xml))
             if at < len(pages):
                 return xml, pages[at]
             raise UserError(

@@ -6,7 +6,7 @@ import os
 from typing import Any, Literal, Unpack, overload
 
 from recog.errors import UsageError
-from recog.model.recogniser_folder import open_bundle
+from recog.model.recogniser_folder import open_recogniser_folder
 from recog.recognition.base import Recogniser
 from recog.recognition.handwriting import HandwritingRecogniser
 from recog.recognition.options import (
@@ -113,12 +113,12 @@ def load(
         raise UsageError(
             f"The model is {name!r}; it must be the name of a shipped model, or the path of a model folder."
         )
-    bundle = open_bundle(os.fspath(name))
-    if bundle.config.modality == "speech":
-        _refuse(handwriting, bundle.config.name, "handwriting", "speech")
-        return SpeechRecogniser(bundle, SpeechOptions(**shared, **speech))
-    _refuse(speech, bundle.config.name, "speech", "handwriting")
-    return HandwritingRecogniser(bundle, HandwritingOptions(**shared, **handwriting))
+    model_folder = open_recogniser_folder(os.fspath(name))
+    if model_folder.config.modality == "speech":
+        _refuse(handwriting, model_folder.config.name, "handwriting", "speech")
+        return SpeechRecogniser(model_folder, SpeechOptions(**shared, **speech))
+    _refuse(speech, model_folder.config.name, "speech", "handwriting")
+    return HandwritingRecogniser(model_folder, HandwritingOptions(**shared, **handwriting))
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -23,8 +23,8 @@ from recog.model.page_model import (
     GEOMETRY_GRAPH,
     GEOMETRY_MAPS,
     MAPS,
-    PageBundle,
-    open_page_bundle,
+    PageModelFolder,
+    open_page_model_folder,
 )
 from recog.segment.baselines import find_baselines, outlines
 from recog.segment.fold import split_at_fold
@@ -52,31 +52,39 @@ class PageSegmenter:
     """Finds the lines of pages. Thread-safe.
 
     Args:
-        bundle: a page model. One without a geometry network takes that of the shipped model.
+        model_folder: a page model. One without a geometry network takes that of the shipped model.
     """
 
-    def __init__(self, bundle: PageBundle) -> None:
-        self.bundle = bundle
-        self._session = open_session(bundle.file(GRAPH), also=OPERATORS)
-        self._input = _only_input(self._session, bundle, GRAPH, len(bundle.config.network.maps))
+    def __init__(self, model_folder: PageModelFolder) -> None:
+        self.model_folder = model_folder
+        self._session = open_session(model_folder.file(GRAPH), also=OPERATORS)
+        self._input = _only_input(
+            self._session, model_folder, GRAPH, len(model_folder.config.network.maps)
+        )
 
     @cached_property
-    def _geometry(self) -> tuple[PageBundle, Any, str]:
+    def _geometry(self) -> tuple[PageModelFolder, Any, str]:
         """The model whose geometry network is used, that network and the name of its input."""
-        bundle = (
-            self.bundle if self.bundle.config.geometry is not None else open_page_bundle(DEFAULT)
+        model_folder = (
+            self.model_folder
+            if self.model_folder.config.geometry is not None
+            else open_page_model_folder(DEFAULT)
         )
-        session = open_session(bundle.file(GEOMETRY_GRAPH), also=OPERATORS)
-        return bundle, session, _only_input(session, bundle, GEOMETRY_GRAPH, len(GEOMETRY_MAPS))
+        session = open_session(model_folder.file(GEOMETRY_GRAPH), also=OPERATORS)
+        return (
+            model_folder,
+            session,
+            _only_input(session, model_folder, GEOMETRY_GRAPH, len(GEOMETRY_MAPS)),
+        )
 
     def geometry(self, image: NDArray[np.uint8]) -> PageGeometry:
         """How large the writing of a grey page (height, width) is, in its pixels, and which way it
         runs."""
-        bundle, session, name = self._geometry
-        assert bundle.config.geometry is not None
-        scale = bundle.config.geometry.side / max(image.shape)
+        model_folder, session, name = self._geometry
+        assert model_folder.config.geometry is not None
+        scale = model_folder.config.geometry.side / max(image.shape)
         [[maps]] = run_graph(
-            session, bundle.path / GEOMETRY_GRAPH, {name: _padded(page_ink(image, scale))}
+            session, model_folder.path / GEOMETRY_GRAPH, {name: _padded(page_ink(image, scale))}
         )
         rows, columns = (-(-round(n * scale) // CELL) for n in image.shape)
         return page_geometry(maps[:, :rows, :columns], scale)
@@ -115,7 +123,7 @@ class PageSegmenter:
         table: bool | None = None,
     ) -> Lines:
         """The lines that run as most of a page do, in reading order."""
-        network = self.bundle.config.network
+        network = self.model_folder.config.network
         size = geometry.size or network.spacing * max(image.shape) / network.side
         slope = float(
             np.tan(np.deg2rad(np.clip((geometry.angle + 45.0) % 90.0 - 45.0, -44.0, 44.0)))
@@ -190,7 +198,7 @@ class PageSegmenter:
         if height <= TILE + HALO and width <= TILE + HALO:
             return self._run(ink)
         maps = np.zeros(
-            (len(self.bundle.config.network.maps), -(-height // STRIDE), -(-width // STRIDE)),
+            (len(self.model_folder.config.network.maps), -(-height // STRIDE), -(-width // STRIDE)),
             np.float32,
         )
         rows, columns = (_cuts(n) for n in ink.shape)
@@ -212,7 +220,9 @@ class PageSegmenter:
 
     def _run(self, ink: NDArray[np.uint8]) -> NDArray[np.float32]:
         height, width = ink.shape
-        [[maps]] = run_graph(self._session, self.bundle.path / GRAPH, {self._input: _padded(ink)})
+        [[maps]] = run_graph(
+            self._session, self.model_folder.path / GRAPH, {self._input: _padded(ink)}
+        )
         return np.ascontiguousarray(maps[:, : -(-height // STRIDE), : -(-width // STRIDE)])
 
 
@@ -264,7 +274,7 @@ def _padded(ink: NDArray[np.uint8]) -> NDArray[np.float32]:
     return padded
 
 
-def _only_input(session: Any, bundle: PageBundle, graph: str, maps: int) -> str:
+def _only_input(session: Any, model_folder: PageModelFolder, graph: str, maps: int) -> str:
     """The name of the input of a network that has one, and one output of so many maps.
 
     Raises:
@@ -274,7 +284,7 @@ def _only_input(session: Any, bundle: PageBundle, graph: str, maps: int) -> str:
     fits = len(inputs) == len(outputs) == 1 and len(inputs[0].shape) == len(outputs[0].shape) == 4
     if not fits or outputs[0].shape[1] != maps:
         raise UserError(
-            f"{bundle.path / graph}: the network does not have the inputs and outputs that the config says."
+            f"{model_folder.path / graph}: the network does not have the inputs and outputs that the config says."
         )
     return str(inputs[0].name)
 

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 
 from recog.errors import UserError
-from recog.text.numbers import say_numbers
+from recog.text.numbers import spell_numbers
 
 _QUOTES = str.maketrans(
     {
@@ -56,7 +56,7 @@ def diplomatic(text: str) -> str:
     return plain(unicodedata.normalize("NFC", text).translate(_QUOTES).translate(_MARKS))
 
 
-class _Kin(dict[int, str]):
+class _AsciiSpelling(dict[int, str]):
     """For ``str.translate``: a Latin letter as ASCII spells it (ø as o, ł as l, ß as ss), all else
     itself."""
 
@@ -67,27 +67,27 @@ class _Kin(dict[int, str]):
         return kin
 
 
-_KIN = _Kin()
+_ASCII_SPELLING = _AsciiSpelling()
 
 
 def spoken(text: str) -> str:
     """English as it is heard: lower case, letters, apostrophe and space; numbers as English words;
     accents off, Latin letters as ASCII spells them, everything else a space."""
-    return _heard(_in_ascii(say_numbers(text) if has_digits(text) else text))
+    return _letters_only(_in_ascii(spell_numbers(text) if has_digits(text) else text))
 
 
 def spoken_without_numbers(text: str) -> str:
     """:func:`spoken`, for a language whose numbers nobody says here: digits become spaces."""
-    return _heard(_in_ascii(text))
+    return _letters_only(_in_ascii(text))
 
 
 def _in_ascii(text: str) -> str:
     """Lower case without accents, as far as there is an ASCII spelling."""
     text = unicodedata.normalize("NFKD", text.translate(_QUOTES).replace("&", " and ")).lower()
-    return "".join(c for c in text if not unicodedata.combining(c)).translate(_KIN)
+    return "".join(c for c in text if not unicodedata.combining(c)).translate(_ASCII_SPELLING)
 
 
-def _heard(text: str) -> str:
+def _letters_only(text: str) -> str:
     return collapse(_LONE_QUOTE.sub(" ", _NOT_SPOKEN.sub(" ", text)))
 
 
@@ -98,7 +98,7 @@ def has_digits(text: str) -> bool:
     return any(unicodedata.category(c)[0] == "N" for c in text)
 
 
-class _Spaced(dict[int, str]):
+class _PunctuationToSpace(dict[int, str]):
     """For ``str.translate``: a space for every sign and mark of punctuation but the apostrophe, all
     else itself."""
 
@@ -109,13 +109,13 @@ class _Spaced(dict[int, str]):
         return found
 
 
-_SPACED = _Spaced()
+_PUNCTUATION_TO_SPACE = _PunctuationToSpace()
 
 
 def basic(text: str) -> str:
     """For scoring whatever the conventions: lower case, no punctuation, plain quotes, white space
     collapsed."""
-    return collapse(plain(text).casefold().translate(_SPACED))
+    return collapse(plain(text).casefold().translate(_PUNCTUATION_TO_SPACE))
 
 
 def words(text: str) -> str:
@@ -160,7 +160,7 @@ def _may_be_english(languages: Collection[str]) -> bool:
     )
 
 
-class Accounted:
+class TrackedRule:
     """A normalisation that keeps account of what it does to texts beyond their spelling: see
     :meth:`notes`.
 
@@ -188,16 +188,16 @@ class Accounted:
             if not self.example[0]:
                 word = next(word for word in text.split() if has_digits(word))
                 self.example = word, spoken(word)
-        lost = self.lost_of(text)
+        lost = self.dropped_characters(text)
         self.losses += bool(lost)
         self.lost.update(lost)
 
-    def lost_of(self, text: str) -> list[str]:
+    def dropped_characters(self, text: str) -> list[str]:
         """The letters and digits of a text that the rule leaves out, having no spelling for
         them."""
         if self.name != "spoken":
             return []
-        text = _in_ascii(say_numbers(text) if self.rule is spoken and has_digits(text) else text)
+        text = _in_ascii(spell_numbers(text) if self.rule is spoken and has_digits(text) else text)
         return [c for c in text if c not in _ASCII_LETTERS and unicodedata.category(c)[0] in "LN"]
 
     def notes(self, what: str = "texts") -> list[str]:

@@ -27,7 +27,7 @@ _NUMBER = re.compile(
 )
 
 
-def say_numbers(text: str) -> str:
+def spell_numbers(text: str) -> str:
     """The text with every number as English words, a space on either side of each.
 
     Read are whole numbers, with commas or without, decimals, ordinals (``3rd``), years and decades
@@ -38,7 +38,7 @@ def say_numbers(text: str) -> str:
     text = "".join(map(_plain_digit, text))
     text = _DATE.sub(lambda match: match[0].replace(".", " "), text)
     text = _FRACTION.sub(lambda match: f" {_mixed(match)} ", text)
-    return _NUMBER.sub(lambda match: f" {_said(match)} ", text)
+    return _NUMBER.sub(lambda match: f" {_number_words(match)} ", text)
 
 
 def _plain_digit(character: str) -> str:
@@ -49,7 +49,7 @@ def _plain_digit(character: str) -> str:
     return f" {unicodedata.normalize('NFKD', character)} "  # not 10² as 102, not 5½ as 51⁄2
 
 
-def _said(match: re.Match[str]) -> str:
+def _number_words(match: re.Match[str]) -> str:
     whole, part = match["whole"].replace(",", ""), match["part"]
     after = (match["after"] or "").strip().lower()
     alone = (

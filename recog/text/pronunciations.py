@@ -70,13 +70,13 @@ def read_pronunciations(path: Path) -> Pronunciations:
     return {word: tuple(ways) for word, ways in found.items()}
 
 
-def pronunciations_bytes(pronunciations: Mapping[str, Iterable[str]]) -> bytes:
+def encode_pronunciations(pronunciations: Mapping[str, Iterable[str]]) -> bytes:
     """A file that :func:`read_pronunciations` reads back."""
     lines = (f"{word}\t{said}\n" for word, ways in pronunciations.items() for said in ways)
     return "".join(lines).encode()
 
 
-def sounds_of(pronunciations: Pronunciations) -> Alphabet:
+def phone_alphabet(pronunciations: Pronunciations) -> Alphabet:
     """What a network hears of these words: the space between them, and their sounds."""
     return Alphabet(
         (
@@ -86,7 +86,7 @@ def sounds_of(pronunciations: Pronunciations) -> Alphabet:
     )
 
 
-def say(text: str, pronunciations: Pronunciations) -> str | None:
+def pronounce(text: str, pronunciations: Pronunciations) -> str | None:
     """A text as it is usually said, its words apart; None where one of them is not in the
     dictionary."""
     try:
@@ -95,7 +95,7 @@ def say(text: str, pronunciations: Pronunciations) -> str | None:
         return None
 
 
-def say_all(text: str, pronunciations: Pronunciations, most: int) -> list[str]:
+def all_pronunciations(text: str, pronunciations: Pronunciations, most: int) -> list[str]:
     """The ways to say a text of words that are all in the dictionary, at most so many; the usual
     one comes first."""
     ways = product(*(pronunciations[word] for word in text.split()))

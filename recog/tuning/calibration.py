@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from recog.errors import UserError
-from recog.evaluation.confidence import Floats, checked
-from recog.evaluation.inputs.rules import normalisation
+from recog.evaluation.confidence import Floats, as_arrays
+from recog.evaluation.inputs.normalisation import normalisation
 from recog.model.config import MIN_CONFIDENCE, Calibration
 from recog.recognition.base import Span, tempered
 from recog.tuning.search import Search, Setting
@@ -66,7 +66,7 @@ def calibrate(
         UserError: there are no words.
         ValueError: the lengths differ, or a confidence lies outside 0 to 1.
     """
-    raw, right = checked(confidences, correct)
+    raw, right = as_arrays(confidences, correct)
     if not len(raw):
         raise UserError(
             "There are no recognised words to calibrate confidences on; give more data."

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from recog.evaluation.score import Result
+from recog.evaluation.result import Result
 from recog.model.config import Rescoring, View
 from recog.tuning.search import Setting
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from recog.corpora.manifest import modality
+from recog.corpora.data import modality
 from recog.corpora.rows import Row
 from recog.errors import UsageError, UserError
 from recog.recognition.base import Recogniser

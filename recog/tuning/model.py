@@ -13,17 +13,17 @@ from recog.decoding.lexicon.lexicon_decoding import WordFinder
 from recog.decoding.rescoring.nbest import Rescorer
 from recog.errors import UsageError, UserError
 from recog.evaluation.confidence import expected_calibration_error, reliability, reliability_svg
-from recog.evaluation.score import Result
+from recog.evaluation.result import Result
 from recog.lm.binary import load_lm
 from recog.lm.neural import NeuralLM
 from recog.lm.trie import NGramTrie
 from recog.model.config import DecodingConfig, Rescoring, View
 from recog.model.folder import CONFIG, GRAPH, PRONUNCIATIONS, RESCORER, RESCORER_CONFIG
-from recog.model.language_model import open_language_bundle
-from recog.model.recogniser_folder import Bundle, update_bundle
+from recog.model.language_model import open_language_model_folder
+from recog.model.recogniser_folder import RecogniserFolder, update_recogniser_folder
 from recog.recognition.base import Recogniser
-from recog.text.normalise import Accounted
-from recog.text.pronunciations import pronunciations_bytes
+from recog.text.normalise import TrackedRule
+from recog.text.pronunciations import encode_pronunciations
 from recog.tuning.calibration import calibrate_words
 from recog.tuning.card import PLOT, decoding_section, summary, with_section
 from recog.tuning.data import collect
@@ -78,18 +78,18 @@ def tune_model(
         if value not in ((), None)
     }
     decoding = recogniser.config.decoding.model_copy(update=given)
-    recogniser.bundle = Bundle(
-        recogniser.bundle.path, recogniser.config.model_copy(update={"decoding": decoding})
+    recogniser.model_folder = RecogniserFolder(
+        recogniser.model_folder.path, recogniser.config.model_copy(update={"decoding": decoding})
     )
     config = recogniser.config
-    usual, others = language_files(recogniser.bundle, lm, languages or {})
+    usual, others = language_files(recogniser.model_folder, lm, languages or {})
     models = [load_lm(path) for path in (usual, *others.values()) if path is not None]
     if len({model.unit for model in models}) > 1:
         raise UserError(
             "The language models of a recogniser must all be of words, or all of characters."
         )
-    neural = _neural(recogniser.bundle, rescore)
-    account = Accounted(config.normalise, config.languages)
+    neural = _neural(recogniser.model_folder, rescore)
+    account = TrackedRule(config.normalise, config.languages)
     utterances = list(collect(recogniser, rows, account))
     for note in account.notes("texts"):
         say(note)
@@ -103,7 +103,7 @@ def tune_model(
 
     search = Search(
         config.symbols, utterances, models, metric, config.normalise, sentence, recogniser.options.workers,
-        recogniser.reading_order, _word_finder(recogniser.bundle, models), None, report,
+        recogniser.reading_order, _word_finder(recogniser.model_folder, models), None, report,
     )  # fmt: skip
     old = config.decoding
     start = Setting(old.alpha, old.beta, old.unknown_cost, old.temperature, beam)
@@ -155,7 +155,7 @@ def tune_model(
         files |= neural[1]
     # with what it takes the words of the language model to be said like
     if search.word_finder is not None:
-        files[PRONUNCIATIONS] = pronunciations_bytes(search.word_finder.pronunciations)
+        files[PRONUNCIATIONS] = encode_pronunciations(search.word_finder.pronunciations)
     if calibration:
         table = reliability(fitted, right)
         files[PLOT] = reliability_svg(
@@ -168,8 +168,12 @@ def tune_model(
         found, best, baseline, what, usual is not None, error, list(others), old.views, config.modality == "speech",
         decoding.rescoring,
     )  # fmt: skip
-    update_bundle(
-        recogniser.bundle, out, changed, files, with_section(recogniser.bundle.card, section)
+    update_recogniser_folder(
+        recogniser.model_folder,
+        out,
+        changed,
+        files,
+        with_section(recogniser.model_folder.card, section),
     )
     return (
         f"{what}: WER {100 * best.wer.rate:.2f} % (best path {100 * baseline.wer.rate:.2f} %), CER "
@@ -183,17 +187,19 @@ def tune_model(
     )
 
 
-def _neural(bundle: Bundle, folder: Path | None) -> tuple[NeuralLM, dict[str, bytes]] | None:
+def _neural(
+    model_folder: RecogniserFolder, folder: Path | None
+) -> tuple[NeuralLM, dict[str, bytes]] | None:
     """The neural language model in a folder, else the recogniser's own, and its files as a
     recogniser keeps them."""
     if folder is not None:
-        given = open_language_bundle(folder)
+        given = open_language_model_folder(folder)
         files = {RESCORER: given.file(GRAPH), RESCORER_CONFIG: given.path / CONFIG}
         return NeuralLM(given), {name: path.read_bytes() for name, path in files.items()}
-    if bundle.config.decoding.rescoring is None:
+    if model_folder.config.decoding.rescoring is None:
         return None
-    return NeuralLM.within(bundle), {
-        name: bundle.file(name).read_bytes() for name in (RESCORER, RESCORER_CONFIG)
+    return NeuralLM.within(model_folder), {
+        name: model_folder.file(name).read_bytes() for name in (RESCORER, RESCORER_CONFIG)
     }
 
 
@@ -249,7 +255,7 @@ def _better_begin(search: Search, start: Setting, names: Sequence[str]) -> tuple
 
 
 def language_files(
-    bundle: Bundle, lm: Path | None, languages: Mapping[str, Path]
+    model_folder: RecogniserFolder, lm: Path | None, languages: Mapping[str, Path]
 ) -> tuple[Path | None, dict[str, Path]]:
     """The files of the usual language model and of others by language: those that are given, else
     the model's own.
@@ -257,14 +263,14 @@ def language_files(
     Raises:
         UsageError: others are given without the usual one.
     """
-    own = bundle.config.decoding
+    own = model_folder.config.decoding
     if lm is None and languages:
         raise UsageError(
             "Language models of other languages are beside a usual one; give that with --lm."
         )
     if lm is None and own.lm is not None:
-        return bundle.file(own.lm), {
-            name: bundle.file(file) for name, file in own.languages.items()
+        return model_folder.file(own.lm), {
+            name: model_folder.file(file) for name, file in own.languages.items()
         }
     return lm, dict(languages)
 
@@ -286,10 +292,10 @@ def _file_names(languages: Mapping[str, Path]) -> dict[str, str]:
     return names
 
 
-def _word_finder(bundle: Bundle, lms: Sequence[NGramTrie]) -> WordFinder | None:
+def _word_finder(model_folder: RecogniserFolder, lms: Sequence[NGramTrie]) -> WordFinder | None:
     return (
-        WordFinder(bundle, lms[0])
-        if bundle.config.sounds and lms and lms[0].unit == "word"
+        WordFinder(model_folder, lms[0])
+        if model_folder.config.sounds and lms and lms[0].unit == "word"
         else None
     )
 

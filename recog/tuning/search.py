@@ -20,7 +20,8 @@ from recog.decoding.rescoring.language_id import likeliest_models
 from recog.decoding.rescoring.nbest import RESCORED, Rescorer
 from recog.decoding.rescoring.test_time_augmentation import Seen, decode_views
 from recog.evaluation.counts import Pair
-from recog.evaluation.score import Result, evaluate
+from recog.evaluation.result import Result
+from recog.evaluation.score import evaluate
 from recog.lm.trie import NGramTrie
 from recog.recognition.base import Span, reorder, tempered
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def to_disk(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
     """Wait until a file's content is on the disk: only then may it take the name by which it counts
     as done, or a power cut could leave that name with nothing in it.
 
@@ -26,23 +26,23 @@ def to_disk(path: Path) -> None:
                 raise
 
 
-def encoded(text: str) -> bytes:
+def to_utf8(text: str) -> bytes:
     """UTF-8; a file name that is not stands in a result as escapes."""
     return text.encode("utf-8", errors="backslashreplace")
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a result, all or nothing."""
-    write_bytes(path, encoded(text))
+    write_bytes(path, to_utf8(text))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, all or nothing; see :func:`atomic`."""
-    with atomic(path) as file:
+    """Write a file, all or nothing; see :func:`atomic_file`."""
+    with atomic_file(path) as file:
         file.write(content)
 
 
-def part_of(path: Path) -> Path:
+def partial_path(path: Path) -> Path:
     """Where the content of a file grows before it takes its name."""
     return path.with_name(path.name + ".part")
 
@@ -54,10 +54,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     The file must be there by then, and closed. After an error nothing is left of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = part_of(path)
+    part = partial_path(path)
     try:
         yield part
-        to_disk(part)
+        flush_to_disk(part)
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -65,7 +65,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic(path: Path) -> Iterator[BinaryIO]:
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A file to write that takes its place when the context ends.
 
     After an error nothing is left of it. Into what is there and no file, such as a pipe or a

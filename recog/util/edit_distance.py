@@ -7,7 +7,7 @@ from collections.abc import Hashable, Sequence
 from rapidfuzz.distance import Levenshtein
 
 
-def numbered(
+def as_numbers(
     reference: Sequence[Hashable], hypothesis: Sequence[Hashable]
 ) -> tuple[list[int], list[int]]:
     """Two sequences with equal items as equal numbers.
@@ -22,7 +22,7 @@ def numbered(
 
 def edit_distance(reference: Sequence[Hashable], hypothesis: Sequence[Hashable]) -> int:
     """The Levenshtein distance: insertions, deletions and substitutions, each of cost 1."""
-    return int(Levenshtein.distance(*numbered(reference, hypothesis)))
+    return int(Levenshtein.distance(*as_numbers(reference, hypothesis)))
 
 
 def correct_words(reference: Sequence[str], hypothesis: Sequence[str]) -> list[bool]:
@@ -31,7 +31,7 @@ def correct_words(reference: Sequence[str], hypothesis: Sequence[str]) -> list[b
     A word is right where the alignment pairs it with an equal word of the reference.
     """
     right = [True] * len(hypothesis)
-    for edit in Levenshtein.editops(*numbered(reference, hypothesis)):
+    for edit in Levenshtein.editops(*as_numbers(reference, hypothesis)):
         if edit.tag != "delete":
             right[edit.dest_pos] = False
     return right

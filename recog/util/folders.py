@@ -27,7 +27,7 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in _LEFT_BY_SYSTEMS
 
 
-def composed(name: str) -> str:
+def nfc(name: str) -> str:
     """A name in Unicode's NFC, in which names are compared: macOS writes ``é`` as two
     characters."""
     return name if name.isascii() else unicodedata.normalize("NFC", name)
@@ -57,7 +57,7 @@ def walk(
     """
     others = {os.path.realpath(name) for name in leave_out}
     # for each open folder what is left of it, the last first
-    waiting = [_listed(folder, files_first)]
+    waiting = [_sorted_entries(folder, files_first)]
     while waiting:
         if not waiting[-1]:
             waiting.pop()
@@ -67,14 +67,14 @@ def walk(
             continue
         if entry.is_dir(follow_symlinks=False):
             if not others or os.path.realpath(entry.path) not in others:
-                waiting.append(_listed(entry.path, files_first))
+                waiting.append(_sorted_entries(entry.path, files_first))
             continue
         known = suffixes is None or Path(entry.name).suffix.lower() in suffixes
         if known and (entry.is_file() or not Path(entry.path).exists()):
             yield str(Path(entry.path))
 
 
-def _listed(folder: str | Path, files_first: bool) -> list[os.DirEntry[str]]:
+def _sorted_entries(folder: str | Path, files_first: bool) -> list[os.DirEntry[str]]:
     """What is in a folder, the first last."""
     try:
         with os.scandir(str(folder)) as listing:
@@ -87,7 +87,7 @@ def _listed(folder: str | Path, files_first: bool) -> list[os.DirEntry[str]]:
         raise UserError(f"{folder}: cannot be listed ({error.strerror or error}).") from None
 
 
-def visible(names: Iterable[str], leave_out: str = "") -> Iterator[str]:
+def visible_names(names: Iterable[str], leave_out: str = "") -> Iterator[str]:
     """Of names within a folder, with ``/`` between their parts, those that :func:`walk` would give.
 
     Args:
@@ -101,18 +101,18 @@ def visible(names: Iterable[str], leave_out: str = "") -> Iterator[str]:
             yield name
 
 
-def matched(wanted: Collection[str], there: Collection[str]) -> dict[str, str]:
+def match_names(wanted: Collection[str], there: Collection[str]) -> dict[str, str]:
     """For the names that are there, in whatever Unicode composition, the name that each has there.
 
     A name that is there as it is wanted is nobody else's.
     """
     exact = {name: name for name in wanted if name in there}
-    others = {composed(name): name for name in there if name not in exact}
+    others = {nfc(name): name for name in there if name not in exact}
     rest = (name for name in wanted if name not in exact)
-    return exact | {name: others[composed(name)] for name in rest if composed(name) in others}
+    return exact | {name: others[nfc(name)] for name in rest if nfc(name) in others}
 
 
-def stored(path: Path) -> Path:
+def existing_path(path: Path) -> Path:
     """The path as it stands on the disk, where names that differ only in their Unicode composition
     are the same.
 
@@ -121,9 +121,9 @@ def stored(path: Path) -> Path:
     """
     if str(path).isascii() or path.exists():
         return path
-    parent = stored(path.parent) if path.parent != path else path
+    parent = existing_path(path.parent) if path.parent != path else path
     try:
-        name = _names(parent, parent.stat().st_mtime_ns).get(composed(path.name))
+        name = _names(parent, parent.stat().st_mtime_ns).get(nfc(path.name))
     except OSError:
         return path
     return path if name is None else parent / name
@@ -132,4 +132,4 @@ def stored(path: Path) -> Path:
 @lru_cache(maxsize=1024)
 def _names(folder: Path, _changed: int) -> dict[str, str]:
     """For what is in a folder, from its name in NFC to its name as it stands."""
-    return {composed(entry.name): entry.name for entry in os.scandir(folder)}
+    return {nfc(entry.name): entry.name for entry in os.scandir(folder)}

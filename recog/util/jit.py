@@ -74,7 +74,7 @@ def cache_folder() -> Path | None:
 
 
 @contextmanager
-def compiling_beside(module: str) -> Iterator[None]:
+def compile_in_background(module: str) -> Iterator[None]:
     """Have another process compile a module with kernels, into the cache, while this one does
     something else; wait for it at the end. Does nothing where it was compiled before, or cannot be
     kept."""

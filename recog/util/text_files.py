@@ -1,5 +1,4 @@
-"""Text files that a person gave: UTF-8, or UTF-16 with a byte order mark, as Praat and Windows
-write it; bounded."""
+"""Text files of users: UTF-8 or UTF-16 (as Praat and Windows write it), bounded in size."""
 
 from __future__ import annotations
 
@@ -13,13 +12,13 @@ _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
 def decode_text(content: bytes, name: str) -> str:
-    """The text without its byte order mark.
+    """Decode UTF-8, or UTF-16 with a byte order mark; the mark is removed.
 
     Args:
-        name: of the file, for messages.
+        name: the file's name, for messages.
 
     Raises:
-        UserError: it is in another encoding, or has null characters, as binary files have.
+        UserError: the content is in another encoding, or has null characters, as binary files do.
     """
     encoding = _UTF16.get(content[:2])
     try:
@@ -37,12 +36,14 @@ def decode_text(content: bytes, name: str) -> str:
 
 
 def read_text(path: Path, *, max_bytes: int = MAX_BYTES, keep_line_ends: bool = False) -> str:
-    """The content of ``path`` without its byte order mark, line breaks as ``\\n`` unless they are
-    kept.
+    """Read a text file.
+
+    Args:
+        max_bytes: size limit.
+        keep_line_ends: whether ``\\r\\n`` and ``\\r`` stay as they are; else they become ``\\n``.
 
     Raises:
-        UserError: missing, unreadable, larger than ``max_bytes``, or not text; see
-            :func:`decode_text`.
+        UserError: the file is missing, unreadable, larger than ``max_bytes``, or not text.
     """
     try:
         with path.open("rb") as file:
@@ -52,4 +53,13 @@ def read_text(path: Path, *, max_bytes: int = MAX_BYTES, keep_line_ends: bool = 
     if len(content) > max_bytes:
         raise UserError(f"{path} is larger than {max_bytes:,} bytes; split it.")
     text = decode_text(content, str(path))
-    return text if keep_line_ends else text.replace("\r\n", "\n").replace("\r", "\n")
+    return text if keep_line_ends else _unix_line_ends(text)
+
+
+def split_lines(text: str) -> list[str]:
+    """Split at ``\\n``, ``\\r\\n`` and ``\\r`` alone, not at form feeds; a byte order mark is removed."""
+    return _unix_line_ends(text.removeprefix("\ufeff")).split("\n")
+
+
+def _unix_line_ends(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")

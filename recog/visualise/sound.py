@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.features.log_mel import hz_to_mel, log_mel
-from recog.formats.timed.line_breaking import units_of
+from recog.formats.timed.line_breaking import line_units
 from recog.model.config import SpectrogramConfig
 from recog.transcript import Line, Transcript
 from recog.util.display import clock
@@ -83,7 +83,7 @@ def _said(transcript: Transcript) -> list[Said]:
     """Every word with a time, in order of time."""
     found = []
     for number, line in enumerate(transcript.lines):
-        units, timed = units_of(line)
+        units, timed = line_units(line)
         sure = _confidences(line, len(units)) if timed else [line.confidence] * len(units)
         for unit, confidence in zip(units, sure, strict=True):
             found.append(

@@ -14,7 +14,7 @@ from recog.batch.failures import Failures
 from recog.batch.files import Input, collect, place, sizes
 from recog.batch.outputs import finished
 from recog.errors import UserError
-from recog.util.atomic_files import encoded, write_bytes
+from recog.util.atomic_files import to_utf8, write_bytes
 from recog.util.folders import walk
 
 SOUND = frozenset({".wav"})
@@ -115,7 +115,7 @@ def test_sizes(tmp_path):
 
 
 def test_encoded():
-    assert encoded("é\n") == "é\n".encode() and encoded("\udcff") == rb"\udcff"
+    assert to_utf8("é\n") == "é\n".encode() and to_utf8("\udcff") == rb"\udcff"
 
 
 def unescaped(text: str) -> str:

@@ -70,7 +70,7 @@ def saying(speech, tmp_path):
             probs[np.arange(len(here)), here] = 1.0
             return np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
 
-        model = type(speech)(speech.bundle, replace(speech.options, threads=1))
+        model = type(speech)(speech.model_folder, replace(speech.options, threads=1))
         model.look = lambda wave: Seen(log_probs(wave))
         return model, path
 

@@ -20,7 +20,7 @@ from recog.cli import app
 from recog.errors import UserError
 from recog.formats.log_probs import read_symbols
 from recog.formats.timed import srt, vtt
-from recog.model.recogniser_folder import open_bundle
+from recog.model.recogniser_folder import open_recogniser_folder
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 
@@ -199,11 +199,11 @@ def test_channels_that_cancel_are_heard_and_told(tmp_path: Path) -> None:
     ],
 )
 def test_configs_of_strangers(key: str, value: object, told: str, tmp_path: Path) -> None:
-    shutil.copytree(open_bundle("latin-handwriting").path, tmp_path / "m")
+    shutil.copytree(open_recogniser_folder("latin-handwriting").path, tmp_path / "m")
     config = json.loads((tmp_path / "m" / "config.json").read_text())
     (tmp_path / "m" / "config.json").write_text(json.dumps(config | {key: value}))
     with pytest.raises(UserError, match=told):
-        open_bundle(tmp_path / "m")
+        open_recogniser_folder(tmp_path / "m")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="closes streams as a POSIX shell does")

@@ -23,7 +23,7 @@ from recog.lm.binary import write_binary
 from recog.lm.estimation.kneser_ney import estimate
 from recog.lm.trie import NGramTrie
 from recog.model.config import DecodingConfig, View
-from recog.model.recogniser_folder import open_bundle, update_bundle
+from recog.model.recogniser_folder import open_recogniser_folder, update_recogniser_folder
 from recog.recognition.base import Span
 from recog.training.recogniser.data import dev_rows
 from recog.tuning.calibration import calibrate_words
@@ -229,14 +229,14 @@ def test_files_of_language_models_have_names_of_their_own() -> None:
 def test_a_model_tuned_without_a_language_model_still_hears_sounds(tmp_path: Path) -> None:
     shutil.copy(SAMPLES / "numbers.wav", tmp_path / "numbers.wav")
     shutil.copy(SAMPLES / "numbers.txt", tmp_path / "numbers.txt")
-    bundle = open_bundle("english-speech")
-    bare = bundle.config.model_copy(update={"decoding": DecodingConfig()})
-    update_bundle(bundle, tmp_path / "bare", bare, {}, bundle.card)
+    model_folder = open_recogniser_folder("english-speech")
+    bare = model_folder.config.model_copy(update={"decoding": DecodingConfig()})
+    update_recogniser_folder(model_folder, tmp_path / "bare", bare, {}, model_folder.card)
     tune_model(
         recog.load(tmp_path / "bare", beam=0, threads=1), dev_rows(tmp_path), lm=None, out=tmp_path / "tuned",
         what="samples", metric="cer", beam=8, sentence=False, fixed=frozenset({"beam"}), say=lambda _: None,
     )  # fmt: skip
-    assert open_bundle(tmp_path / "tuned").config.decoding.sounds
+    assert open_recogniser_folder(tmp_path / "tuned").config.decoding.sounds
 
 
 def test_the_card_says_how_doubtful_speech_is_heard_again() -> None:

@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recog.corpora import importer
+from recog.corpora.folder import read_folder
 from recog.corpora.line_images import line_image
-from recog.corpora.manifest import read_folder
 from recog.corpora.rows import LineShape, Row
 from recog.errors import UserError
 from recog.formats.layout.page import write as write_page
-from recog.formats.layout.turning import turned_line
-from recog.formats.layout.xml import number, parse, points
+from recog.formats.layout.rotation import rotate_line
+from recog.formats.layout.xml import parse, parse_number, parse_points
 from recog.media.image.headers import read_header
 from recog.media.image.reader import read_image
 from recog.recognition.layout_xml import given_lines
@@ -308,7 +308,7 @@ def test_an_image_that_is_turned_or_scaled_keeps_its_lines(
     )
     size = (500, 300)
     if "stored" in described:
-        line, size = turned_line(line, turns, (499, 299)), stored.shape[::-1]
+        line, size = rotate_line(line, turns, (499, 299)), stored.shape[::-1]
     if "twice" in described:
         line = replace(line, polygon=tuple((2 * x, 2 * y) for x, y in line.polygon), baseline=())
         size = (2 * size[0], 2 * size[1])
@@ -474,11 +474,16 @@ def test_missing_xml(tmp_path: Path) -> None:
 
 
 def test_points() -> None:
-    assert points("1,2 3.5,-4") == points("1 2 3.5 -4") == ((1, 2), (3.5, -4))
+    assert parse_points("1,2 3.5,-4") == parse_points("1 2 3.5 -4") == ((1, 2), (3.5, -4))
     assert (
-        points("1,2 3") == points("a,b") == points("1e9,0") == points("nan,0") == points(None) == ()
+        parse_points("1,2 3")
+        == parse_points("a,b")
+        == parse_points("1e9,0")
+        == parse_points("nan,0")
+        == parse_points(None)
+        == ()
     )
-    assert number("inf") is None and number(" 7 ") == 7.0
+    assert parse_number("inf") is None and parse_number(" 7 ") == 7.0
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)

@@ -9,14 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recog.corpora.manifest import (
-    load_data,
-    modality,
-    modality_of,
-    read_folder,
-    read_manifest,
-    write_manifest,
-)
+from recog.corpora.data import load_data, modality, modality_of
+from recog.corpora.folder import read_folder
+from recog.corpora.manifest import read_manifest, write_manifest
 from recog.corpora.rows import LineShape, Row
 from recog.errors import UserError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recog.corpora import importer
-from recog.corpora.manifest import load_data
+from recog.corpora.data import load_data
 from recog.corpora.validate import check_rows
 
 ROOT = Path(os.environ.get("RECOG_CORPORA") or Path(__file__).parents[3] / "shared" / "corpora")

@@ -14,7 +14,7 @@ from recog.errors import UserError
 from recog.evaluation import Pair, compare, evaluate, read_pairs
 from recog.evaluation.counts import align
 from recog.evaluation.reports.html import Document, report
-from recog.formats.timed.trn import Alternates, Marked, Spoken
+from recog.formats.timed.trn import Alternates, Markup, MarkupWord
 
 # reference, hypothesis, and what sclite counts: correct, substituted, deleted, inserted
 SCLITE = [
@@ -44,31 +44,31 @@ def test_as_sclite_counts(
     wer = result.wer
     assert (wer.hits, wer.substitutions, wer.deletions, wer.insertions) == expected
     assert wer.reference == sum(expected[:3])
-    assert any("sclite" in note for note in result.notes) == pairs[0].reference_marked
+    assert any("sclite" in note for note in result.notes) == pairs[0].reference_has_markup
 
 
 def test_characters_and_normalisation() -> None:
-    pair = Pair("u", "{Kilos / Kilogrammes} (Uh), so", "kilogrammes so", reference_marked=True)
+    pair = Pair("u", "{Kilos / Kilogrammes} (Uh), so", "kilogrammes so", reference_has_markup=True)
     result = evaluate([pair], normalise="basic")
     assert result.wer.errors == 1, "(Uh), is no word in parentheses"
-    pair = Pair("u", "{Kilos, / Kilogrammes,} (Uh) so", "kilogrammes so", reference_marked=True)
+    pair = Pair("u", "{Kilos, / Kilogrammes,} (Uh) so", "kilogrammes so", reference_has_markup=True)
     result = evaluate([pair], normalise="basic")
     assert (result.wer.errors, result.wer.reference, result.cer.errors) == (0, 3, 0)
     assert result.cer.reference == len("kilogrammes uh so")
 
 
 def test_hypotheses_and_missing_ones() -> None:
-    marked = Pair("u", "i want two", "i {wand / want} (uh) @ two", hypothesis_marked=True)
+    marked = Pair("u", "i want two", "i {wand / want} (uh) @ two", hypothesis_has_markup=True)
     assert evaluate([marked]).wer.errors == 0
     both = Pair(
         "u",
         "{i / we} want",
         "{@ / we} {wand / want} (uh)",
-        reference_marked=True,
-        hypothesis_marked=True,
+        reference_has_markup=True,
+        hypothesis_has_markup=True,
     )
     assert evaluate([both]).wer.errors <= 1
-    lost = evaluate([Pair("u", "{one two / one} (uh)", None, reference_marked=True)])
+    lost = evaluate([Pair("u", "{one two / one} (uh)", None, reference_has_markup=True)])
     assert lost.missing == 1 and lost.wer.deletions == lost.wer.reference == 1
 
 
@@ -94,13 +94,13 @@ def test_two_systems_whose_readings_differ() -> None:
     references = [f"{{one / one two three}} x{i}" for i in range(30)]
     a = evaluate(
         [
-            Pair(str(i), text, f"one x{i}", reference_marked=True)
+            Pair(str(i), text, f"one x{i}", reference_has_markup=True)
             for i, text in enumerate(references)
         ]
     )
     b = evaluate(
         [
-            Pair(str(i), text, f"one two three y{i}", reference_marked=True)
+            Pair(str(i), text, f"one two three y{i}", reference_has_markup=True)
             for i, text in enumerate(references)
         ]
     )
@@ -117,19 +117,19 @@ def test_the_report_shows_the_reading_that_counts() -> None:
             "u",
             "i want two {kilos / kilogrammes} (uh)",
             "we want two kilogrammes",
-            reference_marked=True,
+            reference_has_markup=True,
         )
     ]
     page = report(Document("t", evaluate(pairs), pairs))
     assert "kilogrammes" in page and "kilos" not in page
 
 
-def readings(words: Marked) -> list[list[tuple[str, bool]]]:
+def readings(words: Markup) -> list[list[tuple[str, bool]]]:
     """Every way to say it: words, and whether they are said."""
     ways: list[list[list[tuple[str, bool]]]] = []
     for word in words:
         if isinstance(word, Alternates):
-            ways.append([reading for way in word.ways for reading in readings(way)])
+            ways.append([reading for way in word.readings for reading in readings(way)])
         else:
             ways.append(
                 [[(word.text, True)], [(word.text, False)]]
@@ -139,16 +139,16 @@ def readings(words: Marked) -> list[list[tuple[str, bool]]]:
     return [[item for part in parts for item in part] for parts in product(*ways)]
 
 
-def written(words: Marked) -> str:
+def written(words: Markup) -> str:
     return " ".join(
         (f"({word.text})" if word.optional else word.text)
-        if isinstance(word, Spoken)
-        else "{ " + " / ".join(written(way) or "@" for way in word.ways) + " }"
+        if isinstance(word, MarkupWord)
+        else "{ " + " / ".join(written(way) or "@" for way in word.readings) + " }"
         for word in words
     )
 
 
-WORDS = st.builds(Spoken, st.sampled_from("abc"), st.booleans())
+WORDS = st.builds(MarkupWord, st.sampled_from("abc"), st.booleans())
 MARKED = st.recursive(
     st.lists(WORDS, max_size=3).map(tuple),
     lambda inner: st.lists(
@@ -161,8 +161,8 @@ MARKED = st.recursive(
 
 @settings(max_examples=150, deadline=None)
 @given(words=MARKED, hypothesis=st.lists(st.sampled_from("abc"), max_size=5))
-def test_no_reading_has_fewer_errors(words: Marked, hypothesis: list[str]) -> None:
-    result = evaluate([Pair("u", written(words), " ".join(hypothesis), reference_marked=True)])
+def test_no_reading_has_fewer_errors(words: Markup, hypothesis: list[str]) -> None:
+    result = evaluate([Pair("u", written(words), " ".join(hypothesis), reference_has_markup=True)])
     fewest = min(
         align([text for text, is_said in reading if is_said], hypothesis)[0].errors
         for reading in readings(words)

@@ -16,7 +16,7 @@ from recog.errors import UserError
 from recog.evaluation import Counts, Pair, compare, evaluate, normalisation
 from recog.evaluation.bootstrap import choose_units, pool, rate_interval
 from recog.evaluation.counts import align
-from recog.evaluation.score import Result
+from recog.evaluation.result import Result
 from recog.text.normalise import RULES
 
 TEXT = st.text(alphabet="ab é", max_size=12)

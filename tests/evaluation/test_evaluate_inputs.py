@@ -415,12 +415,12 @@ def fake_model(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
 
     runner, manifest = (
         types.ModuleType("recog.recognition.dataset"),
-        types.ModuleType("recog.corpora.manifest"),
+        types.ModuleType("recog.corpora.data"),
     )
     runner.read_rows = read_rows  # type: ignore[attr-defined]
     manifest.load_data = lambda path: rows  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "recog.recognition.dataset", runner)
-    monkeypatch.setitem(sys.modules, "recog.corpora.manifest", manifest)
+    monkeypatch.setitem(sys.modules, "recog.corpora.data", manifest)
     return calls
 
 

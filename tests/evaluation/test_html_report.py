@@ -19,8 +19,8 @@ from recog.cli import app
 from recog.corpora.rows import LineShape, Row
 from recog.errors import UserError
 from recog.evaluation import Pair, compare, evaluate, normalisation, read_pairs
-from recog.evaluation.inputs.media import row_finder
-from recog.evaluation.reports.analysis import by_length, trust, worst
+from recog.evaluation.inputs.media import media_finder
+from recog.evaluation.reports.analysis import by_length, calibration_report, worst_lines
 from recog.evaluation.reports.clips import MAX_SECONDS, clip_of
 from recog.evaluation.reports.html import Document, report
 from recog.formats import WRITERS
@@ -158,8 +158,8 @@ def test_worst_are_those_beyond_the_mean() -> None:
         Pair("right", "e" * 78, "e" * 78),
     ]
     # 29 of 200 characters
-    assert [score.id for score in worst(evaluate(pairs), 9)] == ["bad", "short", "long"]
-    assert [score.id for score in worst(evaluate(pairs), 1)] == ["bad"]
+    assert [score.id for score in worst_lines(evaluate(pairs), 9)] == ["bad", "short", "long"]
+    assert [score.id for score in worst_lines(evaluate(pairs), 1)] == ["bad"]
 
 
 def test_length_classes() -> None:
@@ -172,13 +172,17 @@ def test_length_classes() -> None:
 
 def test_trust_follows_the_normalisation() -> None:
     words = (Word("The", confidence=1.0), Word("cat,", confidence=0.5), Word("!", confidence=0.1))
-    found = trust([Pair("1", "the bat", "The cat, !", None, words)], normalisation("basic"))
+    found = calibration_report(
+        [Pair("1", "the bat", "The cat, !", None, words)], normalisation("basic")
+    )
     assert found is not None and found.words == 2 and found.accuracy == 0.5 and found.mean == 0.75
     assert found.calibration_error == pytest.approx(0.25) and [b.count for b in found.table] == [
         1,
         1,
     ]
-    assert trust([Pair("1", "a", "a", None, (Word("a"),))], normalisation("none")) is None
+    assert (
+        calibration_report([Pair("1", "a", "a", None, (Word("a"),))], normalisation("none")) is None
+    )
 
 
 @pytest.fixture
@@ -219,7 +223,7 @@ def test_media_of_references(media: Path) -> None:
     (media / "long.txt").write_text("a b", encoding="utf-8")
     (media / "line.gt.txt").write_text("c", encoding="utf-8")
     pairs, _ = read_pairs(media, media)
-    find = row_finder(media, pairs)
+    find = media_finder(media, pairs)
     assert {pair.id: find(pair.id).media.name for pair in pairs} == {
         "line": "line.png",
         "long": "long.wav",
@@ -233,13 +237,13 @@ def test_media_of_references(media: Path) -> None:
         '{"media": "long.wav", "text": "a", "start": 1, "end": 2}\n', encoding="utf-8"
     )
     pairs, _ = read_pairs(manifest, media / "h.jsonl")
-    row = row_finder(manifest, pairs)("long.wav#1-2")
+    row = media_finder(manifest, pairs)("long.wav#1-2")
     assert (
         row is not None
         and (row.start, row.end) == (1.0, 2.0)
-        and row_finder(manifest, pairs)("x") is None
+        and media_finder(manifest, pairs)("x") is None
     )
-    assert row_finder(media / "long.txt", pairs)("1") is None
+    assert media_finder(media / "long.txt", pairs)("1") is None
 
 
 def test_the_command(media: Path) -> None:

@@ -11,7 +11,7 @@ from lxml import etree, html
 
 from recog.errors import UsageError, UserError
 from recog.formats.layout import hocr
-from recog.formats.layout.shapes import clean
+from recog.formats.layout.shapes import xml_text
 from recog.transcript import Line, Transcript, Word
 
 LINE = Line(
@@ -103,7 +103,7 @@ def test_any_text_gives_a_document(lines: list[Line], source: str, model: str) -
     words = found(root, "ocrx_word")
     assert len(words) == len(lines)
     for word, line in zip(words, lines, strict=True):
-        if clean(line.text) == line.text:
+        if xml_text(line.text) == line.text:
             assert (word.text or "") == line.text
         assert re.match(r"bbox \d+ \d+ \d+ \d+", word.get("title"))
 

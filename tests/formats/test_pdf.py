@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from recog.errors import UsageError
 from recog.formats.layout import pdf
 from recog.formats.layout.glyphless import glyphless_font
-from recog.formats.layout.turning import turned_line
+from recog.formats.layout.rotation import rotate_line
 from recog.media.document.picture import Picture, file_picture
 from recog.transcript import Line, Transcript, Word
 
@@ -131,7 +131,7 @@ def assert_alike(found: np.ndarray, expected: np.ndarray) -> None:
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
 def test_a_page_that_lies_on_its_side_is_turnedupright(turns: int) -> None:
     upright = page_of("the road along", "was white with frost", "and the horses")
-    lines = tuple(turned_line(line, turns, SIZE) for line in upright.lines)
+    lines = tuple(rotate_line(line, turns, SIZE) for line in upright.lines)
     size = SIZE if turns % 2 == 0 else SIZE[::-1]
     image = cv2.imdecode(np.frombuffer(encoded(SIZE), np.uint8), cv2.IMREAD_COLOR)
     stored = cv2.imencode(".png", np.ascontiguousarray(np.rot90(image, turns)))[1].tobytes()
@@ -144,7 +144,7 @@ def test_a_page_that_lies_on_its_side_is_turnedupright(turns: int) -> None:
 
 
 def test_a_note_up_the_margin_is_read_too() -> None:
-    note = turned_line(line_of("marginal note", 20.0, 30.0), 1, (900, 1100))
+    note = rotate_line(line_of("marginal note", 20.0, 30.0), 1, (900, 1100))
     body = page_of("the road along the river", "was white with frost")
     found = texts(made((Transcript("p", (*body.lines, note), size=SIZE), None)))
     assert " ".join(found[0]) == "the road along the river was white with frost marginal note"

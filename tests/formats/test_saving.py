@@ -84,7 +84,7 @@ def test_what_cannot_be_saved_is_told(
 def test_a_failure_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     SPOKEN.save(tmp_path / "x.txt")
     monkeypatch.setattr(
-        "recog.util.atomic_files.to_disk",
+        "recog.util.atomic_files.flush_to_disk",
         lambda path: (_ for _ in ()).throw(OSError(28, "No space left on device")),
     )
     with pytest.raises(UserError, match=r"x.txt: cannot be written \(No space left on device\)"):

@@ -16,7 +16,7 @@ from lxml import etree
 
 from recog.errors import UserError
 from recog.formats.layout import alto, page
-from recog.formats.layout.shapes import clean
+from recog.formats.layout.shapes import xml_text
 from recog.transcript import Alternative, Line, Transcript, Word
 
 SCHEMAS = Path(__file__).parent / "schemas"
@@ -45,7 +45,7 @@ def assert_valid(kind: str, written: str) -> None:
 
 
 letters = st.characters(codec="utf-8", exclude_categories=("Cs", "Cc", "Zs", "Zl", "Zp")).filter(
-    clean
+    xml_text
 )
 texts = st.text(letters, min_size=1, max_size=8)
 points = st.tuples(st.integers(0, WIDTH - 1).map(float), st.integers(0, HEIGHT - 1).map(float))

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from recog.errors import UsageError, UserError
 from recog.formats import READERS, WRITERS, writer
 from recog.formats.timed import srt, vtt
-from recog.formats.timed.cues import GAP, LEAST, make_cues
-from recog.formats.timed.line_breaking import MAX_COLUMNS, MAX_SECONDS, clean, columns
+from recog.formats.timed.cues import GAP, MIN_DISPLAY, make_cues
+from recog.formats.timed.line_breaking import MAX_COLUMNS, MAX_SECONDS, clean_text, display_width
 from recog.transcript import Line, Transcript, Word
 
 BOTH = pytest.mark.parametrize("name", ["srt", "vtt"])
@@ -124,7 +124,7 @@ def test_wide_characters_count_two() -> None:
         and max(map(len, rows)) <= 21
         and not [row for row in rows if row[0] in "，。"]
     )
-    assert columns("か\u3099x") == 3  # a mark on a letter takes no room
+    assert display_width("か\u3099x") == 3  # a mark on a letter takes no room
     word = "https://example.org/" + "x" * 60
     assert [cue.rows for cue in make_cues(recording(Line(f"see {word} now", start=0.0, end=6.0)))][
         1
@@ -346,12 +346,12 @@ def test_spoken_words_become_subtitles(spoken: list[list[tuple[str, float, float
     )
     for cue, following in zip_longest(cues, cues[1:]):
         assert 1 <= len(cue.rows) <= 2 and all(
-            columns(row) <= MAX_COLUMNS or row == "x" * 50 for row in cue.rows
+            display_width(row) <= MAX_COLUMNS or row == "x" * 50 for row in cue.rows
         )
         shown = cue.end - cue.start
         assert 0 < shown <= 1000 * MAX_SECONDS
         room = (following.start if following else now * 1000) - cue.start
-        assert shown >= min(LEAST, room - GAP)
+        assert shown >= min(MIN_DISPLAY, room - GAP)
         if following is not None:
             assert following.start - cue.end >= (GAP if room >= 2 * GAP else 0)
 
@@ -372,10 +372,10 @@ def test_spoken_words_become_subtitles(spoken: list[list[tuple[str, float, float
 def test_no_word_is_lost_whatever_the_times(lines: list[Line]) -> None:
     cues = make_cues(recording(*lines))
     said = sorted("".join("".join(cue.text.split()) for cue in cues))
-    assert said == sorted("".join("".join(clean(line.text).split()) for line in lines))
+    assert said == sorted("".join("".join(clean_text(line.text).split()) for line in lines))
     if len(lines) == 1:
         assert "".join("".join(cue.text.split()) for cue in cues) == "".join(
-            clean(lines[0].text).split()
+            clean_text(lines[0].text).split()
         )
 
 

@@ -16,7 +16,11 @@ from recog.decoding.decoder import Hypothesis
 from recog.decoding.rescoring.nbest import rescore
 from recog.errors import UsageError, UserError
 from recog.lm.neural import NeuralLM, _distinct
-from recog.model.language_model import LanguageBundle, LanguageNetworkConfig, open_language_bundle
+from recog.model.language_model import (
+    LanguageModelFolder,
+    LanguageNetworkConfig,
+    open_language_model_folder,
+)
 from recog.nn.export.language_model import build_language_onnx
 from recog.nn.language_model import LanguageNetwork, log_expected, log_uniform
 from recog.training.language_model import trainer as loop
@@ -26,7 +30,7 @@ from recog.training.language_model.recipe import (
     is_language_recipe,
     read_language_recipe,
 )
-from recog.training.language_model.run import export_language_bundle, run_language
+from recog.training.language_model.run import export_language_model_folder, run_language
 from recog.training.recogniser.recipe import RunOptions
 
 LETTERS = ("<unk>", "</s>", "|", "a", "b", "c", "d")
@@ -58,11 +62,13 @@ def model(
     recipe = LanguageRecipe(
         name="toy", modality="text", data=({"path": "none"},), unit=unit, network=config, **options
     )  # type: ignore[arg-type]
-    bundle = export_language_bundle(recipe, symbols, network.state_dict(), folder, trained={})
+    model_folder = export_language_model_folder(
+        recipe, symbols, network.state_dict(), folder, trained={}
+    )
     graph = folder / "float.onnx"
     weights = {k: v.numpy() for k, v in network.state_dict().items()}
     graph.write_bytes(build_language_onnx(config, weights, len(symbols)).SerializeToString())
-    return NeuralLM(bundle, graph=graph), network
+    return NeuralLM(model_folder, graph=graph), network
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +236,7 @@ def test_long_texts_take_several_runs(letters, monkeypatch):
 def test_folders_that_cannot_be_used_are_named(letters, tmp_path):
     with pytest.raises(UserError, match=r"nothing: is not the folder of a neural language model"):
         NeuralLM.open(tmp_path / "nothing")
-    config = open_language_bundle(letters[0].path).config.model_dump(mode="json")
+    config = open_language_model_folder(letters[0].path).config.model_dump(mode="json")
     file = tmp_path / "config.json"
     for change, message in (
         ({"modality": "speech"}, "is for speech, where a model is needed that is a language model"),
@@ -240,15 +246,15 @@ def test_folders_that_cannot_be_used_are_named(letters, tmp_path):
     ):
         file.write_text(json.dumps({**config, **change}))
         with pytest.raises(UserError, match=message):
-            open_language_bundle(tmp_path)
+            open_language_model_folder(tmp_path)
     (tmp_path / "model.onnx").write_bytes((letters[0].path / "model.onnx").read_bytes())
     file.write_text(json.dumps({**config, "symbols": [*LETTERS, "e"]}))
     with pytest.raises(UserError, match="inputs and outputs"):
-        NeuralLM(open_language_bundle(tmp_path))
+        NeuralLM(open_language_model_folder(tmp_path))
     (tmp_path / "model.onnx").write_bytes((letters[0].path / "model.onnx").read_bytes() + b"\0\0")
     with pytest.raises(UserError, match="checksum"):
         NeuralLM.open(tmp_path)
-    assert isinstance(LanguageBundle(tmp_path, letters[0].config).card, str)
+    assert isinstance(LanguageModelFolder(tmp_path, letters[0].config).card, str)
 
 
 # ---- training

@@ -19,10 +19,10 @@ from recog.decoding.rescoring.nbest import Rescorer, contenders
 from recog.decoding.rescoring.test_time_augmentation import Seen
 from recog.errors import UserError
 from recog.model.language_model import LanguageNetworkConfig
-from recog.model.recogniser_folder import open_bundle
+from recog.model.recogniser_folder import open_recogniser_folder
 from recog.nn.language_model import LanguageNetwork
 from recog.training.language_model.recipe import LanguageRecipe
-from recog.training.language_model.run import export_language_bundle
+from recog.training.language_model.run import export_language_model_folder
 from recog.training.recogniser.data import dev_rows
 from recog.tuning.model import tune_model
 from recog.tuning.rescoring import choose_rescorer
@@ -84,7 +84,7 @@ def unigrams(tmp_path_factory: pytest.TempPathFactory) -> Path:
         network=config,
     )  # type: ignore[arg-type]
     folder = tmp_path_factory.mktemp("unigrams")
-    export_language_bundle(recipe, symbols, network.state_dict(), folder, trained={})
+    export_language_model_folder(recipe, symbols, network.state_dict(), folder, trained={})
     return folder
 
 
@@ -128,8 +128,10 @@ def test_tuned_again_with_its_weights_fixed_it_stays(tuned: Path, tmp_path: Path
         recog.load(tuned, beam=0, threads=1), rows, lm=None, out=tmp_path, what="samples", metric="wer", beam=8,
         sentence=False, fixed=FIXED | {"rescoring"}, say=lambda _: None,
     )  # fmt: skip
-    again = open_bundle(tmp_path)
-    assert again.config.decoding.rescoring == open_bundle(tuned).config.decoding.rescoring
+    again = open_recogniser_folder(tmp_path)
+    assert (
+        again.config.decoding.rescoring == open_recogniser_folder(tuned).config.decoding.rescoring
+    )
     assert again.file("rescorer.onnx").read_bytes() == (tuned / "rescorer.onnx").read_bytes()
 
 

@@ -15,7 +15,7 @@ import pytest
 import recog
 from recog.errors import UserError
 from recog.formats.layout import alto, page
-from recog.formats.layout.turning import turned_line
+from recog.formats.layout.rotation import rotate_line
 from recog.recognition.layout_xml import given_lines
 from recog.transcript import Line, Transcript
 
@@ -80,7 +80,7 @@ def alike(found: list[str], expected: list[str]) -> bool:
 @pytest.mark.parametrize("kind", [page, alto])
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
 def test_quarter_turns(reader, expected: list[str], tmp_path: Path, turns: int, kind) -> None:
-    lines = tuple(turned_line(line, turns, (SIZE[0] - 1, SIZE[1] - 1)) for line in LINES)
+    lines = tuple(rotate_line(line, turns, (SIZE[0] - 1, SIZE[1] - 1)) for line in LINES)
     turned = np.ascontiguousarray(np.rot90(CANVAS, turns))
     cv2.imwrite(str(tmp_path / "p.png"), turned)
     (tmp_path / "p.xml").write_text(
@@ -103,13 +103,13 @@ def test_quarter_turns(reader, expected: list[str], tmp_path: Path, turns: int, 
 @pytest.mark.parametrize("turns", [0, 1, 3])
 def test_baselines_alone(reader, expected: list[str], tmp_path: Path, turns: int) -> None:
     lines = tuple(
-        replace(turned_line(line, turns, (SIZE[0] - 1, SIZE[1] - 1)), polygon=()) for line in LINES
+        replace(rotate_line(line, turns, (SIZE[0] - 1, SIZE[1] - 1)), polygon=()) for line in LINES
     )
     turned = np.ascontiguousarray(np.rot90(CANVAS, turns))
     cv2.imwrite(str(tmp_path / "p.png"), turned)
     written = page.write(Transcript("p.png", lines, size=turned.shape[::-1]))
     root = page.parse_text(written, "p")
-    for element in [e for e in root.iter() if page.local(e) == "TextLine"]:
+    for element in [e for e in root.iter() if page.local_name(e) == "TextLine"]:
         element.remove(element[0])
     from lxml import etree
 
@@ -134,7 +134,7 @@ def test_exif_orientation(
     )
     own, size = LINES, SIZE
     if described == "stored" and orientation != 3:  # whose size does not tell
-        own = [turned_line(line, turns, (SIZE[0] - 1, SIZE[1] - 1)) for line in LINES]
+        own = [rotate_line(line, turns, (SIZE[0] - 1, SIZE[1] - 1)) for line in LINES]
         size = stored.shape[::-1]
     (tmp_path / "p.xml").write_text(
         page.write(Transcript("p.jpg", tuple(own), size=size)), encoding="utf-8"

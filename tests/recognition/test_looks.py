@@ -14,7 +14,11 @@ from recog.errors import UserError
 from recog.media.audio.reader import read_sound
 from recog.media.image.reader import read_image
 from recog.model.config import DecodingConfig, View
-from recog.model.recogniser_folder import ModelConfig, open_bundle, update_bundle
+from recog.model.recogniser_folder import (
+    ModelConfig,
+    open_recogniser_folder,
+    update_recogniser_folder,
+)
 from recog.recognition.dataset import pieces_of
 from recog.training.recogniser.data import dev_rows
 from recog.tuning.model import tune_model
@@ -25,9 +29,14 @@ SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """latin-handwriting without language models, with two views."""
-    base, out = open_bundle("latin-handwriting"), tmp_path_factory.mktemp("model") / "views"
+    base, out = (
+        open_recogniser_folder("latin-handwriting"),
+        tmp_path_factory.mktemp("model") / "views",
+    )
     decoding = DecodingConfig(beam=10, views=(View(width=1.25), View(slant=0.1)), doubt=0.02)
-    update_bundle(base, out, base.config.model_copy(update={"decoding": decoding}), {}, base.card)
+    update_recogniser_folder(
+        base, out, base.config.model_copy(update={"decoding": decoding}), {}, base.card
+    )
     return out
 
 
@@ -93,13 +102,13 @@ def test_a_best_path_has_no_use_for_all_views(model: Path):
 
 
 def test_speech_is_heard_again_more_slowly(tmp_path: Path):
-    base = open_bundle("english-speech")
+    base = open_recogniser_folder("english-speech")
     assert base.config.decoding.lm is not None
     decoding = base.config.decoding.model_copy(
         update={"views": (View(), View(width=1.25)), "doubt": 0.0}
     )
     files = {name: base.file(name).read_bytes() for name in (base.config.decoding.lm,)}
-    update_bundle(
+    update_recogniser_folder(
         base,
         tmp_path / "m",
         base.config.model_copy(update={"decoding": decoding}),
@@ -125,7 +134,7 @@ def test_speech_is_heard_again_more_slowly(tmp_path: Path):
     "views", [(View(width=1.1),), (View(slant=0.1),), (View(), View(slant=0.1))]
 )
 def test_views_that_speech_cannot_have_are_refused(views: tuple[View, ...]):
-    config = open_bundle("english-speech").config.model_dump()
+    config = open_recogniser_folder("english-speech").config.model_dump()
     config["decoding"]["views"] = [view.model_dump() for view in views]
     with pytest.raises(ValueError, match="the first view of speech is as it is"):
         ModelConfig.model_validate(config)

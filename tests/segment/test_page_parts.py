@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from recog.model.page_model import open_page_bundle
+from recog.model.page_model import open_page_model_folder
 from recog.segment.page_geometry import CELL, page_geometry
 from recog.segment.page_lines import HALO, PageSegmenter, _cuts, _turned_back
 
@@ -72,7 +72,7 @@ def test_a_page_in_tiles_has_the_lines_of_the_whole(monkeypatch: pytest.MonkeyPa
             40,
             3,
         )
-    segmenter = PageSegmenter(open_page_bundle())
+    segmenter = PageSegmenter(open_page_model_folder())
     whole = segmenter.lines(page, notes=True)
     monkeypatch.setattr("recog.segment.page_lines.TILE", 320)
     tiled = segmenter.lines(page, notes=True)

@@ -3,7 +3,7 @@ say."""
 
 import pytest
 
-from recog.text.normalise import Accounted, rule, spoken, words
+from recog.text.normalise import TrackedRule, rule, spoken, words
 
 
 @pytest.mark.parametrize(
@@ -42,17 +42,17 @@ def test_numbers_are_said_in_english_only_where_that_may_be_the_language() -> No
 
 
 def test_what_a_rule_does_to_numbers_and_letters_is_counted() -> None:
-    account = Accounted("spoken")
+    account = TrackedRule("spoken")
     for text in ("it costs 25", "plain words", "Łódź, дорога 7", "don't!"):
         account(text)
     assert account.notes("lines") == [
         "The numbers in 2 of 4 lines are taken as English words ('25' as 'twenty five'); they may have been said otherwise.",
         "The rule 'spoken' has no spelling for some letters or digits in 1 of 4 lines, and leaves them out: о д р г а",
     ]
-    account = Accounted("spoken", ["Dutch"])
+    account = TrackedRule("spoken", ["Dutch"])
     assert account("kost 25 euro") == "kost euro"
     assert account.notes() == [
         "The rule 'spoken' has no spelling for some letters or digits in 1 of 1 texts, and leaves them out: 2 5"
     ]
-    account = Accounted("plain")
+    account = TrackedRule("plain")
     assert account("дорога 25") == "дорога 25" and account.notes() == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from recog.text.numbers import say_numbers
+from recog.text.numbers import spell_numbers
 
 
 @pytest.mark.parametrize(
@@ -30,8 +30,8 @@ from recog.text.numbers import say_numbers
     ],
 )  # fmt: skip
 def test_say_numbers(text: str, expected: str) -> None:
-    assert " ".join(say_numbers(text).split()) == expected
+    assert " ".join(spell_numbers(text).split()) == expected
 
 
 def test_any_number_of_digits() -> None:
-    assert say_numbers("9" * 5000).split() == ["nine"] * 5000
+    assert spell_numbers("9" * 5000).split() == ["nine"] * 5000

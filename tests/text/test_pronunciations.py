@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from recog.errors import UserError
 from recog.text.pronunciations import (
     ARPABET,
-    pronunciations_bytes,
+    all_pronunciations,
+    encode_pronunciations,
+    phone_alphabet,
+    pronounce,
     read_cmudict,
     read_pronunciations,
-    say,
-    say_all,
-    sounds_of,
 )
 
 WORD = st.text(st.characters(exclude_categories=("Z", "C")), min_size=1, max_size=8)
@@ -25,7 +25,7 @@ WORD = st.text(st.characters(exclude_categories=("Z", "C")), min_size=1, max_siz
 @given(st.dictionaries(WORD, st.lists(WORD, min_size=1, max_size=3, unique=True), min_size=1))
 def test_a_file_gives_back_what_was_written(tmp_path_factory, words) -> None:
     path = tmp_path_factory.mktemp("pronunciations") / "words.tsv"
-    path.write_bytes(pronunciations_bytes(words))
+    path.write_bytes(encode_pronunciations(words))
     assert read_pronunciations(path) == {word: tuple(ways) for word, ways in words.items()}
 
 
@@ -57,14 +57,16 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 
 def test_the_usual_way_is_said_and_words_that_are_not_known_are_not() -> None:
     known = {"the": ("DA", "Di"), "cat": ("k@t",)}
-    assert say("the cat", known) == "DA k@t"
-    assert say("the dog", known) is None
+    assert pronounce("the cat", known) == "DA k@t"
+    assert pronounce("the dog", known) is None
     ways = {"a": ("1", "2"), "b": ("3", "4")}
-    assert say_all("a b", ways, 9) == ["1 3", "1 4", "2 3", "2 4"] and say_all("a b", ways, 2) == [
+    assert all_pronunciations("a b", ways, 9) == [
         "1 3",
         "1 4",
-    ]
-    assert sounds_of(known).symbols == (" ", "@", "A", "D", "i", "k", "t")
+        "2 3",
+        "2 4",
+    ] and all_pronunciations("a b", ways, 2) == ["1 3", "1 4"]
+    assert phone_alphabet(known).symbols == (" ", "@", "A", "D", "i", "k", "t")
 
 
 def test_cmudict_is_read_without_stress_and_comments(tmp_path: Path) -> None:

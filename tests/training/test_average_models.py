@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 
 import recog
 from recog.errors import UserError
-from recog.model.recogniser_folder import open_bundle, update_bundle
+from recog.model.recogniser_folder import open_recogniser_folder, update_recogniser_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +31,7 @@ average_models, float32_model = script("average_models"), script("float32_model"
 
 
 def test_the_mean_of_two_models(tmp_path: Path) -> None:
-    base = open_bundle("latin-handwriting")
+    base = open_recogniser_folder("latin-handwriting")
     weights = load_file(base.file("model.safetensors"))
     shifted = {name: t + (0.25 if name == "head.bias" else 0.0) for name, t in weights.items()}
     assert not torch.equal(shifted["head.bias"], weights["head.bias"])
@@ -47,7 +47,7 @@ def test_the_mean_of_two_models(tmp_path: Path) -> None:
         "early.bias": weights["head.bias"],
     }
     config = base.config.model_copy(update={"encoder": encoder})
-    update_bundle(
+    update_recogniser_folder(
         base,
         tmp_path / "b",
         config,
@@ -55,7 +55,7 @@ def test_the_mean_of_two_models(tmp_path: Path) -> None:
         "the second's card",
     )
     average_models.average("latin-handwriting", str(tmp_path / "b"), tmp_path / "mean", 0.25)
-    mean = open_bundle(tmp_path / "mean")
+    mean = open_recogniser_folder(tmp_path / "mean")
     found = load_file(mean.file("model.safetensors"))
     expected = weights["head.bias"].float() + 0.25 * 0.25
     assert (
@@ -85,5 +85,5 @@ def test_a_model_in_float32_differs_by_the_rounding_of_int8(tmp_path: Path) -> N
     texts = [reader.transcribe(sample, keep=seen.append).text for reader in readers]
     assert texts[0] == texts[1]
     assert 0.0 < np.abs(np.exp(seen[0]) - np.exp(seen[1])).mean() < 0.005
-    sizes = [reader.bundle.file("model.onnx").stat().st_size for reader in readers]
+    sizes = [reader.model_folder.file("model.onnx").stat().st_size for reader in readers]
     assert sizes[1] > 3 * sizes[0]

@@ -10,7 +10,7 @@ from lxml import etree
 pytest.importorskip("torch")
 
 from recog.evaluation.counts import Pair
-from recog.model.recogniser_folder import open_bundle, update_bundle
+from recog.model.recogniser_folder import open_recogniser_folder, update_recogniser_folder
 from recog.training.card import cell, shown_edit
 from recog.training.energy import WATTS, Meter, energy
 from recog.training.plot import POINTS, read_log, training_svg
@@ -121,9 +121,12 @@ def test_what_stands_in_a_table_stays_in_its_cell():
 def test_a_trained_model_has_its_card_and_its_plot(recipe_file, tmp_path):
     text = recipe_file.read_text()
     recipe_file.write_text(text.replace("data: [{path:", "data: [{name: ab, licence: CC0, path:"))
-    bundle = (run(recipe_file, tmp_path / "out", None), open_bundle(tmp_path / "out"))[1]
-    card = bundle.card
-    config = bundle.config
+    model_folder = (
+        run(recipe_file, tmp_path / "out", None),
+        open_recogniser_folder(tmp_path / "out"),
+    )[1]
+    card = model_folder.card
+    config = model_folder.config
     assert f"| ab | {config.trained['rows']} | {config.dev['rows']} | CC0 |" in card
     assert (
         "kWh" in card
@@ -139,10 +142,10 @@ def test_a_trained_model_has_its_card_and_its_plot(recipe_file, tmp_path):
         "(training.svg)",
     ):
         assert part in card, part
-    svg = bundle.file("training.svg").read_text()  # its checksum is in the config
+    svg = model_folder.file("training.svg").read_text()  # its checksum is in the config
     assert (
         "learning rate" in svg
         and "not recorded" not in svg.split("dev error")[1].split("learning rate")[0]
     )
-    moved = update_bundle(bundle, tmp_path / "moved", config, {}, card)
+    moved = update_recogniser_folder(model_folder, tmp_path / "moved", config, {}, card)
     assert moved.file("training.svg").read_text() == svg

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 import recog
 from recog.errors import UserError
 from recog.model.config import TORCH_ONLY, Cell, EncoderConfig
-from recog.model.recogniser_folder import open_bundle
+from recog.model.recogniser_folder import open_recogniser_folder
 from recog.model.runtime import open_runtime
 from recog.training.checkpoint import read_checkpoint
 from recog.training.recogniser.recipe import RunOptions, read_recipe
@@ -30,14 +30,14 @@ def test_a_recipe_makes_a_model_that_reads(
 ):
     out = tmp_path / "model"
     run(with_encoder(recipe_file, cell=cell), out, None, RunOptions(epochs=2))
-    bundle = open_bundle(out)
-    assert bundle.config.encoder.cell == cell
+    model_folder = open_recogniser_folder(out)
+    assert model_folder.config.encoder.cell == cell
     assert (out / "model.onnx").exists() == (cell not in TORCH_ONLY)
     assert isinstance(recog.load(out).transcribe(lines / "line00.png").text, str)
     told = capsys.readouterr().err
-    assert ("needs torch" in told) == ("needs torch" in bundle.card) == (cell in TORCH_ONLY)
+    assert ("needs torch" in told) == ("needs torch" in model_folder.card) == (cell in TORCH_ONLY)
     if cell in TORCH_ONLY:
-        assert "as shipped in float32" in told and bundle.config.arithmetic == "float32"
+        assert "as shipped in float32" in told and model_folder.config.arithmetic == "float32"
 
 
 def test_a_convolutional_lstm_from_a_recipe(recipe_file: Path, lines: Path, tmp_path: Path):
@@ -50,29 +50,29 @@ def test_a_convolutional_lstm_from_a_recipe(recipe_file: Path, lines: Path, tmp_
     )
     out = tmp_path / "model"
     run(recipe_file, out, None, RunOptions(epochs=1))
-    assert open_bundle(out).config.encoder.convolutions[1].recurrent
+    assert open_recogniser_folder(out).config.encoder.convolutions[1].recurrent
     assert isinstance(recog.load(out).transcribe(lines / "line00.png").text, str)
 
 
 def test_attention_from_a_recipe(recipe_file: Path, lines: Path, tmp_path: Path):
     out = tmp_path / "model"
     run(with_encoder(recipe_file, attention=4), out, None, RunOptions(epochs=2))
-    assert "self-attention of 4 heads" in open_bundle(out).card
+    assert "self-attention of 4 heads" in open_recogniser_folder(out).card
     assert isinstance(recog.load(out).transcribe(lines / "line00.png").text, str)
 
 
 def test_a_model_that_runs_in_torch_reads_as_its_network_does(recipe_file: Path, tmp_path: Path):
     out = tmp_path / "model"
     run(with_encoder(recipe_file, cell="layer-norm"), out, None, RunOptions(epochs=1))
-    bundle = open_bundle(out)
-    runtime = open_runtime(bundle)
+    model_folder = open_recogniser_folder(out)
+    runtime = open_runtime(model_folder)
     from recog.nn.weights import network_from
 
-    network = network_from(bundle).eval()
+    network = network_from(model_folder).eval()
     features = torch.rand(37, 16)
     expected = network(features[None], torch.tensor([37]))[0][0].detach()
     torch.testing.assert_close(torch.from_numpy(runtime.log_probs(features.numpy())), expected)
-    assert runtime.log_probs(features.numpy()[:0]).shape == (0, len(bundle.config.symbols))
+    assert runtime.log_probs(features.numpy()[:0]).shape == (0, len(model_folder.config.symbols))
 
 
 def test_without_torch_such_a_model_says_what_is_missing(

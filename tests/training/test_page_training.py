@@ -17,7 +17,7 @@ import torch
 
 from recog.errors import UserError
 from recog.formats.layout import page as page_xml
-from recog.model.page_model import PageNetworkConfig, open_page_bundle
+from recog.model.page_model import PageNetworkConfig, open_page_model_folder
 from recog.nn.page.network import PageNetwork, build_page_onnx, page_arrays
 from recog.nn.weights import load_weights
 from recog.segment.page_lines import PageSegmenter, page_ink
@@ -114,8 +114,8 @@ def test_a_run_makes_a_model_and_goes_on_after_a_kill(
     recipe_file: Path, tmp_path: Path, monkeypatch
 ) -> None:
     run_page(recipe_file, tmp_path / "whole")
-    bundle = open_page_bundle(tmp_path / "whole")
-    assert bundle.config.dev["pages"] == 2 and "drawn" in bundle.card
+    model_folder = open_page_model_folder(tmp_path / "whole")
+    assert model_folder.config.dev["pages"] == 2 and "drawn" in model_folder.card
     plain = Reporter.advance
 
     def killed(self, info=""):
@@ -199,12 +199,12 @@ def test_what_cannot_be_used_is_named(recipe_file: Path, tmp_path: Path) -> None
     with pytest.raises(UserError, match="no page of dev"):
         load_pages(read_page_recipe(recipe_file))
     with pytest.raises(UserError, match="no page model"):
-        open_page_bundle(tmp_path / "nothing")
+        open_page_model_folder(tmp_path / "nothing")
 
 
 def test_an_empty_page_has_no_lines(recipe_file: Path, tmp_path: Path) -> None:
     run_page(recipe_file, tmp_path / "m", RunOptions(epochs=1))
-    segmenter = PageSegmenter(open_page_bundle(tmp_path / "m"))
+    segmenter = PageSegmenter(open_page_model_folder(tmp_path / "m"))
     assert isinstance(segmenter.lines(np.full((80, 60), 255, np.uint8)), list)
     assert isinstance(segmenter.lines(np.zeros((1, 1), np.uint8)), list)
 
@@ -231,8 +231,8 @@ def test_context_is_trained_on_a_network_that_stays(recipe_file: Path, tmp_path:
         read_page_recipe(recipe)
     recipe.write_text(text + f'base: base\nnoted: [drawn]\nhands: [{{path: "{tmp_path}/hands"}}]\n')
     run_page(recipe, tmp_path / "both")
-    base, both = (open_page_bundle(tmp_path / name) for name in ("base", "both"))
-    before, after = (load_weights(bundle) for bundle in (base, both))
+    base, both = (open_page_model_folder(tmp_path / name) for name in ("base", "both"))
+    before, after = (load_weights(model_folder) for model_folder in (base, both))
     assert all(torch.equal(value, after[name]) for name, value in before.items())
     assert {name.split(".")[0] for name in after.keys() - before.keys()} == {"context"}
     assert "notes" in both.card
@@ -254,7 +254,7 @@ def test_a_geometry_network_is_added_to_a_base(recipe_file: Path, tmp_path: Path
         read_page_recipe(recipe)
     recipe.write_text(recipe.read_text() + "base: base\n")
     run_page(recipe, tmp_path / "both")
-    base, both = (open_page_bundle(tmp_path / name) for name in ("base", "both"))
+    base, both = (open_page_model_folder(tmp_path / name) for name in ("base", "both"))
     assert base.config.geometry is None and both.config.geometry is not None
     assert both.config.network == base.config.network
     assert all(
@@ -298,12 +298,14 @@ def test_pages_of_ones_own_train_a_model_on(
         written_page(folder, f"page{number}")
     options = RunOptions(epochs=1, threads=1)
     run_page(folder, tmp_path / "tuned", options, base)
-    before, after = (load_weights(open_page_bundle(path)) for path in (base, tmp_path / "tuned"))
+    before, after = (
+        load_weights(open_page_model_folder(path)) for path in (base, tmp_path / "tuned")
+    )
     assert before.keys() == after.keys()
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert "head" in changed and ("stem" in changed) != context
     assert not any(name.startswith("context") for name in changed)
-    assert open_page_bundle(tmp_path / "tuned").config.dev["pages"] == 1
+    assert open_page_model_folder(tmp_path / "tuned").config.dev["pages"] == 1
     with pytest.raises(UserError, match="--out"):
         run_page(folder, None, options, base)
 

@@ -187,10 +187,12 @@ def test_words_of_other_data_are_not_taken(recipe_file: Path, tmp_path: Path, mo
 def test_a_bare_folder_from_a_base_recombines_and_nothing_else_does(
     lines: Path, base: str, tmp_path: Path, recipe_file: Path
 ):
-    from recog.model.recogniser_folder import open_bundle
+    from recog.model.recogniser_folder import open_recogniser_folder
     from recog.training.recogniser.run import _recipe
 
-    assert _recipe(lines, tmp_path / "out", open_bundle(base))[0].training.recombine == 0.5
+    assert (
+        _recipe(lines, tmp_path / "out", open_recogniser_folder(base))[0].training.recombine == 0.5
+    )
     assert _recipe(lines, tmp_path / "out", None)[0].training.recombine == 0.0
     recipe_file.write_text(
         recipe_file.read_text().replace("training: {", "training: {recombine: 0.5, ")

@@ -247,7 +247,7 @@ def test_a_kill_during_the_export_is_made_good(recipe_file, whole, tmp_path, mon
         raise Kill
 
     with monkeypatch.context() as patch:
-        patch.setattr("recog.training.recogniser.run.score_bundle", kill)
+        patch.setattr("recog.training.recogniser.run.score_model_folder", kill)
         with pytest.raises(Kill):
             run(recipe_file, out, None)
     run(recipe_file, out, None)

@@ -20,8 +20,12 @@ from recog.lm.binary import write_binary
 from recog.lm.estimation.kneser_ney import estimate
 from recog.model.config import DecodingConfig
 from recog.model.folder import GRAPH
-from recog.model.recogniser_folder import Bundle, open_bundle, update_bundle
-from recog.text.pronunciations import pronunciations_bytes
+from recog.model.recogniser_folder import (
+    RecogniserFolder,
+    open_recogniser_folder,
+    update_recogniser_folder,
+)
+from recog.text.pronunciations import encode_pronunciations
 from recog.training import progress as report
 from recog.training.recogniser.run import run
 
@@ -67,7 +71,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text = TEXTS[i % len(TEXTS)]
         speak(text, folder / f"clip{i:02d}.wav", i)
         (folder / f"clip{i:02d}.txt").write_text(text, encoding="utf-8")
-    (folder / "said.tsv").write_bytes(pronunciations_bytes(SAID))
+    (folder / "said.tsv").write_bytes(encode_pronunciations(SAID))
     return folder
 
 
@@ -97,22 +101,26 @@ training: {{epochs: {epochs}, batch_items: 4, learning_rate: 0.01, threads: 1, d
 
 
 @pytest.fixture(scope="module")
-def model(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def model(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> RecogniserFolder:
     """Trained, and given a language model that tells "see" from "sea" by the word before."""
     folder = tmp_path_factory.mktemp("model")
     run(recipe(corpus, folder, str(corpus / "said.tsv"), 40), folder / "tones", None)
-    bundle = open_bundle(folder / "tones")
+    model_folder = open_recogniser_folder(folder / "tones")
     write_binary(estimate(TEXTS, unit="word", order=2), folder / "lm.bin")
-    config = bundle.config.model_copy(
+    config = model_folder.config.model_copy(
         update={"decoding": DecodingConfig(lm="lm.bin", beam=10, alpha=0.8, beta=0.0)}
     )
-    return update_bundle(
-        bundle, bundle.path, config, {"lm.bin": (folder / "lm.bin").read_bytes()}, bundle.card
+    return update_recogniser_folder(
+        model_folder,
+        model_folder.path,
+        config,
+        {"lm.bin": (folder / "lm.bin").read_bytes()},
+        model_folder.card,
     )
 
 
 def test_words_that_sound_alike_are_written_as_the_language_model_has_them(
-    model: Bundle, corpus: Path
+    model: RecogniserFolder, corpus: Path
 ) -> None:
     recogniser = recog.load(model.path)
     assert recogniser.word_finder is not None
@@ -126,7 +134,7 @@ def test_words_that_sound_alike_are_written_as_the_language_model_has_them(
     assert right >= len(TEXTS) - 1
 
 
-def test_alternatives_are_words_and_no_two_are_alike(model: Bundle, corpus: Path) -> None:
+def test_alternatives_are_words_and_no_two_are_alike(model: RecogniserFolder, corpus: Path) -> None:
     lines = recog.load(model.path, n_best=4).transcribe(corpus / "clip00.wav").lines
     texts = [alternative.text for alternative in lines[0].alternatives]
     assert texts[0] == lines[0].text and len(set(texts)) == len(texts) > 1
@@ -135,21 +143,23 @@ def test_alternatives_are_words_and_no_two_are_alike(model: Bundle, corpus: Path
 
 @pytest.mark.parametrize("options", [{"beam": 0}, {"lm": "none", "beam": 4}])
 def test_letters_are_decoded_where_words_are_not_to_be_found(
-    model: Bundle, corpus: Path, options: dict
+    model: RecogniserFolder, corpus: Path, options: dict
 ) -> None:
     recogniser = recog.load(model.path, **options)
     assert recogniser.word_finder is None
     assert set(recogniser.transcribe(corpus / "clip00.wav").text) <= set("so en a")
 
 
-def test_hotwords_that_are_in_the_dictionary_are_heard(model: Bundle, corpus: Path) -> None:
+def test_hotwords_that_are_in_the_dictionary_are_heard(
+    model: RecogniserFolder, corpus: Path
+) -> None:
     recogniser = recog.load(model.path, hotwords={"no sea": 40.0})
     assert recogniser.word_finder is not None
     assert "no sea" in recogniser.transcribe(corpus / "clip00.wav").text
 
 
 def test_a_hotword_that_nobody_can_say_is_left_out_and_no_other(
-    model: Bundle, corpus: Path, caplog: pytest.LogCaptureFixture
+    model: RecogniserFolder, corpus: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     recogniser = recog.load(model.path, hotwords={"esso": 2.0, "no sea": 40.0})
     assert recogniser.word_finder is not None
@@ -160,7 +170,7 @@ def test_a_hotword_that_nobody_can_say_is_left_out_and_no_other(
 
 
 def test_the_sounds_stay_when_it_is_tuned_and_trained_on(
-    model: Bundle, corpus: Path, tmp_path: Path
+    model: RecogniserFolder, corpus: Path, tmp_path: Path
 ) -> None:
     command = [
         "tune",
@@ -174,10 +184,10 @@ def test_the_sounds_stay_when_it_is_tuned_and_trained_on(
         "1",
     ]
     assert CliRunner().invoke(app, command).exit_code == 0
-    tuned = open_bundle(tmp_path / "tuned")
+    tuned = open_recogniser_folder(tmp_path / "tuned")
     assert tuned.pronunciations() == SAID and tuned.config.decoding.lm == "lm.bin"
     run(recipe(corpus, tmp_path, "null", 1), tmp_path / "further", str(tuned.path))
-    further = open_bundle(tmp_path / "further")
+    further = open_recogniser_folder(tmp_path / "further")
     assert further.config.sounds == model.config.sounds and further.pronunciations() == SAID
     before, after = (
         recog.load(path).transcribe(corpus / "clip01.wav").text
@@ -187,7 +197,7 @@ def test_the_sounds_stay_when_it_is_tuned_and_trained_on(
 
 
 def test_intermediate_heads_are_trained_beside_a_base_and_cost_nothing_in_use(
-    model: Bundle, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: RecogniserFolder, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(report, "EVERY", 1)
     base = tmp_path / "two"
@@ -199,9 +209,12 @@ def test_intermediate_heads_are_trained_beside_a_base_and_cost_nothing_in_use(
         two_layers.replace("hidden: 24", "hidden: 24\n  intermediate: 1"), encoding="utf-8"
     )
     run(path, tmp_path / "further", str(base))
-    further = open_bundle(tmp_path / "further")
+    further = open_recogniser_folder(tmp_path / "further")
     assert further.config.encoder.intermediate == 1
-    assert further.file(GRAPH).stat().st_size == open_bundle(base).file(GRAPH).stat().st_size
+    assert (
+        further.file(GRAPH).stat().st_size
+        == open_recogniser_folder(base).file(GRAPH).stat().st_size
+    )
     log = (tmp_path / "further" / "training" / "log.jsonl").read_text(encoding="utf-8").splitlines()
     losses = [
         entry["intermediate_loss"] for entry in map(json.loads, log) if "intermediate_loss" in entry
@@ -211,7 +224,7 @@ def test_intermediate_heads_are_trained_beside_a_base_and_cost_nothing_in_use(
 
 
 def test_intermediate_heads_that_the_base_has_no_layer_for_are_refused(
-    model: Bundle, corpus: Path, tmp_path: Path
+    model: RecogniserFolder, corpus: Path, tmp_path: Path
 ) -> None:
     path = recipe(corpus, tmp_path, "null", 1)
     path.write_text(
@@ -224,7 +237,7 @@ def test_intermediate_heads_that_the_base_has_no_layer_for_are_refused(
         run(path, tmp_path / "further", str(model.path))
 
 
-def test_a_space_at_the_end_is_no_word(model: Bundle) -> None:
+def test_a_space_at_the_end_is_no_word(model: RecogniserFolder) -> None:
     finder = recog.load(model.path).word_finder
     assert finder is not None
     said = Hypothesis("x y ", 0.0, 0.0, (), ())
@@ -232,7 +245,7 @@ def test_a_space_at_the_end_is_no_word(model: Bundle) -> None:
 
 
 def test_new_sounds_for_a_model_that_has_its_own_are_refused(
-    model: Bundle, corpus: Path, tmp_path: Path
+    model: RecogniserFolder, corpus: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "other.tsv").write_text("so\tq\n", encoding="utf-8")
     with pytest.raises(UserError, match="sounds that the base model does not know: q"):
@@ -243,7 +256,9 @@ def test_new_sounds_for_a_model_that_has_its_own_are_refused(
         )
 
 
-def test_a_file_of_pronunciations_that_was_changed_is_told(model: Bundle, tmp_path: Path) -> None:
+def test_a_file_of_pronunciations_that_was_changed_is_told(
+    model: RecogniserFolder, tmp_path: Path
+) -> None:
     shutil.copytree(model.path, tmp_path / "changed", ignore=shutil.ignore_patterns("training"))
     (tmp_path / "changed" / "pronunciations.tsv").write_text("so\tx\n", encoding="utf-8")
     with pytest.raises(UserError, match="does not match the checksum"):

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from recog.errors import UsageError, UserError
 from recog.model.config import SpectrogramConfig
-from recog.model.recogniser_folder import open_bundle
+from recog.model.recogniser_folder import open_recogniser_folder
 from recog.recognition.load import load
 from recog.text.alphabet import Alphabet
 from recog.training.loop import first_difference, learning_rate
@@ -219,7 +219,7 @@ def test_wrong_recipes_are_named(recipe_file, old, new, message):
 
 def test_training_from_a_model_grows_its_alphabet(recipe_file, tmp_path):
     run(recipe_file, tmp_path / "base", None)
-    base = open_bundle(tmp_path / "base")
+    base = open_recogniser_folder(tmp_path / "base")
     from recog.nn.weights import network_from
 
     grown = network_from(base, Alphabet.from_list([*base.config.symbols[1:], "à", "z"]))
@@ -235,14 +235,14 @@ def test_a_recipe_gives_a_base_model_finer_frames_and_its_own_dropout(
     recipe_file, tmp_path, monkeypatch
 ):
     run(recipe_file, tmp_path / "base", None, RunOptions(epochs=1))
-    base = open_bundle(tmp_path / "base")
+    base = open_recogniser_folder(tmp_path / "base")
     assert base.config.encoder.subsampling == 4
     networks = []
     monkeypatch.setattr(Trainer, "measure_base", lambda trainer: networks.append(trainer.network))
     text = recipe_file.read_text().replace("hidden: 16", "hidden: 16\n  dropout: 0.4")
     recipe_file.write_text(text + "subsampling: 2\n", encoding="utf-8")
     run(recipe_file, tmp_path / "finer", str(tmp_path / "base"), RunOptions(epochs=1))
-    encoder = open_bundle(tmp_path / "finer").config.encoder
+    encoder = open_recogniser_folder(tmp_path / "finer").config.encoder
     assert encoder.subsampling == 2 and encoder.frames(40) == 20
     assert [layer.stride[1] * layer.pool[1] for layer in encoder.convolutions] == [2, 1], (
         "the last gives way first"
@@ -295,7 +295,7 @@ def test_a_base_that_no_epoch_beats_on_dev_is_kept(recipe_file, tmp_path, capsys
     )
     base, same = (load_file(tmp_path / name / "model.safetensors") for name in ("base", "same"))
     assert base.keys() == same.keys() and all(torch.equal(base[name], same[name]) for name in base)
-    assert open_bundle(tmp_path / "same").config.trained["best_epoch"] == 0
+    assert open_recogniser_folder(tmp_path / "same").config.trained["best_epoch"] == 0
 
 
 def test_a_head_over_another_layer_than_the_bases_is_drawn_anew(recipe_file, tmp_path):
@@ -305,12 +305,12 @@ def test_a_head_over_another_layer_than_the_bases_is_drawn_anew(recipe_file, tmp
         recipe_file.read_text().replace("layers: 2", "layers: 3\n  intermediate: 1")
     )
     run(recipe_file, tmp_path / "m", None)
-    bundle = open_bundle(tmp_path / "m")
-    config = bundle.config.encoder
+    model_folder = open_recogniser_folder(tmp_path / "m")
+    config = model_folder.config.encoder
     assert (config.intermediate, config.layers) == (1, 3)
-    trained = network_from(bundle)
+    trained = network_from(model_folder)
     torch.manual_seed(0)
-    other = network_from(bundle, encoder=config.model_copy(update={"intermediate": 2}))
+    other = network_from(model_folder, encoder=config.model_copy(update={"intermediate": 2}))
     assert not torch.equal(trained.early.weight, other.early.weight)
     assert torch.equal(trained.head.weight, other.head.weight)
 
@@ -435,7 +435,7 @@ def test_training_from_a_model_takes_its_language_models_over(
     from recog.lm.arpa import write_arpa
     from recog.lm.estimation.kneser_ney import estimate
     from recog.model.config import Calibration, DecodingConfig
-    from recog.model.recogniser_folder import update_bundle
+    from recog.model.recogniser_folder import update_recogniser_folder
     from recog.training.recogniser import lm_transfer as inherit
 
     monkeypatch.setattr(inherit, "FEW", few)
@@ -443,7 +443,7 @@ def test_training_from_a_model_takes_its_language_models_over(
     for name, text in (("lm.arpa", "ab ba"), ("lm-other.arpa", "bb bb")):
         write_arpa(estimate([text, "aab a"], unit="character", order=3), tmp_path / name)
         files[name] = (tmp_path / name).read_bytes()
-    base = open_bundle(tmp_path / "base")
+    base = open_recogniser_folder(tmp_path / "base")
     decoding = DecodingConfig(
         lm="lm.arpa",
         languages={"Other": "lm-other.arpa"},
@@ -454,7 +454,7 @@ def test_training_from_a_model_takes_its_language_models_over(
         dev={"wer": 0.5},
     )
     sure = Calibration(raw=(0.1, 1.0), right=(0.1, 0.9))
-    update_bundle(
+    update_recogniser_folder(
         base,
         base.path,
         base.config.model_copy(update={"decoding": decoding, "confidence": sure}),
@@ -464,7 +464,7 @@ def test_training_from_a_model_takes_its_language_models_over(
     if few:
         recipe_file.write_text(recipe_file.read_text() + "subsampling: 2\n", encoding="utf-8")
     run(recipe_file, tmp_path / "tuned", str(tmp_path / "base"), RunOptions(epochs=1))
-    tuned = open_bundle(tmp_path / "tuned")
+    tuned = open_recogniser_folder(tmp_path / "tuned")
     assert tuned.config.decoding.offset == (-3.0 if few else -1.5), (
         "in frames: twice as many where they are half as long"
     )
@@ -508,12 +508,13 @@ def test_a_language_model_of_the_texts_trained_on(recipe_file, tmp_path, capsys)
     assert mixed.order == 4 and set("abcd") <= set(mixed.words) and "z" not in mixed.words
     assert "% of these texts" in capsys.readouterr().err
     run(recipe_file, tmp_path / "out", None, RunOptions(epochs=1, own_text=True))
-    bundle = open_bundle(tmp_path / "out")
+    model_folder = open_recogniser_folder(tmp_path / "out")
     assert (
-        bundle.config.decoding.lm == "lm.bin" and load_lm(bundle.file("lm.bin")).unit == "character"
+        model_folder.config.decoding.lm == "lm.bin"
+        and load_lm(model_folder.file("lm.bin")).unit == "character"
     )
-    assert "with the language model" in bundle.card and "Not tuned" not in bundle.card
-    assert "training.svg" in bundle.config.files
+    assert "with the language model" in model_folder.card and "Not tuned" not in model_folder.card
+    assert "training.svg" in model_folder.config.files
 
 
 @pytest.mark.slow

@@ -6,24 +6,24 @@ from pathlib import Path
 
 import pytest
 
-from recog.util.atomic_files import atomic, atomic_path, part_of, write_text
+from recog.util.atomic_files import atomic_file, atomic_path, partial_path, write_text
 
 
 def test_a_file_takes_its_place_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "a.txt"
-    with atomic(path) as file:
+    with atomic_file(path) as file:
         file.write(b"content")
-        assert not path.exists() and part_of(path).exists()
+        assert not path.exists() and partial_path(path).exists()
     assert path.read_bytes() == b"content"
     assert [entry.name for entry in path.parent.iterdir()] == ["a.txt"]
 
 
-@pytest.mark.parametrize("writer", [atomic, atomic_path])
+@pytest.mark.parametrize("writer", [atomic_file, atomic_path])
 def test_after_an_error_the_old_file_stands_and_nothing_else(tmp_path: Path, writer) -> None:
     path = tmp_path / "a.txt"
     write_text(path, "old")
     with pytest.raises(KeyboardInterrupt), writer(path):
-        part_of(path).write_text("half")
+        partial_path(path).write_text("half")
         raise KeyboardInterrupt
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]

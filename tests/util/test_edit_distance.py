@@ -1,10 +1,10 @@
 """Distances between sequences of words."""
 
-from recog.util.edit_distance import correct_words, edit_distance, numbered
+from recog.util.edit_distance import as_numbers, correct_words, edit_distance
 
 
 def test_equal_items_are_equal_numbers() -> None:
-    assert numbered(["a", "b", "a"], ["b", "c"]) == ([0, 1, 0], [1, 2])
+    assert as_numbers(["a", "b", "a"], ["b", "c"]) == ([0, 1, 0], [1, 2])
 
 
 def test_edit_distance() -> None:

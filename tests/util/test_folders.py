@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recog.errors import UserError
-from recog.util.folders import is_hidden, matched, stored, visible, walk
+from recog.util.folders import existing_path, is_hidden, match_names, visible_names, walk
 
 NFC = "\u00e9t\u00e9"
 NFD = unicodedata.normalize("NFD", NFC)
@@ -36,7 +36,7 @@ def test_what_systems_leave_is_no_file_of_the_folder(tmp_path: Path) -> None:
     )
     put(tmp_path, "b.png", "sub/c.png", *left)
     assert names(tmp_path) == ["b.png", "sub/c.png"]
-    assert list(visible(["b.png", *left, "sub/c.png"])) == ["b.png", "sub/c.png"]
+    assert list(visible_names(["b.png", *left, "sub/c.png"])) == ["b.png", "sub/c.png"]
     assert names(tmp_path / ".git") == ["x.png"]  # where the walk begins may be hidden
     assert not is_hidden("thumbs.png")
 
@@ -52,7 +52,7 @@ def test_the_order_and_what_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "a" / "out")
     assert names(tmp_path, leave_out=[tmp_path / "link"]) == ["a/1.png", "b.png", "c/3.txt"]
     assert names(tmp_path / "a" / "out", leave_out=[tmp_path / "a" / "out"]) == ["2.png"]
-    assert list(visible(["a/1.png", "out/2.png", "outer/3.png"], "out")) == [
+    assert list(visible_names(["a/1.png", "out/2.png", "outer/3.png"], "out")) == [
         "a/1.png",
         "outer/3.png",
     ]
@@ -67,13 +67,13 @@ def test_a_path_in_another_composition(tmp_path: Path) -> None:
     put(tmp_path, f"{NFD}/{NFD}.png")
     if (tmp_path / NFC).exists():
         pytest.skip("this file system takes both for the same")
-    assert stored(tmp_path / NFC / f"{NFC}.png") == tmp_path / NFD / f"{NFD}.png"
-    assert stored(tmp_path / NFC / "none.png") == tmp_path / NFC / "none.png"
+    assert existing_path(tmp_path / NFC / f"{NFC}.png") == tmp_path / NFD / f"{NFD}.png"
+    assert existing_path(tmp_path / NFC / "none.png") == tmp_path / NFC / "none.png"
     # both: each is itself, and a listing of before is no longer believed
     put(tmp_path, f"{NFD}/{NFC}.png")
-    assert stored(tmp_path / NFD / f"{NFC}.png") == tmp_path / NFD / f"{NFC}.png"
+    assert existing_path(tmp_path / NFD / f"{NFC}.png") == tmp_path / NFD / f"{NFC}.png"
 
 
 def test_names_that_are_there_in_another_composition() -> None:
-    assert matched([NFC, "b"], {NFD, "c"}) == {NFC: NFD}
-    assert matched([NFC, NFD], {NFD}) == {NFD: NFD}  # it is one's own, and not the other's too
+    assert match_names([NFC, "b"], {NFD, "c"}) == {NFC: NFD}
+    assert match_names([NFC, NFD], {NFD}) == {NFD: NFD}  # it is one's own, and not the other's too

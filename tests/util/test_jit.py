@@ -77,13 +77,13 @@ def test_another_process_compiles_a_module_once(
     monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     jit.cache_folder.cache_clear()
     try:
-        with jit.compiling_beside("planted_kernel"):
+        with jit.compile_in_background("planted_kernel"):
             assert "planted_kernel" not in sys.modules
         assert list((tmp_path / "recog").rglob("planted_kernel*.nbi"))
         monkeypatch.setattr(
             subprocess, "Popen", lambda *args, **options: pytest.fail("compiled again")
         )
-        with jit.compiling_beside("planted_kernel"):
+        with jit.compile_in_background("planted_kernel"):
             pass
     finally:
         jit.cache_folder.cache_clear()

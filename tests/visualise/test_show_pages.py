@@ -18,7 +18,7 @@ if not hasattr(cv2, "FontFace"):
 from recog.cli import app
 from recog.errors import UserError
 from recog.formats import READERS, WRITERS
-from recog.formats.layout.turning import turned_line
+from recog.formats.layout.rotation import rotate_line
 from recog.transcript import Line, Transcript, Word
 from recog.visualise.arabic import shaped
 from recog.visualise.draw import INK, Type, blank, colour_of, is_font, seen, shown
@@ -235,7 +235,7 @@ def test_a_transcript_of_the_image_as_it_was_stored(tmp_path: Path, orientation:
     (tmp_path / "p.jpg").write_bytes(
         jpeg[:2] + b"\xff\xe1" + (len(block) + 2).to_bytes(2, "big") + block + jpeg[2:]
     )
-    stored = Transcript("p.jpg", (turned_line(LINE, turns, (600, 400)),), size=(400, 600))
+    stored = Transcript("p.jpg", (rotate_line(LINE, turns, (600, 400)),), size=(400, 600))
     pictures = []
     for number, transcript in enumerate((replace(PAGE, model=""), stored)):
         xml, out = tmp_path / f"{number}.xml", tmp_path / f"{number}.png"

@@ -22,7 +22,7 @@ from recog.corpora.files import (
     find_media,
     read_lines,
     read_text,
-    split_named,
+    split_from_name,
 )
 from recog.corpora.rows import Row
 from recog.errors import UserError
@@ -173,7 +173,7 @@ def _row(table: Path, number: int, fields: list[str], names: list[str | None]) -
     split = record.get("split")
     return Row(
         _media(table.parent, record["path"]), record["text"], start, end,
-        group=record.get("group") or None, split=split_named(split) if split else None,
+        group=record.get("group") or None, split=split_from_name(split) if split else None,
     )  # fmt: skip
 
 

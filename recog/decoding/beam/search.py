@@ -15,7 +15,7 @@ from recog.decoding.beam.beam import make_scratch, new_beam
 from recog.decoding.beam.prefix_trie import ROOT, make_trie, with_room
 from recog.decoding.fusion.kernels import make_places, make_rows, with_places
 from recog.decoding.validation import Floats, Pruning
-from recog.util.jit import compiling_beside
+from recog.util.jit import compile_in_background
 
 if TYPE_CHECKING:
     from recog.decoding.fusion.tables import Language
@@ -177,7 +177,7 @@ class WeightedSearch:
 def _kernels(extend: str, end: str) -> tuple[Any, Any]:
     """The two kernels of a search by their modules, which compile at the first use ever: side by
     side."""
-    with compiling_beside(extend):
+    with compile_in_background(extend):
         ending = import_module(end)
     return import_module(extend).extend, ending.end
 

@@ -10,8 +10,8 @@ from recog.decoding.decoder import Decoder, Hypothesis
 from recog.decoding.fusion.tables import SPECIAL
 from recog.decoding.lexicon.homophones import Homophones
 from recog.lm.g2p import open_speller
-from recog.model.recogniser_folder import Bundle
-from recog.text.pronunciations import say_all
+from recog.model.recogniser_folder import RecogniserFolder
+from recog.text.pronunciations import all_pronunciations
 
 if TYPE_CHECKING:
     from recog.lm.trie import NGramTrie
@@ -24,7 +24,7 @@ class WordFinder:
     Where the dictionary does not say how one is pronounced, its spelling does.
 
     Args:
-        bundle: a model that hears sounds.
+        model_folder: a model that hears sounds.
         lm: a language model of words.
         hotwords: words and phrases to know beside and to expect, as they are written, and their
             boosts.
@@ -37,17 +37,20 @@ class WordFinder:
     """
 
     def __init__(
-        self, bundle: Bundle, lm: NGramTrie, hotwords: Mapping[str, float] | None = None
+        self,
+        model_folder: RecogniserFolder,
+        lm: NGramTrie,
+        hotwords: Mapping[str, float] | None = None,
     ) -> None:
-        assert bundle.config.sounds is not None
-        self.sounds = bundle.config.sounds
-        self.pronunciations = bundle.pronunciations()
+        assert model_folder.config.sounds is not None
+        self.sounds = model_folder.config.sounds
+        self.pronunciations = model_folder.pronunciations()
         more = " ".join(hotwords or {}).split()
         new = [
             word for word in dict.fromkeys((*lm.words, *more)) if word not in self.pronunciations
         ]
         new = [word for word in new if word not in SPECIAL]
-        speller = open_speller(bundle) if new else None
+        speller = open_speller(model_folder) if new else None
         if speller is not None:
             heard = set(self.sounds)
             said = zip(new, speller.say(new), strict=True)
@@ -73,7 +76,7 @@ class WordFinder:
         """
         said: dict[str, float] = {}
         for phrase, boost in self._hotwords.items():
-            for way in say_all(
+            for way in all_pronunciations(
                 phrase, self.pronunciations, MAX_WAYS
             ):  # of two that sound alike the higher boost counts
                 said[way] = max(boost, said.get(way, 0.0))

@@ -12,7 +12,7 @@ from recog.errors import UserError
 from recog.evaluation.counts import Pair
 
 
-def row_finder(reference: Path, pairs: Sequence[Pair]) -> Callable[[str], Row | None]:
+def media_finder(reference: Path, pairs: Sequence[Pair]) -> Callable[[str], Row | None]:
     """From a pair's id to its media: of a manifest what it names, of a folder the file beside the
     text.
 

@@ -20,21 +20,21 @@ from recog.evaluation.inputs.sources import (
     read_source,
 )
 from recog.util.display import printable
-from recog.util.folders import composed
+from recog.util.folders import nfc
 
-_NAMED = 3  # ids that a warning spells out
+_MAX_NAMED = 3  # ids that a warning spells out
 
 # An id as it stands, without the suffix of a file name, and without its folders: `wav/a.wav` of a
 # manifest is the text of `a.txt` in a folder. Ids are compared in NFC. A way is taken only where it
 # keeps the ids of both sides apart.
 _SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,4}$")
-_WAYS: tuple[tuple[str, Callable[[str], str]], ...] = (
-    ("", composed),
+_ID_KEYS: tuple[tuple[str, Callable[[str], str]], ...] = (
+    ("", nfc),
     ("", str),
-    ("path without suffix", lambda identity: _SUFFIX.sub("", composed(identity))),
+    ("path without suffix", lambda identity: _SUFFIX.sub("", nfc(identity))),
     (
         "file name without suffix",
-        lambda identity: _SUFFIX.sub("", composed(identity).rpartition("/")[2]),
+        lambda identity: _SUFFIX.sub("", nfc(identity).rpartition("/")[2]),
     ),
 )
 
@@ -93,7 +93,7 @@ def read_hypotheses(references: Sequence[Pair], hypothesis: Path) -> tuple[list[
     if source.kind != "keyed":
         raise UserError(f"{hypothesis} has no ids; give a folder, JSONL or trn.")
     entries = [
-        Entry(pair.id, pair.reference, pair.group, marked=pair.reference_marked)
+        Entry(pair.id, pair.reference, pair.group, has_markup=pair.reference_has_markup)
         for pair in references
     ]
     return match(entries, source)
@@ -106,8 +106,8 @@ def _pair(reference: Entry, hypothesis: Entry) -> Pair:
         hypothesis.text,
         reference.group,
         hypothesis.words,
-        reference_marked=reference.marked,
-        hypothesis_marked=hypothesis.marked,
+        reference_has_markup=reference.has_markup,
+        hypothesis_has_markup=hypothesis.has_markup,
     )
 
 
@@ -123,7 +123,7 @@ def match(references: Sequence[Entry], hypotheses: Source) -> tuple[list[Pair], 
         raise UserError(
             f"The reference '{printable(empty)}' has no text; give it one, or an empty string."
         )
-    way, key = _way(
+    way, key = _id_key(
         [entry.id for entry in references],
         [entry.id for entry in hypotheses.entries],
         hypotheses.path,
@@ -136,13 +136,13 @@ def match(references: Sequence[Entry], hypotheses: Source) -> tuple[list[Pair], 
     missing = [pair.id for pair in pairs if pair.hypothesis is None]
     if missing:
         warnings.append(
-            f"No hypothesis for {len(missing)} of the references, counted as deleted: {_named(missing)}."
+            f"No hypothesis for {len(missing)} of the references, counted as deleted: {_first_ids(missing)}."
         )
     known = {key(entry.id) for entry in references}
     extra = [entry.id for entry in hypotheses.entries if key(entry.id) not in known]
     if extra:
         warnings.append(
-            f"No reference for {len(extra)} of the hypotheses, not counted: {_named(extra)}."
+            f"No reference for {len(extra)} of the hypotheses, not counted: {_first_ids(extra)}."
         )
     return pairs, warnings
 
@@ -182,11 +182,11 @@ def _same_kind(references: Source, hypotheses: Source) -> tuple[Source, Source]:
     return references, hypotheses
 
 
-def _way(
+def _id_key(
     references: list[str], hypotheses: list[str], path: Path
 ) -> tuple[str, Callable[[str], str]]:
     """The first way to read ids under which some agree, and none of a side fall together."""
-    for name, key in _WAYS:
+    for name, key in _ID_KEYS:
         one, other = Counter(map(key, references)), Counter(map(key, hypotheses))
         if (
             max(one.values(), default=0) <= 1
@@ -199,5 +199,5 @@ def _way(
     )
 
 
-def _named(ids: list[str]) -> str:
-    return ", ".join(map(printable, ids[:_NAMED])) + (", ..." if len(ids) > _NAMED else "")
+def _first_ids(ids: list[str]) -> str:
+    return ", ".join(map(printable, ids[:_MAX_NAMED])) + (", ..." if len(ids) > _MAX_NAMED else "")

@@ -35,7 +35,7 @@ def recognise_pairs(
     Raises:
         UserError: the model or the data cannot be read, or no row is of one of ``splits``.
     """
-    from recog.corpora.manifest import load_data
+    from recog.corpora.data import load_data
     from recog.recognition.dataset import read_rows
 
     rows = [row for row in load_data(data) if row.split in splits]

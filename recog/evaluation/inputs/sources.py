@@ -15,11 +15,11 @@ from typing import Any, Literal
 
 from recog.errors import UserError
 from recog.formats import READERS, check_suffix, format_of
-from recog.formats.layout.xml import local, parse_text
+from recog.formats.layout.xml import local_name, parse_text
 from recog.formats.timed import ctm, trn, tsv
 from recog.transcript import Word
 from recog.util.display import printable
-from recog.util.folders import composed, walk
+from recog.util.folders import nfc, walk
 from recog.util.text_files import read_text
 
 # In a folder, the first of these that a stem has is read. `recog transcribe` writes STEM.txt next
@@ -46,14 +46,14 @@ _PAGES = ("PcGts", "alto", "html")  # roots of XML that is a transcript
 @dataclass(frozen=True)
 class Entry:
     """One text; None where the source names the id without a text. ``words`` are those of a
-    transcript that has them; ``marked`` says that the text is in sclite's notation, with alternates
+    transcript that has them; ``has_markup`` says that the text is in sclite's notation, with alternates
     or optional words."""
 
     id: str
     text: str | None
     group: str | None = None
     words: tuple[Word, ...] = ()
-    marked: bool = False
+    has_markup: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,12 +111,12 @@ def as_trn(path: Path, text: str) -> Source:
     entries = []
     for utterance, said in trn.read(text, source=str(path)):
         try:
-            trn.parse_marks(said)
+            trn.parse_markup(said)
         except ValueError as error:
             raise UserError(
                 f"The text of '{printable(utterance)}' in {path} {error}; correct it."
             ) from None
-        entries.append(Entry(utterance, said, marked=trn.has_marks(said)))
+        entries.append(Entry(utterance, said, has_markup=trn.has_markup(said)))
     return Source(path, "keyed", _unique(path, entries))
 
 
@@ -156,7 +156,7 @@ def _folder(root: Path, suffixes: tuple[str, ...], leave_out: Sequence[Path]) ->
         suffix = next((s for s in (".gt.txt", *suffixes) if path.name.lower().endswith(s)), None)
         if suffix is None or not path.is_file():
             continue
-        stem = composed(path.relative_to(root).as_posix()[: -len(suffix)])
+        stem = nfc(path.relative_to(root).as_posix()[: -len(suffix)])
         rank = suffixes.index(suffix)
         if stem in found and rank == found[stem][0]:
             raise UserError(
@@ -165,21 +165,21 @@ def _folder(root: Path, suffixes: tuple[str, ...], leave_out: Sequence[Path]) ->
         if stem not in found or rank < found[stem][0]:
             found[stem] = (rank, path)
     entries = [
-        entry for stem, (_, path) in sorted(found.items()) for entry in _in_folder(stem, path)
+        entry for stem, (_, path) in sorted(found.items()) for entry in _file_entries(stem, path)
     ]
     if not entries:
         raise UserError(f"{root} holds no text; give a folder of {', '.join(suffixes)} files.")
     return entries
 
 
-def _in_folder(stem: str, path: Path) -> tuple[Entry, ...]:
+def _file_entries(stem: str, path: Path) -> tuple[Entry, ...]:
     """The texts of a file of a folder; none of a table or of XML that is no transcript, as systems
     put beside them."""
     text, suffix = read_text(path), path.suffix.lower()
     if suffix == ".trn":
         return as_trn(path, text).entries
     if (suffix == ".tsv" and not text.startswith(tsv.HEADER)) or (
-        suffix == ".xml" and local(parse_text(text, str(path))) not in _PAGES
+        suffix == ".xml" and local_name(parse_text(text, str(path))) not in _PAGES
     ):
         return ()
     entries = _documents(stem, path, text)
@@ -193,16 +193,16 @@ def _documents(identity: str, path: Path, text: str) -> tuple[Entry, ...] | None
     if name is None:
         return None
     if name == "ctm":
-        recordings = ctm.read_marked(text, source=str(path))
+        recordings = ctm.read_with_markup(text, source=str(path))
         alone = len(recordings) < 2
         return tuple(
             Entry(
                 identity if alone else transcript.source,
-                transcript.text if marked is None else marked,
+                transcript.text if has_markup is None else has_markup,
                 words=tuple(word for line in transcript.lines for word in line.words),
-                marked=marked is not None,
+                has_markup=has_markup is not None,
             )
-            for transcript, marked in recordings
+            for transcript, has_markup in recordings
         ) or (Entry(identity, ""),)
     transcript = READERS[name](text, source=str(path))
     return (

@@ -17,15 +17,15 @@ from recog.evaluation.confidence import (
     reliability,
 )
 from recog.evaluation.counts import Counts, Pair
-from recog.evaluation.inputs.rules import Normalisation
-from recog.evaluation.score import GroupScore, Result, Score
+from recog.evaluation.inputs.normalisation import Normalisation
+from recog.evaluation.result import GroupScore, Result, Score
 from recog.util.edit_distance import correct_words
 
 LENGTHS = (0, 2, 5, 10, 20, 40, 80)  # words of the reference, the upper ends of the classes
 
 
 @dataclass(frozen=True)
-class Trust:
+class CalibrationReport:
     """How far the words' confidences can be trusted.
 
     Attributes:
@@ -45,7 +45,7 @@ class Trust:
     cross_entropy: float
 
 
-def worst(result: Result, number: int) -> list[Score]:
+def worst_lines(result: Result, number: int) -> list[Score]:
     """The lines that raise the character error rate most: those with most errors beyond what it
     gives their length.
 
@@ -77,7 +77,7 @@ def by_length(result: Result) -> dict[str, GroupScore]:
     return classes
 
 
-def trust(pairs: Sequence[Pair], rule: Normalisation) -> Trust | None:
+def calibration_report(pairs: Sequence[Pair], rule: Normalisation) -> CalibrationReport | None:
     """How well confidences tell right words from wrong ones; None where no word has one."""
     confidences: list[float] = []
     right: list[bool] = []
@@ -92,7 +92,7 @@ def trust(pairs: Sequence[Pair], rule: Normalisation) -> Trust | None:
         return None
     values: NDArray[np.float64] = np.array(confidences)
     flags: NDArray[np.bool_] = np.array(right)
-    return Trust(
+    return CalibrationReport(
         tuple(reliability(values, flags)),
         len(values),
         float(values.mean()),

@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from recog.corpora.data import modality_of
 from recog.corpora.line_images import line_image
-from recog.corpora.manifest import modality_of
 from recog.corpora.rows import Row
 from recog.errors import UserError
 from recog.media.audio.reader import open_sound

@@ -9,7 +9,7 @@ from typing import Literal
 
 from rapidfuzz.distance import Levenshtein
 
-from recog.util.edit_distance import numbered
+from recog.util.edit_distance import as_numbers
 
 CONTEXT = 8  # words shown on either side of an error, of a text that is long
 LONG = 120  # words from which a text is
@@ -75,7 +75,7 @@ def _append(spans: Spans, first: Span | None = None, *rest: Span) -> None:
 
 def _blocks(source: Sequence[str], target: Sequence[str]) -> Iterator[Block]:
     """Stretches of equal and of unequal words, in turn."""
-    codes = Levenshtein.opcodes(*numbered(source, target))
+    codes = Levenshtein.opcodes(*as_numbers(source, target))
     held: Block | None = None
     for code in codes:
         block = (code.tag == "equal", code.src_start, code.src_end, code.dest_start, code.dest_end)

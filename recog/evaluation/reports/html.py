@@ -1,7 +1,7 @@
 """An evaluation as one HTML file that needs nothing else: figures, the lines that matter most with
 their image or sound, confusions, and how far confidences can be trusted.
 
-Texts and names are untrusted: everything passes :func:`text`, and the page forbids itself scripts
+Texts and names are untrusted: everything passes :func:`escape_text`, and the page forbids itself scripts
 and the network.
 """
 
@@ -16,15 +16,20 @@ from pathlib import Path
 
 from recog.corpora.rows import Row
 from recog.errors import UserError
-from recog.evaluation.alternates import settled
+from recog.evaluation.alternates import choose_readings
 from recog.evaluation.comparison import Comparison
 from recog.evaluation.confidence import reliability_svg
 from recog.evaluation.counts import Counts, Pair
-from recog.evaluation.reports.analysis import Trust, by_length, trust, worst
+from recog.evaluation.reports.analysis import (
+    CalibrationReport,
+    by_length,
+    calibration_report,
+    worst_lines,
+)
 from recog.evaluation.reports.clips import Clip, clip_of
 from recog.evaluation.reports.differences import Spans, differences
 from recog.evaluation.reports.terminal import verdict, with_interval
-from recog.evaluation.score import Confusion, GroupScore, Result, Score
+from recog.evaluation.result import Confusion, GroupScore, Result, Score
 from recog.util.display import percent
 
 MAX_MEDIA = 30 << 20  # bytes of images and sound in a report: what a mail or a phone still takes
@@ -61,13 +66,17 @@ def report(document: Document) -> str:
     """The HTML file."""
     result = document.result
     document = replace(
-        document, pairs=[settled(pair, result.normalisation) for pair in document.pairs]
+        document, pairs=[choose_readings(pair, result.normalisation) for pair in document.pairs]
     )
     sections = [
         ("summary", "Summary", _summary(document)),
         ("lines", "Lines that raise the error rate most", _lines(document)),
         ("confusions", "Confusions", _confusions(result)),
-        ("confidence", "Confidence", _confidence(trust(document.pairs, result.normalisation))),
+        (
+            "confidence",
+            "Confidence",
+            _confidence(calibration_report(document.pairs, result.normalisation)),
+        ),
         ("groups", "By group", _groups(result)),
         ("length", "By length", _lengths(result)),
     ]
@@ -82,15 +91,15 @@ def report(document: Document) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="referrer" content="no-referrer">\n'
-        f"<title>{text(document.title, MAX_NAME)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
+        f"<title>{escape_text(document.title, MAX_NAME)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n"
         '<a class="skip" href="#main">To the results</a>\n'
-        f"<header><h1>{text(document.title, MAX_NAME)}</h1>\n"
+        f"<header><h1>{escape_text(document.title, MAX_NAME)}</h1>\n"
         f'<nav aria-label="Sections"><ul>{links}</ul></nav></header>\n<main id="main">\n{body}</main>\n'
-        f"<footer>Made by {text(document.made_by)}.</footer>\n</body>\n</html>\n"
+        f"<footer>Made by {escape_text(document.made_by)}.</footer>\n</body>\n</html>\n"
     )
 
 
-def text(value: str, limit: int | None = None) -> str:
+def escape_text(value: str, limit: int | None = None) -> str:
     """Any text as HTML text or in an attribute: escaped, control characters and halves of surrogate
     pairs as U+FFFD."""
     if limit is not None and len(value) > limit:
@@ -139,9 +148,12 @@ def _summary(document: Document) -> str:
         f'<dl class="figures">{cards}</dl>\n{_table("Errors", head, rows)}'
         + (_compared(document.comparison) if document.comparison else "")
         + "".join(
-            f'<p class="warning">{text(note, 500)}</p>' for note in [*missing, *result.warnings]
+            f'<p class="warning">{escape_text(note, 500)}</p>'
+            for note in [*missing, *result.warnings]
         )
-        + "".join(f'<p class="soft">{text(note, 500)}</p>' for note in [*notes, *result.notes])
+        + "".join(
+            f'<p class="soft">{escape_text(note, 500)}</p>' for note in [*notes, *result.notes]
+        )
     )
 
 
@@ -171,11 +183,11 @@ def _compared(comparison: Comparison) -> str:
 
 
 def _lines(document: Document) -> str:
-    scores = worst(document.result, document.number)
+    scores = worst_lines(document.result, document.number)
     if not scores:
         return "<p>No line has an error.</p>\n"
     pairs = {pair.id: pair for pair in document.pairs}
-    shared = _shared(list(pairs))
+    shared = _common_folder_length(list(pairs))
     items, space = [], MAX_MEDIA
     for score in scores:
         row, clip, why = document.row_of(score.id), None, ""
@@ -197,7 +209,7 @@ def _lines(document: Document) -> str:
     )
 
 
-def _shared(names: Sequence[str]) -> int:
+def _common_folder_length(names: Sequence[str]) -> int:
     """How many characters of the names are a folder that all of them are in."""
     first, last = min(names).split("/")[:-1], max(names).split("/")[:-1]
     same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
@@ -208,9 +220,9 @@ def _line(score: Score, name: str, pair: Pair, result: Result, clip: Clip | None
     rule = result.normalisation
     ours, theirs = differences(rule(pair.reference), rule(pair.hypothesis or ""))
     recognised = _marked(theirs, "ins") or '<span class="soft">(nothing)</span>'
-    group = f" · {text(score.group, MAX_NAME)}" if score.group is not None else ""
+    group = f" · {escape_text(score.group, MAX_NAME)}" if score.group is not None else ""
     return (
-        f"<li><h3><bdi>{text(name, MAX_NAME)}</bdi></h3>\n"
+        f"<li><h3><bdi>{escape_text(name, MAX_NAME)}</bdi></h3>\n"
         f'<p class="soft">CER {percent(score.cer.rate)} % ({score.cer.errors:,} of {score.cer.reference:,} characters) · '
         f"WER {percent(score.wer.rate)} % ({score.wer.errors:,} of {score.wer.reference:,} words){group}</p>\n"
         f"{_media(clip, name, why)}"
@@ -221,12 +233,12 @@ def _line(score: Score, name: str, pair: Pair, result: Result, clip: Clip | None
 
 def _media(clip: Clip | None, name: str, why: str) -> str:
     if clip is None:
-        return f'<p class="soft">{text(why, 300)}</p>\n' if why else ""
+        return f'<p class="soft">{escape_text(why, 300)}</p>\n' if why else ""
     if clip.kind == "image":
         size = f'width="{clip.size[0]}" height="{clip.size[1]}"'
-        return f'<figure><img src="{clip.uri}" {size} alt="Image of {text(name, MAX_NAME)}" decoding="async"></figure>\n'
+        return f'<figure><img src="{clip.uri}" {size} alt="Image of {escape_text(name, MAX_NAME)}" decoding="async"></figure>\n'
     cut = "<figcaption>The first 30 seconds.</figcaption>" if clip.cut else ""
-    label = f"Sound of {text(name, MAX_NAME)}"
+    label = f"Sound of {escape_text(name, MAX_NAME)}"
     return f'<figure><audio controls preload="none" aria-label="{label}" src="{clip.uri}"></audio>{cut}</figure>\n'
 
 
@@ -239,7 +251,7 @@ def _marked(spans: Spans, tag: str) -> str:
         if wrong != inside:
             parts.append(f"<{tag}>" if wrong else f"</{tag}>")
             inside = wrong
-        shown = text(span.text)
+        shown = escape_text(span.text)
         if span.mark == "left out":
             shown = f'<span class="soft">{shown}</span>'
         parts.append(f"<b>{shown}</b>" if span.mark == "letter" else shown)
@@ -285,10 +297,10 @@ def _token(token: str) -> str:
         return f'<abbr title="{names[token]}">{shown}</abbr>'
     if token.isspace() or not token.isprintable():
         return " ".join(f"U+{ord(c):04X}" for c in token[:8])
-    return f"<kbd><bdi>{text(token, 40)}</bdi></kbd>"
+    return f"<kbd><bdi>{escape_text(token, 40)}</bdi></kbd>"
 
 
-def _confidence(found: Trust | None) -> str:
+def _confidence(found: CalibrationReport | None) -> str:
     if found is None:
         return ""
     lean = found.mean - found.accuracy
@@ -348,7 +360,7 @@ def _scores(caption: str, first: str, scores: Iterable[tuple[str, GroupScore]]) 
         for name in (first, "lines", "CER, %", "characters", "WER, %", "words")
     )
     rows = "".join(
-        f'<tr><th scope="row"><bdi>{text(name, MAX_NAME)}</bdi></th><td>{group.n:,}</td>'
+        f'<tr><th scope="row"><bdi>{escape_text(name, MAX_NAME)}</bdi></th><td>{group.n:,}</td>'
         f"{_bar(percent(group.cer.rate), min(1.0, group.cer.rate / most))}<td>{group.cer.reference:,}</td>"
         f"<td>{percent(group.wer.rate)}</td><td>{group.wer.reference:,}</td></tr>\n"
         for name, group in scores
@@ -363,11 +375,11 @@ def _bar(value: str, share: float) -> str:
 def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of texts; the first of each row names it."""
     columns = "".join(
-        f'<th scope="col">{text(name)}</th>' if name else "<td></td>" for name in head
+        f'<th scope="col">{escape_text(name)}</th>' if name else "<td></td>" for name in head
     )
     body = "".join(
-        f'<tr><th scope="row">{text(first)}</th>'
-        + "".join(f"<td>{text(cell)}</td>" for cell in cells)
+        f'<tr><th scope="row">{escape_text(first)}</th>'
+        + "".join(f"<td>{escape_text(cell)}</td>" for cell in cells)
         + "</tr>\n"
         for first, *cells in rows
     )
@@ -376,7 +388,8 @@ def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> 
 
 def _wide(caption: str, content: str) -> str:
     """A table that scrolls by itself, with the keyboard too, where the window is narrow."""
+    label = escape_text(caption)
     return (
-        f'<div class="wide" role="region" aria-label="{text(caption)}" tabindex="0"><table><caption>{text(caption)}</caption>\n'
-        f"{content}</table></div>\n"
+        f'<div class="wide" role="region" aria-label="{label}" tabindex="0">'
+        f"<table><caption>{label}</caption>\n{content}</table></div>\n"
     )

@@ -14,7 +14,7 @@ from rich.text import Text
 from recog.evaluation.bootstrap import Interval
 from recog.evaluation.comparison import Comparison, Difference
 from recog.evaluation.counts import Counts
-from recog.evaluation.score import Confusion, Result
+from recog.evaluation.result import Confusion, Result
 from recog.util.display import percent, printable
 
 _WIDE = 200  # columns where there is no terminal

@@ -1,5 +1,6 @@
-"""ALTO (Library of Congress, https://www.loc.gov/standards/alto/): pages of lines of words. Written
-is ALTO 4, read is any version. :mod:`recog.formats.layout.alto_reader` is the reading half.
+"""ALTO XML of the Library of Congress: the writer, of version 4.
+
+:mod:`recog.formats.layout.alto_reader` reads any version (https://www.loc.gov/standards/alto/).
 """
 
 from __future__ import annotations
@@ -10,50 +11,49 @@ from pathlib import Path
 
 from lxml import etree
 
-from recog.errors import UsageError
 from recog.formats.layout.alto_reader import MODEL, NAMESPACE, read
 from recog.formats.layout.shapes import (
     bounds,
-    clean,
+    boxed_words,
     corners,
-    inside,
+    format_confidence,
     outline_of,
     points_text,
-    share,
-    words_of,
+    whole_pixels,
+    xml_text,
 )
+from recog.formats.layout.xml import add_element as _add
+from recog.formats.layout.xml import new_root, to_xml
+from recog.formats.media_checks import require_image
 from recog.transcript import Line, Point, Transcript
 
 __all__ = ["NAMESPACE", "read", "write"]
 
 
 def write(transcript: Transcript) -> str:
-    """On each page one block that holds every line, in order: baseline, outline, and a ``String``
-    for each word, or for the line where its words have no boxes. ALTO holds no alternatives of a
-    line, and confidences of words alone.
+    """Write one block of lines for each page.
+
+    A line has its baseline, its outline and a ``String`` for each word, or one for the whole line
+    if its words have no boxes. ALTO has no alternatives of a line, and confidences of words only.
 
     Raises:
         UsageError: the transcript is of sound.
     """
-    if transcript.size is None:
-        raise UsageError(
-            f"{transcript.source} is sound, and ALTO describes images; choose another format."
-        )
-    root = etree.Element(_name("alto"), nsmap={None: NAMESPACE})
+    require_image(transcript, "ALTO describes images")
+    root = new_root("alto", NAMESPACE)
     description = _add(root, "Description")
     _add(description, "MeasurementUnit").text = "pixel"
-    _add(_add(description, "sourceImageInformation"), "fileName").text = clean(
+    _add(_add(description, "sourceImageInformation"), "fileName").text = xml_text(
         Path(transcript.source).name
     )
     processing = _add(description, "Processing", ID="recog")
     if transcript.model:
-        _add(processing, "processingStepSettings").text = clean(f"{MODEL}{transcript.model}")
+        _add(processing, "processingStepSettings").text = xml_text(f"{MODEL}{transcript.model}")
     _add(_add(processing, "processingSoftware"), "softwareName").text = "recog"
     layout = _add(root, "Layout")
     for number, page in enumerate(transcript.pages or [transcript], start=1):
         _page(layout, page, number)
-    written: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
-    return written.decode("utf-8")
+    return to_xml(root)
 
 
 def _page(layout: etree._Element, transcript: Transcript, number: int) -> None:
@@ -78,26 +78,16 @@ def _line(
         attributes["BASELINE"] = points_text(line.baseline, transcript)
     element = _add(block, "TextLine", **attributes, **_place(outline, transcript))
     _add(_add(element, "Shape"), "Polygon", POINTS=points_text(outline, transcript))
-    for number, word in enumerate(words_of(line, transcript)):
+    for number, word in enumerate(boxed_words(line, transcript)):
         if number:
             _add(element, "SP")
         assert word.box is not None
-        own: dict[str, object] = {"CONTENT": clean(word.text)}
+        content: dict[str, object] = {"CONTENT": xml_text(word.text)}
         if word.confidence is not None and math.isfinite(word.confidence):
-            own["WC"] = share(word.confidence)
-        _add(element, "String", **own, **_place(corners(word.box), transcript))
+            content["WC"] = format_confidence(word.confidence)
+        _add(element, "String", **content, **_place(corners(word.box), transcript))
 
 
 def _place(points: Iterable[Point], transcript: Transcript) -> dict[str, object]:
-    left, top, right, bottom = bounds(inside(points, transcript))
+    left, top, right, bottom = bounds(whole_pixels(points, transcript))
     return {"HPOS": left, "VPOS": top, "WIDTH": right - left, "HEIGHT": bottom - top}
-
-
-def _add(parent: etree._Element, tag: str, **attributes: object) -> etree._Element:
-    return etree.SubElement(
-        parent, _name(tag), {key: str(value) for key, value in attributes.items()}
-    )
-
-
-def _name(tag: str) -> str:
-    return f"{{{NAMESPACE}}}{tag}"

@@ -1,4 +1,4 @@
-"""The reading half of :mod:`recog.formats.layout.alto`: ALTO of any version."""
+"""ALTO XML: the reader, of any version. :mod:`recog.formats.layout.alto` has the writer."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import re
 from dataclasses import replace
 
 from recog.errors import UserError
-from recog.formats.layout.bands import with_bands
+from recog.formats.layout.baseline_polygons import with_polygons
 from recog.formats.layout.reading_order import in_reading_order
-from recog.formats.layout.shapes import Box, corners, size_of
+from recog.formats.layout.shapes import Box, corners, parse_size
 from recog.formats.layout.xml import (
     Element,
     child,
     children,
     descendants,
-    local,
-    number,
+    local_name,
+    parse_number,
+    parse_points,
     parse_text,
-    points,
-    shown,
+    tag_text,
     text_of,
 )
 from recog.transcript import Line, Point, Transcript, Word
@@ -29,59 +29,58 @@ _SPACE = re.compile("[ \t\r\n]+")  # other spaces are text
 
 
 def read(text: str, *, source: str = "") -> Transcript:
-    """The transcript of an ALTO file; :func:`read_root` of its XML.
+    """Read an ALTO file; see :func:`read_root`.
 
     Raises:
-        UserError: it is not ALTO.
+        UserError: the text is not ALTO.
     """
     return read_root(parse_text(text, source or "The text"), source=source)
 
 
 def read_root(root: Element, *, source: str = "") -> Transcript:
-    """The transcript of an ALTO file: of each page the lines in reading order, with outlines,
-    baselines, words and confidences. A line's confidence is the mean of its words', weighted by
-    their length.
+    """Read the lines of each page in reading order, with outlines, baselines and words.
 
-    What :func:`recog.formats.layout.alto.write` wrote comes back, its coordinates in whole pixels.
-    Of a file that measures in tenths of a millimetre or parts of an inch, the size and the places
-    are those of a copy of as many pixels.
+    A line's confidence is the mean of its words', weighted by their length. A file that measures in
+    tenths of a millimetre or 1/1200 of an inch is read as if these were pixels.
 
     Raises:
-        UserError: it is not ALTO.
+        UserError: the root is not that of ALTO.
     """
     name = source or "The text"
-    if local(root) != "alto":
-        raise UserError(f"{name} is not ALTO: its root is {shown(root)}; give an ALTO XML file.")
-    own_name = text_of(next(descendants(root, "fileName"), None)) or source
+    if local_name(root) != "alto":
+        raise UserError(f"{name} is not ALTO: its root is {tag_text(root)}; give an ALTO XML file.")
+    image = text_of(next(descendants(root, "fileName"), None)) or source
     settings = text_of(next(descendants(root, "processingStepSettings"), None))
     model = settings.removeprefix(MODEL) if settings.startswith(MODEL) else ""
-    unit = unit_of(root)
+    unit = measurement_unit(root)
     pages, warnings = [], []
-    for page, lines in zip(descendants(root, "Page"), pages_of(root), strict=True):
-        size = size_of(page.get("WIDTH"), page.get("HEIGHT"))
+    for page, lines in zip(descendants(root, "Page"), lines_by_page(root), strict=True):
+        size = parse_size(page.get("WIDTH"), page.get("HEIGHT"))
         if size is None and unit != "pixel":
             warnings.append(
-                f"{name} measures in {unit} and gives no size of its page; its lines have no places."
+                f"{name} measures in {unit} and gives no size of its page; "
+                "its lines have no places."
             )
             lines = [_without_places(line) for line in lines]
-        pages.append(Transcript(own_name, tuple(lines), model, size=size or (0, 0)))
+        pages.append(Transcript(image, tuple(lines), model, size=size or (0, 0)))
     if not pages:
         raise UserError(f"{name} has no <Page>; give an ALTO XML file of a page.")
-    return Transcript.of_pages(own_name, pages, tuple(dict.fromkeys(warnings)))
+    return Transcript.of_pages(image, pages, tuple(dict.fromkeys(warnings)))
 
 
-def unit_of(root: Element) -> str:
-    """What an ALTO file measures in: "pixel", "mm10" (tenths of a millimetre) or "inch1200" (of an
-    inch, 1200 parts)."""
+def measurement_unit(root: Element) -> str:
+    """Return the unit of coordinates: "pixel", "mm10" (0.1 mm) or "inch1200" (1/1200 inch)."""
     return text_of(next(descendants(root, "MeasurementUnit"), None)).strip().lower()[:40] or "pixel"
 
 
-def pages_of(root: Element) -> list[list[Line]]:
-    """The lines of each page of the element ``alto``, in reading order; one with a baseline alone
-    has a band around it as its polygon."""
+def lines_by_page(root: Element) -> list[list[Line]]:
+    """Return the lines of each page in reading order.
+
+    A line with a baseline alone gets a polygon (:mod:`recog.formats.layout.baseline_polygons`).
+    """
     order = child(root, "ReadingOrder")
     return [
-        with_bands([_line(line) for line in in_reading_order(page, order)])
+        with_polygons([_line(line) for line in in_reading_order(page, order)])
         for page in descendants(root, "Page")
     ]
 
@@ -96,7 +95,7 @@ def _line(line: Element) -> Line:
     text = _text(line)
     words = tuple(_word(string) for string in children(line, "String"))
     confidence = _confidence(words)
-    # no word, but the line
+    # a single string that is the line, not a word
     if len(words) == 1 and words[0].text == text and (" " in text or not text):
         words = ()
     polygon, baseline = _shape(line)
@@ -104,7 +103,7 @@ def _line(line: Element) -> Line:
 
 
 def _word(string: Element) -> Word:
-    confidence = number(string.get("WC"))
+    confidence = parse_number(string.get("WC"))
     share = None if confidence is None else min(1.0, max(0.0, confidence))
     return Word(string.get("CONTENT", ""), box=_box(string), confidence=share)
 
@@ -118,12 +117,14 @@ def _confidence(words: tuple[Word, ...]) -> float | None:
 
 
 def _text(line: Element) -> str:
-    """The strings, with a space where there is an ``SP`` (between all, where the line has none), a
-    hyphen for ``HYP``."""
-    spaced = any(local(e) == "SP" for e in line)
+    """Join the strings of a line: a space for ``SP``, a hyphen for ``HYP``.
+
+    Without any ``SP`` in the line, there is a space between all strings.
+    """
+    spaced = any(local_name(e) == "SP" for e in line)
     text = ""
     for element in line:
-        name = local(element)
+        name = local_name(element)
         if name == "String":
             joiner = " " if text and not spaced else ""
             text += joiner + element.get("CONTENT", "")
@@ -135,22 +136,24 @@ def _text(line: Element) -> str:
 
 
 def _shape(line: Element) -> tuple[tuple[Point, ...], tuple[Point, ...]]:
-    """Polygon and baseline: ``Polygon`` and ``BASELINE``, else the box."""
+    """Return the polygon, or else the box, and the baseline of a line."""
     outline = child(line, "Shape")
     polygon_of = child(outline, "Polygon") if outline is not None else None
-    polygon = points(None if polygon_of is None else polygon_of.get("POINTS"))
+    polygon = parse_points(None if polygon_of is None else polygon_of.get("POINTS"))
     box = _box(line)
     if len(polygon) < 3:
         polygon = corners(box) if box is not None and box[0] < box[2] and box[1] < box[3] else ()
-    baseline = points(line.get("BASELINE"))
-    level = number(line.get("BASELINE"))  # up to ALTO 4.1 a baseline is one height
+    baseline = parse_points(line.get("BASELINE"))
+    level = parse_number(line.get("BASELINE"))  # up to ALTO 4.1 a baseline is one height
     if level is not None and box is not None:
         baseline = ((box[0], level), (box[2], level))
     return polygon, baseline if len(baseline) >= 2 else ()
 
 
 def _box(element: Element) -> Box | None:
-    x, y, width, height = (number(element.get(key)) for key in ("HPOS", "VPOS", "WIDTH", "HEIGHT"))
+    x, y, width, height = (
+        parse_number(element.get(key)) for key in ("HPOS", "VPOS", "WIDTH", "HEIGHT")
+    )
     if x is None or y is None or width is None or height is None or width < 0 or height < 0:
         return None
     return x, y, x + width, y + height

@@ -1,11 +1,9 @@
-"""A TrueType font whose one glyph is a line without ink, half an em wide: what invisible text in a
-PDF is set in.
+"""A TrueType font for the invisible text of a PDF.
 
-The line goes from corner to corner of the glyph's box, by which viewers know how high the text is
-to be marked.
-
-Built here, since a font of any other kind would have a licence and 50 KB. Tables as the OpenType
-specification 1.9 has them; a PDF needs no others (ISO 32000-2, 9.9).
+Its only glyph is a line without ink, half an em wide. The line crosses the glyph's box from corner
+to corner, so that viewers highlight text at its full height. The font is built here because others
+have a licence and take 50 KB. It has the tables of the OpenType specification 1.9 that a PDF needs
+(ISO 32000-2, 9.9).
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ ASCENT, DESCENT = 800, -200
 
 
 def glyphless_font() -> bytes:
-    """The font file: two glyphs, the first, for what is missing, empty."""
+    """Build the font file: an empty glyph for missing characters, and the line."""
     glyph = struct.pack(">hhhhh", 1, 0, DESCENT, WIDTH, ASCENT)  # one contour, and its box
     # of two points
     glyph += struct.pack(">HHBBhhhh", 1, 0, 1, 1, 0, WIDTH, DESCENT, ASCENT - DESCENT)
@@ -54,5 +52,5 @@ def glyphless_font() -> bytes:
 
 
 def _checksum(content: bytes) -> int:
-    """The sum of the 32-bit words."""
+    """Return the sum of the 32-bit words."""
     return sum(struct.unpack(f">{len(content) // 4}I", content)) & 0xFFFFFFFF

@@ -1,4 +1,4 @@
-"""hOCR 1.2 (https://kba.github.io/hocr-spec/1.2/): pages of lines of words, as XHTML."""
+"""hOCR 1.2, pages of lines of words as XHTML (https://kba.github.io/hocr-spec/1.2/)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,28 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from lxml import etree
 
-from recog.errors import UsageError, UserError
-from recog.formats.layout.shapes import Box, bounds, clean, corners, inside, outline_of, words_of
-from recog.formats.layout.turning import way_of
-from recog.formats.layout.xml import MAX_XML_BYTES, Element, descendants, parse_text
-from recog.formats.layout.xml import number as number_of
+from recog.errors import UserError
+from recog.formats.layout.rotation import line_direction
+from recog.formats.layout.shapes import (
+    Box,
+    bounds,
+    boxed_words,
+    corners,
+    outline_of,
+    whole_pixels,
+    xml_text,
+)
+from recog.formats.layout.xml import (
+    MAX_XML_BYTES,
+    Element,
+    descendants,
+    new_root,
+    parse_number,
+    parse_text,
+    to_xml,
+)
+from recog.formats.layout.xml import add_element as _add
+from recog.formats.media_checks import require_image
 from recog.transcript import Line, Point, Transcript, Word
 
 XHTML = "http://www.w3.org/1999/xhtml"
@@ -30,34 +47,27 @@ CAPABILITIES = "ocr_page ocr_carea ocr_line ocrx_word ocrp_wconf"
 
 
 def write(transcript: Transcript) -> str:
-    """A page (``ocr_page``) or several, each with one area (``ocr_carea``) of lines with baselines
-    and words.
+    """Write each page (``ocr_page``) with one area (``ocr_carea``) of lines, baselines and words.
 
-    ``x_wconf`` is the confidence in per cent. A baseline that is bent is given by the straight line
-    nearest to it; one of a line that does not run to the right is left out, and ``textangle`` says
-    how far it is turned, counter-clockwise.
+    ``x_wconf`` is the confidence in percent. A bent baseline is written as the straight line nearest
+    to it. A line that does not run to the right has no baseline; ``textangle`` gives its rotation in
+    degrees, counter-clockwise.
 
     Raises:
         UsageError: the transcript is of sound.
     """
-    if transcript.size is None:
-        raise UsageError(
-            f"{transcript.source} is sound, and hOCR describes images; choose another format."
-        )
-    root = etree.Element(f"{{{XHTML}}}html", nsmap={None: XHTML})
+    require_image(transcript, "hOCR describes images")
+    root = new_root("html", XHTML)
     head = _add(root, "head")
-    _add(head, "title").text = clean(transcript.source)
+    _add(head, "title").text = xml_text(transcript.source)
     _add(head, "meta", **{"http-equiv": "Content-Type", "content": "text/html; charset=utf-8"})
-    system = f"recog ({clean(transcript.model)})" if transcript.model else "recog"
+    system = f"recog ({xml_text(transcript.model)})" if transcript.model else "recog"
     _add(head, "meta", name="ocr-system", content=system)
     _add(head, "meta", name="ocr-capabilities", content=CAPABILITIES)
     body = _add(root, "body")
     for number, page in enumerate(transcript.pages or [transcript], start=1):
         _page(body, page, number)
-    written: bytes = etree.tostring(
-        root, xml_declaration=True, encoding="UTF-8", doctype=DOCTYPE, pretty_print=True
-    )
-    return written.decode("utf-8")
+    return to_xml(root, DOCTYPE)
 
 
 def _page(body: etree._Element, transcript: Transcript, number: int) -> None:
@@ -77,53 +87,46 @@ def _line(area: etree._Element, line: Line, name: str, transcript: Transcript) -
     outline = outline_of(line, transcript)
     title = _bbox(outline, transcript) + _baseline(line, outline, transcript)
     element = _add(area, "span", **{"class": "ocr_line", "id": f"line_{name}", "title": title})
-    for at, word in enumerate(words_of(line, transcript), start=1):
+    for at, word in enumerate(boxed_words(line, transcript), start=1):
         assert word.box is not None
         place = _bbox((word.box[:2], word.box[2:]), transcript)
         if word.confidence is not None and math.isfinite(word.confidence):
             place += f"; x_wconf {round(100 * min(1.0, max(0.0, word.confidence)))}"
-        own = _add(
+        span = _add(
             element, "span", **{"class": "ocrx_word", "id": f"word_{name}_{at}", "title": place}
         )
-        own.text = clean(word.text)
-        own.tail = " "
+        span.text = xml_text(word.text)
+        span.tail = " "
 
 
 def _baseline(line: Line, outline: tuple[Point, ...], transcript: Transcript) -> str:
-    """``baseline SLOPE OFFSET``: from the left lower corner of the line's box, y growing
-    downwards."""
+    """Return ``baseline SLOPE OFFSET``, relative to the lower left corner of the line's box."""
     if len(line.baseline) < 2:
         return ""
-    turned = (0, 270, 180, 90)[way_of(line)]
+    angle = (0, 270, 180, 90)[line_direction(line)]
     points = np.array(line.baseline)
-    if turned or np.ptp(points[:, 0]) < 1:
-        return f"; textangle {turned}" if turned else ""
-    left, _, _, bottom = bounds(inside(outline, transcript))
+    if angle or np.ptp(points[:, 0]) < 1:
+        return f"; textangle {angle}" if angle else ""
+    left, _, _, bottom = bounds(whole_pixels(outline, transcript))
     slope, offset = np.polyfit(points[:, 0] - left, points[:, 1] - bottom, 1)
     return f"; baseline {round(float(slope), 4) + 0.0:g} {round(float(offset)) + 0}"
 
 
 def _bbox(points: Iterable[Point], transcript: Transcript) -> str:
-    left, top, right, bottom = bounds(inside(points, transcript))
+    left, top, right, bottom = bounds(whole_pixels(points, transcript))
     return f"bbox {left:g} {top:g} {right:g} {bottom:g}"
 
 
 def _quoted(name: str) -> str:
-    """A file's name in a property, whose strings cannot hold quotation marks."""
-    return clean(name).replace('"', "'").replace("\n", " ")
-
-
-def _add(parent: etree._Element, tag: str, **attributes: object) -> etree._Element:
-    return etree.SubElement(
-        parent, f"{{{XHTML}}}{tag}", {key: str(value) for key, value in attributes.items()}
-    )
+    """Return a file's name for a property, whose strings cannot hold quotation marks."""
+    return xml_text(name).replace('"', "'").replace("\n", " ")
 
 
 def read(text: str, *, source: str = "") -> Transcript:
-    """The transcript of an hOCR file, as XHTML or HTML; :func:`read_root` of its markup.
+    """Read an hOCR file, as XHTML or HTML; see :func:`read_root`.
 
     Raises:
-        UserError: it is no hOCR.
+        UserError: the text is not hOCR.
     """
     name = source or "The text"
     try:
@@ -141,11 +144,10 @@ def read(text: str, *, source: str = "") -> Transcript:
 
 
 def read_root(root: Element, *, source: str = "") -> Transcript:
-    """The transcript of an hOCR file: of each page (``ocr_page``) the lines as they are listed,
-    with boxes, baselines, words and confidences.
+    """Read the lines of each page in the file's order, with boxes, baselines and words.
 
     Raises:
-        UserError: it has no page.
+        UserError: there is no ``ocr_page``.
     """
     name = source or "The text"
     system = next(
@@ -176,21 +178,21 @@ def _of_class(element: Element, names: frozenset[str]) -> Iterator[Element]:
 
 
 def _properties(element: Element) -> dict[str, list[float]]:
-    """The numbers after each name in an element's title: ``bbox 0 0 10 10; x_wconf 90``."""
-    found: dict[str, list[float]] = {}
+    """Return the numbers after each name in an element's title, as ``bbox 0 0 10 10``."""
+    properties: dict[str, list[float]] = {}
     for part in element.get("title", "").split(";"):
         name, *values = part.split() or [""]
-        numbers = [value for value in map(number_of, values) if value is not None]
+        numbers = [value for value in map(parse_number, values) if value is not None]
         if len(numbers) == len(values):
-            found[name] = numbers
-    return found
+            properties[name] = numbers
+    return properties
 
 
 def _box(properties: dict[str, list[float]]) -> Box | None:
-    found = properties.get("bbox", [])
-    if len(found) != 4 or found[0] > found[2] or found[1] > found[3]:
+    sides = properties.get("bbox", [])
+    if len(sides) != 4 or sides[0] > sides[2] or sides[1] > sides[3]:
         return None
-    left, top, right, bottom = found
+    left, top, right, bottom = sides
     return left, top, right, bottom
 
 
@@ -223,8 +225,8 @@ def _read_line(line: Element) -> Line:
 
 def _read_word(word: Element) -> Word:
     properties = _properties(word)
-    sure = properties.get("x_wconf", [])
-    confidence = min(1.0, max(0.0, sure[0] / 100)) if len(sure) == 1 else None
+    percent = properties.get("x_wconf", [])
+    confidence = min(1.0, max(0.0, percent[0] / 100)) if len(percent) == 1 else None
     return Word(_text(word), box=_box(properties), confidence=confidence)
 
 

@@ -1,6 +1,7 @@
-"""PAGE XML (Pletschacher and Antonacopoulos 2010; https://github.com/PRImA-Research-Lab/PAGE-XML):
-a page of lines of words, as eScriptorium, Transkribus and kraken read it. Written is that of
-2019-07-15, read that of any year.
+"""PAGE XML, as eScriptorium, Transkribus and kraken use it.
+
+The writer makes the version of 2019-07-15; the reader takes any (Pletschacher and Antonacopoulos
+2010; https://github.com/PRImA-Research-Lab/PAGE-XML).
 """
 
 from __future__ import annotations
@@ -14,31 +15,35 @@ from pathlib import Path
 from lxml import etree
 
 from recog.errors import UsageError, UserError
-from recog.formats.layout.bands import with_bands
+from recog.formats.layout.baseline_polygons import with_polygons
 from recog.formats.layout.reading_order import in_reading_order
 from recog.formats.layout.shapes import (
     Box,
     bounds,
-    clean,
     corners,
+    format_confidence,
     outline_of,
+    parse_size,
     points_text,
-    share,
-    size_of,
-    stripped,
+    strip_layout_space,
+    xml_text,
 )
 from recog.formats.layout.xml import (
     Element,
     child,
     children,
     descendants,
-    local,
-    number,
+    local_name,
+    new_root,
+    parse_number,
+    parse_points,
     parse_text,
-    points,
-    shown,
+    tag_text,
     text_of,
+    to_xml,
 )
+from recog.formats.layout.xml import add_element as _add
+from recog.formats.media_checks import require_image
 from recog.transcript import Alternative, Line, Point, Transcript, Word
 
 NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
@@ -47,41 +52,38 @@ _CREATOR = re.compile(r"recog \((.*)\)")
 
 
 def write(transcript: Transcript, *, when: datetime | None = None) -> str:
-    """One region that holds every line, in order, with its outline, words and readings.
+    """Write one region of lines, each with its outline, words and alternatives.
 
-    A line without an outline gets that of its words or, without boxes, of the whole image; words
-    without boxes are left out. Coordinates are whole pixels inside the image, as the schema asks.
-    The N-best are further ``TextEquiv``, from index 1, with their scores as comments.
+    A line without an outline gets the box of its words or, without boxes, of the whole image. Words
+    without boxes are left out. Coordinates are whole pixels inside the image, as the schema
+    requires. Alternatives are further ``TextEquiv``, from index 1, with their scores as comments.
 
     Args:
-        transcript: of one image.
-        when: the time that the file says it was made at; by default now.
+        transcript: a transcript of one image.
+        when: the file's time of creation; by default now.
 
     Raises:
         UsageError: the transcript is of sound, or of several pages.
     """
-    if transcript.size is None:
-        raise UsageError(
-            f"{transcript.source} is sound, and PAGE describes images; choose another format."
-        )
+    width, height = require_image(transcript, "PAGE describes images")
     count = len(transcript.pages)
     if count:
         raise UsageError(
-            f"{transcript.source} has {count} pages, and a PAGE file holds one; give a folder for them."
+            f"{transcript.source} has {count} pages, and a PAGE file holds one; "
+            "give a folder for them."
         )
     now = (when or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S")
-    root = etree.Element(_name("PcGts"), nsmap={None: NAMESPACE})
+    root = new_root("PcGts", NAMESPACE)
     metadata = _add(root, "Metadata")
     _add(metadata, "Creator").text = (
-        f"recog ({clean(transcript.model)})" if transcript.model else "recog"
+        f"recog ({xml_text(transcript.model)})" if transcript.model else "recog"
     )
     _add(metadata, "Created").text = now
     _add(metadata, "LastChange").text = now
-    width, height = transcript.size
     page = _add(
         root,
         "Page",
-        imageFilename=clean(Path(transcript.source).name),
+        imageFilename=xml_text(Path(transcript.source).name),
         imageWidth=width,
         imageHeight=height,
     )
@@ -96,9 +98,8 @@ def write(transcript: Transcript, *, when: datetime | None = None) -> str:
         )
         for at, (line, outline) in enumerate(zip(transcript.lines, outlines, strict=True), start=1):
             _line(region, line, outline, f"r1l{at}", transcript)
-        _add(_add(region, "TextEquiv"), "Unicode").text = clean(transcript.text)
-    written: bytes = etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
-    return written.decode("utf-8")
+        _add(_add(region, "TextEquiv"), "Unicode").text = xml_text(transcript.text)
+    return to_xml(root)
 
 
 def _line(
@@ -111,12 +112,12 @@ def _line(
     boxed = [word for word in line.words if word.box is not None]
     for at, word in enumerate(boxed, start=1):
         assert word.box is not None
-        own = _add(element, "Word", id=f"{name}w{at}")
-        _points(own, "Coords", corners(word.box), transcript)
-        _reading(own, word.text, word.confidence)
-    own_score = next((other.score for other in line.alternatives if other.text == line.text), None)
+        word_element = _add(element, "Word", id=f"{name}w{at}")
+        _points(word_element, "Coords", corners(word.box), transcript)
+        _reading(word_element, word.text, word.confidence)
+    score = next((other.score for other in line.alternatives if other.text == line.text), None)
     others = [other for other in line.alternatives if other.text != line.text]
-    _reading(element, line.text, line.confidence, index=0 if others else None, score=own_score)
+    _reading(element, line.text, line.confidence, index=0 if others else None, score=score)
     for index, other in enumerate(others, start=1):
         _reading(element, other.text, None, index=index, score=other.score)
 
@@ -130,10 +131,10 @@ def _reading(
 ) -> None:
     attributes: dict[str, object] = {} if index is None else {"index": index}
     if confidence is not None and math.isfinite(confidence):
-        attributes["conf"] = share(confidence)
+        attributes["conf"] = format_confidence(confidence)
     if score is not None and math.isfinite(score):
         attributes["comments"] = f"{_SCORE}{score:.4f}"
-    _add(_add(parent, "TextEquiv", **attributes), "Unicode").text = clean(text)
+    _add(_add(parent, "TextEquiv", **attributes), "Unicode").text = xml_text(text)
 
 
 def _points(
@@ -142,54 +143,43 @@ def _points(
     _add(parent, tag, points=points_text(points, transcript))
 
 
-def _add(parent: etree._Element, tag: str, **attributes: object) -> etree._Element:
-    return etree.SubElement(
-        parent, _name(tag), {key: str(value) for key, value in attributes.items()}
-    )
-
-
-def _name(tag: str) -> str:
-    return f"{{{NAMESPACE}}}{tag}"
-
-
 def read(text: str, *, source: str = "") -> Transcript:
-    """The transcript of a PAGE file; :func:`read_root` of its XML.
+    """Read a PAGE file; see :func:`read_root`.
 
     Raises:
-        UserError: it is not PAGE.
+        UserError: the text is not PAGE.
     """
     return read_root(parse_text(text, source or "The text"), source=source)
 
 
 def read_root(root: Element, *, source: str = "") -> Transcript:
-    """The transcript of a PAGE file: lines in reading order, with outlines, baselines, words and
-    confidences.
-
-    What :func:`write` wrote comes back, its coordinates in whole pixels.
+    """Read lines in reading order, with outlines, baselines, words and confidences.
 
     Raises:
-        UserError: it is not PAGE.
+        UserError: the root is not that of PAGE.
     """
     name = source or "The text"
-    if local(root) != "PcGts":
-        raise UserError(f"{name} is not PAGE: its root is {shown(root)}; give a PAGE XML file.")
-    own = child(root, "Page")
+    if local_name(root) != "PcGts":
+        raise UserError(f"{name} is not PAGE: its root is {tag_text(root)}; give a PAGE XML file.")
+    page = child(root, "Page")
     creator = next(descendants(root, "Creator"), None)
-    written = _CREATOR.fullmatch(stripped(text_of(creator)))
-    if own is None:
+    match = _CREATOR.fullmatch(strip_layout_space(text_of(creator)))
+    if page is None:
         raise UserError(f"{name} has no <Page>; give a PAGE XML file of a page.")
-    size = size_of(own.get("imageWidth"), own.get("imageHeight"))
-    image = own.get("imageFilename", "")
+    size = parse_size(page.get("imageWidth"), page.get("imageHeight"))
+    image = page.get("imageFilename", "")
     return Transcript(
-        image or source, tuple(lines_of(own)), written[1] if written else "", size=size or (0, 0)
+        image or source, tuple(page_lines(page)), match[1] if match else "", size=size or (0, 0)
     )
 
 
-def lines_of(own: Element) -> list[Line]:
-    """The lines of an element ``Page``, in reading order; one with a baseline alone has a band
-    around it as its polygon."""
-    return with_bands(
-        [_read_line(line) for line in in_reading_order(own, child(own, "ReadingOrder"))]
+def page_lines(page: Element) -> list[Line]:
+    """Return the lines of an element ``Page`` in reading order.
+
+    A line with a baseline alone gets a polygon (:mod:`recog.formats.layout.baseline_polygons`).
+    """
+    return with_polygons(
+        [_read_line(line) for line in in_reading_order(page, child(page, "ReadingOrder"))]
     )
 
 
@@ -223,28 +213,28 @@ def _read_word(word: Element) -> Word:
 
 
 def _readings(element: Element) -> list[tuple[str, float | None, float | None]]:
-    """Text, confidence and score of each reading, the best first: that without an index, or with
-    the lowest."""
-    found = []
+    """Return text, confidence and score of each reading, by rising index; no index comes first."""
+    readings = []
     for reading in sorted(children(element, "TextEquiv"), key=_index):
-        text = stripped(text_of(child(reading, "Unicode"))) or stripped(
+        text = strip_layout_space(text_of(child(reading, "Unicode"))) or strip_layout_space(
             text_of(child(reading, "PlainText"))
         )
         comment = reading.get("comments", "")
-        score = number(comment.removeprefix(_SCORE)) if comment.startswith(_SCORE) else None
-        confidence = number(reading.get("conf"))
-        found.append((text, None if confidence is None else min(1.0, max(0.0, confidence)), score))
-    return found
+        score = parse_number(comment.removeprefix(_SCORE)) if comment.startswith(_SCORE) else None
+        confidence = parse_number(reading.get("conf"))
+        confidence = None if confidence is None else min(1.0, max(0.0, confidence))
+        readings.append((text, confidence, score))
+    return readings
 
 
 def _index(reading: Element) -> float:
-    """One without an index is the only or the main one."""
-    index = number(reading.get("index"))
+    """Return the key that sorts a reading: its index, or -1 for the main one, which has none."""
+    index = parse_number(reading.get("index"))
     return -1.0 if index is None else index
 
 
-def _read_points(element: Element | None, least: int) -> tuple[Point, ...]:
-    """``points="x,y x,y"``, or <Point x= y=/> as up to 2010."""
+def _read_points(element: Element | None, min_count: int) -> tuple[Point, ...]:
+    """Read ``points="x,y x,y"``, or the elements <Point x= y=/> of versions up to 2010."""
     if element is None:
         return ()
     value = element.get("points")
@@ -252,5 +242,5 @@ def _read_points(element: Element | None, least: int) -> tuple[Point, ...]:
         value = " ".join(
             f"{point.get('x')},{point.get('y')}" for point in children(element, "Point")
         )
-    found = points(value)
-    return found if len(found) >= least else ()
+    points = parse_points(value)
+    return points if len(points) >= min_count else ()

@@ -1,10 +1,9 @@
-"""Searchable PDF (ISO 32000-2): each page its picture, turned upright, with the text over it,
-invisible, word on word.
+"""Searchable PDF (ISO 32000-2): pictures of pages with invisible text over the words.
 
-The file is written page after page, so that a document of any length takes the memory of a page.
-The text stands in a font of empty glyphs; a table says which character each of its codes is, so
-that any script can be searched and copied. Codes are given out as characters appear. Text of
-right-to-left scripts stands in the order of the paper, as in any PDF; viewers turn it back.
+The file is written page by page, so that a document of any length takes the memory of one page.
+Pages are turned upright. The text is set in a font without ink; a table maps its codes to
+characters, so that any script can be searched and copied. Codes are assigned as characters appear.
+Right-to-left text is in display order, as in any PDF; viewers restore the logical order.
 """
 
 from __future__ import annotations
@@ -15,10 +14,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import BinaryIO
 
-from recog.errors import UsageError
 from recog.formats.layout.glyphless import ASCENT, DESCENT, EM, WIDTH, glyphless_font
-from recog.formats.layout.shapes import words_of
-from recog.formats.layout.turning import turned_box, turned_line, turned_point, way_of
+from recog.formats.layout.rotation import line_direction, rotate_box, rotate_line, rotate_point
+from recog.formats.layout.shapes import boxed_words
+from recog.formats.media_checks import require_image
 from recog.media.document.picture import Picture
 from recog.media.image.exif import upright_point
 from recog.text.bidi import to_display
@@ -27,12 +26,12 @@ from recog.transcript import Line, Transcript
 POINTS = 72.0  # to an inch
 BLANK = (595.0, 842.0)  # points of a page without a picture: DIN A4
 MAX_CODES = 65_000
-GAP = 0.15  # of a line's height, left free between words: from 0.1 on Poppler sees a space there
+GAP = 0.15  # of a line's height between words; Poppler sees a space from 0.1 on
 CATALOG, PAGES, FONT, CID_FONT, DESCRIPTOR, FILE, GLYPHS, UNICODE, INFO = range(1, 10)
 
 
 class PdfWriter:
-    """Writes a PDF to a binary file, from which nothing is read back.
+    """Writes a PDF to a binary file, front to back.
 
     Args:
         file: open for writing, at its start.
@@ -50,38 +49,34 @@ class PdfWriter:
         self._write(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n")
 
     def add(self, transcript: Transcript, picture: Picture | None) -> None:
-        """A page: its transcript, of one page, and its picture; without a picture it is blank.
+        """Write a page: its picture and its transcript; without a picture the page is blank.
 
         Raises:
             UsageError: the transcript is of sound.
         """
-        if transcript.size is None:
-            raise UsageError(
-                f"{transcript.source} is sound, and a searchable PDF needs images; choose another format."
-            )
+        size = require_image(transcript, "a searchable PDF needs images")
         page, image, content = self._next, self._next + 1, self._next + 2
         self._next += 3
         self._pages.append(page)
         (width, height), scale = BLANK, 1.0
         resources = f"/Font << /F {FONT} 0 R >>"
         drawn = ""
-        turns = _turns(transcript)
-        lines = tuple(turned_line(line, turns, transcript.size) for line in transcript.lines)
-        size = transcript.size if turns % 2 == 0 else transcript.size[::-1]
+        turns = _page_rotation(transcript)
+        lines = tuple(rotate_line(line, turns, size) for line in transcript.lines)
+        size = size if turns % 2 == 0 else size[::-1]
         transcript = replace(transcript, lines=lines, size=size)
         if picture is not None:
             scale = POINTS / picture.dpi
             width, height = size[0] * scale, size[1] * scale
             resources += f" /XObject << /I {image} 0 R >>"
-            drawn = (
-                f"q {_numbers(*_placed(picture.orientation, turns, width, height))} cm /I Do Q\n"
-            )
+            matrix = _picture_matrix(picture.orientation, turns, width, height)
+            drawn = f"q {_numbers(*matrix)} cm /I Do Q\n"
             space = "DeviceGray" if picture.colours == 1 else "DeviceRGB"
             self._stream(
                 image,
                 picture.data,
-                f"/Type /XObject /Subtype /Image /Width {picture.width} /Height {picture.height} /ColorSpace /{space} "
-                f"/BitsPerComponent {picture.bits} /Filter /{picture.filter}",
+                f"/Type /XObject /Subtype /Image /Width {picture.width} /Height {picture.height} "
+                f"/ColorSpace /{space} /BitsPerComponent {picture.bits} /Filter /{picture.filter}",
             )
         else:
             self._object(image, "null")
@@ -97,7 +92,7 @@ class PdfWriter:
         )
 
     def finish(self) -> None:
-        """The rest of the file."""
+        """Write the fonts, the tables and the trailer."""
         kids = " ".join(f"{page} 0 R" for page in self._pages)
         self._object(PAGES, f"<< /Type /Pages /Count {len(self._pages)} /Kids [{kids}] >>")
         self._object(CATALOG, f"<< /Type /Catalog /Pages {PAGES} 0 R >>")
@@ -108,17 +103,18 @@ class PdfWriter:
         size = self._next
         rows = "".join(f"{self._offsets[number]:010d} 00000 n \n" for number in range(1, size))
         self._write(f"xref\n0 {size}\n0000000000 65535 f \n{rows}".encode("ascii"))
-        trailer = f"trailer\n<< /Size {size} /Root {CATALOG} 0 R /Info {INFO} 0 R >>\nstartxref\n{start}\n%%EOF\n"
-        self._write(trailer.encode("ascii"))
+        trailer = f"trailer\n<< /Size {size} /Root {CATALOG} 0 R /Info {INFO} 0 R >>\n"
+        self._write(f"{trailer}startxref\n{start}\n%%EOF\n".encode("ascii"))
 
     def _line(self, line: Line, transcript: Transcript, scale: float) -> str:
-        """The operators that set a line's words on their boxes."""
+        """Return the operators that set the words of a line on their boxes."""
         assert transcript.size is not None
-        size, way = transcript.size, way_of(line)
+        size, way = transcript.size, line_direction(line)
         words = [
-            (word.box or (0, 0, 0, 0), to_display(word.text)) for word in words_of(line, transcript)
+            (word.box or (0, 0, 0, 0), to_display(word.text))
+            for word in boxed_words(line, transcript)
         ]
-        boxed = sorted((turned_box(box, way, size), shown) for box, shown in words if shown)
+        boxed = sorted((rotate_box(box, way, size), shown) for box, shown in words if shown)
         a, b = ((1, 0), (0, -1), (-1, 0), (0, 1))[way]
         pieces = []
         for number, ((left, top, right, bottom), shown) in enumerate(boxed, start=1):
@@ -127,7 +123,7 @@ class PdfWriter:
             wide = max(min(right, free_to) - left, (right - left) / 2, 0.1)
             stretch = 100 * wide * EM / (len(shown) * WIDTH * high)
             turned = size if way % 2 == 0 else size[::-1]
-            x, y = turned_point((left, bottom + DESCENT / EM * high), -way % 4, turned)
+            x, y = rotate_point((left, bottom + DESCENT / EM * high), -way % 4, turned)
             matrix = _numbers(a, b, -b, a, x * scale, (size[1] - y) * scale)
             codes = self._encoded(shown + (" " if number < len(boxed) else ""))
             pieces.append(
@@ -136,8 +132,7 @@ class PdfWriter:
         return "\n".join(pieces)
 
     def _encoded(self, text: str) -> str:
-        """The characters' codes in hexadecimal; once there are too many kinds of them, new ones are
-        not written."""
+        """Return the codes of characters in hexadecimal; 0 once all codes are assigned."""
         codes = []
         for character in text:
             if character not in self._codes and len(self._codes) < MAX_CODES:
@@ -153,14 +148,16 @@ class PdfWriter:
         )
         self._object(
             CID_FONT,
-            f"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Glyphless /DW {WIDTH} /CIDToGIDMap {GLYPHS} 0 R "
+            f"<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Glyphless /DW {WIDTH} "
+            f"/CIDToGIDMap {GLYPHS} 0 R "
             f"/CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) /Supplement 0 >> "
             f"/FontDescriptor {DESCRIPTOR} 0 R >>",
         )
         self._object(
             DESCRIPTOR,
-            f"<< /Type /FontDescriptor /FontName /Glyphless /Flags 5 /FontBBox [0 {DESCENT} {WIDTH} {ASCENT}] "
-            f"/ItalicAngle 0 /Ascent {ASCENT} /Descent {DESCENT} /CapHeight {ASCENT} /StemV 80 /FontFile2 {FILE} 0 R >>",
+            f"<< /Type /FontDescriptor /FontName /Glyphless /Flags 5 "
+            f"/FontBBox [0 {DESCENT} {WIDTH} {ASCENT}] /ItalicAngle 0 /Ascent {ASCENT} "
+            f"/Descent {DESCENT} /CapHeight {ASCENT} /StemV 80 /FontFile2 {FILE} 0 R >>",
         )
         font = glyphless_font()
         self._stream(FILE, zlib.compress(font), f"/Filter /FlateDecode /Length1 {len(font)}")
@@ -171,7 +168,7 @@ class PdfWriter:
         )
 
     def _unicode(self) -> str:
-        """The table from codes to characters (Adobe Technical Note 5411)."""
+        """Return the table from codes to characters (Adobe Technical Note 5411)."""
         rows = [f"<{code:04x}> <{_utf16(character)}>" for character, code in self._codes.items()]
         blocks = [rows[at : at + 100] for at in range(0, len(rows), 100)]
         mapped = "\n".join(
@@ -212,12 +209,14 @@ def _numbers(*values: float) -> str:
     return " ".join(f"{value:.4f}".rstrip("0").rstrip(".") for value in values)
 
 
-def _placed(orientation: int, turns: int, width: float, height: float) -> Iterator[float]:
-    """The matrix that puts a stored picture on a page of this size: by its orientation (Exif 2.32,
-    tag 274), then turned."""
+def _picture_matrix(orientation: int, turns: int, width: float, height: float) -> Iterator[float]:
+    """Yield the matrix that draws a stored picture on its page, which has this size in points.
+
+    The Exif orientation (2.32, tag 274) is applied first, then the quarter turns.
+    """
 
     def corner(across: float, up: float) -> tuple[float, float]:
-        x, y = turned_point(upright_point((across, 1 - up), orientation, (1, 1)), turns, (1, 1))
+        x, y = rotate_point(upright_point((across, 1 - up), orientation, (1, 1)), turns, (1, 1))
         return x * width, (1 - y) * height
 
     x0, y0 = corner(0, 0)
@@ -226,10 +225,9 @@ def _placed(orientation: int, turns: int, width: float, height: float) -> Iterat
     yield from (x0, y0)
 
 
-def _turns(transcript: Transcript) -> int:
-    """By how many quarters a page must be turned, counter-clockwise, so that most of its letters
-    stand upright."""
+def _page_rotation(transcript: Transcript) -> int:
+    """Return the quarter turns, counter-clockwise, that make most letters of a page upright."""
     letters = Counter[int]()
     for line in transcript.lines:
-        letters[way_of(line)] += len(line.text)
+        letters[line_direction(line)] += len(line.text)
     return letters.most_common(1)[0][0] if letters else 0

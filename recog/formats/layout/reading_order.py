@@ -1,5 +1,4 @@
-"""The reading order that PAGE and ALTO state apart from the order in which they list their regions
-and lines."""
+"""The reading order that a PAGE or ALTO file states, which may differ from its order of lines."""
 
 from __future__ import annotations
 
@@ -7,37 +6,37 @@ import math
 import re
 from collections.abc import Iterator
 
-from recog.formats.layout.xml import Element, local, number
+from recog.formats.layout.xml import Element, local_name, parse_number
 
-MAX_DEPTH = 100  # of groups in groups
+MAX_DEPTH = 100  # of nested groups
 _CUSTOM = re.compile(r"readingOrder\s*\{[^{}]*?index\s*:\s*(\d{1,9})\b")
 
 
 def in_reading_order(page: Element, order: Element | None) -> list[Element]:
-    """The elements ``TextLine`` of a page in reading order.
+    """Return the elements ``TextLine`` of a page in reading order.
 
-    First says the element ``ReadingOrder``; lines of what it does not name come last. What it
-    leaves open say the indices that Transkribus writes at regions and lines, ``custom="readingOrder
-    {index:0;}"``: among the elements of one parent they decide, those without an index coming last.
-    Else lines stay as they are listed.
+    The element ``ReadingOrder`` decides first; lines that it does not name come last. Then decide
+    the indices that Transkribus writes at regions and lines, ``custom="readingOrder {index:0;}"``:
+    they order the children of one parent, with those without an index last. Otherwise the lines
+    keep the order of the file.
 
     Args:
         page: an element ``Page``.
-        order: the element ``ReadingOrder``, of groups (ordered by ``index`` where that is given) of
+        order: the element ``ReadingOrder``: groups, ordered by their ``index`` if they have it, of
             references to regions (``regionRef``) or to blocks and lines (``REF``).
     """
-    found = list(_lines(page))
+    lines = list(_lines(page))
     if order is None:
-        return found
-    places: dict[str, int] = {}
+        return lines
+    ranks: dict[str, int] = {}
     for name in _references(order, 0):
-        places.setdefault(name, len(places))
-    return sorted(found, key=lambda line: _place(line, places))
+        ranks.setdefault(name, len(ranks))
+    return sorted(lines, key=lambda line: _rank(line, ranks))
 
 
 def _lines(element: Element) -> Iterator[Element]:
     for child in sorted(element, key=_custom_index):
-        if local(child) == "TextLine":
+        if local_name(child) == "TextLine":
             yield child
         else:
             yield from _lines(child)
@@ -53,21 +52,21 @@ def _references(group: Element, depth: int) -> Iterator[str]:
         name = element.get("regionRef") or element.get("REF")
         if name:
             yield name
-        if local(element).endswith(("Group", "GroupIndexed")) and depth < MAX_DEPTH:
+        if local_name(element).endswith(("Group", "GroupIndexed")) and depth < MAX_DEPTH:
             yield from _references(element, depth + 1)
 
 
 def _index(element: Element) -> float:
-    index = number(element.get("index"))
+    index = parse_number(element.get("index"))
     return math.inf if index is None else index
 
 
-def _place(line: Element, places: dict[str, int]) -> float:
-    """That of the innermost element around the line, itself included, that has one."""
+def _rank(line: Element, ranks: dict[str, int]) -> float:
+    """Return the rank of the innermost element, from the line outwards, that has one."""
     element: Element | None = line
     while element is not None:
-        place = places.get(element.get("id") or element.get("ID") or "")
-        if place is not None:
-            return place
+        rank = ranks.get(element.get("id") or element.get("ID") or "")
+        if rank is not None:
+            return rank
         element = element.getparent()
     return math.inf

@@ -1,5 +1,4 @@
-"""One hardened way to read XML: no entities, no DTD, no network, bounded sizes; elements by local
-name."""
+"""Safe XML parsing (no entities, DTD or network, bounded sizes), and access by local names."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 
 
 def parse(path: Path) -> Element:
-    """The root element of an XML file.
+    """Parse an XML file; return its root element.
 
     Raises:
         UserError: the file cannot be read, is too large, is not well-formed, or declares entities.
@@ -31,21 +30,21 @@ def parse(path: Path) -> Element:
     try:
         if path.stat().st_size > MAX_XML_BYTES:
             raise UserError(f"{path} is larger than {MAX_XML_BYTES >> 20} MiB; split it.")
-        return _checked(etree.parse(str(path), _parser()), str(path))
+        return _without_entities(etree.parse(str(path), _parser()), str(path))
     except OSError as error:
         why = (
             error.strerror or "its bytes are not of the encoding that it declares"
         )  # libxml2's, as an error of reading
         raise UserError(f"{path} cannot be read: {why}.") from None
     except etree.XMLSyntaxError as error:
-        raise UserError(f"{path} is not well-formed XML: {_brief(error)}.") from None
+        raise UserError(f"{path} is not well-formed XML: {_error_text(error)}.") from None
 
 
 def parse_text(text: str, name: str) -> Element:
-    """The root element of XML that was read already, whatever encoding it declares.
+    """Parse XML that is already decoded, whatever encoding it declares; return its root element.
 
     Args:
-        name: what messages call it.
+        name: the file's name, for messages.
 
     Raises:
         UserError: as :func:`parse`.
@@ -54,19 +53,40 @@ def parse_text(text: str, name: str) -> Element:
     if len(content) > MAX_XML_BYTES:
         raise UserError(f"{name} is larger than {MAX_XML_BYTES >> 20} MiB; split it.")
     try:
-        return _checked(etree.ElementTree(etree.fromstring(content, _parser("utf-8"))), name)
+        return _without_entities(
+            etree.ElementTree(etree.fromstring(content, _parser("utf-8"))), name
+        )
     except etree.XMLSyntaxError as error:
-        raise UserError(f"{name} is not well-formed XML: {_brief(error)}.") from None
+        raise UserError(f"{name} is not well-formed XML: {_error_text(error)}.") from None
 
 
-def _brief(error: etree.XMLSyntaxError) -> str:
-    """libxml2's complaint on one line; it may quote the file."""
+def _error_text(error: etree.XMLSyntaxError) -> str:
+    """Return libxml2's message on one line; it may quote the file."""
     return " ".join((error.msg or "it cannot be parsed").split())[:200]
 
 
-def shown(element: Element) -> str:
-    """An element's name for messages."""
-    return f"<{local(element)[:40]}>"
+def tag_text(element: Element) -> str:
+    """Return an element's name for messages, as ``<name>``."""
+    return f"<{local_name(element)[:40]}>"
+
+
+def new_root(tag: str, namespace: str) -> Element:
+    """Make the root element of a document with one default namespace."""
+    return etree.Element(f"{{{namespace}}}{tag}", nsmap={None: namespace})
+
+
+def add_element(parent: Element, tag: str, **attributes: object) -> Element:
+    """Append an element of the parent's namespace; values of attributes become text."""
+    name = etree.QName(etree.QName(parent).namespace, tag)
+    return etree.SubElement(parent, name, {key: str(value) for key, value in attributes.items()})
+
+
+def to_xml(root: Element, doctype: str | None = None) -> str:
+    """Write a document with its XML declaration, indented."""
+    content: bytes = etree.tostring(
+        root, xml_declaration=True, encoding="UTF-8", pretty_print=True, doctype=doctype
+    )
+    return content.decode("utf-8")
 
 
 def _parser(encoding: str | None = None) -> etree.XMLParser:
@@ -82,54 +102,53 @@ def _parser(encoding: str | None = None) -> etree.XMLParser:
     )
 
 
-def _checked(tree: etree._ElementTree, name: str) -> Element:
+def _without_entities(tree: etree._ElementTree, name: str) -> Element:
     dtd = tree.docinfo.internalDTD
     if dtd is not None and any(True for _ in dtd.iterentities()):
         raise UserError(f"{name} declares XML entities, which are not accepted; save it without.")
     return tree.getroot()
 
 
-def local(element: Element) -> str:
-    """The element's name without its namespace; empty for what is no element."""
+def local_name(element: Element) -> str:
+    """Return an element's name without its namespace; empty for comments and the like."""
     tag = element.tag
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 
 def children(element: Element, *names: str) -> Iterator[Element]:
-    """The direct children with one of ``names``, whatever their namespace."""
-    return (child for child in element if local(child) in names)
+    """Yield the direct children with one of ``names``, in any namespace."""
+    return (child for child in element if local_name(child) in names)
 
 
 def child(element: Element, *names: str) -> Element | None:
-    """The first such child, or None."""
+    """Return the first of :func:`children`, or None."""
     return next(children(element, *names), None)
 
 
 def descendants(element: Element, *names: str) -> Iterator[Element]:
-    """All descendants with one of ``names``, in document order."""
-    return (e for e in element.iter() if local(e) in names)
+    """Yield all descendants with one of ``names``, in document order."""
+    return (e for e in element.iter() if local_name(e) in names)
 
 
 def text_of(element: Element | None) -> str:
-    """The text directly in the element, or an empty string."""
+    """Return the text directly in an element; empty for None."""
     return "" if element is None else (element.text or "")
 
 
-def number(value: str | None) -> float | None:
-    """A finite number within any scan's size, or None."""
+def parse_number(value: str | None) -> float | None:
+    """Parse a finite number within :data:`MAX_COORDINATE`; None for anything else."""
     if value is None or not _NUMBER.fullmatch(value.strip()):
         return None
     x = float(value)
     return x if math.isfinite(x) and abs(x) <= MAX_COORDINATE else None
 
 
-def points(value: str | None) -> tuple[Point, ...]:
-    """``"10,20 30,40"`` or ``"10 20 30 40"`` -> points in pixels; empty when it is neither, or
-    absurd."""
+def parse_points(value: str | None) -> tuple[Point, ...]:
+    """Parse ``"10,20 30,40"`` or ``"10 20 30 40"`` into points; empty where that fails."""
     pieces = (value or "").replace(",", " ").split()
     if len(pieces) % 2 or len(pieces) > 2 * MAX_POINTS:
         return ()
-    numbers = [number(piece) for piece in pieces]
+    numbers = [parse_number(piece) for piece in pieces]
     if any(x is None for x in numbers):
         return ()
     values = [x for x in numbers if x is not None]

@@ -1,10 +1,10 @@
-"""Formats of words with times: subtitles, annotations, NIST's.
+"""Formats of text with times: subtitles, NIST files, Praat annotations.
 
-line_breaking  where subtitles break
+channels       labels for channels, in formats that have none
+line_breaking  where a subtitle breaks into rows and cues
 cues           when a subtitle is shown
-srt, vtt       SubRip and WebVTT
-tsv            a table of segments
-ctm, trn       NIST's time-marked words and transcripts
+srt, vtt       SubRip and WebVTT subtitles
+tsv            tab-separated segments, as Whisper writes them
+ctm, trn       NIST's time-marked words, and transcripts with utterance ids
 textgrid       Praat
-channels       channels in formats that know none
 """

@@ -1,5 +1,4 @@
-"""Transcripts of several channels in formats that know no channels: each line begins with the
-number of its own."""
+"""Channel labels such as ``[1]`` before lines, for formats that have no channels."""
 
 from __future__ import annotations
 
@@ -8,19 +7,19 @@ from dataclasses import replace
 from recog.transcript import Line, Transcript
 
 
-def channels_of(transcript: Transcript) -> list[int]:
-    """The channels that the lines are of, in order; none where they were mixed."""
+def channel_numbers(transcript: Transcript) -> list[int]:
+    """Return the numbers of the channels in a transcript, sorted; empty where they were mixed."""
     return sorted({line.channel for line in transcript.lines if line.channel is not None})
 
 
-def labelled(transcript: Transcript) -> Transcript:
-    """The same, each line of several channels with ``[1]`` before its first word."""
-    if len(channels_of(transcript)) < 2:
+def with_channel_labels(transcript: Transcript) -> Transcript:
+    """Put the channel's number, as ``[1]``, before each line of a recording of several channels."""
+    if len(channel_numbers(transcript)) < 2:
         return transcript
-    return replace(transcript, lines=tuple(map(_labelled, transcript.lines)))
+    return replace(transcript, lines=tuple(map(_with_label, transcript.lines)))
 
 
-def _labelled(line: Line) -> Line:
+def _with_label(line: Line) -> Line:
     if line.channel is None or not line.text:
         return line
     label = f"[{line.channel}] "

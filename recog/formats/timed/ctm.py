@@ -1,7 +1,7 @@
-"""NIST's time-marked words (.ctm), as sclite reads them: ``recording channel start duration word
-[confidence]``.
+"""NIST's time-marked words (.ctm), as sclite reads them.
 
-Format: https://github.com/usnistgov/SCTK, doc/infmts.htm. Comments begin with ``;;``.
+A row is ``recording channel start duration word [confidence]``; comments begin with ``;;``
+(https://github.com/usnistgov/SCTK, doc/infmts.htm).
 """
 
 from __future__ import annotations
@@ -11,29 +11,29 @@ import re
 from collections import Counter
 from pathlib import PurePath
 
-from recog.errors import UsageError, UserError
+from recog.errors import UserError
+from recog.formats.media_checks import require_sound
 from recog.formats.timed import trn
 from recog.transcript import Line, Transcript, Word
+from recog.util.text_files import split_lines
 
-CHANNEL = "1"
-PAUSE = 1.0  # seconds: words further apart are read as two lines
-LARGEST = 1e9
-_MARKS = {"<ALT_BEGIN>": "{", "<ALT>": "/", "<ALT_END>": "}"}
+CHANNEL = "1"  # where the channels were mixed
+PAUSE = 1.0  # seconds; a longer pause between words begins a new line
+MAX_NUMBER = 1e9
+_MARKUP = {"<ALT_BEGIN>": "{", "<ALT>": "/", "<ALT_END>": "}"}
 _NUMBER = re.compile(r"(?:\d{1,9}(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,2})?")
 
 
 def write(transcript: Transcript) -> str:
-    """A row a word, sorted by channel (as text) and time; the recording is called as its file,
-    without suffix and white space.
+    """Write a row for each word, sorted by channel (as text) and time.
+
+    The recording has the name of its file, without suffix and white space.
 
     Raises:
         UsageError: the transcript is of an image.
-        UserError: a line has text, and a word without times.
+        UserError: a line with text has a word without times.
     """
-    if transcript.size is not None:
-        raise UsageError(
-            f"{transcript.source} is an image, and ctm gives times of sound; choose another format."
-        )
+    require_sound(transcript, "ctm gives times of sound")
     rows = []
     for line in transcript.lines:
         if line.text.split() and not line.words:
@@ -50,19 +50,22 @@ def write(transcript: Transcript) -> str:
 
 
 def _untimed(transcript: Transcript) -> str:
-    return f"A line of {transcript.source} has no times of words, which ctm needs; choose another format."
+    return (
+        f"A line of {transcript.source} has no times of words, which ctm needs; "
+        "choose another format."
+    )
 
 
 def _rows(word: Word, transcript: Transcript) -> list[tuple[int, str]]:
-    """The start in milliseconds and the fields of a word; of several, where it has white space in
-    it."""
+    """Return start (ms) and fields of a word, or of each part of a word with white space."""
     if word.start is None or word.end is None or not math.isfinite(word.start + word.end):
         raise UserError(_untimed(transcript))
     start = max(0, round(word.start * 1000))
     parts = word.text.split()
     step = (max(start, round(word.end * 1000)) - start) / max(1, len(parts))
-    sure = word.confidence is not None and math.isfinite(word.confidence)
-    confidence = f" {min(1.0, max(0.0, word.confidence or 0.0)):.4f}" if sure else ""
+    confidence = ""
+    if word.confidence is not None and math.isfinite(word.confidence):
+        confidence = f" {min(1.0, max(0.0, word.confidence)):.4f}"
     times = [round(start + k * step) for k in range(len(parts) + 1)]
     return [
         (a, f"{a / 1000:.3f} {(b - a) / 1000:.3f} {part}{confidence}")
@@ -71,76 +74,78 @@ def _rows(word: Word, transcript: Transcript) -> list[tuple[int, str]]:
 
 
 def read(text: str, *, source: str = "") -> Transcript:
-    """The words of a file that holds one recording; a line ends where a pause is longer than a
-    second.
+    """Read a file of one recording; a pause of more than a second ends a line.
 
     Raises:
-        UserError: as :func:`read_all`, or there are several recordings, or channels.
+        UserError: as :func:`read_all`, or the file has several recordings or channels.
     """
-    found = read_all(text, source=source)
-    if len(found) > 1:
-        first, second = (transcript.source for transcript in found[:2])
+    transcripts = read_all(text, source=source)
+    if len(transcripts) > 1:
+        first, second = (transcript.source for transcript in transcripts[:2])
         raise UserError(
-            f"{source or 'The text'} holds several recordings, as '{first}' and '{second}'; give one."
+            f"{source or 'The text'} holds several recordings, as '{first}' and '{second}'; "
+            "give one."
         )
-    return Transcript(source, found[0].lines) if found else Transcript(source)
+    return Transcript(source, transcripts[0].lines) if transcripts else Transcript(source)
 
 
 def read_all(text: str, *, source: str = "") -> list[Transcript]:
-    """Each recording of a file, in order, its ``source`` the name there; with its channel, where it
-    has several.
+    """Read every recording of a file, in order.
 
-    Of alternatives (``<ALT_BEGIN>``) the first is read; ``@``, sclite's word for nothing, is none.
+    ``source`` is the recording's name, and its channel (``name#2``) where it has several. The first
+    of alternates (``<ALT_BEGIN>``) is read; ``@``, sclite's sign for no word, is skipped.
 
     Raises:
-        UserError: a row is not a ctm's.
+        UserError: a row is not of this format.
     """
-    return [transcript for transcript, _ in read_marked(text, source=source)]
+    return [transcript for transcript, _ in read_with_markup(text, source=source)]
 
 
-def read_marked(text: str, *, source: str = "") -> list[tuple[Transcript, str | None]]:
-    """Each recording of :func:`read_all`, and its text in sclite's notation
-    (:mod:`recog.formats.timed.trn`) where it has alternatives, ``{ a / b }``, or optional words,
-    ``(uh)``; else None.
+def read_with_markup(text: str, *, source: str = "") -> list[tuple[Transcript, str | None]]:
+    """Read every recording as :func:`read_all` does, with its text in sclite's markup.
+
+    The markup (:mod:`recog.formats.timed.trn`) is None where a recording has neither alternates,
+    ``{ a / b }``, nor optional words, ``(uh)``.
 
     Raises:
-        UserError: a row is not a ctm's.
+        UserError: a row is not of this format.
     """
     words: dict[tuple[str, str], list[Word]] = {}
-    marked: dict[tuple[str, str], list[str]] = {}
-    with_alternatives: set[tuple[str, str]] = set()
-    passing = False
-    rows = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    for number, row in enumerate(rows, start=1):
+    tokens: dict[tuple[str, str], list[str]] = {}
+    with_alternates: set[tuple[str, str]] = set()
+    in_later_alternate = False
+    for number, row in enumerate(split_lines(text), start=1):
         fields = row.split()
         if not fields or row.startswith(";;"):
             continue
         recording = (fields[0], fields[1] if len(fields) > 1 else "")
         if len(fields) == 5 and fields[2:4] == ["*", "*"]:
-            passing = fields[4].upper() == "<ALT>"
-            with_alternatives.add(recording)
-            marked.setdefault(recording, []).append(_MARKS.get(fields[4].upper(), "@"))
+            in_later_alternate = fields[4].upper() == "<ALT>"
+            with_alternates.add(recording)
+            tokens.setdefault(recording, []).append(_MARKUP.get(fields[4].upper(), "@"))
             continue
         word = _word(fields)
         if word is None:
             raise UserError(
-                f"Line {number} of {source or 'the text'} is not 'recording channel start duration word'; correct it."
+                f"Line {number} of {source or 'the text'} is not "
+                "'recording channel start duration word'; correct it."
             )
-        marked.setdefault(recording, []).append(word.text)
-        own = words.setdefault(recording, [])
-        if not passing and word.text != "@":
-            own.append(word)
+        tokens.setdefault(recording, []).append(word.text)
+        first_words = words.setdefault(recording, [])
+        if not in_later_alternate and word.text != "@":
+            first_words.append(word)
     channels = Counter(name for name, _ in words)
-    found = []
-    for (name, channel), own in words.items():
-        said = " ".join(marked[name, channel])
-        # braces are words of their own
-        literal = (name, channel) not in with_alternatives and re.search("[{}]", said)
+    recordings = []
+    for (name, channel), first_words in words.items():
+        markup = " ".join(tokens[name, channel])
+        # without <ALT_BEGIN>, braces are words
+        literal = (name, channel) not in with_alternates and re.search("[{}]", markup)
         transcript = Transcript(
-            name if channels[name] == 1 else f"{name}#{channel}", tuple(_lines(own))
+            name if channels[name] == 1 else f"{name}#{channel}", tuple(_lines(first_words))
         )
-        found.append((transcript, said if trn.has_marks(said) and not literal else None))
-    return found
+        has_markup = trn.has_markup(markup) and not literal
+        recordings.append((transcript, markup if has_markup else None))
+    return recordings
 
 
 def _word(fields: list[str]) -> Word | None:
@@ -149,19 +154,16 @@ def _word(fields: list[str]) -> Word | None:
     start, duration = _number(fields[2]), _number(fields[3])
     if start is None or duration is None:
         return None
-    sure = _number(fields[5]) if len(fields) > 5 else None
-    return Word(
-        fields[4],
-        start,
-        round(start + duration, 6),
-        confidence=None if sure is None else min(1.0, sure),
-    )
+    confidence = _number(fields[5]) if len(fields) > 5 else None
+    if confidence is not None:
+        confidence = min(1.0, confidence)
+    return Word(fields[4], start, round(start + duration, 6), confidence=confidence)
 
 
 def _number(field: str) -> float | None:
-    """A number from 0 to below :data:`LARGEST`, also with an exponent, or None."""
-    value = float(field) if _NUMBER.fullmatch(field) else LARGEST
-    return value if value < LARGEST else None
+    """Parse a number from 0 to below 1e9, with or without an exponent; None for any other text."""
+    value = float(field) if _NUMBER.fullmatch(field) else MAX_NUMBER
+    return value if value < MAX_NUMBER else None
 
 
 def _lines(words: list[Word]) -> list[Line]:

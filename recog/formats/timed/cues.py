@@ -1,8 +1,8 @@
-"""Subtitle cues, for SubRip and WebVTT alike: when they are shown, and how their times are written.
+"""Subtitle cues for SubRip and WebVTT: when each is shown, and how times are written.
 
-A cue is shown from 5/6 of a second to 7 seconds, at most 17 columns of text a second where the
-pause after it allows, and two frames (of 24 a second) before the next of its channel: Netflix's
-Timed Text Style Guide, as in :mod:`recog.formats.timed.line_breaking`.
+The times follow Netflix's Timed Text Style Guide (:mod:`recog.formats.timed.line_breaking`): a cue
+lasts 5/6 of a second to 7 seconds; it shows at most 17 columns a second if the pause after it
+allows; it ends two frames (of 24 a second) before the next cue of its channel.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
-from recog.errors import UsageError, UserError
-from recog.formats.timed.channels import labelled
+from recog.errors import UserError
+from recog.formats.media_checks import require_sound
+from recog.formats.timed.channels import with_channel_labels
 from recog.formats.timed.line_breaking import (
     LINGER,
     MAX_COLUMNS,
@@ -22,17 +23,17 @@ from recog.formats.timed.line_breaking import (
     MAX_SECONDS,
     MAX_SPEED,
     MIN_SECONDS,
-    broken,
-    clean,
-    columns,
-    joined,
-    units_of,
+    break_line,
+    clean_text,
+    display_width,
+    join_units,
+    line_units,
 )
 from recog.transcript import Line, Transcript
 
-GAP = 83  # milliseconds between cues at least: two frames
-LEAST = math.ceil(1000 * MIN_SECONDS)
-CHAINED = 500  # a gap shorter than this is closed to GAP: flicker
+GAP = 83  # smallest gap between cues in milliseconds: two frames
+MIN_DISPLAY = math.ceil(1000 * MIN_SECONDS)
+MAX_CLOSED_GAP = 500  # milliseconds; shorter gaps flicker and are closed to GAP
 
 _TIME = r"(?:(\d{1,6}):)?(\d{1,2}):(\d{1,2})[,.](\d{1,3})"
 _TIMING = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?")
@@ -40,8 +41,12 @@ _TIMING = re.compile(rf"\s*{_TIME}\s*-->\s*{_TIME}(?:\s.*)?")
 
 @dataclass(frozen=True)
 class Cue:
-    """A subtitle: ``start`` and ``end`` in whole milliseconds, ``rows`` one or two, wider than 42
-    columns only where a single word is."""
+    """A subtitle.
+
+    Attributes:
+        start, end: whole milliseconds.
+        rows: one or two rows of text; a row is wider than 42 columns only if it is a single word.
+    """
 
     start: int
     end: int
@@ -53,29 +58,25 @@ class Cue:
 
 
 def make_cues(transcript: Transcript) -> list[Cue]:
-    """The cues of a recording's transcript, in order of time: each ends after it starts, none
-    overlaps the next.
+    """Make the cues of a recording, in order of time; cues of one channel do not overlap.
 
-    A line breaks at its words' times; without such times its own is shared out by the width of the
-    text. Each channel has its own sequence of cues: two people who speak at once are both shown as
-    long as each needs to be read.
+    A line breaks at the times of its words. Without those, the line's time is divided in proportion
+    to the width of the text. Each channel has a separate sequence of cues, so that two people who
+    speak at once are both shown long enough to be read.
 
     Raises:
         UsageError: the transcript is of an image.
         UserError: a line with text has no times.
     """
-    if transcript.size is not None:
-        raise UsageError(
-            f"{transcript.source} is an image, and subtitles need sound; choose another format."
-        )
+    require_sound(transcript, "subtitles need sound")
     channels: dict[int | None, list[Cue]] = {}
-    for line in labelled(transcript).lines:
-        if clean(line.text):
+    for line in with_channel_labels(transcript).lines:
+        if clean_text(line.text):
             channels.setdefault(line.channel, []).extend(_line_cues(line, transcript.source))
-    shown = [
-        _shown(sorted(spoken, key=_start), transcript.duration) for spoken in channels.values()
+    timed = [
+        _display_times(sorted(cues, key=_start), transcript.duration) for cues in channels.values()
     ]
-    return sorted(chain.from_iterable(shown), key=_start)
+    return sorted(chain.from_iterable(timed), key=_start)
 
 
 def _start(cue: Cue) -> int:
@@ -83,34 +84,38 @@ def _start(cue: Cue) -> int:
 
 
 def _line_cues(line: Line, source: str) -> Iterator[Cue]:
-    """Cues with the times at which they are spoken."""
-    units, timed = units_of(line)
+    """Break a line into cues, timed as they are spoken."""
+    units, timed = line_units(line)
     if not units:
         raise UserError(
             f"A line of {source} has no times, which subtitles need; choose another format."
         )
-    # and not to be broken at a time that is a guess
-    whole = columns(joined(units)) <= MAX_ROWS * MAX_COLUMNS
-    for rows in broken(units, timed=timed or not whole):
+    # a line that fits into one cue is not broken at guessed times
+    fits = display_width(join_units(units)) <= MAX_ROWS * MAX_COLUMNS
+    for rows in break_line(units, timed=timed or not fits):
         start, end = rows[0][0].start, rows[-1][-1].end
         if timed:
-            end = min(end, start + MAX_SECONDS)  # a word that is drawn out longer
-        yield Cue(round(start * 1000), round(end * 1000), tuple(joined(row) for row in rows))
+            end = min(end, start + MAX_SECONDS)  # a single word may be drawn out longer
+        yield Cue(round(start * 1000), round(end * 1000), tuple(join_units(row) for row in rows))
 
 
-def _shown(cues: Sequence[Cue], duration: float | None) -> list[Cue]:
-    """The times at which cues of one channel, in order of time, are shown; one that runs into the
-    next is cut there.
+def _display_times(cues: Sequence[Cue], duration: float | None) -> list[Cue]:
+    """Change the times of a channel's cues from when they are spoken to when they are shown.
 
-    Where two are spoken at the same time the second waits until the first could be read.
+    A cue that runs into the next is cut there. Where two are spoken at the same time, the second
+    waits until the first could be read.
+
+    Args:
+        cues: in order of time.
+        duration: seconds of the recording, where known.
     """
     result: list[Cue] = []
-    free = 0  # first millisecond that no cue before has taken
+    free = 0  # the first millisecond after all cues so far
     for cue, following in zip_longest(cues, cues[1:]):
         start = max(cue.start, free)
-        end = _read(cue, start)
+        end = _display_end(cue, start)
         if following is not None:
-            end = _before(following.start, cue, start, end)
+            end = _end_before_next(following.start, cue, start, end)
         elif duration is not None and math.isfinite(duration):
             end = min(end, max(cue.end, math.ceil(duration * 1000)))
         free = max(end, start + 1)
@@ -118,39 +123,43 @@ def _shown(cues: Sequence[Cue], duration: float | None) -> list[Cue]:
     return result
 
 
-def _read(cue: Cue, start: int) -> int:
-    """When a cue goes that comes at ``start``: with its last word, or as soon after as it has been
-    read."""
+def _display_end(cue: Cue, start: int) -> int:
+    """Return when a cue shown from ``start`` may end: after its last word, and when it was read."""
     reading = max(
-        LEAST,
-        min(round(1000 * MAX_SECONDS), math.ceil(1000 * sum(map(columns, cue.rows)) / MAX_SPEED)),
+        MIN_DISPLAY,
+        min(
+            round(1000 * MAX_SECONDS),
+            math.ceil(1000 * sum(map(display_width, cue.rows)) / MAX_SPEED),
+        ),
     )
-    return max(cue.end, min(start + reading, max(cue.end + round(1000 * LINGER), start + LEAST)))
+    return max(
+        cue.end, min(start + reading, max(cue.end + round(1000 * LINGER), start + MIN_DISPLAY))
+    )
 
 
-def _before(following: int, cue: Cue, start: int, end: int) -> int:
-    """When it goes where the next cue comes at ``following``."""
-    if following - start < LEAST and cue.end > following:  # spoken at the same time
-        return min(cue.end, start + LEAST)
+def _end_before_next(following: int, cue: Cue, start: int, end: int) -> int:
+    """Return when a cue ends if the next starts at ``following``."""
+    if following - start < MIN_DISPLAY and cue.end > following:  # spoken at the same time
+        return min(cue.end, start + MIN_DISPLAY)
     if following - start < 2 * GAP:  # no room for a gap
         return following
     chained = following - GAP
-    if following - end < CHAINED and chained - start <= max(end - start, 1000 * MAX_SECONDS):
+    if following - end < MAX_CLOSED_GAP and chained - start <= max(end - start, 1000 * MAX_SECONDS):
         return chained
     return end
 
 
-def stamp(milliseconds: int, separator: str) -> str:
-    """``HH:MM:SS`` and milliseconds after ``separator``; hours take the digits they need."""
+def format_timestamp(milliseconds: int, separator: str) -> str:
+    """Write ``HH:MM:SS`` and milliseconds after ``separator``; 100 hours take three digits."""
     seconds, thousandths = divmod(milliseconds, 1000)
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{separator}{thousandths:03d}"
+    minutes, second = divmod(seconds, 60)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}{separator}{thousandths:03d}"
 
 
 def parse_timing(row: str) -> tuple[float, float] | None:
-    """Start and end in seconds of a ``00:00:01,000 --> 00:00:02,000`` row (hours may be missing);
-    None for any other.
+    """Parse ``00:00:01,000 --> 00:00:02,000`` into start and end in seconds; None for other rows.
 
-    An end before its start, which players meet and forgive, is moved to the start.
+    Hours may be missing. An end before the start is moved to the start, as players tolerate it.
     """
     match = _TIMING.fullmatch(row)
     if match is None:
@@ -159,33 +168,33 @@ def parse_timing(row: str) -> tuple[float, float] | None:
     return start, max(start, end)
 
 
-def timing_of(row: str, number: int, source: str) -> tuple[float, float] | None:
-    """:func:`parse_timing` of the row with this number, from 1, where none is expected to have an
-    arrow and no times.
+def checked_timing(row: str, number: int, source: str) -> tuple[float, float] | None:
+    """Apply :func:`parse_timing` to the row with this number (from 1), and check it.
 
     Raises:
-        UserError: it has.
+        UserError: the row has an arrow, but its times cannot be read.
     """
     timing = parse_timing(row)
     if timing is None and "-->" in row:
         raise UserError(
-            f"{source or 'The text'}, line {number}: '{row.strip()[:60]}' is not the times of a cue; correct it."
+            f"{source or 'The text'}, line {number}: '{row.strip()[:60]}' "
+            "is not the times of a cue; correct it."
         )
     return timing
 
 
-def cues_in(rows: Sequence[str], source: str) -> Iterator[tuple[float, float, list[str]]]:
-    """Start and end in seconds of each cue, and its rows of text.
+def parse_cues(rows: Sequence[str], source: str) -> Iterator[tuple[float, float, list[str]]]:
+    """Yield start and end in seconds of each cue, and its rows of text.
 
-    A cue ends with an empty row, or where the times of the next stand, for some write no empty row
-    between cues, or one with a space in it. The number or name of the next cue is no text.
+    A cue ends at an empty row or at the times of the next cue: some programs write no empty row
+    between cues, or a row with a space. The number or name of the next cue is removed.
 
     Raises:
-        UserError: a row with an arrow, outside of a cue's text, is not the times of a cue.
+        UserError: a row with an arrow, outside of a cue's text, has times that cannot be read.
     """
     at = 0
     while at < len(rows):
-        timing = timing_of(rows[at], at + 1, source)
+        timing = checked_timing(rows[at], at + 1, source)
         at += 1
         if timing is None:
             continue
@@ -209,8 +218,3 @@ def _seconds(parts: Sequence[str | None]) -> float:
     return (
         (int(hours or 0) * 60 + int(minutes or 0)) * 60 + int(seconds or 0)
     ) + thousandths / 1000
-
-
-def rows_of(text: str) -> list[str]:
-    """The rows of a subtitle file: byte order mark off, any line break."""
-    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")

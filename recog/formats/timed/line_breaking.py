@@ -1,14 +1,13 @@
-"""Where subtitles break: into cues, and a cue into rows.
+"""Line breaking of subtitles: a transcript's line into cues, a cue into rows.
 
-Followed is Netflix's Timed Text Style Guide, General Requirements
-(https://partnerhelp.netflixstudios.com/hc/en-us/articles/ 215758617): a row, or two where one is
-not enough; broken after punctuation, before conjunctions and prepositions, and not between an
-article and its noun, a pronoun or auxiliary and its verb, a first name and a last name. Rows of 42
-characters and 17 of them a second are its limits for Latin script; a wide character (UAX #11)
-counts as two, which for Chinese comes to 21 a row and 8.5 a second.
+The rules are those of Netflix's Timed Text Style Guide, General Requirements
+(https://partnerhelp.netflixstudios.com/hc/en-us/articles/215758617). A cue has one row, or two
+where one is not enough. A row breaks after punctuation and before conjunctions and prepositions. It
+does not break between an article and its noun, a pronoun or auxiliary and its verb, or a first and
+a last name. The limits for Latin script are 42 characters a row and 17 a second. A wide character
+(UAX #11) counts as two, which allows 21 a row and 8.5 a second for Chinese.
 
-The breaks are those of the lowest total cost over all ways to break (Knuth and Plass 1981), not the
-first that fit.
+The breaks minimise the total cost over the whole line (Knuth and Plass 1981).
 """
 
 from __future__ import annotations
@@ -28,21 +27,22 @@ MAX_ROWS = 2
 MAX_SPEED = 17.0  # columns a second
 MIN_SECONDS, MAX_SECONDS = 5 / 6, 7.0
 LINGER = 0.5  # seconds that a cue may stay after its last word, to be read (12 frames)
-PAUSE = 0.3  # seconds: whoever pauses longer has come to an end
+PAUSE = 0.3  # seconds; a longer pause ends a phrase
 
-# What a break costs. Their order is the style guide's; their sizes were set by eye on transcripts
-# of interviews.
-_SENTENCE, _CLAUSE, _LINK, _PLAIN, _WITHIN, _HELD = 0.0, 1.0, 2.0, 4.0, 5.0, 9.0
-_CUE = 6.0  # of each cue: few are better than many
-_ROW = 0.5  # of a break between rows, in that between cues
-_UNEVEN, _TOP_HEAVY = 3.0, 0.25  # of two rows of which one is empty; of an upper one that is longer
-_SCANTY = 3.0  # of a cue that is nearly empty
-# of a second: too few to read, more than 7, of silence within a cue
+# Costs. The order is the style guide's; the sizes were set by eye on transcripts of interviews.
+# A break after a sentence, after a clause, before a conjunction, between other words, within a
+# word of a script without spaces, between words that belong together:
+_SENTENCE, _CLAUSE, _LINK, _PLAIN, _WITHIN, _INSEPARABLE = 0.0, 1.0, 2.0, 4.0, 5.0, 9.0
+_CUE = 6.0  # each cue: few are better than many
+_ROW = 0.5  # a break between rows, relative to the same break between cues
+_UNEVEN, _TOP_HEAVY = 3.0, 0.25  # two rows, one of them empty; the upper row is longer
+_SCANTY = 3.0  # a cue that is nearly empty
+# per second: missing reading time, more than 7 seconds, silence within a cue
 _HASTE, _LONG, _SILENCE = 6.0, 1000.0, 10.0
 
 
-def _words(listed: str) -> frozenset[str]:
-    return frozenset(listed.split())
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
 
 
 _LINKS = _words(  # conjunctions and prepositions, of English, French, German and Spanish
@@ -54,7 +54,7 @@ _LINKS = _words(  # conjunctions and prepositions, of English, French, German an
     "durch gegen ohne um über unter zwischen "
     "y o pero sino porque cuando como a al del con sin por para sobre hasta desde hacia"
 )
-# they begin a clause
+# subjects that begin a clause
 _SUBJECTS = _words("i he she we they je il elle ils elles ich er wir yo ellos ellas")
 # articles, possessives, pronouns, auxiliaries and negations: they belong to the word after them
 _HELPERS = _words(
@@ -71,8 +71,8 @@ _TITLES = _words("mr. mrs. ms. dr. prof. st. m. mme. mlle. hr. fr. sr. sra.")
 _ENDS, _CLAUSES, _CLOSING = ".!?…。！？｡؟।", ",;:—–、，；：،؛", "\"'»”’)]}）］｝」』】"
 _JOINING = "\u0300-\u036f\u200b-\u200d\u2060\u3099\u309a\ufe00-\ufe0f\U000e0100-\U000e01ef"
 
-# Scripts written without spaces whose characters may be parted (UAX #14, class ID), but for the
-# marks that may not begin a row, and those that may not end one.
+# Scripts without spaces, which may break between characters (UAX #14, class ID); some marks may
+# not begin a row, others may not end one.
 _CJK = "\u3000-\u303f\u3040-\u30ff\u3100-\u312f\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff01-\uff60\U00020000-\U0003ffff"
 _NO_START = (
     re.escape(
@@ -84,24 +84,28 @@ _NO_END = re.escape("（［｛「『【〔〈《〖〘〝‘“([{") + _JOINING
 _OPENING = re.compile(
     rf"(?<![{_NO_END}])(?![{_NO_START}])(?:(?<=[{_CJK}])(?=\S)|(?<=\S)(?=[{_CJK}]))"
 )
-# not no-break spaces, which are text
+# without no-break spaces, which are text
 _SPACES = re.compile(r"[ \t\n\x00-\x1f\x7f\x85\u2028\u2029]+")
 
 
 @dataclass(frozen=True)
 class Unit:
-    """What no break parts: a word, or a character of a script without spaces. ``start`` and ``end``
-    in seconds."""
+    """Text without a possible break: a word, or a character of a script without spaces.
+
+    Attributes:
+        spaced: whether a space stands before it.
+        start, end: seconds.
+    """
 
     text: str
-    spaced: bool  # a space stands before it
+    spaced: bool
     start: float
     end: float
 
 
 @lru_cache(maxsize=1 << 16)
-def columns(text: str) -> int:
-    """The width of a text: two for a wide character, none for a mark that stands on another."""
+def display_width(text: str) -> int:
+    """Return the width of a text in columns: two for a wide character, none for combining marks."""
     if text.isascii():
         return len(text)
     return sum(
@@ -112,28 +116,32 @@ def columns(text: str) -> int:
     )
 
 
-def clean(text: str) -> str:
-    """On one line: line breaks and control characters, which would end a cue, are spaces."""
+def clean_text(text: str) -> str:
+    """Replace line breaks and control characters, which would end a cue, by spaces."""
     return _SPACES.sub(" ", text).strip()
 
 
-def joined(units: Iterable[Unit]) -> str:
-    """The text of units, without a space before the first."""
+def join_units(units: Iterable[Unit]) -> str:
+    """Return the text of units, without a space before the first."""
     return "".join((" " if unit.spaced and k else "") + unit.text for k, unit in enumerate(units))
 
 
-def units_of(line: Line) -> tuple[list[Unit], bool]:
-    """A line's units in order, and whether their times are known from its words.
+def line_units(line: Line) -> tuple[list[Unit], bool]:
+    """Return a line's units in order, and whether their times come from words.
 
-    Where they are not, the line's own time is shared out by width: a guess, but one that can be
-    read. Returns no units where there is nothing to time, or no time.
+    Without times of words, the line's time is divided in proportion to the width of the text.
+    There are no units where the line has no text or no time.
     """
-    text = clean(line.text)
-    words = [(clean(word.text), word.start, word.end) for word in line.words if clean(word.text)]
+    text = clean_text(line.text)
+    words = [
+        (clean_text(word.text), word.start, word.end)
+        for word in line.words
+        if clean_text(word.text)
+    ]
     times = [t for _, start, end in words for t in (start, end)]
     timed = bool(words) and all(t is not None and math.isfinite(t) for t in times)
     if timed and " ".join(word for word, _, _ in words) == text:
-        return _forward(
+        return _monotonic(
             [unit for word, a, b in words for unit in _split(word, a or 0.0, b or 0.0)]
         ), True
     start, end = (
@@ -143,7 +151,7 @@ def units_of(line: Line) -> tuple[list[Unit], bool]:
     )
     if not text or start is None or end is None or not math.isfinite(start + end):
         return [], False
-    return _forward(_split(text, start, end)), False
+    return _monotonic(_split(text, start, end)), False
 
 
 def _or(value: float | None, other: float | None) -> float | None:
@@ -151,14 +159,14 @@ def _or(value: float | None, other: float | None) -> float | None:
 
 
 def _split(text: str, start: float, end: float) -> list[Unit]:
-    """The units of a text, its time shared out by their widths."""
+    """Split a text into units, and its time in proportion to their widths."""
     parts = [
         (part, k == 0)
         for word in text.split(" ")
         if word
         for k, part in enumerate(_OPENING.split(word))
     ]
-    widths = [columns(part) + 1e-9 for part, _ in parts]
+    widths = [display_width(part) + 1e-9 for part, _ in parts]
     ends = [start + (end - start) * width / sum(widths) for width in accumulate(widths)]
     starts = [start, *ends[:-1]]
     return [
@@ -166,8 +174,8 @@ def _split(text: str, start: float, end: float) -> list[Unit]:
     ]
 
 
-def _forward(units: list[Unit]) -> list[Unit]:
-    """Times from 0 on that never go back."""
+def _monotonic(units: list[Unit]) -> list[Unit]:
+    """Make the starts of units rise from 0 on, and their ends not precede their starts."""
     starts = list(accumulate((max(0.0, unit.start) for unit in units), max))
     return [
         Unit(u.text, u.spaced, start, max(start, u.end))
@@ -176,11 +184,10 @@ def _forward(units: list[Unit]) -> list[Unit]:
 
 
 def break_cost(before: Unit, after: Unit) -> float:
-    """What it costs to break a text there; more than the rest, where it would part what belongs
-    together."""
+    """Return the cost of a break between two units; highest if they belong together."""
     word, following = before.text.lower(), after.text.lower()
     if word in _TITLES:
-        return _HELD
+        return _INSEPARABLE
     ending = before.text.rstrip(_CLOSING)[-1:]
     if ending and ending in _ENDS:
         return _SENTENCE
@@ -189,29 +196,30 @@ def break_cost(before: Unit, after: Unit) -> float:
     if not after.spaced:
         return _WITHIN
     if word in _LINKS or word in _HELPERS:
-        return _HELD
+        return _INSEPARABLE
     if before.text.istitle() and after.text.istitle():  # a first name and a last name
-        return _HELD
+        return _INSEPARABLE
     return _LINK if following in _LINKS or following in _SUBJECTS else _PLAIN
 
 
-def broken(units: Sequence[Unit], *, timed: bool) -> list[list[list[Unit]]]:
-    """The cues of a line, each of one or two rows of units: all of them, in order.
+def break_line(units: Sequence[Unit], *, timed: bool) -> list[list[list[Unit]]]:
+    """Break all units of a line into cues of one or two rows, in order.
 
     Args:
-        timed: whether the units' times are known; where they are shared out, a long cue is no
-            reason to break.
+        timed: whether the units' times are known; guessed times do not influence the breaks.
     """
-    return _Breaks(units, timed).best() if units else []
+    return _LineBreaker(units, timed).best() if units else []
 
 
-class _Breaks:
-    """A line's units, and what each way to break them costs. ``first`` and ``after`` number units,
-    as a slice does."""
+class _LineBreaker:
+    """Dynamic programming over the breaks of a line.
+
+    ``first`` and ``after`` are indices of units, as in a slice.
+    """
 
     def __init__(self, units: Sequence[Unit], timed: bool) -> None:
         self.units, self.timed = units, timed
-        self.reach = [0, *accumulate(columns(unit.text) + unit.spaced for unit in units)]
+        self.reach = [0, *accumulate(display_width(unit.text) + unit.spaced for unit in units)]
         self.parting = [0.0, *(break_cost(a, b) for a, b in pairwise(units)), 0.0]
         self.pauses = [0.0, *(max(0.0, b.start - a.end) for a, b in pairwise(units)), math.inf]
         self.silence = [0.0, *accumulate(max(0.0, pause - PAUSE) for pause in self.pauses[1:-1])]
@@ -234,11 +242,10 @@ class _Breaks:
         return cues[::-1]
 
     def _last_cue(self, after: int, costs: Sequence[float]) -> tuple[float, int]:
-        """The lowest cost of everything up to ``after``, and the unit with which the last cue then
-        begins.
+        """Return the lowest cost up to ``after``, and the first unit of the last cue.
 
         Args:
-            costs: that lowest cost, for all units before.
+            costs: the lowest cost up to each earlier unit.
         """
         best = (math.inf, after - 1)
         for first in range(after - 1, -1, -1):
@@ -246,15 +253,14 @@ class _Breaks:
             if width > MAX_ROWS * MAX_COLUMNS and first < after - 1:
                 break
             cost = costs[first] + self._cue(first, after, width)
-            if cost < best[0]:  # rows cost more, never less
+            if cost < best[0]:  # rows can only add to the cost
                 best = min(best, (cost + self._rows(first, after)[0], first))
         return best
 
     def _rows(self, first: int, after: int) -> tuple[float, int]:
-        """What a cue's rows cost, infinity where they do not fit, and the unit with which the
-        second begins.
+        """Return the cost of a cue's rows, infinite if they do not fit, and the second row's start.
 
-        A single unit that is wider than a row stands alone in one.
+        A single unit that is wider than a row has a row for itself.
         """
         if after == first + 1 or self.width(first, after) <= MAX_COLUMNS:
             return 0.0, after
@@ -271,7 +277,7 @@ class _Breaks:
         return best
 
     def _cue(self, first: int, after: int, width: int) -> float:
-        """What a cue costs, with the break at its end."""
+        """Return the cost of a cue and of the break at its end, without its rows."""
         pause = self.pauses[after]
         cost = _CUE + self.parting[after] * (1.0 - min(1.0, pause / (2 * PAUSE)))
         cost += _SCANTY * max(0.0, 1.0 - width / MAX_COLUMNS)

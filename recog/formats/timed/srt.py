@@ -1,21 +1,25 @@
-"""SubRip subtitles (.srt): numbered cues with a comma before the milliseconds. It has no
-escapes."""
+"""SubRip subtitles (.srt): numbered cues, a comma before the milliseconds, no escapes."""
 
 from __future__ import annotations
 
 import re
 
 from recog.errors import UserError
-from recog.formats.timed.cues import cues_in, make_cues, parse_timing, rows_of, stamp
+from recog.formats.timed.cues import format_timestamp, make_cues, parse_cues, parse_timing
 from recog.transcript import Line, Transcript
+from recog.util.text_files import split_lines
 
 _TAGS = re.compile(r"</?(?:[bius]|font)(?:\s[^<>]*)?>|\{\\[^{}]*\}", re.IGNORECASE)
 
 
 def write(transcript: Transcript) -> str:
-    """The cues of :func:`recog.formats.timed.cues.make_cues`; :class:`UsageError` for an image."""
+    """Write the cues of :func:`recog.formats.timed.cues.make_cues`.
+
+    Raises:
+        UsageError, UserError: as :func:`recog.formats.timed.cues.make_cues`.
+    """
     blocks = (
-        f"{number}\n{stamp(cue.start, ',')} --> {stamp(cue.end, ',')}\n"
+        f"{number}\n{format_timestamp(cue.start, ',')} --> {format_timestamp(cue.end, ',')}\n"
         + "\n".join(cue.rows)
         + "\n"
         for number, cue in enumerate(make_cues(transcript), start=1)
@@ -24,16 +28,16 @@ def write(transcript: Transcript) -> str:
 
 
 def read(text: str, *, source: str = "") -> Transcript:
-    """A :class:`Line` a cue, without style tags; what is no cue is passed over.
+    """Read a :class:`Line` for each cue, without style tags; text outside of cues is skipped.
 
     Raises:
-        UserError: there is text, and no cue in it, or a cue whose times cannot be read.
+        UserError: the file has text but no cue, or a cue's times cannot be read.
     """
-    rows, lines = rows_of(text), []
-    for start, end, spoken in cues_in(rows, source):
-        said = " ".join(" ".join(_TAGS.sub("", row) for row in spoken).split())
-        if said:
-            lines.append(Line(said, start=start, end=end))
+    rows, lines = split_lines(text), []
+    for start, end, cue_rows in parse_cues(rows, source):
+        cue_text = " ".join(" ".join(_TAGS.sub("", row) for row in cue_rows).split())
+        if cue_text:
+            lines.append(Line(cue_text, start=start, end=end))
     if not lines and text.strip("\ufeff \t\r\n") and not any(parse_timing(row) for row in rows):
         raise UserError(
             f"{source or 'The text'} has no SubRip cue; give a file with '00:00:01,000 --> ...' rows."

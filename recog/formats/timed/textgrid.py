@@ -1,8 +1,8 @@
-"""Praat's TextGrid (.TextGrid), https://www.fon.hum.uva.nl/praat/manual/TextGrid_file_formats.html:
-tiers of intervals.
+"""Praat's TextGrid: tiers of intervals in text files.
 
-Written are the tiers ``lines`` and ``words`` in the long text form, UTF-8; read are the long and
-the short text form.
+The writer makes the tiers ``lines`` and ``words`` in the long text form, in UTF-8. The reader takes
+the long and the short text form
+(https://www.fon.hum.uva.nl/praat/manual/TextGrid_file_formats.html).
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from recog.errors import UsageError, UserError
-from recog.formats.timed.channels import channels_of
+from recog.errors import UserError
+from recog.formats.media_checks import require_sound, require_times
+from recog.formats.timed.channels import channel_numbers
 from recog.transcript import Line, Transcript, Word
 
 Interval = tuple[float, float, str]  # start and end in seconds, text
@@ -31,30 +32,25 @@ _LINE_TIERS = (
 _WORD_TIERS = ("words", "word")
 _NUMBERED = re.compile(r"lines (\d{1,9})")
 _DECIMALS = 6
-# What Praat reads: strings, flags and numbers that stand free. Labels such as `xmin =` and
-# `intervals [1]:` are passed over, so that both text forms are the same to it; `!` begins a
-# comment.
+# Praat reads strings, flags and free-standing numbers. It skips labels such as `xmin =` and
+# `intervals [1]:`, so that both text forms are the same to it; `!` begins a comment.
 _TOKEN = re.compile(
     r'"((?:[^"]++|"")*+)"|(?<!\S)(<\w+>)(?!\S)|(?<!\S)([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)(?!\S)|![^\n]*|\S+'
 )
 
 
 def write(transcript: Transcript) -> str:
-    """A tier of lines and one of words, where they have times; stretches between them are empty
-    intervals.
+    """Write a tier of lines and a tier of words with times, for each channel.
 
-    What overlaps is cut where the next begins, and what then has no length is left out: a tier
-    cannot hold it.
+    Gaps are empty intervals. Intervals that overlap are cut where the next begins; intervals that
+    then have no length are left out, as a tier cannot hold them.
 
     Raises:
         UsageError: the transcript is of an image.
         UserError: a line with text has no times.
     """
-    if transcript.size is not None:
-        raise UsageError(
-            f"{transcript.source} is an image, and a TextGrid needs sound; choose another format."
-        )
-    channels: list[int | None] = [*channels_of(transcript)]
+    require_sound(transcript, "a TextGrid needs sound")
+    channels: list[int | None] = [*channel_numbers(transcript)]
     if len(channels) < 2:
         parts: list[tuple[int | None, list[Line]]] = [(None, list(transcript.lines))]
     else:
@@ -64,32 +60,16 @@ def write(transcript: Transcript) -> str:
             for channel in channels
         ]
     tiers = [tier for channel, lines in parts for tier in _tiers(lines, channel, transcript)]
-    end = max(
-        [
-            transcript.duration or 0.0,
-            *(interval[1] for _, intervals in tiers for interval in intervals),
-        ]
-    )
+    ends = (interval[1] for _, intervals in tiers for interval in intervals)
+    end = max([transcript.duration or 0.0, *ends])
     tiers = [(name, _tiling(intervals, end)) for name, intervals in tiers]
-    rows = [
-        'File type = "ooTextFile"',
-        'Object class = "TextGrid"',
-        "",
-        "xmin = 0",
-        f"xmax = {_number(end)}",
-    ]
+    rows = ['File type = "ooTextFile"', 'Object class = "TextGrid"', ""]
+    rows += ["xmin = 0", f"xmax = {_number(end)}"]
     rows += ["tiers? <exists>", f"size = {len(tiers)}", "item []:"]
     for at, (name, intervals) in enumerate(tiers, start=1):
-        rows += [
-            f"    item [{at}]:",
-            '        class = "IntervalTier"',
-            f"        name = {_quoted(name)}",
-        ]
-        rows += [
-            "        xmin = 0",
-            f"        xmax = {_number(end)}",
-            f"        intervals: size = {len(intervals)}",
-        ]
+        rows += [f"    item [{at}]:", '        class = "IntervalTier"']
+        rows += [f"        name = {_quoted(name)}", "        xmin = 0"]
+        rows += [f"        xmax = {_number(end)}", f"        intervals: size = {len(intervals)}"]
         for number, (first, after, text) in enumerate(intervals, start=1):
             rows += [f"        intervals [{number}]:", f"            xmin = {_number(first)}"]
             rows += [f"            xmax = {_number(after)}", f"            text = {_quoted(text)}"]
@@ -97,15 +77,15 @@ def write(transcript: Transcript) -> str:
 
 
 def read(text: str, *, source: str = "") -> Transcript:
-    """The lines, with the words whose middle lies in them.
+    """Read lines, each with the words whose middle lies in it.
 
-    Tiers that are numbered, ``lines 2`` and ``words 2``, are those of a channel. Else lines are the
-    tier called lines, utterances, sentences or phrases, words the one called words; with neither,
-    the first tier of intervals is the lines. A file with words alone gives a single line. Empty
-    intervals say nothing, and other tiers are passed over.
+    The numbered tiers ``lines 2`` and ``words 2`` are those of channel 2. Without numbers, lines
+    are the tier called lines, utterances, sentences or phrases, and words the tier called words.
+    With neither, the first tier of intervals has the lines. A file of words alone gives one line.
+    Empty intervals and other tiers are skipped.
 
     Raises:
-        UserError: it is no TextGrid in a text form, is cut short, or has no tier of intervals.
+        UserError: the file is no TextGrid in a text form, is cut short, or has no interval tier.
     """
     name = source or "The text"
     tokens = _Tokens(text, name)
@@ -115,13 +95,13 @@ def read(text: str, *, source: str = "") -> Transcript:
     tiers: dict[str, list[Interval]] = {}
     if tokens.flag() == "<exists>":
         for _ in range(tokens.count()):
-            tier, intervals = tokens.tier()
-            if intervals is not None:
-                tiers.setdefault(tier.strip().lower(), intervals)
+            tier, content = tokens.tier()
+            if content is not None:
+                tiers.setdefault(tier.strip().lower(), content)
     if not tiers:
         raise UserError(f"{name} has no tier of intervals; give a TextGrid that has one.")
     numbered = sorted({int(match[1]) for tier in tiers if (match := _NUMBERED.fullmatch(tier))})
-    found = [
+    lines = [
         replace(line, channel=channel)
         for channel in numbered
         for line in _with_words(
@@ -129,27 +109,22 @@ def read(text: str, *, source: str = "") -> Transcript:
         )
     ]
     words = next((tiers[tier] for tier in _WORD_TIERS if tier in tiers), [])
-    if found:
-        found += _with_words(tiers.get("lines", []), words)
-        return Transcript(
-            source,
-            tuple(sorted(found, key=lambda line: line.start or 0.0)),
-            duration=max(0.0, duration),
-        )
-    lines = next((tiers[tier] for tier in _LINE_TIERS if tier in tiers), None)
-    if lines is None:
-        lines = (
-            [(words[0][0], words[-1][1], " ".join(w for _, _, w in words))]
-            if words
-            else next(iter(tiers.values()))
-        )
-    return Transcript(source, tuple(_with_words(lines, words)), duration=max(0.0, duration))
+    if lines:
+        lines += _with_words(tiers.get("lines", []), words)
+        lines.sort(key=lambda line: line.start or 0.0)
+        return Transcript(source, tuple(lines), duration=max(0.0, duration))
+    intervals = next((tiers[tier] for tier in _LINE_TIERS if tier in tiers), None)
+    if intervals is None and words:
+        intervals = [(words[0][0], words[-1][1], " ".join(w for _, _, w in words))]
+    elif intervals is None:
+        intervals = next(iter(tiers.values()))
+    return Transcript(source, tuple(_with_words(intervals, words)), duration=max(0.0, duration))
 
 
 def _tiers(
     lines: list[Line], channel: int | None, transcript: Transcript
 ) -> list[tuple[str, list[Interval]]]:
-    """The tiers of all lines, or of those of a channel."""
+    """Make the tiers of lines and words of a channel, or of all lines (``channel`` None)."""
     words = [
         (word.start, word.end, word.text)
         for line in lines
@@ -164,15 +139,11 @@ def _tiers(
 def _timed_line(line: Line, source: str) -> Interval:
     start = line.start if line.start is not None or not line.words else line.words[0].start
     end = line.end if line.end is not None or not line.words else line.words[-1].end
-    if start is None or end is None or not math.isfinite(start + end):
-        raise UserError(
-            f"A line of {source} has no times, which a TextGrid needs; choose another format."
-        )
-    return start, end, line.text
+    return *require_times(start, end, source, "a TextGrid needs"), line.text
 
 
 def _tiling(intervals: Iterable[Interval], end: float) -> list[Interval]:
-    """Intervals from 0 to ``end`` without holes and overlaps, as a tier needs them."""
+    """Cut and fill intervals to cover 0 to ``end`` without gaps and overlaps, as a tier needs."""
     ordered = [
         (round(a, _DECIMALS), round(b, _DECIMALS), text)
         for a, b, text in sorted(intervals, key=lambda i: i[:2])
@@ -215,7 +186,7 @@ def _quoted(text: str) -> str:
 
 @dataclass
 class _Tokens:
-    """The strings, flags and numbers of a file, one after the other."""
+    """The strings, flags and numbers of a file, read one after the other."""
 
     text: str
     name: str
@@ -240,7 +211,8 @@ class _Tokens:
             )
         if match[group] is None:
             raise UserError(
-                f"{self.name} has '{' '.join(match[0].split())[:40]}' where {what} belongs; give a valid TextGrid."
+                f"{self.name} has '{' '.join(match[0].split())[:40]}' where {what} belongs; "
+                "give a valid TextGrid."
             )
         return match[group]
 
@@ -257,7 +229,7 @@ class _Tokens:
         return value
 
     def count(self) -> int:
-        """How many follow: not trusted, the file has to go on that long."""
+        """Read a count; it is not trusted, as reading stops where the file ends."""
         value = self.number()
         if value < 0 or value != int(value):
             raise UserError(
@@ -266,8 +238,7 @@ class _Tokens:
         return int(value)
 
     def tier(self) -> tuple[str, list[Interval] | None]:
-        """A tier's name and its intervals that say something, in order; None for a tier of
-        points."""
+        """Read a tier: its name and its intervals with text, in order; None for a point tier."""
         kind, name = self.string(), self.string()
         self.number()
         self.number()
@@ -278,7 +249,8 @@ class _Tokens:
             return name, None
         if kind != "IntervalTier":
             raise UserError(
-                f"{self.name} has a tier of the class '{' '.join(kind.split())[:40]}'; give a valid TextGrid."
+                f"{self.name} has a tier of the class '{' '.join(kind.split())[:40]}'; "
+                "give a valid TextGrid."
             )
         intervals = []
         for _ in range(self.count()):

@@ -1,9 +1,8 @@
-"""NIST's transcript files (.trn), as sclite reads them: ``text (utterance-id)``, an utterance a
-line.
+"""NIST transcripts (.trn) as sclite reads them: ``text (utterance-id)`` on each line.
 
-In the text ``{ a / b / @ }`` stands for any of its alternates, ``@`` for nothing, and ``(uh)`` for
-a word that may be left out (https://github.com/usnistgov/SCTK, doc/infmts.htm). :func:`read` gives
-them as they stand; :func:`parse_marks` takes them apart.
+The text may have sclite's markup (https://github.com/usnistgov/SCTK, doc/infmts.htm): ``{ a / b /
+@ }`` lists alternates, ``@`` stands for no word, and ``(uh)`` is an optional word. :func:`read`
+keeps the markup; :func:`parse_markup` parses it.
 """
 
 from __future__ import annotations
@@ -14,17 +13,18 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from recog.errors import UserError
+from recog.util.text_files import split_lines
 
 MAX_DEPTH = 20  # of alternates in alternates
 _ID = re.compile(r"[^()\s]+")
 _TOKEN = re.compile(r"[{}]|[^{}\s]+")
-_MARK = re.compile(r"[{}]|(?<!\S)(?:@|\([^()\s]+\))(?!\S)")
+_MARKUP = re.compile(r"[{}]|(?<!\S)(?:@|\([^()\s]+\))(?!\S)")
 _OPTIONAL = re.compile(r"\(([^()\s]+)\)")
 
 
 @dataclass(frozen=True)
-class Spoken:
-    """A word; ``optional`` for one that may be left out."""
+class MarkupWord:
+    """A word; an ``optional`` word may be left out."""
 
     text: str
     optional: bool = False
@@ -32,55 +32,55 @@ class Spoken:
 
 @dataclass(frozen=True)
 class Alternates:
-    """Several ways to say the same; one of no words says nothing."""
+    """Alternative readings of a passage; a reading may have no words."""
 
-    ways: tuple[Marked, ...]
+    readings: tuple[Markup, ...]
 
 
-Marked: TypeAlias = tuple[Spoken | Alternates, ...]
+Markup: TypeAlias = tuple[MarkupWord | Alternates, ...]
 
 
 def write(pairs: Iterable[tuple[str, str]]) -> str:
-    """``pairs`` of (utterance id, text), a line each.
+    """Write (utterance id, text) pairs, one on each line.
 
     Raises:
-        UserError: an id that is empty or has white space or parentheses, which no reader could tell
-            from text.
+        UserError: an id is empty, or has white space or parentheses, which readers could not
+            separate from the text.
     """
     rows = []
     for utterance, text in pairs:
         if not _ID.fullmatch(utterance):
             raise UserError(
-                f"'{utterance}' cannot be an utterance id of a trn file; leave out spaces and parentheses."
+                f"'{utterance}' cannot be an utterance id of a trn file; "
+                "leave out spaces and parentheses."
             )
         rows.append(f"{' '.join(text.split())} ({utterance})".lstrip() + "\n")
     return "".join(rows)
 
 
 def read(text: str, *, source: str = "") -> list[tuple[str, str]]:
-    """(utterance id, text) of each line, in order; blank lines and comments (``;;``) are passed
-    over.
+    """Read (utterance id, text) of each line; blank lines and comments (``;;``) are skipped.
 
     Raises:
-        UserError: a line that does not end with an id in parentheses.
+        UserError: a line does not end with an id in parentheses.
     """
     pairs = []
-    rows = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(split_lines(text), start=1):
         if not row.strip() or row.startswith(";;"):
             continue
         match = parse(row)
         if match is None:
             name = source or "the text"
             raise UserError(
-                f"Line {number} of {name} does not end with an utterance id in parentheses; add one."
+                f"Line {number} of {name} does not end with an utterance id in parentheses; "
+                "add one."
             )
         pairs.append(match)
     return pairs
 
 
 def parse(row: str) -> tuple[str, str] | None:
-    """(utterance id, text) of one line, or None where it does not end with an id in parentheses."""
+    """Parse a line into (utterance id, text); None if it does not end with an id in parentheses."""
     text, opening, ending = row.strip().rpartition("(")
     utterance = ending.removesuffix(")")
     if not opening or utterance == ending or not _ID.fullmatch(utterance):
@@ -88,14 +88,14 @@ def parse(row: str) -> tuple[str, str] | None:
     return utterance, text.strip()
 
 
-def parse_marks(text: str) -> Marked:
-    """The words of a text in sclite's notation.
+def parse_markup(text: str) -> Markup:
+    """Parse the words, alternates and optional words of a text in sclite's notation.
 
     Raises:
-        ValueError: braces that do not fit, or are nested too deeply; its message says which.
+        ValueError: the braces do not match, or are nested too deeply; the message says which.
     """
-    # the ways of each group that is not closed yet
-    open_groups: list[list[list[Spoken | Alternates]]] = [[[]]]
+    # the readings of each group that is not closed yet
+    open_groups: list[list[list[MarkupWord | Alternates]]] = [[[]]]
     for token in _TOKEN.findall(text):
         if token == "{":
             if len(open_groups) > MAX_DEPTH:
@@ -112,33 +112,33 @@ def parse_marks(text: str) -> Marked:
                     open_groups[-1].append([])
                 optional = _OPTIONAL.fullmatch(word)
                 if optional:
-                    open_groups[-1][-1].append(Spoken(optional[1], optional=True))
+                    open_groups[-1][-1].append(MarkupWord(optional[1], optional=True))
                 elif word and word != "@":
-                    open_groups[-1][-1].append(Spoken(word))
+                    open_groups[-1][-1].append(MarkupWord(word))
     if len(open_groups) > 1:
         raise ValueError("has a '{' without its '}'")
     return tuple(open_groups[0][0])
 
 
-def has_marks(text: str) -> bool:
-    """Whether a text has alternates, optional words or words for nothing in it."""
-    return _MARK.search(text) is not None
+def has_markup(text: str) -> bool:
+    """Whether a text has alternates, optional words or ``@``."""
+    return _MARKUP.search(text) is not None
 
 
-def first_reading(words: Marked) -> str:
-    """The text with the first of all alternates and every optional word."""
+def first_reading(words: Markup) -> str:
+    """Return the text with the first of all alternates and with every optional word."""
     texts = (
-        word.text if isinstance(word, Spoken) else first_reading(word.ways[0]) for word in words
+        word.text if isinstance(word, MarkupWord) else first_reading(word.readings[0])
+        for word in words
     )
     return " ".join(filter(None, texts))
 
 
-def plain(text: str) -> str:
-    """A text in sclite's notation without it: :func:`first_reading`, or the text itself where its
-    braces do not fit."""
-    if not has_marks(text):
+def plain_text(text: str) -> str:
+    """Remove sclite's markup (:func:`first_reading`); a text with unmatched braces stays."""
+    if not has_markup(text):
         return text
     try:
-        return first_reading(parse_marks(text))
+        return first_reading(parse_markup(text))
     except ValueError:
         return text

@@ -1,14 +1,14 @@
-"""Tab-separated lines (.tsv) as Whisper writes them: a header, then start and end in whole
-milliseconds, and text."""
+"""Tab-separated segments (.tsv) as Whisper writes them: start, end (milliseconds), text."""
 
 from __future__ import annotations
 
-import math
 import re
 
-from recog.errors import UsageError, UserError
-from recog.formats.timed.channels import labelled
+from recog.errors import UserError
+from recog.formats.media_checks import require_sound, require_times
+from recog.formats.timed.channels import with_channel_labels
 from recog.transcript import Line, Transcript
+from recog.util.text_files import split_lines
 
 HEADER = "start\tend\ttext"
 _BREAKS = re.compile(r"[\s\x00-\x1f\x7f\x85\u2028\u2029]+")
@@ -16,41 +16,36 @@ _ROW = re.compile(r"(\d{1,12})\t(\d{1,12})(?:\t(.*))?")
 
 
 def write(transcript: Transcript) -> str:
-    """A row a line that has text, in order; white space in it becomes one space.
+    """Write a row for each line with text; runs of white space become one space.
 
     Raises:
         UsageError: the transcript is of an image.
         UserError: a line with text has no times.
     """
-    if transcript.size is not None:
-        raise UsageError(
-            f"{transcript.source} is an image, and tsv gives times of sound; choose another format."
-        )
+    require_sound(transcript, "tsv gives times of sound")
     rows = [HEADER]
-    for line in labelled(transcript).lines:
+    for line in with_channel_labels(transcript).lines:
         text = _BREAKS.sub(" ", line.text).strip()
         if not text:
             continue
-        if line.start is None or line.end is None or not math.isfinite(line.start + line.end):
-            raise UserError(
-                f"A line of {transcript.source} has no times, which tsv needs; choose another format."
-            )
-        start = max(0, round(line.start * 1000))
-        rows.append(f"{start}\t{max(start, round(line.end * 1000))}\t{text}")
+        seconds = require_times(line.start, line.end, transcript.source, "tsv needs")
+        start = max(0, round(seconds[0] * 1000))
+        rows.append(f"{start}\t{max(start, round(seconds[1] * 1000))}\t{text}")
     return "\n".join(rows) + "\n"
 
 
 def read(text: str, *, source: str = "") -> Transcript:
-    """A :class:`Line` for each row with text.
+    """Read a :class:`Line` for each row with text.
 
     Raises:
-        UserError: the header is another, or a row is not two times and a text.
+        UserError: the header is missing, or a row is not two times and a text.
     """
     name = source or "The text"
-    rows = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    rows = split_lines(text)
     if rows[0] != HEADER:
         raise UserError(
-            f"{name} does not begin with 'start', 'end' and 'text'; give a tsv file as Whisper writes it."
+            f"{name} does not begin with 'start', 'end' and 'text'; "
+            "give a tsv file as Whisper writes it."
         )
     lines = []
     for number, row in enumerate(rows[1:], start=2):
@@ -61,7 +56,7 @@ def read(text: str, *, source: str = "") -> Transcript:
             raise UserError(
                 f"Line {number} of {name} is not two times in milliseconds and a text; correct it."
             )
-        start, end, said = int(match[1]), int(match[2]), (match[3] or "").strip()
-        if said:
-            lines.append(Line(said, start=start / 1000, end=max(start, end) / 1000))
+        start, end, segment = int(match[1]), int(match[2]), (match[3] or "").strip()
+        if segment:
+            lines.append(Line(segment, start=start / 1000, end=max(start, end) / 1000))
     return Transcript(source=source, lines=tuple(lines))

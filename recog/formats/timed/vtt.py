@@ -7,21 +7,24 @@ import re
 from collections.abc import Iterable, Iterator
 
 from recog.errors import UserError
-from recog.formats.timed.cues import cues_in, make_cues, rows_of, stamp
+from recog.formats.timed.cues import format_timestamp, make_cues, parse_cues
 from recog.transcript import Line, Transcript
+from recog.util.text_files import split_lines
 
 _TAGS = re.compile(r"<[^<>]*>")
 _NO_CUE = re.compile(r"(?:NOTE|STYLE|REGION)(?:\s|$)")
 
 
 def write(transcript: Transcript) -> str:
-    """The cues of :func:`recog.formats.timed.cues.make_cues`; :class:`UsageError` for an image.
+    """Write the cues of :func:`recog.formats.timed.cues.make_cues`.
 
-    ``&``, ``<`` and ``>`` are escaped, so that no text is taken for a tag or, as ``-->``, for a
-    timing.
+    ``&``, ``<`` and ``>`` are escaped, so that no text looks like a tag or a ``-->``.
+
+    Raises:
+        UsageError, UserError: as :func:`recog.formats.timed.cues.make_cues`.
     """
     blocks = (
-        f"\n{stamp(cue.start, '.')} --> {stamp(cue.end, '.')}\n"
+        f"\n{format_timestamp(cue.start, '.')} --> {format_timestamp(cue.end, '.')}\n"
         + "\n".join(html.escape(row, quote=False) for row in cue.rows)
         + "\n"
         for cue in make_cues(transcript)
@@ -30,27 +33,27 @@ def write(transcript: Transcript) -> str:
 
 
 def read(text: str, *, source: str = "") -> Transcript:
-    """A :class:`Line` a cue, without tags, character references resolved; notes, styles and regions
-    are passed over.
+    """Read a :class:`Line` for each cue, without tags and with character references resolved.
+
+    Notes, styles and regions are skipped.
 
     Raises:
-        UserError: the file does not start with ``WEBVTT``, or the times of a cue cannot be read.
+        UserError: the file does not start with ``WEBVTT``, or a cue's times cannot be read.
     """
-    rows = rows_of(text)
+    rows = split_lines(text)
     if not re.match(r"WEBVTT(?:\s|$)", rows[0]):
         raise UserError(f"{source or 'The text'} does not start with WEBVTT; give a WebVTT file.")
     lines = []
-    for start, end, spoken in cues_in(
-        [rows[0].replace("-->", ""), *_without_notes(rows[1:])], source
-    ):
-        said = " ".join(html.unescape(_TAGS.sub("", " ".join(spoken))).split())
-        if said:
-            lines.append(Line(said, start=start, end=end))
+    body = [rows[0].replace("-->", ""), *_without_notes(rows[1:])]
+    for start, end, cue_rows in parse_cues(body, source):
+        cue_text = " ".join(html.unescape(_TAGS.sub("", " ".join(cue_rows))).split())
+        if cue_text:
+            lines.append(Line(cue_text, start=start, end=end))
     return Transcript(source=source, lines=tuple(lines))
 
 
 def _without_notes(rows: Iterable[str]) -> Iterator[str]:
-    """The rows, those of notes, styles and regions empty."""
+    """Yield the rows, with those of notes, styles and regions emptied."""
     after_blank, is_note = True, False
     for row in rows:
         blank = not row.strip()

@@ -16,7 +16,7 @@ from recog.errors import UserError
 from recog.lm.tables import SPACE
 from recog.lm.text import read_text, tokens
 from recog.model.language_model import END, END_ID, UNKNOWN, UNKNOWN_ID
-from recog.text.normalise import Accounted
+from recog.text.normalise import TrackedRule
 from recog.training.language_model.recipe import LanguageRecipe, TextSource
 from recog.training.recogniser.data import load_rows
 from recog.training.recogniser.recipe import read_recipe
@@ -117,7 +117,7 @@ def _read(
 ) -> _Text:
     """A text as symbols. What separates lines ends them; what could not be taken is added to
     ``problems``, and what became of the others to ``notes``."""
-    normalise, digest = Accounted(recipe.normalise, recipe.languages), hashlib.sha256()
+    normalise, digest = TrackedRule(recipe.normalise, recipe.languages), hashlib.sha256()
     ids, starts, of_dev = array("i"), array("q"), array("b")
     between = numbers.between(recipe)
     for line, is_dev in islice(_lines(source, problems), 0, None, source.every):

@@ -13,10 +13,10 @@ import torch
 from recog.lm.neural import NeuralLM
 from recog.model.folder import GRAPH, WEIGHTS
 from recog.model.language_model import (
-    LanguageBundle,
     LanguageModelConfig,
-    open_language_bundle,
-    write_language_bundle,
+    LanguageModelFolder,
+    open_language_model_folder,
+    write_language_model_folder,
 )
 from recog.nn.export.language_model import build_language_onnx
 from recog.nn.weights import half_precision, weights_bytes
@@ -90,7 +90,7 @@ def finish(
     out: Path,
     report: LanguageReporter,
     notes: str = "",
-) -> LanguageBundle:
+) -> LanguageModelFolder:
     """Write the model folder from the best weights: float16 weights, the graph made of them, config
     and card. The perplexity in it is the graph's own."""
     best, state = read_checkpoint(trainer.best)
@@ -106,23 +106,23 @@ def finish(
         "recipe": json.loads(recipe.model_dump_json(exclude={"data", "network"})),
         "data": [Path(source.path).name for source in recipe.data],
     }
-    bundle = export_language_bundle(recipe, data.symbols, best, out, trained=trained)
-    dev = {"perplexity": round(bundle_perplexity(bundle, data), 4), "tokens": len(data.dev)}
-    config = bundle.config.model_copy(update={"dev": dev})
-    files = {name: bundle.file(name).read_bytes() for name in (WEIGHTS, GRAPH)}
-    write_language_bundle(out, config, files, language_card(config, p.history, notes))
+    model_folder = export_language_model_folder(recipe, data.symbols, best, out, trained=trained)
+    dev = {"perplexity": round(model_perplexity(model_folder, data), 4), "tokens": len(data.dev)}
+    config = model_folder.config.model_copy(update={"dev": dev})
+    files = {name: model_folder.file(name).read_bytes() for name in (WEIGHTS, GRAPH)}
+    write_language_model_folder(out, config, files, language_card(config, p.history, notes))
     report.say(f"{out}: ready, dev perplexity {dev['perplexity']:.3f} (as shipped in int8).")
-    return open_language_bundle(out)
+    return open_language_model_folder(out)
 
 
-def export_language_bundle(
+def export_language_model_folder(
     recipe: LanguageRecipe,
     symbols: tuple[str, ...],
     weights: dict[str, torch.Tensor],
     out: Path,
     *,
     trained: dict[str, Any],
-) -> LanguageBundle:
+) -> LanguageModelFolder:
     """Write a model folder, not yet measured, of these weights."""
     kept = half_precision(weights)
     arrays = {name: np.asarray(t.float().numpy()) for name, t in kept.items()}
@@ -140,13 +140,13 @@ def export_language_bundle(
         trained=trained,
     )
     files = {WEIGHTS: weights_bytes(kept), GRAPH: graph.SerializeToString()}
-    return write_language_bundle(out, config, files, language_card(config, []))
+    return write_language_model_folder(out, config, files, language_card(config, []))
 
 
-def bundle_perplexity(bundle: LanguageBundle, data: TextData) -> float:
+def model_perplexity(model_folder: LanguageModelFolder, data: TextData) -> float:
     """Perplexity of the dev text by the graph of a model folder."""
-    lm = NeuralLM(bundle, threads=torch.get_num_threads())
-    network = bundle.config.network
+    lm = NeuralLM(model_folder, threads=torch.get_num_threads())
+    network = model_folder.config.network
     carried = None
 
     def score(inputs: Ids, targets: Ids) -> float:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.corpora import importer
-from recog.corpora.manifest import load_data
+from recog.corpora.data import load_data
 from recog.corpora.rows import Row
 from recog.corpora.splits import split_rows
 from recog.errors import UserError

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.corpora.manifest import load_data
+from recog.corpora.data import load_data
 from recog.media.image.reader import read_image
 from recog.segment.page_lines import MULTIPLE
 from recog.training.page_model.data import Page, Shape

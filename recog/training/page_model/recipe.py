@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from recog.model.config import Strict
 from recog.model.folder import pretrained
-from recog.model.page_model import GeometryConfig, PageBundle, PageNetworkConfig
+from recog.model.page_model import GeometryConfig, PageModelFolder, PageNetworkConfig
 from recog.segment.page_lines import MULTIPLE
 from recog.training.recogniser.recipe import Source, read_yaml, resolve, validated
 
@@ -102,7 +102,7 @@ def read_page_recipe(path: Path) -> PageRecipe:
     return recipe.model_copy(update={"data": data, "hands": hands, "base": base})
 
 
-def folder_recipe(folder: Path, base: PageBundle, name: str) -> PageRecipe:
+def folder_recipe(folder: Path, base: PageModelFolder, name: str) -> PageRecipe:
     """The recipe that trains the page model ``base`` on for a folder of pages with PAGE or ALTO
     files."""
     source = Source(path=str(folder), name=folder.resolve().name)

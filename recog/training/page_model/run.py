@@ -15,8 +15,8 @@ from recog.model.page_model import (
     GEOMETRY_GRAPH,
     GEOMETRY_WEIGHTS,
     PageModelConfig,
-    open_page_bundle,
-    write_page_bundle,
+    open_page_model_folder,
+    write_page_model_folder,
 )
 from recog.nn.page.geometry import build_geometry_onnx
 from recog.nn.page.network import PageNetwork, build_page_onnx, page_arrays
@@ -56,7 +56,7 @@ def run_page(
     elif out is None:
         raise UsageError("Give --out, the folder of the model to write.")
     else:
-        recipe = folder_recipe(what, open_page_bundle(base), out.resolve().name)
+        recipe = folder_recipe(what, open_page_model_folder(base), out.resolve().name)
     recipe = options.override(recipe)
     torch.set_num_threads(recipe.training.threads or cores())
     with opened(out / "training", Reporter, restart=options.restart) as report:
@@ -87,7 +87,7 @@ def _trainer(
 ) -> PageTrainer:
     if recipe.base is None:
         return PageTrainer(recipe, train, dev, out, report)
-    base = open_page_bundle(recipe.base)
+    base = open_page_model_folder(recipe.base)
     checksum = base.config.files[WEIGHTS]
     if recipe.train == "geometry":
         return GeometryTrainer(recipe, train, dev, out, report, base=checksum)
@@ -127,10 +127,10 @@ def finish_page(recipe: PageRecipe, trainer: PageTrainer, out: Path, notes: str)
         "pages": len(trainer.dev),
         "sources": p.history[p.best_epoch]["sources"],
     }
-    export_page_bundle(recipe, best, out, trained=trained, dev=dev, notes=notes)
+    export_page_model_folder(recipe, best, out, trained=trained, dev=dev, notes=notes)
 
 
-def export_page_bundle(
+def export_page_model_folder(
     recipe: PageRecipe,
     weights: dict[str, Tensor],
     out: Path,
@@ -142,7 +142,7 @@ def export_page_bundle(
     """Write a model folder of these weights, of the part that the recipe trains, and of what its
     base has beside it."""
     kept = half_precision(weights)
-    base = None if recipe.base is None else open_page_bundle(recipe.base)
+    base = None if recipe.base is None else open_page_model_folder(recipe.base)
     config, files = (
         PageModelConfig(name=recipe.name, network=recipe.network, trained=trained, dev=dev),
         {},
@@ -172,7 +172,7 @@ def export_page_bundle(
     else:
         files[WEIGHTS] = weights_bytes(kept)
         files[GRAPH] = build_page_onnx(recipe.network, page_arrays(kept)).SerializeToString()
-    return PageSegmenter(write_page_bundle(out, config, files, page_card(config, notes)))
+    return PageSegmenter(write_page_model_folder(out, config, files, page_card(config, notes)))
 
 
 def page_card(config: PageModelConfig, notes: str = "") -> str:

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from recog.corpora import importer
-from recog.corpora.manifest import load_data
+from recog.corpora.data import load_data
 from recog.corpora.rows import Row
 from recog.corpora.splits import split_rows
-from recog.corpora.validate import needed_frames
+from recog.corpora.validate import min_ctc_frames
 from recog.errors import UserError
 from recog.lm.g2p import Speller
 from recog.text.alphabet import Alphabet, describe
 from recog.text.bidi import to_display, to_logical
-from recog.text.normalise import Accounted, has_digits
-from recog.text.pronunciations import Pronunciations, pronunciations_bytes, say
+from recog.text.normalise import TrackedRule, has_digits
+from recog.text.pronunciations import Pronunciations, encode_pronunciations, pronounce
 from recog.training.recogniser.feature_store import FeatureStore, build_store
 from recog.training.recogniser.recipe import Recipe, Source, read_recipe
 
@@ -95,7 +95,7 @@ def load_rows(recipe: Recipe, *, leave_out: Sequence[Path] = ()) -> Loaded:
         leave_out: folders within the sources that are not looked into.
     """
     loaded = Loaded()
-    normalise = Accounted(recipe.normalise, recipe.languages)
+    normalise = TrackedRule(recipe.normalise, recipe.languages)
     for source in recipe.data:
         path = Path(source.path)
         if source.optional and not path.exists():
@@ -119,7 +119,7 @@ def load_rows(recipe: Recipe, *, leave_out: Sequence[Path] = ()) -> Loaded:
                     f"{row.media.name}: has digits, and the rule 'spoken' cannot say how they were read."
                 )
                 continue
-            lost = normalise.lost_of(row.text) if split == "train" else []
+            lost = normalise.dropped_characters(row.text) if split == "train" else []
             if lost:
                 loaded.problems.append(
                     f"{row.media.name}: the rule '{recipe.normalise}' has no spelling for {' '.join(sorted(set(lost)))}."
@@ -243,7 +243,7 @@ def prepare(
             continue
         labels = tuple(alphabet.encode(row.text, skip_unknown=True))
         frames = recipe.encoder.frames(store.columns[i])
-        needed = needed_frames(labels)
+        needed = min_ctc_frames(labels)
         if frames < needed:
             kept = "" if row.split == "train" else " It stays in dev, where it counts as errors."
             problems.append(
@@ -251,9 +251,9 @@ def prepare(
             )
             if row.split == "train":
                 continue
-        said = say(row.text, pronunciations) if pronunciations and sounds else None
+        said = pronounce(row.text, pronunciations) if pronunciations and sounds else None
         heard = tuple(sounds.encode(said)) if said and sounds else ()
-        if needed_frames(heard) > frames:
+        if min_ctc_frames(heard) > frames:
             heard = ()
         example = Example(
             i,
@@ -274,7 +274,7 @@ def prepare(
         raise UserError(_nothing_to_evaluate_on(train, problems))
     found = fingerprints(rows, store.columns)
     if pronunciations:
-        found["pronunciations"] = hashlib.sha256(pronunciations_bytes(pronunciations)).hexdigest()
+        found["pronunciations"] = hashlib.sha256(encode_pronunciations(pronunciations)).hexdigest()
     return Dataset(
         train,
         dev,

@@ -20,7 +20,7 @@ from recog.errors import UserError
 from recog.features.line_strip import to_strip
 from recog.features.log_mel import log_mel
 from recog.model.config import SpectrogramConfig, StripConfig
-from recog.util.atomic_files import atomic, write_text
+from recog.util.atomic_files import atomic_file, write_text
 
 Features = SpectrogramConfig | StripConfig
 READING = 2  # how media are read: features that were kept of another way are computed anew
@@ -113,7 +113,7 @@ def build_store(
             return str(error)
 
     try:
-        with atomic(data) as file, ThreadPoolExecutor(threads) as pool:
+        with atomic_file(data) as file, ThreadPoolExecutor(threads) as pool:
             for i, result in enumerate(_bounded_map(pool, one, rows, 8 * threads)):
                 if isinstance(result, str):
                     index["failures"][i] = result

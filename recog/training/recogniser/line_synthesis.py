@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from recog.corpora.validate import needed_frames
+from recog.corpora.validate import min_ctc_frames
 from recog.training.recogniser.data import Example, Piece
 from recog.training.recogniser.recipe import Recipe
 
@@ -64,7 +64,7 @@ def recombined(like: Example, words: Words, recipe: Recipe, rng: np.random.Gener
         pieces.append(near[int(rng.integers(len(near)))])
         columns += pieces[-1].last - pieces[-1].first
     labels = [label for piece in pieces for label in (words.space, *piece.labels)][1:]
-    needed = needed_frames(labels)
+    needed = min_ctc_frames(labels)
     if recipe.encoder.frames(columns) < needed:
         return like
     return replace(

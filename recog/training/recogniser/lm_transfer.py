@@ -14,7 +14,11 @@ from recog.lm.perplexity import perplexity
 from recog.lm.tables import NGrams, Unit
 from recog.model.config import DecodingConfig
 from recog.model.folder import RESCORER, RESCORER_CONFIG
-from recog.model.recogniser_folder import Bundle, open_bundle, update_bundle
+from recog.model.recogniser_folder import (
+    RecogniserFolder,
+    open_recogniser_folder,
+    update_recogniser_folder,
+)
 from recog.recognition.load import load
 from recog.text.bidi import to_logical
 from recog.training.progress import Reporter
@@ -30,13 +34,13 @@ FEW = 20  # and below which nothing can: the base's weights stay
 
 
 def inherit_language_model(
-    bundle: Bundle,
-    base: Bundle | None,
+    model_folder: RecogniserFolder,
+    base: RecogniserFolder | None,
     recipe: Recipe,
     report: Reporter,
     threads: int,
     own: bool = False,
-) -> Bundle:
+) -> RecogniserFolder:
     """Give a model the language model of the one it was trained from, with the weights that suit
     its own dev rows.
 
@@ -50,12 +54,12 @@ def inherit_language_model(
     """
     before = base.config.decoding if base else DecodingConfig(beam=BEAM)
     if base and before.offset:  # it is in frames, of which there may be more now
-        finer = base.config.encoder.subsampling / bundle.config.encoder.subsampling
+        finer = base.config.encoder.subsampling / model_folder.config.encoder.subsampling
         before = before.model_copy(update={"offset": before.offset * finer})
     names = [before.lm, *before.languages.values()] if base and before.lm else []
     given = {name: base.file(name) for name in names if base and name}
     if not given and not own:
-        return bundle
+        return model_folder
     # as the network reads them, and so the language model
     loaded = [row for row, _ in load_rows(recipe).rows]
     rows = [row for row in loaded if row.split == "dev"]
@@ -76,8 +80,8 @@ def inherit_language_model(
     if base and decoding.rescoring:
         files |= {name: base.file(name).read_bytes() for name in (RESCORER, RESCORER_CONFIG)}
     confidence = base.config.confidence if base else None  # where dev has too few words to tell
-    config = bundle.config.model_copy(update={"decoding": decoding, "confidence": confidence})
-    update_bundle(bundle, bundle.path, config, files, bundle.card)
+    config = model_folder.config.model_copy(update={"decoding": decoding, "confidence": confidence})
+    update_recogniser_folder(model_folder, model_folder.path, config, files, model_folder.card)
     rows = random.Random(recipe.training.seed).sample(rows, min(MAX_ROWS, len(rows)))
     fixed = {"beam"}
     if len(rows) < ENOUGH:
@@ -91,10 +95,10 @@ def inherit_language_model(
     else:
         report.say(f"Weighing the language model on {len(rows)} dev rows.")
     line = tune_model(
-        load(bundle.path, beam=0, looks="auto", threads=threads),
+        load(model_folder.path, beam=0, looks="auto", threads=threads),
         rows,
         lm=None,
-        out=bundle.path,
+        out=model_folder.path,
         what="its dev rows",
         metric="wer" if recipe.modality == "speech" else "cer",
         beam=max(1, decoding.beam),
@@ -104,7 +108,7 @@ def inherit_language_model(
         anew=own and not few,
     )
     report.say(line)
-    return open_bundle(bundle.path)
+    return open_recogniser_folder(model_folder.path)
 
 
 def _nearest(models: list[Path], texts: list[str]) -> Path | None:

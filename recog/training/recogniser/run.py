@@ -14,20 +14,25 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from recog.corpora.manifest import load_data, modality, modality_of
+from recog.corpora.data import load_data, modality, modality_of
 from recog.errors import UsageError, UserError
 from recog.lm.binary import binary_bytes
 from recog.lm.g2p import open_speller
 from recog.model.config import MEMORYLESS
 from recog.model.folder import GRAPH, PRONUNCIATIONS, SPELLING, TRAINING_PLOT, WEIGHTS
-from recog.model.recogniser_folder import Bundle, ModelConfig, open_bundle, write_bundle
+from recog.model.recogniser_folder import (
+    ModelConfig,
+    RecogniserFolder,
+    open_recogniser_folder,
+    write_recogniser_folder,
+)
 from recog.nn.weights import half_precision, network_from, weights_bytes
 from recog.text.alphabet import Alphabet
 from recog.text.pronunciations import (
     Pronunciations,
-    pronunciations_bytes,
+    encode_pronunciations,
+    phone_alphabet,
     read_pronunciations,
-    sounds_of,
 )
 from recog.training.card import model_card
 from recog.training.checkpoint import read_checkpoint
@@ -45,7 +50,7 @@ from recog.training.recogniser.recipe import (
     default_recipe,
     read_recipe,
 )
-from recog.training.recogniser.scoring import score_bundle
+from recog.training.recogniser.scoring import score_model_folder
 from recog.training.recogniser.trainer import (
     Trainer,
     default_epochs,
@@ -73,14 +78,14 @@ def run(
     """
     rank = _join_processes()
     try:
-        bundle = open_bundle(base) if base else None
-        recipe, out = _recipe(what, out, bundle)
+        model_folder = open_recogniser_folder(base) if base else None
+        recipe, out = _recipe(what, out, model_folder)
         recipe = options.override(recipe)
-        if recipe.training.freeze and bundle is None:
+        if recipe.training.freeze and model_folder is None:
             raise UsageError(
                 "Only a base model's convolutions can be frozen: give --from MODEL, or no freeze."
             )
-        if recipe.training.recombine and (bundle is None or recipe.modality != "handwriting"):
+        if recipe.training.recombine and (model_folder is None or recipe.modality != "handwriting"):
             raise UsageError(
                 "Only lines of handwriting whose words a base model finds can be recombined: give --from MODEL."
             )
@@ -88,7 +93,7 @@ def run(
             repeatable()
         torch.set_num_threads(numbers_of_threads(recipe.training))
         with opened(out / "training", Reporter, restart=options.restart, leads=rank == 0) as report:
-            _train(recipe, out, bundle, report, notes_beside(what), options.own_text)
+            _train(recipe, out, model_folder, report, notes_beside(what), options.own_text)
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
@@ -118,7 +123,9 @@ def _join_processes() -> int:
     return dist.get_rank()
 
 
-def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe, Path]:
+def _recipe(
+    what: Path, out: Path | None, model_folder: RecogniserFolder | None
+) -> tuple[Recipe, Path]:
     lines = None
     if what.suffix.lower() in (".yaml", ".yml"):
         recipe = read_recipe(what)
@@ -130,15 +137,17 @@ def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe
         lines = len(rows)
         kinds = {modality_of(row.media) for row in rows}
         kind = (
-            bundle.config.modality if bundle and bundle.config.modality in kinds else modality(rows)
+            model_folder.config.modality
+            if model_folder and model_folder.config.modality in kinds
+            else modality(rows)
         )
         name = (
             "".join(c if c.isalnum() or c in "._-" else "-" for c in out.resolve().name)[:64]
             or "model"
         )
         recipe = default_recipe(name, kind, str(what.resolve()), rows=lines)
-    if bundle is not None:
-        recipe = _on_base(recipe, bundle.config, lines)
+    if model_folder is not None:
+        recipe = _on_base(recipe, model_folder.config, lines)
     if recipe.subsampling:
         try:
             encoder = recipe.encoder.subsampled(recipe.subsampling)
@@ -186,16 +195,21 @@ def _on_base(recipe: Recipe, base: ModelConfig, rows: int | None) -> Recipe:
 
 
 def _train(
-    recipe: Recipe, out: Path, bundle: Bundle | None, report: Reporter, notes: str, own_text: bool
+    recipe: Recipe,
+    out: Path,
+    model_folder: RecogniserFolder | None,
+    report: Reporter,
+    notes: str,
+    own_text: bool,
 ) -> None:
-    data = _data(recipe, out / "training", bundle, report)
-    recipe = _complete(recipe, data, bundle)
-    if bundle is None:
+    data = _data(recipe, out / "training", model_folder, report)
+    recipe = _complete(recipe, data, model_folder)
+    if model_folder is None:
         network = seeded_network(recipe, len(data.alphabet))
     else:
         torch.manual_seed(recipe.training.seed)  # for a head that it has not yet
-        network = network_from(bundle, data.alphabet, encoder=recipe.encoder)
-    begun = bundle.config.files.get(WEIGHTS) if bundle else None
+        network = network_from(model_folder, data.alphabet, encoder=recipe.encoder)
+    begun = model_folder.config.files.get(WEIGHTS) if model_folder else None
     words = None
     if recipe.training.recombine:
         report.say("Finding the words in the lines, to make others of them.")
@@ -210,21 +224,23 @@ def _train(
         )
         return
     report.say(_opening(recipe, data, trainer, resumed))
-    if bundle is not None and not resumed:
+    if model_folder is not None and not resumed:
         trainer.measure_base()
     trainer.run_telling(report.say)
     if not report.quiet:
-        finish(recipe, data, trainer, out, report, bundle, notes, own_text)
+        finish(recipe, data, trainer, out, report, model_folder, notes, own_text)
         trainer.progress.finished = True
         trainer.save()
     if dist.is_initialized():
         dist.barrier()
 
 
-def _data(recipe: Recipe, folder: Path, bundle: Bundle | None, report: Reporter) -> Dataset:
+def _data(
+    recipe: Recipe, folder: Path, model_folder: RecogniserFolder | None, report: Reporter
+) -> Dataset:
     """Prepare the data; the first process computes the features and the others wait to map them."""
     leads = not report.quiet
-    alphabet = Alphabet.from_list(bundle.config.symbols[1:]) if bundle else None
+    alphabet = Alphabet.from_list(model_folder.config.symbols[1:]) if model_folder else None
     cache = folder / "features"
     if dist.is_initialized() and not leads:
         dist.barrier()
@@ -237,10 +253,10 @@ def _data(recipe: Recipe, folder: Path, bundle: Bundle | None, report: Reporter)
             started = True
         report.advance()
 
-    said, sounds = _pronunciations(recipe, bundle)
+    said, sounds = _pronunciations(recipe, model_folder)
     data = prepare(
         recipe, cache, base=alphabet, pronunciations=said, sounds=sounds,
-        speller=open_speller(bundle) if bundle and said else None, leave_out=[folder.parent], advance=advance,
+        speller=open_speller(model_folder) if model_folder and said else None, leave_out=[folder.parent], advance=advance,
     )  # fmt: skip
     report.stop()
     if dist.is_initialized() and leads:
@@ -252,7 +268,7 @@ def _data(recipe: Recipe, folder: Path, bundle: Bundle | None, report: Reporter)
 
 
 def _pronunciations(
-    recipe: Recipe, bundle: Bundle | None
+    recipe: Recipe, model_folder: RecogniserFolder | None
 ) -> tuple[Pronunciations, Alphabet | None]:
     """Those of the recipe, else of the base model, whose sounds stay the network's; nothing where
     neither has any.
@@ -260,13 +276,13 @@ def _pronunciations(
     Raises:
         UserError: the recipe's have sounds that the base model does not know.
     """
-    known = bundle.pronunciations() if bundle else {}
+    known = model_folder.pronunciations() if model_folder else {}
     said = read_pronunciations(Path(recipe.pronunciations)) if recipe.pronunciations else known
     if not said:
         return {}, None
-    sounds = sounds_of(said)
-    if bundle is not None and bundle.config.sounds:
-        heard = Alphabet.from_list(bundle.config.sounds[1:])
+    sounds = phone_alphabet(said)
+    if model_folder is not None and model_folder.config.sounds:
+        heard = Alphabet.from_list(model_folder.config.sounds[1:])
         new = [sound for sound in sounds.symbols if sound not in heard]
         if new:
             raise UserError(
@@ -276,7 +292,7 @@ def _pronunciations(
     return said, sounds
 
 
-def _complete(recipe: Recipe, data: Dataset, bundle: Bundle | None) -> Recipe:
+def _complete(recipe: Recipe, data: Dataset, model_folder: RecogniserFolder | None) -> Recipe:
     """Fill in what follows from the data: corpus statistics and the number of epochs."""
     update: dict[str, Any] = {}
     sounds = 0 if data.sounds is None else len(data.sounds)
@@ -288,7 +304,7 @@ def _complete(recipe: Recipe, data: Dataset, bundle: Bundle | None) -> Recipe:
         )
     if not recipe.training.epochs:
         updates = math.ceil(len(plan_epoch(data.train, 1, recipe)) / recipe.training.accumulate)
-        epochs = default_epochs(updates, bundle is not None, recipe.modality)
+        epochs = default_epochs(updates, model_folder is not None, recipe.modality)
         update["training"] = recipe.training.model_copy(update={"epochs": epochs})
     return recipe.model_copy(update=update)
 
@@ -316,10 +332,10 @@ def finish(
     trainer: Trainer,
     out: Path,
     report: Reporter,
-    base: Bundle | None,
+    base: RecogniserFolder | None,
     notes: str = "",
     own_text: bool = False,
-) -> Bundle:
+) -> RecogniserFolder:
     """Write the model folder from the best weights: float16 weights, the int8 graph made of them
     (where ONNX can compute the network), config and card."""
     best, state = read_checkpoint(trainer.best)
@@ -341,13 +357,13 @@ def finish(
         "energy": energy(trainer.progress.cpu_seconds * trainer.world, trainer.progress.joules),
         "plot": TRAINING_PLOT,
     }
-    bundle = export_bundle(recipe, data, best, out, trained=trained)
-    result = score_bundle(bundle, data, cores())
+    model_folder = export_recogniser_folder(recipe, data, best, out, trained=trained)
+    result = score_model_folder(model_folder, data, cores())
     loss = result["cer"] - state["dev"]["cer"]
     if loss > MAX_QUANTISATION_LOSS:
         report.say(f"Note: in int8 the dev CER is {100 * loss:.2f} points higher than in float32.")
-    config = bundle.config.model_copy(update={"dev": result})
-    files = {name: bundle.file(name).read_bytes() for name in bundle.config.files}
+    config = model_folder.config.model_copy(update={"dev": result})
+    files = {name: model_folder.file(name).read_bytes() for name in model_folder.config.files}
     spelling = None if data.sounds is None else _spelling(recipe, data, base)
     if spelling is not None:
         files[SPELLING] = spelling
@@ -355,7 +371,9 @@ def finish(
     files[TRAINING_PLOT] = training_svg(
         log, title=f"{config.name}: {trainer.progress.step} steps"
     ).encode()
-    bundle = write_bundle(out, config, files, model_card(config, trainer.progress.history, notes))
+    model_folder = write_recogniser_folder(
+        out, config, files, model_card(config, trainer.progress.history, notes)
+    )
     report.say(
         f"{out}: ready, dev CER {100 * result['cer']:.2f} %, WER {100 * result['wer']:.2f} % "
         f"(best path, as shipped in {config.arithmetic})."
@@ -367,8 +385,8 @@ def finish(
     if base is not None or own_text:
         from recog.training.recogniser.lm_transfer import inherit_language_model
 
-        bundle = inherit_language_model(bundle, base, recipe, report, cores(), own_text)
-    return bundle
+        model_folder = inherit_language_model(model_folder, base, recipe, report, cores(), own_text)
+    return model_folder
 
 
 def _without_places(recipe: Recipe) -> dict[str, Any]:
@@ -382,7 +400,7 @@ def _without_places(recipe: Recipe) -> dict[str, Any]:
     return told
 
 
-def _spelling(recipe: Recipe, data: Dataset, base: Bundle | None) -> bytes | None:
+def _spelling(recipe: Recipe, data: Dataset, base: RecogniserFolder | None) -> bytes | None:
     """The file that says how other words are said: the base's, or learned from the recipe's
     pronunciations."""
     if base is not None and recipe.pronunciations is None:
@@ -401,20 +419,20 @@ def corpora(recipe: Recipe, data: Dataset) -> dict[str, dict[str, Any]]:
     }
 
 
-def export_bundle(
+def export_recogniser_folder(
     recipe: Recipe,
     data: Dataset,
     weights: dict[str, torch.Tensor],
     out: Path,
     *,
     trained: dict[str, Any],
-) -> Bundle:
+) -> RecogniserFolder:
     """Write a model folder, not yet evaluated, of these weights."""
     kept = half_precision(weights)
     symbols = ("", *data.alphabet.symbols)
     files = {WEIGHTS: weights_bytes(kept)}
     if data.sounds is not None:
-        files[PRONUNCIATIONS] = pronunciations_bytes(data.pronunciations)
+        files[PRONUNCIATIONS] = encode_pronunciations(data.pronunciations)
     if not recipe.encoder.torch_only:
         from recog.nn.export.recogniser import build_onnx, quantise
 
@@ -434,4 +452,4 @@ def export_bundle(
         encoder=recipe.encoder,
         trained=trained,
     )
-    return write_bundle(out, config, files, model_card(config, []))
+    return write_recogniser_folder(out, config, files, model_card(config, []))

@@ -13,7 +13,7 @@ import torch.distributed as dist
 from recog.decoding.greedy import best_path
 from recog.evaluation.counts import Pair
 from recog.evaluation.score import evaluate as score_pairs
-from recog.model.recogniser_folder import Bundle
+from recog.model.recogniser_folder import RecogniserFolder
 from recog.model.runtime import Runtime, open_runtime
 from recog.nn.encoder import Encoder
 from recog.training.recogniser.batches import Epoch, Item, cut, stored_features
@@ -142,13 +142,13 @@ def score(rows: list[Scored]) -> DevResult:
     )
 
 
-def score_bundle(
-    bundle: Bundle, data: Dataset, threads: int, runtime: Runtime | None = None
+def score_model_folder(
+    model_folder: RecogniserFolder, data: Dataset, threads: int, runtime: Runtime | None = None
 ) -> dict[str, Any]:
     """Dev results of a model, best path, with 95 % bootstrap intervals; as shipped, or as
     ``runtime`` computes it."""
-    runtime = runtime or open_runtime(bundle)
-    config = bundle.config
+    runtime = runtime or open_runtime(model_folder)
+    config = model_folder.config
 
     def one(numbered: tuple[int, Example]) -> tuple[str, Pair]:
         i, example = numbered

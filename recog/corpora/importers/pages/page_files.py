@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 
 from recog.corpora.files import IMAGE_SUFFIXES, find_media, is_image, walk
-from recog.corpora.rows import LineShape, Row, group_by_folder, settle_splits
+from recog.corpora.rows import LineShape, Row, group_by_folder, usable_splits
 from recog.errors import UserError
-from recog.formats.layout.described import described_pages, lines_on, size_of_file
-from recog.formats.layout.xml import Element, local, parse
+from recog.formats.layout.page_layout import image_size, lines_on_image, page_layouts
+from recog.formats.layout.xml import Element, local_name, parse
 
 
 def page_rows(xml: Path, *, media: Path | None = None, strict: bool = True) -> list[Row]:
@@ -24,7 +24,7 @@ def page_rows(xml: Path, *, media: Path | None = None, strict: bool = True) -> l
         UserError: the file is damaged, of another kind, or describes another image.
     """
     root = parse(xml)
-    if not strict and local(root) not in ("PcGts", "alto"):
+    if not strict and local_name(root) not in ("PcGts", "alto"):
         return []
     return _rows(root, xml, media)
 
@@ -40,27 +40,27 @@ def rows_of(src: Path, root_name: str, layout: str) -> Iterator[Row]:
     pages = 0
     for file in files:
         root = parse(file)
-        if local(root) == root_name:
+        if local_name(root) == root_name:
             pages += 1
             found += _rows(root, file, None)
     if not pages:
         raise UserError(f"{src} has no {layout} file: no XML with the root <{root_name}>.")
-    return iter(settle_splits(group_by_folder(found, src if src.is_dir() else src.parent)))
+    return iter(usable_splits(group_by_folder(found, src if src.is_dir() else src.parent)))
 
 
 def _rows(root: Element, xml: Path, media: Path | None) -> list[Row]:
     """The rows of a file, their shapes in pixels of its image where that is there."""
-    pages = [page for page in described_pages(root, str(xml)) if page.lines]
-    if local(root) == "alto" and len(pages) > 1:
+    pages = [page for page in page_layouts(root, str(xml)) if page.lines]
+    if local_name(root) == "alto" and len(pages) > 1:
         raise UserError(
             f"{xml} describes {len(pages)} pages, of which it names no more than one image; give a file a page."
         )
     rows = []
     for page in pages:
         image = media or image_of(xml, page.image)
-        size = size_of_file(image)
+        size = image_size(image)
         # The validator tells later that an image cannot be read.
-        lines = page.lines if size is None else lines_on(page, size, xml=xml, media=image)
+        lines = page.lines if size is None else lines_on_image(page, size, xml=xml, media=image)
         rows += [
             Row(image, line.text, line=LineShape(line.polygon, line.baseline)) for line in lines
         ]

@@ -23,11 +23,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
 
-from recog.corpora.files import is_image, read_split_lists, read_text, split_named, walk
-from recog.corpora.rows import LineShape, Row, settle_splits
+from recog.corpora.files import is_image, read_split_lists, read_text, split_from_name, walk
+from recog.corpora.rows import LineShape, Row, usable_splits
 from recog.errors import UserError
-from recog.formats.layout.xml import Element, children, descendants, local, number, parse
-from recog.util.folders import composed
+from recog.formats.layout.xml import Element, children, descendants, local_name, parse, parse_number
+from recog.util.folders import nfc
 
 _DOUBTFUL = re.compile(r"¤\{([^¤{}/|]*)(?:[/|][^¤{}]*)?\}¤")
 
@@ -43,17 +43,17 @@ def rows(src: Path) -> Iterator[Row]:
     files = []
     for file in walk(folder):
         if is_image(file):
-            images.setdefault(composed(file.name), file)
+            images.setdefault(nfc(file.name), file)
         elif file.suffix.lower() == ".xml" and src in (folder, file):
             files.append(file)
     found: list[Row] = []
     for file in files:
         root = parse(file)
-        if local(root) == "document" and any(True for _ in descendants(root, "box")):
+        if local_name(root) == "document" and any(True for _ in descendants(root, "box")):
             raise UserError(
                 f"{file} is of the complete RIMES, whose texts are those of boxes; take the lines of RIMES 2011."
             )
-        if local(root) == "DocumentList":
+        if local_name(root) == "DocumentList":
             found += _pages(root, file, images)
     if not found and src.is_dir():
         found = list(_lines(src, images))
@@ -62,14 +62,14 @@ def rows(src: Path) -> Iterator[Row]:
             f"{src} does not look like RIMES 2011: there is no XML with <DocumentList> and lines in it, and no image of a line "
             "with a text of its name."
         )
-    return iter(settle_splits(found))
+    return iter(usable_splits(found))
 
 
 def _lines(src: Path, images: dict[str, Path]) -> Iterator[Row]:
-    texts = {composed(file.stem): file for file in walk(src) if file.suffix.lower() == ".txt"}
+    texts = {nfc(file.stem): file for file in walk(src) if file.suffix.lower() == ".txt"}
     splits = read_split_lists(src)
     for image in sorted(images.values()):
-        name = composed(image.stem)
+        name = nfc(image.stem)
         split = splits.get(name) or (
             "test" if name.lower().startswith(("eval", "test")) else "train"
         )
@@ -79,10 +79,10 @@ def _lines(src: Path, images: dict[str, Path]) -> Iterator[Row]:
 
 
 def _pages(root: Element, xml: Path, images: dict[str, Path]) -> Iterator[Row]:
-    split = split_named(xml.stem)
+    split = split_from_name(xml.stem)
     for page in children(root, "SinglePage"):
         name = PureWindowsPath(page.get("FileName", "").replace("\0", "")).name
-        media = images.get(composed(name)) or xml.with_name(name or "unnamed")
+        media = images.get(nfc(name)) or xml.with_name(name or "unnamed")
         for line in descendants(page, "Line"):
             yield Row(media, _text(line.get("Value", "")), line=_shape(line), split=split)
 
@@ -93,7 +93,9 @@ def _text(value: str) -> str:
 
 def _shape(line: Element) -> LineShape:
     """The box as a polygon; some coordinates are a little below 0, which is the edge."""
-    left, top, right, bottom = (number(line.get(key)) for key in ("Left", "Top", "Right", "Bottom"))
+    left, top, right, bottom = (
+        parse_number(line.get(key)) for key in ("Left", "Top", "Right", "Bottom")
+    )
     if left is None or top is None or right is None or bottom is None:
         return LineShape()
     left, top = max(left, 0.0), max(top, 0.0)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from recog.corpora.files import SOUND_SUFFIXES, find_media
 from recog.corpora.importers.tsv import records
-from recog.corpora.rows import Row, settle_splits
+from recog.corpora.rows import Row, usable_splits
 from recog.errors import UserError
 
 
@@ -33,7 +33,7 @@ def rows(src: Path) -> Iterator[Row]:
             f"{src} does not look like Common Voice: there is no train.tsv, dev.tsv, test.tsv or validated.tsv."
         )
     return iter(
-        settle_splits([row for split, table in tables.items() for row in _table(table, split)])
+        usable_splits([row for split, table in tables.items() for row in _table(table, split)])
     )
 
 

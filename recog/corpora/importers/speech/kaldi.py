@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from recog.corpora.files import SOUND_SUFFIXES, find_media, read_lines, split_of_folder, walk
-from recog.corpora.rows import Row, settle_splits
+from recog.corpora.files import SOUND_SUFFIXES, find_media, read_lines, split_from_folder, walk
+from recog.corpora.rows import Row, usable_splits
 from recog.errors import UserError
-from recog.util.folders import composed
+from recog.util.folders import nfc
 
 
 def rows(src: Path) -> Iterator[Row]:
@@ -30,11 +30,11 @@ def rows(src: Path) -> Iterator[Row]:
             f"{src} does not look like a Kaldi data folder: there is no 'text' beside a 'wav.scp'."
         )
     return iter(
-        settle_splits(
+        usable_splits(
             [
                 row
                 for table in tables
-                for row in _data_folder(table.parent, split_of_folder(table, src))
+                for row in _data_folder(table.parent, split_from_folder(table, src))
             ]
         )
     )
@@ -57,7 +57,7 @@ def _table(path: Path) -> dict[str, str]:
     table: dict[str, str] = {}
     for number, line in read_lines(path):
         name, value = [*line.split(maxsplit=1), ""][:2]
-        name = composed(name)
+        name = nfc(name)
         if name in table:
             raise UserError(f"{path} has '{name}' twice (line {number}); each may stand once.")
         table[name] = value.strip()
@@ -86,8 +86,8 @@ def _segments(path: Path) -> dict[str, tuple[str, float | None, float | None]]:
         try:
             name, recording, start, end = line.split()[:4]
             # an end of -1 is the recording's
-            segments[composed(name)] = (
-                composed(recording),
+            segments[nfc(name)] = (
+                nfc(recording),
                 _seconds(start),
                 None if end.startswith("-") else _seconds(end),
             )

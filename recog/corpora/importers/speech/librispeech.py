@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from recog.corpora.files import SOUND_SUFFIXES, find_media, read_lines, split_of_folder, walk
-from recog.corpora.rows import Row, settle_splits
+from recog.corpora.files import SOUND_SUFFIXES, find_media, read_lines, split_from_folder, walk
+from recog.corpora.rows import Row, usable_splits
 from recog.errors import UserError
 
 
@@ -28,11 +28,11 @@ def rows(src: Path) -> Iterator[Row]:
         raise UserError(
             f"{src} does not look like LibriSpeech: there is no *.trans.txt beneath it."
         )
-    return iter(settle_splits(found))
+    return iter(usable_splits(found))
 
 
 def _chapter(file: Path, src: Path) -> Iterator[Row]:
-    split = split_of_folder(file, src)
+    split = split_from_folder(file, src)
     for _, line in read_lines(file):
         name, _, text = line.strip().partition(" ")
         yield Row(

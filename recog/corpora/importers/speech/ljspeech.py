@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from recog.corpora.files import SOUND_SUFFIXES, find_media, read_lines, require
+from recog.corpora.files import SOUND_SUFFIXES, find_media, read_lines, require_path
 from recog.corpora.rows import Row
 from recog.errors import UserError
 
@@ -21,7 +21,7 @@ def rows(src: Path) -> Iterator[Row]:
     Raises:
         UserError: there is no ``metadata.csv``, or a line is not ``name|text``.
     """
-    table = require(src / "metadata.csv", "LJSpeech", "the table of clips")
+    table = require_path(src / "metadata.csv", "LJSpeech", "the table of clips")
     wavs = src / "wavs" if (src / "wavs").is_dir() else src
     for number, line in read_lines(table):
         name, *texts = line.split("|")

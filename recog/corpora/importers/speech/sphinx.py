@@ -12,10 +12,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from recog.corpora.files import SOUND_SUFFIXES, find_media, read_lines, require, split_named
-from recog.corpora.rows import Row, settle_splits
+from recog.corpora.files import (
+    SOUND_SUFFIXES,
+    find_media,
+    read_lines,
+    require_path,
+    split_from_name,
+)
+from recog.corpora.rows import Row, usable_splits
 from recog.errors import UserError
-from recog.util.folders import composed, is_hidden
+from recog.util.folders import is_hidden, nfc
 
 _FILLER = re.compile(r"<[^<>\s]*>|\+\+[^+\s]*\+\+|\[[^\[\]\s]*\]")
 _VARIANT = re.compile(r"(?<=\S)\(\d+\)(?=\s|$)")
@@ -37,11 +43,11 @@ def rows(src: Path) -> Iterator[Row]:
     wav = next(
         (folder for folder in (src / "wav", src.parent / "wav", src) if folder.is_dir()), src
     )
-    return iter(settle_splits([row for ids in lists for row in _list(ids, wav)]))
+    return iter(usable_splits([row for ids in lists for row in _list(ids, wav)]))
 
 
 def _list(ids: Path, wav: Path) -> Iterator[Row]:
-    transcription = require(
+    transcription = require_path(
         ids.with_suffix(".transcription"), "a SphinxTrain database", "a list of files has its texts"
     )
     names = [line.strip() for _, line in read_lines(ids)]
@@ -50,11 +56,11 @@ def _list(ids: Path, wav: Path) -> Iterator[Row]:
         raise UserError(
             f"{ids} has {len(names)} files, but {transcription.name} {len(texts)} texts; they must be as many."
         )
-    split = split_named(ids.stem.rpartition("_")[2])
+    split = split_from_name(ids.stem.rpartition("_")[2])
     for name, (number, line) in zip(names, texts, strict=True):
         path = PurePosixPath(name)
         match = _ID.fullmatch(line)
-        if match is None or composed(PurePosixPath(match.group(2)).name) != composed(path.name):
+        if match is None or nfc(PurePosixPath(match.group(2)).name) != nfc(path.name):
             raise UserError(
                 f"{transcription}, line {number}, does not end in '({path.name})', the file at its place in {ids.name}."
             )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from recog.corpora.files import SOUND_SUFFIXES, find_media, read_text, require, walk
+from recog.corpora.files import SOUND_SUFFIXES, find_media, read_text, require_path, walk
 from recog.corpora.rows import Row
 from recog.errors import UserError
 
@@ -21,7 +21,7 @@ def rows(src: Path) -> Iterator[Row]:
     Raises:
         UserError: ``txt/`` or ``wav48*/`` is missing.
     """
-    texts = require(src / "txt", "VCTK", "the folder of texts")
+    texts = require_path(src / "txt", "VCTK", "the folder of texts")
     sounds = sorted(folder for folder in src.glob("wav*") if folder.is_dir())
     if not sounds:
         raise UserError(f"{src} does not look like VCTK: there is no folder wav48.")

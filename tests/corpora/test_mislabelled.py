@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 from rapidfuzz.distance import Levenshtein
 
-from recog.corpora.mislabelled import Misfit, misfits
+from recog.corpora.mislabelled import Mislabelled, find_mislabelled
 
 
 def sentences(count: int, seed: int = 1) -> list[str]:
@@ -38,33 +38,35 @@ def test_swapped_texts_are_found_and_named(wrong: float) -> None:
     texts = list(true)
     for a, b in zip(swapped, [*swapped[1:], swapped[0]], strict=True):
         texts[a] = true[b]
-    found = misfits(texts, read, by_edits(read))
-    rows = {misfit.row for misfit in found}
+    found = find_mislabelled(texts, read, by_edits(read))
+    rows = {fault.row for fault in found}
     assert len(rows & set(swapped)) >= 36 and len(rows - set(swapped)) <= 7
     if wrong < 0.4:
         named = [
-            misfit
-            for misfit in found
-            if misfit.belongs is not None and texts[misfit.belongs] == true[misfit.row]
+            fault
+            for fault in found
+            if fault.better_row is not None and texts[fault.better_row] == true[fault.row]
         ]
         assert len(named) >= 36
 
 
 def test_what_is_read_right_is_never_asked_about() -> None:
     true = sentences(50)
-    assert misfits(true, true, lambda *_: pytest.fail("the text agrees")) == []
+    assert find_mislabelled(true, true, lambda *_: pytest.fail("the text agrees")) == []
 
 
 def test_the_model_has_the_last_word_on_short_lines() -> None:
     texts, read = ["if", "on", "at", "of"], ["xx", "on", "at", "of"]
-    assert misfits(texts, read, lambda row, given: [0.0] + [-1.0] * (len(given) - 1)) == []
-    assert misfits(texts, read, lambda row, given: [-1.0] * len(given)) == [Misfit(0, 0.0)]
+    assert find_mislabelled(texts, read, lambda row, given: [0.0] + [-1.0] * (len(given) - 1)) == []
+    assert find_mislabelled(texts, read, lambda row, given: [-1.0] * len(given)) == [
+        Mislabelled(0, 0.0)
+    ]
 
 
 def test_rows_that_cannot_be_read_and_a_single_row_say_nothing() -> None:
-    assert misfits(["a b", "c d"], [None, "c d"], by_edits([None, "c d"])) == []
-    assert misfits(["a b"], ["zz"], lambda row, given: [0.0] * len(given)) == []
-    assert misfits([], [], by_edits([])) == []
+    assert find_mislabelled(["a b", "c d"], [None, "c d"], by_edits([None, "c d"])) == []
+    assert find_mislabelled(["a b"], ["zz"], lambda row, given: [0.0] * len(given)) == []
+    assert find_mislabelled([], [], by_edits([])) == []
 
 
 def test_a_corpus_of_ten_words_is_looked_through_once() -> None:
@@ -76,11 +78,11 @@ def test_a_corpus_of_ten_words_is_looked_through_once() -> None:
         asked.append(len(candidates))
         return [0.0] + [-1.0] * (len(candidates) - 1)
 
-    assert misfits(texts, ["xqxq"] * len(texts), probable) == []
+    assert find_mislabelled(texts, ["xqxq"] * len(texts), probable) == []
     assert set(asked) == {10}
-    found = misfits(
+    found = find_mislabelled(
         ["alpha beta", "gamma delta", "alpha beta"],
         ["gamma delta", "gamma delta", "alpha beta"],
         lambda *_: [0.0, 1.0],
     )
-    assert [(one.row, one.belongs) for one in found] == [(0, 1)]
+    assert [(one.row, one.better_row) for one in found] == [(0, 1)]

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from recog.corpora.rows import LineShape, Row
-from recog.corpora.validate import check_rows, needed_frames, sound_duration
+from recog.corpora.validate import check_rows, min_ctc_frames, sound_duration
 from recog.errors import UserError
 from recog.text.alphabet import Alphabet
 
@@ -81,7 +81,7 @@ def test_errors_of_the_frame_counter_are_problems(wav: Path) -> None:
 
 
 def test_needed_frames() -> None:
-    assert [needed_frames(x) for x in ([], [1], [1, 1], [1, 2, 1], [1, 1, 1])] == [0, 1, 3, 3, 5]
+    assert [min_ctc_frames(x) for x in ([], [1], [1, 1], [1, 2, 1], [1, 1, 1])] == [0, 1, 3, 3, 5]
 
 
 def test_sound_duration(wav: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from recog.errors import UserError
-from recog.text.normalise import RULES, Accounted, collapse
+from recog.text.normalise import RULES, TrackedRule, collapse
 from recog.text.normalise import rule as named_rule
 from recog.util.text_files import read_text
 
@@ -49,10 +49,10 @@ class Normalisation:
 
     def notes(self, texts: Iterable[str], what: str) -> list[str]:
         """What a person should know that the rule does to some texts; see
-        :meth:`Accounted.notes`."""
+        :meth:`TrackedRule.notes`."""
         if self.name not in RULES:
             return []
-        account = Accounted(self.name, self.languages)
+        account = TrackedRule(self.name, self.languages)
         for text in texts:
             account(text)
         return account.notes(what)
@@ -101,7 +101,8 @@ def _from_file(path: Path) -> Normalisation:
     if len(rows) > MAX_RULES:
         raise UserError(f"{path} has {len(rows)} rules; at most {MAX_RULES} are allowed.")
     steps = [
-        _step(pattern, replacement, f"{place} of {path}") for place, pattern, replacement in rows
+        _compile_rule(pattern, replacement, f"{place} of {path}")
+        for place, pattern, replacement in rows
     ]
 
     def rewrite(text: str) -> str:
@@ -158,7 +159,7 @@ def _yaml_rows(path: Path, text: str) -> list[tuple[str, str, str]]:
     return rows
 
 
-def _step(pattern: str, replacement: str, place: str) -> Callable[[str], str]:
+def _compile_rule(pattern: str, replacement: str, place: str) -> Callable[[str], str]:
     """The function of one rule. A regular expression's length is bounded; its running time is its
     author's business."""
     if len(pattern) > MAX_PATTERN or len(replacement) > MAX_PATTERN:

@@ -1,5 +1,4 @@
-"""Outlines for lines that a file describes by their baselines alone: a band around each
-baseline."""
+"""Polygons for lines that have only a baseline: a band as high as the line spacing allows."""
 
 from __future__ import annotations
 
@@ -13,37 +12,37 @@ from numpy.typing import NDArray
 from recog.transcript import Line, Point
 
 SHARE_ABOVE, SHARE_BELOW = 0.75, 0.3  # of the line spacing
-LEAST_STEP = 5  # pixels: baselines that are nearer are pieces of one line
-MAX_COMPARED = 5000  # lines: each is compared with each, and no page has as many
-# of the shorter of two lines: facing columns may touch, lines of a column overlap by more
+LEAST_STEP = 5  # pixels; baselines that are nearer are pieces of one line
+MAX_COMPARED = 5000  # lines compared in pairs; no page has as many
+# share of the shorter of two lines: facing columns may touch, lines of a column overlap by more
 SAME_COLUMN = 0.25
 
 Baseline = tuple[Point, ...]
 
 
-def with_bands(lines: Sequence[Line]) -> list[Line]:
-    """The lines of a page; one that has a baseline and no polygon gets a band around the baseline
-    as its polygon.
+def with_polygons(lines: Sequence[Line]) -> list[Line]:
+    """Give each line that has a baseline and no polygon a band around the baseline.
 
     The band reaches 0.75 of the line spacing above the baseline and 0.3 below. The spacing of a
     line is the median distance between neighbouring baselines among the lines that overlap it
-    sideways, and at most twice that of the page; so the lines of a facing column do not count. A
-    line that overlaps no other has the page's spacing, or a tenth of its length where it is alone.
-    Lines that run down or up the page are compared with lines of their kind.
+    horizontally, so that facing columns do not count; it is at most twice the page's spacing. A
+    line that overlaps no other has the page's spacing, or a tenth of its length if it is the only
+    one. Lines that run down or up the page are compared with each other alone.
     """
-    found = list(lines)
+    result = list(lines)
     for steep in (False, True):
         places = [
-            k for k, line in enumerate(found) if line.baseline and _is_steep(line.baseline) == steep
+            k
+            for k, line in enumerate(result)
+            if line.baseline and _is_steep(line.baseline) == steep
         ]
-        if all(found[k].polygon for k in places):
+        if all(result[k].polygon for k in places):
             continue
-        for k, spacing in zip(
-            places, _spacings([found[k].baseline for k in places], steep), strict=True
-        ):
-            if not found[k].polygon:
-                found[k] = replace(found[k], polygon=_band(found[k].baseline, spacing))
-    return found
+        spacings = _spacings([result[k].baseline for k in places], steep)
+        for k, spacing in zip(places, spacings, strict=True):
+            if not result[k].polygon:
+                result[k] = replace(result[k], polygon=_band(result[k].baseline, spacing))
+    return result
 
 
 def _is_steep(baseline: Baseline) -> bool:
@@ -52,7 +51,7 @@ def _is_steep(baseline: Baseline) -> bool:
 
 
 def _spacings(baselines: Sequence[Baseline], steep: bool) -> list[float]:
-    """The spacing of each line among lines that run the same way; 0 where none says."""
+    """Return the spacing of each line among lines of one direction; 0 where it is unknown."""
     down = 0 if steep else 1
     levels = np.array([median(point[down] for point in line) for line in baselines])
     along = [[point[1 - down] for point in line] for line in baselines]
@@ -79,7 +78,7 @@ def _spacings(baselines: Sequence[Baseline], steep: bool) -> list[float]:
 
 
 def _median(steps: NDArray[np.float64]) -> float:
-    """The median of the steps that are known; 0 where none is."""
+    """Return the median of the finite steps; 0 if there are none."""
     known = steps[np.isfinite(steps)]
     return float(np.median(known)) if len(known) else 0.0
 

@@ -10,7 +10,7 @@ import pytest
 
 from recog.corpora.importers.pages.page_files import page_rows
 from recog.corpora.line_images import line_image
-from recog.formats.layout.bands import with_bands
+from recog.formats.layout.baseline_polygons import with_polygons
 from recog.recognition.layout_xml import given_lines
 from recog.transcript import Line
 
@@ -26,20 +26,20 @@ def test_the_band_follows_the_line_spacing() -> None:
     lines = [
         Line(str(i), baseline=((10.0, 100.0 + 40 * i), (300.0, 104.0 + 40 * i))) for i in range(4)
     ]
-    band = with_bands(lines)[1].polygon
+    band = with_polygons(lines)[1].polygon
     assert band[0] == (10.0, 140.0 - 30.0) and band[-1] == (10.0, 140.0 + 12.0)
     whole = Line(
         "x", polygon=((0.0, 0.0), (1.0, 0.0), (1.0, 1.0)), baseline=((0.0, 1.0), (1.0, 1.0))
     )
-    assert with_bands([whole, *lines])[0] is whole
+    assert with_polygons([whole, *lines])[0] is whole
 
 
 def test_a_line_alone_and_lines_that_run_down() -> None:
-    (alone,) = with_bands([Line("", baseline=((0.0, 50.0), (400.0, 50.0)))])
+    (alone,) = with_polygons([Line("", baseline=((0.0, 50.0), (400.0, 50.0)))])
     assert height(alone) == pytest.approx(1.05 * 40)
     down = [Line("", baseline=((100.0 + 60 * i, 10.0), (100.0 + 60 * i, 500.0))) for i in range(3)]
     across = [Line("", baseline=((300.0, 20.0 + 30 * i), (500.0, 20.0 + 30 * i))) for i in range(3)]
-    found = with_bands([*down, *across])
+    found = with_polygons([*down, *across])
     assert {
         max(x for x, _ in line.polygon) - min(x for x, _ in line.polygon) for line in found[:3]
     } == {63.0}
@@ -57,7 +57,7 @@ def test_columns_do_not_narrow_each_other(columns: str) -> None:
     ]
     heading = Line("", baseline=((20.0, 20.0), (920.0, 20.0)))
     notes = [Line("", baseline=((1000.0, y), (1080.0, y))) for y in (130.0, 700.0)]
-    found = with_bands([heading, *lines, *notes])
+    found = with_polygons([heading, *lines, *notes])
     assert {round(height(line)) for line in found[: 1 + len(lines)]} == {84}
     assert all(height(line) <= 168 for line in found[1 + len(lines) :])
 
@@ -83,4 +83,4 @@ def test_training_and_reading_cut_whole_lines_out_of_columns(tmp_path: Path, kin
 
 def test_a_page_of_more_lines_than_any_has_takes_no_time() -> None:
     lines = [Line("", baseline=((0.0, 7.0 * k), (500.0, 7.0 * k))) for k in range(20_000)]
-    assert {round(height(line), 3) for line in with_bands(lines)} == {7.35}
+    assert {round(height(line), 3) for line in with_polygons(lines)} == {7.35}
