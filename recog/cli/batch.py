@@ -145,11 +145,11 @@ def check_model(model: str, modality: str, language: str | None) -> Bundle:
     if config.modality != modality:
         raise UsageError(f"The model '{model}' is for {config.modality}, not for {modality}.")
     if language is not None:
-        from recog.recognition.base import own_language_models
+        from recog.recognition.base import language_model_paths
         from recog.recognition.options import Options
 
         try:
-            own_language_models(bundle, Options(language=language))
+            language_model_paths(bundle, Options(language=language))
         except UserError as error:
             raise UsageError(f"--language: {error}") from None
     return bundle
@@ -169,12 +169,14 @@ def told_hotwords(bundle: Bundle, hotwords: dict[str, float]) -> dict[str, float
 def keep_symbols(bundle: Bundle, decoding: dict[str, Any], folder: Path) -> None:
     """Write down, where a model's outputs will be kept, of what they are: its sounds where words
     are found in them."""
-    from recog.recognition.base import model_of_words
+    from recog.recognition.base import word_language_model
     from recog.recognition.options import Options
 
     options = Options(beam=decoding["beam"], lm=decoding["lm"], language=decoding.get("language"))
     config = bundle.config
-    symbols = config.symbols if model_of_words(bundle, options) is None else config.sounds or ()
+    symbols = (
+        config.symbols if word_language_model(bundle, options) is None else config.sounds or ()
+    )
     write_text(folder / "symbols.json", json.dumps(list(symbols), ensure_ascii=False) + "\n")
 
 

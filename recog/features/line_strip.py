@@ -106,7 +106,7 @@ def _stretch(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return cv2.LUT(grey, (255.0 * strength).astype(np.uint8))  # type: ignore[return-value]
 
 
-def viewed(strip: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
+def variant(strip: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
     """A strip (height, width) in another view: (height, width * ``view.width``)."""
     if view == View():
         return strip

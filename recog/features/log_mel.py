@@ -118,7 +118,7 @@ class LogMelStream:
         return log_mel(held, self._config)
 
 
-def stretched(frames: Floats, times: float) -> Floats:
+def time_stretch(frames: Floats, times: float) -> Floats:
     """Frames (frames, bands) of the same speech, so many times as slow: (frames * times, bands),
     between the old ones linear."""
     if times == 1.0 or not len(frames):

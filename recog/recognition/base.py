@@ -39,7 +39,9 @@ logger = logging.getLogger(__name__)
 DEFAULT_BEAM = 25
 RESCORE_WEIGHT = 0.3  # of one that was not tuned for the model
 Span = tuple[str, float, float, float]  # word, its start and end in frames, confidence
-Reading = tuple[str, list[Span], tuple[Alternative, ...]]  # the text, its words, and other texts
+DecodedText = tuple[
+    str, list[Span], tuple[Alternative, ...]
+]  # the text, its words, and other texts
 
 
 @dataclass(eq=False, repr=False)
@@ -54,7 +56,7 @@ class Recogniser:
     options: Options = field(default_factory=Options)
 
     def __post_init__(self) -> None:
-        self._given = self.options
+        self._requested = self.options
         hotwords, left_out = usable_hotwords(self.bundle, self.options.hotwords)
         self.options = replace(self.options, hotwords=hotwords)
         for sentence in left_out:
@@ -62,8 +64,8 @@ class Recogniser:
         self.runtime = open_runtime(self.bundle)
         self.alphabet = Alphabet.from_list(self.config.symbols[1:])
         self.word_finder = make_word_finder(self.bundle, self.options)
-        self._sound_decoder = (
-            None if self.word_finder is None else self._make_sound_decoder(self.word_finder)
+        self._phone_decoder = (
+            None if self.word_finder is None else self._make_phone_decoder(self.word_finder)
         )
         if self.word_finder is None:
             _ = self.decoder  # says now what does not go together in the options
@@ -79,15 +81,19 @@ class Recogniser:
         return Timing(offset=self.config.decoding.offset)
 
     def __reduce__(self) -> tuple[Callable[..., Recogniser], tuple[object, ...]]:
-        return _reloaded, (type(self), shipped_name(self.bundle), with_absolute_paths(self._given))
+        return _reload, (
+            type(self),
+            shipped_name(self.bundle),
+            with_absolute_paths(self._requested),
+        )
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.config.name}: {', '.join(self._about())}>"
+        return f"<{type(self).__name__} {self.config.name}: {', '.join(self._summary())}>"
 
-    def _about(self) -> list[str]:
+    def _summary(self) -> list[str]:
         """What the representation says: the alphabet's size, and options that are not as usual."""
-        usual = type(self._given)()
-        changed = ((each.name, getattr(self._given, each.name)) for each in fields(usual))
+        usual = type(self._requested)()
+        changed = ((each.name, getattr(self._requested, each.name)) for each in fields(usual))
         options = [
             f"{name}={shortened(value)}" for name, value in changed if value != getattr(usual, name)
         ]
@@ -129,7 +135,7 @@ class Recogniser:
         ]
         return [decoder for decoder in made if decoder is not None]
 
-    def languages_of(self, lines: Sequence[NDArray[np.float32]]) -> list[int]:
+    def line_languages(self, lines: Sequence[NDArray[np.float32]]) -> list[int]:
         """Which of :attr:`decoders` suits each of some lines that follow each other, of
         log-probabilities (frames, symbols)."""
         alpha, _ = self.options.weights(self.config.decoding)
@@ -143,12 +149,12 @@ class Recogniser:
         )
 
     def decode(
-        self, seen: Seen, *, before: str | None = None, language: int | None = None
-    ) -> Reading:
+        self, posteriors: Seen, *, before: str | None = None, language: int | None = None
+    ) -> DecodedText:
         """Text in logical order, word spans in frames, and alternatives where asked for.
 
         Args:
-            seen: what the network makes of a line or segment. All views count for what the text is,
+            posteriors: what the network makes of a line or segment. All views count for what the text is,
                 the first says where its words are.
             before: the text that this one follows, as the network displays it, for the language
                 model.
@@ -157,18 +163,21 @@ class Recogniser:
         temperature = (
             self.config.decoding.temperature if self.word_finder or self.decoders else 1.0
         )  # a best path has none
-        views = [tempered(self.decoded_of(view), temperature) for view in (seen, *seen.again)]
-        if self.word_finder is not None and seen.sounds is not None:
-            return self._found_words(self.word_finder, views)
+        views = [
+            apply_temperature(self.decoded_log_probs(view), temperature)
+            for view in (posteriors, *posteriors.again)
+        ]
+        if self.word_finder is not None and posteriors.sounds is not None:
+            return self._decode_words(self.word_finder, views)
         log_probs = views[0]
         alternatives: tuple[Alternative, ...] = ()
         if self.decoder is None:
             tokens = best_path(log_probs)
         else:
             decoder = self.decoders[
-                self.languages_of([seen.log_probs])[0] if language is None else language
+                self.line_languages([posteriors.log_probs])[0] if language is None else language
             ]
-            best = self._readings(decoder, views, before)
+            best = self._beam_search(decoder, views, before)
             if self.rescorer is not None:
                 again = SecondPass(decoder, self.rescorer)
                 best = again(best, views, before=before, every=self.options.n_best > 1)[
@@ -177,26 +186,30 @@ class Recogniser:
             tokens = list(best[0].tokens)
             texts: dict[str, Hypothesis] = {}
             for hypothesis in best:  # white space tells no two apart
-                texts.setdefault(self.reading_order(" ".join(hypothesis.text.split())), hypothesis)
+                texts.setdefault(self.logical_text(" ".join(hypothesis.text.split())), hypothesis)
             alternatives = tuple(Alternative(text, round(h.score, 4)) for text, h in texts.items())
         display = "".join(self.config.symbols[token] for token in tokens)
         spans = [
-            (span.word, span.start, span.end, self.calibrated(span.confidence))
+            (span.word, span.start, span.end, self.calibrate(span.confidence))
             for span in spans_of(log_probs, tokens, self.config.symbols, timing=self.timing)
         ]
         display = " ".join(display.split())
-        text = self.reading_order(display)
+        text = self.logical_text(display)
         # words of a right-to-left line: their order and letters are the text's, not the image's
         if text != display:
-            spans = reorder(spans, text)
+            spans = reorder_spans(spans, text)
         return text, spans, alternatives if self.options.n_best > 1 else ()
 
-    def decoded_of(self, seen: Seen) -> NDArray[np.float32]:
+    def decoded_log_probs(self, posteriors: Seen) -> NDArray[np.float32]:
         """What words are found in: (frames, sounds) where they are found in sounds, else (frames,
         symbols)."""
-        return seen.log_probs if self.word_finder is None or seen.sounds is None else seen.sounds
+        return (
+            posteriors.log_probs
+            if self.word_finder is None or posteriors.sounds is None
+            else posteriors.sounds
+        )
 
-    def looks_again(self, log_probs: NDArray[np.float32]) -> bool:
+    def needs_augmentation(self, log_probs: NDArray[np.float32]) -> bool:
         """Whether the other views are worth it, by the symbols (frames, symbols) that the first
         gives."""
         decoding = self.config.decoding
@@ -206,7 +219,7 @@ class Recogniser:
             looks == "all" or (looks == "auto" and doubt_of(log_probs) > decoding.doubt)
         )
 
-    def _make_sound_decoder(self, word_finder: WordFinder) -> Decoder:
+    def _make_phone_decoder(self, word_finder: WordFinder) -> Decoder:
         tuned, options = self.config.decoding, self.options
         alpha, beta = options.weights(tuned)
         return word_finder.decoder(
@@ -218,20 +231,20 @@ class Recogniser:
             unknown_cost=tuned.unknown_cost,
         )
 
-    def _found_words(
+    def _decode_words(
         self, word_finder: WordFinder, views: Sequence[NDArray[np.float32]]
-    ) -> Reading:
-        assert self._sound_decoder is not None
-        best = self._readings(self._sound_decoder, views)
+    ) -> DecodedText:
+        assert self._phone_decoder is not None
+        best = self._beam_search(self._phone_decoder, views)
         if self.rescorer is not None:
-            again = SecondPass(self._sound_decoder, self.rescorer, word_finder.texts)
+            again = SecondPass(self._phone_decoder, self.rescorer, word_finder.texts)
             best = again(best, views, every=self.options.n_best > 1)[: self.options.n_best]
         said: dict[str, Hypothesis] = {}
         for hypothesis, text in zip(best, word_finder.texts(best), strict=True):
             said.setdefault(text, hypothesis)  # two ways to say the same are one reading
         best = [replace(hypothesis, text=text) for text, hypothesis in said.items()]
         spans = [
-            (word, span.start, span.end, self.calibrated(span.confidence))
+            (word, span.start, span.end, self.calibrate(span.confidence))
             for word, span in zip(
                 best[0].text.split(),
                 spans_of(views[0], best[0].tokens, word_finder.sounds, timing=self.timing),
@@ -241,7 +254,7 @@ class Recogniser:
         alternatives = tuple(Alternative(h.text, round(h.score, 4)) for h in best)
         return best[0].text, spans, alternatives if self.options.n_best > 1 else ()
 
-    def _readings(
+    def _beam_search(
         self, decoder: Decoder, views: Sequence[NDArray[np.float32]], before: str | None = None
     ) -> list[Hypothesis]:
         """What the beam finds in a line, best first. Up to :data:`READINGS` may be wanted without
@@ -264,17 +277,17 @@ class Recogniser:
             for before in (None, self.config.symbols[-1]):
                 self.decode(Seen(symbols, sounds if self.config.sounds else None), before=before)
 
-    def reading_order(self, text: str) -> str:
+    def logical_text(self, text: str) -> str:
         """The logical order of a text that the network gives: an image of a right-to-left script is
         read from the left."""
         return to_logical(text) if self.config.modality == "handwriting" else text
 
-    def calibrated(self, confidence: float) -> float:
+    def calibrate(self, confidence: float) -> float:
         """A word's confidence as the share of words that are right, where the model knows it."""
         return confidence if self.config.confidence is None else self.config.confidence(confidence)
 
 
-def _reloaded(kind: type[Recogniser], place: str | Path, options: Options) -> Recogniser:
+def _reload(kind: type[Recogniser], place: str | Path, options: Options) -> Recogniser:
     """A recogniser from what it was pickled as."""
     return kind(open_bundle(place), options)
 
@@ -369,7 +382,7 @@ def open_language_models(bundle: Bundle, options: Options) -> list[NGramTrie]:
     if options.lm is not None:
         paths = [] if str(options.lm) == "none" else [Path(options.lm)]
     else:
-        paths = own_language_models(bundle, options)
+        paths = language_model_paths(bundle, options)
     if not paths:
         return []
     from recog.lm.binary import load_lm
@@ -377,7 +390,7 @@ def open_language_models(bundle: Bundle, options: Options) -> list[NGramTrie]:
     return [load_lm(path) for path in paths]
 
 
-def own_language_models(bundle: Bundle, options: Options) -> list[Path]:
+def language_model_paths(bundle: Bundle, options: Options) -> list[Path]:
     """The language models of the model's own, where the options leave them in use; the usual one
     first.
 
@@ -402,7 +415,7 @@ def make_word_finder(bundle: Bundle, options: Options) -> WordFinder | None:
     """What finds words in the sounds that the model hears; None where it hears none, or there is to
     be no language model of words: then its letters are decoded. A hotword of which nobody knows how
     it is said is left out, with a warning."""
-    model = model_of_words(bundle, options)
+    model = word_language_model(bundle, options)
     if model is None:
         return None
     from recog.decoding.lexicon.lexicon_decoding import WordFinder
@@ -415,7 +428,7 @@ def make_word_finder(bundle: Bundle, options: Options) -> WordFinder | None:
     return word_finder
 
 
-def model_of_words(bundle: Bundle, options: Options) -> NGramTrie | None:
+def word_language_model(bundle: Bundle, options: Options) -> NGramTrie | None:
     """The language model whose words are found in the sounds that the model hears; None where its
     letters are decoded."""
     if not bundle.config.sounds or not bundle.config.decoding.sounds or options.beam == 0:
@@ -446,7 +459,7 @@ def make_rescorer(bundle: Bundle, options: Options) -> Rescorer | None:
     return Rescorer(lm, tuned.weight if weight is None else weight, tuned.interpolate, tuned.margin)
 
 
-def tempered(log_probs: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+def apply_temperature(log_probs: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
     """Log-probabilities (frames, symbols) divided by the temperature and normalised again."""
     if temperature == 1.0:
         return log_probs
@@ -455,7 +468,7 @@ def tempered(log_probs: NDArray[np.float32], temperature: float) -> NDArray[np.f
     return np.asarray(scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True)), np.float32)
 
 
-def reorder(spans: list[Span], text: str) -> list[Span]:
+def reorder_spans(spans: list[Span], text: str) -> list[Span]:
     """Give the words of ``text`` (logical order) the places of the displayed words that they are.
 
     A word that stands there several times takes its places from the right, where such a line

@@ -25,17 +25,17 @@ NEAR = 0.4  # seconds by which two readings of one gap may differ
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Chunk:
     """What the network makes of the frames of a segment that count, between two seconds of the
     recording."""
 
     start: float
     end: float
-    seen: Seen
+    posteriors: Seen
 
 
 @dataclass(frozen=True)
-class _Gap:
+class _WordGap:
     """Between two words: its last frame, and the words, as the best path reads them."""
 
     frame: int
@@ -45,12 +45,12 @@ class _Gap:
 
 
 @dataclass(frozen=True)
-class _Cut:
+class _Boundary:
     second: float
-    gap: _Gap | None
+    gap: _WordGap | None
 
 
-class Stitcher:
+class ChunkMerger:
     """What counts of each segment of one recording; they are given in order, each as soon as it is
     there.
 
@@ -62,54 +62,60 @@ class Stitcher:
     def __init__(self, *, step: float, symbols: Sequence[str]) -> None:
         self._step = step
         self._space = symbols.index(" ") if " " in symbols else None
-        self._cut: _Cut | None = None
+        self._boundary: _Boundary | None = None
 
-    def __call__(self, segment: Segment, seen: Seen) -> Stretch:
+    def __call__(self, segment: Segment, posteriors: Seen) -> Chunk:
         """The stretch of the next segment. Its first view says where to cut; of the others the same
         share is taken."""
-        log_probs = seen.log_probs
+        log_probs = posteriors.log_probs
         step, space, count = self._step, self._space, len(log_probs)
         if segment.keep_from is None:
-            first = _resume(log_probs, self._cut, segment.start, step, space) if self._cut else 0
+            first = (
+                _resume_frame(log_probs, self._boundary, segment.start, step, space)
+                if self._boundary
+                else 0
+            )
         else:
             first = min(count, max(0, round((segment.keep_from - segment.start) / step)))
         if segment.keep_to is None:
-            self._cut = _cut(log_probs, segment.start, step, space, first)
-            last, end = round((self._cut.second - segment.start) / step), self._cut.second
+            self._boundary = _boundary(log_probs, segment.start, step, space, first)
+            last, end = round((self._boundary.second - segment.start) / step), self._boundary.second
         else:
             last, end = (
                 max(first, min(count, round((segment.keep_to - segment.start) / step))),
                 segment.keep_to,
             )
         kept = (first / count, last / count) if count else (0.0, 1.0)
-        return Stretch(segment.start + first * step, end, _part(seen, *kept))
+        return Chunk(segment.start + first * step, end, _slice(posteriors, *kept))
 
 
-def _part(seen: Seen, low: float, high: float) -> Seen:
+def _slice(posteriors: Seen, low: float, high: float) -> Seen:
     """The frames of all views between two shares of their numbers."""
-    first, last = round(low * len(seen.log_probs)), round(high * len(seen.log_probs))
-    sounds = None if seen.sounds is None else seen.sounds[first:last]
+    first, last = round(low * len(posteriors.log_probs)), round(high * len(posteriors.log_probs))
+    sounds = None if posteriors.sounds is None else posteriors.sounds[first:last]
     return Seen(
-        seen.log_probs[first:last], sounds, tuple(_part(view, low, high) for view in seen.again)
+        posteriors.log_probs[first:last],
+        sounds,
+        tuple(_slice(view, low, high) for view in posteriors.again),
     )
 
 
-def _cut(
+def _boundary(
     log_probs: NDArray[np.float32], start: float, step: float, space: int | None, first: int
-) -> _Cut:
+) -> _Boundary:
     """Where to cut a segment in what it shares with the next one."""
     count = len(log_probs)
     low = max(first, count - round((SHARED - CONTEXT) / step))
     high = max(low + 1, count - round(CONTEXT / step))
-    found = [gap for gap in _gaps(log_probs, space) if low <= gap.frame < high]
+    found = [gap for gap in _word_gaps(log_probs, space) if low <= gap.frame < high]
     if found:
         gap = max(found, key=lambda gap: (gap.width, -abs(2 * gap.frame - low - high)))
-        return _Cut(start + (gap.frame + 1) * step, gap)
-    return _Cut(start + (_emptiest(log_probs, low, high, space) + 1) * step, None)
+        return _Boundary(start + (gap.frame + 1) * step, gap)
+    return _Boundary(start + (_quietest_frame(log_probs, low, high, space) + 1) * step, None)
 
 
-def _resume(
-    log_probs: NDArray[np.float32], cut: _Cut, start: float, step: float, space: int | None
+def _resume_frame(
+    log_probs: NDArray[np.float32], cut: _Boundary, start: float, step: float, space: int | None
 ) -> int:
     """The first frame after the cut, in a segment that shares it."""
     expected = round((cut.second - start) / step)
@@ -117,7 +123,7 @@ def _resume(
     if cut.gap is None:
         return expected
     near = round(NEAR / step)
-    found = [gap for gap in _gaps(log_probs, space) if abs(gap.frame + 1 - expected) <= near]
+    found = [gap for gap in _word_gaps(log_probs, space) if abs(gap.frame + 1 - expected) <= near]
     if not found:
         return expected
     before, after = cut.gap.before, cut.gap.after
@@ -128,7 +134,7 @@ def _resume(
     return best.frame + 1
 
 
-def _gaps(log_probs: NDArray[np.float32], space: int | None) -> list[_Gap]:
+def _word_gaps(log_probs: NDArray[np.float32], space: int | None) -> list[_WordGap]:
     """The gaps between the words of the best path."""
     labels, frames = best_path_frames(log_probs)
     at = [k for k, label in enumerate(labels) if label == space]
@@ -137,11 +143,11 @@ def _gaps(log_probs: NDArray[np.float32], space: int | None) -> list[_Gap]:
         if 0 < k < len(labels) - 1:
             before = tuple(labels[at[n - 1] + 1 if n else 0 : k])
             after = tuple(labels[k + 1 : at[n + 1] if n + 1 < len(at) else len(labels)])
-            found.append(_Gap(frames[k], frames[k + 1] - frames[k - 1], before, after))
+            found.append(_WordGap(frames[k], frames[k + 1] - frames[k - 1], before, after))
     return found
 
 
-def _emptiest(log_probs: NDArray[np.float32], low: int, high: int, space: int | None) -> int:
+def _quietest_frame(log_probs: NDArray[np.float32], low: int, high: int, space: int | None) -> int:
     """The frame of the least letters, the nearest to the middle of those that are alike."""
     part = log_probs[low:high]
     if not len(part):

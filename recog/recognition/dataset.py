@@ -14,9 +14,9 @@ from recog.decoding.rescoring.test_time_augmentation import Seen
 from recog.errors import UsageError, UserError
 from recog.media.audio.reader import read_sound
 from recog.recognition.base import Recogniser
-from recog.recognition.handwriting import LineReader
+from recog.recognition.handwriting import HandwritingRecogniser
 from recog.recognition.load import load
-from recog.recognition.speech import Transcriber
+from recog.recognition.speech import SpeechRecogniser
 from recog.segment.speech import Segmenter
 from recog.text.bidi import to_display
 from recog.transcript import Line, Word
@@ -69,14 +69,14 @@ def read_row(recogniser: Recogniser, row: Row) -> Line:
     Raises:
         UserError: the media cannot be read, or is not of the model's kind.
     """
-    if isinstance(recogniser, Transcriber) and row.start is None and row.end is None:
+    if isinstance(recogniser, SpeechRecogniser) and row.start is None and row.end is None:
         transcript = recogniser.transcribe(row.media)
         return Line(
             transcript.text, tuple(word for line in transcript.lines for word in line.words)
         )
     texts, words = [], []
-    for piece in pieces_of(recogniser, row):
-        text, spans, _ = recogniser.decode(piece)
+    for posteriors in row_posteriors(recogniser, row):
+        text, spans, _ = recogniser.decode(posteriors)
         texts.append(text)
         words += [Word(word, confidence=min(1.0, confidence)) for word, _, _, confidence in spans]
     return Line(" ".join(filter(None, texts)), tuple(words))
@@ -87,20 +87,20 @@ def recognise_row(recogniser: Recogniser, row: Row) -> str:
     return read_row(recogniser, row).text
 
 
-def pieces_of(recogniser: Recogniser, row: Row) -> Iterator[Seen]:
+def row_posteriors(recogniser: Recogniser, row: Row) -> Iterator[Seen]:
     """What the network makes of a row: of a line, or of each segment of a recording.
 
     Raises:
         UserError: the media cannot be read, or is not of the model's kind.
     """
-    if isinstance(recogniser, LineReader):
-        yield recogniser.look(line_image(row))[0]
+    if isinstance(recogniser, HandwritingRecogniser):
+        yield recogniser.posteriors(line_image(row))[0]
         return
-    assert isinstance(recogniser, Transcriber)
+    assert isinstance(recogniser, SpeechRecogniser)
     rate = recogniser.features.sample_rate
     wave = read_sound(row.media, sample_rate=rate, start=row.start, end=row.end, amplify=True)
-    for stretch in recogniser.stretches(Segmenter(rate).run([wave])):
-        yield stretch.seen
+    for chunk in recogniser.chunks(Segmenter(rate).run([wave])):
+        yield chunk.posteriors
 
 
 def log_probs_of_texts(recogniser: Recogniser, row: Row, texts: Sequence[str]) -> list[float]:
@@ -112,10 +112,10 @@ def log_probs_of_texts(recogniser: Recogniser, row: Row, texts: Sequence[str]) -
     """
     from recog.decoding import log_prob_of
 
-    pieces = [piece.log_probs for piece in pieces_of(recogniser, row)]
-    if not pieces:
+    matrices = [posteriors.log_probs for posteriors in row_posteriors(recogniser, row)]
+    if not matrices:
         return [-np.inf] * len(texts)
-    joined = np.concatenate(pieces)
+    joined = np.concatenate(matrices)
     shown = [
         to_display(text) if recogniser.config.modality == "handwriting" else text for text in texts
     ]

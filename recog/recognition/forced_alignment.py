@@ -16,10 +16,10 @@ from recog.errors import UserError
 from recog.media.audio.reader import open_sound
 from recog.media.image.reader import read_image
 from recog.media.source import Source, name_of
-from recog.recognition import chunk_merging
-from recog.recognition.base import Recogniser, line_confidence, reorder
-from recog.recognition.handwriting import LineReader
-from recog.recognition.speech import BLOCK_SECONDS, Transcriber
+from recog.recognition.base import Recogniser, line_confidence, reorder_spans
+from recog.recognition.chunk_merging import Chunk
+from recog.recognition.handwriting import HandwritingRecogniser
+from recog.recognition.speech import BLOCK_SECONDS, SpeechRecogniser
 from recog.segment.speech import Segmenter
 from recog.text.alphabet import describe
 from recog.text.bidi import to_display
@@ -34,9 +34,7 @@ BATCH = 1000  # words whose confidences are computed at once
 # 0.33 and less
 DOUBTFUL = 0.3
 
-Timed = tuple[float, float, float | None]  # start, end, confidence
-# log_probs, and where they start and end, in seconds or pixels
-Stretch = tuple[NDArray[np.float32], float, float]
+TimedWord = tuple[float, float, float | None]  # start, end, confidence
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class _Spelling:
 
 
 @dataclass(frozen=True)
-class _Heard:
+class _Emissions:
     """A recording, or an image, as a text needs it.
 
     Attributes:
@@ -123,9 +121,9 @@ def align_text(
     if not texts:
         raise UserError(f"There is no text to align with {name}; give a file that has some.")
     timing = timing or recogniser.timing
-    if isinstance(recogniser, Transcriber):
+    if isinstance(recogniser, SpeechRecogniser):
         return _align_sound(recogniser, source, sample_rate, texts, name, timing, advance)
-    assert isinstance(recogniser, LineReader)  # there are two modalities
+    assert isinstance(recogniser, HandwritingRecogniser)  # there are two modalities
     if len(texts) > 1:
         raise UserError(
             f"{name} is an image of one line, and the text has {len(texts)}; give the text of this line."
@@ -134,7 +132,7 @@ def align_text(
 
 
 def _align_sound(
-    recogniser: Transcriber,
+    recogniser: SpeechRecogniser,
     source: Source,
     array_rate: float | None,
     texts: list[str],
@@ -147,29 +145,31 @@ def _align_sound(
 
     segmenter = Segmenter(features.sample_rate, everything=True)  # the text tells what is speech
 
-    def reported(stream: Iterator[chunk_merging.Stretch]) -> Iterator[Stretch]:
-        for stretch in stream:
-            yield stretch.seen.log_probs, stretch.start, stretch.end
+    def report_progress(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+        for chunk in chunks:
+            yield chunk
             if advance:
-                advance(stretch.end)
+                advance(chunk.end)
 
     with open_sound(source, sample_rate=features.sample_rate, array_rate=array_rate) as sound:
         sound.amplify()
-        stream = recogniser.stretches(segmenter.run(sound.blocks(BLOCK_SECONDS)))
-        heard = _listen(recogniser, spelling, reported(stream), recogniser.step)
+        chunks = recogniser.chunks(segmenter.run(sound.blocks(BLOCK_SECONDS)))
+        emissions = _collect_emissions(
+            recogniser, spelling, report_progress(chunks), recogniser.step
+        )
         warnings, damage = tuple(sound.warnings), tuple(sound.damage)
     duration = segmenter.samples / features.sample_rate
-    places = _of_owners(
-        _find(recogniser, spelling, heard, timing),
+    places = _merge_parts(
+        _locate_words(recogniser, spelling, emissions, timing),
         spelling,
         sum(len(text.split()) for text in texts),
     )
-    times = iter(_without_holes(places, duration))
+    times = iter(_fill_gaps(places, duration))
     lines = []
     for text in texts:
         words = tuple(
-            Word(word, round(start, 3), round(end, 3), confidence=_rounded(sure))
-            for word, (start, end, sure) in zip(text.split(), times, strict=False)
+            Word(word, round(start, 3), round(end, 3), confidence=_round(confidence))
+            for word, (start, end, confidence) in zip(text.split(), times, strict=False)
         )
         lines.append(
             Line(
@@ -187,21 +187,25 @@ def _align_sound(
 
 
 def _align_image(
-    recogniser: LineReader, source: Source, text: str, name: str, timing: Timing
+    recogniser: HandwritingRecogniser, source: Source, text: str, name: str, timing: Timing
 ) -> Transcript:
     spelling = _spell(recogniser, [text], display=True)
     image = read_image(source)
     height, width = image.shape
-    seen, scale = recogniser.look(image)
-    heard = _listen(recogniser, spelling, [(seen.log_probs, 0.0, float(width))], scale)
-    places = _of_owners(_find(recogniser, spelling, heard, timing), spelling, len(text.split()))
+    posteriors, scale = recogniser.posteriors(image)
+    emissions = _collect_emissions(
+        recogniser, spelling, [Chunk(0.0, float(width), posteriors)], scale
+    )
+    places = _merge_parts(
+        _locate_words(recogniser, spelling, emissions, timing), spelling, len(text.split())
+    )
     words = tuple(
         Word(word)
         if place is None
         else Word(
             word,
             box=(round(place[0], 1), 0.0, round(place[1], 1), float(height)),
-            confidence=_rounded(place[2]),
+            confidence=_round(place[2]),
         )
         for word, place in zip(text.split(), places, strict=True)
     )
@@ -247,9 +251,9 @@ def _spell(recogniser: Recogniser, texts: list[str], *, display: bool = False) -
     return spelling
 
 
-def _listen(
-    recogniser: Recogniser, spelling: _Spelling, stream: Iterable[Stretch], step: float
-) -> _Heard:
+def _collect_emissions(
+    recogniser: Recogniser, spelling: _Spelling, chunks: Iterable[Chunk], step: float
+) -> _Emissions:
     """Run through all stretches, and keep of their log-probabilities what the text needs."""
     symbols = recogniser.config.symbols
     space = symbols.index(" ") if " " in symbols else None
@@ -267,7 +271,8 @@ def _listen(
         [np.zeros(0, np.int64)],
     )
     frames, end = 1, 0.0
-    for log_probs, start, end in stream:
+    for chunk in chunks:
+        log_probs, start, end = chunk.posteriors.log_probs, chunk.start, chunk.end
         labels, first = best_path_frames(log_probs)
         read.append(columns[np.asarray(labels, np.int64)])
         starts.append(np.asarray(first, np.int64) + frames)
@@ -279,7 +284,7 @@ def _listen(
         rows += [with_gap(log_probs, used, space), quiet]
         frames += len(log_probs) + 1
     edges.append(np.array([end]))
-    return _Heard(
+    return _Emissions(
         np.concatenate(rows),
         np.concatenate(edges),
         step,
@@ -289,66 +294,75 @@ def _listen(
     )
 
 
-def _find(
-    recogniser: Recogniser, spelling: _Spelling, heard: _Heard, timing: Timing
-) -> list[Timed]:
+def _locate_words(
+    recogniser: Recogniser, spelling: _Spelling, emissions: _Emissions, timing: Timing
+) -> list[TimedWord]:
     """Where each word of the spelling lies, in the order of its ``owners``."""
-    gap = heard.log_probs.shape[1] - 1
-    labels = np.where(np.array(spelling.labels) == GAP, gap, heard.columns[spelling.labels])
+    gap = emissions.log_probs.shape[1] - 1
+    labels = np.where(np.array(spelling.labels) == GAP, gap, emissions.columns[spelling.labels])
     space = (
-        int(heard.columns[recogniser.config.symbols.index(" ")])
+        int(emissions.columns[recogniser.config.symbols.index(" ")])
         if " " in recogniser.config.symbols
         else None
     )
-    placement = place(heard.log_probs, labels.tolist(), heard.read, heard.starts, space=space)
-    sure = _confidences(heard, labels, placement, spelling.spans)
+    placement = place(
+        emissions.log_probs, labels.tolist(), emissions.read, emissions.starts, space=space
+    )
+    confidences = _confidences(emissions, labels, placement, spelling.spans)
     last = len(labels) - 1
-    begins = [heard.edges[placement.starts[min(a, last)]] for a, _ in spelling.spans]
-    shift = timing.offset * heard.step
-    found: list[Timed] = []
+    begins = [emissions.edges[placement.starts[min(a, last)]] for a, _ in spelling.spans]
+    shift = timing.offset * emissions.step
+    found: list[TimedWord] = []
     for k, (a, b) in enumerate(spelling.spans):
-        limit = begins[k + 1] if k + 1 < len(begins) else heard.edges[-1]
-        end = min(heard.edges[placement.ends[max(a, b - 1)]] + timing.reach * heard.step, limit)
-        low, high = np.clip((begins[k] + shift, max(begins[k], end) + shift), 0.0, heard.edges[-1])
-        found.append((float(low), float(high), sure[k]))
+        limit = begins[k + 1] if k + 1 < len(begins) else emissions.edges[-1]
+        end = min(
+            emissions.edges[placement.ends[max(a, b - 1)]] + timing.reach * emissions.step, limit
+        )
+        low, high = np.clip(
+            (begins[k] + shift, max(begins[k], end) + shift), 0.0, emissions.edges[-1]
+        )
+        found.append((float(low), float(high), confidences[k]))
     if spelling.shown == spelling.logical:
         return found
     spans = [(word, float(k), float(k), 0.0) for k, word in enumerate(spelling.shown)]
-    return [found[int(k)] for _, k, _, _ in reorder(spans, " ".join(spelling.logical))]
+    return [found[int(k)] for _, k, _, _ in reorder_spans(spans, " ".join(spelling.logical))]
 
 
 def _confidences(
-    heard: _Heard, labels: NDArray[np.int64], placement: Placement, spans: list[tuple[int, int]]
+    emissions: _Emissions,
+    labels: NDArray[np.int64],
+    placement: Placement,
+    spans: list[tuple[int, int]],
 ) -> list[float]:
     """For each word e to the mean log-probability of its symbols and of the gaps beside it: the
     forward sum over their alignments to the word's frames and one on either side, by the number of
     symbols."""
-    gap, windows, labellings = heard.log_probs.shape[1] - 1, [], []
+    gap, windows, labellings = emissions.log_probs.shape[1] - 1, [], []
     for a, b in spans:
         before, behind = labels[a - 1] == gap, labels[b] == gap
         first = max(0, int(placement.starts[a]) - int(before))
         after = min(
             int(placement.ends[max(a, b - 1)]) + int(behind),
             first + LONGEST_WORD,
-            len(heard.log_probs),
+            len(emissions.log_probs),
         )
         windows.append((first, max(first, after)))
         labellings.append(labels[a - before : b + behind].tolist())
-    sure: list[float] = []
+    confidences: list[float] = []
     for at in range(0, len(spans), BATCH):
         part = slice(at, at + BATCH)
-        sums = forward_sums(heard.log_probs, windows[part], labellings[part])
+        sums = forward_sums(emissions.log_probs, windows[part], labellings[part])
         sizes = np.array([max(1, len(labelling)) for labelling in labellings[part]])
-        sure += np.exp(np.minimum(0.0, sums / sizes)).tolist()
+        confidences += np.exp(np.minimum(0.0, sums / sizes)).tolist()
     return [
         value if a < b and placement.fits[a:b].all() else 0.0
-        for value, (a, b) in zip(sure, spans, strict=True)
+        for value, (a, b) in zip(confidences, spans, strict=True)
     ]
 
 
-def _of_owners(found: list[Timed], spelling: _Spelling, count: int) -> list[Timed | None]:
+def _merge_parts(found: list[TimedWord], spelling: _Spelling, count: int) -> list[TimedWord | None]:
     """The text's own words, from those of its spelling; None for one that is not spelled."""
-    parts: list[list[Timed]] = [[] for _ in range(count)]
+    parts: list[list[TimedWord]] = [[] for _ in range(count)]
     for owner, timed in zip(spelling.owners, found, strict=True):
         parts[owner].append(timed)
     return [
@@ -359,7 +373,7 @@ def _of_owners(found: list[Timed], spelling: _Spelling, count: int) -> list[Time
     ]
 
 
-def _without_holes(places: list[Timed | None], duration: float) -> Iterator[Timed]:
+def _fill_gaps(places: list[TimedWord | None], duration: float) -> Iterator[TimedWord]:
     """Words that have no time get that between their neighbours, and no confidence; nothing ever
     runs backwards."""
     following = [duration] * (len(places) + 1)
@@ -368,10 +382,10 @@ def _without_holes(places: list[Timed | None], duration: float) -> Iterator[Time
         following[k] = following[k + 1] if place is None else place[0]
     reached = 0.0
     for k, place in enumerate(places):
-        start, end, sure = place or (reached, following[k], None)
+        start, end, confidence = place or (reached, following[k], None)
         start = max(start, reached)
         reached = max(start, min(end, following[k + 1]))
-        yield start, reached, sure
+        yield start, reached, confidence
 
 
 def _line_confidence(words: tuple[Word, ...]) -> float | None:
@@ -380,5 +394,5 @@ def _line_confidence(words: tuple[Word, ...]) -> float | None:
     )
 
 
-def _rounded(confidence: float | None) -> float | None:
+def _round(confidence: float | None) -> float | None:
     return None if confidence is None else round(confidence, 4)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from recog.decoding.rescoring.test_time_augmentation import Seen
 from recog.errors import UserError
-from recog.features.line_strip import to_columns, to_strip, viewed
+from recog.features.line_strip import to_columns, to_strip, variant
 from recog.formats.layout.turning import turned_line
 from recog.media.document.base import Document
 from recog.media.document.reader import open_document
@@ -25,7 +25,7 @@ from recog.model.config import StripConfig
 from recog.model.page_model import DEFAULT as DEFAULT_PAGE_MODEL
 from recog.model.page_model import open_page_bundle
 from recog.recognition.base import Recogniser, Span, line_confidence
-from recog.recognition.layout_xml import given_lines
+from recog.recognition.layout_xml import read_segmentation
 from recog.recognition.options import HandwritingOptions
 from recog.segment.orientation import find_upright
 from recog.segment.polarity import dark_on_light
@@ -41,7 +41,7 @@ NOTHING = -100.0  # log-probability of the symbols that are not there
 PAGE_HEIGHT = 300  # pixels from which an image can be a page,
 PAGE_SHAPE = 4.0  # and how many times as wide as high it then is at most
 Box = tuple[float, float, float, float]  # left, top, right, bottom
-Found = tuple[tuple[Point, ...], tuple[Point, ...]]  # baseline and polygon
+SegmentedLine = tuple[tuple[Point, ...], tuple[Point, ...]]  # baseline and polygon
 
 logger = logging.getLogger("recog")
 
@@ -82,7 +82,7 @@ class HandwritingRecogniser(Recogniser):
         TIFF) page by page.
 
         With the layout "xml", the lines are those that a PAGE or ALTO file beside the image gives;
-        see :func:`recog.recognition.layout_xml.given_lines`. They keep their places and their
+        see :func:`recog.recognition.layout_xml.read_segmentation`. They keep their places and their
         order.
 
         Args:
@@ -106,24 +106,26 @@ class HandwritingRecogniser(Recogniser):
         """
         name = name or name_of(source)
         pages: list[Transcript] = []
-        unread: list[str] = []
-        lost: list[str] = []
+        page_errors: list[str] = []
+        unreadable: list[str] = []
         with open_document(source) as document:
             for index in range(len(document)):
                 done = sum(len(page.lines) for page in pages)
                 told = None if advance is None else partial(_ahead, advance, done)
                 try:
                     image = document.grey(index)
-                    lines = tuple(self._lines(image, source, document, index, lost, told, keep))
+                    lines = tuple(
+                        self._lines(image, source, document, index, unreadable, told, keep)
+                    )
                     pages.append(Transcript(name, lines, self.config.name, size=image.shape[::-1]))
                 except MediaError as error:
-                    unread.append(str(error))
-                    if len(unread) == len(document):
+                    page_errors.append(str(error))
+                    if len(page_errors) == len(document):
                         raise
                     pages.append(Transcript(name, (), self.config.name, size=(1, 1)))
                 if on_page is not None:
                     on_page(pages[-1], document, index)
-        damage = (*unread, *lost)
+        damage = (*page_errors, *unreadable)
         return Transcript.of_pages(name, pages, damage, damage)
 
     def stream(self, source: Source) -> Generator[Line, None, None]:
@@ -138,18 +140,20 @@ class HandwritingRecogniser(Recogniser):
         Raises:
             UserError: the file cannot be read, or no page of it.
         """
-        unread = 0
-        lost: list[str] = []
+        page_errors = 0
+        unreadable: list[str] = []
         with open_document(source) as document:
             for index in range(len(document)):
                 try:
-                    yield from self._lines(document.grey(index), source, document, index, lost)
+                    yield from self._lines(
+                        document.grey(index), source, document, index, unreadable
+                    )
                 except MediaError as error:
-                    unread += 1
-                    if unread == len(document):
+                    page_errors += 1
+                    if page_errors == len(document):
                         raise
                     logger.warning("%s", error)
-        for sentence in lost:
+        for sentence in unreadable:
             logger.warning("%s", sentence)
 
     def _lines(
@@ -158,7 +162,7 @@ class HandwritingRecogniser(Recogniser):
         source: Source,
         document: Document,
         index: int,
-        lost: list[str],
+        unreadable: list[str],
         advance: Callable[[float], None] | None = None,
         keep: Callable[[NDArray[np.float32]], None] | None = None,
     ) -> Iterator[Line]:
@@ -166,66 +170,70 @@ class HandwritingRecogniser(Recogniser):
         What of its lines cannot be read goes to ``lost``."""
         layout = self.options.layout
         if layout == "xml":
-            found, told = given_lines(source, index, image.shape[::-1], *document.stored(index))
-            lost += told
-            yield from self._along(image, found, advance, keep, every=True)
+            found, told = read_segmentation(
+                source, index, image.shape[::-1], *document.stored(index)
+            )
+            unreadable += told
+            yield from self._read_lines(image, found, advance, keep, every=True)
             return
         count = 0
         if layout in ("page", "table") or (layout == "auto" and is_page(image)):
-            for line in self._page(image, advance, keep):
+            for line in self._read_page(image, advance, keep):
                 count += 1
                 yield line
         if layout == "line" or (layout == "auto" and not count and len(image) < 2 * PAGE_HEIGHT):
-            yield self._single(image, advance, keep)
+            yield self._read_line(image, advance, keep)
 
     def log_probs(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Log-probabilities (frames, symbols) of a grey line image (height, width)."""
-        return self._first(to_strip(image, self.features))
+        return self._first_variant(to_strip(image, self.features))
 
-    def look(self, image: NDArray[np.uint8]) -> tuple[Seen, float]:
+    def posteriors(self, image: NDArray[np.uint8]) -> tuple[Seen, float]:
         """What the network sees in a grey line image (height, width), in one view or, where that is
         doubtful, in all; and how many of the image's pixels a frame of the first is wide."""
         strip = to_strip(image, self.features)
-        log_probs = self._first(strip)
+        log_probs = self._first_variant(strip)
         first, *others = self.config.decoding.views
         columns = strip.shape[1] * first.width
-        if not self.looks_again(log_probs):
+        if not self.needs_augmentation(log_probs):
             others = []
         again = tuple(
-            Seen(self.runtime.log_probs(to_columns(viewed(strip, view)))) for view in others
+            Seen(self.runtime.log_probs(to_columns(variant(strip, view)))) for view in others
         )
         return Seen(log_probs, again=again), self.config.encoder.subsampling * image.shape[
             1
         ] / columns
 
-    def _first(self, strip: NDArray[np.uint8]) -> NDArray[np.float32]:
-        log_probs = self.runtime.log_probs(to_columns(viewed(strip, self.config.decoding.views[0])))
+    def _first_variant(self, strip: NDArray[np.uint8]) -> NDArray[np.float32]:
+        log_probs = self.runtime.log_probs(
+            to_columns(variant(strip, self.config.decoding.views[0]))
+        )
         # nothing is written there: no training line is so empty, and the network would guess
         if not strip.any():
             log_probs = np.full_like(log_probs, NOTHING)
             log_probs[:, BLANK] = 0.0
         return log_probs
 
-    def _single(
+    def _read_line(
         self,
         image: NDArray[np.uint8],
         advance: Callable[[float], None] | None,
         keep: Callable[[NDArray[np.float32]], None] | None,
     ) -> Line:
         height, width = image.shape
-        seen, scale = self.look(image)
+        posteriors, scale = self.posteriors(image)
         if keep:
-            keep(seen.log_probs)
+            keep(posteriors.log_probs)
 
         def place(first: float, after: float) -> Box:
             return min(width, first * scale), 0.0, min(width, after * scale), float(height)
 
-        line = self._line(seen, None, place, self.languages_of([seen.log_probs])[0])
+        line = self._line(posteriors, None, place, self.line_languages([posteriors.log_probs])[0])
         if advance:
             advance(1.0)
         return line
 
-    def _page(
+    def _read_page(
         self,
         image: NDArray[np.uint8],
         advance: Callable[[float], None] | None,
@@ -234,25 +242,29 @@ class HandwritingRecogniser(Recogniser):
         """The lines of a page, in reading order."""
         shape = image.shape
         image = dark_on_light(image)
-        turns, found = self.lines_of(image)
-        for line in self._along(np.ascontiguousarray(np.rot90(image, turns)), found, advance, keep):
-            yield turned_back(line, turns, shape)
+        turns, found = self.segment(image)
+        for line in self._read_lines(
+            np.ascontiguousarray(np.rot90(image, turns)), found, advance, keep
+        ):
+            yield unrotate_line(line, turns, shape)
 
-    def lines_of(self, image: NDArray[np.uint8]) -> tuple[int, list[Found]]:
+    def segment(self, image: NDArray[np.uint8]) -> tuple[int, list[SegmentedLine]]:
         """How often a page must be turned by 90 degrees counter-clockwise, as the option ``turn``
         says or as can be read, and its lines then."""
-        turn, notes = self.options.turn, self.options.notes
+        turn, marginalia = self.options.turn, self.options.notes
         table = True if self.options.layout == "table" else None
         if turn == "auto":
-            return find_upright(image, self.segmenter, self._certainty, notes=notes, table=table)
+            return find_upright(
+                image, self.segmenter, self._symbol_scores, marginalia=marginalia, table=table
+            )
         turns = -turn // 90 % 4
         turned = np.ascontiguousarray(np.rot90(image, turns))
-        return turns, self.segmenter.lines(turned, notes=notes, table=table)
+        return turns, self.segmenter.lines(turned, marginalia=marginalia, table=table)
 
-    def _along(
+    def _read_lines(
         self,
         image: NDArray[np.uint8],
-        found: list[Found],
+        found: list[SegmentedLine],
         advance: Callable[[float], None] | None,
         keep: Callable[[NDArray[np.float32]], None] | None,
         *,
@@ -265,12 +277,12 @@ class HandwritingRecogniser(Recogniser):
             every: keep those in which nothing can be read.
         """
 
-        def read(found: Found) -> tuple[LineCrop, Seen, float] | None:
+        def read(found: SegmentedLine) -> tuple[LineCrop, Seen, float] | None:
             try:
                 crop = cut_line(image, found[1], found[0] or None)
             except UserError:  # a sliver at the page's edge
                 return None
-            return crop, *self.look(crop.image)
+            return crop, *self.posteriors(crop.image)
 
         count, before = 0, None
         results: Iterable[tuple[LineCrop, Seen, float] | None]
@@ -279,7 +291,9 @@ class HandwritingRecogniser(Recogniser):
         if len(self.decoders) > 1:
             results = list(results)
             languages = iter(
-                self.languages_of([result[1].log_probs for result in results if result is not None])
+                self.line_languages(
+                    [result[1].log_probs for result in results if result is not None]
+                )
             )
         for (baseline, polygon), result in zip(found, results, strict=True):
             if result is None:
@@ -287,20 +301,20 @@ class HandwritingRecogniser(Recogniser):
                     count, before = count + 1, ""
                     yield Line("", baseline=baseline, polygon=polygon)
                 continue
-            crop, seen, scale = result
+            crop, posteriors, scale = result
             line = self._line(
-                seen, before, _placer(crop, scale), next(languages), baseline, polygon
+                posteriors, before, _box_mapper(crop, scale), next(languages), baseline, polygon
             )
             if not line.text and not every:
                 continue
             count, before = count + 1, to_display(line.text)
             if keep:
-                keep(seen.log_probs)
+                keep(posteriors.log_probs)
             if advance:
                 advance(float(count))
             yield line
 
-    def _certainty(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _symbol_scores(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """How sure the network is of what it reads in a grey line image: the log-probability of the
         best symbol, in each frame where that is not the blank."""
         log_probs = self.log_probs(image)
@@ -308,7 +322,7 @@ class HandwritingRecogniser(Recogniser):
 
     def _line(
         self,
-        seen: Seen,
+        posteriors: Seen,
         before: str | None,
         place: Callable[[float, float], Box],
         language: int,
@@ -321,7 +335,7 @@ class HandwritingRecogniser(Recogniser):
             place: from the frames at which a word starts and ends to its box on the page.
             language: which of :attr:`decoders`.
         """
-        text, spans, alternatives = self.decode(seen, before=before, language=language)
+        text, spans, alternatives = self.decode(posteriors, before=before, language=language)
         words = tuple(_word(span, place) for span in spans)
         return Line(
             text,
@@ -333,7 +347,7 @@ class HandwritingRecogniser(Recogniser):
         )
 
 
-def _placer(crop: LineCrop, scale: float) -> Callable[[float, float], Box]:
+def _box_mapper(crop: LineCrop, scale: float) -> Callable[[float, float], Box]:
     return lambda first, after: crop.box(first * scale, after * scale)
 
 
@@ -344,7 +358,7 @@ def _word(span: Span, place: Callable[[float, float], Box]) -> Word:
     return Word(word, box=box, confidence=round(min(1.0, confidence), 4))
 
 
-def turned_back(line: Line, turns: int, shape: tuple[int, ...]) -> Line:
+def unrotate_line(line: Line, turns: int, shape: tuple[int, ...]) -> Line:
     """A line of a page that was turned ``turns`` times by 90 degrees counter-clockwise, on the page
     as it was.
 

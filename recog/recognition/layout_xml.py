@@ -22,7 +22,7 @@ from recog.transcript import Point
 from recog.util.folders import stored
 
 
-def given_lines(
+def read_segmentation(
     source: Source, index: int, size: Size, stored: Size, orientation: int
 ) -> tuple[list[tuple[tuple[Point, ...], tuple[Point, ...]]], list[str]]:
     """Baseline and polygon of each line, in reading order, in pixels of the image as it stands

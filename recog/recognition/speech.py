@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.decoding.rescoring.test_time_augmentation import Seen
-from recog.features.log_mel import log_mel, normalise, stretched
+from recog.features.log_mel import log_mel, normalise, time_stretch
 from recog.media.audio.reader import SoundReader, open_sound
 from recog.media.errors import MediaError
 from recog.media.source import Source, is_empty_sound, name_of
 from recog.model.config import SpectrogramConfig, View
 from recog.recognition.base import Recogniser, line_confidence, make_words
-from recog.recognition.chunk_merging import Stitcher, Stretch
+from recog.recognition.chunk_merging import Chunk, ChunkMerger
 from recog.recognition.options import SpeechOptions
 from recog.segment.speech import Segment, Segmenter
 from recog.transcript import Line, Transcript
@@ -30,7 +30,7 @@ logger = logging.getLogger("recog")
 
 
 @dataclass
-class Pass:
+class Report:
     """What a pass over a recording found out: seconds of sound, warnings, and those of them that
     are damage."""
 
@@ -77,16 +77,16 @@ class SpeechRecogniser(Recogniser):
             UserError: the file cannot be read. One that is cut short gives what there is, and says
                 so in ``damage``.
         """
-        done = Pass()
-        lines = list(self._run(source, sample_rate, done, advance, keep))
+        report = Report()
+        lines = list(self._recognise(source, sample_rate, report, advance, keep))
         lines.sort(key=lambda line: line.start or 0.0)
         return Transcript(
             name or name_of(source),
             tuple(lines),
             self.config.name,
-            duration=round(done.seconds, 3),
-            warnings=tuple(done.warnings),
-            damage=tuple(done.damage),
+            duration=round(report.seconds, 3),
+            warnings=tuple(report.warnings),
+            damage=tuple(report.damage),
         )
 
     def stream(
@@ -104,16 +104,16 @@ class SpeechRecogniser(Recogniser):
         Raises:
             UserError: the file cannot be read.
         """
-        done = Pass()
-        yield from self._run(source, sample_rate, done)
-        for warning in done.warnings:
+        report = Report()
+        yield from self._recognise(source, sample_rate, report)
+        for warning in report.warnings:
             logger.warning("%s", warning)
 
-    def _run(
+    def _recognise(
         self,
         source: Source,
         sample_rate: float | None,
-        done: Pass,
+        report: Report,
         advance: Callable[[float], None] | None = None,
         keep: Callable[[NDArray[np.float32]], None] | None = None,
     ) -> Iterator[Line]:
@@ -129,19 +129,19 @@ class SpeechRecogniser(Recogniser):
                     sound.select(channel - 1)
                 segmenter = Segmenter(self.features.sample_rate)
                 with closing(self.lines(segmenter.run(sound.blocks(BLOCK_SECONDS)))) as recognised:
-                    for line, stretch in recognised:
+                    for line, chunk in recognised:
                         if keep:
-                            keep(self.decoded_of(stretch.seen))
+                            keep(self.decoded_log_probs(chunk.posteriors))
                         if advance:
-                            advance(stretch.end)
+                            advance(chunk.end)
                         if line.text:
                             yield replace(line, channel=channel)
-                done.seconds = max(done.seconds, segmenter.samples / self.features.sample_rate)
-                done.warnings += [
-                    warning for warning in sound.warnings if warning not in done.warnings
+                report.seconds = max(report.seconds, segmenter.samples / self.features.sample_rate)
+                report.warnings += [
+                    warning for warning in sound.warnings if warning not in report.warnings
                 ]
-                done.damage += [
-                    sentence for sentence in sound.damage if sentence not in done.damage
+                report.damage += [
+                    sentence for sentence in sound.damage if sentence not in report.damage
                 ]
 
     def _channels(self, sound: SoundReader) -> list[int | None]:
@@ -168,58 +168,56 @@ class SpeechRecogniser(Recogniser):
         """Seconds of a frame of log-probabilities."""
         return self.features.hop * self.config.encoder.subsampling / self.features.sample_rate
 
-    def lines(self, stream: Iterable[Segment]) -> Generator[tuple[Line, Stretch], None, None]:
+    def lines(self, stream: Iterable[Segment]) -> Generator[tuple[Line, Chunk], None, None]:
         """Recognise the segments of a recording in parallel; gives each line with the stretch that
         it is of, in order."""
         return parallel(
-            lambda stretch: (self.line(stretch), stretch),
-            self.stretches(stream),
-            self.options.workers,
+            lambda chunk: (self.line(chunk), chunk), self.chunks(stream), self.options.workers
         )
 
-    def stretches(self, stream: Iterable[Segment]) -> Iterator[Stretch]:
+    def chunks(self, stream: Iterable[Segment]) -> Iterator[Chunk]:
         """What counts of the log-probabilities of each segment of a recording, in order; computed
         in parallel."""
-        stitcher = self.stitcher()
-        for segment, seen in parallel(self._piece, stream, self.options.workers):
-            yield stitcher(segment, seen)
+        chunk_merger = self.chunk_merger()
+        for segment, posteriors in parallel(self._segment_posteriors, stream, self.options.workers):
+            yield chunk_merger(segment, posteriors)
 
-    def stitcher(self) -> Stitcher:
+    def chunk_merger(self) -> ChunkMerger:
         """What joins the segments of one recording."""
-        return Stitcher(step=self.step, symbols=self.config.symbols)
+        return ChunkMerger(step=self.step, symbols=self.config.symbols)
 
     def log_probs(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         """Log-probabilities (frames, symbols) of a segment of at most 30 s."""
-        return self._view(log_mel(wave, self.features), View()).log_probs
+        return self._variant(log_mel(wave, self.features), View()).log_probs
 
-    def look(self, wave: NDArray[np.float32]) -> Seen:
+    def posteriors(self, wave: NDArray[np.float32]) -> Seen:
         """What the network hears in a segment of at most 30 s, in one view or, where that is
         doubtful, in all."""
         frames = log_mel(wave, self.features)
         first, *others = self.config.decoding.views
-        seen = self._view(frames, first)
-        if not self.looks_again(seen.log_probs):
-            return seen
-        return seen._replace(again=tuple(self._view(frames, view) for view in others))
+        posteriors = self._variant(frames, first)
+        if not self.needs_augmentation(posteriors.log_probs):
+            return posteriors
+        return posteriors._replace(again=tuple(self._variant(frames, view) for view in others))
 
-    def _view(self, frames: NDArray[np.float32], view: View) -> Seen:
+    def _variant(self, frames: NDArray[np.float32], view: View) -> Seen:
         """Of log-mel frames that are not normalised."""
-        found = self.runtime.log_probs(normalise(stretched(frames, view.width), self.features))
+        found = self.runtime.log_probs(normalise(time_stretch(frames, view.width), self.features))
         symbols = len(self.config.symbols)
         return Seen(found[:, :symbols], found[:, symbols:] if self.config.sounds else None)
 
-    def _piece(self, segment: Segment) -> tuple[Segment, Seen]:
-        return segment, self.look(segment.wave)
+    def _segment_posteriors(self, segment: Segment) -> tuple[Segment, Seen]:
+        return segment, self.posteriors(segment.wave)
 
-    def line(self, stretch: Stretch) -> Line:
+    def line(self, chunk: Chunk) -> Line:
         """The text of a stretch, with the times of its words in the recording."""
-        text, spans, alternatives = self.decode(stretch.seen)
-        words = make_words(spans, lambda frame: min(stretch.end, stretch.start + frame * self.step))
+        text, spans, alternatives = self.decode(chunk.posteriors)
+        words = make_words(spans, lambda frame: min(chunk.end, chunk.start + frame * self.step))
         return Line(
             text,
             words,
-            start=words[0].start if words else round(stretch.start, 3),
-            end=words[-1].end if words else round(stretch.end, 3),
+            start=words[0].start if words else round(chunk.start, 3),
+            end=words[-1].end if words else round(chunk.end, 3),
             confidence=line_confidence(spans),
             alternatives=alternatives,
         )

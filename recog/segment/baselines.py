@@ -20,19 +20,19 @@ Polyline = NDArray[np.float64]  # (points, 2) x and y
 
 THRESHOLD = 0.35  # of a pixel that belongs to a baseline
 END_WEIGHT = 0.6  # what the map of ends takes away there, so that lines side by side come apart
-MOST = 500  # lines of a page, the longest: no page has more
-SHORTEST = 10  # pixels of a baseline
-LEAST_AREA = 18  # pixels of a piece of one
-LONGEST_GAP = 45  # pixels between two pieces of one line
+MAX_LINES = 500  # lines of a page, the longest: no page has more
+MIN_LENGTH = 10  # pixels of a baseline
+MIN_AREA = 18  # pixels of a piece of one
+MAX_GAP = 45  # pixels between two pieces of one line
 DRIFT = 6.0  # pixels that the second may lie above or below where the first leads
-STEEPEST = 0.3  # of a line at its end, down or up for a pixel to the right
+MAX_SLOPE = 0.3  # of a line at its end, down or up for a pixel to the right
 CERTAIN_END = 0.5
 TAIL = 20  # columns that say where a piece leads
 TOUCHING = 3.0  # pixels between lines up to which they are pieces of one
-LONELY = 20.0  # pixels between lines where a page has but one
-FREE = 0.85  # of the way to the next baseline that a line may take
-INSIDE = 0.4  # probability of its body
-COARSENESS = 0.7  # pixels by which a polyline may leave the points it was found from
+DEFAULT_SPACING = 20.0  # pixels between lines where a page has but one
+FREE_SHARE = 0.85  # of the way to the next baseline that a line may take
+BODY_THRESHOLD = 0.4  # probability of its body
+SIMPLIFICATION = 0.7  # pixels by which a polyline may leave the points it was found from
 
 
 def find_baselines(maps: Floats) -> list[Polyline]:
@@ -42,10 +42,10 @@ def find_baselines(maps: Floats) -> list[Polyline]:
         maps: (2 or more, height, width) probabilities: of a baseline, and of the end of one.
     """
     line = cv2.GaussianBlur(maps[0] - END_WEIGHT * maps[1], (0, 0), 1.0)
-    pieces = sorted(_joined(_pieces(line), maps[1]), key=lambda piece: piece[0, 0] - piece[-1, 0])[
-        :MOST
+    pieces = sorted(_join(_pieces(line), maps[1]), key=lambda piece: piece[0, 0] - piece[-1, 0])[
+        :MAX_LINES
     ]
-    return [_simple(piece) for piece in pieces if piece[-1, 0] - piece[0, 0] >= SHORTEST]
+    return [_simplify(piece) for piece in pieces if piece[-1, 0] - piece[0, 0] >= MIN_LENGTH]
 
 
 def _pieces(line: NDArray[np.floating]) -> list[Polyline]:
@@ -57,7 +57,7 @@ def _pieces(line: NDArray[np.floating]) -> list[Polyline]:
     found = []
     for k in range(1, count):
         x, y, width, height, area = (int(v) for v in stats[k])
-        if area < LEAST_AREA or width < SHORTEST // 2 or height > 1.2 * width:
+        if area < MIN_AREA or width < MIN_LENGTH // 2 or height > 1.2 * width:
             continue
         weights = np.where(
             labels[y : y + height, x : x + width] == k, line[y : y + height, x : x + width], 0.0
@@ -69,13 +69,13 @@ def _pieces(line: NDArray[np.floating]) -> list[Polyline]:
     return found
 
 
-def _joined(pieces: list[Polyline], ends: Floats) -> list[Polyline]:
+def _join(pieces: list[Polyline], ends: Floats) -> list[Polyline]:
     """Join pieces that go on in each other, the nearest first, unless a line ends between them."""
     starts = np.array([piece[0] for piece in pieces]).reshape(-1, 2)
     links: list[tuple[float, int, int]] = []
     for i, first in enumerate(pieces):
         across, down = starts[:, 0] - first[-1, 0], np.abs(starts[:, 1] - first[-1, 1])
-        near = (across > -4) & (across < LONGEST_GAP) & (down <= DRIFT + STEEPEST * LONGEST_GAP)
+        near = (across > -4) & (across < MAX_GAP) & (down <= DRIFT + MAX_SLOPE * MAX_GAP)
         for j in np.flatnonzero(near).tolist():
             cost = _gap(first, pieces[j], ends) if i != j else None
             if cost is not None:
@@ -102,11 +102,11 @@ def _gap(first: Polyline, second: Polyline, ends: Floats) -> float | None:
     """How far the second piece lies from where the first leads; None where it is no continuation of
     it."""
     across = second[0, 0] - first[-1, 0]
-    if not -4 < across < LONGEST_GAP or second[-1, 0] <= first[-1, 0]:
+    if not -4 < across < MAX_GAP or second[-1, 0] <= first[-1, 0]:
         return None
     tail = first[-TAIL:]
     slope = (
-        np.clip(np.polyfit(tail[:, 0], tail[:, 1], 1)[0], -STEEPEST, STEEPEST)
+        np.clip(np.polyfit(tail[:, 0], tail[:, 1], 1)[0], -MAX_SLOPE, MAX_SLOPE)
         if len(tail) > 5
         else 0.0
     )
@@ -122,12 +122,12 @@ def _gap(first: Polyline, second: Polyline, ends: Floats) -> float | None:
     return float(max(across, 0.0) + 3.0 * drift)
 
 
-def _simple(piece: Polyline) -> Polyline:
+def _simplify(piece: Polyline) -> Polyline:
     """Smoothed over nine columns, and reduced to the points that it needs (Douglas and Peucker
     1973)."""
     smooth = np.convolve(np.pad(piece[:, 1], 4, mode="edge"), np.full(9, 1 / 9), mode="valid")
     points = np.stack([piece[:, 0], smooth], axis=1).astype(np.float32)
-    return cv2.approxPolyDP(points[:, None], COARSENESS, False)[:, 0].astype(np.float64)
+    return cv2.approxPolyDP(points[:, None], SIMPLIFICATION, False)[:, 0].astype(np.float64)
 
 
 def outlines(baselines: list[Polyline], body: Floats) -> list[Polyline]:
@@ -143,14 +143,14 @@ def outlines(baselines: list[Polyline], body: Floats) -> list[Polyline]:
     heights, first = line_heights(baselines)
     spacings = line_spacings(baselines)
     known = np.isfinite(spacings)
-    usual = float(np.median(spacings[known])) if known.any() else LONELY
+    usual = float(np.median(spacings[known])) if known.any() else DEFAULT_SPACING
     spacings = np.clip(np.where(known, spacings, usual), 0.6 * usual, 1.6 * usual)
     lines, columns = np.nonzero(np.isfinite(heights))
     points = np.stack([first + COLUMN * columns, heights[lines, columns]], axis=1)
     rooms = _rooms(heights)
     sides = []
     for step, room, least, most in ((-1, rooms[0], 0.35, 1.15), (1, rooms[1], 0.1, 0.6)):
-        limit = np.minimum(room[lines, columns], most * spacings[lines] / FREE)
+        limit = np.minimum(room[lines, columns], most * spacings[lines] / FREE_SHARE)
         sides.append(
             (
                 step,
@@ -165,13 +165,13 @@ def outlines(baselines: list[Polyline], body: Floats) -> list[Polyline]:
         own = points[start:end]
         edges = []
         for step, reach, least_reach, most_reach in sides:
-            smooth = np.clip(_smoothed(reach[start:end]), least_reach[start], most_reach[start])
+            smooth = np.clip(_smooth(reach[start:end]), least_reach[start], most_reach[start])
             edge = np.stack([own[:, 0], own[:, 1] + step * smooth], axis=1)
             edge[[0, -1], 0] += np.array([-0.15, 0.15]) * spacings[k]
             edges.append(edge)
         around = np.concatenate([edges[0], edges[1][::-1]]).astype(np.float32)
         polygons.append(
-            cv2.approxPolyDP(around[:, None], COARSENESS, True)[:, 0].astype(np.float64)
+            cv2.approxPolyDP(around[:, None], SIMPLIFICATION, True)[:, 0].astype(np.float64)
         )
     return polygons
 
@@ -202,14 +202,14 @@ def _extents(
     """How far the body reaches from each point of a baseline, up (-1) or down (1): to where it
     ends, or to its thinnest place in the ``FREE`` share of the ``room`` that is left before the
     next baseline."""
-    limit = np.maximum(4, FREE * room).astype(np.int64)
+    limit = np.maximum(4, FREE_SHARE * room).astype(np.int64)
     away = np.arange(int(limit.max(initial=4)) + 1)
     column = np.clip(np.round(points[:, 0]).astype(np.int64), 0, body.shape[1] - 1)
     row = np.clip(np.round(points[:, 1]).astype(np.int64), 0, body.shape[0] - 1)
     rows = row[:, None] + step * away
     inside = (rows >= 0) & (rows < body.shape[0]) & (away <= limit[:, None])
     values = np.where(inside, body[np.clip(rows, 0, body.shape[0] - 1), column[:, None]], np.inf)
-    gone = (values < INSIDE) & (away > 2)
+    gone = (values < BODY_THRESHOLD) & (away > 2)
     length = inside.sum(axis=1)
     thinnest = np.where(away >= (length // (2 if step < 0 else 5))[:, None], values, np.inf).argmin(
         axis=1
@@ -219,7 +219,7 @@ def _extents(
     )
 
 
-def _smoothed(reach: NDArray[np.float64]) -> NDArray[np.float64]:
+def _smooth(reach: NDArray[np.float64]) -> NDArray[np.float64]:
     """The largest of three neighbours, so that no stroke is cut, without what stands out alone."""
     padded = np.pad(reach, 2, mode="edge")
     middle = np.median(np.lib.stride_tricks.sliding_window_view(padded, 3), axis=1)

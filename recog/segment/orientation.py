@@ -36,12 +36,14 @@ CLEAR = (
 LEAST_FRAMES = 8  # that must be read before a page is turned
 SIDEWAYS = 1.5  # times the length of its level baselines that those along the other axis must have
 FAR_MORE = 3.0  # times that length: then it is enough that they can be read
-POOR = -0.6  # nats a frame: pages that stand upright are read with -0.05 to -0.55
-SURE = 0.4  # certainty of the geometry network from which a page is first looked at as it says
+POORLY_READ = -0.6  # nats a frame: pages that stand upright are read with -0.05 to -0.55
+CLEAR_DIRECTION = (
+    0.4  # certainty of the geometry network from which a page is first looked at as it says
+)
 MANY_CELLS = 100  # that are written on, of a page whose axis the network can be sure of
-UNSURE = 0.6  # certainty of its axis below which the other axis is looked at, too
+UNSURE_AXIS = 0.6  # certainty of its axis below which the other axis is looked at, too
 
-Certainty = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+ScoreLine = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 class Finder(Protocol):
@@ -53,24 +55,24 @@ class Finder(Protocol):
         image: NDArray[np.uint8],
         geometry: PageGeometry | None = None,
         *,
-        notes: bool = False,
+        marginalia: bool = False,
         table: bool | None = None,
     ) -> Lines: ...
 
 
-class Side(NamedTuple):
+class OrientationScore(NamedTuple):
     """What is found on a page turned so many times, and how well that reads there and on its head.
 
     Attributes:
         turns: by 90 degrees counter-clockwise.
         lines: as they are found.
-        upright, on_its_head: mean certainty in nats a frame, over ``frames`` frames.
+        upright, upside_down: mean certainty in nats a frame, over ``frames`` frames.
     """
 
     turns: int
     lines: Lines
     upright: float
-    on_its_head: float
+    upside_down: float
     frames: int
 
     @property
@@ -79,7 +81,9 @@ class Side(NamedTuple):
         return sum(abs(baseline[-1][0] - baseline[0][0]) for baseline, _ in self.lines)
 
 
-def read_side(image: NDArray[np.uint8], lines: Lines, turns: int, certainty: Certainty) -> Side:
+def score_orientation(
+    image: NDArray[np.uint8], lines: Lines, turns: int, score_line: ScoreLine
+) -> OrientationScore:
     """Read the longest of the lines of a page that was turned, in both directions."""
     sums, frames = np.zeros(2), np.zeros(2, int)
     longest = sorted(lines, key=lambda line: line[0][0][0] - line[0][-1][0])
@@ -89,19 +93,19 @@ def read_side(image: NDArray[np.uint8], lines: Lines, turns: int, certainty: Cer
         except UserError:  # a sliver at the page's edge
             continue
         for k, way in enumerate((line, np.ascontiguousarray(line[::-1, ::-1]))):
-            values = certainty(way)
+            values = score_line(way)
             sums[k] += float(values.sum())
             frames[k] += len(values)
-    upright, on_its_head = np.where(frames > 0, sums / np.maximum(frames, 1), NOTHING_READ)
-    return Side(turns, lines, float(upright), float(on_its_head), int(frames.min()))
+    upright, upside_down = np.where(frames > 0, sums / np.maximum(frames, 1), NOTHING_READ)
+    return OrientationScore(turns, lines, float(upright), float(upside_down), int(frames.min()))
 
 
 def find_upright(
     image: NDArray[np.uint8],
     finder: Finder,
-    certainty: Certainty,
+    score_line: ScoreLine,
     *,
-    notes: bool = False,
+    marginalia: bool = False,
     table: bool | None = None,
 ) -> tuple[int, Lines]:
     """How often a grey page must be turned by 90 degrees counter-clockwise to stand upright, and
@@ -110,22 +114,22 @@ def find_upright(
     Args:
         image: (height, width).
         finder: finds lines and the geometry of pages.
-        certainty: gives for the image of a line the log-probability of the best symbol in each
+        score_line: gives for the image of a line the log-probability of the best symbol in each
             frame that is no blank.
-        notes: also lines that are no writing of the page's own.
+        marginalia: also lines that are no writing of the page's own.
         table: whether the page is a table; None finds out.
     """
     geometry = finder.geometry(image)
 
-    def side_at(turns: int) -> Side:
+    def side_at(turns: int) -> OrientationScore:
         turned = np.ascontiguousarray(np.rot90(image, turns))
-        lines = finder.lines(turned, geometry.turned(turns), notes=notes, table=table)
-        return read_side(turned, lines, turns, certainty)
+        lines = finder.lines(turned, geometry.turned(turns), marginalia=marginalia, table=table)
+        return score_orientation(turned, lines, turns, score_line)
 
-    def upright_side(turns: int) -> Side:
+    def upright_side(turns: int) -> OrientationScore:
         """The page at so many turns, or on its head where it reads better so."""
         side = side_at(turns)
-        if side.frames < LEAST_FRAMES or side.upright > side.on_its_head + CLEAR:
+        if side.frames < LEAST_FRAMES or side.upright > side.upside_down + CLEAR:
             return side
         other = side_at((turns + 2) % 4)
         # in doubt a page stays as it lies
@@ -143,14 +147,14 @@ def find_upright(
         )
 
     guess = geometry.quarter
-    level = upright_side(2 if guess == 2 and geometry.certainty > SURE else 0)
-    if guess % 2 or (geometry.axis_certainty < UNSURE and level.upright < POOR):
+    level = upright_side(2 if guess == 2 and geometry.certainty > CLEAR_DIRECTION else 0)
+    if guess % 2 or (geometry.axis_certainty < UNSURE_AXIS and level.upright < POORLY_READ):
         turned = upright_side(guess if guess % 2 else 1)
         level = turned if _is_sideways(level, turned, geometry) else level
     return level.turns, level.lines
 
 
-def _is_sideways(level: Side, turned: Side, geometry: PageGeometry) -> bool:
+def _is_sideways(level: OrientationScore, turned: OrientationScore, geometry: PageGeometry) -> bool:
     """Whether the lines of a page run along the axis of ``turned``.
 
     There are more of them there that can be read, and all of the page agrees; or far more; or more
@@ -158,14 +162,14 @@ def _is_sideways(level: Side, turned: Side, geometry: PageGeometry) -> bool:
     """
     agreed = (
         geometry.quarter % 2 == 1
-        and geometry.axis_certainty > UNSURE
+        and geometry.axis_certainty > UNSURE_AXIS
         and geometry.cells > MANY_CELLS
     )
     if turned.frames < LEAST_FRAMES:
         return False
-    if level.frames < LEAST_FRAMES and (agreed or turned.upright > POOR):
+    if level.frames < LEAST_FRAMES and (agreed or turned.upright > POORLY_READ):
         return True
-    if turned.upright < POOR:
+    if turned.upright < POORLY_READ:
         return False
     if turned.length > (SIDEWAYS if agreed else FAR_MORE) * level.length:
         return True

@@ -49,7 +49,7 @@ class PageGeometry(NamedTuple):
 
     def turned(self, quarters: int) -> PageGeometry:
         """The geometry of the page turned so many times counter-clockwise by 90 degrees."""
-        turned = self._replace(angle=_wrapped(self.angle - 90.0 * quarters))
+        turned = self._replace(angle=_wrap_degrees(self.angle - 90.0 * quarters))
         if self.maps is None:
             return turned
         maps = np.rot90(self.maps, quarters, axes=(1, 2)).copy()
@@ -74,7 +74,7 @@ class PageGeometry(NamedTuple):
         count, labels = cv2.connectedComponents(odd.astype(np.uint8), connectivity=8)
         masks = (labels == k for k in range(1, count))
         parts = [
-            (mask, _summed(self.maps, mask, self.scale))
+            (mask, _summarise(self.maps, mask, self.scale))
             for mask in masks
             if mask.sum() >= LEAST_CELLS
         ]
@@ -91,10 +91,10 @@ def page_geometry(maps: NDArray[np.float32], scale: float = 1.0) -> PageGeometry
         maps: (GEOMETRY_MAPS, rows, columns), what is written on as a logit.
         scale: pixels of what the network saw to one of the page.
     """
-    return _summed(maps, maps[0] > 0.0, scale)
+    return _summarise(maps, maps[0] > 0.0, scale)
 
 
-def _summed(maps: NDArray[np.float32], cells: NDArray[np.bool_], scale: float) -> PageGeometry:
+def _summarise(maps: NDArray[np.float32], cells: NDArray[np.bool_], scale: float) -> PageGeometry:
     count = int(cells.sum())
     if not count:
         return NOTHING
@@ -105,7 +105,7 @@ def _summed(maps: NDArray[np.float32], cells: NDArray[np.bool_], scale: float) -
     )
     axis = 0.5 * np.degrees(np.arctan2(sine2, cosine2))
     direction = np.degrees(np.arctan2(sine, cosine))
-    if abs(_wrapped(direction - axis)) > 90.0:  # the axis is the surer of the two
+    if abs(_wrap_degrees(direction - axis)) > 90.0:  # the axis is the surer of the two
         axis += 180.0
     order = np.argsort(values[1])
     reached = np.cumsum(weights[order])
@@ -114,8 +114,8 @@ def _summed(maps: NDArray[np.float32], cells: NDArray[np.bool_], scale: float) -
         min(1.0, float(np.hypot(*pair))) for pair in ((cosine, sine), (cosine2, sine2))
     )
     size = UNIT * 2.0**octaves / scale
-    return PageGeometry(size, _wrapped(axis), certainty, of_axis, count, maps, scale)
+    return PageGeometry(size, _wrap_degrees(axis), certainty, of_axis, count, maps, scale)
 
 
-def _wrapped(degrees: float) -> float:
+def _wrap_degrees(degrees: float) -> float:
     return float((degrees + 180.0) % 360.0 - 180.0)

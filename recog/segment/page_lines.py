@@ -29,7 +29,7 @@ from recog.model.page_model import (
 from recog.segment.baselines import find_baselines, outlines
 from recog.segment.fold import split_at_fold
 from recog.segment.line_spacing import writing_size
-from recog.segment.marginalia import own_lines
+from recog.segment.marginalia import main_text_lines
 from recog.segment.page_geometry import CELL, PageGeometry, page_geometry
 from recog.segment.reading_order import is_table, reading_order
 from recog.transcript import Point
@@ -58,7 +58,7 @@ class PageSegmenter:
     def __init__(self, bundle: PageBundle) -> None:
         self.bundle = bundle
         self._session = open_session(bundle.file(GRAPH), also=OPERATORS)
-        self._input = _only_input(self._session, bundle, GRAPH, len(bundle.config.network.maps))
+        self._input = _input_name(self._session, bundle, GRAPH, len(bundle.config.network.maps))
 
     @cached_property
     def _geometry(self) -> tuple[PageBundle, Any, str]:
@@ -67,7 +67,7 @@ class PageSegmenter:
             self.bundle if self.bundle.config.geometry is not None else open_page_bundle(DEFAULT)
         )
         session = open_session(bundle.file(GEOMETRY_GRAPH), also=OPERATORS)
-        return bundle, session, _only_input(session, bundle, GEOMETRY_GRAPH, len(GEOMETRY_MAPS))
+        return bundle, session, _input_name(session, bundle, GEOMETRY_GRAPH, len(GEOMETRY_MAPS))
 
     def geometry(self, image: NDArray[np.uint8]) -> PageGeometry:
         """How large the writing of a grey page (height, width) is, in its pixels, and which way it
@@ -86,32 +86,32 @@ class PageSegmenter:
         image: NDArray[np.uint8],
         geometry: PageGeometry | None = None,
         *,
-        notes: bool = False,
+        marginalia: bool = False,
         table: bool | None = None,
     ) -> Lines:
         """The lines of an upright grey page (height, width), in reading order.
 
         Args:
             geometry: of the page, where it is known; else it is looked at first.
-            notes: also those that are no writing of the page's own, but notes, visas and stamps of
+            marginalia: also those that are no writing of the page's own, but notes, visas and stamps of
                 others on it.
             table: whether the page is a table, which is read row by row; None finds out.
         """
         geometry = geometry or self.geometry(image)
-        lines = self._level_lines(image, geometry, notes, table)
+        lines = self._lines_along_main_axis(image, geometry, marginalia, table)
         for cells, part in geometry.regions():
-            others = self._part_lines(image, cells, part, notes)
+            others = self._region_lines(image, cells, part, marginalia)
             if others:
                 lines = [
                     line for line in lines if not _lies_in(line, cells, geometry.scale)
                 ] + others
         return lines
 
-    def _level_lines(
+    def _lines_along_main_axis(
         self,
         image: NDArray[np.uint8],
         geometry: PageGeometry,
-        notes: bool,
+        marginalia: bool,
         table: bool | None = None,
     ) -> Lines:
         """The lines that run as most of a page do, in reading order."""
@@ -122,7 +122,7 @@ class PageSegmenter:
         )
         for last in (False, True):
             scale = min(network.spacing / size, (MOST_PIXELS / image.size) ** 0.5)
-            ink, back = levelled(
+            ink, back = deskew(
                 page_ink(image, scale, network.contrast), slope if geometry.cells else 0.0
             )
             maps = self._maps(ink)
@@ -141,8 +141,10 @@ class PageSegmenter:
                 break
             size = seen
         table = is_table(baselines) if table is None else table
-        if len(maps) > len(MAPS) and not notes and not table:  # what stands in a table is of it
-            own = np.flatnonzero(own_lines(baselines, maps[len(MAPS)]))
+        if (
+            len(maps) > len(MAPS) and not marginalia and not table
+        ):  # what stands in a table is of it
+            own = np.flatnonzero(main_text_lines(baselines, maps[len(MAPS)]))
             baselines, polygons = [baselines[k] for k in own], [polygons[k] for k in own]
         limits = np.array([image.shape[1] - 1, image.shape[0] - 1], np.float64)
 
@@ -154,12 +156,12 @@ class PageSegmenter:
         order = reading_order(baselines, float(maps.shape[2]), table=table)
         return [(on_page(baselines[k]), on_page(polygons[k])) for k in order]
 
-    def _part_lines(
+    def _region_lines(
         self,
         image: NDArray[np.uint8],
         cells: NDArray[np.bool_],
         geometry: PageGeometry,
-        notes: bool,
+        marginalia: bool,
     ) -> Lines:
         """The lines of a part of a page (rows, columns of cells) that run in a direction of their
         own."""
@@ -171,11 +173,13 @@ class PageSegmenter:
         height, width = part.shape
         turned = np.ascontiguousarray(np.rot90(part, turns))
         lines = []
-        for baseline, polygon in self._level_lines(turned, geometry.turned(turns), notes):
+        for baseline, polygon in self._lines_along_main_axis(
+            turned, geometry.turned(turns), marginalia
+        ):
             placed = tuple(
                 tuple(
                     (round(x + left, 1), round(y + top, 1))
-                    for x, y in _turned_back(points, turns, (height, width))
+                    for x, y in _unrotate(points, turns, (height, width))
                 )
                 for points in (baseline, polygon)
             )
@@ -216,9 +220,7 @@ class PageSegmenter:
         return np.ascontiguousarray(maps[:, : -(-height // STRIDE), : -(-width // STRIDE)])
 
 
-def _turned_back(
-    points: tuple[Point, ...], turns: int, shape: tuple[int, int]
-) -> tuple[Point, ...]:
+def _unrotate(points: tuple[Point, ...], turns: int, shape: tuple[int, int]) -> tuple[Point, ...]:
     """Points of a picture that was turned counter-clockwise by so many times 90 degrees, before it
     was.
 
@@ -264,7 +266,7 @@ def _padded(ink: NDArray[np.uint8]) -> NDArray[np.float32]:
     return padded
 
 
-def _only_input(session: Any, bundle: PageBundle, graph: str, maps: int) -> str:
+def _input_name(session: Any, bundle: PageBundle, graph: str, maps: int) -> str:
     """The name of the input of a network that has one, and one output of so many maps.
 
     Raises:
@@ -279,7 +281,7 @@ def _only_input(session: Any, bundle: PageBundle, graph: str, maps: int) -> str:
     return str(inputs[0].name)
 
 
-def levelled(ink: NDArray[np.uint8], slope: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+def deskew(ink: NDArray[np.uint8], slope: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
     """A page turned so that lines which fall ``slope`` pixels for one to the right are level, all
     of it kept, and the (2, 3) matrix from its pixels back to those of the page as it was. Hardly
     askew, it stays."""

@@ -41,7 +41,7 @@ def reading_order(
     """
     if not baselines:
         return []
-    left, right, y = _levelled(baselines)
+    left, right, y = _deskewed_extents(baselines)
     beside = _same_row(left, right, y, baselines)
     if table or (table is None and _has_rows(beside)):
         return _by_rows(left, y, beside)
@@ -64,7 +64,7 @@ def reading_order(
 
 def is_table(baselines: list[Polyline]) -> bool:
     """Whether the lines of a page are cells of a table."""
-    return bool(baselines) and _has_rows(_same_row(*_levelled(baselines), baselines))
+    return bool(baselines) and _has_rows(_same_row(*_deskewed_extents(baselines), baselines))
 
 
 def _has_rows(beside: NDArray[np.bool_]) -> bool:
@@ -101,7 +101,7 @@ def _by_rows(
     return [k for row in rows for k in sorted(row, key=lambda k: left[k])]
 
 
-def _levelled(
+def _deskewed_extents(
     baselines: list[Polyline],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Left and right ends and heights of the lines, on the page turned so that most of them are

@@ -164,7 +164,7 @@ def test_a_model_reads_each_line_with_the_language_model_of_its_language(tmp_pat
         seen: list[Any] = []
         text = (SAMPLES / f"{name}.gt.txt").read_text().strip()
         assert tuned.transcribe(SAMPLES / f"{name}.png", keep=seen.append).text == text
-        assert tuned.languages_of(seen) == [k]
+        assert tuned.line_languages(seen) == [k]
     assert (
         len(recog.load(out, language="french").decoders)
         == len(recog.load(out, language="English").decoders)

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.errors import UserError
-from recog.media.audio.downmix import Chunk
+from recog.media.audio.downmix import MonoBlock
 from recog.media.audio.level import LevelMeter
-from recog.media.audio.reader import resampled
+from recog.media.audio.reader import resample
 from recog.media.errors import MediaError
 
 READ_BYTES = 1 << 16
@@ -31,10 +31,10 @@ FILES = {
     b"\x1aE\xdf\xa3": "Matroska",
 }
 
-Pieces = queue.Queue[bytes | None]
+BlockQueue = queue.Queue[bytes | None]
 
 
-class Source:
+class LiveSource:
     """Raw 16-bit little-endian mono samples that arrive in pieces.
 
     Attributes:
@@ -43,7 +43,7 @@ class Source:
         remark: after the end, one sentence on what else there is to say of the sound; else None.
     """
 
-    def __init__(self, pieces: Pieces, rate: int) -> None:
+    def __init__(self, pieces: BlockQueue, rate: int) -> None:
         self.rate = rate
         self.damage: str | None = None
         self.remark: str | None = None
@@ -57,9 +57,9 @@ class Source:
     def blocks(self, sample_rate: int) -> Iterator[NDArray[np.float32]]:
         """All samples at ``sample_rate``, full scale 1, as soon as they are there; together the
         same however they came."""
-        return resampled(self._chunks(), sample_rate)
+        return resample(self._chunks(), sample_rate)
 
-    def _chunks(self) -> Iterator[Chunk]:
+    def _chunks(self) -> Iterator[MonoBlock]:
         half, meter = b"", LevelMeter()
         for data in self._arriving():
             data = half + data
@@ -71,7 +71,7 @@ class Source:
                 )
                 if not meter.is_loud:
                     meter.feed(samples, self.rate)
-                yield Chunk(self.rate, samples)
+                yield MonoBlock(self.rate, samples)
         if half:
             self.damage = "The sound ends within a sample: its last byte was left out."
         if meter.is_quiet:
@@ -93,13 +93,13 @@ class Source:
 
 
 @contextmanager
-def pipe(descriptor: int, rate: int) -> Iterator[Source]:
+def pipe(descriptor: int, rate: int) -> Iterator[LiveSource]:
     """Raw samples of an open file descriptor.
 
     Raises:
         MediaError: it is a sound file and no raw samples.
     """
-    pieces: Pieces = queue.Queue(WAITING)
+    pieces: BlockQueue = queue.Queue(WAITING)
     head = b""
     while len(head) < 4 and (data := os.read(descriptor, READ_BYTES)):
         head += data
@@ -122,13 +122,13 @@ def pipe(descriptor: int, rate: int) -> Iterator[Source]:
 
     threading.Thread(target=read, daemon=True).start()
     try:
-        yield Source(pieces, rate)
+        yield LiveSource(pieces, rate)
     finally:
         left.set()
 
 
 @contextmanager
-def microphone(rate: int | None = None, device: str | None = None) -> Iterator[Source]:
+def microphone(rate: int | None = None, device: str | None = None) -> Iterator[LiveSource]:
     """Samples of a microphone, until it is told to stop.
 
     Args:
@@ -140,10 +140,10 @@ def microphone(rate: int | None = None, device: str | None = None) -> Iterator[S
     """
     sounddevice = _sounddevice()
     name: int | str | None = int(device) if device is not None and device.isdecimal() else device
-    pieces: Pieces = queue.Queue()
-    source = Source(pieces, rate or 0)
+    pieces: BlockQueue = queue.Queue()
+    source = LiveSource(pieces, rate or 0)
 
-    def heard(data: Any, frames: int, time: Any, status: Any) -> None:
+    def receive(data: Any, frames: int, time: Any, status: Any) -> None:
         if status:
             source.damage = (
                 "Some sound was lost: this machine was too busy to take it from the microphone."
@@ -157,7 +157,7 @@ def microphone(rate: int | None = None, device: str | None = None) -> Iterator[S
             channels=1,
             dtype="int16",
             device=name,
-            callback=heard,
+            callback=receive,
             latency="low",
         )
     except (sounddevice.PortAudioError, ValueError) as error:

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.media.audio import headers
-from recog.media.audio.downmix import Piece, cleaned
+from recog.media.audio.downmix import AudioBlock, sanitise
 from recog.media.audio.headers import Kind
 from recog.media.errors import MediaError
 
@@ -72,16 +72,16 @@ class Decoder(Protocol):
         channels: of all its audio tracks together.
         duration: seconds by the header, None where it cannot be trusted.
         damage: after a whole pass, "is cut short" or "is damaged"; None where nothing is missing.
-        doubt: after a whole pass, what else to say of the file, to be put after its name; or None.
+        remark: after a whole pass, what else to say of the file, to be put after its name; or None.
     """
 
     rate: int
     channels: int
     duration: float | None
     damage: str | None
-    doubt: str | None
+    remark: str | None
 
-    def pieces(self, first: int, stop: int | None) -> Iterator[Piece]:
+    def decode(self, first: int, stop: int | None) -> Iterator[AudioBlock]:
         """Samples `first` up to about `stop` (None: the end), counted at `rate`; a second call
         starts a new pass.
 
@@ -100,12 +100,12 @@ def open_decoder(file: BinaryIO, name: str, channel: int | None) -> Decoder:
         raise MediaError(f"{name} is empty")
     kind = headers.sniff(file)
     extent = headers.extent_of(file, kind)
-    doubt = None
+    remark = None
     if extent is not None:
         if extent.announced == 0 or extent.present <= 0:
             raise MediaError(f"{name} holds no sound")
         if extent.is_contradicted:
-            doubt = (
+            remark = (
                 f"has a header that states {extent.announced:,} bytes of sound, and there are {extent.present:,}: "
                 "all of them were read"
             )
@@ -114,7 +114,7 @@ def open_decoder(file: BinaryIO, name: str, channel: int | None) -> Decoder:
     shown: Any = (
         file
         if extent is None or extent.patch is None
-        else headers.View(file, extent.end, extent.patch)
+        else headers.PatchedFile(file, extent.end, extent.patch)
     )
     is_cut = not headers.is_whole(file, kind) or (extent is not None and extent.is_cut)
     is_mpeg = kind is Kind.MPEG or (extent is not None and extent.is_mpeg)
@@ -122,9 +122,9 @@ def open_decoder(file: BinaryIO, name: str, channel: int | None) -> Decoder:
         info = _sndfile_info(shown)
         if info is not None:
             return SndfileDecoder(
-                shown, name, channel, kind=kind, is_cut=is_cut, doubt=doubt, **info
+                shown, name, channel, kind=kind, is_cut=is_cut, remark=remark, **info
             )
-    return FfmpegDecoder(shown, name, channel, kind=kind, is_cut=is_cut, mismatch=doubt)
+    return FfmpegDecoder(shown, name, channel, kind=kind, is_cut=is_cut, header_remark=remark)
 
 
 def check_shape(name: str, rate: int, channels: int, channel: int | None) -> None:
@@ -141,7 +141,7 @@ def check_shape(name: str, rate: int, channels: int, channel: int | None) -> Non
 # ---- libsndfile ----
 
 
-class _Nameless:
+class NamelessFile:
     """A file without its name: soundfile would let the extension overrule the content.
 
     Nothing is raised through the libraries' callbacks, which would print a traceback: a seek to
@@ -167,7 +167,7 @@ def _open_sndfile(file: BinaryIO) -> Any:
     import soundfile
 
     file.seek(0)
-    return soundfile.SoundFile(_Nameless(file))
+    return soundfile.SoundFile(NamelessFile(file))
 
 
 def _sndfile_info(file: BinaryIO) -> dict[str, Any] | None:
@@ -198,7 +198,7 @@ class SndfileDecoder:
     frames: int
     kind: Kind
     is_cut: bool
-    doubt: str | None = None
+    remark: str | None = None
     duration: float | None = field(init=False)
     damage: str | None = field(init=False, default=None)
 
@@ -208,7 +208,7 @@ class SndfileDecoder:
             raise MediaError(f"{self.name} holds no sound")
         self.duration = self.frames / self.rate if self.frames < UNCOUNTED else None
 
-    def pieces(self, first: int, stop: int | None) -> Iterator[Piece]:
+    def decode(self, first: int, stop: int | None) -> Iterator[AudioBlock]:
         import soundfile
 
         self.damage = "is cut short" if self.is_cut else None
@@ -228,7 +228,7 @@ class SndfileDecoder:
                 samples, is_broken = _read_into(sound, buffer[:want])
                 position += len(samples)
                 if len(samples):
-                    yield Piece(self.rate, cleaned(_chosen(samples, self.channel)))
+                    yield AudioBlock(self.rate, sanitise(select_channel(samples, self.channel)))
                 if is_broken:
                     self.damage = "is cut short or damaged"
                     return
@@ -243,19 +243,19 @@ class SndfileDecoder:
         if self.kind is Kind.FLAC and position >= self.frames and (stop is None or position < stop):
             yield from self._uncounted(max(first, position), stop)
 
-    def _uncounted(self, first: int, stop: int | None) -> Iterator[Piece]:
+    def _uncounted(self, first: int, stop: int | None) -> Iterator[AudioBlock]:
         """What a FLAC file has beyond the number of samples in its header, at which libsndfile
         stops."""
         if headers.is_rest(self.file, self.file.tell()):
             return
         with suppress(MediaError):
             rest = FfmpegDecoder(self.file, self.name, self.channel, kind=self.kind, is_cut=False)
-            for piece in rest.pieces(first, stop):
+            for piece in rest.decode(first, stop):
                 yield piece
-                self.doubt = f"has a header that states {self.frames:,} samples, and there are more: all of them were read"
+                self.remark = f"has a header that states {self.frames:,} samples, and there are more: all of them were read"
 
 
-def _chosen(samples: NDArray[Any], channel: int | None) -> NDArray[Any]:
+def select_channel(samples: NDArray[Any], channel: int | None) -> NDArray[Any]:
     """(samples, channels), or (samples, 1) of the channel asked for. A copy: what it is of may be a
     buffer."""
     return np.array(samples if channel is None else samples[:, channel : channel + 1])
@@ -293,24 +293,24 @@ class FfmpegDecoder:
     channel: int | None
     kind: Kind
     is_cut: bool
-    mismatch: str | None = None  # what the header gets wrong
+    header_remark: str | None = None  # what the header gets wrong
     rate: int = field(init=False)
     channels: int = field(init=False)
     duration: float | None = field(init=False)
     damage: str | None = field(init=False, default=None)
-    doubt: str | None = field(init=False, default=None)
+    remark: str | None = field(init=False, default=None)
     _track: int = field(init=False)  # index among the audio tracks,
-    _own: int | None = field(init=False)  # and the channel in it
+    _track_channel: int | None = field(init=False)  # and the channel in it
     # time stamp at which the presentation begins, in seconds
     _origin: float | None = field(init=False, default=None)
     _packet: float | None = field(init=False, default=None)  # that of the first packet
-    _patience: float = field(init=False)  # seconds of silence that the file may ask for
+    _max_silence: float = field(init=False)  # seconds of silence that the file may ask for
     _container: str = field(init=False)  # its format's names
     _codec: str = field(init=False)
     _is_joined: bool = field(init=False)  # whether it is several files, one behind the other
 
     def __post_init__(self) -> None:
-        self._patience = MAX_SILENCE + headers.file_size(self.file) / SILENT_BYTES
+        self._max_silence = MAX_SILENCE + headers.file_size(self.file) / SILENT_BYTES
         self._is_joined = self.kind is Kind.OGG and headers.ogg_is_joined(self.file)
         with self._open() as container:
             if not container.streams.audio:
@@ -320,8 +320,8 @@ class FfmpegDecoder:
             self._container = container.format.name
             codec = container.streams.audio[self._track].codec_context
             self._codec = codec.name if codec else ""
-            beginning = self._beginning(container)
-            start, end = self._stated(container)
+            beginning = self._presentation_start(container)
+            start, end = self._stated_span(container)
             frame = next(self._frames(container), None)
         if frame is None:
             raise MediaError(f"{self.name} holds no sound that can be decoded")
@@ -332,8 +332,8 @@ class FfmpegDecoder:
             # By its packet: some decoders give the first frame the time of a later one.
             is_late = (frame.time if self._packet is None else self._packet) - beginning > JITTER
             late = max(0.0, frame.time - beginning) if is_late and self._is_timed else 0.0
-            if late > self._patience:
-                self.mismatch, late = _jump(late, 0.0), 0.0
+            if late > self._max_silence:
+                self.header_remark, late = _jump(late, 0.0), 0.0
             self._origin = frame.time - late
         self.duration = (
             None
@@ -341,12 +341,12 @@ class FfmpegDecoder:
             else end - (beginning if late or beginning > start + JITTER else start)
         )
 
-    def pieces(self, first: int, stop: int | None) -> Iterator[Piece]:
-        self.doubt = self.mismatch
+    def decode(self, first: int, stop: int | None) -> Iterator[AudioBlock]:
+        self.remark = self.header_remark
         with self._open() as container:
             position = self._seek(container, first)
             pending = _Pending()
-            patience, shift = self._patience, 0
+            max_silence, shift = self._max_silence, 0
             for frame in self._frames(container):
                 stamp = self._stamp(frame)
                 if position is None:  # the first frame after a seek says where it stands
@@ -355,12 +355,12 @@ class FfmpegDecoder:
                     position = min(first, stamp)
                 missing = 0 if stamp is None else stamp + shift - position
                 # another time line
-                if missing > patience * self.rate or missing < -BACKWARDS * self.rate:
+                if missing > max_silence * self.rate or missing < -BACKWARDS * self.rate:
                     if missing > 0:
-                        self.doubt = _jump(missing / self.rate, position / self.rate)
+                        self.remark = _jump(missing / self.rate, position / self.rate)
                     shift -= missing
                 elif missing > JITTER * self.rate:
-                    patience -= missing / self.rate
+                    max_silence -= missing / self.rate
                     yield from pending.flush()
                     after = position + missing
                     yield from _silence(
@@ -373,8 +373,8 @@ class FfmpegDecoder:
                 position += round(frame.samples * (self.rate / frame.sample_rate))
                 if skip >= frame.samples:
                     continue
-                samples = _chosen(_frame_samples(frame)[skip:], self.channel_of(frame))
-                yield from pending.add(frame.sample_rate, cleaned(samples))
+                samples = select_channel(_frame_samples(frame)[skip:], self.channel_of(frame))
+                yield from pending.add(frame.sample_rate, sanitise(samples))
                 if stop is not None and position >= stop:
                     yield from pending.flush()
                     return
@@ -382,7 +382,7 @@ class FfmpegDecoder:
         length = (position or 0) / self.rate
         # A jump that was left out is in the duration, and so are the empty packets that AVI has in
         # place of times.
-        is_telling = self.duration is not None and self.doubt is None and self.kind is not Kind.AVI
+        is_telling = self.duration is not None and self.remark is None and self.kind is not Kind.AVI
         if is_telling and length < (self.duration or 0.0) - LENGTH_TOLERANCE:
             self.damage = "is cut short"
 
@@ -396,7 +396,7 @@ class FfmpegDecoder:
             return None
         return round((frame.time - self._origin) * self.rate)
 
-    def _beginning(self, container: Any) -> float:
+    def _presentation_start(self, container: Any) -> float:
         """The time stamp that is presented first, in seconds: as players do, that of whichever
         track begins.
 
@@ -405,12 +405,16 @@ class FfmpegDecoder:
         """
         start = 0.0 if container.start_time is None else container.start_time / 1e6
         alone = not container.streams.video and self._container.startswith(FROM_ZERO)
-        return 0.0 if alone and 0.0 <= start <= self._patience else start
+        return 0.0 if alone and 0.0 <= start <= self._max_silence else start
 
     def channel_of(self, frame: Any) -> int | None:
         """The channel asked for, if this frame has it: a stream may change its layout on the
         way."""
-        return None if self._own is None else min(self._own, frame.layout.nb_channels - 1)
+        return (
+            None
+            if self._track_channel is None
+            else min(self._track_channel, frame.layout.nb_channels - 1)
+        )
 
     def _choose(self, container: Any) -> None:
         """The track to read, and the channel of it."""
@@ -422,15 +426,15 @@ class FfmpegDecoder:
         self.channels = sum(counts)
         if self.channel is None:
             best = container.streams.best("audio") or tracks[0]
-            self._track, self._own = (
+            self._track, self._track_channel = (
                 next(k for k, track in enumerate(tracks) if track.index == best.index),
                 None,
             )
             return
         check_shape(self.name, RATES[0], min(MAX_CHANNELS, self.channels), self.channel)
-        self._track, self._own = 0, self.channel
-        while self._own >= counts[self._track]:
-            self._own -= counts[self._track]
+        self._track, self._track_channel = 0, self.channel
+        while self._track_channel >= counts[self._track]:
+            self._track_channel -= counts[self._track]
             self._track += 1
 
     def _open(self) -> Any:
@@ -443,7 +447,7 @@ class FfmpegDecoder:
         try:
             options = {"format_whitelist": allowed, "protocol_whitelist": "none"}
             return av.open(
-                _Nameless(self.file), container_options=options, metadata_errors="replace"
+                NamelessFile(self.file), container_options=options, metadata_errors="replace"
             )
         except (av.error.FFmpegError, OSError, ValueError) as error:
             if self.kind is Kind.OTHER and not self._looks_like_mp4():
@@ -458,7 +462,7 @@ class FfmpegDecoder:
         self.file.seek(4)
         return self.file.read(4) == b"ftyp"
 
-    def _stated(self, container: Any) -> tuple[float, float | None]:
+    def _stated_span(self, container: Any) -> tuple[float, float | None]:
         """The time stamps of the track's start and end by the header, in seconds.
 
         The end is None where FFmpeg guesses it, takes that of another track, or counts it from
@@ -563,7 +567,7 @@ class _Pending:
         self._rate = 0
         self._frames: list[NDArray[np.float32]] = []
 
-    def add(self, rate: int, samples: NDArray[np.float32]) -> Iterator[Piece]:
+    def add(self, rate: int, samples: NDArray[np.float32]) -> Iterator[AudioBlock]:
         if rate != self._rate or (self._frames and samples.shape[1] != self._frames[0].shape[1]):
             yield from self.flush()
         self._rate = rate
@@ -571,16 +575,16 @@ class _Pending:
         if sum(map(np.size, self._frames)) >= CHUNK_SAMPLES // 8:
             yield from self.flush()
 
-    def flush(self) -> Iterator[Piece]:
+    def flush(self) -> Iterator[AudioBlock]:
         if self._frames:
-            yield Piece(self._rate, np.concatenate(self._frames))
+            yield AudioBlock(self._rate, np.concatenate(self._frames))
         self._frames = []
 
 
-def _silence(rate: int, first: int, stop: int) -> Iterator[Piece]:
+def _silence(rate: int, first: int, stop: int) -> Iterator[AudioBlock]:
     """Silence from one sample to another, in pieces."""
     for start in range(first, stop, CHUNK_SAMPLES):
-        yield Piece(rate, np.zeros((min(CHUNK_SAMPLES, stop - start), 1), np.float32))
+        yield AudioBlock(rate, np.zeros((min(CHUNK_SAMPLES, stop - start), 1), np.float32))
 
 
 def _jump(seconds: float, position: float) -> str:

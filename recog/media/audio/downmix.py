@@ -36,7 +36,7 @@ Samples = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Piece:
+class AudioBlock:
     """Samples of every channel at the file's rate, float32, shape (samples, channels)."""
 
     rate: int
@@ -44,14 +44,14 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class Chunk:
+class MonoBlock:
     """Mono samples at the file's rate, float32, shape (samples,)."""
 
     rate: int
     samples: Samples
 
 
-def cleaned(samples: NDArray[np.floating]) -> Samples:
+def sanitise(samples: NDArray[np.floating]) -> Samples:
     """Samples as float32: NaN and infinite ones are 0, absurd ones the loudest that are not."""
     with np.errstate(over="ignore"):  # a double beyond float32 becomes infinite, then 0
         samples = np.nan_to_num(
@@ -77,13 +77,13 @@ class Mixer:
         self._signs: NDArray[np.float64] | None = None
         self._noise: NDArray[np.bool_] | None = None  # channels that were left out of it
 
-    def mix(self, pieces: Iterable[Piece]) -> Iterator[Chunk]:
+    def mix(self, pieces: Iterable[AudioBlock]) -> Iterator[MonoBlock]:
         """Pieces of any length -> as many samples, in the same order."""
         for rate, samples in _windows(pieces):
             if samples.shape[1] == 1:
-                yield Chunk(rate, np.ascontiguousarray(samples[:, 0]))
+                yield MonoBlock(rate, np.ascontiguousarray(samples[:, 0]))
             else:
-                yield Chunk(rate, self._mixed(samples, rate))
+                yield MonoBlock(rate, self._mixed(samples, rate))
 
     def warnings(self) -> Iterator[str]:
         """What to say of the pass, to be put after the name of the file."""
@@ -152,7 +152,7 @@ def _signs(
     return -signs if signs.min() < 0.0 and (signs * was) @ powers < 0.0 else signs
 
 
-def _windows(pieces: Iterable[Piece]) -> Iterator[tuple[int, Samples]]:
+def _windows(pieces: Iterable[AudioBlock]) -> Iterator[tuple[int, Samples]]:
     """Rate and samples of windows on a grid from the start; a single channel comes as it is.
 
     Where rate or channels change, the grid begins anew.

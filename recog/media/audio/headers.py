@@ -78,7 +78,7 @@ class Extent:
         )
 
 
-class View:
+class PatchedFile:
     """A seekable file up to an offset, with other bytes in one place of its header."""
 
     def __init__(self, file: BinaryIO, end: int, patch: tuple[int, bytes]) -> None:

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from recog.errors import UserError
 from recog.media.audio.decoders import Decoder, open_decoder
-from recog.media.audio.downmix import Chunk, Mixer
+from recog.media.audio.downmix import Mixer, MonoBlock
 from recog.media.audio.level import LevelMeter
 from recog.media.errors import MediaError
 from recog.media.source import Source, is_array, sound_file
@@ -111,7 +111,7 @@ class SoundReader:
         measured = _levels.get(key) if key is not None else None
         if measured is None:
             meter = LevelMeter()
-            for piece in open_decoder(self._file, self.name, None).pieces(0, None):
+            for piece in open_decoder(self._file, self.name, None).decode(0, None):
                 meter.feed(piece.samples, piece.rate)
                 if meter.is_loud:
                     break
@@ -166,12 +166,12 @@ class SoundReader:
         # instants as the whole.
         divisor = math.gcd(rate, decoder.rate)
         periods = max(0, first - math.ceil(MARGIN * rate)) // (rate // divisor)
-        pieces = decoder.pieces(
+        pieces = decoder.decode(
             periods * (decoder.rate // divisor),
             None if stop is None else math.ceil((stop / rate + MARGIN) * decoder.rate),
         )
         position = periods * (rate // divisor)
-        for piece in resampled(mixer.mix(pieces), rate):
+        for piece in resample(mixer.mix(pieces), rate):
             wanted = piece[
                 max(0, first - position) : None if stop is None else max(0, stop - position)
             ]
@@ -186,7 +186,7 @@ class SoundReader:
             self.damage = [
                 f"{self.name} {decoder.damage}: it was read up to second {position / rate:.1f}"
             ]
-        remarks = [*filter(None, [decoder.doubt, self._quiet]), *mixer.warnings()]
+        remarks = [*filter(None, [decoder.remark, self._quiet]), *mixer.warnings()]
         self.warnings = [*self.damage, *(f"{self.name} {remark}" for remark in remarks)]
 
 
@@ -316,7 +316,7 @@ def _spooled(stream: BinaryIO, name: str) -> BinaryIO:
     return copy
 
 
-def resampled(chunks: Iterator[Chunk], rate: int) -> Iterator[NDArray[np.float32]]:
+def resample(chunks: Iterator[MonoBlock], rate: int) -> Iterator[NDArray[np.float32]]:
     """Chunks at their own rate -> pieces at `rate`. A stream that changes its rate is resampled
     part by part."""
     import soxr
