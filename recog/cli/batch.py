@@ -145,7 +145,7 @@ def check_model(model: str, modality: str, language: str | None) -> Bundle:
     if config.modality != modality:
         raise UsageError(f"The model '{model}' is for {config.modality}, not for {modality}.")
     if language is not None:
-        from recog.recognition.base import language_model_paths
+        from recog.recognition.decoders import language_model_paths
         from recog.recognition.options import Options
 
         try:
@@ -158,7 +158,7 @@ def check_model(model: str, modality: str, language: str | None) -> Bundle:
 def told_hotwords(bundle: Bundle, hotwords: dict[str, float]) -> dict[str, float]:
     """The hotwords that the model can write; the others are told, here and not once in each
     process."""
-    from recog.recognition.base import usable_hotwords
+    from recog.recognition.decoders import usable_hotwords
 
     usable, left_out = usable_hotwords(bundle, hotwords)
     for sentence in left_out:
@@ -169,7 +169,7 @@ def told_hotwords(bundle: Bundle, hotwords: dict[str, float]) -> dict[str, float
 def keep_symbols(bundle: Bundle, decoding: dict[str, Any], folder: Path) -> None:
     """Write down, where a model's outputs will be kept, of what they are: its sounds where words
     are found in them."""
-    from recog.recognition.base import word_language_model
+    from recog.recognition.decoders import word_language_model
     from recog.recognition.options import Options
 
     options = Options(beam=decoding["beam"], lm=decoding["lm"], language=decoding.get("language"))

@@ -4,7 +4,7 @@ with its words."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,31 +14,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.decoding.ctc.viterbi import Timing, spans_of
-from recog.decoding.fusion.hotwords import without_symbol
 from recog.decoding.greedy import best_path
 from recog.decoding.rescoring.combination import SecondPass
 from recog.decoding.rescoring.nbest import RESCORED
 from recog.decoding.rescoring.test_time_augmentation import READINGS, Seen, decode_views, doubt_of
-from recog.errors import UsageError
 from recog.media.source import Source
 from recog.model.recogniser_folder import Bundle, ModelConfig, open_bundle, shipped_name
 from recog.model.runtime import open_runtime
+from recog.recognition.decoders import (
+    DEFAULT_BEAM,
+    make_decoder,
+    make_rescorer,
+    make_word_finder,
+    open_language_models,
+    usable_hotwords,
+)
 from recog.recognition.options import Options, with_absolute_paths
+from recog.recognition.words import Span, reorder_spans
 from recog.text.alphabet import Alphabet
-from recog.text.bidi import to_display, to_logical
-from recog.text.normalise import rule
-from recog.transcript import Alternative, Line, Transcript, Word, shortened
+from recog.text.bidi import to_logical
+from recog.transcript import Alternative, Line, Transcript, shortened
 
 if TYPE_CHECKING:
     from recog.decoding.decoder import Decoder, Hypothesis
     from recog.decoding.lexicon.lexicon_decoding import WordFinder
-    from recog.decoding.rescoring.nbest import Rescorer
     from recog.lm.trie import NGramTrie
 
 logger = logging.getLogger(__name__)
-DEFAULT_BEAM = 25
-RESCORE_WEIGHT = 0.3  # of one that was not tuned for the model
-Span = tuple[str, float, float, float]  # word, its start and end in frames, confidence
+
+
 DecodedText = tuple[
     str, list[Span], tuple[Alternative, ...]
 ]  # the text, its words, and other texts
@@ -292,173 +296,6 @@ def _reload(kind: type[Recogniser], place: str | Path, options: Options) -> Reco
     return kind(open_bundle(place), options)
 
 
-def usable_hotwords(
-    bundle: Bundle, hotwords: Mapping[str, float]
-) -> tuple[dict[str, float], list[str]]:
-    """Hotwords as a model's texts have them, and a sentence for each that it cannot write.
-
-    For a model of lower case, say, ``Mother-in-Law`` is ``mother in law``.
-    """
-    config = bundle.config
-    written, usable, left_out = (
-        rule(config.normalise, config.languages),
-        dict[str, float](),
-        list[str](),
-    )
-    for phrase, boost in hotwords.items():
-        text = " ".join(written(phrase).split())
-        shown = to_display(text) if config.modality == "handwriting" else text
-        missing = without_symbol(shown, config.symbols[1:])
-        if phrase.strip() and not text:
-            left_out.append(f"The hotword '{phrase}' is left out: the model writes nothing of it.")
-        elif missing is not None:
-            left_out.append(
-                f"The hotword '{phrase}' is left out: the model has no symbol for '{missing}'."
-            )
-        else:
-            usable[text] = max(boost, usable.get(text, boost))
-    return usable, left_out
-
-
-def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Decoder | None:
-    """The beam search that the options ask for, with this language model; None for the best path.
-
-    Raises:
-        UsageError: the options do not go together.
-    """
-    tuned = bundle.config.decoding
-    n_best = options.n_best
-    wanted = (
-        lm is not None or options.hotwords or n_best > 1 or options.rescore not in (None, "none")
-    )
-    beam = (
-        options.beam if options.beam is not None else tuned.beam or (DEFAULT_BEAM if wanted else 0)
-    )
-    if lm is None and (options.alpha is not None or options.beta is not None):
-        raise UsageError(
-            "The weights alpha and beta belong to a language model; give one, or leave them out."
-        )
-    if beam == 0:
-        if wanted:
-            raise UsageError(
-                "A language model, hotwords and alternatives need a beam of at least 1."
-            )
-        if options.looks == "all" and options.beam == 0:
-            raise UsageError(
-                "A best path reads the first view alone: to look at all of them takes a beam of at least 1."
-            )
-        return None
-    from recog.decoding.decoder import Decoder
-
-    alpha, beta = options.weights(tuned)
-    # the network reads from the left
-    in_display = to_display if bundle.config.modality == "handwriting" else str
-    return Decoder(
-        list(bundle.config.symbols),
-        beam_width=max(beam, n_best),
-        threads=1,
-        lm=lm,
-        alpha=alpha,
-        beta=beta,
-        hotwords={in_display(phrase): boost for phrase, boost in options.hotwords.items()},
-        sentence=tuned.sentence,
-        unknown_cost=tuned.unknown_cost,
-    )
-
-
-def open_language_models(bundle: Bundle, options: Options) -> list[NGramTrie]:
-    """The language models that the options leave in use: the usual one, then those of other
-    languages.
-
-    A model with language models of its own uses them, unless a beam of 0 is asked for.
-
-    Raises:
-        UserError: one cannot be read, or (UsageError) the model knows nothing of the language.
-    """
-    if options.language is not None and options.lm is not None:
-        raise UsageError(
-            "A language chooses among the model's own language models; leave out the one or the other."
-        )
-    if options.lm is not None:
-        paths = [] if str(options.lm) == "none" else [Path(options.lm)]
-    else:
-        paths = language_model_paths(bundle, options)
-    if not paths:
-        return []
-    from recog.lm.binary import load_lm
-
-    return [load_lm(path) for path in paths]
-
-
-def language_model_paths(bundle: Bundle, options: Options) -> list[Path]:
-    """The language models of the model's own, where the options leave them in use; the usual one
-    first.
-
-    Raises:
-        UsageError: the options name a language that the model has nothing to do with.
-    """
-    usual, others = bundle.config.decoding.lm, bundle.config.decoding.languages
-    names = [] if usual is None else [usual, *others.values()]
-    if options.language is not None:
-        known = dict.fromkeys(bundle.config.languages, usual) | others
-        wanted = {name.casefold(): file for name, file in known.items()}
-        if options.language.casefold() not in wanted:
-            raise UsageError(
-                f"The model {bundle.config.name} is for {' and '.join(known) or 'no language that it names'}, "
-                f"not for {options.language}."
-            )
-        names = [name for name in names if name == wanted[options.language.casefold()]]
-    return [] if options.beam == 0 else [bundle.file(name) for name in names]
-
-
-def make_word_finder(bundle: Bundle, options: Options) -> WordFinder | None:
-    """What finds words in the sounds that the model hears; None where it hears none, or there is to
-    be no language model of words: then its letters are decoded. A hotword of which nobody knows how
-    it is said is left out, with a warning."""
-    model = word_language_model(bundle, options)
-    if model is None:
-        return None
-    from recog.decoding.lexicon.lexicon_decoding import WordFinder
-
-    word_finder = WordFinder(bundle, model, options.hotwords)
-    for phrase in word_finder.unknown:
-        logger.warning(
-            "The hotword '%s' is left out: the model does not know how it is said.", phrase
-        )
-    return word_finder
-
-
-def word_language_model(bundle: Bundle, options: Options) -> NGramTrie | None:
-    """The language model whose words are found in the sounds that the model hears; None where its
-    letters are decoded."""
-    if not bundle.config.sounds or not bundle.config.decoding.sounds or options.beam == 0:
-        return None
-    model = next(iter(open_language_models(bundle, options)), None)
-    return model if model is not None and model.unit == "word" else None
-
-
-def make_rescorer(bundle: Bundle, options: Options) -> Rescorer | None:
-    """What orders the readings anew, where the options leave it in use.
-
-    Raises:
-        UserError: its model cannot be read.
-    """
-    weight, tuned = options.rescore_weight, bundle.config.decoding.rescoring
-    if options.rescore is None and (tuned is None or options.lm is not None or options.beam == 0):
-        return None
-    if str(options.rescore) == "none" or weight == 0.0:
-        return None
-    from recog.decoding.rescoring.nbest import Rescorer
-    from recog.lm.neural import NeuralLM
-
-    if options.rescore is not None:
-        lm = NeuralLM.open(options.rescore).expecting(options.hotwords)
-        return Rescorer(lm, RESCORE_WEIGHT if weight is None else weight)
-    assert tuned is not None
-    lm = NeuralLM.within(bundle, unknown_cost=tuned.unknown_cost).expecting(options.hotwords)
-    return Rescorer(lm, tuned.weight if weight is None else weight, tuned.interpolate, tuned.margin)
-
-
 def apply_temperature(log_probs: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
     """Log-probabilities (frames, symbols) divided by the temperature and normalised again."""
     if temperature == 1.0:
@@ -466,36 +303,3 @@ def apply_temperature(log_probs: NDArray[np.float32], temperature: float) -> NDA
     scaled = log_probs.astype(np.float64) / temperature
     scaled -= scaled.max(axis=1, keepdims=True)
     return np.asarray(scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True)), np.float32)
-
-
-def reorder_spans(spans: list[Span], text: str) -> list[Span]:
-    """Give the words of ``text`` (logical order) the places of the displayed words that they are.
-
-    A word that stands there several times takes its places from the right, where such a line
-    begins; one whose display alone does not tell it (a number that turned, a bracket) takes the
-    rightmost place that no other word has.
-    """
-    places: dict[str, list[int]] = {}
-    for i, span in enumerate(spans):
-        places.setdefault(to_logical(span[0]), []).append(i)
-    words = text.split()
-    found = [places[word].pop() if places.get(word) else None for word in words]
-    free = sorted({*range(len(spans))} - {*found})
-    order = [free.pop() if i is None and free else i for i in found]
-    return [(word, *spans[i][1:]) for word, i in zip(words, order, strict=True) if i is not None]
-
-
-def make_words(spans: list[Span], seconds: Callable[[float], float]) -> tuple[Word, ...]:
-    """Words with times, ``seconds`` giving the time at which a frame begins."""
-    return tuple(
-        Word(word, round(seconds(a), 3), round(seconds(b), 3), confidence=round(min(1.0, c), 4))
-        for word, a, b, c in spans
-    )
-
-
-def line_confidence(spans: list[Span]) -> float | None:
-    """Mean confidence of the words, weighted by their length; None without words."""
-    if not spans:
-        return None
-    weights = [len(word) for word, _, _, _ in spans]
-    return round(min(1.0, float(np.average([c for _, _, _, c in spans], weights=weights))), 4)

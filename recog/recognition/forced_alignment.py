@@ -16,10 +16,11 @@ from recog.errors import UserError
 from recog.media.audio.reader import open_sound
 from recog.media.image.reader import read_image
 from recog.media.source import Source, name_of
-from recog.recognition.base import Recogniser, line_confidence, reorder_spans
+from recog.recognition.base import Recogniser
 from recog.recognition.chunk_merging import Chunk
 from recog.recognition.handwriting import HandwritingRecogniser
 from recog.recognition.speech import BLOCK_SECONDS, SpeechRecogniser
+from recog.recognition.words import line_confidence, reorder_spans
 from recog.segment.speech import Segmenter
 from recog.text.alphabet import describe
 from recog.text.bidi import to_display

@@ -24,9 +24,10 @@ from recog.media.source import Source, name_of
 from recog.model.config import StripConfig
 from recog.model.page_model import DEFAULT as DEFAULT_PAGE_MODEL
 from recog.model.page_model import open_page_bundle
-from recog.recognition.base import Recogniser, Span, line_confidence
+from recog.recognition.base import Recogniser
 from recog.recognition.layout_xml import read_segmentation
 from recog.recognition.options import HandwritingOptions
+from recog.recognition.words import Span, line_confidence
 from recog.segment.orientation import find_upright
 from recog.segment.polarity import dark_on_light
 from recog.text.alphabet import BLANK

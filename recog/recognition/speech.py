@@ -16,9 +16,10 @@ from recog.media.audio.reader import SoundReader, open_sound
 from recog.media.errors import MediaError
 from recog.media.source import Source, is_empty_sound, name_of
 from recog.model.config import SpectrogramConfig, View
-from recog.recognition.base import Recogniser, line_confidence, make_words
+from recog.recognition.base import Recogniser
 from recog.recognition.chunk_merging import Chunk, ChunkMerger
 from recog.recognition.options import SpeechOptions
+from recog.recognition.words import line_confidence, make_words
 from recog.segment.speech import Segment, Segmenter
 from recog.transcript import Line, Transcript
 from recog.util.parallel import parallel

@@ -9,7 +9,8 @@ from recog.errors import UserError
 from recog.evaluation.confidence import Floats, checked
 from recog.evaluation.inputs.rules import normalisation
 from recog.model.config import MIN_CONFIDENCE, Calibration
-from recog.recognition.base import Span, apply_temperature
+from recog.recognition.base import apply_temperature
+from recog.recognition.words import Span
 from recog.tuning.search import Search, Setting
 from recog.util.edit_distance import correct_words
 

@@ -22,7 +22,8 @@ from recog.decoding.rescoring.test_time_augmentation import Seen, decode_views
 from recog.evaluation.counts import Pair
 from recog.evaluation.score import Result, evaluate
 from recog.lm.trie import NGramTrie
-from recog.recognition.base import Span, apply_temperature, reorder_spans
+from recog.recognition.base import apply_temperature
+from recog.recognition.words import Span, reorder_spans
 
 Metric = Literal["wer", "cer"]
 STEPS = {"alpha": 0.2, "beta": 0.5, "unknown_cost": 1.0, "temperature": 0.2}

@@ -24,7 +24,7 @@ from recog.lm.estimation.kneser_ney import estimate
 from recog.lm.trie import NGramTrie
 from recog.model.config import DecodingConfig, View
 from recog.model.recogniser_folder import open_bundle, update_bundle
-from recog.recognition.base import Span
+from recog.recognition.words import Span
 from recog.training.recogniser.data import dev_rows
 from recog.tuning.calibration import calibrate_words
 from recog.tuning.card import HEADING, decoding_section, with_section

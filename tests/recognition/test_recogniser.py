@@ -4,7 +4,8 @@ log-probabilities."""
 import numpy as np
 import pytest
 
-from recog.recognition.base import apply_temperature, reorder_spans
+from recog.recognition.base import apply_temperature
+from recog.recognition.words import reorder_spans
 from recog.text.bidi import to_display
 
 

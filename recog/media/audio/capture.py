@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from recog.errors import UserError
 from recog.media.audio.downmix import MonoBlock
 from recog.media.audio.level import LevelMeter
-from recog.media.audio.reader import resample
+from recog.media.audio.resampling import resample
 from recog.media.errors import MediaError
 
 READ_BYTES = 1 << 16

@@ -28,9 +28,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.errors import UserError
-from recog.media.audio.decoders import Decoder, open_decoder
-from recog.media.audio.downmix import Mixer, MonoBlock
+from recog.media.audio.decoder import Decoder
+from recog.media.audio.downmix import Mixer
 from recog.media.audio.level import LevelMeter
+from recog.media.audio.open_decoder import open_decoder
+from recog.media.audio.resampling import rebuffered, resample
 from recog.media.errors import MediaError
 from recog.media.source import Source, is_array, sound_file
 
@@ -134,7 +136,7 @@ class SoundReader:
         size = round(seconds * self.sample_rate) if math.isfinite(seconds) else 0
         if size < 1:
             raise ValueError(f"a block of {seconds} s holds no sample")
-        return _rebuffered(self._pass(0, None), size)
+        return rebuffered(self._pass(0, None), size)
 
     def read(self, *, start: float | None = None, end: float | None = None) -> NDArray[np.float32]:
         """The whole sound, or the stretch from `start` to `end` in seconds: `whole[round(start *
@@ -314,47 +316,3 @@ def _spooled(stream: BinaryIO, name: str) -> BinaryIO:
         copy.close()
         raise
     return copy
-
-
-def resample(chunks: Iterator[MonoBlock], rate: int) -> Iterator[NDArray[np.float32]]:
-    """Chunks at their own rate -> pieces at `rate`. A stream that changes its rate is resampled
-    part by part."""
-    import soxr
-
-    stream: Any = None
-    stream_rate = 0
-    nothing = np.zeros(0, dtype=np.float32)
-    for chunk in chunks:
-        if chunk.rate != stream_rate:
-            if stream is not None:
-                yield _finite(stream.resample_chunk(nothing, last=True))
-            stream_rate = chunk.rate
-            stream = (
-                soxr.ResampleStream(stream_rate, rate, 1, dtype="float32")
-                if stream_rate != rate
-                else None
-            )
-        yield chunk.samples if stream is None else _finite(stream.resample_chunk(chunk.samples))
-    if stream is not None:
-        yield _finite(stream.resample_chunk(nothing, last=True))
-
-
-def _finite(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Samples near the largest float overflow in the resampling filter."""
-    return np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-
-
-def _rebuffered(pieces: Iterator[NDArray[np.float32]], size: int) -> Iterator[NDArray[np.float32]]:
-    """Pieces of any length -> blocks of `size` samples, the last one shorter."""
-    pending: list[NDArray[np.float32]] = []
-    have = 0
-    for piece in pieces:
-        while have + len(piece) >= size:
-            head, piece = piece[: size - have], piece[size - have :]
-            yield np.concatenate([*pending, head])
-            pending, have = [], 0
-        if len(piece):
-            pending.append(piece)
-            have += len(piece)
-    if pending:
-        yield np.concatenate(pending)

@@ -16,9 +16,9 @@ from recog.media.document.base import USUAL_DPI, Document
 from recog.media.document.pdf import PdfDocument
 from recog.media.document.picture import Picture, file_picture
 from recog.media.errors import MediaError
-from recog.media.image import headers
-from recog.media.image.headers import point_to_page, tiff_pages
 from recog.media.image.reader import check_header, decode_image, load
+from recog.media.image.tiff import MAX_PAGES as MAX_WALKED_PAGES
+from recog.media.image.tiff import point_to_page, tiff_pages
 from recog.media.source import File, Source, image_file
 
 MAX_PAGES = 1_000  # of a document: their transcripts are kept until all are read
@@ -73,7 +73,7 @@ def open_document(source: Source) -> Document:
     if len(document) > MAX_PAGES:
         pages = (
             f"{len(document)} pages"
-            if len(document) < headers.MAX_PAGES
+            if len(document) < MAX_WALKED_PAGES
             else f"{len(document)} pages or more"
         )
         document.close()

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from recog.media.errors import MediaError
 from recog.media.image.depth import to_eight_bits
 from recog.media.image.exif import upright
-from recog.media.image.headers import HeaderError, ImageHeader, read_header, without_orientation
+from recog.media.image.headers import ImageHeader, read_header
 from recog.media.image.line_crop import crop_line
+from recog.media.image.tiff import HeaderError, without_orientation
 from recog.media.quiet import quiet_decoding
 from recog.media.source import MAX_PIXELS, Source, image_file
 

@@ -1,283 +1,61 @@
-"""Decoders: a seekable file of sound -> samples of its channels at the file's own rate, at the
-file's own times.
+"""Decode sound with FFmpeg (PyAV), at the times that its container states.
 
-Two libraries share the work. libsndfile (soundfile) reads wav, flac and aiff, with exact seeking.
-FFmpeg (PyAV) reads everything else: m4a, webm, wma, the sound of videos; and two kinds that
-libsndfile 1.2 knows but does not serve well: MP3 (libmpg123 writes to the terminal) and Ogg (a file
-without its end is empty; seeks in the last page go astray).
-
-Time 0 is where the container's presentation begins. Sound that starts later, as a track of a video
-may, and sound with gaps between its packets, has silence there, so that sample number and time are
-the same thing everywhere.
+Time 0 is where the container's presentation begins. A track may start later, as in a video, and
+may have gaps between its packets. Both become silence, so that a sample's number gives its time.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.media.audio import headers
+from recog.media.audio.data_extent import TAGS
+from recog.media.audio.decoder import (
+    CHUNK_SAMPLES,
+    MAX_CHANNELS,
+    RATES,
+    NamelessFile,
+    check_shape,
+    select_channel,
+)
 from recog.media.audio.downmix import AudioBlock, sanitise
-from recog.media.audio.headers import Kind
+from recog.media.audio.file_kind import Kind, file_size, mpeg_states_length, ogg_is_joined
 from recog.media.errors import MediaError
 
-RATES = (1_000, 1_000_000)  # Hz: anything else is a damaged header, or no sound of this world
-MAX_CHANNELS = 1_024  # libsndfile's own limit
-CHUNK_SAMPLES = 1 << 18  # samples decoded at a time, over all channels: 1 MiB of float32
-SNDFILE_FORMATS = frozenset({"WAV", "WAVEX", "RF64", "FLAC", "AIFF", "AU", "CAF", "W64", "NIST"})
-# Containers of sound. Left out on purpose: playlists and scripts (they open other files and
-# addresses), images, text.
-FFMPEG_CONTAINERS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,avi,flv,mpegts,mpeg,ogg,wav,w64,flac,aiff,caf,au,amr,amrnb,amrwb,"
-    "ape,wv,tta,tak,mpc,mpc8,dsf,voc,nistsphere"
+# Containers of sound. Playlists and scripts are left out, for they open other files and addresses;
+# so are images and text.
+CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,avi,flv,mpegts,mpeg,ogg,wav,w64,flac,aiff,caf,au,"
+    "amr,amrnb,amrwb,ape,wv,tta,tak,mpc,mpc8,dsf,voc,nistsphere"
 )
-# bare frames: allowed only where a sync word stands, lest noise pass for sound
-FFMPEG_MPEG = "mp3,aac,ac3,eac3"
-# where FFmpeg seeks by time exactly
+# Bare frames: allowed only where a sync word stands, lest noise pass for sound.
+MPEG_CONTAINERS = "mp3,aac,ac3,eac3"
+# formats in which FFmpeg seeks by time exactly
 SEEKABLE = ("mov", "matroska", "ogg", "wav", "flac", "aiff", "w64", "caf")
-# FFmpeg's names
+# formats whose files hold time stamps, rather than FFmpeg counting them
+TIMED = ("mov", "matroska", "asf", "flv", "mpeg", "ogg")
+FROM_ZERO = ("mov", "matroska")  # timed formats whose time line starts at 0
+TRACK_LENGTHS = ("mov", "avi", "mpegts")  # formats of which FFmpeg knows each track's length
+# FFmpeg's sample formats as NumPy types
 SAMPLE_TYPES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
 MAX_PLANES = 8
 READABLE = "wav, flac, ogg, opus, mp3, aiff, m4a, webm, wma, mp4, mkv"
-# seconds decoded before a stretch, for codecs that need their past (AAC, Opus, Vorbis)
+# seconds decoded before the start, for codecs that need their past (AAC, Opus, Vorbis)
 PRE_ROLL = 0.5
-LENGTH_TOLERANCE = 0.1  # seconds a file may be shorter than it says: codec delay and padding
-# frames: FLAC's counter has 36 bits; an unknown length is libsndfile's 2^63 - 1
-UNCOUNTED = 1 << 36
-# where time stamps are in the file, and no count of FFmpeg's
-TIMED = ("mov", "matroska", "asf", "flv", "mpeg", "ogg")
-FROM_ZERO = ("mov", "matroska")  # of these, with a time line that starts at 0
-OWN_LENGTHS = ("mov", "avi", "mpegts")  # where FFmpeg has the length of each track
-# seconds that time stamps may be away from where the sound is: rounding, priming, clocks that drift
+LENGTH_TOLERANCE = 0.1  # seconds that a file may be too short: codec delay and padding
+# seconds that time stamps may be off: rounding, priming, clocks that drift
 JITTER = 0.1
-# seconds; from here on stamps that go back begin a new time line: files that were joined Seconds of
-# silence that time stamps may ask for, and one more for so many bytes of the file: 8 kbit a second
-# is less than any sound or picture has that the file may hold meanwhile.
+# Stamps that go back by so many seconds begin a new time line: files that were joined.
 BACKWARDS = 10.0
+# Seconds of silence that time stamps may ask for, and one more for so many bytes of the file:
+# 8 kbit a second is less than any sound or picture has that the file may hold meanwhile.
 MAX_SILENCE, SILENT_BYTES = 3_600.0, 1_000
-
-
-class Decoder(Protocol):
-    """What the reader asks of either library.
-
-    Attributes:
-        rate: samples per second of the file.
-        channels: of all its audio tracks together.
-        duration: seconds by the header, None where it cannot be trusted.
-        damage: after a whole pass, "is cut short" or "is damaged"; None where nothing is missing.
-        remark: after a whole pass, what else to say of the file, to be put after its name; or None.
-    """
-
-    rate: int
-    channels: int
-    duration: float | None
-    damage: str | None
-    remark: str | None
-
-    def decode(self, first: int, stop: int | None) -> Iterator[AudioBlock]:
-        """Samples `first` up to about `stop` (None: the end), counted at `rate`; a second call
-        starts a new pass.
-
-        They have all channels of the track, or only that asked for.
-        """
-        ...
-
-
-def open_decoder(file: BinaryIO, name: str, channel: int | None) -> Decoder:
-    """The decoder for a seekable file, by its content.
-
-    Raises:
-        MediaError: the file is empty or holds nothing that either library reads as sound.
-    """
-    if headers.file_size(file) == 0:
-        raise MediaError(f"{name} is empty")
-    kind = headers.sniff(file)
-    extent = headers.extent_of(file, kind)
-    remark = None
-    if extent is not None:
-        if extent.announced == 0 or extent.present <= 0:
-            raise MediaError(f"{name} holds no sound")
-        if extent.is_contradicted:
-            remark = (
-                f"has a header that states {extent.announced:,} bytes of sound, and there are {extent.present:,}: "
-                "all of them were read"
-            )
-    # What has another size than its header states: libsndfile goes by the file for all but WAV.
-    patched = extent is not None and extent.patch is not None
-    shown: Any = (
-        file
-        if extent is None or extent.patch is None
-        else headers.PatchedFile(file, extent.end, extent.patch)
-    )
-    is_cut = not headers.is_whole(file, kind) or (extent is not None and extent.is_cut)
-    is_mpeg = kind is Kind.MPEG or (extent is not None and extent.is_mpeg)
-    if not (is_mpeg or (patched and kind is Kind.WAV) or kind is Kind.OGG):
-        info = _sndfile_info(shown)
-        if info is not None:
-            return SndfileDecoder(
-                shown, name, channel, kind=kind, is_cut=is_cut, remark=remark, **info
-            )
-    return FfmpegDecoder(shown, name, channel, kind=kind, is_cut=is_cut, header_remark=remark)
-
-
-def check_shape(name: str, rate: int, channels: int, channel: int | None) -> None:
-    """Refuse rates and channel counts that no recording has, and a channel that this one does not
-    have."""
-    if not RATES[0] <= rate <= RATES[1] or not 1 <= channels <= MAX_CHANNELS:
-        raise MediaError(
-            f"{name} is damaged: its header says {channels} channels at {rate} samples a second"
-        )
-    if channel is not None and not 0 <= channel < channels:
-        raise MediaError(f"{name} has no channel {channel}: it has {channels}, counted from 0")
-
-
-# ---- libsndfile ----
-
-
-class NamelessFile:
-    """A file without its name: soundfile would let the extension overrule the content.
-
-    Nothing is raised through the libraries' callbacks, which would print a traceback: a seek to
-    nowhere moves nothing and a failing disk ends the file there.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.tell = file.tell
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        with suppress(ValueError, OSError, OverflowError):
-            return self._file.seek(offset, whence)
-        return self._file.tell()
-
-    def read(self, size: int = -1) -> bytes:
-        with suppress(OSError):
-            return self._file.read(size)
-        return b""
-
-
-def _open_sndfile(file: BinaryIO) -> Any:
-    import soundfile
-
-    file.seek(0)
-    return soundfile.SoundFile(NamelessFile(file))
-
-
-def _sndfile_info(file: BinaryIO) -> dict[str, Any] | None:
-    """Rate, channels and frame count where libsndfile reads this file, else None."""
-    import soundfile
-
-    try:
-        with _open_sndfile(file) as sound:
-            if sound.format not in SNDFILE_FORMATS or sound.subtype.startswith("MPEG"):
-                return None
-            # libsndfile takes the end of the file for damage
-            if sound.format == "FLAC" and sound.frames >= UNCOUNTED:
-                return None
-            return {"rate": sound.samplerate, "channels": sound.channels, "frames": sound.frames}
-    except (soundfile.SoundFileError, OSError, ValueError, TypeError):
-        return None
-
-
-@dataclass
-class SndfileDecoder:
-    """Chunks through libsndfile. `frames` is the header's count and may lie: it sizes nothing."""
-
-    file: BinaryIO
-    name: str
-    channel: int | None
-    rate: int
-    channels: int
-    frames: int
-    kind: Kind
-    is_cut: bool
-    remark: str | None = None
-    duration: float | None = field(init=False)
-    damage: str | None = field(init=False, default=None)
-
-    def __post_init__(self) -> None:
-        check_shape(self.name, self.rate, self.channels, self.channel)
-        if self.frames <= 0:
-            raise MediaError(f"{self.name} holds no sound")
-        self.duration = self.frames / self.rate if self.frames < UNCOUNTED else None
-
-    def decode(self, first: int, stop: int | None) -> Iterator[AudioBlock]:
-        import soundfile
-
-        self.damage = "is cut short" if self.is_cut else None
-        buffer = np.empty((CHUNK_SAMPLES // self.channels, self.channels), dtype=np.float32)
-        with _open_sndfile(self.file) as sound:
-            position = min(first, self.frames)
-            try:
-                if position:
-                    sound.seek(position)
-            except (soundfile.SoundFileError, OSError):
-                self.damage = "is cut short"
-                return
-            # what follows the last may be no sound
-            last = self.frames if stop is None else min(stop, self.frames)
-            while position < last:
-                want = min(len(buffer), last - position)
-                samples, is_broken = _read_into(sound, buffer[:want])
-                position += len(samples)
-                if len(samples):
-                    yield AudioBlock(self.rate, sanitise(select_channel(samples, self.channel)))
-                if is_broken:
-                    self.damage = "is cut short or damaged"
-                    return
-                if len(samples) < want:
-                    break
-            if (
-                self.duration is not None
-                and position < self.frames
-                and (stop is None or position < stop)
-            ):
-                self.damage = "is cut short"
-        if self.kind is Kind.FLAC and position >= self.frames and (stop is None or position < stop):
-            yield from self._uncounted(max(first, position), stop)
-
-    def _uncounted(self, first: int, stop: int | None) -> Iterator[AudioBlock]:
-        """What a FLAC file has beyond the number of samples in its header, at which libsndfile
-        stops."""
-        if headers.is_rest(self.file, self.file.tell()):
-            return
-        with suppress(MediaError):
-            rest = FfmpegDecoder(self.file, self.name, self.channel, kind=self.kind, is_cut=False)
-            for piece in rest.decode(first, stop):
-                yield piece
-                self.remark = f"has a header that states {self.frames:,} samples, and there are more: all of them were read"
-
-
-def select_channel(samples: NDArray[Any], channel: int | None) -> NDArray[Any]:
-    """(samples, channels), or (samples, 1) of the channel asked for. A copy: what it is of may be a
-    buffer."""
-    return np.array(samples if channel is None else samples[:, channel : channel + 1])
-
-
-def _read_into(sound: Any, buffer: NDArray[np.float32]) -> tuple[NDArray[np.float32], bool]:
-    """The frames read, and whether the decoder failed on the way.
-
-    soundfile forgets how many frames came before an error; the NaN that the buffer was filled with
-    tell.
-    """
-    import soundfile
-
-    buffer.fill(np.nan)
-    try:
-        return sound.read(out=buffer), False
-    except (soundfile.SoundFileError, OSError):
-        written = np.flatnonzero(~np.isnan(buffer).all(axis=1))
-        return buffer[: written[-1] + 1 if len(written) else 0], True
-
-
-# ---- FFmpeg ----
 
 
 @dataclass
@@ -310,8 +88,8 @@ class FfmpegDecoder:
     _is_joined: bool = field(init=False)  # whether it is several files, one behind the other
 
     def __post_init__(self) -> None:
-        self._max_silence = MAX_SILENCE + headers.file_size(self.file) / SILENT_BYTES
-        self._is_joined = self.kind is Kind.OGG and headers.ogg_is_joined(self.file)
+        self._max_silence = MAX_SILENCE + file_size(self.file) / SILENT_BYTES
+        self._is_joined = self.kind is Kind.OGG and ogg_is_joined(self.file)
         with self._open() as container:
             if not container.streams.audio:
                 what = "is a video without sound" if container.streams.video else "holds no sound"
@@ -440,9 +218,7 @@ class FfmpegDecoder:
     def _open(self) -> Any:
         import av
 
-        allowed = (
-            f"{FFMPEG_CONTAINERS},{FFMPEG_MPEG}" if self.kind is Kind.MPEG else FFMPEG_CONTAINERS
-        )
+        allowed = f"{CONTAINERS},{MPEG_CONTAINERS}" if self.kind is Kind.MPEG else CONTAINERS
         self.file.seek(0)
         try:
             options = {"format_whitelist": allowed, "protocol_whitelist": "none"}
@@ -470,7 +246,7 @@ class FfmpegDecoder:
         """
         stream = container.streams.audio[self._track]
         start = 0.0 if stream.start_time is None else float(stream.start_time * stream.time_base)
-        if self.kind is Kind.MPEG and not headers.mpeg_states_length(self.file):
+        if self.kind is Kind.MPEG and not mpeg_states_length(self.file):
             return start, None
         # A WAV comes here where its header is no help; of a CAF FFmpeg counts what pads its last
         # packet.
@@ -479,7 +255,7 @@ class FfmpegDecoder:
         if self.kind is Kind.OGG and start > JITTER:
             return start, None
         alone = len(container.streams) == 1
-        if stream.duration is not None and (alone or self._container.startswith(OWN_LENGTHS)):
+        if stream.duration is not None and (alone or self._container.startswith(TRACK_LENGTHS)):
             return start, start + float(stream.duration * stream.time_base)
         # Matroska, as FFmpeg writes it: 00:00:04.008000000
         tag = stream.metadata.get("DURATION", "")
@@ -537,7 +313,7 @@ class FfmpegDecoder:
                 frames = packet.decode()
             except (av.error.FFmpegError, OSError, ValueError):
                 # of another file, joined to this one
-                failed = failed or not bytes(packet).startswith(headers.TAGS)
+                failed = failed or not bytes(packet).startswith(TAGS)
                 continue
             for frame in frames:
                 if not _is_readable(frame):

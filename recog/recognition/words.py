@@ -1,0 +1,45 @@
+"""Words of a line: their spans in frames, and from these their times, places and confidences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from recog.text.bidi import to_logical
+from recog.transcript import Word
+
+Span = tuple[str, float, float, float]  # word, its start and end in frames, confidence
+
+
+def reorder_spans(spans: list[Span], text: str) -> list[Span]:
+    """Give the words of ``text`` (logical order) the places of the displayed words that they are.
+
+    A word that stands there several times takes its places from the right, where such a line
+    begins; one whose display alone does not tell it (a number that turned, a bracket) takes the
+    rightmost place that no other word has.
+    """
+    places: dict[str, list[int]] = {}
+    for i, span in enumerate(spans):
+        places.setdefault(to_logical(span[0]), []).append(i)
+    words = text.split()
+    found = [places[word].pop() if places.get(word) else None for word in words]
+    free = sorted({*range(len(spans))} - {*found})
+    order = [free.pop() if i is None and free else i for i in found]
+    return [(word, *spans[i][1:]) for word, i in zip(words, order, strict=True) if i is not None]
+
+
+def make_words(spans: list[Span], seconds: Callable[[float], float]) -> tuple[Word, ...]:
+    """Words with times, ``seconds`` giving the time at which a frame begins."""
+    return tuple(
+        Word(word, round(seconds(a), 3), round(seconds(b), 3), confidence=round(min(1.0, c), 4))
+        for word, a, b, c in spans
+    )
+
+
+def line_confidence(spans: list[Span]) -> float | None:
+    """Mean confidence of the words, weighted by their length; None without words."""
+    if not spans:
+        return None
+    weights = [len(word) for word, _, _, _ in spans]
+    return round(min(1.0, float(np.average([c for _, _, _, c in spans], weights=weights))), 4)
