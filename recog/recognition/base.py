@@ -1,5 +1,7 @@
-"""What transcribing sound and reading lines share: a loaded model, and log-probabilities -> a line
-with its words."""
+"""A recogniser: a loaded model, and log-probabilities decoded to a text with its words.
+
+Speech and handwriting share it.
+"""
 
 from __future__ import annotations
 
@@ -43,16 +45,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-DecodedText = tuple[
-    str, list[Span], tuple[Alternative, ...]
-]  # the text, its words, and other texts
+DecodedText = tuple[str, list[Span], tuple[Alternative, ...]]  # text, words, alternatives
 
 
 @dataclass(eq=False, repr=False)
 class Recogniser:
-    """A model ready to use; see :func:`recog.load`. Subclasses know how to open their media.
+    """A model ready to use; see :func:`recog.load`. Subclasses open their media.
 
-    It pickles by its place: a process that unpickles it loads the model from its folder, with the
+    A pickle holds the path of the model: whoever unpickles it loads the model from there, with the
     same options.
     """
 
@@ -72,7 +72,7 @@ class Recogniser:
             None if self.word_finder is None else self._make_phone_decoder(self.word_finder)
         )
         if self.word_finder is None:
-            _ = self.decoder  # says now what does not go together in the options
+            _ = self.decoder  # reports now which options exclude each other
         self.rescorer = make_rescorer(self.bundle, self.options)
 
     @property
@@ -81,7 +81,7 @@ class Recogniser:
 
     @property
     def timing(self) -> Timing:
-        """From the frames that emit a symbol to the time it takes."""
+        """Converts the frames that emit a symbol to its duration."""
         return Timing(offset=self.config.decoding.offset)
 
     def __reduce__(self) -> tuple[Callable[..., Recogniser], tuple[object, ...]]:
@@ -95,11 +95,13 @@ class Recogniser:
         return f"<{type(self).__name__} {self.config.name}: {', '.join(self._summary())}>"
 
     def _summary(self) -> list[str]:
-        """What the representation says: the alphabet's size, and options that are not as usual."""
-        usual = type(self._requested)()
-        changed = ((each.name, getattr(self._requested, each.name)) for each in fields(usual))
+        """Size of the alphabet, and the options that differ from the defaults, for ``repr``."""
+        defaults = type(self._requested)()
+        changed = ((each.name, getattr(self._requested, each.name)) for each in fields(defaults))
         options = [
-            f"{name}={shortened(value)}" for name, value in changed if value != getattr(usual, name)
+            f"{name}={shortened(value)}"
+            for name, value in changed
+            if value != getattr(defaults, name)
         ]
         return [f"{len(self.config.symbols) - 1} symbols", *options]
 
@@ -120,28 +122,31 @@ class Recogniser:
 
     @cached_property
     def decoder(self) -> Decoder | None:
-        """The beam search over the letters, None for the best path. Where words are found in
-        sounds, only what is said of a sound that goes on needs it."""
+        """The beam search over letters; None for the best path.
+
+        A model that decodes phones needs it for partial texts alone.
+        """
         return self.decoders[0] if self.decoders else None
 
     @cached_property
     def language_models(self) -> list[NGramTrie]:
-        """The usual language model, and those of other languages; empty where there is to be
-        none."""
+        """The default language model, then those of other languages; may be empty."""
         return open_language_models(self.bundle, self.options)
 
     @cached_property
     def decoders(self) -> list[Decoder]:
-        """A beam search with each of the language models, or one without; none for the best
-        path."""
-        made = [
+        """A beam search for each language model, or one without; empty for the best path."""
+        decoders = [
             make_decoder(self.bundle, self.options, lm) for lm in (self.language_models or (None,))
         ]
-        return [decoder for decoder in made if decoder is not None]
+        return [decoder for decoder in decoders if decoder is not None]
 
     def line_languages(self, lines: Sequence[NDArray[np.float32]]) -> list[int]:
-        """Which of :attr:`decoders` suits each of some lines that follow each other, of
-        log-probabilities (frames, symbols)."""
+        """Identify the language of each of some consecutive lines, as an index in :attr:`decoders`.
+
+        Args:
+            lines: log-probabilities (frames, symbols) of each.
+        """
         alpha, _ = self.options.weights(self.config.decoding)
         if len(self.decoders) < 2 or not alpha:  # without a weight they are all the same
             return [0] * len(lines)
@@ -155,58 +160,104 @@ class Recogniser:
     def decode(
         self, posteriors: Seen, *, before: str | None = None, language: int | None = None
     ) -> DecodedText:
-        """Text in logical order, word spans in frames, and alternatives where asked for.
+        """Text in logical order, its word spans in frames, and alternatives where asked for.
 
         Args:
-            posteriors: what the network makes of a line or segment. All views count for what the text is,
-                the first says where its words are.
-            before: the text that this one follows, as the network displays it, for the language
-                model.
-            language: which of :attr:`decoders`; None finds out.
+            posteriors: the network's output for a line or segment. All variants count for the text;
+                the first gives the times of the words.
+            before: the preceding line as the network displays it, for the language model.
+            language: index in :attr:`decoders`; None identifies the language.
         """
-        temperature = (
-            self.config.decoding.temperature if self.word_finder or self.decoders else 1.0
-        )  # a best path has none
-        views = [
-            apply_temperature(self.decoded_log_probs(view), temperature)
-            for view in (posteriors, *posteriors.again)
+        # the best path does not depend on the temperature
+        temperature = self.config.decoding.temperature if self.word_finder or self.decoders else 1.0
+        variants = [
+            apply_temperature(self.decoded_log_probs(variant), temperature)
+            for variant in (posteriors, *posteriors.again)
         ]
         if self.word_finder is not None and posteriors.sounds is not None:
-            return self._decode_words(self.word_finder, views)
-        log_probs = views[0]
+            return self._decode_phones(self.word_finder, variants)
+        if language is None:
+            language = self.line_languages([posteriors.log_probs])[0]
+        return self._decode_letters(variants, before, language)
+
+    def _decode_letters(
+        self, variants: Sequence[NDArray[np.float32]], before: str | None, language: int
+    ) -> DecodedText:
         alternatives: tuple[Alternative, ...] = ()
         if self.decoder is None:
-            tokens = best_path(log_probs)
+            tokens = best_path(variants[0])
         else:
-            decoder = self.decoders[
-                self.line_languages([posteriors.log_probs])[0] if language is None else language
-            ]
-            best = self._beam_search(decoder, views, before)
-            if self.rescorer is not None:
-                again = SecondPass(decoder, self.rescorer)
-                best = again(best, views, before=before, every=self.options.n_best > 1)[
-                    : self.options.n_best
-                ]
+            best = self._nbest(self.decoders[language], variants, before)
             tokens = list(best[0].tokens)
             texts: dict[str, Hypothesis] = {}
-            for hypothesis in best:  # white space tells no two apart
+            for hypothesis in best:  # texts that differ in white space are the same
                 texts.setdefault(self.logical_text(" ".join(hypothesis.text.split())), hypothesis)
             alternatives = tuple(Alternative(text, round(h.score, 4)) for text, h in texts.items())
-        display = "".join(self.config.symbols[token] for token in tokens)
         spans = [
             (span.word, span.start, span.end, self.calibrate(span.confidence))
-            for span in spans_of(log_probs, tokens, self.config.symbols, timing=self.timing)
+            for span in spans_of(variants[0], tokens, self.config.symbols, timing=self.timing)
         ]
-        display = " ".join(display.split())
+        display = " ".join("".join(self.config.symbols[token] for token in tokens).split())
         text = self.logical_text(display)
-        # words of a right-to-left line: their order and letters are the text's, not the image's
-        if text != display:
+        if text != display:  # a right-to-left line: its words follow the text, not the image
             spans = reorder_spans(spans, text)
         return text, spans, alternatives if self.options.n_best > 1 else ()
 
+    def _decode_phones(
+        self, word_finder: WordFinder, variants: Sequence[NDArray[np.float32]]
+    ) -> DecodedText:
+        assert self._phone_decoder is not None
+        best = self._nbest(self._phone_decoder, variants, written=word_finder.texts)
+        # two pronunciations of one text are one hypothesis
+        by_text: dict[str, Hypothesis] = {}
+        for hypothesis, text in zip(best, word_finder.texts(best), strict=True):
+            by_text.setdefault(text, hypothesis)
+        best = [replace(hypothesis, text=text) for text, hypothesis in by_text.items()]
+        spans = [
+            (word, span.start, span.end, self.calibrate(span.confidence))
+            for word, span in zip(
+                best[0].text.split(),
+                spans_of(variants[0], best[0].tokens, word_finder.sounds, timing=self.timing),
+                strict=True,
+            )
+        ]
+        alternatives = tuple(Alternative(h.text, round(h.score, 4)) for h in best)
+        return best[0].text, spans, alternatives if self.options.n_best > 1 else ()
+
+    def _nbest(
+        self,
+        decoder: Decoder,
+        variants: Sequence[NDArray[np.float32]],
+        before: str | None = None,
+        written: Callable[[Sequence[Hypothesis]], list[str]] | None = None,
+    ) -> list[Hypothesis]:
+        """Hypotheses of the beam search, best first, rescored where there is a rescorer.
+
+        Up to :data:`READINGS` may be asked for without a change of the best.
+
+        Args:
+            before: see :meth:`decode`.
+            written: gives the texts of hypotheses; by default their symbols.
+        """
+        n_best = self.options.n_best
+        [hypotheses] = decode_views(
+            decoder,
+            [variants],
+            before=[before],
+            n_best=n_best if self.rescorer is None else max(n_best, RESCORED),
+            each=max(READINGS, n_best),
+        )
+        if self.rescorer is None:
+            return hypotheses
+        combine = (
+            SecondPass(decoder, self.rescorer)
+            if written is None
+            else SecondPass(decoder, self.rescorer, written)
+        )
+        return combine(hypotheses, variants, before=before, every=n_best > 1)[:n_best]
+
     def decoded_log_probs(self, posteriors: Seen) -> NDArray[np.float32]:
-        """What words are found in: (frames, sounds) where they are found in sounds, else (frames,
-        symbols)."""
+        """The log-probabilities to decode: (frames, phones) with a lexicon, else (frames, symbols)."""
         return (
             posteriors.log_probs
             if self.word_finder is None or posteriors.sounds is None
@@ -214,8 +265,11 @@ class Recogniser:
         )
 
     def needs_augmentation(self, log_probs: NDArray[np.float32]) -> bool:
-        """Whether the other views are worth it, by the symbols (frames, symbols) that the first
-        gives."""
+        """Whether to run the network on all variants of a line.
+
+        Args:
+            log_probs: (frames, symbols) of the first variant, which say how uncertain the line is.
+        """
         decoding = self.config.decoding
         beam = self.word_finder is not None or bool(self.decoders)
         looks = self.options.looks or ("auto" if beam else "once")
@@ -235,44 +289,8 @@ class Recogniser:
             unknown_cost=tuned.unknown_cost,
         )
 
-    def _decode_words(
-        self, word_finder: WordFinder, views: Sequence[NDArray[np.float32]]
-    ) -> DecodedText:
-        assert self._phone_decoder is not None
-        best = self._beam_search(self._phone_decoder, views)
-        if self.rescorer is not None:
-            again = SecondPass(self._phone_decoder, self.rescorer, word_finder.texts)
-            best = again(best, views, every=self.options.n_best > 1)[: self.options.n_best]
-        said: dict[str, Hypothesis] = {}
-        for hypothesis, text in zip(best, word_finder.texts(best), strict=True):
-            said.setdefault(text, hypothesis)  # two ways to say the same are one reading
-        best = [replace(hypothesis, text=text) for text, hypothesis in said.items()]
-        spans = [
-            (word, span.start, span.end, self.calibrate(span.confidence))
-            for word, span in zip(
-                best[0].text.split(),
-                spans_of(views[0], best[0].tokens, word_finder.sounds, timing=self.timing),
-                strict=True,
-            )
-        ]
-        alternatives = tuple(Alternative(h.text, round(h.score, 4)) for h in best)
-        return best[0].text, spans, alternatives if self.options.n_best > 1 else ()
-
-    def _beam_search(
-        self, decoder: Decoder, views: Sequence[NDArray[np.float32]], before: str | None = None
-    ) -> list[Hypothesis]:
-        """What the beam finds in a line, best first. Up to :data:`READINGS` may be wanted without
-        changing which is the best."""
-        wanted = self.options.n_best
-        readings = wanted if self.rescorer is None else max(wanted, RESCORED)
-        [found] = decode_views(
-            decoder, [views], before=[before], n_best=readings, each=max(READINGS, wanted)
-        )
-        return found
-
     def warm_up(self) -> None:
-        """Load, and at the first use on a machine compile, what decoding needs, so that no file
-        waits for it."""
+        """Load what decoding needs, and compile it at the first use on a machine."""
         if self.word_finder is not None or self.decoder is not None:
             symbols, sounds = (
                 np.full((2, count), -np.log(max(1, count)), np.float32)
@@ -282,17 +300,16 @@ class Recogniser:
                 self.decode(Seen(symbols, sounds if self.config.sounds else None), before=before)
 
     def logical_text(self, text: str) -> str:
-        """The logical order of a text that the network gives: an image of a right-to-left script is
-        read from the left."""
+        """The logical order of a text; the network reads every image from left to right."""
         return to_logical(text) if self.config.modality == "handwriting" else text
 
     def calibrate(self, confidence: float) -> float:
-        """A word's confidence as the share of words that are right, where the model knows it."""
+        """Calibrate a word's confidence to the share of right words, where the model can."""
         return confidence if self.config.confidence is None else self.config.confidence(confidence)
 
 
 def _reload(kind: type[Recogniser], place: str | Path, options: Options) -> Recogniser:
-    """A recogniser from what it was pickled as."""
+    """Load a recogniser anew, to unpickle it."""
     return kind(open_bundle(place), options)
 
 

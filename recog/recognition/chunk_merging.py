@@ -1,10 +1,9 @@
-"""Which frames of each segment count: segments that share sound are joined so that no word is lost
-and none doubled.
+"""Merge segments that share sound, so that no word is lost and none is doubled.
 
-Where a pause lies between two segments its middle is the border. Where there is none, the first
-segment is cut at the widest gap between two words in the middle of what both share, each word read
-with sound on both sides of it; the second goes on from the same gap, which it finds by its time and
-by the words on its sides.
+Two segments with a pause between them meet in the middle of the pause. Two segments without a pause
+overlap. The first is cut at the widest gap between two words in the middle of the overlap, where
+every word has sound on both sides. The second goes on from the same gap, which is recognised by its
+time and by the words beside it.
 """
 
 from __future__ import annotations
@@ -20,14 +19,17 @@ from recog.decoding.rescoring.test_time_augmentation import Seen
 from recog.segment.speech import SHARED, Segment
 from recog.text.alphabet import BLANK
 
-CONTEXT = 1.0  # seconds of shared sound on either side of where a cut is sought
-NEAR = 0.4  # seconds by which two readings of one gap may differ
+CONTEXT = 1.0  # seconds of the overlap in which no boundary is sought, at either end
+NEAR = 0.4  # seconds by which the same gap may differ between two segments
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """What the network makes of the frames of a segment that count, between two seconds of the
-    recording."""
+    """Posteriors of the part of a segment that counts.
+
+    Attributes:
+        start, end: seconds into the recording, or pixels of a line image.
+    """
 
     start: float
     end: float
@@ -36,7 +38,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class _WordGap:
-    """Between two words: its last frame, and the words, as the best path reads them."""
+    """A gap between two words of the best path: its last frame, its width and the words."""
 
     frame: int
     width: int
@@ -51,8 +53,7 @@ class _Boundary:
 
 
 class ChunkMerger:
-    """What counts of each segment of one recording; they are given in order, each as soon as it is
-    there.
+    """Cuts the segments of one recording, in order, to the frames that count.
 
     Args:
         step: seconds of a frame.
@@ -65,8 +66,10 @@ class ChunkMerger:
         self._boundary: _Boundary | None = None
 
     def __call__(self, segment: Segment, posteriors: Seen) -> Chunk:
-        """The stretch of the next segment. Its first view says where to cut; of the others the same
-        share is taken."""
+        """Cut the next segment.
+
+        The first variant decides where. The others are cut at the same shares of their frames.
+        """
         log_probs = posteriors.log_probs
         step, space, count = self._step, self._space, len(log_probs)
         if segment.keep_from is None:
@@ -85,70 +88,74 @@ class ChunkMerger:
                 max(first, min(count, round((segment.keep_to - segment.start) / step))),
                 segment.keep_to,
             )
-        kept = (first / count, last / count) if count else (0.0, 1.0)
-        return Chunk(segment.start + first * step, end, _slice(posteriors, *kept))
+        shares = (first / count, last / count) if count else (0.0, 1.0)
+        return Chunk(segment.start + first * step, end, _slice(posteriors, *shares))
 
 
 def _slice(posteriors: Seen, low: float, high: float) -> Seen:
-    """The frames of all views between two shares of their numbers."""
+    """Frames of all variants between two shares of their number, 0 to 1."""
     first, last = round(low * len(posteriors.log_probs)), round(high * len(posteriors.log_probs))
     sounds = None if posteriors.sounds is None else posteriors.sounds[first:last]
     return Seen(
         posteriors.log_probs[first:last],
         sounds,
-        tuple(_slice(view, low, high) for view in posteriors.again),
+        tuple(_slice(variant, low, high) for variant in posteriors.again),
     )
 
 
 def _boundary(
     log_probs: NDArray[np.float32], start: float, step: float, space: int | None, first: int
 ) -> _Boundary:
-    """Where to cut a segment in what it shares with the next one."""
+    """Choose where to cut a segment within its overlap with the next."""
     count = len(log_probs)
     low = max(first, count - round((SHARED - CONTEXT) / step))
     high = max(low + 1, count - round(CONTEXT / step))
-    found = [gap for gap in _word_gaps(log_probs, space) if low <= gap.frame < high]
-    if found:
-        gap = max(found, key=lambda gap: (gap.width, -abs(2 * gap.frame - low - high)))
+    gaps = [gap for gap in _word_gaps(log_probs, space) if low <= gap.frame < high]
+    if gaps:
+        gap = max(gaps, key=lambda gap: (gap.width, -abs(2 * gap.frame - low - high)))
         return _Boundary(start + (gap.frame + 1) * step, gap)
     return _Boundary(start + (_quietest_frame(log_probs, low, high, space) + 1) * step, None)
 
 
 def _resume_frame(
-    log_probs: NDArray[np.float32], cut: _Boundary, start: float, step: float, space: int | None
+    log_probs: NDArray[np.float32],
+    boundary: _Boundary,
+    start: float,
+    step: float,
+    space: int | None,
 ) -> int:
-    """The first frame after the cut, in a segment that shares it."""
-    expected = round((cut.second - start) / step)
+    """The first frame after a boundary, in the segment that follows it."""
+    expected = round((boundary.second - start) / step)
     expected = min(len(log_probs), max(0, expected))
-    if cut.gap is None:
+    if boundary.gap is None:
         return expected
-    near = round(NEAR / step)
-    found = [gap for gap in _word_gaps(log_probs, space) if abs(gap.frame + 1 - expected) <= near]
-    if not found:
+    reach = round(NEAR / step)
+    gaps = [gap for gap in _word_gaps(log_probs, space) if abs(gap.frame + 1 - expected) <= reach]
+    if not gaps:
         return expected
-    before, after = cut.gap.before, cut.gap.after
+    before, after = boundary.gap.before, boundary.gap.after
     best = max(
-        found,
+        gaps,
         key=lambda g: ((g.before == before) + (g.after == after), -abs(g.frame + 1 - expected)),
     )
     return best.frame + 1
 
 
 def _word_gaps(log_probs: NDArray[np.float32], space: int | None) -> list[_WordGap]:
-    """The gaps between the words of the best path."""
+    """All gaps between two words of the best path."""
     labels, frames = best_path_frames(log_probs)
     at = [k for k, label in enumerate(labels) if label == space]
-    found = []
+    gaps = []
     for n, k in enumerate(at):
         if 0 < k < len(labels) - 1:
             before = tuple(labels[at[n - 1] + 1 if n else 0 : k])
             after = tuple(labels[k + 1 : at[n + 1] if n + 1 < len(at) else len(labels)])
-            found.append(_WordGap(frames[k], frames[k + 1] - frames[k - 1], before, after))
-    return found
+            gaps.append(_WordGap(frames[k], frames[k + 1] - frames[k - 1], before, after))
+    return gaps
 
 
 def _quietest_frame(log_probs: NDArray[np.float32], low: int, high: int, space: int | None) -> int:
-    """The frame of the least letters, the nearest to the middle of those that are alike."""
+    """The frame most likely without a letter; of equal frames the one nearest to the middle."""
     part = log_probs[low:high]
     if not len(part):
         return min(low, len(log_probs)) - 1

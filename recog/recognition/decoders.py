@@ -22,35 +22,37 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 DEFAULT_BEAM = 25
-RESCORE_WEIGHT = 0.3  # of one that was not tuned for the model
+RESCORE_WEIGHT = 0.3  # of a rescorer that was not tuned for the model
 
 
 def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Decoder | None:
-    """The beam search that the options ask for, with this language model; None for the best path.
+    """Make the beam search that the options ask for; None for the best path.
 
     Raises:
-        UsageError: the options do not go together.
+        UsageError: some options exclude each other.
     """
     tuned = bundle.config.decoding
     n_best = options.n_best
-    wanted = (
+    needs_beam = (
         lm is not None or options.hotwords or n_best > 1 or options.rescore not in (None, "none")
     )
     beam = (
-        options.beam if options.beam is not None else tuned.beam or (DEFAULT_BEAM if wanted else 0)
+        options.beam
+        if options.beam is not None
+        else tuned.beam or (DEFAULT_BEAM if needs_beam else 0)
     )
     if lm is None and (options.alpha is not None or options.beta is not None):
         raise UsageError(
             "The weights alpha and beta belong to a language model; give one, or leave them out."
         )
     if beam == 0:
-        if wanted:
+        if needs_beam:
             raise UsageError(
                 "A language model, hotwords and alternatives need a beam of at least 1."
             )
         if options.looks == "all" and options.beam == 0:
             raise UsageError(
-                "A best path reads the first view alone: to look at all of them takes a beam of at least 1."
+                "The best path uses the first variant alone: reading all variants needs a beam of at least 1."
             )
         return None
     from recog.decoding.decoder import Decoder
@@ -72,13 +74,13 @@ def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Deco
 
 
 def open_language_models(bundle: Bundle, options: Options) -> list[NGramTrie]:
-    """The language models that the options leave in use: the usual one, then those of other
-    languages.
+    """Open the language models that the options ask for: the default, then other languages.
 
-    A model with language models of its own uses them, unless a beam of 0 is asked for.
+    A model's language models are used unless the options name another, or a beam of 0.
 
     Raises:
-        UserError: one cannot be read, or (UsageError) the model knows nothing of the language.
+        UserError: a language model cannot be read, or (UsageError) the recogniser does not know the
+            language.
     """
     if options.language is not None and options.lm is not None:
         raise UsageError(
@@ -96,30 +98,33 @@ def open_language_models(bundle: Bundle, options: Options) -> list[NGramTrie]:
 
 
 def language_model_paths(bundle: Bundle, options: Options) -> list[Path]:
-    """The language models of the model's own, where the options leave them in use; the usual one
-    first.
+    """Paths of the language models in the model's folder that the options keep in use.
+
+    The default language model comes first.
 
     Raises:
-        UsageError: the options name a language that the model has nothing to do with.
+        UsageError: the options name a language that the model does not know.
     """
-    usual, others = bundle.config.decoding.lm, bundle.config.decoding.languages
-    names = [] if usual is None else [usual, *others.values()]
+    default, others = bundle.config.decoding.lm, bundle.config.decoding.languages
+    names = [] if default is None else [default, *others.values()]
     if options.language is not None:
-        known = dict.fromkeys(bundle.config.languages, usual) | others
-        wanted = {name.casefold(): file for name, file in known.items()}
-        if options.language.casefold() not in wanted:
+        known = dict.fromkeys(bundle.config.languages, default) | others
+        files = {name.casefold(): file for name, file in known.items()}
+        if options.language.casefold() not in files:
             raise UsageError(
                 f"The model {bundle.config.name} is for {' and '.join(known) or 'no language that it names'}, "
                 f"not for {options.language}."
             )
-        names = [name for name in names if name == wanted[options.language.casefold()]]
+        names = [name for name in names if name == files[options.language.casefold()]]
     return [] if options.beam == 0 else [bundle.file(name) for name in names]
 
 
 def make_word_finder(bundle: Bundle, options: Options) -> WordFinder | None:
-    """What finds words in the sounds that the model hears; None where it hears none, or there is to
-    be no language model of words: then its letters are decoded. A hotword of which nobody knows how
-    it is said is left out, with a warning."""
+    """Make the lexicon decoder, which finds words in phones; None where letters are decoded.
+
+    It needs a model with phones and a language model of words. A hotword without a known
+    pronunciation is left out, with a warning.
+    """
     model = word_language_model(bundle, options)
     if model is None:
         return None
@@ -128,14 +133,13 @@ def make_word_finder(bundle: Bundle, options: Options) -> WordFinder | None:
     word_finder = WordFinder(bundle, model, options.hotwords)
     for phrase in word_finder.unknown:
         logger.warning(
-            "The hotword '%s' is left out: the model does not know how it is said.", phrase
+            "The hotword '%s' is left out: the model does not know how it is pronounced.", phrase
         )
     return word_finder
 
 
 def word_language_model(bundle: Bundle, options: Options) -> NGramTrie | None:
-    """The language model whose words are found in the sounds that the model hears; None where its
-    letters are decoded."""
+    """Open the word language model of a model that decodes phones; None where it decodes letters."""
     if not bundle.config.sounds or not bundle.config.decoding.sounds or options.beam == 0:
         return None
     model = next(iter(open_language_models(bundle, options)), None)
@@ -143,10 +147,10 @@ def word_language_model(bundle: Bundle, options: Options) -> NGramTrie | None:
 
 
 def make_rescorer(bundle: Bundle, options: Options) -> Rescorer | None:
-    """What orders the readings anew, where the options leave it in use.
+    """Make the rescorer of the N-best, where the options ask for one.
 
     Raises:
-        UserError: its model cannot be read.
+        UserError: its language model cannot be read.
     """
     weight, tuned = options.rescore_weight, bundle.config.decoding.rescoring
     if options.rescore is None and (tuned is None or options.lm is not None or options.beam == 0):
@@ -167,20 +171,18 @@ def make_rescorer(bundle: Bundle, options: Options) -> Rescorer | None:
 def usable_hotwords(
     bundle: Bundle, hotwords: Mapping[str, float]
 ) -> tuple[dict[str, float], list[str]]:
-    """Hotwords as a model's texts have them, and a sentence for each that it cannot write.
+    """Normalise hotwords as a model writes them; with a sentence for each that it cannot write.
 
-    For a model of lower case, say, ``Mother-in-Law`` is ``mother in law``.
+    For a model of lower case, ``Mother-in-Law`` becomes ``mother in law``.
     """
     config = bundle.config
-    written, usable, left_out = (
-        rule(config.normalise, config.languages),
-        dict[str, float](),
-        list[str](),
-    )
+    normalise = rule(config.normalise, config.languages)
+    usable: dict[str, float] = {}
+    left_out: list[str] = []
     for phrase, boost in hotwords.items():
-        text = " ".join(written(phrase).split())
-        shown = to_display(text) if config.modality == "handwriting" else text
-        missing = without_symbol(shown, config.symbols[1:])
+        text = " ".join(normalise(phrase).split())
+        displayed = to_display(text) if config.modality == "handwriting" else text
+        missing = without_symbol(displayed, config.symbols[1:])
         if phrase.strip() and not text:
             left_out.append(f"The hotword '{phrase}' is left out: the model writes nothing of it.")
         elif missing is not None:

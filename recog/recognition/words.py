@@ -13,24 +13,24 @@ Span = tuple[str, float, float, float]  # word, its start and end in frames, con
 
 
 def reorder_spans(spans: list[Span], text: str) -> list[Span]:
-    """Give the words of ``text`` (logical order) the places of the displayed words that they are.
+    """Put the spans of a displayed line into the logical order of ``text``.
 
-    A word that stands there several times takes its places from the right, where such a line
-    begins; one whose display alone does not tell it (a number that turned, a bracket) takes the
-    rightmost place that no other word has.
+    Displayed words are matched to the words of the text. A word that occurs several times takes its
+    spans from the right, where a right-to-left line begins. A word that looks different when
+    displayed (a reversed number, a bracket) takes the rightmost span that is left.
     """
     places: dict[str, list[int]] = {}
     for i, span in enumerate(spans):
         places.setdefault(to_logical(span[0]), []).append(i)
     words = text.split()
-    found = [places[word].pop() if places.get(word) else None for word in words]
-    free = sorted({*range(len(spans))} - {*found})
-    order = [free.pop() if i is None and free else i for i in found]
+    order = [places[word].pop() if places.get(word) else None for word in words]
+    free = sorted({*range(len(spans))} - {*order})
+    order = [free.pop() if i is None and free else i for i in order]
     return [(word, *spans[i][1:]) for word, i in zip(words, order, strict=True) if i is not None]
 
 
 def make_words(spans: list[Span], seconds: Callable[[float], float]) -> tuple[Word, ...]:
-    """Words with times, ``seconds`` giving the time at which a frame begins."""
+    """Words with times; ``seconds`` gives the time at which a frame begins."""
     return tuple(
         Word(word, round(seconds(a), 3), round(seconds(b), 3), confidence=round(min(1.0, c), 4))
         for word, a, b, c in spans
