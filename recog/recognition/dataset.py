@@ -1,4 +1,4 @@
-"""A model over the rows of a corpus, for evaluation."""
+"""Recognise the rows of a corpus, for evaluation."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ logger = logging.getLogger("recog")
 def read_rows(
     model: str, rows: Sequence[Row], *, beam: int | None = None, threads: int | None = None
 ) -> Iterator[tuple[Row, Line | None]]:
-    """Each row with what ``model`` reads in it, in order; None where its media cannot be read.
+    """Recognise each row, in order; gives None where its media cannot be read.
 
     Raises:
         UsageError: the model is for another kind of media.
 
     Args:
         model: name or path.
-        beam: width of the beam search; 0 for the best path, None for what was tuned for the model.
+        beam: width of the beam search; 0 for the best path, None for the tuned width.
         threads: rows at the same time; None or 0 for every core.
     """
     recogniser = load(model, beam=beam, threads=threads or 0)
@@ -44,27 +44,28 @@ def read_rows(
             f"The model '{model}' is for {recogniser.config.modality}, and the data is {modality(rows)}."
         )
 
-    def one(row: Row) -> tuple[Row, Line | None]:
+    def read(row: Row) -> tuple[Row, Line | None]:
         try:
             return row, read_row(recogniser, row)
         except UserError as error:
             logger.warning("%s", error)
             return row, None
 
-    yield from parallel(one, rows, recogniser.options.workers)
+    yield from parallel(read, rows, recogniser.options.workers)
 
 
 def recognise_rows(
     model: str, rows: Sequence[Row], *, beam: int | None = None, threads: int | None = None
 ) -> Iterator[tuple[Row, str | None]]:
-    """As :func:`read_rows`, with the text alone."""
+    """Recognise each row like :func:`read_rows`, giving texts alone."""
     for row, line in read_rows(model, rows, beam=beam, threads=threads):
         yield row, None if line is None else line.text
 
 
 def read_row(recogniser: Recogniser, row: Row) -> Line:
-    """A stretch of a recording, a line of a page, or a whole file: its text, and its words with
-    their confidences.
+    """Recognise one row: a part of a recording, a line of a page, or a whole file.
+
+    The line has the text, and the words with their confidences.
 
     Raises:
         UserError: the media cannot be read, or is not of the model's kind.
@@ -83,12 +84,12 @@ def read_row(recogniser: Recogniser, row: Row) -> Line:
 
 
 def recognise_row(recogniser: Recogniser, row: Row) -> str:
-    """As :func:`read_row`, the text alone."""
+    """Recognise one row like :func:`read_row`, giving the text alone."""
     return read_row(recogniser, row).text
 
 
 def row_posteriors(recogniser: Recogniser, row: Row) -> Iterator[Seen]:
-    """What the network makes of a row: of a line, or of each segment of a recording.
+    """Posteriors of a row: of its line, or of each segment of its recording.
 
     Raises:
         UserError: the media cannot be read, or is not of the model's kind.
@@ -104,8 +105,9 @@ def row_posteriors(recogniser: Recogniser, row: Row) -> Iterator[Seen]:
 
 
 def log_probs_of_texts(recogniser: Recogniser, row: Row, texts: Sequence[str]) -> list[float]:
-    """Log-probability of each of some texts given a row's media, a recording's segments taken as
-    one.
+    """Log-probability of each text given a row's media.
+
+    The segments of a recording count as one.
 
     Raises:
         UserError: the media cannot be read.
@@ -116,9 +118,10 @@ def log_probs_of_texts(recogniser: Recogniser, row: Row, texts: Sequence[str]) -
     if not matrices:
         return [-np.inf] * len(texts)
     joined = np.concatenate(matrices)
-    shown = [
+    displayed = [
         to_display(text) if recogniser.config.modality == "handwriting" else text for text in texts
     ]
     return [
-        log_prob_of(joined, recogniser.alphabet.encode(text, skip_unknown=True)) for text in shown
+        log_prob_of(joined, recogniser.alphabet.encode(text, skip_unknown=True))
+        for text in displayed
     ]

@@ -1,10 +1,11 @@
-"""Sound that is still coming in -> partial texts at once, and of each closed segment the text that
-a file would give.
+"""Transcribe sound while it arrives: partial texts at once, a final line after each segment.
 
-listener = Listener(recog.load("english-speech"))
-for block in blocks:
-    for heard in listener.feed(block):
-        print(heard.line.text, heard.is_final)
+Final lines are those that a file with the same sound would give::
+
+    listener = Listener(recog.load("english-speech"))
+    for block in blocks:
+        for result in listener.feed(block):
+            print(result.line.text, result.is_final)
 """
 
 from __future__ import annotations
@@ -23,16 +24,19 @@ from recog.segment.speech import Segment, Segmenter
 from recog.text.alphabet import BLANK
 from recog.transcript import Line
 
-PAST = 4.0  # seconds that a window begins before what it adds to a partial text
-FUTURE = 0.48  # seconds that it ends after that
-STEP = 0.24  # seconds of new sound that are worth a window
+PAST = 4.0  # seconds of context before the frames that a window adds
+FUTURE = 0.48  # seconds of context after them
+STEP = 0.24  # seconds of new sound at which a window is run
 MAX_ADDED = 3.0  # seconds that one window adds at most
 
 
 @dataclass(frozen=True)
 class LiveResult:
-    """What is said in a stretch: a guess that may change, without words and their times, or the
-    final line, which is empty where there was a guess and nothing was said."""
+    """A partial text of the open segment, or the final line of a closed one.
+
+    A partial line may still change and has no words. A final line is empty where a partial text
+    turned out to be no speech.
+    """
 
     line: Line
     is_final: bool
@@ -57,8 +61,7 @@ class Listener:
         self._partial = _Partial(transcriber) if partials else None
 
     def feed(self, block: NDArray[np.float32]) -> Iterator[LiveResult]:
-        """Hear the next samples, float32 at the model's rate, of any number; iterate over what it
-        gives."""
+        """Take the next samples, any number of float32 at the model's rate; iterate over the results."""
         if self._partial is not None:
             self._partial.append(block)
         for segment in self._segmenter.feed(block):
@@ -69,52 +72,55 @@ class Listener:
                 yield LiveResult(line, False)
 
     def finish(self) -> Iterator[LiveResult]:
-        """The sound has ended: what is left."""
+        """End the sound; gives the remaining results."""
         for segment in self._segmenter.finish():
             yield from self._final(segment)
 
     @property
     def seconds(self) -> float:
-        """Of sound heard so far."""
+        """Seconds of sound fed so far."""
         return self._segmenter.samples / self._segmenter.sample_rate
 
     def _final(self, segment: Segment) -> Iterator[LiveResult]:
         chunk = self._chunk_merger(segment, self._transcriber.posteriors(segment.wave))
         line = self._transcriber.line(chunk)
-        guessed = self._partial is not None and self._partial.text != ""
+        had_partial = self._partial is not None and self._partial.text != ""
         if self._partial is not None:
             self._partial.begin(chunk.end)
-        if line.text or guessed:
+        if line.text or had_partial:
             yield LiveResult(line, True)
 
 
 class _Partial:
-    """The text so far of the segment that is not closed yet. All places are samples; the network's
-    frames are a grid."""
+    """The text so far of the segment that is still open.
+
+    Positions are sample numbers, multiples of the network's frame.
+    """
 
     def __init__(self, transcriber: SpeechRecogniser) -> None:
         self._transcriber = transcriber
         self._rate = transcriber.features.sample_rate
         self._frame = transcriber.features.hop * transcriber.config.encoder.subsampling
-        # the rest of the sound is forgotten
+        # samples to keep; older ones are forgotten
         self._capacity = round((MAX_SEGMENT_SECONDS + PAST + 2.0) * self._rate)
         self._sound = np.zeros(2 * self._capacity, np.float32)
         self._count = 0  # samples in it
-        self._received = 0  # samples heard
+        self._received = 0  # samples received
         self.begin(0.0)
 
     def append(self, block: NDArray[np.float32]) -> None:
+        """Keep the next samples."""
         self._received += len(block)
         block = block[-self._capacity :]
         if self._count + len(block) > len(self._sound):
-            kept = self._capacity - len(block)
-            self._sound[:kept] = self._sound[self._count - kept : self._count]
-            self._count = kept
+            rest = self._capacity - len(block)
+            self._sound[:rest] = self._sound[self._count - rest : self._count]
+            self._count = rest
         self._sound[self._count : self._count + len(block)] = block
         self._count += len(block)
 
     def begin(self, second: float) -> None:
-        """A new segment, from ``second`` on."""
+        """Begin a new segment at ``second``."""
         self._begun = self._done = self._to_grid(second * self._rate)
         self.text = ""
         self._tokens: list[int] = []
@@ -123,7 +129,7 @@ class _Partial:
         self._stream = None if decoder is None else StreamingDecoder(decoder)
 
     def advance(self, since: float) -> Line | None:
-        """The text of the open segment, which began at second ``since``, where it has changed."""
+        """The text of the open segment, which began at second ``since``; None if unchanged."""
         if self._to_grid(since * self._rate) > self._begun:
             self.begin(since)
         text = self.text
@@ -138,7 +144,7 @@ class _Partial:
 
     def _window(self) -> NDArray[np.float32]:
         """Log-probabilities of the next frames, of at most 3 s."""
-        first = self._received - self._count  # sample at which what is held begins
+        first = self._received - self._count  # sample number of the first sample that is kept
         start = max(
             self._done - self._to_grid(PAST * self._rate), -(-first // self._frame) * self._frame
         )
