@@ -41,7 +41,8 @@ def read_rows(
     recogniser = load(model, beam=beam, threads=threads or 0)
     if modality(rows) != recogniser.config.modality:
         raise UsageError(
-            f"The model '{model}' is for {recogniser.config.modality}, and the data is {modality(rows)}."
+            f"The model '{model}' is for {recogniser.config.modality}, and the data is "
+            f"{modality(rows)}."
         )
 
     def read(row: Row) -> tuple[Row, Line | None]:

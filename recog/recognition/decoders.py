@@ -1,4 +1,5 @@
-"""Beam search, language models, lexicon and rescorer, as the options of a recogniser ask for them."""
+"""Beam search, language models, lexicon and rescorer, as the options of a recogniser ask for
+them."""
 
 from __future__ import annotations
 
@@ -52,7 +53,8 @@ def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Deco
             )
         if options.looks == "all" and options.beam == 0:
             raise UsageError(
-                "The best path uses the first variant alone: reading all variants needs a beam of at least 1."
+                "The best path uses the first variant alone: reading all variants needs a beam "
+                "of at least 1."
             )
         return None
     from recog.decoding.decoder import Decoder
@@ -84,7 +86,8 @@ def open_language_models(bundle: Bundle, options: Options) -> list[NGramTrie]:
     """
     if options.language is not None and options.lm is not None:
         raise UsageError(
-            "A language chooses among the model's own language models; leave out the one or the other."
+            "A language chooses among the model's own language models; leave out the one or the "
+            "other."
         )
     if options.lm is not None:
         paths = [] if str(options.lm) == "none" else [Path(options.lm)]
@@ -112,7 +115,8 @@ def language_model_paths(bundle: Bundle, options: Options) -> list[Path]:
         files = {name.casefold(): file for name, file in known.items()}
         if options.language.casefold() not in files:
             raise UsageError(
-                f"The model {bundle.config.name} is for {' and '.join(known) or 'no language that it names'}, "
+                f"The model {bundle.config.name} is for "
+                f"{' and '.join(known) or 'no language that it names'}, "
                 f"not for {options.language}."
             )
         names = [name for name in names if name == files[options.language.casefold()]]
@@ -139,7 +143,8 @@ def make_word_finder(bundle: Bundle, options: Options) -> WordFinder | None:
 
 
 def word_language_model(bundle: Bundle, options: Options) -> NGramTrie | None:
-    """Open the word language model of a model that decodes phones; None where it decodes letters."""
+    """Open the word language model of a model that decodes phones; None where it decodes
+    letters."""
     if not bundle.config.sounds or not bundle.config.decoding.sounds or options.beam == 0:
         return None
     model = next(iter(open_language_models(bundle, options)), None)

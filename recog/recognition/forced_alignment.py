@@ -1,5 +1,4 @@
-"""A known text and its recording, or its line image -> a transcript: the text with times, or boxes,
-of every word."""
+"""Align a known text with its recording or line image: the time or the box of every word."""
 
 from __future__ import annotations
 
@@ -27,12 +26,12 @@ from recog.text.bidi import to_display
 from recog.text.normalise import rule
 from recog.transcript import Line, Transcript, Word
 
-GAP = 0  # among a text's labels, where the alphabet has the blank: anything may be said here
-EDGE_LOG_PROB = -20.0  # of all symbols but blank and space in the frame between two segments
-LONGEST_WORD = 500  # frames of a word that its confidence looks at
+GAP = 0  # a label in place of the blank's: any sound may stand here
+EDGE_LOG_PROB = -20.0  # of all symbols but blank and space, in the frame between two segments
+LONGEST_WORD = 500  # frames of a word that count for its confidence
 BATCH = 1000  # words whose confidences are computed at once
-# on LibriSpeech, with a model of 65 % WER, 99 of 100 right lines have 0.37 and more, of wrong ones
-# 0.33 and less
+# Confidence below which a line is doubtful. On LibriSpeech, with a model of 65 % WER, 99 of 100
+# right lines have 0.37 and more, of wrong lines 0.33 and less.
 DOUBTFUL = 0.3
 
 TimedWord = tuple[float, float, float | None]  # start, end, confidence
@@ -40,17 +39,16 @@ TimedWord = tuple[float, float, float | None]  # start, end, confidence
 
 @dataclass(frozen=True)
 class _Spelling:
-    """A text in a model's symbols.
+    """A text, spelled in the symbols of a model.
 
     Attributes:
-        labels: indices of the alphabet, with gaps at both ends, between lines, and, where a space
-            is among the symbols, between words.
-        spans: for each word as it is spelled, its first position in ``labels`` and one past its
-            last.
-        owners: for each of those, which of the text's words it is of: "mother-in-law" may be
-            spelled as three.
-        logical: the words as they are spelled, in the order of ``owners``; ``shown``: in the order
-            of ``spans``, in which they stand in an image.
+        labels: indices of the alphabet, with gaps at both ends, between lines, and between words if
+            the alphabet has a space.
+        spans: for each spelled word, its first position in ``labels`` and one past its last.
+        owners: for each spelled word, the index of the text's word that it belongs to:
+            "mother-in-law" may be spelled as three words.
+        logical: the spelled words in the order of ``owners``.
+        shown: the same in the order of ``spans``, from left to right in an image.
     """
 
     labels: list[int]
@@ -62,23 +60,24 @@ class _Spelling:
 
 @dataclass(frozen=True)
 class _Emissions:
-    """A recording, or an image, as a text needs it.
+    """Log-probabilities of a recording or an image, for the symbols of one text.
 
     Attributes:
         log_probs: (frames, columns) of :func:`recog.decoding.ctc.long_alignment.with_gap`; a quiet
-            frame stands before and after each stretch.
-        edges: (frames + 1,) where each frame begins, in seconds or pixels; step: their usual
-            distance.
-        columns: of ``log_probs``, by index of the alphabet; -1 for symbols that the text does not
-            have.
-        read, starts: the best path's columns, and the frames in which they start.
+            frame stands before and after each chunk.
+        edges: (frames + 1,) where each frame begins, in seconds or pixels.
+        step: usual distance of two edges.
+        columns: column of ``log_probs`` by index of the alphabet; -1 for symbols that the text does
+            not have.
+        path: columns of the best path.
+        starts: the frames in which they start.
     """
 
     log_probs: NDArray[np.float32]
     edges: NDArray[np.float64]
     step: float
     columns: NDArray[np.int64]
-    read: list[int]
+    path: list[int]
     starts: list[int]
 
 
@@ -94,28 +93,28 @@ def align_text(
 ) -> Transcript:
     """Find a known text in a recording of any length, or in an image of one line.
 
-    The text is spelled by the model's own rules. A word that its alphabet cannot spell (a number,
-    for most speech models) gets the time between its neighbours, and no box. Text that is not in
-    the recording, or the other way round, harms no more than the words beside it.
+    The text is normalised as the model writes it. A word that the alphabet cannot spell (a number,
+    for most speech models) gets the time between its neighbours, and no box. Text without sound, or
+    sound without text, disturbs only the words beside it.
 
     Args:
-        recogniser: of :func:`recog.load`.
+        recogniser: a model of :func:`recog.load`.
         source: a recording or an image, as ``transcribe`` takes it: a path, bytes, a binary stream,
             an array.
-        lines: paragraphs, sentences or subtitles; blank ones are left out. For an image, one.
-        sample_rate: samples a second, of an array of sound.
-        name: what to call the source in the result; its path unless given.
-        timing: by default the model's own.
+        lines: paragraphs, sentences or subtitles; blank lines are left out. An image has one line.
+        sample_rate: samples a second of an array of sound.
+        name: name of the source in the result; by default its path.
+        timing: by default the model's.
         advance: called with the seconds done after each segment.
 
     Returns:
-        A line for each line, its text and its words as they were given. A word's confidence is e to
-        the mean log-probability of its symbols, 0 where it has no place in the recording, None
-        where it cannot be spelled: it judges the place, not the text, and is not calibrated.
+        A line for each line of the text, unchanged. A word's confidence is e to the mean
+        log-probability of its symbols, 0 where it has no place in the recording, None where it
+        cannot be spelled. It judges the place, not the text, and is not calibrated.
 
     Raises:
-        UserError: there is no text, none that the model can spell, or several lines for an image;
-            or the file cannot be read.
+        UserError: there is no text, the model can spell none of it, it has several lines for an
+            image, or the file cannot be read.
     """
     name = name or name_of(source)
     texts = [text for text in (" ".join(line.split()) for line in lines) if text]
@@ -127,7 +126,8 @@ def align_text(
     assert isinstance(recogniser, HandwritingRecogniser)  # there are two modalities
     if len(texts) > 1:
         raise UserError(
-            f"{name} is an image of one line, and the text has {len(texts)}; give the text of this line."
+            f"{name} is an image of one line, and the text has {len(texts)}; give the text of "
+            "this line."
         )
     return _align_image(recogniser, source, texts[0], name, timing)
 
@@ -144,7 +144,7 @@ def _align_sound(
     spelling = _spell(recogniser, texts)
     features = recogniser.features
 
-    segmenter = Segmenter(features.sample_rate, everything=True)  # the text tells what is speech
+    segmenter = Segmenter(features.sample_rate, everything=True)  # the text decides what is speech
 
     def report_progress(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
         for chunk in chunks:
@@ -215,8 +215,14 @@ def _align_image(
 
 
 def _spell(recogniser: Recogniser, texts: list[str], *, display: bool = False) -> _Spelling:
-    """The texts as the model would write them; ``display`` for the order in which they stand in an
-    image."""
+    """Spell texts in the model's symbols.
+
+    Args:
+        display: in the order of an image, from left to right.
+
+    Raises:
+        UserError: no word can be spelled.
+    """
     alphabet, normalise = (
         recogniser.alphabet,
         rule(recogniser.config.normalise, recogniser.config.languages),
@@ -246,7 +252,8 @@ def _spell(recogniser: Recogniser, texts: list[str], *, display: bool = False) -
     if len(labels) == 1:
         unknown = alphabet.unknown(normalise("".join(texts)) or "".join(texts))[:5]
         raise UserError(
-            f"The model '{recogniser.config.name}' cannot spell a single word of the text; outside its alphabet are "
+            f"The model '{recogniser.config.name}' cannot spell a single word of the text; "
+            "outside its alphabet are "
             f"{', '.join(map(describe, unknown))}."
         )
     return spelling
@@ -255,7 +262,7 @@ def _spell(recogniser: Recogniser, texts: list[str], *, display: bool = False) -
 def _collect_emissions(
     recogniser: Recogniser, spelling: _Spelling, chunks: Iterable[Chunk], step: float
 ) -> _Emissions:
-    """Run through all stretches, and keep of their log-probabilities what the text needs."""
+    """Collect the log-probabilities of all chunks, for the symbols of the text alone."""
     symbols = recogniser.config.symbols
     space = symbols.index(" ") if " " in symbols else None
     used = sorted({0, *spelling.labels} | ({space} if space is not None else set()))
@@ -265,7 +272,7 @@ def _collect_emissions(
     quiet[0, 0], quiet[0, -1] = (0.0 if space is None else np.log(0.4)), 0.0
     if space is not None:
         quiet[0, columns[space]] = np.log(0.6)
-    rows, edges, read, starts = (
+    rows, edges, path, starts = (
         [quiet],
         [np.zeros(1)],
         [np.zeros(0, np.int64)],
@@ -275,11 +282,11 @@ def _collect_emissions(
     for chunk in chunks:
         log_probs, start, end = chunk.posteriors.log_probs, chunk.start, chunk.end
         labels, first = best_path_frames(log_probs)
-        read.append(columns[np.asarray(labels, np.int64)])
+        path.append(columns[np.asarray(labels, np.int64)])
         starts.append(np.asarray(first, np.int64) + frames)
         edges.append(np.minimum(start + step * np.arange(len(log_probs)), end))
-        if space is not None:  # a segment ends in a pause, or between two words
-            read.append(columns[[space]])
+        if space is not None:  # a chunk ends in a pause, or between two words
+            path.append(columns[[space]])
             starts.append(np.array([frames + len(log_probs)], np.int64))
         edges.append(np.array([end]))
         rows += [with_gap(log_probs, used, space), quiet]
@@ -290,7 +297,7 @@ def _collect_emissions(
         np.concatenate(edges),
         step,
         columns,
-        np.concatenate(read).tolist(),
+        np.concatenate(path).tolist(),
         np.concatenate(starts).tolist(),
     )
 
@@ -298,7 +305,7 @@ def _collect_emissions(
 def _locate_words(
     recogniser: Recogniser, spelling: _Spelling, emissions: _Emissions, timing: Timing
 ) -> list[TimedWord]:
-    """Where each word of the spelling lies, in the order of its ``owners``."""
+    """Start, end and confidence of each spelled word, in the order of ``owners``."""
     gap = emissions.log_probs.shape[1] - 1
     labels = np.where(np.array(spelling.labels) == GAP, gap, emissions.columns[spelling.labels])
     space = (
@@ -307,13 +314,13 @@ def _locate_words(
         else None
     )
     placement = place(
-        emissions.log_probs, labels.tolist(), emissions.read, emissions.starts, space=space
+        emissions.log_probs, labels.tolist(), emissions.path, emissions.starts, space=space
     )
     confidences = _confidences(emissions, labels, placement, spelling.spans)
     last = len(labels) - 1
     begins = [emissions.edges[placement.starts[min(a, last)]] for a, _ in spelling.spans]
     shift = timing.offset * emissions.step
-    found: list[TimedWord] = []
+    words: list[TimedWord] = []
     for k, (a, b) in enumerate(spelling.spans):
         limit = begins[k + 1] if k + 1 < len(begins) else emissions.edges[-1]
         end = min(
@@ -322,11 +329,11 @@ def _locate_words(
         low, high = np.clip(
             (begins[k] + shift, max(begins[k], end) + shift), 0.0, emissions.edges[-1]
         )
-        found.append((float(low), float(high), confidences[k]))
+        words.append((float(low), float(high), confidences[k]))
     if spelling.shown == spelling.logical:
-        return found
+        return words
     spans = [(word, float(k), float(k), 0.0) for k, word in enumerate(spelling.shown)]
-    return [found[int(k)] for _, k, _, _ in reorder_spans(spans, " ".join(spelling.logical))]
+    return [words[int(k)] for _, k, _, _ in reorder_spans(spans, " ".join(spelling.logical))]
 
 
 def _confidences(
@@ -335,9 +342,11 @@ def _confidences(
     placement: Placement,
     spans: list[tuple[int, int]],
 ) -> list[float]:
-    """For each word e to the mean log-probability of its symbols and of the gaps beside it: the
-    forward sum over their alignments to the word's frames and one on either side, by the number of
-    symbols."""
+    """Confidence of each word: e to the mean log-probability of its symbols and the gaps beside it.
+
+    The log-probability is the forward sum over all alignments to the word's frames and a frame on
+    either side. The mean is over the symbols.
+    """
     gap, windows, labellings = emissions.log_probs.shape[1] - 1, [], []
     for a, b in spans:
         before, behind = labels[a - 1] == gap, labels[b] == gap
@@ -361,10 +370,10 @@ def _confidences(
     ]
 
 
-def _merge_parts(found: list[TimedWord], spelling: _Spelling, count: int) -> list[TimedWord | None]:
-    """The text's own words, from those of its spelling; None for one that is not spelled."""
+def _merge_parts(words: list[TimedWord], spelling: _Spelling, count: int) -> list[TimedWord | None]:
+    """Merge spelled words to the words of the text; None for a word that is not spelled."""
     parts: list[list[TimedWord]] = [[] for _ in range(count)]
-    for owner, timed in zip(spelling.owners, found, strict=True):
+    for owner, timed in zip(spelling.owners, words, strict=True):
         parts[owner].append(timed)
     return [
         (min(p[0] for p in part), max(p[1] for p in part), float(np.mean([p[2] for p in part])))
@@ -375,8 +384,10 @@ def _merge_parts(found: list[TimedWord], spelling: _Spelling, count: int) -> lis
 
 
 def _fill_gaps(places: list[TimedWord | None], duration: float) -> Iterator[TimedWord]:
-    """Words that have no time get that between their neighbours, and no confidence; nothing ever
-    runs backwards."""
+    """Give words without a time the time between their neighbours, without confidence.
+
+    Times never run backwards.
+    """
     following = [duration] * (len(places) + 1)
     for k in range(len(places) - 1, -1, -1):
         place = places[k]

@@ -85,7 +85,8 @@ def _described(image: Path, index: int) -> tuple[Path, DescribedPage]:
             if at < len(pages):
                 return xml, pages[at]
             raise UserError(
-                f"{xml} describes {len(pages)} pages, and {image} has more; give one that has them all."
+                f"{xml} describes {len(pages)} pages, and {image} has more; give one that has "
+                "them all."
             )
     expected = whole.name if index == 0 else f"{whole.name} or {numbered.name}"
     raise UserError(

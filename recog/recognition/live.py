@@ -45,12 +45,13 @@ class LiveResult:
 class Listener:
     """Transcribes one stream of sound.
 
-    Finals are those of :meth:`SpeechRecogniser.transcribe`, to the bit, for any block sizes. A partial
-    text is heard in windows of bounded length, each with 0.48 s of sound after what it adds, and
-    decoded by a beam that lives on: a second of sound costs the same however long the segment is.
+    Final lines equal those of :meth:`SpeechRecogniser.transcribe` to the bit, for any block sizes.
+    Partial texts come from windows of bounded length, each with 0.48 s of sound after the frames
+    that it adds. The beam search goes on from window to window, so a second of sound costs the same
+    however long the segment is.
 
     Args:
-        transcriber: of :func:`recog.load`.
+        transcriber: a speech model of :func:`recog.load`.
         partials: give partial texts, too.
     """
 
@@ -61,7 +62,8 @@ class Listener:
         self._partial = _Partial(transcriber) if partials else None
 
     def feed(self, block: NDArray[np.float32]) -> Iterator[LiveResult]:
-        """Take the next samples, any number of float32 at the model's rate; iterate over the results."""
+        """Take the next samples, any number of float32 at the model's rate; iterate over the
+        results."""
         if self._partial is not None:
             self._partial.append(block)
         for segment in self._segmenter.feed(block):

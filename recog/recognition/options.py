@@ -100,7 +100,8 @@ class Options:
                 object.__setattr__(self, name, as_path(name, getattr(self, name)))
         if self.language is not None and not isinstance(self.language, str):
             raise InvalidInputError(
-                f"language is {self.language!r}; it must be the name of a language, such as 'English'."
+                f"language is {self.language!r}; it must be the name of a language, such as "
+                "'English'."
             )
         if self.looks is not None:
             among("looks", self.looks, get_args(Looks))
@@ -132,7 +133,8 @@ class SpeechOptions(Options):
                 whole("channels", self.channels, MAX_CHANNELS)  # type: ignore[arg-type]
             except InvalidInputError:
                 raise InvalidInputError(
-                    f"channels is {self.channels!r}; it must be 'mix', 'each' or the number of a channel, from 1."
+                    f"channels is {self.channels!r}; it must be 'mix', 'each' or the number of a "
+                    "channel, from 1."
                 ) from None
 
 

@@ -75,14 +75,14 @@ class SpeechRecogniser(Recogniser):
                 samples: (samples,) or (samples, channels), floating point of full scale 1, int16,
                 int32 or uint8. An array without samples gives a transcript without lines.
             sample_rate: samples a second of an array, 1,000 to 1,000,000; resampled as a file is.
-            name: name of the source in the result; by default its path, the name of a stream, or its
-                kind.
+            name: name of the source in the result; by default its path, the name of a stream, or
+                its kind.
             advance: called with the seconds done after each segment.
             keep: called with each segment's log-probabilities (frames, symbols), in order.
 
         Raises:
-            UserError: the file cannot be read. A file that is cut short gives its lines up to there,
-                and a sentence in ``damage``.
+            UserError: the file cannot be read. A file that is cut short gives its lines up to
+                there, and a sentence in ``damage``.
         """
         report = Report()
         lines = list(self._recognise(source, sample_rate, report, advance, keep))
@@ -124,7 +124,7 @@ class SpeechRecogniser(Recogniser):
         advance: Callable[[float], None] | None = None,
         keep: Callable[[NDArray[np.float32]], None] | None = None,
     ) -> Iterator[Line]:
-        """The lines that are not empty, channel by channel; what else is known goes to ``done``."""
+        """The lines that are not empty, channel by channel; fills in ``report``."""
         if is_empty_sound(source):
             return
         with open_sound(
@@ -163,7 +163,8 @@ class SpeechRecogniser(Recogniser):
         if channels == "each":
             if count > MAX_EACH:
                 raise MediaError(
-                    f"{sound.name} has {count} channels, too many to transcribe each; name one of them"
+                    f"{sound.name} has {count} channels, too many to transcribe each; name one "
+                    "of them"
                 )
             return [*range(1, count + 1)]
         if not 1 <= channels <= count:
@@ -198,7 +199,8 @@ class SpeechRecogniser(Recogniser):
         return self._variant(log_mel(wave, self.features), View()).log_probs
 
     def posteriors(self, wave: NDArray[np.float32]) -> Seen:
-        """Posteriors of a segment of at most 30 s, with all variants where the first is uncertain."""
+        """Posteriors of a segment of at most 30 s, with all variants where the first is
+        uncertain."""
         frames = log_mel(wave, self.features)
         first, *others = self.config.decoding.views
         posteriors = self._variant(frames, first)
