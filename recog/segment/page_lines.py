@@ -93,8 +93,8 @@ class PageSegmenter:
 
         Args:
             geometry: of the page, where it is known; else it is looked at first.
-            marginalia: also those that are no writing of the page's own, but notes, visas and stamps of
-                others on it.
+            marginalia: also those that are no writing of the page's own, but notes, visas and
+                stamps of others on it.
             table: whether the page is a table, which is read row by row; None finds out.
         """
         geometry = geometry or self.geometry(image)
@@ -276,7 +276,8 @@ def _input_name(session: Any, bundle: PageBundle, graph: str, maps: int) -> str:
     fits = len(inputs) == len(outputs) == 1 and len(inputs[0].shape) == len(outputs[0].shape) == 4
     if not fits or outputs[0].shape[1] != maps:
         raise UserError(
-            f"{bundle.path / graph}: the network does not have the inputs and outputs that the config says."
+            f"{bundle.path / graph}: the network does not have the inputs and outputs that the "
+            "config says."
         )
     return str(inputs[0].name)
 
