@@ -79,9 +79,14 @@ def writing_size(lines: Sequence[tuple[Points, Points]]) -> float:
     known = np.isfinite(sizes)
     if not known.any():
         return 0.0
-    order = np.argsort(sizes[known])
-    reached = np.cumsum(np.array(weights)[known][order])
-    return float(sizes[known][order][np.searchsorted(reached, reached[-1] / 2)])
+    return weighted_median(sizes[known], np.array(weights)[known])
+
+
+def weighted_median(values: NDArray[np.floating], weights: NDArray[np.floating]) -> float:
+    """The value at which half of the total weight is reached, in ascending order."""
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
 def line_sizes(lines: Sequence[tuple[Points, Points]]) -> NDArray[np.float64]:

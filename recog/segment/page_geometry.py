@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from recog.segment.line_spacing import weighted_median
+
 CELL = 16  # pixels of the page to one cell of the network's output
 UNIT = 16.0  # pixels between lines at 0 in the map of sizes, which counts octaves
 # minus the cosine of twice the angle between two axes, from which they differ
@@ -109,9 +111,7 @@ def _summarise(maps: NDArray[np.float32], cells: NDArray[np.bool_], scale: float
     direction = np.degrees(np.arctan2(sine, cosine))
     if abs(_wrap_degrees(direction - axis)) > 90.0:  # the axis is the more reliable of the two
         axis += 180.0
-    order = np.argsort(values[1])
-    reached = np.cumsum(weights[order])
-    octaves = float(values[1][order][np.searchsorted(reached, reached[-1] / 2)])
+    octaves = weighted_median(values[1], weights)
     certainty, of_axis = (
         min(1.0, float(np.hypot(*pair))) for pair in ((cosine, sine), (cosine2, sine2))
     )

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.segment.baselines import Polyline
-from recog.segment.line_spacing import line_spacings
+from recog.segment.line_spacing import line_spacings, weighted_median
 
 TOUCHING = 0.02  # of the page's width that two lines must overlap to be above each other
 ROW = 0.4  # of the distance between lines: lines of one row differ less in height
@@ -117,10 +117,8 @@ def slope(baselines: list[Polyline]) -> float:
     if not baselines:
         return 0.0
     rises = np.array([line[-1] - line[0] for line in baselines])
-    slopes, weights = rises[:, 1] / np.maximum(rises[:, 0], 1.0), np.maximum(rises[:, 0], 1.0)
-    order = np.argsort(slopes)
-    reached = np.cumsum(weights[order])
-    return float(slopes[order][np.searchsorted(reached, reached[-1] / 2)])
+    lengths = np.maximum(rises[:, 0], 1.0)
+    return weighted_median(rises[:, 1] / lengths, lengths)
 
 
 def _left_first(
