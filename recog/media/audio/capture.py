@@ -75,7 +75,10 @@ class LiveSource:
         if half:
             self.damage = "The sound ends within a sample: its last byte was left out."
         if meter.is_quiet:
-            self.remark = f"The sound is too quiet to be heard ({meter.decibels}): check the microphone and its level."
+            self.remark = (
+                f"The sound is too quiet to be heard ({meter.decibels}): check the "
+                "microphone and its level."
+            )
 
     def _arriving(self) -> Iterator[bytes]:
         """What has arrived since the last time, at once."""
@@ -106,7 +109,8 @@ def pipe(descriptor: int, rate: int) -> Iterator[LiveSource]:
     for magic, kind in FILES.items():
         if head.startswith(magic):
             raise MediaError(
-                f"standard input is a file of the kind {kind}, and --live hears raw samples: leave out --live, or decode it"
+                f"standard input is a file of the kind {kind}, and --live hears raw samples: "
+                "leave out --live, or decode it"
             )
     pieces.put(head)
     left = threading.Event()
@@ -176,6 +180,7 @@ def _sounddevice() -> Any:
         raise UserError('The microphone needs sounddevice: pip install "recog[live]".') from None
     except OSError:  # it looks for PortAudio as it is imported
         raise UserError(
-            "The microphone needs the PortAudio library; on Debian and Ubuntu: apt install libportaudio2."
+            "The microphone needs the PortAudio library; on Debian and Ubuntu: apt install "
+            "libportaudio2."
         ) from None
     return sounddevice

@@ -19,14 +19,15 @@ CHUNK_SAMPLES = 1 << 18  # samples decoded at a time, over all channels: 1 MiB o
 
 
 class Decoder(Protocol):
-    """What the reader asks of either library.
+    """The interface of a decoder, whichever library it uses.
 
     Attributes:
-        rate: samples per second of the file.
+        rate: samples a second of the file.
         channels: of all its audio tracks together.
-        duration: seconds by the header, None where it cannot be trusted.
-        damage: after a whole pass, "is cut short" or "is damaged"; None where nothing is missing.
-        remark: after a whole pass, what else to say of the file, to be put after its name; or None.
+        duration: seconds by the header; None where it cannot be trusted.
+        damage: after a whole pass, a predicate such as "is cut short"; None where nothing is
+            missing.
+        remark: after a whole pass, another predicate to follow the file's name; or None.
     """
 
     rate: int
@@ -36,17 +37,19 @@ class Decoder(Protocol):
     remark: str | None
 
     def decode(self, first: int, stop: int | None) -> Iterator[AudioBlock]:
-        """Samples `first` up to about `stop` (None: the end), counted at `rate`; a second call
-        starts a new pass.
+        """Decode samples `first` to about `stop` (None: the end), counted at `rate`.
 
-        They have all channels of the track, or only that asked for.
+        Blocks have all channels of the track, or the channel asked for. Each call is a new pass.
         """
         ...
 
 
 def check_shape(name: str, rate: int, channels: int, channel: int | None) -> None:
-    """Refuse rates and channel counts that no recording has, and a channel that this one does not
-    have."""
+    """Refuse impossible rates and numbers of channels, and a channel that does not exist.
+
+    Raises:
+        MediaError: naming them.
+    """
     if not RATES[0] <= rate <= RATES[1] or not 1 <= channels <= MAX_CHANNELS:
         raise MediaError(
             f"{name} is damaged: its header says {channels} channels at {rate} samples a second"
@@ -61,8 +64,8 @@ def check_shape(name: str, rate: int, channels: int, channel: int | None) -> Non
 class NamelessFile:
     """A file without its name: soundfile would let the extension overrule the content.
 
-    Nothing is raised through the libraries' callbacks, which would print a traceback: a seek to
-    nowhere moves nothing and a failing disk ends the file there.
+    Nothing is raised through the callbacks of the libraries, which would print a traceback: a seek
+    to nowhere moves nothing, and a failing disk ends the file.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -81,6 +84,5 @@ class NamelessFile:
 
 
 def select_channel(samples: NDArray[Any], channel: int | None) -> NDArray[Any]:
-    """(samples, channels), or (samples, 1) of the channel asked for. A copy: what it is of may be a
-    buffer."""
+    """Copy all channels (samples, channels), or one (samples, 1), out of a decoder's buffer."""
     return np.array(samples if channel is None else samples[:, channel : channel + 1])

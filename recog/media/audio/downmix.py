@@ -88,9 +88,15 @@ class Mixer:
     def warnings(self) -> Iterator[str]:
         """What to say of the pass, to be put after the name of the file."""
         if self.inverse:
-            yield f"has channels that are each other's inverse: where they cancel, {_named(self.inverse)} was left out"
+            yield (
+                "has channels that are each other's inverse: where they cancel, "
+                f"{_named(self.inverse)} was left out"
+            )
         if self.noise:
-            yield f"has only noise in {_named(self.noise)}: where another channel has speech, it was left out"
+            yield (
+                f"has only noise in {_named(self.noise)}: where another channel has speech, it "
+                "was left out"
+            )
 
     def _mixed(self, samples: Samples, rate: int) -> Samples:
         mean = samples.mean(axis=1, dtype=np.float64).astype(np.float32)

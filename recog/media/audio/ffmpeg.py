@@ -60,8 +60,7 @@ MAX_SILENCE, SILENT_BYTES = 3_600.0, 1_000
 
 @dataclass
 class FfmpegDecoder:
-    """Samples through FFmpeg: of the audio track that it would play, or the one that has the
-    channel asked for.
+    """Decodes with FFmpeg: the default audio track, or the track of the channel asked for.
 
     Channels are counted over all tracks.
     """
@@ -71,21 +70,22 @@ class FfmpegDecoder:
     channel: int | None
     kind: Kind
     is_cut: bool
-    header_remark: str | None = None  # what the header gets wrong
+    header_remark: str | None = None  # what is wrong in the header
     rate: int = field(init=False)
     channels: int = field(init=False)
     duration: float | None = field(init=False)
     damage: str | None = field(init=False, default=None)
     remark: str | None = field(init=False, default=None)
-    _track: int = field(init=False)  # index among the audio tracks,
-    _track_channel: int | None = field(init=False)  # and the channel in it
+    _track: int = field(init=False)  # index among the audio tracks
+    _track_channel: int | None = field(init=False)  # channel in that track
     # time stamp at which the presentation begins, in seconds
     _origin: float | None = field(init=False, default=None)
-    _packet: float | None = field(init=False, default=None)  # that of the first packet
-    _max_silence: float = field(init=False)  # seconds of silence that the file may ask for
-    _container: str = field(init=False)  # its format's names
+    # time stamp of the first packet, in seconds
+    _packet: float | None = field(init=False, default=None)
+    _max_silence: float = field(init=False)  # seconds of silence that time stamps may ask for
+    _container: str = field(init=False)  # FFmpeg's names of the format
     _codec: str = field(init=False)
-    _is_joined: bool = field(init=False)  # whether it is several files, one behind the other
+    _is_joined: bool = field(init=False)  # whether it is several files, one after another
 
     def __post_init__(self) -> None:
         self._max_silence = MAX_SILENCE + file_size(self.file) / SILENT_BYTES
@@ -107,7 +107,7 @@ class FfmpegDecoder:
         check_shape(self.name, self.rate, frame.layout.nb_channels, None)
         late = 0.0
         if frame.time is not None:
-            # By its packet: some decoders give the first frame the time of a later one.
+            # By its packet: some decoders give the first frame the time of a later frame.
             is_late = (frame.time if self._packet is None else self._packet) - beginning > JITTER
             late = max(0.0, frame.time - beginning) if is_late and self._is_timed else 0.0
             if late > self._max_silence:
@@ -127,12 +127,12 @@ class FfmpegDecoder:
             max_silence, shift = self._max_silence, 0
             for frame in self._frames(container):
                 stamp = self._stamp(frame)
-                if position is None:  # the first frame after a seek says where it stands
+                if position is None:  # the first frame after a seek gives the position
                     if stamp is None:
                         continue
                     position = min(first, stamp)
                 missing = 0 if stamp is None else stamp + shift - position
-                # another time line
+                # beyond that it is another time line
                 if missing > max_silence * self.rate or missing < -BACKWARDS * self.rate:
                     if missing > 0:
                         self.remark = _jump(missing / self.rate, position / self.rate)
@@ -158,8 +158,8 @@ class FfmpegDecoder:
                     return
             yield from pending.flush()
         length = (position or 0) / self.rate
-        # A jump that was left out is in the duration, and so are the empty packets that AVI has in
-        # place of times.
+        # The duration includes jumps that were left out, and the empty packets that AVI has instead
+        # of times.
         is_telling = self.duration is not None and self.remark is None and self.kind is not Kind.AVI
         if is_telling and length < (self.duration or 0.0) - LENGTH_TOLERANCE:
             self.damage = "is cut short"
@@ -169,25 +169,23 @@ class FfmpegDecoder:
         return self._container.startswith(TIMED)
 
     def _stamp(self, frame: Any) -> int | None:
-        """The sample at which a frame is to be heard, by its time stamp."""
+        """The sample number of a frame by its time stamp; None where it cannot be trusted."""
         if frame.time is None or self._origin is None or not (self._is_timed or self._can_seek):
             return None
         return round((frame.time - self._origin) * self.rate)
 
     def _presentation_start(self, container: Any) -> float:
-        """The time stamp that is presented first, in seconds: as players do, that of whichever
-        track begins.
+        """The time stamp at which the presentation begins, in seconds.
 
-        A file of sound alone has nothing else that could begin before it: there it is 0, where the
-        container has a time line that starts at 0.
+        As in players, it is that of the track that begins first. For a file of sound alone it is 0
+        if the time line of the container starts at 0.
         """
         start = 0.0 if container.start_time is None else container.start_time / 1e6
-        alone = not container.streams.video and self._container.startswith(FROM_ZERO)
-        return 0.0 if alone and 0.0 <= start <= self._max_silence else start
+        is_sound = not container.streams.video and self._container.startswith(FROM_ZERO)
+        return 0.0 if is_sound and 0.0 <= start <= self._max_silence else start
 
     def channel_of(self, frame: Any) -> int | None:
-        """The channel asked for, if this frame has it: a stream may change its layout on the
-        way."""
+        """The channel asked for, within those of this frame: a stream may change its layout."""
         return (
             None
             if self._track_channel is None
@@ -195,9 +193,9 @@ class FfmpegDecoder:
         )
 
     def _choose(self, container: Any) -> None:
-        """The track to read, and the channel of it."""
+        """Choose the track to read, and its channel."""
         tracks = container.streams.audio
-        codecs = [track.codec_context for track in tracks]  # None where FFmpeg knows no decoder
+        codecs = [track.codec_context for track in tracks]  # None where FFmpeg has no decoder
         counts = [
             min(MAX_CHANNELS, max(1, codec.layout.nb_channels)) if codec else 1 for codec in codecs
         ]
@@ -239,16 +237,16 @@ class FfmpegDecoder:
         return self.file.read(4) == b"ftyp"
 
     def _stated_span(self, container: Any) -> tuple[float, float | None]:
-        """The time stamps of the track's start and end by the header, in seconds.
+        """Time stamps of the start and end of the track by the header, in seconds.
 
-        The end is None where FFmpeg guesses it, takes that of another track, or counts it from
-        elsewhere.
+        The end is None where FFmpeg guesses it, takes it from another track, or counts it from
+        another start.
         """
         stream = container.streams.audio[self._track]
         start = 0.0 if stream.start_time is None else float(stream.start_time * stream.time_base)
         if self.kind is Kind.MPEG and not mpeg_states_length(self.file):
             return start, None
-        # A WAV comes here where its header is no help; of a CAF FFmpeg counts what pads its last
+        # A WAV gets here if its header is useless. For CAF, FFmpeg counts the padding of the last
         # packet.
         if self.is_cut or self.kind in (Kind.WAV, Kind.CAF) or self._is_joined:
             return start, None
@@ -269,13 +267,16 @@ class FfmpegDecoder:
 
     @property
     def _can_seek(self) -> bool:
-        # Of a WAV whose header is no help FFmpeg finds a time where samples are all of one size.
+        # In a WAV with a useless header FFmpeg seeks if all samples have one size.
         is_lost = self.kind is Kind.WAV and not self._codec.startswith("pcm")
         return self._container.startswith(SEEKABLE) and not self._is_joined and not is_lost
 
     def _seek(self, container: Any, first: int) -> int | None:
-        """Move to before sample `first`: 0 where decoding starts over, None where the next frame's
-        time tells."""
+        """Seek to before sample `first`.
+
+        Returns:
+            The position: 0 at the start, None where the time of the next frame gives it.
+        """
         import av
 
         seconds = first / self.rate - PRE_ROLL
@@ -287,8 +288,10 @@ class FfmpegDecoder:
         return 0
 
     def _frames(self, container: Any) -> Iterator[Any]:
-        """Decoded frames. A packet that fails is skipped; it is damage unless it is junk at the end
-        of an MP3."""
+        """Decoded frames.
+
+        A packet that fails is skipped. It counts as damage, unless it is junk at the end of an MP3.
+        """
         import av
 
         self.damage = "is cut short" if self.is_cut else None
@@ -300,7 +303,7 @@ class FfmpegDecoder:
                 packet = next(packets)
             except StopIteration:
                 break
-            # a packet of a stream that was not there when the file was opened: PyAV knows no such
+            # a packet of a stream that began after the file was opened, unknown to PyAV
             except IndexError:
                 packets = container.demux(stream)
                 continue
@@ -312,7 +315,7 @@ class FfmpegDecoder:
             try:
                 frames = packet.decode()
             except (av.error.FFmpegError, OSError, ValueError):
-                # of another file, joined to this one
+                # a tag may belong to another file that was joined to this one
                 failed = failed or not bytes(packet).startswith(TAGS)
                 continue
             for frame in frames:
@@ -327,8 +330,7 @@ class FfmpegDecoder:
 
 
 def _is_readable(frame: Any) -> bool:
-    """Whether the frame holds samples that can be had: `_frame_samples` says why 8 planes are the
-    most."""
+    """Whether a frame has samples that :func:`_frame_samples` can take, of at most 8 planes."""
     channels = frame.layout.nb_channels
     known = frame.format.name.removesuffix("p") in SAMPLE_TYPES
     return bool(frame.samples and frame.sample_rate and channels and known) and (
@@ -337,7 +339,7 @@ def _is_readable(frame: Any) -> bool:
 
 
 class _Pending:
-    """Frames that wait until they are worth a piece."""
+    """Collects frames until they fill a block."""
 
     def __init__(self) -> None:
         self._rate = 0
@@ -358,24 +360,25 @@ class _Pending:
 
 
 def _silence(rate: int, first: int, stop: int) -> Iterator[AudioBlock]:
-    """Silence from one sample to another, in pieces."""
+    """Blocks of silence from one sample to another."""
     for start in range(first, stop, CHUNK_SAMPLES):
         yield AudioBlock(rate, np.zeros((min(CHUNK_SAMPLES, stop - start), 1), np.float32))
 
 
 def _jump(seconds: float, position: float) -> str:
-    """What to say of time stamps that cannot be meant."""
+    """The remark on time stamps that jump by an impossible time."""
     return (
-        f"has time stamps that jump by {seconds:,.0f} seconds at second {position:.1f}: the jump was left out, and what "
+        f"has time stamps that jump by {seconds:,.0f} seconds at second {position:.1f}: the jump "
+        "was left out, and what "
         "comes after it has times as if there were none"
     )
 
 
 def _frame_samples(frame: Any) -> NDArray[Any]:
-    """A frame as floating-point (samples, channels), full scale 1.
+    """The samples of a frame, floating point (samples, channels), full scale 1.
 
-    Not by `to_ndarray`: of 8 or more channels, one plane each, PyAV 18 counts too many planes and
-    reads beyond memory.
+    PyAV 18's `to_ndarray` counts too many planes of 8 or more planar channels and reads beyond
+    memory, so it is not used.
     """
     channels = frame.layout.nb_channels
     dtype = np.dtype(SAMPLE_TYPES[frame.format.name.removesuffix("p")])

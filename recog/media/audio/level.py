@@ -77,7 +77,10 @@ class LevelMeter:
         if self.is_silent:
             return f"holds nothing that can be heard: {self.decibels}"
         if self.steps < STEPS:
-            return f"is so quiet that rounding covers what it holds ({self.decibels}): record it louder"
+            return (
+                f"is so quiet that rounding covers what it holds ({self.decibels}): record it "
+                "louder"
+            )
         return None
 
     @property

@@ -19,10 +19,10 @@ from recog.media.errors import MediaError
 
 
 def open_decoder(file: BinaryIO, name: str, channel: int | None) -> Decoder:
-    """The decoder for a seekable file, by its content.
+    """Open the decoder of a seekable file.
 
     Raises:
-        MediaError: the file is empty or holds nothing that either library reads as sound.
+        MediaError: the file is empty, or neither library reads it as sound.
     """
     if file_size(file) == 0:
         raise MediaError(f"{name} is empty")
@@ -34,12 +34,13 @@ def open_decoder(file: BinaryIO, name: str, channel: int | None) -> Decoder:
             raise MediaError(f"{name} holds no sound")
         if extent.is_contradicted:
             remark = (
-                f"has a header that states {extent.announced:,} bytes of sound, and there are {extent.present:,}: "
+                f"has a header that states {extent.announced:,} bytes of sound, and there are "
+                f"{extent.present:,}: "
                 "all of them were read"
             )
-    # What has another size than its header states: libsndfile goes by the file for all but WAV.
+    # A file with another size than its header states: libsndfile goes by the file, but not for WAV.
     patched = extent is not None and extent.patch is not None
-    shown: Any = (
+    patched_file: Any = (
         file
         if extent is None or extent.patch is None
         else PatchedFile(file, extent.end, extent.patch)
@@ -47,9 +48,11 @@ def open_decoder(file: BinaryIO, name: str, channel: int | None) -> Decoder:
     is_cut = not is_whole(file, kind) or (extent is not None and extent.is_cut)
     is_mpeg = kind is Kind.MPEG or (extent is not None and extent.is_mpeg)
     if not (is_mpeg or (patched and kind is Kind.WAV) or kind is Kind.OGG):
-        info = sndfile_info(shown)
+        info = sndfile_info(patched_file)
         if info is not None:
             return SndfileDecoder(
-                shown, name, channel, kind=kind, is_cut=is_cut, remark=remark, **info
+                patched_file, name, channel, kind=kind, is_cut=is_cut, remark=remark, **info
             )
-    return FfmpegDecoder(shown, name, channel, kind=kind, is_cut=is_cut, header_remark=remark)
+    return FfmpegDecoder(
+        patched_file, name, channel, kind=kind, is_cut=is_cut, header_remark=remark
+    )

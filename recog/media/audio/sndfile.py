@@ -31,14 +31,14 @@ def _open(file: BinaryIO) -> Any:
 
 
 def sndfile_info(file: BinaryIO) -> dict[str, Any] | None:
-    """Rate, channels and frame count where libsndfile reads this file, else None."""
+    """Rate, channels and number of frames; None where libsndfile does not read the file."""
     import soundfile
 
     try:
         with _open(file) as sound:
             if sound.format not in FORMATS or sound.subtype.startswith("MPEG"):
                 return None
-            # libsndfile takes the end of the file for damage
+            # for such a file libsndfile takes the end for damage
             if sound.format == "FLAC" and sound.frames >= UNCOUNTED:
                 return None
             return {"rate": sound.samplerate, "channels": sound.channels, "frames": sound.frames}
@@ -48,7 +48,7 @@ def sndfile_info(file: BinaryIO) -> dict[str, Any] | None:
 
 @dataclass
 class SndfileDecoder:
-    """Chunks through libsndfile. `frames` is the header's count and may lie: it sizes nothing."""
+    """Decodes with libsndfile. `frames` is the count of the header; nothing is allocated by it."""
 
     file: BinaryIO
     name: str
@@ -81,7 +81,7 @@ class SndfileDecoder:
             except (soundfile.SoundFileError, OSError):
                 self.damage = "is cut short"
                 return
-            # what follows the last may be no sound
+            # what follows the last frame may be no sound
             last = self.frames if stop is None else min(stop, self.frames)
             while position < last:
                 want = min(len(buffer), last - position)
@@ -104,22 +104,24 @@ class SndfileDecoder:
             yield from self._uncounted(max(first, position), stop)
 
     def _uncounted(self, first: int, stop: int | None) -> Iterator[AudioBlock]:
-        """What a FLAC file has beyond the number of samples in its header, at which libsndfile
-        stops."""
+        """Samples of a FLAC file beyond the number in its header, at which libsndfile stops."""
         if is_rest(self.file, self.file.tell()):
             return
         with suppress(MediaError):
             rest = FfmpegDecoder(self.file, self.name, self.channel, kind=self.kind, is_cut=False)
             for piece in rest.decode(first, stop):
                 yield piece
-                self.remark = f"has a header that states {self.frames:,} samples, and there are more: all of them were read"
+                self.remark = (
+                    f"has a header that states {self.frames:,} samples, and there are "
+                    "more: all of them were read"
+                )
 
 
 def _read_into(sound: Any, buffer: NDArray[np.float32]) -> tuple[NDArray[np.float32], bool]:
-    """The frames read, and whether the decoder failed on the way.
+    """Read frames; with whether the decoder failed on the way.
 
-    soundfile forgets how many frames came before an error; the NaN that the buffer was filled with
-    tell.
+    soundfile does not say how many frames came before an error. The buffer is filled with NaN
+    before, so that they can be counted.
     """
     import soundfile
 
