@@ -46,7 +46,7 @@ def _enter() -> None:
         if _depth == 0:
             try:
                 _saved = os.dup(2)
-                _caught = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the last thread leaves
+                _caught = tempfile.TemporaryFile()  # noqa: SIM115 - closed by _leave
                 os.dup2(_caught.fileno(), 2)
             except OSError:
                 _caught = None

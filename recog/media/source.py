@@ -230,7 +230,8 @@ def _wav(samples: NDArray[Any], rate: int) -> BinaryIO:
     subtype = {"int16": "PCM_16", "int32": "PCM_32", "float32": "FLOAT", "float64": "DOUBLE"}[
         samples.dtype.name
     ]
-    file: Any = SpooledTemporaryFile(max_size=IN_MEMORY, prefix="recog-")  # noqa: SIM115 - closed with its last reader
+    # closed with its last reader
+    file: Any = SpooledTemporaryFile(max_size=IN_MEMORY, prefix="recog-")  # noqa: SIM115
     soundfile.write(file, samples, rate, format="RF64", subtype=subtype)
     file.seek(0)
     stream: BinaryIO = file

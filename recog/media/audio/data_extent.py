@@ -14,29 +14,27 @@ from typing import BinaryIO
 
 from recog.media.audio.file_kind import Kind, file_size
 
-MAX_CHUNKS = 1_000  # RIFF or AIFF chunks looked at before the sound data
-UNKNOWN = 0xFFFF_FFFF  # a size of 32 bits that says nothing
-STREAMED_SIZE = (
-    # sizes from here on, beyond the end of the file, stand for "unknown" (sox, arecord, ffmpeg)
-    0x7FFF_0000
-)
-SMALL_REST = 1 << 10  # bytes after the sound that are not looked at
-TAGS = (b"TAG", b"ID3", b"APETAGEX")  # that players put behind whatever a file is
+MAX_CHUNKS = 1_000  # RIFF or AIFF chunks read before the sound data
+UNKNOWN = 0xFFFF_FFFF  # a size of 32 bits that stands for "unknown"
+# Larger sizes, beyond the end of the file, stand for "unknown" (sox, arecord, ffmpeg).
+STREAMED_SIZE = 0x7FFF_0000
+SMALL_REST = 1 << 10  # bytes after the sound that are not examined
+TAGS = (b"TAG", b"ID3", b"APETAGEX")  # that players append to any file
 COMMON_CHUNKS = (b"LIST", b"id3 ", b"ID3 ", b"JUNK", b"bext", b"iXML", b"cue ", b"_PMX")
 PADDING_BYTES = 1 << 16  # zeros that may fill a file up to a whole block
 
 
 @dataclass(frozen=True)
 class Extent:
-    """Where the sound data is.
+    """Where the sound data of a file lies.
 
     Attributes:
         start: offset of the data.
-        announced: bytes of sound data by the header; None where it does not say.
-        present: bytes that there are of it: up to the end of the file, or to the chunks after it.
-        patch: an offset in the header, and the bytes there that stand for ``present``: what takes
-            the size from the header reads all of it. None where the header may be believed.
-        is_mpeg: whether MPEG frames stand in a WAV file.
+        announced: bytes of sound data by the header; None where it does not state them.
+        present: bytes of sound data in the file, up to its end or to the chunks after them.
+        patch: an offset in the header, and bytes to put there so that it states ``present``. None
+            where the header is right.
+        is_mpeg: whether a WAV file holds MPEG frames.
     """
 
     start: int
@@ -64,7 +62,7 @@ class Extent:
 
 
 class PatchedFile:
-    """A seekable file up to an offset, with other bytes in one place of its header."""
+    """A seekable file up to an offset, with one place of its header replaced."""
 
     def __init__(self, file: BinaryIO, end: int, patch: tuple[int, bytes]) -> None:
         self._file, self._end = file, end
@@ -91,13 +89,12 @@ class PatchedFile:
 
 
 def extent_of(file: BinaryIO, kind: Kind) -> Extent | None:
-    """Where the data of a file of samples is; None where there is none, or the container is of
-    another kind.
+    """Find the sound data of a WAV, AIFF, AU or CAF file; None for other kinds, or without data.
 
-    A size is believed where the rest of the file bears it out. The sizes that streaming writers
-    leave (0, 0xFFFFFFFF, -1) are unknown, unless the header was closed around nothing. Where more
-    follows than other chunks, a size was written before the end, or is what 32 bits hold of a
-    longer one.
+    A size is believed where the rest of the file agrees with it. The sizes that streaming writers
+    leave (0, 0xFFFFFFFF, -1) are unknown, unless the header was properly closed around no data. If
+    more than other chunks follows the data, the size was written too early, or is the lower 32 bits
+    of a larger size.
     """
     if kind is Kind.WAV:
         return _wav_extent(file)
@@ -115,7 +112,7 @@ def _wav_extent(file: BinaryIO) -> Extent | None:
     head = file.read(12)
     order = ">" if head[:4] == b"RIFX" else "<"
     riff_size = struct.unpack(order + "I", head[4:8])[0]
-    wide: tuple[int, int] | None = None  # the size in 64 bits, and where it stands
+    wide: tuple[int, int] | None = None  # the size in 64 bits, and its offset
     is_mpeg = False
     for name, length, offset in _chunks(file, 12, size, order + "I"):
         file.seek(offset)
@@ -154,7 +151,7 @@ def _aiff_extent(file: BinaryIO) -> Extent | None:
 
 
 def _au_extent(file: BinaryIO) -> Extent | None:
-    """What follows the header of a Sun .au file."""
+    """The data after the header of a Sun .au file."""
     file.seek(0)
     head = file.read(12)
     if len(head) < 12:
@@ -179,8 +176,7 @@ def _caf_extent(file: BinaryIO) -> Extent | None:
 
 
 def _chunks(file: BinaryIO, offset: int, size: int, form: str) -> Iterator[tuple[bytes, int, int]]:
-    """Name, length and offset of each chunk of a RIFF, AIFF or CAF file, as far as they make
-    sense."""
+    """Name, length and offset of each chunk of a RIFF, AIFF or CAF file, as far as valid."""
     head = 4 + struct.calcsize(form)
     pad = 2 if form[-1] == "I" else 1
     for _ in range(MAX_CHUNKS):
@@ -207,13 +203,13 @@ def _checked(
     wide: bool = False,
     is_mpeg: bool = False,
 ) -> Extent:
-    """The extent of data from ``start`` on, with the size that the file bears out.
+    """The extent of data from ``start`` on, with a size that agrees with the file.
 
     Args:
-        field: where the header states the size, and its format.
-        order: byte order of the chunks that may follow; None where none may.
-        unknown: a size of 32 bits with which readers of the format go by the end of the file.
-        wide: whether their lengths have 64 bits.
+        field: offset and format of the size in the header.
+        order: byte order of chunks that may follow; None where chunks cannot follow.
+        unknown: size of 32 bits with which readers of the format read to the end of the file.
+        wide: whether the lengths of chunks have 64 bits.
     """
     left = max(0, file_size(file) - start)
     chunks = None if order is None else order + ("Q" if wide else "I")
@@ -230,10 +226,10 @@ def _checked(
 
 
 def is_rest(file: BinaryIO, offset: int, form: str | None = None) -> bool:
-    """Whether from there on is what may stand after sound: chunks, a tag, zeros, next to nothing.
+    """Whether the rest of a file may follow sound: chunks, a tag, zeros, or a few bytes.
 
     Args:
-        form: byte order and format of the chunks' lengths; None where chunks cannot be.
+        form: byte order and format of the chunks' lengths; None where chunks cannot follow.
     """
     size = file_size(file)
     if size - offset <= SMALL_REST:
@@ -245,14 +241,14 @@ def is_rest(file: BinaryIO, offset: int, form: str | None = None) -> bool:
     if form is not None and (
         head.startswith(COMMON_CHUNKS) or head[offset % 2 :].startswith(COMMON_CHUNKS)
     ):
-        return True  # also where its end is missing
+        return True  # even if the end of the chunk is missing
     return form is not None and any(
         _are_chunks(file, at, size, form) for at in (offset, offset + offset % 2)
     )
 
 
 def _are_chunks(file: BinaryIO, offset: int, size: int, form: str) -> bool:
-    """Whether chunks with printable names fill the file from there on, but for a small rest."""
+    """Whether chunks with printable names fill the rest of a file, but for a few bytes."""
     end = offset
     for name, length, at in _chunks(file, offset, size, form):
         if size - end <= SMALL_REST:

@@ -15,7 +15,7 @@ MAX_PADDING = 1 << 16  # zero bytes skipped before the first MPEG frame
 
 
 class Kind(Enum):
-    """The container, by content."""
+    """The container of a sound file."""
 
     WAV = auto()
     AIFF = auto()
@@ -34,8 +34,10 @@ def file_size(file: BinaryIO) -> int:
 
 
 def sniff(file: BinaryIO) -> Kind:
-    """The kind of sound file, by its first bytes; an ID3 tag or zero padding before MPEG frames is
-    skipped."""
+    """The kind of a sound file by its first bytes.
+
+    ID3 tags and zero padding before MPEG frames are skipped.
+    """
     file.seek(0)
     head = file.read(12)
     if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE":
@@ -82,10 +84,9 @@ def _is_mpeg_header(head: bytes) -> bool:
 
 
 def mpeg_states_length(file: BinaryIO) -> bool:
-    """Whether the first MPEG frame is a Xing, Info or VBRI header, which counts the frames of the
-    whole file.
+    """Whether the first MPEG frame is a Xing, Info or VBRI header, which counts all frames.
 
-    Where files were joined, the header is of the first of them; FFmpeg guesses the length then.
+    In joined files that header counts the first file alone, and FFmpeg guesses the length.
     """
     start = mpeg_start(file)
     file.seek(start)
@@ -103,23 +104,21 @@ def mpeg_states_length(file: BinaryIO) -> bool:
             where = 12 if flags & 1 else 8
             size = int.from_bytes(head[where : where + 4]) if flags & 2 else 0
         present = file_size(file) - start
-        # the share from which FFmpeg takes it for another file's
+        # from that share on FFmpeg ignores the header
         return not 0 < size < present - size // 16
     return False
 
 
 def is_whole(file: BinaryIO, kind: Kind) -> bool:
-    """Whether the end of an Ogg or AVI file is there; True for other kinds, of which it says
-    nothing."""
-    if kind is Kind.AVI:  # of several RIFF chunks the first
+    """Whether an Ogg or AVI file has its end; True for all other kinds."""
+    if kind is Kind.AVI:  # the first of several RIFF chunks
         file.seek(4)
         return struct.unpack("<I", file.read(4))[0] + 8 <= file_size(file)
     return kind is not Kind.OGG or _ogg_is_whole(file)
 
 
 def _ogg_is_whole(file: BinaryIO) -> bool:
-    """Whether the last Ogg page is complete and marks the end of its stream (RFC 3533, section
-    6)."""
+    """Whether the last Ogg page is complete and ends its stream (RFC 3533, section 6)."""
     size = file_size(file)
     file.seek(max(0, size - TAIL_BYTES))
     tail = file.read(TAIL_BYTES)
@@ -133,8 +132,10 @@ def _ogg_is_whole(file: BinaryIO) -> bool:
 
 
 def ogg_is_joined(file: BinaryIO) -> bool:
-    """Whether an Ogg file is several, one behind the other ("chained"): each counts its samples
-    anew (RFC 3533)."""
+    """Whether an Ogg file is several files, one after another: "chained" (RFC 3533).
+
+    Each of them counts its samples anew.
+    """
     size = file_size(file)
     file.seek(0)
     first = file.read(TAIL_BYTES)
@@ -143,7 +144,7 @@ def ogg_is_joined(file: BinaryIO) -> bool:
     last = tail.rfind(b"OggS")
     beginnings = set()
     at = 0
-    # all streams begin up front
+    # all streams of one file begin at its start
     while first[at : at + 4] == b"OggS" and len(first) >= at + 27 and first[at + 5] & 2:
         segments = first[at + 26]
         beginnings.add(first[at + 14 : at + 18])
