@@ -1,8 +1,6 @@
-"""What an image's header says before anything is decoded: format, size, orientation, alpha, whether
-its end is there.
+"""Read the header of an image: format, size, orientation, alpha, and whether its end is there.
 
-Bounded: it walks lists of chunks and tags, allocates nothing by the sizes it meets, and never reads
-    outside the data.
+Bounded: nothing is allocated by the sizes that a header states, and nothing outside it is read.
 Sources: PNG third edition (W3C), ITU-T T.81 (JPEG), RFC 9649 (WebP), TIFF 6.0, Exif 2.32.
 """
 
@@ -20,23 +18,23 @@ from recog.media.image.tiff import (
     first_directory,
 )
 
-METRE, CENTIMETRE = 0.0254, 2.54  # from pixels to one of these to pixels to an inch
+METRE, CENTIMETRE = 0.0254, 2.54  # inches of a metre and a centimetre: factors to pixels an inch
 
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What the file says of itself.
+    """The header of an image file.
 
     Attributes:
         format: "PNG", "JPEG", "WebP", "TIFF" or "BMP".
         width, height: pixels as stored, before the orientation is applied.
         orientation: Exif orientation, 1 (upright) to 8.
-        has_alpha: whether transparency can be in it.
-        clear_grey: of a grey PNG, the 8- or 16-bit value that is transparent; else None.
+        has_alpha: whether it may have transparency.
+        clear_grey: the transparent 8- or 16-bit value of a grey PNG; else None.
         is_whole: False if the end of the file is missing.
-        channels: of a JPEG, 1 or 3 where every viewer shows it: 8 bits, baseline or progressive;
-            else 0.
-        dpi: pixels to an inch across, where a PNG, JPEG (JFIF) or TIFF says; else None.
+        channels: 1 or 3 for a JPEG that every viewer shows (8 bits, baseline or progressive); else
+            0.
+        dpi: horizontal pixels an inch, if a PNG, JPEG (JFIF) or TIFF states them; else None.
     """
 
     format: str
@@ -51,7 +49,7 @@ class ImageHeader:
 
 
 def read_header(data: Content) -> ImageHeader | None:
-    """The header of an image file; None if the format is none of ours.
+    """Read the header of an image file; None for an unknown format.
 
     Raises:
         HeaderError: the header is damaged or cut short.
@@ -91,7 +89,7 @@ def _png(data: Content) -> ImageHeader:
             has_alpha = True
         elif kind == b"eXIf":
             orientation = exif_orientation(data[body : body + min(length, 1 << 16)])
-        elif kind == b"pHYs" and length >= 9 and data[body + 8] == 1:  # to a metre
+        elif kind == b"pHYs" and length >= 9 and data[body + 8] == 1:  # pixels a metre
             dpi = _dpi(struct.unpack_from(">I", data, body)[0] * METRE)
         elif kind == b"IEND":
             is_whole = True
@@ -135,8 +133,8 @@ def _jpeg(data: Content) -> ImageHeader:
         offset += 2 + max(2, length)
     if size is None:
         raise HeaderError("the header has no size")
-    # In the picture's data every 0xFF is followed by a zero or a restart: the first end marker is
-    # the picture's own.
+    # In the data of the picture every 0xFF is followed by a zero or a restart marker, so the first
+    # end marker is that of the picture.
     is_whole = data.find(b"\xff\xd9", offset) >= 0
     return ImageHeader("JPEG", *size, orientation, is_whole=is_whole, channels=channels, dpi=dpi)
 
@@ -206,5 +204,5 @@ def _tiff(data: Content) -> ImageHeader:
 
 
 def _dpi(value: float) -> float | None:
-    """A resolution that a scan can have, or None: 1 stands for no more than square pixels."""
+    """A plausible resolution, or None; 1 only states that pixels are square."""
     return value if 10.0 <= value <= 10_000.0 else None

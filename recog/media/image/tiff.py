@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import struct
 
-MAX_PIECES = 1_000_000  # chunks, segments or strips walked
-MAX_TAGS = 4_096  # entries of a TIFF directory looked at
-MAX_PAGES = 1_100  # directories of a TIFF file walked: a few more than a document may have
-MAX_WALKED = 1 << 18  # their entries in all
+MAX_PIECES = 1_000_000  # chunks, segments or strips read
+MAX_TAGS = 4_096  # entries read of a TIFF directory
+MAX_PAGES = 1_100  # directories read of a TIFF file: a few more than a document may have
+MAX_WALKED = 1 << 18  # entries of all directories
 Content = bytes | bytearray
-# format of the number of entries, bytes of one: TIFF and BigTIFF
+# by the format of pointers, TIFF and BigTIFF: format of the number of entries, bytes of an entry
 DIRECTORY = {"I": ("H", 12), "Q": ("Q", 20)}
 SMALLER_OR_MASK = 5  # bits of TIFF's NewSubfileType
 RESOLUTION = 282  # TIFF's XResolution
@@ -21,27 +21,26 @@ UNSIGNED = {1: "B", 3: "H", 4: "I", 16: "Q"}  # TIFF field types: BYTE, SHORT, L
 
 
 class HeaderError(ValueError):
-    """The format is known, but the header makes no sense or ends too soon."""
+    """The format is known, but the header is invalid or ends too soon."""
 
 
 def tiff_pages(data: Content) -> list[int]:
-    """Where the directory of each page of a TIFF file lies; smaller copies of pages and masks are
-    passed over.
+    """Offsets of the directory of each page of a TIFF file, without reduced copies and masks.
 
-    The chain ends where it would come round again. A directory that lies outside the file is kept,
-    for whoever reads it to say so.
+    The chain ends before it repeats itself. A directory outside the file is kept, so that reading
+    the page reports it.
     """
     order, pointer, at = _layout(data)
     count_format, entry_size = DIRECTORY[pointer]
-    seen: dict[int, bool] = {}  # each directory, and whether it is a page
+    pages: dict[int, bool] = {}  # directories, and whether each is a page
     try:
         walked = 0
-        while len(seen) < MAX_PAGES and walked < MAX_WALKED:
+        while len(pages) < MAX_PAGES and walked < MAX_WALKED:
             start = struct.unpack_from(order + pointer, data, at)[0]
-            if start == 0 or start in seen:
+            if start == 0 or start in pages:
                 break
-            seen[start] = True
-            seen[start] = (
+            pages[start] = True
+            pages[start] = (
                 not _directory(data, start, wanted=(254,)).get(254, [0])[0] & SMALLER_OR_MASK
             )
             entries = struct.unpack_from(order + count_format, data, start)[0]
@@ -49,21 +48,25 @@ def tiff_pages(data: Content) -> list[int]:
             walked += min(entries, MAX_TAGS)
     except (struct.error, OverflowError, HeaderError):
         pass
-    return [start for start, is_page in seen.items() if is_page] or list(seen)[:1]
+    return [start for start, is_page in pages.items() if is_page] or list(pages)[:1]
 
 
 def point_to_page(data: bytearray, start: int) -> None:
-    """Make the directory at ``start`` the first of a TIFF file, in place: what reads one page reads
-    that."""
+    """Make the directory at ``start`` the first of a TIFF file, in place.
+
+    A decoder of one page then reads that page.
+    """
     order, pointer, at = _layout(data)
     struct.pack_into(order + pointer, data, at, start)
 
 
 def without_orientation(data: Content) -> Content:
-    """A TIFF file with orientation 1: libtiff turns some kinds of image by itself and leaves
-    others."""
-    found = first_directory(data, wanted=(274,))
-    if 274 not in found:
+    """A copy of a TIFF file with orientation 1.
+
+    libtiff itself turns some kinds of images and not others.
+    """
+    tags = first_directory(data, wanted=(274,))
+    if 274 not in tags:
         return data
     order = "<" if data[:2] == b"II" else ">"
     big = struct.unpack_from(order + "H", data, 2)[0] == 43
@@ -80,8 +83,7 @@ def without_orientation(data: Content) -> Content:
 
 
 def exif_orientation(data: Content) -> int:
-    """The orientation tag (274) of an Exif block, which is a small TIFF file; 1 where there is
-    none."""
+    """The orientation tag (274) of an Exif block; 1 without the tag."""
     try:
         values = first_directory(data, wanted=(274,)).get(274)
     except (struct.error, IndexError, OverflowError, HeaderError):
@@ -90,8 +92,7 @@ def exif_orientation(data: Content) -> int:
 
 
 def _layout(data: Content) -> tuple[str, str, int]:
-    """Of a TIFF or BigTIFF file: byte order, format of its pointers, and where that to the first
-    directory stands."""
+    """Byte order, format of pointers, and offset of the first pointer of a TIFF or BigTIFF file."""
     if data[:2] not in (b"II", b"MM"):
         raise HeaderError("not a TIFF header")
     order = "<" if data[:2] == b"II" else ">"
@@ -100,14 +101,13 @@ def _layout(data: Content) -> tuple[str, str, int]:
 
 
 def first_directory(data: Content, *, wanted: tuple[int, ...]) -> dict[int, list[int]]:
-    """Unsigned whole-number tags, and the resolution, of the first directory of a TIFF or BigTIFF
-    file."""
+    """Unsigned integer tags, and the resolution, of the first directory of a TIFF or BigTIFF."""
     order, pointer, at = _layout(data)
     return _directory(data, struct.unpack_from(order + pointer, data, at)[0], wanted=wanted)
 
 
 def _directory(data: Content, start: int, *, wanted: tuple[int, ...]) -> dict[int, list[int]]:
-    """The same of the directory at ``start``."""
+    """Unsigned integer tags, and the resolution, of the directory at ``start``."""
     order, pointer, _ = _layout(data)
     count_format, entry_size = DIRECTORY[pointer]
     entries = struct.unpack_from(order + count_format, data, start)[0]
@@ -117,7 +117,7 @@ def _directory(data: Content, start: int, *, wanted: tuple[int, ...]) -> dict[in
         at = start + number * entry_size
         tag, kind, count = struct.unpack_from(order + "HH" + pointer, data, at)
         code = UNSIGNED.get(kind)
-        if tag == RESOLUTION:  # a fraction, of two numbers
+        if tag == RESOLUTION:  # a fraction of two numbers
             code = "II" if (kind, count) == (5, 1) else None
         if tag not in wanted or code is None:
             continue
@@ -126,7 +126,7 @@ def _directory(data: Content, start: int, *, wanted: tuple[int, ...]) -> dict[in
         if length > struct.calcsize(pointer):
             value_at = struct.unpack_from(order + pointer, data, value_at)[0]
         if count > MAX_PIECES or value_at + length > len(data):
-            if tag == RESOLUTION:  # nothing that an image needs
+            if tag == RESOLUTION:  # an image can be read without it
                 continue
             raise HeaderError("the header is cut short")
         tags[tag] = list(struct.unpack_from(f"{order}{count}{code}", data, value_at))
