@@ -1,4 +1,4 @@
-"""Sound and image files as arrays: any sound as a mono waveform, any image as an upright grey page.
+"""Sound files to mono waveforms, image files to upright grey pages.
 
 source    what callers pass as a recording or an image
 audio     sound files, microphones and pipes

@@ -4,7 +4,7 @@ options           what a caller may choose, checked
 load              a model by name or folder
 decoders          beam search, language models, lexicon and rescorer, as the options ask for them
 base              what speech and handwriting share: log-probabilities to text
-words             spans of words to times, places and confidences
+words             spans of words to times, logical order and confidences
 speech            recordings
 chunk_merging     segments of a recording that share sound
 live              sound that is still arriving

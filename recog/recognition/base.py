@@ -257,8 +257,7 @@ class Recogniser:
         return combine(hypotheses, variants, before=before, every=n_best > 1)[:n_best]
 
     def decoded_log_probs(self, posteriors: Seen) -> NDArray[np.float32]:
-        """The log-probabilities to decode: (frames, phones) with a lexicon, else (frames,
-        symbols)."""
+        """Log-probabilities to decode: (frames, phones) with a lexicon, else (frames, symbols)."""
         return (
             posteriors.log_probs
             if self.word_finder is None or posteriors.sounds is None

@@ -1,5 +1,4 @@
-"""Beam search, language models, lexicon and rescorer, as the options of a recogniser ask for
-them."""
+"""Make the beam search, lexicon decoder and rescorer that a recogniser's options ask for."""
 
 from __future__ import annotations
 
@@ -143,8 +142,7 @@ def make_word_finder(bundle: Bundle, options: Options) -> WordFinder | None:
 
 
 def word_language_model(bundle: Bundle, options: Options) -> NGramTrie | None:
-    """Open the word language model of a model that decodes phones; None where it decodes
-    letters."""
+    """The word language model of a model that decodes phones; None for letters."""
     if not bundle.config.sounds or not bundle.config.decoding.sounds or options.beam == 0:
         return None
     model = next(iter(open_language_models(bundle, options)), None)

@@ -48,14 +48,14 @@ class _Spelling:
         owners: for each spelled word, the index of the text's word that it belongs to:
             "mother-in-law" may be spelled as three words.
         logical: the spelled words in the order of ``owners``.
-        shown: the same in the order of ``spans``, from left to right in an image.
+        displayed: the same in the order of ``spans``, from left to right in an image.
     """
 
     labels: list[int]
     spans: list[tuple[int, int]]
     owners: list[int]
     logical: list[str]
-    shown: list[str]
+    displayed: list[str]
 
 
 @dataclass(frozen=True)
@@ -239,9 +239,9 @@ def _spell(recogniser: Recogniser, texts: list[str], *, display: bool = False) -
             spelling.owners.extend([number] * len(written))
             number += 1
         spelling.logical.extend(spelled)
-        shown = to_display(" ".join(spelled)).split() if display else spelled
-        spelling.shown.extend(shown)
-        for word in shown:
+        displayed = to_display(" ".join(spelled)).split() if display else spelled
+        spelling.displayed.extend(displayed)
+        for word in displayed:
             indices = alphabet.encode(word, skip_unknown=True)
             spelling.spans.append((len(labels), len(labels) + len(indices)))
             labels += indices
@@ -330,9 +330,9 @@ def _locate_words(
             (begins[k] + shift, max(begins[k], end) + shift), 0.0, emissions.edges[-1]
         )
         words.append((float(low), float(high), confidences[k]))
-    if spelling.shown == spelling.logical:
+    if spelling.displayed == spelling.logical:
         return words
-    spans = [(word, float(k), float(k), 0.0) for k, word in enumerate(spelling.shown)]
+    spans = [(word, float(k), float(k), 0.0) for k, word in enumerate(spelling.displayed)]
     return [words[int(k)] for _, k, _, _ in reorder_spans(spans, " ".join(spelling.logical))]
 
 
@@ -342,7 +342,7 @@ def _confidences(
     placement: Placement,
     spans: list[tuple[int, int]],
 ) -> list[float]:
-    """Confidence of each word: e to the mean log-probability of its symbols and the gaps beside it.
+    """Confidence of each word: e to the mean log-probability of its symbols and gaps.
 
     The log-probability is the forward sum over all alignments to the word's frames and a frame on
     either side. The mean is over the symbols.

@@ -62,8 +62,7 @@ class Listener:
         self._partial = _Partial(transcriber) if partials else None
 
     def feed(self, block: NDArray[np.float32]) -> Iterator[LiveResult]:
-        """Take the next samples, any number of float32 at the model's rate; iterate over the
-        results."""
+        """Take the next float32 samples at the model's rate; iterate over the results."""
         if self._partial is not None:
             self._partial.append(block)
         for segment in self._segmenter.feed(block):

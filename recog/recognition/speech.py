@@ -177,15 +177,13 @@ class SpeechRecogniser(Recogniser):
         return self.features.hop * self.config.encoder.subsampling / self.features.sample_rate
 
     def lines(self, stream: Iterable[Segment]) -> Generator[tuple[Line, Chunk], None, None]:
-        """Recognise the segments of a recording in parallel; gives lines with their chunks, in
-        order."""
+        """Recognise segments in parallel; gives lines with their chunks, in order."""
         return parallel(
             lambda chunk: (self.line(chunk), chunk), self.chunks(stream), self.options.workers
         )
 
     def chunks(self, stream: Iterable[Segment]) -> Iterator[Chunk]:
-        """The posteriors that count of each segment of a recording, in order; computed in
-        parallel."""
+        """Compute the chunks of a recording's segments in parallel, in order."""
         chunk_merger = self.chunk_merger()
         for segment, posteriors in parallel(self._segment_posteriors, stream, self.options.workers):
             yield chunk_merger(segment, posteriors)
@@ -199,8 +197,7 @@ class SpeechRecogniser(Recogniser):
         return self._variant(log_mel(wave, self.features), View()).log_probs
 
     def posteriors(self, wave: NDArray[np.float32]) -> Seen:
-        """Posteriors of a segment of at most 30 s, with all variants where the first is
-        uncertain."""
+        """Posteriors of a segment of at most 30 s, in all variants if the first is uncertain."""
         frames = log_mel(wave, self.features)
         first, *others = self.config.decoding.views
         posteriors = self._variant(frames, first)

@@ -1,4 +1,4 @@
-"""Words of a line: their spans in frames, and from these their times, places and confidences."""
+"""Words of a line: spans in frames to times, logical order and confidences."""
 
 from __future__ import annotations
 

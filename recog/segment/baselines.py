@@ -151,14 +151,14 @@ def outlines(baselines: list[Polyline], body: Floats) -> list[Polyline]:
     points = np.stack([first + COLUMN * columns, heights[lines, columns]], axis=1)
     rooms = _rooms(heights)
     sides = []
-    for step, room, least, most in ((-1, rooms[0], 0.35, 1.15), (1, rooms[1], 0.1, 0.6)):
-        limit = np.minimum(room[lines, columns], most * spacings[lines] / FREE_SHARE)
+    for step, room, low, high in ((-1, rooms[0], 0.35, 1.15), (1, rooms[1], 0.1, 0.6)):
+        limit = np.minimum(room[lines, columns], high * spacings[lines] / FREE_SHARE)
         sides.append(
             (
                 step,
                 _extents(body, points, step, limit),
-                least * spacings[lines],
-                most * spacings[lines],
+                low * spacings[lines],
+                high * spacings[lines],
             )
         )
     polygons = []
@@ -166,8 +166,8 @@ def outlines(baselines: list[Polyline], body: Floats) -> list[Polyline]:
     for k, (start, end) in enumerate(pairwise(ends)):
         line = points[start:end]
         edges = []
-        for step, reach, least_reach, most_reach in sides:
-            smooth = np.clip(_smooth(reach[start:end]), least_reach[start], most_reach[start])
+        for step, reach, min_reach, max_reach in sides:
+            smooth = np.clip(_smooth(reach[start:end]), min_reach[start], max_reach[start])
             edge = np.stack([line[:, 0], line[:, 1] + step * smooth], axis=1)
             edge[[0, -1], 0] += np.array([-0.15, 0.15]) * spacings[k]
             edges.append(edge)

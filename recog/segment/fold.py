@@ -107,8 +107,8 @@ def _least_alarms(
     alarms = np.full(len(count), np.inf)
     for place in np.flatnonzero(good).tolist():
         alarms[place] = tests * _tail(int(count[place]), int(hits[place]), chance)
-    least = np.flatnonzero(alarms == alarms.min())
-    return float(alarms.min()), int(least[len(least) // 2])
+    best = np.flatnonzero(alarms == alarms.min())
+    return float(alarms.min()), int(best[len(best) // 2])
 
 
 def _tail(count: int, hits: int, chance: float) -> float:

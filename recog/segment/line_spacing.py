@@ -64,7 +64,7 @@ def line_spacings(baselines: Sequence[Points]) -> NDArray[np.float64]:
 
 
 def writing_size(lines: Sequence[tuple[Points, Points]]) -> float:
-    """Size of a page's writing: the median over its lines of distance or height, if that is less.
+    """Size of a page's writing: the median over its lines of the lesser of distance and height.
 
     The height matters for tables whose rows stand far apart.
 

@@ -89,7 +89,7 @@ def find_upright(
     marginalia: bool = False,
     table: bool | None = None,
 ) -> tuple[int, Lines]:
-    """Detect the quarter turns, counter-clockwise, that make a grey page upright; with its lines.
+    """Detect the counter-clockwise quarter turns that make a page upright; with its lines.
 
     Args:
         image: (height, width).

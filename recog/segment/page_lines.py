@@ -332,8 +332,8 @@ def page_ink(
         coarse = cv2.bitwise_not(cv2.divide(small, paper, scale=255.0))
         near = cv2.GaussianBlur(cv2.dilate(coarse, np.ones((25, 25), np.uint8)), (0, 0), 12)
         written = near[near > FAINTEST / 2]
-        least = max(FAINTEST, 0.4 * float(np.median(written))) if written.size else FAINTEST
-        darkest = np.maximum(STROKE * near.astype(np.float32), least)
+        floor = max(FAINTEST, 0.4 * float(np.median(written))) if written.size else FAINTEST
+        darkest = np.maximum(STROKE * near.astype(np.float32), floor)
     full = cv2.resize(
         np.clip(darkest, 1.0, 255.0).astype(np.uint8), shape, interpolation=cv2.INTER_LINEAR
     )

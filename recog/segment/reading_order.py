@@ -43,10 +43,10 @@ def reading_order(
     beside = _same_row(left, right, y, baselines)
     if table or (table is None and _has_rows(beside)):
         return _by_rows(left, y, beside)
-    least = TOUCHING * width
-    overlap = np.minimum(right[:, None], right) - np.maximum(left[:, None], left) > least
+    tolerance = TOUCHING * width
+    overlap = np.minimum(right[:, None], right) - np.maximum(left[:, None], left) > tolerance
     before = np.where(
-        overlap, y[:, None] < y, _left_first(right[:, None] <= left + least, overlap, y)
+        overlap, y[:, None] < y, _left_first(right[:, None] <= left + tolerance, overlap, y)
     )
     np.fill_diagonal(before, False)
     order: list[int] = []

@@ -1,4 +1,4 @@
-"""Where the samples of a WAV, AIFF, AU or CAF file lie, and whether the end of them is missing.
+"""Find the samples of a WAV, AIFF, AU or CAF file, and whether their end is missing.
 
 libsndfile and FFmpeg read a file that was cut short without a warning. These checks of the
 container notice it. They read a bounded number of bytes and believe no size that they meet.

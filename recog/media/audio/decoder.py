@@ -1,4 +1,4 @@
-"""What the decoders of sound share: their interface, and checks of what a file says of itself."""
+"""The interface of sound decoders, and what both decoders share."""
 
 from __future__ import annotations
 

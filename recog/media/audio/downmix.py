@@ -1,4 +1,4 @@
-"""Downmix several channels to their mean, without channels that would cancel speech or add noise.
+"""Downmix channels to their mean, without those that would cancel speech or add noise.
 
 Some recordings have a channel that is the inverse of the other (a balanced cable plugged in as
 stereo): the mean is silent, or holds the remains of noise and codec. Other recordings have a

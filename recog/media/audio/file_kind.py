@@ -1,4 +1,4 @@
-"""The container of a sound file, by its first bytes, and what Ogg, AVI and MPEG files say of it.
+"""Detect the container of a sound file, and check the ends and lengths of Ogg, AVI and MPEG.
 
 Each check reads a bounded number of bytes and believes no size that it meets.
 """

@@ -1,4 +1,4 @@
-"""Read the header of an image: format, size, orientation, alpha, and whether its end is there.
+"""Read the header of an image: format, size, orientation, alpha, completeness.
 
 Bounded: nothing is allocated by the sizes that a header states, and nothing outside it is read.
 Sources: PNG third edition (W3C), ITU-T T.81 (JPEG), RFC 9649 (WebP), TIFF 6.0, Exif 2.32.

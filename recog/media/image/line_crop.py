@@ -1,4 +1,4 @@
-"""Cut a text line out of a page along its polygon, with the baseline made level and straight.
+"""Cut a text line out of a page along its polygon, with a level, straight baseline.
 
 The page is sampled on a grid that follows the baseline: a column for each pixel of its length,
 along the normal there. With a straight baseline that is a rotation.
@@ -306,7 +306,7 @@ def _sampled(
 
 
 def _paper(window: NDArray[np.uint8], inside: NDArray[np.uint8]) -> int:
-    """The grey of the paper: a quartile of the pixels, the upper for bright paper, else the lower.
+    """The grey of the paper: the upper quartile of bright paper, the lower of dark paper.
 
     Ink is the smaller part of a line, so the median is on the paper's side of the middle between
     dark and bright.

@@ -1,4 +1,4 @@
-"""Read any image file as an upright grey page: uint8, shape (height, width), 0 black, 255 white.
+"""Read any image file as an upright grey page: uint8 (height, width), 0 black, 255 white.
 
 OpenCV decodes, after the header was checked (:mod:`recog.media.image.headers`). An image of absurd
 size is refused before anything is allocated for it. An image whose end is missing is refused, too.
