@@ -30,7 +30,7 @@ from recog.corpora.data import load_data
 from recog.corpora.rows import Row
 from recog.decoding.ctc.viterbi import Timing, spans_of
 from recog.media.audio.reader import read_sound
-from recog.recognition.speech import Transcriber
+from recog.recognition.speech import SpeechRecogniser
 from recog.text.normalise import rule
 from recog.text.pronunciations import pronounce
 
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=40, help="utterances")
     arguments = parser.parse_args()
     model = recog.load(arguments.model, threads=1)
-    if not isinstance(model, Transcriber):
+    if not isinstance(model, SpeechRecogniser):
         sys.exit(f"The model '{arguments.model}' is not for speech.")
     layout = arguments.layout
     rows = list(importer(layout)(arguments.data)) if layout else load_data(arguments.data)
@@ -100,12 +100,12 @@ def main() -> None:
     report(ours, theirs, frame(model), len(rows))
 
 
-def frame(model: Transcriber) -> float:
+def frame(model: SpeechRecogniser) -> float:
     """Seconds a frame of the model."""
     return model.features.hop * model.config.encoder.subsampling / model.features.sample_rate
 
 
-def compared(model: Transcriber, row: Row, path: Path, sounds: bool) -> tuple[str, str, Times]:
+def compared(model: SpeechRecogniser, row: Row, path: Path, sounds: bool) -> tuple[str, str, Times]:
     """A row's sound as a file for the peer, its text as both align it, and our word times without
     an offset."""
     wave = read_sound(
@@ -115,7 +115,7 @@ def compared(model: Transcriber, row: Row, path: Path, sounds: bool) -> tuple[st
         path, read_sound(row.media, sample_rate=16_000, start=row.start, end=row.end), 16_000
     )
     text = rule("spoken")(row.text)
-    letters, heard, _ = model.look(wave)
+    letters, heard, _ = model.posteriors(wave)
     said = pronounce(text, model.model_folder.pronunciations()) if sounds else None
     if sounds and (said is None or heard is None):
         return str(path), "", np.zeros((0, 2))

@@ -235,7 +235,7 @@ def turn_table(folders: list[Path], reader: HandwritingRecogniser) -> None:
             for turns in range(4):
                 turned = np.ascontiguousarray(np.rot90(page, -turns))
                 begin = time.process_time()
-                back, _ = reader.lines_of(turned)
+                back, _ = reader.segment(turned)
                 seconds.append(time.process_time() - begin)
                 right[turns] += back == turns
                 if back != turns:

@@ -31,8 +31,8 @@ import recog
 from recog.corpora import importer
 from recog.corpora.rows import Row
 from recog.media.audio.reader import read_sound
-from recog.recognition.live import Heard, Listener
-from recog.recognition.speech import Transcriber
+from recog.recognition.live import Listener, LiveResult
+from recog.recognition.speech import SpeechRecogniser
 from recog.segment.speech import Segmenter
 from recog.text.normalise import rule
 
@@ -62,7 +62,7 @@ def main() -> None:
         hours(rows, arguments.hours, arguments.kind, arguments.out, arguments.model)
         return
     model = recog.load(arguments.model, threads=1)
-    assert isinstance(model, Transcriber)
+    assert isinstance(model, SpeechRecogniser)
     rows = spread(rows, arguments.clips)
     if arguments.shuffle is not None:
         rows = [rows[k] for k in np.random.default_rng(arguments.shuffle).permutation(len(rows))]
@@ -78,12 +78,12 @@ def pause(seconds: float, rng: np.random.Generator) -> Wave:
     return (NOISE * rng.standard_normal(round(seconds * RATE))).astype(np.float32)
 
 
-def words_of(model: Transcriber, wave: Wave) -> list[str]:
+def words_of(model: SpeechRecogniser, wave: Wave) -> list[str]:
     lines = model.lines(Segmenter(RATE).run([wave]))
     return " ".join(line.text for line, _ in lines).split()
 
 
-def joined(model: Transcriber, rows: list[Row]) -> None:
+def joined(model: SpeechRecogniser, rows: list[Row]) -> None:
     """Each clip alone, and all of them in one recording, with pauses of a second or so and with
     none."""
     normalise = rule(model.config.normalise)
@@ -153,7 +153,7 @@ def endless(rows: list[Row]) -> Iterator[Wave]:
             yield pause(float(rng.uniform(0.2, 2.0)), rng)
 
 
-def live(model: Transcriber, rows: list[Row]) -> None:
+def live(model: SpeechRecogniser, rows: list[Row]) -> None:
     """Blocks of 0.1 s; time is that of the sound plus what was computed since it was all heard."""
     rng = np.random.default_rng(0)
     wave = np.concatenate(
@@ -193,7 +193,7 @@ def live(model: Transcriber, rows: list[Row]) -> None:
     )
 
 
-def delays_of(seen: list[tuple[float, list[str]]], final: Heard) -> list[float]:
+def delays_of(seen: list[tuple[float, list[str]]], final: LiveResult) -> list[float]:
     """For each word of a final line that a partial text had: from its end to when it first stood
     there."""
     words = [word.text for word in final.line.words]

@@ -31,7 +31,7 @@ from recog.formats.layout.pdf import PdfWriter
 from recog.media.document.picture import file_picture
 from recog.media.document.reader import open_document
 from recog.media.image.reader import read_image
-from recog.recognition.layout_xml import given_lines
+from recog.recognition.layout_xml import read_segmentation
 from recog.transcript import Alternative, Line, Transcript, Word
 
 SECONDS = 10.0  # of the CPU, for one file
@@ -89,7 +89,7 @@ def read_xml(data: bytes, folder: Path) -> None:
         lambda: page.read(text),
         lambda: alto.read(text),
         lambda: page_rows(path),
-        lambda: given_lines(folder / "p.png", 0, (100, 60), (100, 60), 1),
+        lambda: read_segmentation(folder / "p.png", 0, (100, 60), (100, 60), 1),
     ):
         refused(read)
 

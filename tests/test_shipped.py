@@ -305,7 +305,7 @@ def test_english_lines_are_read_with_the_english_language_model():
     for name in ("garden", "maison", "voyage"):
         single.transcribe(SAMPLES / f"{name}.png", keep=lines[name].append)
     page.transcribe(SAMPLES / "page.jpg", keep=lines["page"].append)
-    found = {name: single.languages_of(seen) for name, seen in lines.items()}
+    found = {name: single.line_languages(seen) for name, seen in lines.items()}
     assert found["garden"] == [1] and found["maison"] == found["voyage"] == [0]
     assert set(found["page"]) == {1} and len(found["page"]) > 5
 

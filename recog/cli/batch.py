@@ -145,11 +145,11 @@ def check_model(model: str, modality: str, language: str | None) -> RecogniserFo
     if config.modality != modality:
         raise UsageError(f"The model '{model}' is for {config.modality}, not for {modality}.")
     if language is not None:
-        from recog.recognition.base import own_language_models
+        from recog.recognition.decoders import language_model_paths
         from recog.recognition.options import Options
 
         try:
-            own_language_models(model_folder, Options(language=language))
+            language_model_paths(model_folder, Options(language=language))
         except UserError as error:
             raise UsageError(f"--language: {error}") from None
     return model_folder
@@ -158,7 +158,7 @@ def check_model(model: str, modality: str, language: str | None) -> RecogniserFo
 def told_hotwords(model_folder: RecogniserFolder, hotwords: dict[str, float]) -> dict[str, float]:
     """The hotwords that the model can write; the others are told, here and not once in each
     process."""
-    from recog.recognition.base import usable_hotwords
+    from recog.recognition.decoders import usable_hotwords
 
     usable, left_out = usable_hotwords(model_folder, hotwords)
     for sentence in left_out:
@@ -169,13 +169,13 @@ def told_hotwords(model_folder: RecogniserFolder, hotwords: dict[str, float]) ->
 def keep_symbols(model_folder: RecogniserFolder, decoding: dict[str, Any], folder: Path) -> None:
     """Write down, where a model's outputs will be kept, of what they are: its sounds where words
     are found in them."""
-    from recog.recognition.base import model_of_words
+    from recog.recognition.decoders import word_language_model
     from recog.recognition.options import Options
 
     options = Options(beam=decoding["beam"], lm=decoding["lm"], language=decoding.get("language"))
     config = model_folder.config
     symbols = (
-        config.symbols if model_of_words(model_folder, options) is None else config.sounds or ()
+        config.symbols if word_language_model(model_folder, options) is None else config.sounds or ()
     )
     write_text(folder / "symbols.json", json.dumps(list(symbols), ensure_ascii=False) + "\n")
 

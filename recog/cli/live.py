@@ -17,8 +17,8 @@ from recog.cli.batch import check, check_model, read_hotwords
 from recog.errors import UsageError
 
 if TYPE_CHECKING:
-    from recog.media.audio.capture import Source
-    from recog.recognition.live import Heard
+    from recog.media.audio.capture import LiveSource
+    from recog.recognition.live import LiveResult
     from recog.recognition.speech import SpeechRecogniser
 
 PIPE_RATE = 16_000  # samples a second of a pipe, unless told
@@ -103,28 +103,28 @@ def warm_up(transcriber: SpeechRecogniser) -> None:
         pass
 
 
-def _each(found: Iterator[Heard], show: Callable[[Heard], None]) -> None:
-    for heard in found:
-        show(heard)
+def _each(found: Iterator[LiveResult], show: Callable[[LiveResult], None]) -> None:
+    for result in found:
+        show(result)
 
 
-def _as_json(heard: Heard) -> None:
+def _as_json(result: LiveResult) -> None:
     from recog.formats.json import line_fields
 
-    kind = "final" if heard.is_final else "partial"
-    print(json.dumps({"type": kind, **line_fields(heard.line)}, ensure_ascii=False), flush=True)
+    kind = "final" if result.is_final else "partial"
+    print(json.dumps({"type": kind, **line_fields(result.line)}, ensure_ascii=False), flush=True)
 
 
-def _finals(heard: Heard) -> None:
-    if heard.is_final and heard.line.text:
-        print(heard.line.text, flush=True)
+def _finals(result: LiveResult) -> None:
+    if result.is_final and result.line.text:
+        print(result.line.text, flush=True)
 
 
-def _on_terminal(heard: Heard) -> None:
+def _on_terminal(result: LiveResult) -> None:
     """A final stays; a partial text, as much of its end as the row holds, is overwritten by what
     comes next."""
-    text = heard.line.text
-    if heard.is_final:
+    text = result.line.text
+    if result.is_final:
         print(f"\r\x1b[K{text}", end="\n" if text else "", flush=True)
         return
     columns = shutil.get_terminal_size().columns - 1
@@ -136,7 +136,7 @@ def _on_terminal(heard: Heard) -> None:
 
 
 @contextmanager
-def _until_interrupted(source: Source) -> Iterator[None]:
+def _until_interrupted(source: LiveSource) -> Iterator[None]:
     """The first Ctrl-C ends the sound, the second one everything."""
 
     def stop(number: int, frame: Any) -> None:

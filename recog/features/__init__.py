@@ -1,2 +1,5 @@
-"""Waveforms and line images to the frames that a network reads. Numpy only, the same in training
-and in use."""
+"""Waveforms and line images to the frames that a network reads, with NumPy and OpenCV alone.
+
+log_mel     log-mel frames of a waveform
+line_strip  a line image at a fixed height
+"""

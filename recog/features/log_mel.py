@@ -1,6 +1,6 @@
-"""Waveform -> log-mel frames.
+"""Log-mel frames of a waveform.
 
-The definition (DESIGN): a Hann window of 400 samples (periodic), centred in an FFT of 512, every
+The definition: a Hann window of 400 samples (periodic), centred in an FFT of 512, every
 160 samples, frames that start in the signal and are not centred on it; power spectrum; 80
 triangular filters on the HTK mel scale between 20 and 7,600 Hz without area normalisation;
 ``log(max(power, 1e-6))``; no dither. Each band is then normalised by the corpus mean and deviation,
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from recog.model.config import SpectrogramConfig
 
 FLOOR = 1e-6  # of mel power, before the logarithm
-MAX_SEGMENT_SECONDS = 30.0  # the longest stretch over which the mean is taken
+MAX_SEGMENT_SECONDS = 30.0  # longest segment, over which the mean is taken
 
 Floats = NDArray[np.float32]
 
@@ -46,6 +46,7 @@ def mel_filters(config: SpectrogramConfig) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=8)
 def _plan(config: SpectrogramConfig) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The centred window (fft,), and the transposed mel filters."""
     n = np.arange(config.window)
     hann = 0.5 - 0.5 * np.cos(2.0 * np.pi * n / config.window)
     window = np.zeros(config.fft)
@@ -55,8 +56,7 @@ def _plan(config: SpectrogramConfig) -> tuple[NDArray[np.float64], NDArray[np.fl
 
 
 def frame_count(samples: int, config: SpectrogramConfig) -> int:
-    """Number of frames of a waveform of ``samples`` samples: whole FFT frames only, at least 1 of
-    any sound at all."""
+    """Number of frames of so many samples: whole FFT frames, and at least 1 of any sound."""
     if samples <= 0:
         return 0
     return max(1, 1 + (samples - config.fft) // config.hop)
@@ -66,10 +66,10 @@ def mel_power(waveform: Floats, config: SpectrogramConfig) -> Floats:
     """Mel power (frames, bands), before the logarithm.
 
     Args:
-        waveform: (samples,) float32 in [-1, 1] at ``config.sample_rate``. One shorter than a frame
-            is padded with zeros.
+        waveform: (samples,) float32 in [-1, 1] at ``config.sample_rate``. A waveform shorter than a
+            frame is padded with zeros.
     """
-    # float32 would lose quiet bands beside loud ones
+    # in float64, lest quiet bands be lost beside loud bands
     wave = np.asarray(waveform).astype(np.float64)
     count = frame_count(len(wave), config)
     if count == 0:
@@ -87,40 +87,38 @@ def mel_power(waveform: Floats, config: SpectrogramConfig) -> Floats:
 
 
 def log_mel(waveform: Floats, config: SpectrogramConfig) -> Floats:
-    """Log-mel frames (frames, bands) float32, natural log, not normalised."""
+    """Log-mel frames (frames, bands) float32, natural logarithm, not normalised."""
     return np.log(np.maximum(mel_power(waveform, config), FLOOR))
 
 
 class LogMelStream:
-    """:func:`log_mel` of a waveform that comes in blocks of any size: the same frames, each as soon
-    as it is whole."""
+    """:func:`log_mel` of a waveform in blocks of any size: the same frames, as they complete."""
 
     def __init__(self, config: SpectrogramConfig) -> None:
         self._config = config
-        self._held = np.zeros(0, np.float32)
+        self._rest = np.zeros(0, np.float32)
         self._frames = 0
 
     def push(self, block: Floats) -> Floats:
         """Frames (n, bands) that ``block`` (samples,) completes."""
-        self._held = np.concatenate((self._held, np.asarray(block, np.float32)))
-        if len(self._held) < self._config.fft:
+        self._rest = np.concatenate((self._rest, np.asarray(block, np.float32)))
+        if len(self._rest) < self._config.fft:
             return np.zeros((0, self._config.bands), np.float32)
-        frames = log_mel(self._held, self._config)
-        self._held = self._held[len(frames) * self._config.hop :]
+        frames = log_mel(self._rest, self._config)
+        self._rest = self._rest[len(frames) * self._config.hop :]
         self._frames += len(frames)
         return frames
 
     def flush(self) -> Floats:
-        """The one padded frame of a waveform shorter than a frame; else nothing is left."""
-        held, self._held = self._held, np.zeros(0, np.float32)
+        """The padded frame of a waveform shorter than a frame; no frames otherwise."""
+        rest, self._rest = self._rest, np.zeros(0, np.float32)
         if self._frames:
             return np.zeros((0, self._config.bands), np.float32)
-        return log_mel(held, self._config)
+        return log_mel(rest, self._config)
 
 
-def stretched(frames: Floats, times: float) -> Floats:
-    """Frames (frames, bands) of the same speech, so many times as slow: (frames * times, bands),
-    between the old ones linear."""
+def time_stretch(frames: Floats, times: float) -> Floats:
+    """Stretch frames (frames, bands) in time by linear interpolation: (frames * times, bands)."""
     if times == 1.0 or not len(frames):
         return frames
     count = max(1, round(len(frames) * times))

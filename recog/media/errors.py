@@ -1,4 +1,4 @@
-"""The error of every file that cannot be read as sound or as an image."""
+"""The error of a file that cannot be read as sound or as an image."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from recog.errors import UserError
 
 
 class MediaError(UserError):
-    """One sentence that names the file and says why it cannot be read as sound or as an image."""
+    """A sentence that names the file and says why it cannot be read."""

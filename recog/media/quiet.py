@@ -1,5 +1,7 @@
-"""Keep the chatter of C libraries off the terminal: libpng and libjpeg write warnings straight to
-file descriptor 2."""
+"""Keep warnings of C libraries off the terminal.
+
+libpng and libjpeg write them straight to file descriptor 2.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ from contextlib import contextmanager
 from typing import IO
 
 NOISE = re.compile(
-    rb"\s*$|libpng |Corrupt JPEG|Premature end of JPEG|Inconsistent progression|Invalid SOS|Unknown Adobe"
+    rb"\s*$|libpng |Corrupt JPEG|Premature end of JPEG|Inconsistent progression|Invalid "
+    rb"SOS|Unknown Adobe"
     rb"|Warning: unknown JFIF|Invalid component"
     rb"|JPEG datastream|Application transferred|\[ *(?:WARN|ERROR|INFO|FATAL):|TIFF|OpenCV"
 )
@@ -25,10 +28,10 @@ _caught: IO[bytes] | None = None
 
 @contextmanager
 def quiet_decoding() -> Iterator[None]:
-    """Hold back what is written to standard error, and drop the image libraries' lines from it.
+    """Hold back standard error, and drop the lines of image libraries.
 
-    What other threads write meanwhile is passed on afterwards. Where there is no standard error
-    nothing is done.
+    All other lines, of any thread, are written afterwards. Without a standard error nothing is
+    done.
     """
     _enter()
     try:
@@ -43,7 +46,7 @@ def _enter() -> None:
         if _depth == 0:
             try:
                 _saved = os.dup(2)
-                _caught = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the last thread leaves
+                _caught = tempfile.TemporaryFile()  # noqa: SIM115 - closed by _leave
                 os.dup2(_caught.fileno(), 2)
             except OSError:
                 _caught = None

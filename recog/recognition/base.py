@@ -1,10 +1,12 @@
-"""What transcribing sound and reading lines share: a loaded model, and log-probabilities -> a line
-with its words."""
+"""A recogniser: a loaded model, and log-probabilities decoded to a text with its words.
+
+Speech and handwriting share it.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,44 +16,43 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.decoding.ctc.viterbi import Timing, spans_of
-from recog.decoding.fusion.hotwords import without_symbol
 from recog.decoding.greedy import best_path
 from recog.decoding.rescoring.combination import SecondPass
 from recog.decoding.rescoring.nbest import RESCORED
 from recog.decoding.rescoring.test_time_augmentation import READINGS, Seen, decode_views, doubt_of
-from recog.errors import UsageError
 from recog.media.source import Source
-from recog.model.recogniser_folder import (
-    ModelConfig,
-    RecogniserFolder,
-    open_recogniser_folder,
-    shipped_name,
-)
+from recog.model.recogniser_folder import RecogniserFolder, ModelConfig, open_recogniser_folder, shipped_name
 from recog.model.runtime import open_runtime
+from recog.recognition.decoders import (
+    DEFAULT_BEAM,
+    make_decoder,
+    make_rescorer,
+    make_word_finder,
+    open_language_models,
+    usable_hotwords,
+)
 from recog.recognition.options import Options, with_absolute_paths
+from recog.recognition.words import Span, reorder_spans
 from recog.text.alphabet import Alphabet
-from recog.text.bidi import to_display, to_logical
-from recog.text.normalise import rule
-from recog.transcript import Alternative, Line, Transcript, Word, abbreviate
+from recog.text.bidi import to_logical
+from recog.transcript import Alternative, Line, Transcript, shortened
 
 if TYPE_CHECKING:
     from recog.decoding.decoder import Decoder, Hypothesis
     from recog.decoding.lexicon.lexicon_decoding import WordFinder
-    from recog.decoding.rescoring.nbest import Rescorer
     from recog.lm.trie import NGramTrie
 
 logger = logging.getLogger(__name__)
-DEFAULT_BEAM = 25
-RESCORE_WEIGHT = 0.3  # of one that was not tuned for the model
-Span = tuple[str, float, float, float]  # word, its start and end in frames, confidence
-Reading = tuple[str, list[Span], tuple[Alternative, ...]]  # the text, its words, and other texts
+
+
+DecodedText = tuple[str, list[Span], tuple[Alternative, ...]]  # text, words, alternatives
 
 
 @dataclass(eq=False, repr=False)
 class Recogniser:
-    """A model ready to use; see :func:`recog.load`. Subclasses know how to open their media.
+    """A model ready to use; see :func:`recog.load`. Subclasses open their media.
 
-    It pickles by its place: a process that unpickles it loads the model from its folder, with the
+    A pickle holds the path of the model: whoever unpickles it loads the model from there, with the
     same options.
     """
 
@@ -59,7 +60,7 @@ class Recogniser:
     options: Options = field(default_factory=Options)
 
     def __post_init__(self) -> None:
-        self._given = self.options
+        self._requested = self.options
         hotwords, left_out = usable_hotwords(self.model_folder, self.options.hotwords)
         self.options = replace(self.options, hotwords=hotwords)
         for sentence in left_out:
@@ -67,11 +68,11 @@ class Recogniser:
         self.runtime = open_runtime(self.model_folder)
         self.alphabet = Alphabet.from_list(self.config.symbols[1:])
         self.word_finder = make_word_finder(self.model_folder, self.options)
-        self._sound_decoder = (
-            None if self.word_finder is None else self._make_sound_decoder(self.word_finder)
+        self._phone_decoder = (
+            None if self.word_finder is None else self._make_phone_decoder(self.word_finder)
         )
         if self.word_finder is None:
-            _ = self.decoder  # says now what does not go together in the options
+            _ = self.decoder  # reports now which options exclude each other
         self.rescorer = make_rescorer(self.model_folder, self.options)
 
     @property
@@ -80,27 +81,27 @@ class Recogniser:
 
     @property
     def timing(self) -> Timing:
-        """From the frames that emit a symbol to the time it takes."""
+        """Converts the frames that emit a symbol to its duration."""
         return Timing(offset=self.config.decoding.offset)
 
     def __reduce__(self) -> tuple[Callable[..., Recogniser], tuple[object, ...]]:
-        return _reloaded, (
+        return _reload, (
             type(self),
             shipped_name(self.model_folder),
-            with_absolute_paths(self._given),
+            with_absolute_paths(self._requested),
         )
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.config.name}: {', '.join(self._about())}>"
+        return f"<{type(self).__name__} {self.config.name}: {', '.join(self._summary())}>"
 
-    def _about(self) -> list[str]:
-        """What the representation says: the alphabet's size, and options that are not as usual."""
-        usual = type(self._given)()
-        changed = ((each.name, getattr(self._given, each.name)) for each in fields(usual))
+    def _summary(self) -> list[str]:
+        """Size of the alphabet, and the options that differ from the defaults, for ``repr``."""
+        defaults = type(self._requested)()
+        changed = ((each.name, getattr(self._requested, each.name)) for each in fields(defaults))
         options = [
-            f"{name}={abbreviate(value)}"
+            f"{name}={shortened(value)}"
             for name, value in changed
-            if value != getattr(usual, name)
+            if value != getattr(defaults, name)
         ]
         return [f"{len(self.config.symbols) - 1} symbols", *options]
 
@@ -121,29 +122,31 @@ class Recogniser:
 
     @cached_property
     def decoder(self) -> Decoder | None:
-        """The beam search over the letters, None for the best path. Where words are found in
-        sounds, only what is said of a sound that goes on needs it."""
+        """The beam search over letters; None for the best path.
+
+        A model that decodes phones needs it for partial texts alone.
+        """
         return self.decoders[0] if self.decoders else None
 
     @cached_property
     def language_models(self) -> list[NGramTrie]:
-        """The usual language model, and those of other languages; empty where there is to be
-        none."""
+        """The default language model, then those of other languages; may be empty."""
         return open_language_models(self.model_folder, self.options)
 
     @cached_property
     def decoders(self) -> list[Decoder]:
-        """A beam search with each of the language models, or one without; none for the best
-        path."""
-        made = [
-            make_decoder(self.model_folder, self.options, lm)
-            for lm in (self.language_models or (None,))
+        """A beam search for each language model, or one without; empty for the best path."""
+        decoders = [
+            make_decoder(self.model_folder, self.options, lm) for lm in (self.language_models or (None,))
         ]
-        return [decoder for decoder in made if decoder is not None]
+        return [decoder for decoder in decoders if decoder is not None]
 
-    def languages_of(self, lines: Sequence[NDArray[np.float32]]) -> list[int]:
-        """Which of :attr:`decoders` suits each of some lines that follow each other, of
-        log-probabilities (frames, symbols)."""
+    def line_languages(self, lines: Sequence[NDArray[np.float32]]) -> list[int]:
+        """Identify the language of each of some consecutive lines, as an index in :attr:`decoders`.
+
+        Args:
+            lines: log-probabilities (frames, symbols) of each.
+        """
         alpha, _ = self.options.weights(self.config.decoding)
         if len(self.decoders) < 2 or not alpha:  # without a weight they are all the same
             return [0] * len(lines)
@@ -155,62 +158,118 @@ class Recogniser:
         )
 
     def decode(
-        self, seen: Seen, *, before: str | None = None, language: int | None = None
-    ) -> Reading:
-        """Text in logical order, word spans in frames, and alternatives where asked for.
+        self, posteriors: Seen, *, before: str | None = None, language: int | None = None
+    ) -> DecodedText:
+        """Text in logical order, its word spans in frames, and alternatives where asked for.
 
         Args:
-            seen: what the network makes of a line or segment. All views count for what the text is,
-                the first says where its words are.
-            before: the text that this one follows, as the network displays it, for the language
-                model.
-            language: which of :attr:`decoders`; None finds out.
+            posteriors: the network's output for a line or segment. All variants count for the text;
+                the first gives the times of the words.
+            before: the preceding line as the network displays it, for the language model.
+            language: index in :attr:`decoders`; None identifies the language.
         """
-        temperature = (
-            self.config.decoding.temperature if self.word_finder or self.decoders else 1.0
-        )  # a best path has none
-        views = [tempered(self.decoded_of(view), temperature) for view in (seen, *seen.again)]
-        if self.word_finder is not None and seen.sounds is not None:
-            return self._found_words(self.word_finder, views)
-        log_probs = views[0]
+        # the best path does not depend on the temperature
+        temperature = self.config.decoding.temperature if self.word_finder or self.decoders else 1.0
+        variants = [
+            apply_temperature(self.decoded_log_probs(variant), temperature)
+            for variant in (posteriors, *posteriors.again)
+        ]
+        if self.word_finder is not None and posteriors.sounds is not None:
+            return self._decode_phones(self.word_finder, variants)
+        if language is None:
+            language = self.line_languages([posteriors.log_probs])[0]
+        return self._decode_letters(variants, before, language)
+
+    def _decode_letters(
+        self, variants: Sequence[NDArray[np.float32]], before: str | None, language: int
+    ) -> DecodedText:
         alternatives: tuple[Alternative, ...] = ()
         if self.decoder is None:
-            tokens = best_path(log_probs)
+            tokens = best_path(variants[0])
         else:
-            decoder = self.decoders[
-                self.languages_of([seen.log_probs])[0] if language is None else language
-            ]
-            best = self._readings(decoder, views, before)
-            if self.rescorer is not None:
-                again = SecondPass(decoder, self.rescorer)
-                best = again(best, views, before=before, every=self.options.n_best > 1)[
-                    : self.options.n_best
-                ]
+            best = self._nbest(self.decoders[language], variants, before)
             tokens = list(best[0].tokens)
             texts: dict[str, Hypothesis] = {}
-            for hypothesis in best:  # white space tells no two apart
-                texts.setdefault(self.reading_order(" ".join(hypothesis.text.split())), hypothesis)
+            for hypothesis in best:  # texts that differ in white space are the same
+                texts.setdefault(self.logical_text(" ".join(hypothesis.text.split())), hypothesis)
             alternatives = tuple(Alternative(text, round(h.score, 4)) for text, h in texts.items())
-        display = "".join(self.config.symbols[token] for token in tokens)
         spans = [
-            (span.word, span.start, span.end, self.calibrated(span.confidence))
-            for span in spans_of(log_probs, tokens, self.config.symbols, timing=self.timing)
+            (span.word, span.start, span.end, self.calibrate(span.confidence))
+            for span in spans_of(variants[0], tokens, self.config.symbols, timing=self.timing)
         ]
-        display = " ".join(display.split())
-        text = self.reading_order(display)
-        # words of a right-to-left line: their order and letters are the text's, not the image's
-        if text != display:
-            spans = reorder(spans, text)
+        display = " ".join("".join(self.config.symbols[token] for token in tokens).split())
+        text = self.logical_text(display)
+        if text != display:  # a right-to-left line: its words follow the text, not the image
+            spans = reorder_spans(spans, text)
         return text, spans, alternatives if self.options.n_best > 1 else ()
 
-    def decoded_of(self, seen: Seen) -> NDArray[np.float32]:
-        """What words are found in: (frames, sounds) where they are found in sounds, else (frames,
-        symbols)."""
-        return seen.log_probs if self.word_finder is None or seen.sounds is None else seen.sounds
+    def _decode_phones(
+        self, word_finder: WordFinder, variants: Sequence[NDArray[np.float32]]
+    ) -> DecodedText:
+        assert self._phone_decoder is not None
+        best = self._nbest(self._phone_decoder, variants, written=word_finder.texts)
+        # two pronunciations of one text are one hypothesis
+        by_text: dict[str, Hypothesis] = {}
+        for hypothesis, text in zip(best, word_finder.texts(best), strict=True):
+            by_text.setdefault(text, hypothesis)
+        best = [replace(hypothesis, text=text) for text, hypothesis in by_text.items()]
+        spans = [
+            (word, span.start, span.end, self.calibrate(span.confidence))
+            for word, span in zip(
+                best[0].text.split(),
+                spans_of(variants[0], best[0].tokens, word_finder.sounds, timing=self.timing),
+                strict=True,
+            )
+        ]
+        alternatives = tuple(Alternative(h.text, round(h.score, 4)) for h in best)
+        return best[0].text, spans, alternatives if self.options.n_best > 1 else ()
 
-    def looks_again(self, log_probs: NDArray[np.float32]) -> bool:
-        """Whether the other views are worth it, by the symbols (frames, symbols) that the first
-        gives."""
+    def _nbest(
+        self,
+        decoder: Decoder,
+        variants: Sequence[NDArray[np.float32]],
+        before: str | None = None,
+        written: Callable[[Sequence[Hypothesis]], list[str]] | None = None,
+    ) -> list[Hypothesis]:
+        """Hypotheses of the beam search, best first, rescored where there is a rescorer.
+
+        Up to :data:`READINGS` may be asked for without a change of the best.
+
+        Args:
+            before: see :meth:`decode`.
+            written: gives the texts of hypotheses; by default their symbols.
+        """
+        n_best = self.options.n_best
+        [hypotheses] = decode_views(
+            decoder,
+            [variants],
+            before=[before],
+            n_best=n_best if self.rescorer is None else max(n_best, RESCORED),
+            each=max(READINGS, n_best),
+        )
+        if self.rescorer is None:
+            return hypotheses
+        combine = (
+            SecondPass(decoder, self.rescorer)
+            if written is None
+            else SecondPass(decoder, self.rescorer, written)
+        )
+        return combine(hypotheses, variants, before=before, every=n_best > 1)[:n_best]
+
+    def decoded_log_probs(self, posteriors: Seen) -> NDArray[np.float32]:
+        """Log-probabilities to decode: (frames, phones) with a lexicon, else (frames, symbols)."""
+        return (
+            posteriors.log_probs
+            if self.word_finder is None or posteriors.sounds is None
+            else posteriors.sounds
+        )
+
+    def needs_augmentation(self, log_probs: NDArray[np.float32]) -> bool:
+        """Whether to run the network on all variants of a line.
+
+        Args:
+            log_probs: (frames, symbols) of the first variant, which say how uncertain the line is.
+        """
         decoding = self.config.decoding
         beam = self.word_finder is not None or bool(self.decoders)
         looks = self.options.looks or ("auto" if beam else "once")
@@ -218,7 +277,7 @@ class Recogniser:
             looks == "all" or (looks == "auto" and doubt_of(log_probs) > decoding.doubt)
         )
 
-    def _make_sound_decoder(self, word_finder: WordFinder) -> Decoder:
+    def _make_phone_decoder(self, word_finder: WordFinder) -> Decoder:
         tuned, options = self.config.decoding, self.options
         alpha, beta = options.weights(tuned)
         return word_finder.decoder(
@@ -230,44 +289,8 @@ class Recogniser:
             unknown_cost=tuned.unknown_cost,
         )
 
-    def _found_words(
-        self, word_finder: WordFinder, views: Sequence[NDArray[np.float32]]
-    ) -> Reading:
-        assert self._sound_decoder is not None
-        best = self._readings(self._sound_decoder, views)
-        if self.rescorer is not None:
-            again = SecondPass(self._sound_decoder, self.rescorer, word_finder.texts)
-            best = again(best, views, every=self.options.n_best > 1)[: self.options.n_best]
-        said: dict[str, Hypothesis] = {}
-        for hypothesis, text in zip(best, word_finder.texts(best), strict=True):
-            said.setdefault(text, hypothesis)  # two ways to say the same are one reading
-        best = [replace(hypothesis, text=text) for text, hypothesis in said.items()]
-        spans = [
-            (word, span.start, span.end, self.calibrated(span.confidence))
-            for word, span in zip(
-                best[0].text.split(),
-                spans_of(views[0], best[0].tokens, word_finder.sounds, timing=self.timing),
-                strict=True,
-            )
-        ]
-        alternatives = tuple(Alternative(h.text, round(h.score, 4)) for h in best)
-        return best[0].text, spans, alternatives if self.options.n_best > 1 else ()
-
-    def _readings(
-        self, decoder: Decoder, views: Sequence[NDArray[np.float32]], before: str | None = None
-    ) -> list[Hypothesis]:
-        """What the beam finds in a line, best first. Up to :data:`READINGS` may be wanted without
-        changing which is the best."""
-        wanted = self.options.n_best
-        readings = wanted if self.rescorer is None else max(wanted, RESCORED)
-        [found] = decode_views(
-            decoder, [views], before=[before], n_best=readings, each=max(READINGS, wanted)
-        )
-        return found
-
     def warm_up(self) -> None:
-        """Load, and at the first use on a machine compile, what decoding needs, so that no file
-        waits for it."""
+        """Load what decoding needs, and compile it at the first use on a machine."""
         if self.word_finder is not None or self.decoder is not None:
             symbols, sounds = (
                 np.full((2, count), -np.log(max(1, count)), np.float32)
@@ -276,231 +299,24 @@ class Recogniser:
             for before in (None, self.config.symbols[-1]):
                 self.decode(Seen(symbols, sounds if self.config.sounds else None), before=before)
 
-    def reading_order(self, text: str) -> str:
-        """The logical order of a text that the network gives: an image of a right-to-left script is
-        read from the left."""
+    def logical_text(self, text: str) -> str:
+        """The logical order of a text; the network reads every image from left to right."""
         return to_logical(text) if self.config.modality == "handwriting" else text
 
-    def calibrated(self, confidence: float) -> float:
-        """A word's confidence as the share of words that are right, where the model knows it."""
+    def calibrate(self, confidence: float) -> float:
+        """Calibrate a word's confidence to the share of right words, where the model can."""
         return confidence if self.config.confidence is None else self.config.confidence(confidence)
 
 
-def _reloaded(kind: type[Recogniser], place: str | Path, options: Options) -> Recogniser:
-    """A recogniser from what it was pickled as."""
+def _reload(kind: type[Recogniser], place: str | Path, options: Options) -> Recogniser:
+    """Load a recogniser anew, to unpickle it."""
     return kind(open_recogniser_folder(place), options)
 
 
-def usable_hotwords(
-    model_folder: RecogniserFolder, hotwords: Mapping[str, float]
-) -> tuple[dict[str, float], list[str]]:
-    """Hotwords as a model's texts have them, and a sentence for each that it cannot write.
-
-    For a model of lower case, say, ``Mother-in-Law`` is ``mother in law``.
-    """
-    config = model_folder.config
-    written, usable, left_out = (
-        rule(config.normalise, config.languages),
-        dict[str, float](),
-        list[str](),
-    )
-    for phrase, boost in hotwords.items():
-        text = " ".join(written(phrase).split())
-        shown = to_display(text) if config.modality == "handwriting" else text
-        missing = without_symbol(shown, config.symbols[1:])
-        if phrase.strip() and not text:
-            left_out.append(f"The hotword '{phrase}' is left out: the model writes nothing of it.")
-        elif missing is not None:
-            left_out.append(
-                f"The hotword '{phrase}' is left out: the model has no symbol for '{missing}'."
-            )
-        else:
-            usable[text] = max(boost, usable.get(text, boost))
-    return usable, left_out
-
-
-def make_decoder(
-    model_folder: RecogniserFolder, options: Options, lm: NGramTrie | None
-) -> Decoder | None:
-    """The beam search that the options ask for, with this language model; None for the best path.
-
-    Raises:
-        UsageError: the options do not go together.
-    """
-    tuned = model_folder.config.decoding
-    n_best = options.n_best
-    wanted = (
-        lm is not None or options.hotwords or n_best > 1 or options.rescore not in (None, "none")
-    )
-    beam = (
-        options.beam if options.beam is not None else tuned.beam or (DEFAULT_BEAM if wanted else 0)
-    )
-    if lm is None and (options.alpha is not None or options.beta is not None):
-        raise UsageError(
-            "The weights alpha and beta belong to a language model; give one, or leave them out."
-        )
-    if beam == 0:
-        if wanted:
-            raise UsageError(
-                "A language model, hotwords and alternatives need a beam of at least 1."
-            )
-        if options.looks == "all" and options.beam == 0:
-            raise UsageError(
-                "A best path reads the first view alone: to look at all of them takes a beam of at least 1."
-            )
-        return None
-    from recog.decoding.decoder import Decoder
-
-    alpha, beta = options.weights(tuned)
-    # the network reads from the left
-    in_display = to_display if model_folder.config.modality == "handwriting" else str
-    return Decoder(
-        list(model_folder.config.symbols),
-        beam_width=max(beam, n_best),
-        threads=1,
-        lm=lm,
-        alpha=alpha,
-        beta=beta,
-        hotwords={in_display(phrase): boost for phrase, boost in options.hotwords.items()},
-        sentence=tuned.sentence,
-        unknown_cost=tuned.unknown_cost,
-    )
-
-
-def open_language_models(model_folder: RecogniserFolder, options: Options) -> list[NGramTrie]:
-    """The language models that the options leave in use: the usual one, then those of other
-    languages.
-
-    A model with language models of its own uses them, unless a beam of 0 is asked for.
-
-    Raises:
-        UserError: one cannot be read, or (UsageError) the model knows nothing of the language.
-    """
-    if options.language is not None and options.lm is not None:
-        raise UsageError(
-            "A language chooses among the model's own language models; leave out the one or the other."
-        )
-    if options.lm is not None:
-        paths = [] if str(options.lm) == "none" else [Path(options.lm)]
-    else:
-        paths = own_language_models(model_folder, options)
-    if not paths:
-        return []
-    from recog.lm.binary import load_lm
-
-    return [load_lm(path) for path in paths]
-
-
-def own_language_models(model_folder: RecogniserFolder, options: Options) -> list[Path]:
-    """The language models of the model's own, where the options leave them in use; the usual one
-    first.
-
-    Raises:
-        UsageError: the options name a language that the model has nothing to do with.
-    """
-    usual, others = model_folder.config.decoding.lm, model_folder.config.decoding.languages
-    names = [] if usual is None else [usual, *others.values()]
-    if options.language is not None:
-        known = dict.fromkeys(model_folder.config.languages, usual) | others
-        wanted = {name.casefold(): file for name, file in known.items()}
-        if options.language.casefold() not in wanted:
-            raise UsageError(
-                f"The model {model_folder.config.name} is for {' and '.join(known) or 'no language that it names'}, "
-                f"not for {options.language}."
-            )
-        names = [name for name in names if name == wanted[options.language.casefold()]]
-    return [] if options.beam == 0 else [model_folder.file(name) for name in names]
-
-
-def make_word_finder(model_folder: RecogniserFolder, options: Options) -> WordFinder | None:
-    """What finds words in the sounds that the model hears; None where it hears none, or there is to
-    be no language model of words: then its letters are decoded. A hotword of which nobody knows how
-    it is said is left out, with a warning."""
-    model = model_of_words(model_folder, options)
-    if model is None:
-        return None
-    from recog.decoding.lexicon.lexicon_decoding import WordFinder
-
-    word_finder = WordFinder(model_folder, model, options.hotwords)
-    for phrase in word_finder.unknown:
-        logger.warning(
-            "The hotword '%s' is left out: the model does not know how it is said.", phrase
-        )
-    return word_finder
-
-
-def model_of_words(model_folder: RecogniserFolder, options: Options) -> NGramTrie | None:
-    """The language model whose words are found in the sounds that the model hears; None where its
-    letters are decoded."""
-    if (
-        not model_folder.config.sounds
-        or not model_folder.config.decoding.sounds
-        or options.beam == 0
-    ):
-        return None
-    model = next(iter(open_language_models(model_folder, options)), None)
-    return model if model is not None and model.unit == "word" else None
-
-
-def make_rescorer(model_folder: RecogniserFolder, options: Options) -> Rescorer | None:
-    """What orders the readings anew, where the options leave it in use.
-
-    Raises:
-        UserError: its model cannot be read.
-    """
-    weight, tuned = options.rescore_weight, model_folder.config.decoding.rescoring
-    if options.rescore is None and (tuned is None or options.lm is not None or options.beam == 0):
-        return None
-    if str(options.rescore) == "none" or weight == 0.0:
-        return None
-    from recog.decoding.rescoring.nbest import Rescorer
-    from recog.lm.neural import NeuralLM
-
-    if options.rescore is not None:
-        lm = NeuralLM.open(options.rescore).expecting(options.hotwords)
-        return Rescorer(lm, RESCORE_WEIGHT if weight is None else weight)
-    assert tuned is not None
-    lm = NeuralLM.within(model_folder, unknown_cost=tuned.unknown_cost).expecting(options.hotwords)
-    return Rescorer(lm, tuned.weight if weight is None else weight, tuned.interpolate, tuned.margin)
-
-
-def tempered(log_probs: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+def apply_temperature(log_probs: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
     """Log-probabilities (frames, symbols) divided by the temperature and normalised again."""
     if temperature == 1.0:
         return log_probs
     scaled = log_probs.astype(np.float64) / temperature
     scaled -= scaled.max(axis=1, keepdims=True)
     return np.asarray(scaled - np.log(np.exp(scaled).sum(axis=1, keepdims=True)), np.float32)
-
-
-def reorder(spans: list[Span], text: str) -> list[Span]:
-    """Give the words of ``text`` (logical order) the places of the displayed words that they are.
-
-    A word that stands there several times takes its places from the right, where such a line
-    begins; one whose display alone does not tell it (a number that turned, a bracket) takes the
-    rightmost place that no other word has.
-    """
-    places: dict[str, list[int]] = {}
-    for i, span in enumerate(spans):
-        places.setdefault(to_logical(span[0]), []).append(i)
-    words = text.split()
-    found = [places[word].pop() if places.get(word) else None for word in words]
-    free = sorted({*range(len(spans))} - {*found})
-    order = [free.pop() if i is None and free else i for i in found]
-    return [(word, *spans[i][1:]) for word, i in zip(words, order, strict=True) if i is not None]
-
-
-def make_words(spans: list[Span], seconds: Callable[[float], float]) -> tuple[Word, ...]:
-    """Words with times, ``seconds`` giving the time at which a frame begins."""
-    return tuple(
-        Word(word, round(seconds(a), 3), round(seconds(b), 3), confidence=round(min(1.0, c), 4))
-        for word, a, b, c in spans
-    )
-
-
-def line_confidence(spans: list[Span]) -> float | None:
-    """Mean confidence of the words, weighted by their length; None without words."""
-    if not spans:
-        return None
-    weights = [len(word) for word, _, _, _ in spans]
-    return round(min(1.0, float(np.average([c for _, _, _, c in spans], weights=weights))), 4)

@@ -1,10 +1,9 @@
-"""Which frames of each segment count: segments that share sound are joined so that no word is lost
-and none doubled.
+"""Merge segments that share sound, so that no word is lost and none is doubled.
 
-Where a pause lies between two segments its middle is the border. Where there is none, the first
-segment is cut at the widest gap between two words in the middle of what both share, each word read
-with sound on both sides of it; the second goes on from the same gap, which it finds by its time and
-by the words on its sides.
+Two segments with a pause between them meet in the middle of the pause. Two segments without a pause
+overlap. The first is cut at the widest gap between two words in the middle of the overlap, where
+every word has sound on both sides. The second goes on from the same gap, which is recognised by its
+time and by the words beside it.
 """
 
 from __future__ import annotations
@@ -20,23 +19,26 @@ from recog.decoding.rescoring.test_time_augmentation import Seen
 from recog.segment.speech import SHARED, Segment
 from recog.text.alphabet import BLANK
 
-CONTEXT = 1.0  # seconds of shared sound on either side of where a cut is sought
-NEAR = 0.4  # seconds by which two readings of one gap may differ
+CONTEXT = 1.0  # seconds of the overlap in which no boundary is sought, at either end
+NEAR = 0.4  # seconds by which the same gap may differ between two segments
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """What the network makes of the frames of a segment that count, between two seconds of the
-    recording."""
+class Chunk:
+    """Posteriors of the part of a segment that counts.
+
+    Attributes:
+        start, end: seconds into the recording, or pixels of a line image.
+    """
 
     start: float
     end: float
-    seen: Seen
+    posteriors: Seen
 
 
 @dataclass(frozen=True)
-class _Gap:
-    """Between two words: its last frame, and the words, as the best path reads them."""
+class _WordGap:
+    """A gap between two words of the best path: its last frame, its width and the words."""
 
     frame: int
     width: int
@@ -45,14 +47,13 @@ class _Gap:
 
 
 @dataclass(frozen=True)
-class _Cut:
+class _Boundary:
     second: float
-    gap: _Gap | None
+    gap: _WordGap | None
 
 
-class Stitcher:
-    """What counts of each segment of one recording; they are given in order, each as soon as it is
-    there.
+class ChunkMerger:
+    """Cuts the segments of one recording, in order, to the frames that count.
 
     Args:
         step: seconds of a frame.
@@ -62,87 +63,99 @@ class Stitcher:
     def __init__(self, *, step: float, symbols: Sequence[str]) -> None:
         self._step = step
         self._space = symbols.index(" ") if " " in symbols else None
-        self._cut: _Cut | None = None
+        self._boundary: _Boundary | None = None
 
-    def __call__(self, segment: Segment, seen: Seen) -> Stretch:
-        """The stretch of the next segment. Its first view says where to cut; of the others the same
-        share is taken."""
-        log_probs = seen.log_probs
+    def __call__(self, segment: Segment, posteriors: Seen) -> Chunk:
+        """Cut the next segment.
+
+        The first variant decides where. The others are cut at the same shares of their frames.
+        """
+        log_probs = posteriors.log_probs
         step, space, count = self._step, self._space, len(log_probs)
         if segment.keep_from is None:
-            first = _resume(log_probs, self._cut, segment.start, step, space) if self._cut else 0
+            first = (
+                _resume_frame(log_probs, self._boundary, segment.start, step, space)
+                if self._boundary
+                else 0
+            )
         else:
             first = min(count, max(0, round((segment.keep_from - segment.start) / step)))
         if segment.keep_to is None:
-            self._cut = _cut(log_probs, segment.start, step, space, first)
-            last, end = round((self._cut.second - segment.start) / step), self._cut.second
+            self._boundary = _boundary(log_probs, segment.start, step, space, first)
+            last, end = round((self._boundary.second - segment.start) / step), self._boundary.second
         else:
             last, end = (
                 max(first, min(count, round((segment.keep_to - segment.start) / step))),
                 segment.keep_to,
             )
-        kept = (first / count, last / count) if count else (0.0, 1.0)
-        return Stretch(segment.start + first * step, end, _part(seen, *kept))
+        shares = (first / count, last / count) if count else (0.0, 1.0)
+        return Chunk(segment.start + first * step, end, _slice(posteriors, *shares))
 
 
-def _part(seen: Seen, low: float, high: float) -> Seen:
-    """The frames of all views between two shares of their numbers."""
-    first, last = round(low * len(seen.log_probs)), round(high * len(seen.log_probs))
-    sounds = None if seen.sounds is None else seen.sounds[first:last]
+def _slice(posteriors: Seen, low: float, high: float) -> Seen:
+    """Frames of all variants between two shares of their number, 0 to 1."""
+    first, last = round(low * len(posteriors.log_probs)), round(high * len(posteriors.log_probs))
+    sounds = None if posteriors.sounds is None else posteriors.sounds[first:last]
     return Seen(
-        seen.log_probs[first:last], sounds, tuple(_part(view, low, high) for view in seen.again)
+        posteriors.log_probs[first:last],
+        sounds,
+        tuple(_slice(variant, low, high) for variant in posteriors.again),
     )
 
 
-def _cut(
+def _boundary(
     log_probs: NDArray[np.float32], start: float, step: float, space: int | None, first: int
-) -> _Cut:
-    """Where to cut a segment in what it shares with the next one."""
+) -> _Boundary:
+    """Choose where to cut a segment within its overlap with the next."""
     count = len(log_probs)
     low = max(first, count - round((SHARED - CONTEXT) / step))
     high = max(low + 1, count - round(CONTEXT / step))
-    found = [gap for gap in _gaps(log_probs, space) if low <= gap.frame < high]
-    if found:
-        gap = max(found, key=lambda gap: (gap.width, -abs(2 * gap.frame - low - high)))
-        return _Cut(start + (gap.frame + 1) * step, gap)
-    return _Cut(start + (_emptiest(log_probs, low, high, space) + 1) * step, None)
+    gaps = [gap for gap in _word_gaps(log_probs, space) if low <= gap.frame < high]
+    if gaps:
+        gap = max(gaps, key=lambda gap: (gap.width, -abs(2 * gap.frame - low - high)))
+        return _Boundary(start + (gap.frame + 1) * step, gap)
+    return _Boundary(start + (_quietest_frame(log_probs, low, high, space) + 1) * step, None)
 
 
-def _resume(
-    log_probs: NDArray[np.float32], cut: _Cut, start: float, step: float, space: int | None
+def _resume_frame(
+    log_probs: NDArray[np.float32],
+    boundary: _Boundary,
+    start: float,
+    step: float,
+    space: int | None,
 ) -> int:
-    """The first frame after the cut, in a segment that shares it."""
-    expected = round((cut.second - start) / step)
+    """The first frame after a boundary, in the segment that follows it."""
+    expected = round((boundary.second - start) / step)
     expected = min(len(log_probs), max(0, expected))
-    if cut.gap is None:
+    if boundary.gap is None:
         return expected
-    near = round(NEAR / step)
-    found = [gap for gap in _gaps(log_probs, space) if abs(gap.frame + 1 - expected) <= near]
-    if not found:
+    reach = round(NEAR / step)
+    gaps = [gap for gap in _word_gaps(log_probs, space) if abs(gap.frame + 1 - expected) <= reach]
+    if not gaps:
         return expected
-    before, after = cut.gap.before, cut.gap.after
+    before, after = boundary.gap.before, boundary.gap.after
     best = max(
-        found,
+        gaps,
         key=lambda g: ((g.before == before) + (g.after == after), -abs(g.frame + 1 - expected)),
     )
     return best.frame + 1
 
 
-def _gaps(log_probs: NDArray[np.float32], space: int | None) -> list[_Gap]:
-    """The gaps between the words of the best path."""
+def _word_gaps(log_probs: NDArray[np.float32], space: int | None) -> list[_WordGap]:
+    """All gaps between two words of the best path."""
     labels, frames = best_path_frames(log_probs)
     at = [k for k, label in enumerate(labels) if label == space]
-    found = []
+    gaps = []
     for n, k in enumerate(at):
         if 0 < k < len(labels) - 1:
             before = tuple(labels[at[n - 1] + 1 if n else 0 : k])
             after = tuple(labels[k + 1 : at[n + 1] if n + 1 < len(at) else len(labels)])
-            found.append(_Gap(frames[k], frames[k + 1] - frames[k - 1], before, after))
-    return found
+            gaps.append(_WordGap(frames[k], frames[k + 1] - frames[k - 1], before, after))
+    return gaps
 
 
-def _emptiest(log_probs: NDArray[np.float32], low: int, high: int, space: int | None) -> int:
-    """The frame of the least letters, the nearest to the middle of those that are alike."""
+def _quietest_frame(log_probs: NDArray[np.float32], low: int, high: int, space: int | None) -> int:
+    """The frame most likely without a letter; of equal frames the one nearest to the middle."""
     part = log_probs[low:high]
     if not len(part):
         return min(low, len(log_probs)) - 1

@@ -1,11 +1,11 @@
-"""Images of handwriting -> transcripts: single lines, and whole pages line by line."""
+"""Images of handwriting to transcripts: single lines, and whole pages line by line."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import repeat
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from recog.decoding.rescoring.test_time_augmentation import Seen
 from recog.errors import UserError
-from recog.features.line_strip import to_columns, to_strip, viewed
+from recog.features.line_strip import to_columns, to_strip, variant
 from recog.formats.layout.rotation import rotate_line
 from recog.media.document.base import Document
 from recog.media.document.reader import open_document
@@ -24,9 +24,10 @@ from recog.media.source import Source, name_of
 from recog.model.config import StripConfig
 from recog.model.page_model import DEFAULT as DEFAULT_PAGE_MODEL
 from recog.model.page_model import open_page_model_folder
-from recog.recognition.base import Recogniser, Span, line_confidence
-from recog.recognition.layout_xml import given_lines
+from recog.recognition.base import Recogniser
+from recog.recognition.layout_xml import read_segmentation
 from recog.recognition.options import HandwritingOptions
+from recog.recognition.words import Span, line_confidence
 from recog.segment.orientation import find_upright
 from recog.segment.polarity import dark_on_light
 from recog.text.alphabet import BLANK
@@ -37,34 +38,35 @@ from recog.util.parallel import parallel
 if TYPE_CHECKING:
     from recog.segment.page_lines import PageSegmenter
 
-NOTHING = -100.0  # log-probability of the symbols that are not there
-PAGE_HEIGHT = 300  # pixels from which an image can be a page,
-PAGE_SHAPE = 4.0  # and how many times as wide as high it then is at most
+NOTHING = -100.0  # log-probability of every symbol but the blank on an empty line
+PAGE_HEIGHT = 300  # pixels; a lower image is no page
+PAGE_SHAPE = 4.0  # width by height; a wider image is no page
 Box = tuple[float, float, float, float]  # left, top, right, bottom
-Found = tuple[tuple[Point, ...], tuple[Point, ...]]  # baseline and polygon
+SegmentedLine = tuple[tuple[Point, ...], tuple[Point, ...]]  # baseline and polygon
 
 logger = logging.getLogger("recog")
 
 
 @dataclass(eq=False, repr=False)
 class HandwritingRecogniser(Recogniser):
-    """A handwriting model that reads lines, and pages of lines."""
+    """A handwriting model with its decoder, for lines and pages."""
 
     options: HandwritingOptions = field(default_factory=HandwritingOptions)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.options.page_model is not None:  # says now what is wrong with it
+        if self.options.page_model is not None:  # reports now what is wrong with it
             open_page_model_folder(self.options.page_model)
 
     @property
     def features(self) -> StripConfig:
+        """How the network's line strips are computed."""
         assert self.config.strip is not None  # the config was validated
         return self.config.strip
 
     @cached_property
     def segmenter(self) -> PageSegmenter:
-        """What finds the lines of a page; loaded with the first page."""
+        """Segments pages into lines; loaded with the first page."""
         from recog.segment.page_lines import PageSegmenter
 
         return PageSegmenter(open_page_model_folder(self.options.page_model or DEFAULT_PAGE_MODEL))
@@ -78,59 +80,60 @@ class HandwritingRecogniser(Recogniser):
         keep: Callable[[NDArray[np.float32]], None] | None = None,
         on_page: Callable[[Transcript, Document, int], None] | None = None,
     ) -> Transcript:
-        """Read an image, of a line or of a page as the option ``layout`` says, or a document (PDF,
-        TIFF) page by page.
+        """Read a line, a page, or a document (PDF, TIFF) page by page.
 
-        With the layout "xml", the lines are those that a PAGE or ALTO file beside the image gives;
-        see :func:`recog.recognition.layout_xml.given_lines`. They keep their places and their
-        order.
+        The option ``layout`` says what an image shows. With "xml", the lines come from a PAGE or
+        ALTO file beside the image and keep their places and order; see
+        :func:`recog.recognition.layout_xml.read_segmentation`.
 
         Args:
             source: path of the file, its bytes, a binary stream of it, a Pillow image, or an array
                 of pixels: grey (height, width), or (height, width, channels) with red, green and
                 blue, and alpha after them; uint8, uint16, bool, or floating point from 0 (black) to
                 1. OpenCV's order needs ``image[..., ::-1]``.
-            name: what to call it in the result; its path unless given, or the name of a stream, or
-                what it is.
+            name: name of the source in the result; by default its path, the name of a stream, or
+                its kind.
             advance: called with the number of lines done so far.
             keep: called with each line's log-probabilities (frames, symbols).
-            on_page: called after each page, also one that cannot be read, with its transcript, the
-                open document, and its index there.
+            on_page: called after each page, readable or not, with its transcript, the open document
+                and the index of the page.
 
         Returns:
-            A transcript; of a document one with ``pages``. A page of it that cannot be read is
-            empty, and so are lines that ``layout="xml"`` gives no place; ``damage`` names them.
+            A transcript; that of a document has ``pages``. Pages that cannot be read are empty, and
+            so are lines to which ``layout="xml"`` gives no place; ``damage`` names them.
 
         Raises:
             UserError: the file cannot be read, or no page of it.
         """
         name = name or name_of(source)
         pages: list[Transcript] = []
-        unread: list[str] = []
-        lost: list[str] = []
+        page_errors: list[str] = []
+        unreadable: list[str] = []
         with open_document(source) as document:
             for index in range(len(document)):
                 done = sum(len(page.lines) for page in pages)
-                told = None if advance is None else partial(_ahead, advance, done)
+                progress = None if advance is None else _offset(advance, done)
                 try:
                     image = document.grey(index)
-                    lines = tuple(self._lines(image, source, document, index, lost, told, keep))
+                    lines = tuple(
+                        self._lines(image, source, document, index, unreadable, progress, keep)
+                    )
                     pages.append(Transcript(name, lines, self.config.name, size=image.shape[::-1]))
                 except MediaError as error:
-                    unread.append(str(error))
-                    if len(unread) == len(document):
+                    page_errors.append(str(error))
+                    if len(page_errors) == len(document):
                         raise
                     pages.append(Transcript(name, (), self.config.name, size=(1, 1)))
                 if on_page is not None:
                     on_page(pages[-1], document, index)
-        damage = (*unread, *lost)
+        damage = (*page_errors, *unreadable)
         return Transcript.of_pages(name, pages, damage, damage)
 
     def stream(self, source: Source) -> Generator[Line, None, None]:
-        """The lines of an image or a document as they are read: those of :meth:`transcribe`.
+        """The lines of :meth:`transcribe`, each as soon as it is read.
 
-        Warnings are logged, and so are pages that cannot be read. Where the iterator is left before
-        its end, it is best closed: ``with contextlib.closing(model.stream(path)) as lines``.
+        Warnings are logged, and so are pages that cannot be read. Close the iterator if you leave
+        it before its end: ``with contextlib.closing(model.stream(path)) as lines``.
 
         Args:
             source: as for :meth:`transcribe`.
@@ -138,18 +141,20 @@ class HandwritingRecogniser(Recogniser):
         Raises:
             UserError: the file cannot be read, or no page of it.
         """
-        unread = 0
-        lost: list[str] = []
+        page_errors = 0
+        unreadable: list[str] = []
         with open_document(source) as document:
             for index in range(len(document)):
                 try:
-                    yield from self._lines(document.grey(index), source, document, index, lost)
+                    yield from self._lines(
+                        document.grey(index), source, document, index, unreadable
+                    )
                 except MediaError as error:
-                    unread += 1
-                    if unread == len(document):
+                    page_errors += 1
+                    if page_errors == len(document):
                         raise
                     logger.warning("%s", error)
-        for sentence in lost:
+        for sentence in unreadable:
             logger.warning("%s", sentence)
 
     def _lines(
@@ -158,170 +163,189 @@ class HandwritingRecogniser(Recogniser):
         source: Source,
         document: Document,
         index: int,
-        lost: list[str],
+        unreadable: list[str],
         advance: Callable[[float], None] | None = None,
         keep: Callable[[NDArray[np.float32]], None] | None = None,
     ) -> Iterator[Line]:
-        """The lines of a page of a document, as the layout says; ``image`` is its grey picture.
-        What of its lines cannot be read goes to ``lost``."""
+        """Read the lines of one page of a document, as the layout says.
+
+        Args:
+            image: the page in grey.
+            unreadable: takes sentences on lines that cannot be read.
+        """
         layout = self.options.layout
         if layout == "xml":
-            found, told = given_lines(source, index, image.shape[::-1], *document.stored(index))
-            lost += told
-            yield from self._along(image, found, advance, keep, every=True)
+            regions, warnings = read_segmentation(
+                source, index, image.shape[::-1], *document.stored(index)
+            )
+            unreadable += warnings
+            yield from self._read_lines(image, regions, advance, keep, every=True)
             return
         count = 0
         if layout in ("page", "table") or (layout == "auto" and is_page(image)):
-            for line in self._page(image, advance, keep):
+            for line in self._read_page(image, advance, keep):
                 count += 1
                 yield line
         if layout == "line" or (layout == "auto" and not count and len(image) < 2 * PAGE_HEIGHT):
-            yield self._single(image, advance, keep)
+            yield self._read_line(image, advance, keep)
 
     def log_probs(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Log-probabilities (frames, symbols) of a grey line image (height, width)."""
-        return self._first(to_strip(image, self.features))
+        return self._first_variant(to_strip(image, self.features))
 
-    def look(self, image: NDArray[np.uint8]) -> tuple[Seen, float]:
-        """What the network sees in a grey line image (height, width), in one view or, where that is
-        doubtful, in all; and how many of the image's pixels a frame of the first is wide."""
+    def posteriors(self, image: NDArray[np.uint8]) -> tuple[Seen, float]:
+        """Posteriors of a grey line image (height, width), and pixels of it to a frame.
+
+        All variants are read where the first is uncertain. Frames are those of the first.
+        """
         strip = to_strip(image, self.features)
-        log_probs = self._first(strip)
+        log_probs = self._first_variant(strip)
         first, *others = self.config.decoding.views
         columns = strip.shape[1] * first.width
-        if not self.looks_again(log_probs):
+        if not self.needs_augmentation(log_probs):
             others = []
-        again = tuple(
-            Seen(self.runtime.log_probs(to_columns(viewed(strip, view)))) for view in others
+        variants = tuple(
+            Seen(self.runtime.log_probs(to_columns(variant(strip, view)))) for view in others
         )
-        return Seen(log_probs, again=again), self.config.encoder.subsampling * image.shape[
-            1
-        ] / columns
+        scale = self.config.encoder.subsampling * image.shape[1] / columns
+        return Seen(log_probs, again=variants), scale
 
-    def _first(self, strip: NDArray[np.uint8]) -> NDArray[np.float32]:
-        log_probs = self.runtime.log_probs(to_columns(viewed(strip, self.config.decoding.views[0])))
-        # nothing is written there: no training line is so empty, and the network would guess
+    def _first_variant(self, strip: NDArray[np.uint8]) -> NDArray[np.float32]:
+        log_probs = self.runtime.log_probs(
+            to_columns(variant(strip, self.config.decoding.views[0]))
+        )
+        # an empty image: no training line is empty, so the network would guess
         if not strip.any():
             log_probs = np.full_like(log_probs, NOTHING)
             log_probs[:, BLANK] = 0.0
         return log_probs
 
-    def _single(
+    def _read_line(
         self,
         image: NDArray[np.uint8],
         advance: Callable[[float], None] | None,
         keep: Callable[[NDArray[np.float32]], None] | None,
     ) -> Line:
         height, width = image.shape
-        seen, scale = self.look(image)
+        posteriors, scale = self.posteriors(image)
         if keep:
-            keep(seen.log_probs)
+            keep(posteriors.log_probs)
 
         def place(first: float, after: float) -> Box:
             return min(width, first * scale), 0.0, min(width, after * scale), float(height)
 
-        line = self._line(seen, None, place, self.languages_of([seen.log_probs])[0])
+        line = self._line(posteriors, None, place, self.line_languages([posteriors.log_probs])[0])
         if advance:
             advance(1.0)
         return line
 
-    def _page(
+    def _read_page(
         self,
         image: NDArray[np.uint8],
         advance: Callable[[float], None] | None,
         keep: Callable[[NDArray[np.float32]], None] | None,
     ) -> Iterator[Line]:
-        """The lines of a page, in reading order."""
+        """Read the lines of a page, in reading order."""
         shape = image.shape
         image = dark_on_light(image)
-        turns, found = self.lines_of(image)
-        for line in self._along(np.ascontiguousarray(np.rot90(image, turns)), found, advance, keep):
-            yield turned_back(line, turns, shape)
+        turns, regions = self.segment(image)
+        for line in self._read_lines(
+            np.ascontiguousarray(np.rot90(image, turns)), regions, advance, keep
+        ):
+            yield unrotate_line(line, turns, shape)
 
-    def lines_of(self, image: NDArray[np.uint8]) -> tuple[int, list[Found]]:
-        """How often a page must be turned by 90 degrees counter-clockwise, as the option ``turn``
-        says or as can be read, and its lines then."""
-        turn, notes = self.options.turn, self.options.notes
+    def segment(self, image: NDArray[np.uint8]) -> tuple[int, list[SegmentedLine]]:
+        """Segment a page into lines: quarter turns that make it upright, and its lines then.
+
+        Turns are counter-clockwise. The option ``turn`` gives them, or they are detected.
+        """
+        turn, marginalia = self.options.turn, self.options.notes
         table = True if self.options.layout == "table" else None
         if turn == "auto":
-            return find_upright(image, self.segmenter, self._certainty, notes=notes, table=table)
+            return find_upright(
+                image, self.segmenter, self._symbol_scores, marginalia=marginalia, table=table
+            )
         turns = -turn // 90 % 4
         turned = np.ascontiguousarray(np.rot90(image, turns))
-        return turns, self.segmenter.lines(turned, notes=notes, table=table)
+        return turns, self.segmenter.lines(turned, marginalia=marginalia, table=table)
 
-    def _along(
+    def _read_lines(
         self,
         image: NDArray[np.uint8],
-        found: list[Found],
+        regions: list[SegmentedLine],
         advance: Callable[[float], None] | None,
         keep: Callable[[NDArray[np.float32]], None] | None,
         *,
         every: bool = False,
     ) -> Iterator[Line]:
-        """The lines that were found. The network reads them in parallel; the language model goes
-        from line to line, as soon as it is known which language each is in.
+        """Read segmented lines.
+
+        The network runs on them in parallel. The language model goes from line to line, once the
+        language of each is known.
 
         Args:
-            every: keep those in which nothing can be read.
+            every: keep lines in which nothing can be read.
         """
 
-        def read(found: Found) -> tuple[LineCrop, Seen, float] | None:
+        def read(region: SegmentedLine) -> tuple[LineCrop, Seen, float] | None:
             try:
-                crop = cut_line(image, found[1], found[0] or None)
+                crop = cut_line(image, region[1], region[0] or None)
             except UserError:  # a sliver at the page's edge
                 return None
-            return crop, *self.look(crop.image)
+            return crop, *self.posteriors(crop.image)
 
         count, before = 0, None
         results: Iterable[tuple[LineCrop, Seen, float] | None]
-        results = parallel(read, found, self.options.workers)
+        results = parallel(read, regions, self.options.workers)
         languages: Iterator[int] = repeat(0)
         if len(self.decoders) > 1:
             results = list(results)
             languages = iter(
-                self.languages_of([result[1].log_probs for result in results if result is not None])
+                self.line_languages(
+                    [result[1].log_probs for result in results if result is not None]
+                )
             )
-        for (baseline, polygon), result in zip(found, results, strict=True):
+        for (baseline, polygon), result in zip(regions, results, strict=True):
             if result is None:
                 if every:
                     count, before = count + 1, ""
                     yield Line("", baseline=baseline, polygon=polygon)
                 continue
-            crop, seen, scale = result
+            crop, posteriors, scale = result
             line = self._line(
-                seen, before, _placer(crop, scale), next(languages), baseline, polygon
+                posteriors, before, _box_mapper(crop, scale), next(languages), baseline, polygon
             )
             if not line.text and not every:
                 continue
             count, before = count + 1, to_display(line.text)
             if keep:
-                keep(seen.log_probs)
+                keep(posteriors.log_probs)
             if advance:
                 advance(float(count))
             yield line
 
-    def _certainty(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """How sure the network is of what it reads in a grey line image: the log-probability of the
-        best symbol, in each frame where that is not the blank."""
+    def _symbol_scores(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Log-probability of the best symbol of a grey line image, in frames that are no blank."""
         log_probs = self.log_probs(image)
         return np.asarray(log_probs[log_probs.argmax(axis=1) != BLANK].max(axis=1), np.float32)
 
     def _line(
         self,
-        seen: Seen,
+        posteriors: Seen,
         before: str | None,
         place: Callable[[float, float], Box],
         language: int,
         baseline: tuple[Point, ...] = (),
         polygon: tuple[Point, ...] = (),
     ) -> Line:
-        """
+        """Decode one line.
+
         Args:
-            before: the line above, as the network displays it.
-            place: from the frames at which a word starts and ends to its box on the page.
-            language: which of :attr:`decoders`.
+            before: the preceding line as the network displays it.
+            place: maps the frames at which a word starts and ends to its box on the page.
+            language: index in :attr:`decoders`.
         """
-        text, spans, alternatives = self.decode(seen, before=before, language=language)
+        text, spans, alternatives = self.decode(posteriors, before=before, language=language)
         words = tuple(_word(span, place) for span in spans)
         return Line(
             text,
@@ -333,7 +357,7 @@ class HandwritingRecogniser(Recogniser):
         )
 
 
-def _placer(crop: LineCrop, scale: float) -> Callable[[float, float], Box]:
+def _box_mapper(crop: LineCrop, scale: float) -> Callable[[float, float], Box]:
     return lambda first, after: crop.box(first * scale, after * scale)
 
 
@@ -344,19 +368,20 @@ def _word(span: Span, place: Callable[[float, float], Box]) -> Word:
     return Word(word, box=box, confidence=round(min(1.0, confidence), 4))
 
 
-def turned_back(line: Line, turns: int, shape: tuple[int, ...]) -> Line:
-    """A line of a page that was turned ``turns`` times by 90 degrees counter-clockwise, on the page
-    as it was.
+def unrotate_line(line: Line, turns: int, shape: tuple[int, ...]) -> Line:
+    """Map a line of a turned page to the original page.
 
     Args:
-        shape: (height, width) of the page as it was.
+        turns: quarter turns, counter-clockwise, that the page was given.
+        shape: (height, width) of the original page.
     """
     height, width = shape[0] - 1, shape[1] - 1
     return rotate_line(line, -turns, (width, height) if turns % 2 == 0 else (height, width))
 
 
-def _ahead(advance: Callable[[float], None], before: int, lines: float) -> None:
-    advance(before + lines)
+def _offset(advance: Callable[[float], None], lines: int) -> Callable[[float], None]:
+    """Report progress on a page of a document, after so many lines of other pages."""
+    return lambda done: advance(lines + done)
 
 
 def is_page(image: NDArray[np.uint8]) -> bool:

@@ -1,10 +1,11 @@
-"""Sound that is still coming in -> partial texts at once, and of each closed segment the text that
-a file would give.
+"""Transcribe sound while it arrives: partial texts at once, a final line after each segment.
 
-listener = Listener(recog.load("english-speech"))
-for block in blocks:
-    for heard in listener.feed(block):
-        print(heard.line.text, heard.is_final)
+Final lines are those that a file with the same sound would give::
+
+    listener = Listener(recog.load("english-speech"))
+    for block in blocks:
+        for result in listener.feed(block):
+            print(result.line.text, result.is_final)
 """
 
 from __future__ import annotations
@@ -17,22 +18,25 @@ from numpy.typing import NDArray
 
 from recog.decoding.streaming import StreamingDecoder
 from recog.features.log_mel import MAX_SEGMENT_SECONDS
-from recog.recognition.base import tempered
-from recog.recognition.speech import Transcriber
+from recog.recognition.base import apply_temperature
+from recog.recognition.speech import SpeechRecogniser
 from recog.segment.speech import Segment, Segmenter
 from recog.text.alphabet import BLANK
 from recog.transcript import Line
 
-PAST = 4.0  # seconds that a window begins before what it adds to a partial text
-FUTURE = 0.48  # seconds that it ends after that
-STEP = 0.24  # seconds of new sound that are worth a window
-MOST = 3.0  # seconds that one window adds at most
+PAST = 4.0  # seconds of context before the frames that a window adds
+FUTURE = 0.48  # seconds of context after them
+STEP = 0.24  # seconds of new sound at which a window is run
+MAX_ADDED = 3.0  # seconds that one window adds at most
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What is said in a stretch: a guess that may change, without words and their times, or the
-    final line, which is empty where there was a guess and nothing was said."""
+class LiveResult:
+    """A partial text of the open segment, or the final line of a closed one.
+
+    A partial line may still change and has no words. A final line is empty where a partial text
+    turned out to be no speech.
+    """
 
     line: Line
     is_final: bool
@@ -41,81 +45,84 @@ class Heard:
 class Listener:
     """Transcribes one stream of sound.
 
-    Finals are those of :meth:`Transcriber.transcribe`, to the bit, for any block sizes. A partial
-    text is heard in windows of bounded length, each with 0.48 s of sound after what it adds, and
-    decoded by a beam that lives on: a second of sound costs the same however long the segment is.
+    Final lines equal those of :meth:`SpeechRecogniser.transcribe` to the bit, for any block sizes.
+    Partial texts come from windows of bounded length, each with 0.48 s of sound after the frames
+    that it adds. The beam search goes on from window to window, so a second of sound costs the same
+    however long the segment is.
 
     Args:
-        transcriber: of :func:`recog.load`.
+        transcriber: a speech model of :func:`recog.load`.
         partials: give partial texts, too.
     """
 
-    def __init__(self, transcriber: Transcriber, *, partials: bool = True) -> None:
+    def __init__(self, transcriber: SpeechRecogniser, *, partials: bool = True) -> None:
         self._transcriber = transcriber
         self._segmenter = Segmenter(transcriber.features.sample_rate)
-        self._stitcher = transcriber.stitcher()
+        self._chunk_merger = transcriber.chunk_merger()
         self._partial = _Partial(transcriber) if partials else None
 
-    def feed(self, block: NDArray[np.float32]) -> Iterator[Heard]:
-        """Hear the next samples, float32 at the model's rate, of any number; iterate over what it
-        gives."""
+    def feed(self, block: NDArray[np.float32]) -> Iterator[LiveResult]:
+        """Take the next float32 samples at the model's rate; iterate over the results."""
         if self._partial is not None:
-            self._partial.hear(block)
+            self._partial.append(block)
         for segment in self._segmenter.feed(block):
             yield from self._final(segment)
         if self._partial is not None and self._segmenter.open_since is not None:
             line = self._partial.advance(self._segmenter.open_since)
             if line is not None:
-                yield Heard(line, False)
+                yield LiveResult(line, False)
 
-    def finish(self) -> Iterator[Heard]:
-        """The sound has ended: what is left."""
+    def finish(self) -> Iterator[LiveResult]:
+        """End the sound; gives the remaining results."""
         for segment in self._segmenter.finish():
             yield from self._final(segment)
 
     @property
     def seconds(self) -> float:
-        """Of sound heard so far."""
+        """Seconds of sound fed so far."""
         return self._segmenter.samples / self._segmenter.sample_rate
 
-    def _final(self, segment: Segment) -> Iterator[Heard]:
-        stretch = self._stitcher(segment, self._transcriber.look(segment.wave))
-        line = self._transcriber.line(stretch)
-        guessed = self._partial is not None and self._partial.text != ""
+    def _final(self, segment: Segment) -> Iterator[LiveResult]:
+        chunk = self._chunk_merger(segment, self._transcriber.posteriors(segment.wave))
+        line = self._transcriber.line(chunk)
+        had_partial = self._partial is not None and self._partial.text != ""
         if self._partial is not None:
-            self._partial.begin(stretch.end)
-        if line.text or guessed:
-            yield Heard(line, True)
+            self._partial.begin(chunk.end)
+        if line.text or had_partial:
+            yield LiveResult(line, True)
 
 
 class _Partial:
-    """The text so far of the segment that is not closed yet. All places are samples; the network's
-    frames are a grid."""
+    """The text so far of the segment that is still open.
 
-    def __init__(self, transcriber: Transcriber) -> None:
+    Positions are sample numbers, multiples of the network's frame.
+    """
+
+    def __init__(self, transcriber: SpeechRecogniser) -> None:
         self._transcriber = transcriber
         self._rate = transcriber.features.sample_rate
         self._frame = transcriber.features.hop * transcriber.config.encoder.subsampling
-        # the rest of the sound is forgotten
-        self._held = round((MAX_SEGMENT_SECONDS + PAST + 2.0) * self._rate)
-        self._sound = np.zeros(2 * self._held, np.float32)
+        # samples to keep; older ones are forgotten
+        self._capacity = round((MAX_SEGMENT_SECONDS + PAST + 2.0) * self._rate)
+        self._sound = np.zeros(2 * self._capacity, np.float32)
         self._count = 0  # samples in it
-        self._now = 0  # samples heard
+        self._received = 0  # samples received
         self.begin(0.0)
 
-    def hear(self, block: NDArray[np.float32]) -> None:
-        self._now += len(block)
-        block = block[-self._held :]
+    def append(self, block: NDArray[np.float32]) -> None:
+        """Keep the next samples."""
+        self._received += len(block)
+        block = block[-self._capacity :]
         if self._count + len(block) > len(self._sound):
-            kept = self._held - len(block)
-            self._sound[:kept] = self._sound[self._count - kept : self._count]
-            self._count = kept
+            rest = self._capacity - len(block)
+            self._sound[:rest] = self._sound[self._count - rest : self._count]
+            self._count = rest
         self._sound[self._count : self._count + len(block)] = block
         self._count += len(block)
 
     def begin(self, second: float) -> None:
-        """A new segment, from ``second`` on."""
-        self._begun = self._done = self._on_grid(second * self._rate)
+        """Begin a new segment at ``second``."""
+        self._begun = self._done = self._to_grid(second * self._rate)
         self.text = ""
         self._tokens: list[int] = []
         self._last = BLANK
@@ -123,12 +130,12 @@ class _Partial:
         self._stream = None if decoder is None else StreamingDecoder(decoder)
 
     def advance(self, since: float) -> Line | None:
-        """The text of the open segment, which began at second ``since``, where it has changed."""
-        if self._on_grid(since * self._rate) > self._begun:
+        """The text of the open segment, which began at second ``since``; None if unchanged."""
+        if self._to_grid(since * self._rate) > self._begun:
             self.begin(since)
         text = self.text
-        while self._now - self._done >= (FUTURE + STEP) * self._rate:
-            text = self._decoded(self._window())
+        while self._received - self._done >= (FUTURE + STEP) * self._rate:
+            text = self._decode(self._window())
         if text == self.text:
             return None
         self.text = text
@@ -138,21 +145,21 @@ class _Partial:
 
     def _window(self) -> NDArray[np.float32]:
         """Log-probabilities of the next frames, of at most 3 s."""
-        first = self._now - self._count  # sample at which what is held begins
+        first = self._received - self._count  # sample number of the first sample that is kept
         start = max(
-            self._done - self._on_grid(PAST * self._rate), -(-first // self._frame) * self._frame
+            self._done - self._to_grid(PAST * self._rate), -(-first // self._frame) * self._frame
         )
-        end = min(self._now, self._done + round((MOST + FUTURE) * self._rate))
+        end = min(self._received, self._done + round((MAX_ADDED + FUTURE) * self._rate))
         log_probs = self._transcriber.log_probs(self._sound[start - first : end - first])
         skipped = (self._done - start) // self._frame
         frames = max(1, (end - round(FUTURE * self._rate) - self._done) // self._frame)
         self._done += frames * self._frame
         return log_probs[skipped : skipped + frames]
 
-    def _decoded(self, log_probs: NDArray[np.float32]) -> str:
+    def _decode(self, log_probs: NDArray[np.float32]) -> str:
         if self._stream is not None:
             temperature = self._transcriber.config.decoding.temperature
-            text = self._stream.feed(tempered(log_probs, temperature)).best
+            text = self._stream.feed(apply_temperature(log_probs, temperature)).best
         else:
             for label in log_probs.argmax(axis=1).tolist():
                 if label not in (BLANK, self._last):
@@ -161,5 +168,5 @@ class _Partial:
             text = "".join(self._transcriber.config.symbols[token] for token in self._tokens)
         return " ".join(text.split())
 
-    def _on_grid(self, samples: float) -> int:
+    def _to_grid(self, samples: float) -> int:
         return round(samples / self._frame) * self._frame

@@ -1,4 +1,9 @@
-"""The options of a recogniser, checked as they are made."""
+"""Options of a recogniser, one checked dataclass a modality.
+
+The dataclasses state names, defaults and limits. :func:`recog.load` takes its keywords from them.
+The typed dictionaries repeat the names for editors and type checkers, which cannot read
+dataclasses as keywords; a test compares them.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +31,7 @@ AnyOptions = TypeVar("AnyOptions", bound="Options")
 
 
 class Keywords(TypedDict, total=False):
-    """Keyword arguments of :func:`recog.load` for any model; for editors and type checkers."""
+    """Keyword arguments of :func:`recog.load` for every model."""
 
     beam: int | None
     n_best: int
@@ -42,13 +47,13 @@ class Keywords(TypedDict, total=False):
 
 
 class SpeechKeywords(Keywords, total=False):
-    """Those for a speech model."""
+    """Keyword arguments for a speech model."""
 
     channels: Channels | None
 
 
 class HandwritingKeywords(Keywords, total=False):
-    """Those for a handwriting model."""
+    """Keyword arguments for a handwriting model."""
 
     layout: Layout | None
     turn: Turn | None
@@ -57,17 +62,17 @@ class HandwritingKeywords(Keywords, total=False):
 
 
 class AllKeywords(SpeechKeywords, HandwritingKeywords, total=False):
-    """Those for a model whose kind is not known beforehand."""
+    """Keyword arguments for a model whose modality is not known beforehand."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to decode; :func:`recog.load` says what each option means.
+    """Options of every model; :func:`recog.load` describes each.
 
-    None is what was tuned for the model.
+    None stands for the value that was tuned for the model.
 
     Raises:
-        InvalidInputError: a value is not allowed; the sentence says which values are.
+        InvalidInputError: a value is not allowed; the sentence says which are.
     """
 
     beam: int | None = None
@@ -95,7 +100,8 @@ class Options:
                 object.__setattr__(self, name, as_path(name, getattr(self, name)))
         if self.language is not None and not isinstance(self.language, str):
             raise InvalidInputError(
-                f"language is {self.language!r}; it must be the name of a language, such as 'English'."
+                f"language is {self.language!r}; it must be the name of a language, such as "
+                "'English'."
             )
         if self.looks is not None:
             among("looks", self.looks, get_args(Looks))
@@ -103,10 +109,11 @@ class Options:
 
     @property
     def workers(self) -> int:
+        """Lines or segments recognised at the same time."""
         return self.threads or cores()
 
     def weights(self, tuned: DecodingConfig) -> tuple[float, float]:
-        """The language model's alpha and beta: those asked for, else as they were tuned."""
+        """The language model's alpha and beta: from the options, else as tuned."""
         return (
             tuned.alpha if self.alpha is None else self.alpha,
             tuned.beta if self.beta is None else self.beta,
@@ -115,7 +122,7 @@ class Options:
 
 @dataclass(frozen=True)
 class SpeechOptions(Options):
-    """Those of a speech model."""
+    """Options of a speech model."""
 
     channels: Channels = "mix"
 
@@ -126,13 +133,14 @@ class SpeechOptions(Options):
                 whole("channels", self.channels, MAX_CHANNELS)  # type: ignore[arg-type]
             except InvalidInputError:
                 raise InvalidInputError(
-                    f"channels is {self.channels!r}; it must be 'mix', 'each' or the number of a channel, from 1."
+                    f"channels is {self.channels!r}; it must be 'mix', 'each' or the number of a "
+                    "channel, from 1."
                 ) from None
 
 
 @dataclass(frozen=True)
 class HandwritingOptions(Options):
-    """Those of a handwriting model."""
+    """Options of a handwriting model."""
 
     layout: Layout = "auto"
     turn: Turn = "auto"
@@ -152,18 +160,18 @@ def among(name: str, value: object, allowed: tuple[str, ...]) -> None:
     """Check a choice.
 
     Raises:
-        InvalidInputError: it is none of those allowed.
+        InvalidInputError: the value is not among the allowed.
     """
     if not isinstance(value, str) or value not in allowed:
-        *most, last = map(repr, allowed)
-        raise InvalidInputError(f"{name} is {value!r}; it must be {', '.join(most)} or {last}.")
+        *others, last = map(repr, allowed)
+        raise InvalidInputError(f"{name} is {value!r}; it must be {', '.join(others)} or {last}.")
 
 
 def as_path(name: str, value: object) -> str | Path:
     """Check a path.
 
     Raises:
-        InvalidInputError: it is something else.
+        InvalidInputError: the value is no path.
     """
     if isinstance(value, str | Path):
         return value
@@ -173,7 +181,7 @@ def as_path(name: str, value: object) -> str | Path:
 
 
 def with_absolute_paths(options: AnyOptions) -> AnyOptions:
-    """The same options for a process that may stand in another folder."""
+    """The same options with absolute paths, for a process in another folder."""
     paths = {name: getattr(options, name, None) for name in PATHS}
     changed: dict[str, Any] = {  # "none" and names of shipped models are no paths
         name: Path(path).absolute()

@@ -1,4 +1,4 @@
-"""Sound files -> transcripts."""
+"""Recordings to transcripts."""
 
 from __future__ import annotations
 
@@ -11,28 +11,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.decoding.rescoring.test_time_augmentation import Seen
-from recog.features.log_mel import log_mel, normalise, stretched
+from recog.features.log_mel import log_mel, normalise, time_stretch
 from recog.media.audio.reader import SoundReader, open_sound
 from recog.media.errors import MediaError
 from recog.media.source import Source, is_empty_sound, name_of
 from recog.model.config import SpectrogramConfig, View
-from recog.recognition.base import Recogniser, line_confidence, make_words
-from recog.recognition.chunk_merging import Stitcher, Stretch
+from recog.recognition.base import Recogniser
+from recog.recognition.chunk_merging import Chunk, ChunkMerger
 from recog.recognition.options import SpeechOptions
+from recog.recognition.words import line_confidence, make_words
 from recog.segment.speech import Segment, Segmenter
 from recog.transcript import Line, Transcript
 from recog.util.parallel import parallel
 
 BLOCK_SECONDS = 10.0
-MAX_EACH = 64  # channels that are transcribed each on its own, one after the other
+MAX_EACH = 64  # channels that are transcribed separately, one after the other
 
 logger = logging.getLogger("recog")
 
 
 @dataclass
-class Pass:
-    """What a pass over a recording found out: seconds of sound, warnings, and those of them that
-    are damage."""
+class Report:
+    """What a pass over a recording reports beside its lines.
+
+    Attributes:
+        seconds: length of the sound.
+        warnings: sentences on the recording.
+        damage: those warnings that say that sound is missing.
+    """
 
     seconds: float = 0.0
     warnings: list[str] = field(default_factory=list)
@@ -41,12 +47,13 @@ class Pass:
 
 @dataclass(eq=False, repr=False)
 class SpeechRecogniser(Recogniser):
-    """A speech model."""
+    """A speech model with its decoder."""
 
     options: SpeechOptions = field(default_factory=SpeechOptions)
 
     @property
     def features(self) -> SpectrogramConfig:
+        """How the network's log-mel frames are computed."""
         assert self.config.spectrogram is not None  # the config was validated
         return self.config.spectrogram
 
@@ -61,41 +68,41 @@ class SpeechRecogniser(Recogniser):
     ) -> Transcript:
         """Transcribe one recording of any length, in bounded memory.
 
-        Its channels are taken as the option ``channels`` says.
+        The option ``channels`` says how its channels are used.
 
         Args:
             source: path of a sound or video file, its bytes, a binary stream of it, or an array of
                 samples: (samples,) or (samples, channels), floating point of full scale 1, int16,
                 int32 or uint8. An array without samples gives a transcript without lines.
             sample_rate: samples a second of an array, 1,000 to 1,000,000; resampled as a file is.
-            name: what to call it in the result; its path unless given, or the name of a stream, or
-                what it is.
+            name: name of the source in the result; by default its path, the name of a stream, or
+                its kind.
             advance: called with the seconds done after each segment.
             keep: called with each segment's log-probabilities (frames, symbols), in order.
 
         Raises:
-            UserError: the file cannot be read. One that is cut short gives what there is, and says
-                so in ``damage``.
+            UserError: the file cannot be read. A file that is cut short gives its lines up to
+                there, and a sentence in ``damage``.
         """
-        done = Pass()
-        lines = list(self._run(source, sample_rate, done, advance, keep))
+        report = Report()
+        lines = list(self._recognise(source, sample_rate, report, advance, keep))
         lines.sort(key=lambda line: line.start or 0.0)
         return Transcript(
             name or name_of(source),
             tuple(lines),
             self.config.name,
-            duration=round(done.seconds, 3),
-            warnings=tuple(done.warnings),
-            damage=tuple(done.damage),
+            duration=round(report.seconds, 3),
+            warnings=tuple(report.warnings),
+            damage=tuple(report.damage),
         )
 
     def stream(
         self, source: Source, *, sample_rate: float | None = None
     ) -> Generator[Line, None, None]:
-        """The lines of one recording as they are recognised: those of :meth:`transcribe`.
+        """The lines of :meth:`transcribe`, each as soon as it is recognised.
 
-        Of channels that are transcribed each on its own, one comes after the other. Warnings are
-        logged. Where the iterator is left before its end, it is best closed:
+        Channels that are transcribed separately follow one another. Warnings are logged. Close the
+        iterator if you leave it before its end:
         ``with contextlib.closing(model.stream(path)) as lines``.
 
         Args:
@@ -104,20 +111,20 @@ class SpeechRecogniser(Recogniser):
         Raises:
             UserError: the file cannot be read.
         """
-        done = Pass()
-        yield from self._run(source, sample_rate, done)
-        for warning in done.warnings:
+        report = Report()
+        yield from self._recognise(source, sample_rate, report)
+        for warning in report.warnings:
             logger.warning("%s", warning)
 
-    def _run(
+    def _recognise(
         self,
         source: Source,
         sample_rate: float | None,
-        done: Pass,
+        report: Report,
         advance: Callable[[float], None] | None = None,
         keep: Callable[[NDArray[np.float32]], None] | None = None,
     ) -> Iterator[Line]:
-        """The lines that are not empty, channel by channel; what else is known goes to ``done``."""
+        """The lines that are not empty, channel by channel; fills in ``report``."""
         if is_empty_sound(source):
             return
         with open_sound(
@@ -129,97 +136,93 @@ class SpeechRecogniser(Recogniser):
                     sound.select(channel - 1)
                 segmenter = Segmenter(self.features.sample_rate)
                 with closing(self.lines(segmenter.run(sound.blocks(BLOCK_SECONDS)))) as recognised:
-                    for line, stretch in recognised:
+                    for line, chunk in recognised:
                         if keep:
-                            keep(self.decoded_of(stretch.seen))
+                            keep(self.decoded_log_probs(chunk.posteriors))
                         if advance:
-                            advance(stretch.end)
+                            advance(chunk.end)
                         if line.text:
                             yield replace(line, channel=channel)
-                done.seconds = max(done.seconds, segmenter.samples / self.features.sample_rate)
-                done.warnings += [
-                    warning for warning in sound.warnings if warning not in done.warnings
+                report.seconds = max(report.seconds, segmenter.samples / self.features.sample_rate)
+                report.warnings += [
+                    warning for warning in sound.warnings if warning not in report.warnings
                 ]
-                done.damage += [
-                    sentence for sentence in sound.damage if sentence not in done.damage
+                report.damage += [
+                    sentence for sentence in sound.damage if sentence not in report.damage
                 ]
 
     def _channels(self, sound: SoundReader) -> list[int | None]:
-        """Those to transcribe, counted from 1; None for all in one.
+        """Channels to transcribe, from 1; None stands for the mix of all.
 
         Raises:
             MediaError: there is no such channel, or there are too many.
         """
-        asked, count = self.options.channels, sound.channels
-        if asked == "mix":
+        channels, count = self.options.channels, sound.channels
+        if channels == "mix":
             return [None]
-        if asked == "each":
+        if channels == "each":
             if count > MAX_EACH:
                 raise MediaError(
-                    f"{sound.name} has {count} channels, too many to transcribe each; name one of them"
+                    f"{sound.name} has {count} channels, too many to transcribe each; name one "
+                    "of them"
                 )
             return [*range(1, count + 1)]
-        if not 1 <= asked <= count:
-            raise MediaError(f"{sound.name} has no channel {asked}: it has {count}")
-        return [asked]
+        if not 1 <= channels <= count:
+            raise MediaError(f"{sound.name} has no channel {channels}: it has {count}")
+        return [channels]
 
     @property
     def step(self) -> float:
-        """Seconds of a frame of log-probabilities."""
+        """Seconds from one frame of log-probabilities to the next."""
         return self.features.hop * self.config.encoder.subsampling / self.features.sample_rate
 
-    def lines(self, stream: Iterable[Segment]) -> Generator[tuple[Line, Stretch], None, None]:
-        """Recognise the segments of a recording in parallel; gives each line with the stretch that
-        it is of, in order."""
+    def lines(self, stream: Iterable[Segment]) -> Generator[tuple[Line, Chunk], None, None]:
+        """Recognise segments in parallel; gives lines with their chunks, in order."""
         return parallel(
-            lambda stretch: (self.line(stretch), stretch),
-            self.stretches(stream),
-            self.options.workers,
+            lambda chunk: (self.line(chunk), chunk), self.chunks(stream), self.options.workers
         )
 
-    def stretches(self, stream: Iterable[Segment]) -> Iterator[Stretch]:
-        """What counts of the log-probabilities of each segment of a recording, in order; computed
-        in parallel."""
-        stitcher = self.stitcher()
-        for segment, seen in parallel(self._piece, stream, self.options.workers):
-            yield stitcher(segment, seen)
+    def chunks(self, stream: Iterable[Segment]) -> Iterator[Chunk]:
+        """Compute the chunks of a recording's segments in parallel, in order."""
+        chunk_merger = self.chunk_merger()
+        for segment, posteriors in parallel(self._segment_posteriors, stream, self.options.workers):
+            yield chunk_merger(segment, posteriors)
 
-    def stitcher(self) -> Stitcher:
-        """What joins the segments of one recording."""
-        return Stitcher(step=self.step, symbols=self.config.symbols)
+    def chunk_merger(self) -> ChunkMerger:
+        """A merger for the segments of one recording."""
+        return ChunkMerger(step=self.step, symbols=self.config.symbols)
 
     def log_probs(self, wave: NDArray[np.float32]) -> NDArray[np.float32]:
         """Log-probabilities (frames, symbols) of a segment of at most 30 s."""
-        return self._view(log_mel(wave, self.features), View()).log_probs
+        return self._variant(log_mel(wave, self.features), View()).log_probs
 
-    def look(self, wave: NDArray[np.float32]) -> Seen:
-        """What the network hears in a segment of at most 30 s, in one view or, where that is
-        doubtful, in all."""
+    def posteriors(self, wave: NDArray[np.float32]) -> Seen:
+        """Posteriors of a segment of at most 30 s, in all variants if the first is uncertain."""
         frames = log_mel(wave, self.features)
         first, *others = self.config.decoding.views
-        seen = self._view(frames, first)
-        if not self.looks_again(seen.log_probs):
-            return seen
-        return seen._replace(again=tuple(self._view(frames, view) for view in others))
+        posteriors = self._variant(frames, first)
+        if not self.needs_augmentation(posteriors.log_probs):
+            return posteriors
+        return posteriors._replace(again=tuple(self._variant(frames, view) for view in others))
 
-    def _view(self, frames: NDArray[np.float32], view: View) -> Seen:
-        """Of log-mel frames that are not normalised."""
-        found = self.runtime.log_probs(normalise(stretched(frames, view.width), self.features))
+    def _variant(self, frames: NDArray[np.float32], view: View) -> Seen:
+        """Posteriors of one variant of log-mel frames that are not normalised yet."""
+        outputs = self.runtime.log_probs(normalise(time_stretch(frames, view.width), self.features))
         symbols = len(self.config.symbols)
-        return Seen(found[:, :symbols], found[:, symbols:] if self.config.sounds else None)
+        return Seen(outputs[:, :symbols], outputs[:, symbols:] if self.config.sounds else None)
 
-    def _piece(self, segment: Segment) -> tuple[Segment, Seen]:
-        return segment, self.look(segment.wave)
+    def _segment_posteriors(self, segment: Segment) -> tuple[Segment, Seen]:
+        return segment, self.posteriors(segment.wave)
 
-    def line(self, stretch: Stretch) -> Line:
-        """The text of a stretch, with the times of its words in the recording."""
-        text, spans, alternatives = self.decode(stretch.seen)
-        words = make_words(spans, lambda frame: min(stretch.end, stretch.start + frame * self.step))
+    def line(self, chunk: Chunk) -> Line:
+        """The text of a chunk, with the times of its words in the recording."""
+        text, spans, alternatives = self.decode(chunk.posteriors)
+        words = make_words(spans, lambda frame: min(chunk.end, chunk.start + frame * self.step))
         return Line(
             text,
             words,
-            start=words[0].start if words else round(stretch.start, 3),
-            end=words[-1].end if words else round(stretch.end, 3),
+            start=words[0].start if words else round(chunk.start, 3),
+            end=words[-1].end if words else round(chunk.end, 3),
             confidence=line_confidence(spans),
             alternatives=alternatives,
         )

@@ -1,7 +1,7 @@
-"""From what the page network sees to lines: baselines as polylines, and an outline around each.
+"""Baselines as polylines, and an outline around each, from the maps of the line network.
 
-The network gives, for every second pixel of the page it is shown, how likely a baseline, the end of
-one, and the body of a line lie there. All coordinates here are those of its output;
+The network gives, for every second pixel of a page, the probability of a baseline, of the end of a
+baseline, and of the body of a line. All coordinates are those of its output;
 :mod:`recog.segment.page_lines` scales them.
 """
 
@@ -18,46 +18,48 @@ from recog.segment.line_spacing import COLUMN, line_heights, line_spacings
 Floats = NDArray[np.float32]
 Polyline = NDArray[np.float64]  # (points, 2) x and y
 
-THRESHOLD = 0.35  # of a pixel that belongs to a baseline
-END_WEIGHT = 0.6  # what the map of ends takes away there, so that lines side by side come apart
-MOST = 500  # lines of a page, the longest: no page has more
-SHORTEST = 10  # pixels of a baseline
-LEAST_AREA = 18  # pixels of a piece of one
-LONGEST_GAP = 45  # pixels between two pieces of one line
-DRIFT = 6.0  # pixels that the second may lie above or below where the first leads
-STEEPEST = 0.3  # of a line at its end, down or up for a pixel to the right
+THRESHOLD = 0.35  # of a pixel of a baseline
+END_WEIGHT = 0.6  # of the map of ends, which is subtracted so that neighbouring lines separate
+MAX_LINES = 500  # lines of a page, the longest ones: no page has more
+MIN_LENGTH = 10  # pixels of a baseline
+MIN_AREA = 18  # pixels of a piece of a baseline
+MAX_GAP = 45  # pixels between two pieces of one line
+DRIFT = 6.0  # pixels by which the second may miss the direction of the first
+MAX_SLOPE = 0.3  # of a line at its end, pixels down or up for one to the right
 CERTAIN_END = 0.5
-TAIL = 20  # columns that say where a piece leads
-TOUCHING = 3.0  # pixels between lines up to which they are pieces of one
-LONELY = 20.0  # pixels between lines where a page has but one
-FREE = 0.85  # of the way to the next baseline that a line may take
-INSIDE = 0.4  # probability of its body
-COARSENESS = 0.7  # pixels by which a polyline may leave the points it was found from
+TAIL = 20  # columns at the end of a piece that give its direction
+TOUCHING = 3.0  # pixels between two baselines up to which they are pieces of one line
+DEFAULT_SPACING = 20.0  # pixels between lines, for a page of one line
+FREE_SHARE = 0.85  # of the way to the next baseline that an outline may take
+BODY_THRESHOLD = 0.4  # probability from which a pixel is in the body of a line
+SIMPLIFICATION = 0.7  # pixels by which a simplified polyline may leave its points
 
 
 def find_baselines(maps: Floats) -> list[Polyline]:
-    """Baselines, from left to right each, in no order.
+    """Find baselines, each from left to right, in no order.
 
     Args:
-        maps: (2 or more, height, width) probabilities: of a baseline, and of the end of one.
+        maps: (2 or more, height, width) probabilities: of a baseline, and of its ends.
     """
     line = cv2.GaussianBlur(maps[0] - END_WEIGHT * maps[1], (0, 0), 1.0)
-    pieces = sorted(_joined(_pieces(line), maps[1]), key=lambda piece: piece[0, 0] - piece[-1, 0])[
-        :MOST
+    pieces = sorted(_join(_pieces(line), maps[1]), key=lambda piece: piece[0, 0] - piece[-1, 0])[
+        :MAX_LINES
     ]
-    return [_simple(piece) for piece in pieces if piece[-1, 0] - piece[0, 0] >= SHORTEST]
+    return [_simplify(piece) for piece in pieces if piece[-1, 0] - piece[0, 0] >= MIN_LENGTH]
 
 
 def _pieces(line: NDArray[np.floating]) -> list[Polyline]:
-    """For each connected stretch of baseline its height in every column, weighed by the
-    probability."""
+    """Pieces of baselines: the height of each connected component, column by column.
+
+    Heights are means weighted by probability.
+    """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         (line > THRESHOLD).astype(np.uint8), connectivity=8
     )
-    found = []
+    pieces = []
     for k in range(1, count):
         x, y, width, height, area = (int(v) for v in stats[k])
-        if area < LEAST_AREA or width < SHORTEST // 2 or height > 1.2 * width:
+        if area < MIN_AREA or width < MIN_LENGTH // 2 or height > 1.2 * width:
             continue
         weights = np.where(
             labels[y : y + height, x : x + width] == k, line[y : y + height, x : x + width], 0.0
@@ -65,17 +67,17 @@ def _pieces(line: NDArray[np.floating]) -> list[Polyline]:
         sums = weights.sum(0)
         columns = np.flatnonzero(sums > 0)
         middle = (weights * np.arange(height)[:, None]).sum(0)[columns] / sums[columns]
-        found.append(np.stack([columns + x, middle + y], axis=1).astype(np.float64))
-    return found
+        pieces.append(np.stack([columns + x, middle + y], axis=1).astype(np.float64))
+    return pieces
 
 
-def _joined(pieces: list[Polyline], ends: Floats) -> list[Polyline]:
-    """Join pieces that go on in each other, the nearest first, unless a line ends between them."""
+def _join(pieces: list[Polyline], ends: Floats) -> list[Polyline]:
+    """Join pieces that continue each other, nearest first, unless a line ends between them."""
     starts = np.array([piece[0] for piece in pieces]).reshape(-1, 2)
     links: list[tuple[float, int, int]] = []
     for i, first in enumerate(pieces):
         across, down = starts[:, 0] - first[-1, 0], np.abs(starts[:, 1] - first[-1, 1])
-        near = (across > -4) & (across < LONGEST_GAP) & (down <= DRIFT + STEEPEST * LONGEST_GAP)
+        near = (across > -4) & (across < MAX_GAP) & (down <= DRIFT + MAX_SLOPE * MAX_GAP)
         for j in np.flatnonzero(near).tolist():
             cost = _gap(first, pieces[j], ends) if i != j else None
             if cost is not None:
@@ -86,27 +88,26 @@ def _joined(pieces: list[Polyline], ends: Floats) -> list[Polyline]:
         if i not in following and j not in preceded:
             following[i] = j
             preceded.add(j)
-    whole = []
+    joined = []
     for i, piece in enumerate(pieces):
         if i in preceded:
             continue
         chain, k = [piece], i
-        while k in following:  # from left to right: never in a circle
+        while k in following:  # from left to right, so never in a circle
             k = following[k]
             chain.append(pieces[k][pieces[k][:, 0] > chain[-1][-1, 0]])
-        whole.append(np.concatenate(chain))
-    return whole
+        joined.append(np.concatenate(chain))
+    return joined
 
 
 def _gap(first: Polyline, second: Polyline, ends: Floats) -> float | None:
-    """How far the second piece lies from where the first leads; None where it is no continuation of
-    it."""
+    """The cost of joining two pieces; None where the second does not continue the first."""
     across = second[0, 0] - first[-1, 0]
-    if not -4 < across < LONGEST_GAP or second[-1, 0] <= first[-1, 0]:
+    if not -4 < across < MAX_GAP or second[-1, 0] <= first[-1, 0]:
         return None
     tail = first[-TAIL:]
     slope = (
-        np.clip(np.polyfit(tail[:, 0], tail[:, 1], 1)[0], -STEEPEST, STEEPEST)
+        np.clip(np.polyfit(tail[:, 0], tail[:, 1], 1)[0], -MAX_SLOPE, MAX_SLOPE)
         if len(tail) > 5
         else 0.0
     )
@@ -122,20 +123,21 @@ def _gap(first: Polyline, second: Polyline, ends: Floats) -> float | None:
     return float(max(across, 0.0) + 3.0 * drift)
 
 
-def _simple(piece: Polyline) -> Polyline:
-    """Smoothed over nine columns, and reduced to the points that it needs (Douglas and Peucker
-    1973)."""
+def _simplify(piece: Polyline) -> Polyline:
+    """Smooth a piece over nine columns and reduce its points (Douglas and Peucker 1973)."""
     smooth = np.convolve(np.pad(piece[:, 1], 4, mode="edge"), np.full(9, 1 / 9), mode="valid")
     points = np.stack([piece[:, 0], smooth], axis=1).astype(np.float32)
-    return cv2.approxPolyDP(points[:, None], COARSENESS, False)[:, 0].astype(np.float64)
+    return cv2.approxPolyDP(points[:, None], SIMPLIFICATION, False)[:, 0].astype(np.float64)
 
 
 def outlines(baselines: list[Polyline], body: Floats) -> list[Polyline]:
-    """A polygon around each line: column by column up to where its body ends, or is thinnest before
-    its upper neighbour's begins, and down likewise.
+    """A polygon around each line.
+
+    Column by column it reaches up to where the body of the line ends, or to the thinnest place
+    before the upper neighbour; down likewise.
 
     Args:
-        baselines: as :func:`find_baselines` gives them.
+        baselines: from :func:`find_baselines`.
         body: (height, width) probability of a line's body, ascenders and descenders included.
     """
     if not baselines:
@@ -143,43 +145,42 @@ def outlines(baselines: list[Polyline], body: Floats) -> list[Polyline]:
     heights, first = line_heights(baselines)
     spacings = line_spacings(baselines)
     known = np.isfinite(spacings)
-    usual = float(np.median(spacings[known])) if known.any() else LONELY
-    spacings = np.clip(np.where(known, spacings, usual), 0.6 * usual, 1.6 * usual)
+    default = float(np.median(spacings[known])) if known.any() else DEFAULT_SPACING
+    spacings = np.clip(np.where(known, spacings, default), 0.6 * default, 1.6 * default)
     lines, columns = np.nonzero(np.isfinite(heights))
     points = np.stack([first + COLUMN * columns, heights[lines, columns]], axis=1)
     rooms = _rooms(heights)
     sides = []
-    for step, room, least, most in ((-1, rooms[0], 0.35, 1.15), (1, rooms[1], 0.1, 0.6)):
-        limit = np.minimum(room[lines, columns], most * spacings[lines] / FREE)
+    for step, room, low, high in ((-1, rooms[0], 0.35, 1.15), (1, rooms[1], 0.1, 0.6)):
+        limit = np.minimum(room[lines, columns], high * spacings[lines] / FREE_SHARE)
         sides.append(
             (
                 step,
                 _extents(body, points, step, limit),
-                least * spacings[lines],
-                most * spacings[lines],
+                low * spacings[lines],
+                high * spacings[lines],
             )
         )
     polygons = []
     ends = np.searchsorted(lines, np.arange(len(baselines) + 1))
     for k, (start, end) in enumerate(pairwise(ends)):
-        own = points[start:end]
+        line = points[start:end]
         edges = []
-        for step, reach, least_reach, most_reach in sides:
-            smooth = np.clip(_smoothed(reach[start:end]), least_reach[start], most_reach[start])
-            edge = np.stack([own[:, 0], own[:, 1] + step * smooth], axis=1)
+        for step, reach, min_reach, max_reach in sides:
+            smooth = np.clip(_smooth(reach[start:end]), min_reach[start], max_reach[start])
+            edge = np.stack([line[:, 0], line[:, 1] + step * smooth], axis=1)
             edge[[0, -1], 0] += np.array([-0.15, 0.15]) * spacings[k]
             edges.append(edge)
         around = np.concatenate([edges[0], edges[1][::-1]]).astype(np.float32)
         polygons.append(
-            cv2.approxPolyDP(around[:, None], COARSENESS, True)[:, 0].astype(np.float64)
+            cv2.approxPolyDP(around[:, None], SIMPLIFICATION, True)[:, 0].astype(np.float64)
         )
     return polygons
 
 
 def _rooms(heights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """How far it is from each line to the next above and the next below it, column by column
-    (lines, columns); infinite where there is none."""
-    order = np.argsort(heights, axis=0)  # what is not there comes last
+    """Distance from each line to the next above and below (lines, columns); may be infinite."""
+    order = np.argsort(heights, axis=0)  # NaN comes last
     level = np.take_along_axis(heights, order, axis=0)
     rooms = []
     for step in (1, -1):
@@ -199,17 +200,19 @@ def _rooms(heights: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[n
 def _extents(
     body: Floats, points: NDArray[np.float64], step: int, room: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """How far the body reaches from each point of a baseline, up (-1) or down (1): to where it
-    ends, or to its thinnest place in the ``FREE`` share of the ``room`` that is left before the
-    next baseline."""
-    limit = np.maximum(4, FREE * room).astype(np.int64)
+    """How far the body of a line reaches from each point of its baseline, up (-1) or down (1).
+
+    It reaches to where the body ends, or to its thinnest place within the share
+    :data:`FREE_SHARE` of the ``room`` before the next baseline.
+    """
+    limit = np.maximum(4, FREE_SHARE * room).astype(np.int64)
     away = np.arange(int(limit.max(initial=4)) + 1)
     column = np.clip(np.round(points[:, 0]).astype(np.int64), 0, body.shape[1] - 1)
     row = np.clip(np.round(points[:, 1]).astype(np.int64), 0, body.shape[0] - 1)
     rows = row[:, None] + step * away
     inside = (rows >= 0) & (rows < body.shape[0]) & (away <= limit[:, None])
     values = np.where(inside, body[np.clip(rows, 0, body.shape[0] - 1), column[:, None]], np.inf)
-    gone = (values < INSIDE) & (away > 2)
+    gone = (values < BODY_THRESHOLD) & (away > 2)
     length = inside.sum(axis=1)
     thinnest = np.where(away >= (length // (2 if step < 0 else 5))[:, None], values, np.inf).argmin(
         axis=1
@@ -219,8 +222,8 @@ def _extents(
     )
 
 
-def _smoothed(reach: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The largest of three neighbours, so that no stroke is cut, without what stands out alone."""
+def _smooth(reach: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Smooth extents: the largest of three neighbours, after outliers are removed."""
     padded = np.pad(reach, 2, mode="edge")
     middle = np.median(np.lib.stride_tricks.sliding_window_view(padded, 3), axis=1)
     return np.lib.stride_tricks.sliding_window_view(middle, 3).max(axis=1)

@@ -1,7 +1,6 @@
-"""How large the writing of a page is: the distance between its lines, in pixels.
+"""Size of a page's writing: the distance between its lines, in pixels.
 
-Everything that looks at a page scales it so that this distance is the one its network was trained
-on.
+Pages are scaled so that this distance is the one that their network was trained on.
 """
 
 from __future__ import annotations
@@ -13,17 +12,16 @@ from numpy.typing import NDArray
 
 Points = NDArray[np.floating]
 
-COLUMN = 4  # pixels from one column to the next in which the heights of lines are compared
-SHARED = 0.3  # of the shorter of two lines that must lie side by side for their distance to count
-SAME_LINE = 0.25  # of the larger distance: what lies nearer is a piece of the same line
+COLUMN = 4  # pixels between the columns in which the heights of lines are compared
+SHARED = 0.3  # share of the shorter line that must overlap for a distance to count
+SAME_LINE = 0.25  # of the second distance; what lies nearer is a piece of the same line
 
 
 def line_heights(baselines: Sequence[Points]) -> tuple[NDArray[np.float64], float]:
-    """The height (y) of each line in every column that it spans, :data:`COLUMN` pixels apart; not a
-    number elsewhere.
+    """Height (y) of each line in columns that are :data:`COLUMN` pixels apart.
 
     Returns:
-        (lines, columns), and the x of the first column.
+        Heights (lines, columns), NaN where a line does not reach, and the x of the first column.
     """
     first = np.floor(min(line[0, 0] for line in baselines) / COLUMN)
     last = np.ceil(max(line[-1, 0] for line in baselines) / COLUMN)
@@ -39,10 +37,10 @@ def line_heights(baselines: Sequence[Points]) -> tuple[NDArray[np.float64], floa
 
 
 def line_spacings(baselines: Sequence[Points]) -> NDArray[np.float64]:
-    """Distance from each line to the nearest line above or below it; infinite where there is none.
+    """Distance from each line to the nearest line above or below; infinite without a neighbour.
 
-    Only lines that share some of their width count, so that those of a facing page or of the next
-    column do not.
+    Only lines that overlap sideways count, so that lines of a facing page or of the next column do
+    not.
 
     Args:
         baselines: (points, 2) x and y each, from left to right and roughly level.
@@ -66,38 +64,39 @@ def line_spacings(baselines: Sequence[Points]) -> NDArray[np.float64]:
 
 
 def writing_size(lines: Sequence[tuple[Points, Points]]) -> float:
-    """The size of a page's writing: the median over its lines of their distance or height,
-    whichever is less.
+    """Size of a page's writing: the median over its lines of the lesser of distance and height.
 
-    In a table whose rows stand far apart the writing is no larger than in a dense one.
+    The height matters for tables whose rows stand far apart.
 
     Args:
-        lines: baseline and polygon of each, (points, 2). A line without a polygon has an empty one.
+        lines: baseline and polygon of each, (points, 2); the polygon may be empty.
 
     Returns:
-        Pixels; 0 where nothing tells.
+        Pixels; 0 where it cannot be told.
     """
-    sizes, weights = (
-        line_sizes(lines),
-        [max(1.0, float(np.ptp(baseline[:, 0]))) for baseline, _ in lines],
-    )
+    sizes = line_sizes(lines)
+    weights = [max(1.0, float(np.ptp(baseline[:, 0]))) for baseline, _ in lines]
     known = np.isfinite(sizes)
     if not known.any():
         return 0.0
-    order = np.argsort(sizes[known])
-    reached = np.cumsum(np.array(weights)[known][order])
-    return float(sizes[known][order][np.searchsorted(reached, reached[-1] / 2)])
+    return weighted_median(sizes[known], np.array(weights)[known])
+
+
+def weighted_median(values: NDArray[np.floating], weights: NDArray[np.floating]) -> float:
+    """The value at which half of the total weight is reached, in ascending order."""
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
 def line_sizes(lines: Sequence[tuple[Points, Points]]) -> NDArray[np.float64]:
-    """The size of each line's writing, as :func:`writing_size` has it; infinite where nothing
-    tells."""
+    """Size of each line's writing, see :func:`writing_size`; infinite where unknown."""
     spacings = line_spacings([baseline for baseline, _ in lines])
     return np.minimum(spacings, [_height(*line) for line in lines])
 
 
 def _height(baseline: Points, polygon: Points) -> float:
-    """Mean height of a polygon along its baseline; infinite without one."""
+    """Mean height of a polygon along its baseline; infinite without a polygon."""
     if len(polygon) < 3:
         return np.inf
     x, y = polygon[:, 0].astype(np.float64), polygon[:, 1].astype(np.float64)

@@ -1,5 +1,4 @@
-"""What a page's geometry network says of it: where it is written on, how large the writing is, and
-which way it runs."""
+"""Geometry of a page from a network: where writing is, its size and its direction."""
 
 from __future__ import annotations
 
@@ -9,28 +8,30 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from recog.segment.line_spacing import weighted_median
+
 CELL = 16  # pixels of the page to one cell of the network's output
-UNIT = 16.0  # pixels between lines where the map of sizes is 0; it counts octaves from there
-# cosine of twice the angle between two axes, negative, from which they are not one
+UNIT = 16.0  # pixels between lines at 0 in the map of sizes, which counts octaves
+# minus the cosine of twice the angle between two axes, from which they differ
 OTHER_AXIS = 0.5
-# octaves between the sizes of two hands on one page that are looked at each at its scale
+# octaves between two sizes of writing from which each part of a page has its scale
 OTHER_SIZE = 1.0
-# of a part of a page, and parts that are looked at each on its own, the largest
+# cells of a part of a page, and parts that are segmented separately, the largest
 LEAST_CELLS, MOST_REGIONS = 6, 6
 
 
 class PageGeometry(NamedTuple):
-    """The geometry of a page, or of a part of it.
+    """Geometry of a page, or of a part of it.
 
     Attributes:
         size: distance between lines, in pixels.
         angle: the direction of writing in degrees, clockwise from a level line read from left to
             right, -180 to 180.
-        certainty: of the direction, 0 to 1: the length of the mean of all directions.
-        axis_certainty: of the axis along which lines run, whichever way they are read, 0 to 1.
-        cells: how many cells are written on.
-        maps: what the network gave, (GEOMETRY_MAPS, rows, columns).
-        scale: pixels of what the network saw to one of the page.
+        certainty: of the direction, 0 to 1: the length of the mean of all direction vectors.
+        axis_certainty: of the axis of the lines, whatever their direction, 0 to 1.
+        cells: number of cells with writing.
+        maps: output of the network, (GEOMETRY_MAPS, rows, columns).
+        scale: pixels of the network's input to a pixel of the page.
     """
 
     size: float
@@ -43,13 +44,12 @@ class PageGeometry(NamedTuple):
 
     @property
     def quarter(self) -> int:
-        """How often the page must be turned counter-clockwise by 90 degrees to stand upright, 0 to
-        3."""
+        """Quarter turns, counter-clockwise, that make the page upright, 0 to 3."""
         return round(self.angle / 90.0) % 4
 
     def turned(self, quarters: int) -> PageGeometry:
-        """The geometry of the page turned so many times counter-clockwise by 90 degrees."""
-        turned = self._replace(angle=_wrapped(self.angle - 90.0 * quarters))
+        """The geometry after so many quarter turns, counter-clockwise."""
+        turned = self._replace(angle=_wrap_degrees(self.angle - 90.0 * quarters))
         if self.maps is None:
             return turned
         maps = np.rot90(self.maps, quarters, axes=(1, 2)).copy()
@@ -61,9 +61,13 @@ class PageGeometry(NamedTuple):
         return turned._replace(maps=maps)
 
     def regions(self) -> list[tuple[NDArray[np.bool_], PageGeometry]]:
-        """Parts of the page whose lines run along the other axis, as notes in a margin may, or are
-        of another size than the rest by far: the cells of each (rows, columns), and its
-        geometry."""
+        """Parts of the page whose writing runs along the other axis or has a very different size.
+
+        Notes in a margin are such a part.
+
+        Returns:
+            The cells (rows, columns) of each part, and its geometry.
+        """
         if self.maps is None or not self.cells:
             return []
         written = self.maps[0] > 0.0
@@ -74,7 +78,7 @@ class PageGeometry(NamedTuple):
         count, labels = cv2.connectedComponents(odd.astype(np.uint8), connectivity=8)
         masks = (labels == k for k in range(1, count))
         parts = [
-            (mask, _summed(self.maps, mask, self.scale))
+            (mask, _summarise(self.maps, mask, self.scale))
             for mask in masks
             if mask.sum() >= LEAST_CELLS
         ]
@@ -85,16 +89,16 @@ NOTHING = PageGeometry(0.0, 0.0, 0.0, 0.0, 0)
 
 
 def page_geometry(maps: NDArray[np.float32], scale: float = 1.0) -> PageGeometry:
-    """Sum up a geometry network's output.
+    """Summarise the output of a geometry network.
 
     Args:
-        maps: (GEOMETRY_MAPS, rows, columns), what is written on as a logit.
-        scale: pixels of what the network saw to one of the page.
+        maps: (GEOMETRY_MAPS, rows, columns); the map of writing is a logit.
+        scale: pixels of the network's input to a pixel of the page.
     """
-    return _summed(maps, maps[0] > 0.0, scale)
+    return _summarise(maps, maps[0] > 0.0, scale)
 
 
-def _summed(maps: NDArray[np.float32], cells: NDArray[np.bool_], scale: float) -> PageGeometry:
+def _summarise(maps: NDArray[np.float32], cells: NDArray[np.bool_], scale: float) -> PageGeometry:
     count = int(cells.sum())
     if not count:
         return NOTHING
@@ -105,17 +109,15 @@ def _summed(maps: NDArray[np.float32], cells: NDArray[np.bool_], scale: float) -
     )
     axis = 0.5 * np.degrees(np.arctan2(sine2, cosine2))
     direction = np.degrees(np.arctan2(sine, cosine))
-    if abs(_wrapped(direction - axis)) > 90.0:  # the axis is the surer of the two
+    if abs(_wrap_degrees(direction - axis)) > 90.0:  # the axis is the more reliable of the two
         axis += 180.0
-    order = np.argsort(values[1])
-    reached = np.cumsum(weights[order])
-    octaves = float(values[1][order][np.searchsorted(reached, reached[-1] / 2)])
+    octaves = weighted_median(values[1], weights)
     certainty, of_axis = (
         min(1.0, float(np.hypot(*pair))) for pair in ((cosine, sine), (cosine2, sine2))
     )
     size = UNIT * 2.0**octaves / scale
-    return PageGeometry(size, _wrapped(axis), certainty, of_axis, count, maps, scale)
+    return PageGeometry(size, _wrap_degrees(axis), certainty, of_axis, count, maps, scale)
 
 
-def _wrapped(degrees: float) -> float:
+def _wrap_degrees(degrees: float) -> float:
     return float((degrees + 180.0) % 360.0 - 180.0)

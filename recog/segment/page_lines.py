@@ -1,9 +1,8 @@
-"""A page -> its lines of writing, in reading order: each a baseline and an outline, in pixels of
-the page.
+"""Segment a page into lines, in reading order: each a baseline and an outline in pixels.
 
-The scale follows the writing. A first look at a reduced copy tells how far apart the lines are and
-which way they run (:mod:`recog.segment.page_geometry`); then the page is scaled so that they are as
-far apart as the line network was trained on, and levelled. Large pages go through it in tiles.
+The geometry network reads a reduced copy and gives the distance and the direction of the lines
+(:mod:`recog.segment.page_geometry`). Then the page is scaled to the distance that the line network
+was trained on, and deskewed. Large pages go through the line network in tiles.
 """
 
 from __future__ import annotations
@@ -29,42 +28,43 @@ from recog.model.page_model import (
 from recog.segment.baselines import find_baselines, outlines
 from recog.segment.fold import split_at_fold
 from recog.segment.line_spacing import writing_size
-from recog.segment.marginalia import own_lines
+from recog.segment.marginalia import main_text_lines
 from recog.segment.page_geometry import CELL, PageGeometry, page_geometry
 from recog.segment.reading_order import is_table, reading_order
 from recog.transcript import Point
 
-STRIDE = 2  # pixels of the network's input to one of its output
-OPERATORS = frozenset({"Resize", "Sigmoid"})  # that a page network has beside those of a recogniser
-MULTIPLE = 32  # of which the sides of its input must be
-ASKEW = 0.005  # pixels that lines fall or rise for one to the right, from which a page is levelled
-# pixels of a page that the network sees at once, and what it sees around them
+STRIDE = 2  # pixels of the network's input to a pixel of its output
+OPERATORS = frozenset({"Resize", "Sigmoid"})  # of a page network beside those of a recogniser
+MULTIPLE = 32  # the sides of the network's input are multiples of it
+ASKEW = 0.005  # pixels that lines fall or rise for one to the right, from which a page is deskewed
+# pixels of a tile of the page, and of the context around it
 TILE, HALO = 1536, 96
-MOST_PIXELS = 24_000_000  # of a scaled page: larger ones are looked at in a coarser copy
-MISMATCH = 1.35  # how far the lines that are found may differ in size from what the first look said
-FAINTEST = 0.15 * 255  # of the light of the paper that ink takes away, at least: less is paper
-STROKE = 1.25  # times what a quarter-sized copy has of it, where strokes are thinner than a pixel
+MOST_PIXELS = 24_000_000  # of a scaled page; larger pages are scaled down further
+MISMATCH = 1.35  # ratio of measured to estimated size of writing, from which a page is scaled anew
+FAINTEST = 0.15 * 255  # darkness of the faintest ink, to a paper of 0
+# darkness of a stroke to that in a quarter-sized copy, where it is thinner than a pixel
+STROKE = 1.25
 Contrast = Literal["page", "local"]
 Lines = list[tuple[tuple[Point, ...], tuple[Point, ...]]]  # baseline and polygon of each
 
 
 class PageSegmenter:
-    """Finds the lines of pages. Thread-safe.
+    """Segments pages into lines. Thread-safe.
 
     Args:
-        model_folder: a page model. One without a geometry network takes that of the shipped model.
+        model_folder: a page model. Without a geometry network it uses that of the shipped model.
     """
 
     def __init__(self, model_folder: PageModelFolder) -> None:
         self.model_folder = model_folder
         self._session = open_session(model_folder.file(GRAPH), also=OPERATORS)
-        self._input = _only_input(
+        self._input = _input_name(
             self._session, model_folder, GRAPH, len(model_folder.config.network.maps)
         )
 
     @cached_property
     def _geometry(self) -> tuple[PageModelFolder, Any, str]:
-        """The model whose geometry network is used, that network and the name of its input."""
+        """The page model with a geometry network, the network, and the name of its input."""
         model_folder = (
             self.model_folder
             if self.model_folder.config.geometry is not None
@@ -73,13 +73,11 @@ class PageSegmenter:
         session = open_session(model_folder.file(GEOMETRY_GRAPH), also=OPERATORS)
         return (
             model_folder,
-            session,
-            _only_input(session, model_folder, GEOMETRY_GRAPH, len(GEOMETRY_MAPS)),
+            session, _input_name(session, model_folder, GEOMETRY_GRAPH, len(GEOMETRY_MAPS)),
         )
 
     def geometry(self, image: NDArray[np.uint8]) -> PageGeometry:
-        """How large the writing of a grey page (height, width) is, in its pixels, and which way it
-        runs."""
+        """The size and direction of the writing of a grey page (height, width)."""
         model_folder, session, name = self._geometry
         assert model_folder.config.geometry is not None
         scale = model_folder.config.geometry.side / max(image.shape)
@@ -94,35 +92,34 @@ class PageSegmenter:
         image: NDArray[np.uint8],
         geometry: PageGeometry | None = None,
         *,
-        notes: bool = False,
+        marginalia: bool = False,
         table: bool | None = None,
     ) -> Lines:
         """The lines of an upright grey page (height, width), in reading order.
 
         Args:
-            geometry: of the page, where it is known; else it is looked at first.
-            notes: also those that are no writing of the page's own, but notes, visas and stamps of
-                others on it.
-            table: whether the page is a table, which is read row by row; None finds out.
+            geometry: of the page; None estimates it first.
+            marginalia: keep lines that are no main text: notes, visas and stamps by other hands.
+            table: whether the page is a table, which is read row by row; None detects it.
         """
         geometry = geometry or self.geometry(image)
-        lines = self._level_lines(image, geometry, notes, table)
+        lines = self._lines_along_main_axis(image, geometry, marginalia, table)
         for cells, part in geometry.regions():
-            others = self._part_lines(image, cells, part, notes)
+            others = self._region_lines(image, cells, part, marginalia)
             if others:
                 lines = [
                     line for line in lines if not _lies_in(line, cells, geometry.scale)
                 ] + others
         return lines
 
-    def _level_lines(
+    def _lines_along_main_axis(
         self,
         image: NDArray[np.uint8],
         geometry: PageGeometry,
-        notes: bool,
+        marginalia: bool,
         table: bool | None = None,
     ) -> Lines:
-        """The lines that run as most of a page do, in reading order."""
+        """The lines that run in the main direction of a page, in reading order."""
         network = self.model_folder.config.network
         size = geometry.size or network.spacing * max(image.shape) / network.side
         slope = float(
@@ -130,7 +127,7 @@ class PageSegmenter:
         )
         for last in (False, True):
             scale = min(network.spacing / size, (MOST_PIXELS / image.size) ** 0.5)
-            ink, back = levelled(
+            ink, back = deskew(
                 page_ink(image, scale, network.contrast), slope if geometry.cells else 0.0
             )
             maps = self._maps(ink)
@@ -144,14 +141,15 @@ class PageSegmenter:
                 )
             ]
             polygons = outlines(baselines, maps[2])
-            seen = STRIDE * writing_size(list(zip(baselines, polygons, strict=True))) / scale
-            if last or not seen or max(seen / size, size / seen) < MISMATCH:
+            measured = STRIDE * writing_size(list(zip(baselines, polygons, strict=True))) / scale
+            if last or not measured or max(measured / size, size / measured) < MISMATCH:
                 break
-            size = seen
+            size = measured
         table = is_table(baselines) if table is None else table
-        if len(maps) > len(MAPS) and not notes and not table:  # what stands in a table is of it
-            own = np.flatnonzero(own_lines(baselines, maps[len(MAPS)]))
-            baselines, polygons = [baselines[k] for k in own], [polygons[k] for k in own]
+        # all lines of a table are main text
+        if len(maps) > len(MAPS) and not marginalia and not table:
+            main = np.flatnonzero(main_text_lines(baselines, maps[len(MAPS)]))
+            baselines, polygons = [baselines[k] for k in main], [polygons[k] for k in main]
         limits = np.array([image.shape[1] - 1, image.shape[0] - 1], np.float64)
 
         def on_page(points: NDArray[np.float64]) -> tuple[Point, ...]:
@@ -162,15 +160,14 @@ class PageSegmenter:
         order = reading_order(baselines, float(maps.shape[2]), table=table)
         return [(on_page(baselines[k]), on_page(polygons[k])) for k in order]
 
-    def _part_lines(
+    def _region_lines(
         self,
         image: NDArray[np.uint8],
         cells: NDArray[np.bool_],
         geometry: PageGeometry,
-        notes: bool,
+        marginalia: bool,
     ) -> Lines:
-        """The lines of a part of a page (rows, columns of cells) that run in a direction of their
-        own."""
+        """The lines of a part of a page, given by its cells, whose writing has its own geometry."""
         rows, columns = np.flatnonzero(cells.any(axis=1)), np.flatnonzero(cells.any(axis=0))
         step, around = CELL / geometry.scale, geometry.size
         top, left = (max(0, int(first[0] * step - around)) for first in (rows, columns))
@@ -179,11 +176,13 @@ class PageSegmenter:
         height, width = part.shape
         turned = np.ascontiguousarray(np.rot90(part, turns))
         lines = []
-        for baseline, polygon in self._level_lines(turned, geometry.turned(turns), notes):
+        for baseline, polygon in self._lines_along_main_axis(
+            turned, geometry.turned(turns), marginalia
+        ):
             placed = tuple(
                 tuple(
                     (round(x + left, 1), round(y + top, 1))
-                    for x, y in _turned_back(points, turns, (height, width))
+                    for x, y in _unrotate(points, turns, (height, width))
                 )
                 for points in (baseline, polygon)
             )
@@ -192,8 +191,11 @@ class PageSegmenter:
         return lines
 
     def _maps(self, ink: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """What the line network says of a page (height, width): (maps, height / 2, width / 2), tile
-        by tile."""
+        """Run the line network on a page (height, width), tile by tile.
+
+        Returns:
+            (maps, height / 2, width / 2).
+        """
         height, width = ink.shape
         if height <= TILE + HALO and width <= TILE + HALO:
             return self._run(ink)
@@ -219,6 +221,7 @@ class PageSegmenter:
         return maps
 
     def _run(self, ink: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Run the line network on one tile."""
         height, width = ink.shape
         [[maps]] = run_graph(
             self._session, self.model_folder.path / GRAPH, {self._input: _padded(ink)}
@@ -226,14 +229,12 @@ class PageSegmenter:
         return np.ascontiguousarray(maps[:, : -(-height // STRIDE), : -(-width // STRIDE)])
 
 
-def _turned_back(
-    points: tuple[Point, ...], turns: int, shape: tuple[int, int]
-) -> tuple[Point, ...]:
-    """Points of a picture that was turned counter-clockwise by so many times 90 degrees, before it
-    was.
+def _unrotate(points: tuple[Point, ...], turns: int, shape: tuple[int, int]) -> tuple[Point, ...]:
+    """Map points of a turned image to the original image.
 
     Args:
-        shape: height and width before.
+        turns: quarter turns, counter-clockwise, that the image was given.
+        shape: height and width of the original.
     """
     height, width = shape
     return tuple(
@@ -245,7 +246,7 @@ def _turned_back(
 def _lies_in(
     line: tuple[tuple[Point, ...], tuple[Point, ...]], cells: NDArray[np.bool_], scale: float
 ) -> bool:
-    """Whether most of a line's baseline lies in these cells of a page."""
+    """Whether most of a baseline lies in these cells of a page."""
     corners = np.array(line[0])
     along = np.linspace(0.0, len(corners) - 1, 16)
     points = np.stack(
@@ -256,7 +257,7 @@ def _lies_in(
 
 
 def _cuts(length: int) -> list[tuple[int, int]]:
-    """A side in parts of about a tile, even but for the last."""
+    """Cut a side into parts of about a tile, equal but for the last."""
     count = max(1, round(length / TILE))
     step = -(-length // count)
     step += step % STRIDE
@@ -264,8 +265,7 @@ def _cuts(length: int) -> list[tuple[int, int]]:
 
 
 def _padded(ink: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """A page as a batch of one, paper 0 to ink 1, with paper to the right and below until its sides
-    fit the network."""
+    """A page as a batch of one, paper 0 to ink 1, padded with paper until it fits the network."""
     height, width = ink.shape
     padded = np.zeros(
         (1, 1, -(-height // MULTIPLE) * MULTIPLE, -(-width // MULTIPLE) * MULTIPLE), np.float32
@@ -274,25 +274,29 @@ def _padded(ink: NDArray[np.uint8]) -> NDArray[np.float32]:
     return padded
 
 
-def _only_input(session: Any, model_folder: PageModelFolder, graph: str, maps: int) -> str:
-    """The name of the input of a network that has one, and one output of so many maps.
+def _input_name(session: Any, model_folder: PageModelFolder, graph: str, maps: int) -> str:
+    """The name of the only input of a page network.
 
     Raises:
-        UserError: it has not.
+        UserError: the network has other inputs, or another output than so many maps.
     """
     inputs, outputs = session.get_inputs(), session.get_outputs()
     fits = len(inputs) == len(outputs) == 1 and len(inputs[0].shape) == len(outputs[0].shape) == 4
     if not fits or outputs[0].shape[1] != maps:
         raise UserError(
-            f"{model_folder.path / graph}: the network does not have the inputs and outputs that the config says."
+            f"{model_folder.path / graph}: the network does not have the inputs and outputs that the "
+            "config says."
         )
     return str(inputs[0].name)
 
 
-def levelled(ink: NDArray[np.uint8], slope: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """A page turned so that lines which fall ``slope`` pixels for one to the right are level, all
-    of it kept, and the (2, 3) matrix from its pixels back to those of the page as it was. Hardly
-    askew, it stays."""
+def deskew(ink: NDArray[np.uint8], slope: float) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Turn a page so that lines which fall ``slope`` pixels for one to the right are level.
+
+    Returns:
+        The whole page turned, and the (2, 3) matrix from its pixels to those of the original. A
+        small slope changes nothing.
+    """
     if abs(slope) < ASKEW:
         return ink, np.eye(2, 3)
     height, width = ink.shape
@@ -308,14 +312,13 @@ def levelled(ink: NDArray[np.uint8], slope: float) -> tuple[NDArray[np.uint8], N
 def page_ink(
     image: NDArray[np.uint8], scale: float, contrast: Contrast = "local"
 ) -> NDArray[np.uint8]:
-    """A page as its network sees it: scaled, paper 0 and ink up to 255 whatever the light and the
-    pen.
+    """Prepare a page for the network: scaled, paper 0 and ink up to 255 for any light and pen.
 
     Args:
         image: (height, width) grey.
-        scale: what its sides are multiplied by.
-        contrast: what is as dark as ink: the darkest of the "page", or of the "local"
-            neighbourhood, so that faint writing beside a black frame is as strong as any other.
+        scale: factor of its sides.
+        contrast: what becomes 255: the darkest ink of the "page", or of the "local" neighbourhood.
+            The latter keeps faint writing beside a black frame as strong as other writing.
 
     Returns:
         (height, width) ink.
@@ -338,8 +341,8 @@ def page_ink(
         coarse = cv2.bitwise_not(cv2.divide(small, paper, scale=255.0))
         near = cv2.GaussianBlur(cv2.dilate(coarse, np.ones((25, 25), np.uint8)), (0, 0), 12)
         written = near[near > FAINTEST / 2]
-        least = max(FAINTEST, 0.4 * float(np.median(written))) if written.size else FAINTEST
-        darkest = np.maximum(STROKE * near.astype(np.float32), least)
+        floor = max(FAINTEST, 0.4 * float(np.median(written))) if written.size else FAINTEST
+        darkest = np.maximum(STROKE * near.astype(np.float32), floor)
     full = cv2.resize(
         np.clip(darkest, 1.0, 255.0).astype(np.uint8), shape, interpolation=cv2.INTER_LINEAR
     )

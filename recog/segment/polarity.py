@@ -1,4 +1,4 @@
-"""Whether a page is a negative: light writing on a dark ground, as on microfilm."""
+"""Negatives, light writing on a dark ground as on microfilm, turned into positives."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-SIDE = 1000  # pixels of the longer side of the copy that is looked at
-AROUND = 15  # pixels around each one that say what its paper is
-STROKE = 24  # levels that a stroke is darker or lighter than its paper, at least
-RATIO = 3.0  # times as many light strokes as dark ones that a negative has
+SIDE = 1000  # pixels of the longer side of the reduced copy that is examined
+AROUND = 15  # pixels of the neighbourhood whose median is the paper
+STROKE = 24  # grey levels by which a stroke differs from its paper, at least
+RATIO = 3.0  # light strokes to dark ones from which a page is a negative
 
 
 def dark_on_light(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A grey page (height, width) with dark writing on light paper: a negative is turned into a
-    positive.
+    """Turn a grey page (height, width) into dark writing on light paper.
 
-    Strokes are thinner than what lies around them. So a pixel that differs much from the median of
-    its neighbourhood is of a stroke, and where most of these are light the page is a negative.
-    Frames and shadows are wide and count for nothing.
+    Strokes are thin, so a pixel that differs much from the median of its neighbourhood is part of a
+    stroke. Where most strokes are light, the page is a negative. Frames and shadows are wide and do
+    not count.
     """
     scale = min(1.0, SIDE / max(image.shape))
     small = (

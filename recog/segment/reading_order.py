@@ -6,54 +6,52 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.segment.baselines import Polyline
-from recog.segment.line_spacing import line_spacings
+from recog.segment.line_spacing import line_spacings, weighted_median
 
-TOUCHING = 0.02  # of the page's width that lines must share to stand above each other
-ROW = 0.4  # of the distance between lines by which those of one row differ in height
-COLUMN = 3  # lines that make a column, whatever stands beside them
-# of the distance between lines by which cells of one row of a table differ in height
+TOUCHING = 0.02  # of the page's width that two lines must overlap to be above each other
+ROW = 0.4  # of the distance between lines: lines of one row differ less in height
+COLUMN = 3  # lines that make a column, whatever is beside them
+# of the distance between lines: cells of one row of a table differ less in height
 SAME_ROW = 0.4
-FELLOWS, TABLE = (
-    2,
-    0.35,
-    # other cells in its row, for so large a share of the lines: a table. Of 750 pages of prose in ten
-    # collections, facing pages and columns among them, 3 % at most have that share, of 153 pages of
-    # registers 152
-)
+# A page is a table where so large a share of its lines has so many other cells in the row. Of 750
+# pages of prose in ten collections, facing pages and columns among them, 3 % at most have that
+# share, of 153 pages of registers 152.
+FELLOWS, TABLE = 2, 0.35
 
 
 def reading_order(
     baselines: list[Polyline], width: float, *, table: bool | None = None
 ) -> list[int]:
-    """Indices of the lines as people read them: columns, or facing pages, from left to right, each
-    from above. Tables are read row by row.
+    """Indices of the lines in reading order: columns or facing pages from left to right.
+
+    Each column is read from above. Tables are read row by row.
 
     Args:
         baselines: (points, 2) each.
-        width: of the page.
-        table: whether the page is a table; None finds out.
+        width: width of the page.
+        table: whether the page is a table; None detects it.
 
-    Outside of tables a line comes before another that it overlaps sideways and lies above. It comes
-    before one that lies entirely to its right where nothing that spans both stands between them
-    (Breuel 2003, "High Performance Document Layout Analysis") and they are of one row or of columns
-    side by side. What is left goes from above: the address at the foot of a letter comes after the
-    signature to its right.
+    Outside of tables a line precedes every line below it that it overlaps sideways. It precedes a
+    line entirely to its right if no line that spans both lies between them (Breuel 2003, "High
+    Performance Document Layout Analysis"), and if both are in one row or in columns side by side.
+    Other pairs go from above: the address at the foot of a letter follows the signature to its
+    right.
     """
     if not baselines:
         return []
-    left, right, y = _levelled(baselines)
+    left, right, y = _deskewed_extents(baselines)
     beside = _same_row(left, right, y, baselines)
     if table or (table is None and _has_rows(beside)):
         return _by_rows(left, y, beside)
-    least = TOUCHING * width
-    overlap = np.minimum(right[:, None], right) - np.maximum(left[:, None], left) > least
+    tolerance = TOUCHING * width
+    overlap = np.minimum(right[:, None], right) - np.maximum(left[:, None], left) > tolerance
     before = np.where(
-        overlap, y[:, None] < y, _left_first(right[:, None] <= left + least, overlap, y)
+        overlap, y[:, None] < y, _left_first(right[:, None] <= left + tolerance, overlap, y)
     )
     np.fill_diagonal(before, False)
     order: list[int] = []
     waiting, blocked = np.ones(len(y), np.bool_), before.sum(axis=0)
-    while waiting.any():  # topological; where rules contradict each other, the highest first
+    while waiting.any():  # topological; where rules contradict each other, the highest line first
         free = np.flatnonzero(waiting & (blocked == 0))
         chosen = min(free if len(free) else np.flatnonzero(waiting), key=lambda k: (y[k], left[k]))
         order.append(int(chosen))
@@ -64,7 +62,7 @@ def reading_order(
 
 def is_table(baselines: list[Polyline]) -> bool:
     """Whether the lines of a page are cells of a table."""
-    return bool(baselines) and _has_rows(_same_row(*_levelled(baselines), baselines))
+    return bool(baselines) and _has_rows(_same_row(*_deskewed_extents(baselines), baselines))
 
 
 def _has_rows(beside: NDArray[np.bool_]) -> bool:
@@ -77,7 +75,7 @@ def _same_row(
     y: NDArray[np.float64],
     baselines: list[Polyline],
 ) -> NDArray[np.bool_]:
-    """Which lines (lines, lines) stand side by side at one height."""
+    """Which pairs of lines (lines, lines) are side by side at one height."""
     spacings = line_spacings(baselines)
     known = np.isfinite(spacings)
     spacing = float(np.median(spacings[known])) if known.any() else 0.0
@@ -88,8 +86,10 @@ def _same_row(
 def _by_rows(
     left: NDArray[np.float64], y: NDArray[np.float64], beside: NDArray[np.bool_]
 ) -> list[int]:
-    """Rows from above, each from left to right: a line joins the row above it whose every line
-    stands beside it."""
+    """Rows from above, each from left to right.
+
+    A line joins a row if it is beside every line of the row.
+    """
     rows: list[list[int]] = []
     for k in np.argsort(y, kind="stable").tolist():
         for row in rows[:-4:-1]:
@@ -101,11 +101,10 @@ def _by_rows(
     return [k for row in rows for k in sorted(row, key=lambda k: left[k])]
 
 
-def _levelled(
+def _deskewed_extents(
     baselines: list[Polyline],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Left and right ends and heights of the lines, on the page turned so that most of them are
-    level."""
+    """Left ends, right ends and heights of the lines, on the deskewed page."""
     angle = np.arctan(slope(baselines))
     back = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     level = [line @ back for line in baselines]
@@ -114,26 +113,22 @@ def _levelled(
 
 
 def slope(baselines: list[Polyline]) -> float:
-    """How much the lines fall a pixel to the right: the median, weighed by their lengths; 0 where
-    there are none."""
+    """Pixels that lines fall for one to the right: the median, weighted by length; or 0."""
     if not baselines:
         return 0.0
     rises = np.array([line[-1] - line[0] for line in baselines])
-    slopes, weights = rises[:, 1] / np.maximum(rises[:, 0], 1.0), np.maximum(rises[:, 0], 1.0)
-    order = np.argsort(slopes)
-    reached = np.cumsum(weights[order])
-    return float(slopes[order][np.searchsorted(reached, reached[-1] / 2)])
+    lengths = np.maximum(rises[:, 0], 1.0)
+    return weighted_median(rises[:, 1] / lengths, lengths)
 
 
 def _left_first(
     beside: NDArray[np.bool_], overlap: NDArray[np.bool_], y: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Of which lines left (rows) and right (columns), not above each other, the left one is read
-    first."""
+    """Which lines (rows) precede which lines to their right (columns)."""
     apart = y - y[:, None]
     below = np.where(overlap & (apart > 0), apart, np.inf).min(axis=1)
     spacing = float(np.median(below[np.isfinite(below)])) if np.isfinite(below).any() else 0.0
-    found = beside & (np.abs(apart) <= ROW * spacing)
+    before = beside & (np.abs(apart) <= ROW * spacing)
     for i in np.flatnonzero(beside.any(axis=1)):
         spans = overlap[i] & overlap  # (right line, line over both)
         upper, lower = np.minimum(y[i], y)[:, None], np.maximum(y[i], y)[:, None]
@@ -142,16 +137,18 @@ def _left_first(
         bottom = np.where(spans & (y >= lower), y, np.inf).min(axis=1)[:, None]
         strip = (y > top) & (y < bottom) & ~spans
         columns = _columns(strip & overlap[i], strip & overlap, y, spacing)
-        found[i] = (found[i] | (beside[i] & columns)) & ~between
-    return found
+        before[i] = (before[i] | (beside[i] & columns)) & ~between
+    return before
 
 
 def _columns(
     left: NDArray[np.bool_], right: NDArray[np.bool_], y: NDArray[np.float64], spacing: float
 ) -> NDArray[np.bool_]:
-    """Whether lines at the left and at the right, (pairs, lines) each, are columns: they stand side
-    by side for half of the shorter's height or more, and there are several at either side, or the
-    left ones begin no lower."""
+    """Whether lines on the left and on the right, (pairs, lines) each, are columns.
+
+    Columns are side by side for at least half of the shorter's height. Either one of them has
+    several lines, or the left column begins no lower.
+    """
     tops = [np.where(side, y, np.inf).min(axis=1) for side in (left, right)]
     feet = [np.where(side, y, -np.inf).max(axis=1) for side in (left, right)]
     shorter = np.minimum(feet[0] - tops[0], feet[1] - tops[1])

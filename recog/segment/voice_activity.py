@@ -1,11 +1,10 @@
-"""Which 20 ms frames of a sound hold speech: a detector that hears each frame once, in order, and
-never looks ahead.
+"""Voice activity detection: which 20 ms frames of a sound hold speech, without look-ahead.
 
-The power of 16 bands is compared with a noise floor of each, the least that it was over the last
-seconds (minimum statistics: Martin 2001, IEEE Trans. Speech Audio Process. 9(5)), so that level,
-hum and steady noise cost nothing and a change of the noise is followed. A frame is speech where the
-bands that stand out most do so clearly: what changes faster than noise passes for speech, music
-included, and the recogniser has the last word.
+The power of each of 16 bands is compared with its noise floor: the minimum over the last seconds
+(minimum statistics: Martin 2001, IEEE Trans. Speech Audio Process. 9(5)). Level, hum and steady
+noise therefore do not matter, and the floor follows changes of the noise. A frame is speech where
+the bands that stand out most do so clearly. Whatever changes faster than noise passes for speech,
+music included; the recogniser decides in the end.
 """
 
 from __future__ import annotations
@@ -16,22 +15,22 @@ from numpy.typing import NDArray
 from recog.features.log_mel import hz_to_mel, mel_to_hz
 
 FRAME_SECONDS = 0.02
-# analysed together, always as many: the result is the same to the bit however the sound arrives
+# frames analysed together: always as many, so that the result does not depend on the blocks
 CHUNK_FRAMES = 10
 BANDS = 16
 LOWEST, HIGHEST = 100.0, 7000.0  # Hz
-# the floor is the least of so long: longer than anyone speaks without a dip in some band
+# The floor is the minimum of so long: longer than anyone speaks without a dip in some band.
 MEMORY_SECONDS = 6.0
-# at the start, while there is no floor, whatever is not digital silence counts as speech
+# At the start there is no floor yet: whatever is not digital silence counts as speech.
 LEARNING_SECONDS = 0.6
-# mean power of a sample in a band that is no more than rounding: that of 16 bits is 8e-11
+# mean power of a sample below which it is rounding; rounding to 16 bits has 8e-11
 QUIETEST = 10 ** (-9.0)
-LOUD = 20.0  # dB above the floor, more of which says no more
+LOUD = 20.0  # dB above the floor at which a band's level is clipped
 THRESHOLD = 5.0  # dB: the mean of the upper half of the bands over the floor
 
 
 class SpeechDetector:
-    """Feed chunks of :attr:`chunk` samples, in order.
+    """Detects speech in chunks of :attr:`chunk` samples, fed in order.
 
     Args:
         sample_rate: samples a second.
@@ -41,7 +40,7 @@ class SpeechDetector:
         self.hop = max(1, round(FRAME_SECONDS * sample_rate))
         self.chunk = CHUNK_FRAMES * self.hop
         window = np.hanning(2 * self.hop + 1)[:-1]
-        # float64: no sample is too loud
+        # float64, lest loud samples overflow
         self._window = window / np.sqrt(np.square(window).sum() * 2 * self.hop)
         edges = mel_to_hz(
             np.linspace(hz_to_mel(LOWEST), hz_to_mel(min(HIGHEST, 0.45 * sample_rate)), BANDS + 1)
@@ -52,7 +51,8 @@ class SpeechDetector:
         self._sound = np.zeros(
             (CHUNK_FRAMES + 1, self.hop), np.float32
         )  # the last hop of the chunk before, and this one
-        self._power = np.zeros((CHUNK_FRAMES + 2, self._bands))  # so too
+        # likewise: two hops of the chunk before
+        self._power = np.zeros((CHUNK_FRAMES + 2, self._bands))
         self._rounding = QUIETEST / self._bands
         chunk_seconds = CHUNK_FRAMES * FRAME_SECONDS
         # a ring of levels

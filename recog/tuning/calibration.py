@@ -9,7 +9,8 @@ from recog.errors import UserError
 from recog.evaluation.confidence import Floats, as_arrays
 from recog.evaluation.inputs.normalisation import normalisation
 from recog.model.config import MIN_CONFIDENCE, Calibration
-from recog.recognition.base import Span, tempered
+from recog.recognition.base import apply_temperature
+from recog.recognition.words import Span
 from recog.tuning.search import Search, Setting
 from recog.util.edit_distance import correct_words
 
@@ -30,7 +31,9 @@ def calibrate_words(
     for u, found in zip(search.utterances, search.hypotheses(setting), strict=True):
         spans: list[Span] = []
         for piece, hypothesis in zip(u.pieces, found, strict=True):
-            spans += search.spans(tempered(search.seen(piece), setting.temperature), hypothesis)
+            spans += search.spans(
+                apply_temperature(search.seen(piece), setting.temperature), hypothesis
+            )
         words = [word for word, *_ in spans]
         raw.append(np.array([confidence for *_, confidence in spans]))
         right.append(np.array(correct_words(normalise(u.text).split(), words), bool))

@@ -8,7 +8,7 @@ from recog.corpora.data import modality
 from recog.corpora.rows import Row
 from recog.errors import UsageError, UserError
 from recog.recognition.base import Recogniser
-from recog.recognition.dataset import pieces_of
+from recog.recognition.dataset import row_posteriors
 from recog.tuning.search import Utterance
 
 
@@ -28,7 +28,7 @@ def collect(
     count = 0
     for i, row in enumerate(rows):
         try:
-            pieces = tuple(pieces_of(recogniser, row))
+            pieces = tuple(row_posteriors(recogniser, row))
         except UserError:
             continue
         count += 1

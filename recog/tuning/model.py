@@ -103,7 +103,7 @@ def tune_model(
 
     search = Search(
         config.symbols, utterances, models, metric, config.normalise, sentence, recogniser.options.workers,
-        recogniser.reading_order, _word_finder(recogniser.model_folder, models), None, report,
+        recogniser.logical_text, _word_finder(recogniser.model_folder, models), None, report,
     )  # fmt: skip
     old = config.decoding
     start = Setting(old.alpha, old.beta, old.unknown_cost, old.temperature, beam)

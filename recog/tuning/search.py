@@ -23,7 +23,8 @@ from recog.evaluation.counts import Pair
 from recog.evaluation.result import Result
 from recog.evaluation.score import evaluate
 from recog.lm.trie import NGramTrie
-from recog.recognition.base import Span, reorder, tempered
+from recog.recognition.base import apply_temperature
+from recog.recognition.words import Span, reorder_spans
 
 Metric = Literal["wer", "cer"]
 STEPS = {"alpha": 0.2, "beta": 0.5, "unknown_cost": 1.0, "temperature": 0.2}
@@ -142,7 +143,10 @@ class Search:
 
     def views(self, piece: Seen, setting: Setting) -> list[NDArray[np.float32]]:
         """What is decoded of a piece."""
-        return [tempered(self.seen(view), setting.temperature) for view in (piece, *piece.again)]
+        return [
+            apply_temperature(self.seen(view), setting.temperature)
+            for view in (piece, *piece.again)
+        ]
 
     @cached_property
     def models(self) -> list[int]:
@@ -194,7 +198,7 @@ class Search:
         )
         shown = [(word, s.start, s.end, s.confidence) for word, s in zip(words, found, strict=True)]
         text = self.in_order(" ".join(words))
-        return shown if text == " ".join(words) else reorder(shown, text)
+        return shown if text == " ".join(words) else reorder_spans(shown, text)
 
     def decoders(self, setting: Setting) -> list[Decoder]:
         """One with each language model."""

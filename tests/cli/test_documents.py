@@ -14,7 +14,7 @@ from lxml import etree
 
 from recog.formats import json as json_format
 from recog.formats.layout import alto, page
-from recog.media.image.headers import tiff_pages
+from recog.media.image.tiff import tiff_pages
 
 SAMPLES = Path(__file__).parent.parent.parent / "data" / "samples"
 LINES = ["garden", "maison"]

@@ -24,7 +24,7 @@ from recog.lm.estimation.kneser_ney import estimate
 from recog.lm.trie import NGramTrie
 from recog.model.config import DecodingConfig, View
 from recog.model.recogniser_folder import open_recogniser_folder, update_recogniser_folder
-from recog.recognition.base import Span
+from recog.recognition.words import Span
 from recog.training.recogniser.data import dev_rows
 from recog.tuning.calibration import calibrate_words
 from recog.tuning.card import HEADING, decoding_section, with_section
@@ -164,7 +164,7 @@ def test_a_model_reads_each_line_with_the_language_model_of_its_language(tmp_pat
         seen: list[Any] = []
         text = (SAMPLES / f"{name}.gt.txt").read_text().strip()
         assert tuned.transcribe(SAMPLES / f"{name}.png", keep=seen.append).text == text
-        assert tuned.languages_of(seen) == [k]
+        assert tuned.line_languages(seen) == [k]
     assert (
         len(recog.load(out, language="french").decoders)
         == len(recog.load(out, language="English").decoders)

@@ -22,7 +22,7 @@ from recog.formats.layout.rotation import rotate_line
 from recog.formats.layout.xml import parse, parse_number, parse_points
 from recog.media.image.headers import read_header
 from recog.media.image.reader import read_image
-from recog.recognition.layout_xml import given_lines
+from recog.recognition.layout_xml import read_segmentation
 from recog.transcript import Line, Transcript
 
 BOX = ((10.0, 20.0), (110.0, 20.0), (110.0, 50.0), (10.0, 50.0))
@@ -205,7 +205,7 @@ def test_alto_without_the_size_of_its_page_by_the_resolution_of_the_image(
     expected = [(100, 200), (1100, 200), (1100, 250), (100, 250)]
     assert row.line is not None and row.media == image
     np.testing.assert_allclose(row.line.polygon, expected, atol=0.5)
-    ((_, polygon),), _ = given_lines(image, 0, (2480, 3508), (2480, 3508), 1)
+    ((_, polygon),), _ = read_segmentation(image, 0, (2480, 3508), (2480, 3508), 1)
     np.testing.assert_allclose(polygon, expected, atol=0.5)
     image.write_bytes(with_resolution(suffix, 9600))  # which cannot be: the line would lie outside
     with pytest.raises(

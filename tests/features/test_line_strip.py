@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recog.features.line_strip import is_dark_on_light, to_columns, to_strip, viewed
+from recog.features.line_strip import is_dark_on_light, to_columns, to_strip, variant
 from recog.model.config import StripConfig, View
 
 CONFIG = StripConfig(height=48, even=False)
@@ -114,16 +114,16 @@ def test_columns_are_time_first_and_scaled():
 def test_a_view_leans_and_widens_a_strip():
     strip = np.zeros((48, 200), np.uint8)
     strip[:, 100] = 255
-    assert viewed(strip, View()) is strip
-    left = viewed(strip, View(slant=-0.25))
+    assert variant(strip, View()) is strip
+    left = variant(strip, View(slant=-0.25))
     assert left.shape == strip.shape
     middle = 23.5
     for y in (0, 10, 23, 40, 47):  # to the left above the middle, to the right below it
         assert np.average(np.arange(200), weights=left[y]) == pytest.approx(
             100 + 0.25 * (y - middle), abs=0.05
         )
-    wide = viewed(strip, View(width=1.5))
+    wide = variant(strip, View(width=1.5))
     assert wide.shape == (48, 300) and np.average(
         np.arange(300), weights=wide[20]
     ) == pytest.approx(150, abs=0.1)
-    assert viewed(np.zeros((48, 1), np.uint8), View(width=0.5)).shape == (48, 4)
+    assert variant(np.zeros((48, 1), np.uint8), View(width=0.5)).shape == (48, 4)

@@ -81,9 +81,12 @@ def test_blocks_of_any_size_give_the_whole_files_frames(samples: int, sizes: lis
 
 def test_slowed_frames_lie_between_the_old_ones():
     frames = np.stack([np.arange(10.0), np.full(10, 3.0)], 1).astype(np.float32)
-    slow = sp.stretched(frames, 1.5)
+    slow = sp.time_stretch(frames, 1.5)
     assert slow.shape == (15, 2) and slow.dtype == np.float32 and np.all(slow[:, 1] == 3.0)
     assert slow[7, 0] == pytest.approx(4.5) and slow[0, 0] == 0.0 and slow[-1, 0] == 9.0
     assert np.diff(slow[1:-1, 0]) == pytest.approx(1 / 1.5, abs=1e-5)
-    assert sp.stretched(frames, 1.0) is frames and sp.stretched(frames[:0], 1.5).shape == (0, 2)
-    assert sp.stretched(frames[:1], 1.3).shape == (1, 2)
+    assert sp.time_stretch(frames, 1.0) is frames and sp.time_stretch(frames[:0], 1.5).shape == (
+        0,
+        2,
+    )
+    assert sp.time_stretch(frames[:1], 1.3).shape == (1, 2)

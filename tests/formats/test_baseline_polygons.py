@@ -11,7 +11,7 @@ import pytest
 from recog.corpora.importers.pages.page_files import page_rows
 from recog.corpora.line_images import line_image
 from recog.formats.layout.baseline_polygons import with_polygons
-from recog.recognition.layout_xml import given_lines
+from recog.recognition.layout_xml import read_segmentation
 from recog.transcript import Line
 
 COLUMNS = {"one": [(20, 0)], "two": [(20, 0), (520, 7)], "touching": [(20, 0), (410, 30)]}
@@ -76,7 +76,7 @@ def test_training_and_reading_cut_whole_lines_out_of_columns(tmp_path: Path, kin
     (tmp_path / "p.xml").write_text(body)
     cv2.imwrite(str(tmp_path / "p.png"), np.full((1000, 1000), 255, np.uint8))
     assert {line_image(row).shape[0] for row in page_rows(tmp_path / "p.xml")} == {85}
-    given, warnings = given_lines(tmp_path / "p.png", 0, (1000, 1000), (1000, 1000), 1)
+    given, warnings = read_segmentation(tmp_path / "p.png", 0, (1000, 1000), (1000, 1000), 1)
     assert len(given) == 20 and not warnings
     assert {round(np.ptp([y for _, y in polygon])) for _, polygon in given} == {84}
 

@@ -7,7 +7,7 @@ import pytest
 
 from recog.decoding.greedy import best_path_frames
 from recog.decoding.rescoring.test_time_augmentation import Seen
-from recog.recognition.chunk_merging import Stitcher, Stretch
+from recog.recognition.chunk_merging import Chunk, ChunkMerger
 from recog.segment.speech import SHARED, Segment
 
 SYMBOLS = ("", " ", *"abcdefghijklmnopqrstuvwxyz")
@@ -47,13 +47,15 @@ def heard(
     return np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
-def stitched(pieces, symbols=SYMBOLS) -> list[Stretch]:
-    stitcher = Stitcher(step=STEP, symbols=symbols)
-    return [stitcher(segment, Seen(log_probs)) for segment, log_probs in pieces]
+def stitched(pieces, symbols=SYMBOLS) -> list[Chunk]:
+    chunk_merger = ChunkMerger(step=STEP, symbols=symbols)
+    return [chunk_merger(segment, Seen(log_probs)) for segment, log_probs in pieces]
 
 
-def text_of(stretches) -> str:
-    texts = ["".join(SYMBOLS[k] for k in best_path_frames(s.seen.log_probs)[0]) for s in stretches]
+def text_of(chunks) -> str:
+    texts = [
+        "".join(SYMBOLS[k] for k in best_path_frames(s.posteriors.log_probs)[0]) for s in chunks
+    ]
     return " ".join(" ".join(texts).split())
 
 
@@ -78,11 +80,11 @@ def test_no_word_is_lost_or_doubled_where_nobody_pauses(seed, jitter):
         if last:
             break
         start += seconds - SHARED
-    stretches = stitched(pieces)
+    chunks = stitched(pieces)
     expected = [word for at, word in said if at < total - 1.5]
-    assert text_of(stretches).split()[3 : len(expected) - 3] == expected[3 : len(expected) - 3]
-    assert len(text_of(stretches).split()) == len(said)
-    for a, b in pairwise(stretches):
+    assert text_of(chunks).split()[3 : len(expected) - 3] == expected[3 : len(expected) - 3]
+    assert len(text_of(chunks).split()) == len(said)
+    for a, b in pairwise(chunks):
         assert abs(a.end - b.start) < 0.3
 
 
@@ -107,9 +109,9 @@ def test_noise_without_words_is_cut_all_the_same(symbols):
         )
         log_probs = np.log(np.random.default_rng(k).dirichlet([20, 1, 1], 750)).astype(np.float32)
         pieces.append((segment, log_probs))
-    stretches = stitched(pieces, symbols)
-    assert sum(len(s.seen.log_probs) for s in stretches) == pytest.approx(108 / STEP, abs=3)
-    for a, b in pairwise(stretches):
+    chunks = stitched(pieces, symbols)
+    assert sum(len(s.posteriors.log_probs) for s in chunks) == pytest.approx(108 / STEP, abs=3)
+    for a, b in pairwise(chunks):
         assert b.start == pytest.approx(a.end, abs=0.5)
 
 
@@ -118,8 +120,8 @@ def test_tiny_pieces():
         for ends in ((0.0, 0.04), (0.0, None), (None, None)):
             segment = Segment(0.0, np.zeros(count, np.float32), *ends)
             log_probs = np.log(np.full((count, 3), 1 / 3, np.float32))
-            [stretch] = stitched([(segment, log_probs)], ("", " ", "a"))
-            assert 0 <= len(stretch.seen.log_probs) <= count
+            [chunk] = stitched([(segment, log_probs)], ("", " ", "a"))
+            assert 0 <= len(chunk.posteriors.log_probs) <= count
 
 
 def test_other_views_are_cut_at_the_same_share():
@@ -130,11 +132,11 @@ def test_other_views_are_cut_at_the_same_share():
         for k in (1, 1.2)
     ]
     sounds = views[1][:, :2]
-    stretch = Stitcher(step=STEP, symbols=("", " ", "a"))(
+    chunk = ChunkMerger(step=STEP, symbols=("", " ", "a"))(
         segment, Seen(views[0], again=(Seen(views[1], sounds),))
     )
-    assert len(stretch.seen.log_probs) == round(8.0 / STEP)
-    [other] = stretch.seen.again
+    assert len(chunk.posteriors.log_probs) == round(8.0 / STEP)
+    [other] = chunk.posteriors.again
     first, last = round(0.2 * len(views[1])), round(1.0 * len(views[1]))
     assert np.array_equal(other.log_probs, views[1][first:last]) and np.array_equal(
         other.sounds, sounds[first:last]

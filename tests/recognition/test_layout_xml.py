@@ -16,7 +16,7 @@ import recog
 from recog.errors import UserError
 from recog.formats.layout import alto, page
 from recog.formats.layout.rotation import rotate_line
-from recog.recognition.layout_xml import given_lines
+from recog.recognition.layout_xml import read_segmentation
 from recog.transcript import Line, Transcript
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
@@ -166,10 +166,10 @@ def test_a_page_that_is_drawn_is_scaled_too(tmp_path: Path) -> None:
     xml = tmp_path / "p.xml"
     xml.write_text(page.write(Transcript("p.pdf", tuple(LINES), size=SIZE)), encoding="utf-8")
     twice = (2 * SIZE[0], 2 * SIZE[1])
-    lines, warnings = given_lines(tmp_path / "p.pdf", 0, twice, (0, 0), 1)
+    lines, warnings = read_segmentation(tmp_path / "p.pdf", 0, twice, (0, 0), 1)
     assert lines[0][1] == tuple((2 * x, 2 * y) for x, y in LINES[0].polygon) and not warnings
     with pytest.raises(UserError, match="describes an image of"):
-        given_lines(tmp_path / "p.pdf", 0, (SIZE[0], 2 * SIZE[1]), (0, 0), 1)
+        read_segmentation(tmp_path / "p.pdf", 0, (SIZE[0], 2 * SIZE[1]), (0, 0), 1)
 
 
 def test_pages_of_a_document(reader, expected: list[str], tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def test_what_is_missing_or_wrong_is_one_sentence(tmp_path: Path) -> None:
         stream = io.BytesIO()
         stream.name = name
         with pytest.raises(UserError, match=f"^{called} has no PAGE or ALTO file beside it"):
-            given_lines(stream, 0, (1, 1), (1, 1), 1)
+            read_segmentation(stream, 0, (1, 1), (1, 1), 1)
 
 
 def test_lines_that_have_no_place_in_the_image_are_told(

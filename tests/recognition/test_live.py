@@ -24,7 +24,7 @@ from recog.formats import json as json_format
 from recog.media.audio import capture as stream
 from recog.media.audio.reader import read_sound
 from recog.media.errors import MediaError
-from recog.recognition.live import FUTURE, STEP, Heard, Listener
+from recog.recognition.live import FUTURE, STEP, Listener, LiveResult
 from recog.transcript import Line
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
@@ -52,7 +52,7 @@ def model():
     return recog.load("english-speech", threads=1)
 
 
-def pieces_of(data: bytes, seed: int, largest: int) -> list[bytes]:
+def row_posteriors(data: bytes, seed: int, largest: int) -> list[bytes]:
     cuts = np.cumsum(np.random.default_rng(seed).integers(1, largest, 2 * len(data) // largest + 2))
     edges = [0, *cuts[cuts < len(data)].tolist(), len(data)]
     return [data[a:b] for a, b in pairwise(edges)]
@@ -66,10 +66,10 @@ def written(pieces: list[bytes], descriptor: int) -> None:
 
 def listen(
     model, data: bytes, rate: int, *, seed: int = 0, largest: int = 50_000, partials: bool = False
-) -> list[Heard]:
+) -> list[LiveResult]:
     inlet, outlet = os.pipe()
     threading.Thread(
-        target=written, args=(pieces_of(data, seed, largest), outlet), daemon=True
+        target=written, args=(row_posteriors(data, seed, largest), outlet), daemon=True
     ).start()
     listener = Listener(model, partials=partials)
     found = []
@@ -242,7 +242,7 @@ class FakeStream:
         self.callback = callback
 
     def __enter__(self):
-        for piece in pieces_of(self.said, 5, 5_000):
+        for piece in row_posteriors(self.said, 5, 5_000):
             self.callback(memoryview(piece), len(piece) // 2, None, None)
         return self
 
@@ -285,8 +285,8 @@ def test_no_microphone(monkeypatch):
 
 def test_a_partial_text_is_overwritten(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "11")
-    _on_terminal(Heard(Line("the quick brown fox"), False))
-    _on_terminal(Heard(Line("the quick brown fox"), True))
+    _on_terminal(LiveResult(Line("the quick brown fox"), False))
+    _on_terminal(LiveResult(Line("the quick brown fox"), True))
     shown = capsys.readouterr().out
     assert (
         "…brown fox" in shown
@@ -297,13 +297,13 @@ def test_a_partial_text_is_overwritten(capsys, monkeypatch):
 
 def test_a_guess_of_which_nothing_is_left_is_taken_back(model, capsys, monkeypatch):
     listener = Listener(model)
-    monkeypatch.setattr(listener._partial, "_decoded", lambda log_probs: "a guess")
+    monkeypatch.setattr(listener._partial, "_decode", lambda log_probs: "a guess")
     monkeypatch.setattr(model, "decode", lambda seen: ("", [], ()))
     wave = np.concatenate([read_sound(SAMPLES / "weather.wav"), np.zeros(2 * RATE, np.float32)])
     found = [
         heard for at in range(0, len(wave), 8_000) for heard in listener.feed(wave[at : at + 8_000])
     ]
-    assert found[0] == Heard(Line("a guess", start=0.0, end=found[0].line.end), False)
+    assert found[0] == LiveResult(Line("a guess", start=0.0, end=found[0].line.end), False)
     assert found[-1].is_final and found[-1].line.text == ""
     _on_terminal(found[-1])
     assert capsys.readouterr().out == "\r\x1b[K"

@@ -4,7 +4,8 @@ log-probabilities."""
 import numpy as np
 import pytest
 
-from recog.recognition.base import reorder, tempered
+from recog.recognition.base import apply_temperature
+from recog.recognition.words import reorder_spans
 from recog.text.bidi import to_display
 
 
@@ -22,7 +23,7 @@ def displayed(text: str) -> list[tuple[str, float, float, float]]:
 )
 def test_every_word_of_a_right_to_left_line_gets_a_place_of_its_own(text: str):
     spans = displayed(text)
-    words = reorder(spans, text)
+    words = reorder_spans(spans, text)
     assert [word for word, *_ in words] == text.split()
     assert sorted(span[1:] for span in words) == sorted(span[1:] for span in spans)
     starts = [start for _, start, *_ in words]
@@ -31,15 +32,15 @@ def test_every_word_of_a_right_to_left_line_gets_a_place_of_its_own(text: str):
 
 def test_repeated_words_keep_their_order():
     text = "גם שלום גם עולם"
-    first, _, third, _ = reorder(displayed(text), text)
+    first, _, third, _ = reorder_spans(displayed(text), text)
     assert first[1] > third[1]
 
 
 def test_tempered_log_probabilities_are_those_of_the_powers():
     logits = np.random.default_rng(0).normal(0.0, 4.0, (9, 6))
     log_probs = (logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)).astype(np.float32)
-    assert tempered(log_probs, 1.0) is log_probs
+    assert apply_temperature(log_probs, 1.0) is log_probs
     powers = np.exp(log_probs.astype(np.float64)) ** (1 / 1.7)
-    assert np.exp(tempered(log_probs, 1.7)) == pytest.approx(
+    assert np.exp(apply_temperature(log_probs, 1.7)) == pytest.approx(
         powers / powers.sum(axis=1, keepdims=True), rel=1e-5
     )

@@ -59,7 +59,7 @@ class Pages:
             20.0, 90.0 * self.guess(lies(image)), self.certainty, self.certainty, 50
         )
 
-    def lines(self, image, geometry=None, *, notes=False, table=None) -> Lines:
+    def lines(self, image, geometry=None, *, marginalia=False, table=None) -> Lines:
         self._now = lies(image)
         self.looked_at.append(self._now)
         return [LONG] * 4 if self._now % 2 == 0 else list(self.across)
@@ -113,7 +113,7 @@ def test_a_page_on_which_nothing_can_be_read_stays() -> None:
         def geometry(self, image):
             return PageGeometry(0.0, 0.0, 0.0, 0.0, 0)
 
-        def lines(self, image, geometry=None, *, notes=False, table=None):
+        def lines(self, image, geometry=None, *, marginalia=False, table=None):
             return []
 
     assert find_upright(blank, Nothing(), lambda line: np.zeros(0, np.float32)) == (0, [])

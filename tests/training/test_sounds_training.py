@@ -165,7 +165,7 @@ def test_a_hotword_that_nobody_can_say_is_left_out_and_no_other(
     assert recogniser.word_finder is not None
     assert "no sea" in recogniser.transcribe(corpus / "clip00.wav").text
     assert caplog.messages == [
-        "The hotword 'esso' is left out: the model does not know how it is said."
+        "The hotword 'esso' is left out: the model does not know how it is pronounced."
     ]
 
 

@@ -11,7 +11,8 @@ from recog.formats.layout import alto_reader, page
 from recog.formats.layout.shapes import parse_size
 from recog.formats.layout.xml import Element, children, descendants, local_name, tag_text, text_of
 from recog.media.image.exif import upright_point
-from recog.media.image.headers import HeaderError, ImageHeader, read_header
+from recog.media.image.headers import ImageHeader, read_header
+from recog.media.image.tiff import HeaderError
 from recog.transcript import Line, Point
 
 Size = tuple[int, int]  # width and height

@@ -1,9 +1,14 @@
 """Recordings to mono waveforms at one rate.
 
-headers   what the first and last bytes of a file say
-decoders  libsndfile and FFmpeg, at the file's own times
-downmix   several channels to one
-level     too quiet, too loud, silent?
-reader    a waveform in blocks or whole
-capture   a microphone or a pipe, while it goes on
+file_kind     the container, by the first bytes of a file
+data_extent   where its samples lie, and whether their end is missing
+open_decoder  the library that decodes it
+decoder       what both libraries share
+sndfile       libsndfile: WAV, FLAC, AIFF
+ffmpeg        FFmpeg: all other formats, at the times of the container
+downmix       several channels to one
+level         quiet, loud or silent
+resampling    one rate, blocks of one size
+reader        the waveform in blocks, or whole
+capture       a microphone or a pipe, while sound arrives
 """

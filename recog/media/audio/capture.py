@@ -1,5 +1,4 @@
-"""Sound that is still coming in: raw samples of a pipe or a microphone -> blocks of a mono float32
-waveform."""
+"""Capture sound from a pipe or a microphone, in blocks of a mono float32 waveform."""
 
 from __future__ import annotations
 
@@ -14,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.errors import UserError
-from recog.media.audio.downmix import Chunk
+from recog.media.audio.downmix import MonoBlock
 from recog.media.audio.level import LevelMeter
-from recog.media.audio.reader import resampled
+from recog.media.audio.resampling import resample
 from recog.media.errors import MediaError
 
 READ_BYTES = 1 << 16
-WAITING = 64  # pieces read of a pipe before anyone has taken them; then the writer waits
-PATIENCE = 0.1  # seconds after which a source that is silent is asked again whether to stop
+WAITING = 64  # blocks of a pipe that may wait in the queue; then the writer waits
+PATIENCE = 0.1  # seconds to wait for sound before the next check whether to stop
 FILES = {
     b"RIFF": "WAV",
     b"OggS": "Ogg",
@@ -31,35 +30,37 @@ FILES = {
     b"\x1aE\xdf\xa3": "Matroska",
 }
 
-Pieces = queue.Queue[bytes | None]
+BlockQueue = queue.Queue[bytes | None]
 
 
-class Source:
-    """Raw 16-bit little-endian mono samples that arrive in pieces.
+class LiveSource:
+    """Raw 16-bit little-endian mono samples that arrive in blocks.
 
     Attributes:
         rate: samples a second.
-        damage: after the end, one sentence where something is missing; else None.
-        remark: after the end, one sentence on what else there is to say of the sound; else None.
+        damage: after the end, a sentence if sound is missing; else None.
+        remark: after the end, another sentence on the sound; or None.
     """
 
-    def __init__(self, pieces: Pieces, rate: int) -> None:
+    def __init__(self, waiting: BlockQueue, rate: int) -> None:
         self.rate = rate
         self.damage: str | None = None
         self.remark: str | None = None
-        self._pieces = pieces
+        self._queue = waiting
         self._stopped = threading.Event()
 
     def stop(self) -> None:
-        """Take what has arrived as the end. May be called by a signal handler."""
+        """End the sound with what has arrived. A signal handler may call it."""
         self._stopped.set()
 
     def blocks(self, sample_rate: int) -> Iterator[NDArray[np.float32]]:
-        """All samples at ``sample_rate``, full scale 1, as soon as they are there; together the
-        same however they came."""
-        return resampled(self._chunks(), sample_rate)
+        """All samples at ``sample_rate``, full scale 1, as soon as they arrive.
 
-    def _chunks(self) -> Iterator[Chunk]:
+        Joined, the blocks do not depend on how they arrived.
+        """
+        return resample(self._samples(), sample_rate)
+
+    def _samples(self) -> Iterator[MonoBlock]:
         half, meter = b"", LevelMeter()
         for data in self._arriving():
             data = half + data
@@ -71,84 +72,88 @@ class Source:
                 )
                 if not meter.is_loud:
                     meter.feed(samples, self.rate)
-                yield Chunk(self.rate, samples)
+                yield MonoBlock(self.rate, samples)
         if half:
             self.damage = "The sound ends within a sample: its last byte was left out."
         if meter.is_quiet:
-            self.remark = f"The sound is too quiet to be heard ({meter.decibels}): check the microphone and its level."
+            self.remark = (
+                f"The sound is too quiet to be heard ({meter.decibels}): check the "
+                "microphone and its level."
+            )
 
     def _arriving(self) -> Iterator[bytes]:
-        """What has arrived since the last time, at once."""
+        """All bytes that have arrived since the last time."""
         ended = False
         while not ended:
             ended = self._stopped.is_set()
             parts: list[bytes | None] = []
             with suppress(queue.Empty):
                 if not ended:
-                    parts.append(self._pieces.get(timeout=PATIENCE))
-                for _ in range(self._pieces.qsize()):  # who fell behind catches up in large steps
-                    parts.append(self._pieces.get_nowait())
+                    parts.append(self._queue.get(timeout=PATIENCE))
+                for _ in range(self._queue.qsize()):  # after a delay, catch up in large steps
+                    parts.append(self._queue.get_nowait())
             ended = ended or None in parts
             yield b"".join(filter(None, parts))
 
 
 @contextmanager
-def pipe(descriptor: int, rate: int) -> Iterator[Source]:
-    """Raw samples of an open file descriptor.
+def pipe(descriptor: int, rate: int) -> Iterator[LiveSource]:
+    """Capture raw samples from an open file descriptor.
 
     Raises:
-        MediaError: it is a sound file and no raw samples.
+        MediaError: it is a sound file, not raw samples.
     """
-    pieces: Pieces = queue.Queue(WAITING)
+    waiting: BlockQueue = queue.Queue(WAITING)
     head = b""
     while len(head) < 4 and (data := os.read(descriptor, READ_BYTES)):
         head += data
     for magic, kind in FILES.items():
         if head.startswith(magic):
             raise MediaError(
-                f"standard input is a file of the kind {kind}, and --live hears raw samples: leave out --live, or decode it"
+                f"standard input is a file of the kind {kind}, and --live hears raw samples: "
+                "leave out --live, or decode it"
             )
-    pieces.put(head)
-    left = threading.Event()
+    waiting.put(head)
+    closed = threading.Event()
 
-    # by the descriptor: a thread that holds Python's standard input at exit would abort it
+    # by the descriptor: a thread that holds Python's standard input would abort it at exit
     def read() -> None:
         try:
-            while not left.is_set() and (data := os.read(descriptor, READ_BYTES)):
-                pieces.put(data)
-        except OSError:  # the other side is gone
+            while not closed.is_set() and (data := os.read(descriptor, READ_BYTES)):
+                waiting.put(data)
+        except OSError:  # the writer is gone
             pass
-        pieces.put(None)
+        waiting.put(None)
 
     threading.Thread(target=read, daemon=True).start()
     try:
-        yield Source(pieces, rate)
+        yield LiveSource(waiting, rate)
     finally:
-        left.set()
+        closed.set()
 
 
 @contextmanager
-def microphone(rate: int | None = None, device: str | None = None) -> Iterator[Source]:
-    """Samples of a microphone, until it is told to stop.
+def microphone(rate: int | None = None, device: str | None = None) -> Iterator[LiveSource]:
+    """Capture samples from a microphone, until it is stopped.
 
     Args:
-        rate: samples a second; by default the device's own.
-        device: number of a device, or a part of its name; by default the system's.
+        rate: samples a second; by default the device's.
+        device: number of a device, or a part of its name; by default the default device.
 
     Raises:
         UserError: sounddevice or PortAudio is not installed, or there is no such device.
     """
     sounddevice = _sounddevice()
     name: int | str | None = int(device) if device is not None and device.isdecimal() else device
-    pieces: Pieces = queue.Queue()
-    source = Source(pieces, rate or 0)
+    waiting: BlockQueue = queue.Queue()
+    source = LiveSource(waiting, rate or 0)
 
-    def heard(data: Any, frames: int, time: Any, status: Any) -> None:
+    def receive(data: Any, frames: int, time: Any, status: Any) -> None:
         if status:
             source.damage = (
                 "Some sound was lost: this machine was too busy to take it from the microphone."
             )
-        pieces.put(bytes(data))
+        waiting.put(bytes(data))
 
     try:
         source.rate = rate or round(sounddevice.query_devices(name, "input")["default_samplerate"])
@@ -157,7 +162,7 @@ def microphone(rate: int | None = None, device: str | None = None) -> Iterator[S
             channels=1,
             dtype="int16",
             device=name,
-            callback=heard,
+            callback=receive,
             latency="low",
         )
     except (sounddevice.PortAudioError, ValueError) as error:
@@ -174,8 +179,9 @@ def _sounddevice() -> Any:
         import sounddevice
     except ImportError:
         raise UserError('The microphone needs sounddevice: pip install "recog[live]".') from None
-    except OSError:  # it looks for PortAudio as it is imported
+    except OSError:  # its import looks for PortAudio
         raise UserError(
-            "The microphone needs the PortAudio library; on Debian and Ubuntu: apt install libportaudio2."
+            "The microphone needs the PortAudio library; on Debian and Ubuntu: apt install "
+            "libportaudio2."
         ) from None
     return sounddevice

@@ -1,14 +1,13 @@
-"""Any sound file -> mono float32 waveform at one rate, in blocks or whole.
+"""Read any sound file as a mono float32 waveform at one rate, in blocks or whole::
 
     with open_sound("meeting.m4a") as sound:
         for block in sound.blocks():
             ...
     if sound.warning: print(sound.warning)
 
-A file is read by its content, whatever its extension, and at its own times: what starts late or has
-gaps has silence there. The channels are averaged (:mod:`recog.media.audio.downmix`), the rate is
-changed by soxr (https://sourceforge.net/p/soxr: band-limited, linear phase), and no more than a few
-blocks are ever in memory.
+The content of a file decides how it is read, not its extension. Sound that starts late, or has
+gaps, has silence there. Channels are averaged (:mod:`recog.media.audio.downmix`), and the rate is
+changed (:mod:`recog.media.audio.resampling`). Only a few blocks are in memory at a time.
 """
 
 from __future__ import annotations
@@ -28,16 +27,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.errors import UserError
-from recog.media.audio.decoders import Decoder, open_decoder
-from recog.media.audio.downmix import Chunk, Mixer
+from recog.media.audio.decoder import Decoder
+from recog.media.audio.downmix import Mixer
 from recog.media.audio.level import LevelMeter
+from recog.media.audio.open_decoder import open_decoder
+from recog.media.audio.resampling import rebuffered, resample
 from recog.media.errors import MediaError
 from recog.media.source import Source, is_array, sound_file
 
-MAX_STREAM_BYTES = 8 << 30  # what is copied of a pipe: 10 hours of CD sound are 6.4 GB
-MARGIN = 0.1  # seconds read beyond a stretch on both sides: more than the resampling filter is long
+MAX_STREAM_BYTES = 8 << 30  # limit for the copy of a pipe: 10 hours of CD sound are 6.4 GB
+MARGIN = 0.1  # seconds read beyond both ends of a part: longer than the resampling filter
 
-# files whose level is remembered: a corpus may have many rows in one long recording
+# files whose level is cached: a corpus may have many rows in one long recording
 MAX_LEVELS = 100_000
 
 _levels: dict[tuple[int, ...], tuple[float, str | None]] = {}
@@ -49,12 +50,12 @@ class SoundReader:
     """An open sound file. Use it as a context manager; one pass at a time.
 
     Attributes:
-        name: the file's name, for messages.
-        channels: how many there are, those of all audio tracks together.
-        duration: seconds of sound by the header; None where the header does not say or cannot be
-            trusted.
-        warnings: after a pass, a sentence for each thing to say of the file.
-        damage: those of them that say that sound is missing.
+        name: name of the file, for messages.
+        channels: number of channels, over all audio tracks.
+        duration: seconds of sound by the header; None where the header does not state it or cannot
+            be trusted.
+        warnings: after a pass, sentences on the file.
+        damage: those warnings that say that sound is missing.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class SoundReader:
         self.warnings: list[str] = []
         self.damage: list[str] = []
         self._gain = 1.0
-        self._quiet: str | None = None  # what to say of its level
+        self._quiet: str | None = None  # remark on its level
         self.channels = decoder.channels
         self._decoder = decoder
         self._resources = resources
@@ -85,7 +86,7 @@ class SoundReader:
 
     @property
     def warning(self) -> str | None:
-        """The warnings as one text; None where there are none."""
+        """The warnings as one text; None without warnings."""
         return "; ".join(self.warnings) or None
 
     def close(self) -> None:
@@ -93,7 +94,7 @@ class SoundReader:
         self._resources.close()
 
     def select(self, channel: int | None) -> None:
-        """Read from now on this channel, counted from 0, or with None the mean of all.
+        """Read one channel, counted from 0, or with None the mean of all, from now on.
 
         Raises:
             MediaError: there is no such channel.
@@ -102,17 +103,16 @@ class SoundReader:
         self.duration = self._decoder.duration
 
     def amplify(self) -> None:
-        """Measure how loud the recording is, all its channels together, and read it louder from now
-        on if it is quiet.
+        """Measure the level of the recording over all channels, and amplify it if it is quiet.
 
-        One that is loud enough is left as it is, and read no further than to where that is known.
+        Measuring stops as soon as the recording is known to be loud enough.
         """
         key = _identity(self._file)
         measured = _levels.get(key) if key is not None else None
         if measured is None:
             meter = LevelMeter()
-            for piece in open_decoder(self._file, self.name, None).pieces(0, None):
-                meter.feed(piece.samples, piece.rate)
+            for block in open_decoder(self._file, self.name, None).decode(0, None):
+                meter.feed(block.samples, block.rate)
                 if meter.is_loud:
                     break
             measured = meter.gain, meter.warning()
@@ -121,12 +121,11 @@ class SoundReader:
         self._gain, self._quiet = measured
 
     def blocks(self, seconds: float = 30.0) -> Iterator[NDArray[np.float32]]:
-        """The whole sound, from the start, in blocks of `round(seconds * sample_rate)` samples (the
-        last: fewer).
+        """The whole sound in blocks of `round(seconds * sample_rate)` samples; the last has fewer.
 
         Yields:
-            float32 arrays of shape (samples,), full scale 1. Together they are the same whatever
-            the block size.
+            float32 arrays of shape (samples,), full scale 1. Joined, they do not depend on the
+            block size.
 
         Raises:
             MediaError: not one sample could be decoded.
@@ -134,16 +133,17 @@ class SoundReader:
         size = round(seconds * self.sample_rate) if math.isfinite(seconds) else 0
         if size < 1:
             raise ValueError(f"a block of {seconds} s holds no sample")
-        return _rebuffered(self._pass(0, None), size)
+        return rebuffered(self._pass(0, None), size)
 
     def read(self, *, start: float | None = None, end: float | None = None) -> NDArray[np.float32]:
-        """The whole sound, or the stretch from `start` to `end` in seconds: `whole[round(start *
-        sample_rate) : round(end * sample_rate)]`, decoded no further than `end` (and 0.1 s), from
-        `start` where the format can seek.
+        """The whole sound, or the part from `start` to `end` in seconds.
+
+        A part is `whole[round(start * sample_rate) : round(end * sample_rate)]`. It is decoded from
+        `start` if the format can seek, and to 0.1 s after `end`.
 
         Raises:
-            MediaError: there is no sound, or none in the stretch.
-            UserError: `start` and `end` are not a stretch of time.
+            MediaError: there is no sound, or none in this part.
+            UserError: `end` is not after `start`, or one of them is no time.
         """
         begin = 0.0 if start is None else float(start)
         if not (math.isfinite(begin) and begin >= 0) or (
@@ -158,26 +158,25 @@ class SoundReader:
         return np.concatenate(parts)
 
     def _pass(self, first: int, stop: int | None) -> Iterator[NDArray[np.float32]]:
-        """Output samples `first` to `stop` (None: the end) in pieces as they come, and the warning
-        after the last."""
+        """Samples `first` to `stop` (None: the end) in blocks; sets the warnings at the end."""
         self.warnings, self.damage = [], []
         rate, decoder, mixer = self.sample_rate, self._decoder, Mixer()
-        # Start where an input and an output sample coincide: a stretch is sampled at the same
-        # instants as the whole.
+        # Start where an input and an output sample coincide: a part is sampled at the same instants
+        # as the whole.
         divisor = math.gcd(rate, decoder.rate)
         periods = max(0, first - math.ceil(MARGIN * rate)) // (rate // divisor)
-        pieces = decoder.pieces(
+        blocks = decoder.decode(
             periods * (decoder.rate // divisor),
             None if stop is None else math.ceil((stop / rate + MARGIN) * decoder.rate),
         )
         position = periods * (rate // divisor)
-        for piece in resampled(mixer.mix(pieces), rate):
-            wanted = piece[
+        for block in resample(mixer.mix(blocks), rate):
+            part = block[
                 max(0, first - position) : None if stop is None else max(0, stop - position)
             ]
-            position += len(piece)
-            if len(wanted):
-                yield wanted if self._gain == 1.0 else wanted * np.float32(self._gain)
+            position += len(block)
+            if len(part):
+                yield part if self._gain == 1.0 else part * np.float32(self._gain)
             if stop is not None and position >= stop:
                 return
         if position == 0:
@@ -186,7 +185,7 @@ class SoundReader:
             self.damage = [
                 f"{self.name} {decoder.damage}: it was read up to second {position / rate:.1f}"
             ]
-        remarks = [*filter(None, [decoder.doubt, self._quiet]), *mixer.warnings()]
+        remarks = [*filter(None, [decoder.remark, self._quiet]), *mixer.warnings()]
         self.warnings = [*self.damage, *(f"{self.name} {remark}" for remark in remarks)]
 
 
@@ -197,14 +196,14 @@ def open_sound(
     channel: int | None = None,
     array_rate: float | None = None,
 ) -> SoundReader:
-    """Open a sound file for reading at `sample_rate`.
+    """Open a recording, to read it at `sample_rate`.
 
     Args:
-        source: see `recog.media.source.sound_file`; a stream that cannot seek (a pipe) is copied to
-            a temporary file.
-        sample_rate: samples per second of what is read.
+        source: see :func:`recog.media.source.sound_file`. A stream that cannot seek (a pipe) is
+            copied to a temporary file.
+        sample_rate: samples a second of the waveform.
         channel: the channel to read, counted from 0; by default the mean of all.
-        array_rate: samples per second of `source`, where it is an array.
+        array_rate: samples a second of `source`, if it is an array.
 
     Raises:
         UserError: the file cannot be read as sound; the sentence says why.
@@ -235,15 +234,16 @@ def read_sound(
     channel: int | None = None,
     amplify: bool = False,
 ) -> NDArray[np.float32]:
-    """A whole sound, or the stretch from `start` to `end` seconds, as float32 of shape (samples,),
-    full scale 1.
+    """Read a whole recording, or the part from `start` to `end` seconds.
 
-    A sound that is cut short is returned up to the cut and the warning is logged; `open_sound`
-    hands it out. With `amplify` a recording that is too quiet is made louder:
-    :meth:`SoundReader.amplify`.
+    Warnings are logged; a recording that is cut short is read up to the cut. With `amplify` a quiet
+    recording is amplified, see :meth:`SoundReader.amplify`.
+
+    Returns:
+        float32 of shape (samples,), full scale 1.
 
     Raises:
-        MediaError: the file cannot be read as sound, or holds none in the stretch.
+        MediaError: the file cannot be read as sound, or holds no sound in this part.
     """
     with open_sound(source, sample_rate=sample_rate, channel=channel) as sound:
         if amplify:
@@ -255,7 +255,7 @@ def read_sound(
 
 
 def _open_path(path: Path) -> BinaryIO:
-    """Open a regular file or a pipe; devices never end."""
+    """Open a regular file or a pipe. Devices are refused, for they never end."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -272,8 +272,7 @@ def _open_path(path: Path) -> BinaryIO:
 
 
 def _identity(file: BinaryIO) -> tuple[int, ...] | None:
-    """What tells a file from others, and from itself when it has changed; None for a stream that is
-    no file."""
+    """A key that identifies a file and its state; None for a stream that is no file."""
     try:
         status = os.fstat(file.fileno())
     except (OSError, AttributeError):
@@ -283,17 +282,13 @@ def _identity(file: BinaryIO) -> tuple[int, ...] | None:
 
 def _stream_name(stream: Any) -> str:
     name = getattr(stream, "name", None)
-    return (
-        "standard input"
-        if name == "<stdin>" or name == 0
-        else name
-        if isinstance(name, str)
-        else "the sound stream"
-    )
+    if name == "<stdin>" or name == 0:
+        return "standard input"
+    return name if isinstance(name, str) else "the sound stream"
 
 
 def _spooled(stream: BinaryIO, name: str) -> BinaryIO:
-    """The rest of a stream in a temporary file without a name."""
+    """Copy the rest of a stream to a temporary file without a name."""
     copy: Any = tempfile.TemporaryFile(prefix="recog-")  # noqa: SIM115 - the caller closes it
     try:
         total = 0
@@ -314,47 +309,3 @@ def _spooled(stream: BinaryIO, name: str) -> BinaryIO:
         copy.close()
         raise
     return copy
-
-
-def resampled(chunks: Iterator[Chunk], rate: int) -> Iterator[NDArray[np.float32]]:
-    """Chunks at their own rate -> pieces at `rate`. A stream that changes its rate is resampled
-    part by part."""
-    import soxr
-
-    stream: Any = None
-    stream_rate = 0
-    nothing = np.zeros(0, dtype=np.float32)
-    for chunk in chunks:
-        if chunk.rate != stream_rate:
-            if stream is not None:
-                yield _finite(stream.resample_chunk(nothing, last=True))
-            stream_rate = chunk.rate
-            stream = (
-                soxr.ResampleStream(stream_rate, rate, 1, dtype="float32")
-                if stream_rate != rate
-                else None
-            )
-        yield chunk.samples if stream is None else _finite(stream.resample_chunk(chunk.samples))
-    if stream is not None:
-        yield _finite(stream.resample_chunk(nothing, last=True))
-
-
-def _finite(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Samples near the largest float overflow in the resampling filter."""
-    return np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-
-
-def _rebuffered(pieces: Iterator[NDArray[np.float32]], size: int) -> Iterator[NDArray[np.float32]]:
-    """Pieces of any length -> blocks of `size` samples, the last one shorter."""
-    pending: list[NDArray[np.float32]] = []
-    have = 0
-    for piece in pieces:
-        while have + len(piece) >= size:
-            head, piece = piece[: size - have], piece[size - have :]
-            yield np.concatenate([*pending, head])
-            pending, have = [], 0
-        if len(piece):
-            pending.append(piece)
-            have += len(piece)
-    if pending:
-        yield np.concatenate(pending)

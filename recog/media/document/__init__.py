@@ -1,7 +1,7 @@
 """Documents to pages: PDF, TIFF of several pages, single images.
 
-reader   opens any of them
 base     what all documents share
+picture  a page's picture as a PDF stores it
 pdf      PDF by PDFium (extra ``pdf``)
-picture  a page's picture as a PDF holds it
+reader   opens any document
 """

@@ -1,4 +1,4 @@
-"""What every kind of document can do; a plain image is a document of one page."""
+"""The interface of documents; a plain image is a document of one page."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from recog.media.document.picture import Picture, file_picture
 from recog.media.image.reader import check_header, decode_image
 
-USUAL_DPI = 300.0  # of an image that does not say, and of a page that is not one scan
+USUAL_DPI = 300.0  # of an image without a resolution, and of a page that is no scan
 
 
 class Document:
-    """The pages of an image file: one, unless a subclass knows better.
+    """The pages of an image file: one, unless a subclass has more.
 
     Attributes:
-        name: what messages call it.
+        name: name of the file, for messages.
     """
 
     def __init__(self, name: str, data: bytes | bytearray) -> None:
@@ -31,12 +31,12 @@ class Document:
         """The page at ``index``, from 0, upright: uint8 of shape (height, width), 0 black.
 
         Raises:
-            MediaError: it cannot be read; the others may be sound.
+            MediaError: it cannot be read; other pages may be readable.
         """
         return decode_image(self.name, self._data)
 
     def picture(self, index: int) -> Picture:
-        """The same page, encoded, in its colours.
+        """The page at ``index`` in its colours, encoded.
 
         Raises:
             MediaError: it cannot be read.
@@ -44,7 +44,7 @@ class Document:
         return file_picture(self.name, self._data, USUAL_DPI)
 
     def stored(self, index: int) -> tuple[tuple[int, int], int]:
-        """(width, height) of the page as it is stored, and its Exif orientation.
+        """(width, height) of the stored page, and its Exif orientation.
 
         Raises:
             MediaError: it cannot be read.
@@ -53,7 +53,7 @@ class Document:
         return (header.width, header.height), header.orientation
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
 
     def __enter__(self) -> Document:
         return self

@@ -1,8 +1,7 @@
-"""PDF in: its pages drawn by PDFium (pypdfium2, the extra ``pdf``), at the resolution of the scan
-that they are.
+"""Draw the pages of a PDF with PDFium (pypdfium2, the extra ``pdf``).
 
-A page that is one scan is drawn in the scan's own resolution; any other with 300 dots per inch. A
-page too large for that is drawn smaller, and refused where nobody could read it any more.
+A page that is a scan is drawn at the resolution of the scan, any other at 300 dots per inch. A page
+that is too large for that is drawn smaller, and refused where it would become unreadable.
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ from recog.media.image.reader import MAX_PIXELS
 if TYPE_CHECKING:
     import pypdfium2
 
-POINTS = 72.0  # to an inch
+POINTS = 72.0  # points an inch
 MAX_DPI, MIN_DPI = 600.0, 36.0
 MAX_DRAWN = 50_000_000  # pixels of a page: DIN A3 with 500 dpi, A4 with 700
 MAX_SIDE = 30_000  # pixels
 MAX_SECONDS = 60.0  # to draw a page
-KEPT_PAGES = 16  # after which a document is opened anew: PDFium keeps what it has read of one
-SCAN_SHARE = 0.5  # of a page that its images cover if it is a scan
+KEPT_PAGES = 16  # pages after which a document is opened anew, for PDFium caches what it has read
+SCAN_SHARE = 0.5  # share of a page that images cover, from which it is a scan
 _lock = threading.Lock()
 
 
@@ -54,8 +53,8 @@ class PdfDocument(Document):
             ) from None
         self._pdfium = pypdfium2
         with _lock:
-            self._pdf = _opened(name, source)
-            self._source = source  # PDFium reads on in it
+            self._pdf = _open(name, source)
+            self._source = source  # PDFium goes on reading it
             self._drawn_pages = 0
             self._pages = len(self._pdf)
         if not self._pages:
@@ -73,7 +72,7 @@ class PdfDocument(Document):
         return encoded(pixels, 1, dpi)
 
     def stored(self, index: int) -> tuple[tuple[int, int], int]:
-        return (0, 0), 1  # no image, but drawn
+        return (0, 0), 1  # drawn, not stored
 
     def close(self) -> None:
         with _lock:
@@ -85,7 +84,7 @@ class PdfDocument(Document):
             self._drawn_pages += 1
             if self._drawn_pages % KEPT_PAGES == 0:
                 self._pdf.close()
-                self._pdf = _opened(self.name, self._source)
+                self._pdf = _open(self.name, self._source)
             try:
                 page = self._pdf[index]
             except self._pdfium.PdfiumError:
@@ -99,42 +98,42 @@ class PdfDocument(Document):
                 page.close()
 
 
-def _opened(name: str, source: Path | bytes) -> pypdfium2.PdfDocument:
+def _open(name: str, source: Path | bytes) -> pypdfium2.PdfDocument:
     import pypdfium2
     import pypdfium2.raw as raw
 
     if isinstance(source, bytes):
-        found = raw.FPDF_LoadMemDocument64(source, len(source), None)
+        handle = raw.FPDF_LoadMemDocument64(source, len(source), None)
     else:
-        found = raw.FPDF_LoadDocument(os.fsencode(source) + b"\0", None)
-    if found:
-        return pypdfium2.PdfDocument(found)
+        handle = raw.FPDF_LoadDocument(os.fsencode(source) + b"\0", None)
+    if handle:
+        return pypdfium2.PdfDocument(handle)
     if raw.FPDF_GetLastError() in (raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY):
         raise MediaError(f"{name} is encrypted: save it without a password first")
     raise MediaError(f"{name} is cut short or damaged: PDFium cannot read this PDF")
 
 
 def _resolution(page: pypdfium2.PdfPage, name: str) -> float:
-    """Dots per inch at which to draw a page."""
+    """Dots per inch at which a page is drawn."""
     width, height = page.get_size()
     if not (width > 0 and height > 0 and math.isfinite(width * height)):
         raise MediaError(f"{name} is {width:g} x {height:g} points large: there is nothing to draw")
-    wanted = min(_scanned_at(page, width * height, name) or USUAL_DPI, MAX_DPI)
+    target = min(_scan_resolution(page, width * height, name) or USUAL_DPI, MAX_DPI)
     dpi = min(
-        wanted,
+        target,
         POINTS * math.sqrt(MAX_DRAWN / (width * height)),
         POINTS * MAX_SIDE / max(width, height),
     )
-    if dpi < min(wanted, MIN_DPI):
+    if dpi < min(target, MIN_DPI):
         raise MediaError(
-            f"{name} is {width:.0f} x {height:.0f} points large, too large to be read: make it smaller"
+            f"{name} is {width:.0f} x {height:.0f} points large, too large to be read: make it "
+            "smaller"
         )
     return dpi
 
 
-def _scanned_at(page: pypdfium2.PdfPage, area: float, name: str) -> float | None:
-    """Dots per inch of the images that a page is made of; None where there is writing beside them,
-    or no image."""
+def _scan_resolution(page: pypdfium2.PdfPage, area: float, name: str) -> float | None:
+    """Dots per inch of a scanned page; None for a page with text or drawings, or without images."""
     import pypdfium2.raw as raw
 
     scans: list[tuple[float, float]] = []  # area in square points, dots per inch
@@ -148,7 +147,8 @@ def _scanned_at(page: pypdfium2.PdfPage, area: float, name: str) -> float | None
         across, down = item.get_px_size()
         if across * down > MAX_PIXELS:
             raise MediaError(
-                f"{name} has an image of {across} x {down} pixels, more than {MAX_PIXELS}: scale it down"
+                f"{name} has an image of {across} x {down} pixels, more than {MAX_PIXELS}: scale "
+                "it down"
             )
         matrix = item.get_matrix()
         width, height = math.hypot(matrix.a, matrix.b), math.hypot(matrix.c, matrix.d)
@@ -167,7 +167,7 @@ def _is_visible(text: Any) -> bool:
 
 
 def _draw(page: pypdfium2.PdfPage, dpi: float, grey: bool, name: str) -> NDArray[np.uint8]:
-    """Pixels (height, width), or (height, width, 3) blue green red, on white."""
+    """Draw a page on white: grey (height, width), or blue, green and red (height, width, 3)."""
     import pypdfium2
     import pypdfium2.raw as raw
 
@@ -179,14 +179,15 @@ def _draw(page: pypdfium2.PdfPage, dpi: float, grey: bool, name: str) -> NDArray
         flags = (
             raw.FPDF_ANNOT | raw.FPDF_RENDER_LIMITEDIMAGECACHE | (raw.FPDF_GRAYSCALE if grey else 0)
         )
-        with _impatient() as pause:
+        with _time_limit() as pause:
             status = raw.FPDF_RenderPageBitmap_Start(
                 bitmap, page, 0, 0, width, height, 0, flags, pause
             )
             raw.FPDF_RenderPage_Close(page)
         if status == raw.FPDF_RENDER_TOBECONTINUED:
             raise MediaError(
-                f"{name} takes more than {MAX_SECONDS:.0f} s to draw: print it to a simpler PDF first"
+                f"{name} takes more than {MAX_SECONDS:.0f} s to draw: print it to a simpler PDF "
+                "first"
             )
         if status != raw.FPDF_RENDER_DONE:
             raise MediaError(f"{name} is damaged: PDFium cannot draw it")
@@ -196,8 +197,8 @@ def _draw(page: pypdfium2.PdfPage, dpi: float, grey: bool, name: str) -> NDArray
 
 
 @contextmanager
-def _impatient() -> Iterator[Any]:
-    """What PDFium asks between the parts of a page whether it should pause."""
+def _time_limit() -> Iterator[Any]:
+    """The callback by which PDFium stops to draw a page after :data:`MAX_SECONDS`."""
     import pypdfium2.raw as raw
 
     until = time.monotonic() + MAX_SECONDS

@@ -1,6 +1,6 @@
-"""A page's picture as a PDF holds it: JPEG files as they are, all else encoded once more.
+"""A page's picture as a PDF stores it: JPEG files unchanged, all other images encoded anew.
 
-Black and white without greys is packed and deflated; everything else becomes a JPEG of quality 85.
+Black and white without greys is packed and deflated; other pixels become a JPEG of quality 85.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Picture:
         data: the encoded pixels.
         filter: "DCTDecode" (JPEG) or "FlateDecode" (zlib), as ISO 32000-2 calls them.
         colours: 1 for grey, 3 for colour.
-        bits: of a colour of a pixel, 1 or 8.
-        orientation: of Exif: how the stored pixels are turned to stand upright.
+        bits: bits of a colour of a pixel, 1 or 8.
+        orientation: Exif orientation of the stored pixels.
         dpi: dots per inch.
     """
 
@@ -99,8 +99,7 @@ def encoded(pixels: NDArray[np.uint8], orientation: int, dpi: float) -> Picture:
 
 
 def _flat(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """8 bits, one or three channels, transparency over the background on which the ink can be
-    seen."""
+    """Convert to 8 bits and one or three channels, on the background that shows the ink."""
     import cv2
 
     pixels = to_eight_bits(pixels)

@@ -1,8 +1,7 @@
-"""Any image file or document -> its pages as images, one at a time: PDF, TIFF of several pages, and
-every other image as a document of one page.
+"""Open any document, to read its pages one at a time: PDF, TIFF, or any other image.
 
-A page is in memory only while it is looked at. PDFium draws the pages of a PDF (the extra ``pdf``);
-it is not thread-safe, so one thread at a time is in it.
+A page is in memory only while it is used. PDFium draws the pages of a PDF (the extra ``pdf``); it
+is not thread-safe, so one thread at a time uses it.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ from recog.media.document.base import USUAL_DPI, Document
 from recog.media.document.pdf import PdfDocument
 from recog.media.document.picture import Picture, file_picture
 from recog.media.errors import MediaError
-from recog.media.image import headers
-from recog.media.image.headers import point_to_page, tiff_pages
 from recog.media.image.reader import check_header, decode_image, load
+from recog.media.image.tiff import MAX_PAGES as MAX_WALKED_PAGES
+from recog.media.image.tiff import point_to_page, tiff_pages
 from recog.media.source import File, Source, image_file
 
-MAX_PAGES = 1_000  # of a document: their transcripts are kept until all are read
+MAX_PAGES = 1_000  # of a document, whose transcripts are in memory until all pages are read
 IMAGE_STARTS = (b"\x89PNG", b"\xff\xd8", b"RIFF", b"II", b"MM", b"BM", b"GIF8")
-# bytes from the start: some files have a letterhead of their own before it
+# bytes from the start, for some files have other bytes before the mark
 PDF_MARK, PDF_MARK_WITHIN = b"%PDF-", 1024
 
 
@@ -48,11 +47,11 @@ class TiffDocument(Document):
         return (header.width, header.height), header.orientation
 
     def page_name(self, index: int) -> str:
-        """What messages call a page."""
+        """The name of a page, for messages."""
         return f"Page {index + 1} of {self.name}"
 
     def page_data(self, index: int) -> bytearray:
-        """The file with this page as its first; good until the next call."""
+        """The file with this page as its first page; valid until the next call."""
         assert isinstance(self._data, bytearray)
         point_to_page(self._data, self._pages[index])
         return self._data
@@ -65,15 +64,14 @@ def open_document(source: Source) -> Document:
         source: see :func:`recog.media.source.image_file`.
 
     Raises:
-        UserError: it cannot be opened, is empty, has no or more than 1,000 pages, or is a PDF and
-            the extra that reads them is not installed. Of an image no more than its beginning is
-            checked here.
+        UserError: it cannot be opened, is empty, has no pages or more than 1,000, or is a PDF and
+            the extra ``pdf`` is not installed. An image is checked when it is read.
     """
-    document = _opened(image_file(source))
+    document = _open(image_file(source))
     if len(document) > MAX_PAGES:
         pages = (
             f"{len(document)} pages"
-            if len(document) < headers.MAX_PAGES
+            if len(document) < MAX_WALKED_PAGES
             else f"{len(document)} pages or more"
         )
         document.close()
@@ -83,7 +81,7 @@ def open_document(source: Source) -> Document:
     return document
 
 
-def _opened(source: File) -> Document:
+def _open(source: File) -> Document:
     if isinstance(source, str | Path) and is_pdf(_start_of(Path(source))):
         return PdfDocument(str(source), Path(source))
     name, data = load(source)
@@ -97,13 +95,12 @@ def _opened(source: File) -> Document:
 
 
 def is_pdf(start: bytes) -> bool:
-    """Whether a file that begins so is a PDF."""
+    """Whether a file with this beginning is a PDF."""
     return PDF_MARK in start[:PDF_MARK_WITHIN] and not start.startswith(IMAGE_STARTS)
 
 
 def _start_of(path: Path) -> bytes:
-    """The first bytes of a file; none where it cannot be read, for whoever reads the rest to
-    say."""
+    """The first bytes of a file; none where it cannot be read, which reading it will report."""
     try:
         with path.open("rb") as file:
             return file.read(PDF_MARK_WITHIN)

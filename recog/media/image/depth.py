@@ -1,4 +1,4 @@
-"""Pixels of any depth -> 8 bits."""
+"""Convert pixels of any depth to 8 bits."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-STRIP = 1 << 20  # values that are scaled at a time
+STRIP = 1 << 20  # values scaled at a time
 
 
 def to_eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Scale by the bits in use (whole numbers from 0) or from the smallest to the largest value
-    (all others)."""
+    """Scale pixels to 8 bits.
+
+    16-bit values are scaled by the bits in use, all others from the smallest to the largest.
+    """
     if pixels.dtype == np.uint8:
         return pixels
     if pixels.dtype == np.uint16:
@@ -25,9 +27,8 @@ def to_eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
         return table[pixels]
     height = max(1, STRIP // max(1, pixels[:1].size))
 
-    def strips() -> Iterator[
-        tuple[slice, NDArray[np.float64]]
-    ]:  # a whole page of float64 would be many times the picture
+    # in strips: a whole page of float64 would be many times the picture
+    def strips() -> Iterator[tuple[slice, NDArray[np.float64]]]:
         for first in range(0, len(pixels), height):
             rows = slice(first, first + height)
             yield (
@@ -39,7 +40,7 @@ def to_eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
     low, high = min(low for low, _ in ranges), max(high for _, high in ranges)
     if low >= 0 and high <= 1:
         low, high = 0.0, 1.0
-    found = np.empty(pixels.shape, np.uint8)
+    scaled = np.empty(pixels.shape, np.uint8)
     for rows, values in strips():
-        found[rows] = np.rint((values - low) * (255 / max(high - low, 1e-300))).clip(0, 255)
-    return found
+        scaled[rows] = np.rint((values - low) * (255 / max(high - low, 1e-300))).clip(0, 255)
+    return scaled

@@ -1,5 +1,4 @@
-"""The orientation of Exif: how the pixels of a camera are turned to stand upright (Exif 2.32, tag
-274)."""
+"""Turn stored pixels upright by their Exif orientation (Exif 2.32, tag 274)."""
 
 from __future__ import annotations
 
@@ -7,17 +6,17 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-EXCHANGED = (5, 6, 7, 8)  # rows and columns
-MIRRORED = (2, 3, 6, 7)  # left and right, after that
-FLIPPED = (3, 4, 7, 8)  # top and bottom
+EXCHANGED = (5, 6, 7, 8)  # rows and columns are exchanged
+MIRRORED = (2, 3, 6, 7)  # then left and right are exchanged
+FLIPPED = (3, 4, 7, 8)  # then top and bottom are exchanged
 
 
 def upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """A view of an image, as it is stored, that stands upright.
+    """An upright view of a stored image.
 
     Args:
         image: (height, width, ...).
-        orientation: 1 to 8; where the first row and the first column of the stored image belong.
+        orientation: 1 to 8; the sides on which the first stored row and column belong.
     """
     if orientation in EXCHANGED:
         image = image.swapaxes(0, 1)
@@ -31,11 +30,11 @@ def upright(image: NDArray[Any], orientation: int) -> NDArray[Any]:
 def upright_point(
     point: tuple[float, float], orientation: int, corner: tuple[float, float]
 ) -> tuple[float, float]:
-    """Where a point (x, y) of an image as it is stored lies on the upright image.
+    """Map a point (x, y) of a stored image to the upright image.
 
     Args:
         orientation: see :func:`upright`.
-        corner: the upright image's corner that lies opposite (0, 0).
+        corner: the corner of the upright image opposite (0, 0).
     """
     x, y = point
     if orientation in EXCHANGED:

@@ -1,8 +1,6 @@
-"""What an image's header says before anything is decoded: format, size, orientation, alpha, whether
-its end is there.
+"""Read the header of an image: format, size, orientation, alpha, completeness.
 
-Bounded: it walks lists of chunks and tags, allocates nothing by the sizes it meets, and never reads
-    outside the data.
+Bounded: nothing is allocated by the sizes that a header states, and nothing outside it is read.
 Sources: PNG third edition (W3C), ITU-T T.81 (JPEG), RFC 9649 (WebP), TIFF 6.0, Exif 2.32.
 """
 
@@ -11,37 +9,32 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-MAX_PIECES = 1_000_000  # chunks, segments or strips walked
-MAX_TAGS = 4_096  # entries of a TIFF directory looked at
-MAX_PAGES = 1_100  # directories of a TIFF file walked: a few more than a document may have
-MAX_WALKED = 1 << 18  # their entries in all
-Content = bytes | bytearray
-# format of the number of entries, bytes of one: TIFF and BigTIFF
-DIRECTORY = {"I": ("H", 12), "Q": ("Q", 20)}
-SMALLER_OR_MASK = 5  # bits of TIFF's NewSubfileType
-RESOLUTION = 282  # TIFF's XResolution
-METRE, CENTIMETRE = 0.0254, 2.54  # from pixels to one of these to pixels to an inch
-UNSIGNED = {1: "B", 3: "H", 4: "I", 16: "Q"}  # TIFF field types: BYTE, SHORT, LONG, LONG8
+from recog.media.image.tiff import (
+    MAX_PIECES,
+    RESOLUTION,
+    Content,
+    HeaderError,
+    exif_orientation,
+    first_directory,
+)
 
-
-class HeaderError(ValueError):
-    """The format is known, but the header makes no sense or ends too soon."""
+METRE, CENTIMETRE = 0.0254, 2.54  # inches of a metre and a centimetre: factors to pixels an inch
 
 
 @dataclass(frozen=True)
 class ImageHeader:
-    """What the file says of itself.
+    """The header of an image file.
 
     Attributes:
         format: "PNG", "JPEG", "WebP", "TIFF" or "BMP".
         width, height: pixels as stored, before the orientation is applied.
         orientation: Exif orientation, 1 (upright) to 8.
-        has_alpha: whether transparency can be in it.
-        clear_grey: of a grey PNG, the 8- or 16-bit value that is transparent; else None.
+        has_alpha: whether it may have transparency.
+        clear_grey: the transparent 8- or 16-bit value of a grey PNG; else None.
         is_whole: False if the end of the file is missing.
-        channels: of a JPEG, 1 or 3 where every viewer shows it: 8 bits, baseline or progressive;
-            else 0.
-        dpi: pixels to an inch across, where a PNG, JPEG (JFIF) or TIFF says; else None.
+        channels: 1 or 3 for a JPEG that every viewer shows (8 bits, baseline or progressive); else
+            0.
+        dpi: horizontal pixels an inch, if a PNG, JPEG (JFIF) or TIFF states them; else None.
     """
 
     format: str
@@ -56,7 +49,7 @@ class ImageHeader:
 
 
 def read_header(data: Content) -> ImageHeader | None:
-    """The header of an image file; None if the format is none of ours.
+    """Read the header of an image file; None for an unknown format.
 
     Raises:
         HeaderError: the header is damaged or cut short.
@@ -96,7 +89,7 @@ def _png(data: Content) -> ImageHeader:
             has_alpha = True
         elif kind == b"eXIf":
             orientation = exif_orientation(data[body : body + min(length, 1 << 16)])
-        elif kind == b"pHYs" and length >= 9 and data[body + 8] == 1:  # to a metre
+        elif kind == b"pHYs" and length >= 9 and data[body + 8] == 1:  # pixels a metre
             dpi = _dpi(struct.unpack_from(">I", data, body)[0] * METRE)
         elif kind == b"IEND":
             is_whole = True
@@ -140,8 +133,8 @@ def _jpeg(data: Content) -> ImageHeader:
         offset += 2 + max(2, length)
     if size is None:
         raise HeaderError("the header has no size")
-    # In the picture's data every 0xFF is followed by a zero or a restart: the first end marker is
-    # the picture's own.
+    # In the data of the picture every 0xFF is followed by a zero or a restart marker, so the first
+    # end marker is that of the picture.
     is_whole = data.find(b"\xff\xd9", offset) >= 0
     return ImageHeader("JPEG", *size, orientation, is_whole=is_whole, channels=channels, dpi=dpi)
 
@@ -189,7 +182,7 @@ def _bmp(data: Content) -> ImageHeader:
 
 
 def _tiff(data: Content) -> ImageHeader:
-    tags = _first_directory(data, wanted=(256, 257, 273, 274, 279, RESOLUTION, 296, 324, 325, 338))
+    tags = first_directory(data, wanted=(256, 257, 273, 274, 279, RESOLUTION, 296, 324, 325, 338))
     if not tags.get(256) or not tags.get(257):
         raise HeaderError("the header has no size")
     orientation = (tags.get(274) or [1])[0]
@@ -211,114 +204,5 @@ def _tiff(data: Content) -> ImageHeader:
 
 
 def _dpi(value: float) -> float | None:
-    """A resolution that a scan can have, or None: 1 stands for no more than square pixels."""
+    """A plausible resolution, or None; 1 only states that pixels are square."""
     return value if 10.0 <= value <= 10_000.0 else None
-
-
-def without_orientation(data: Content) -> Content:
-    """A TIFF file with orientation 1: libtiff turns some kinds of image by itself and leaves
-    others."""
-    found = _first_directory(data, wanted=(274,))
-    if 274 not in found:
-        return data
-    order = "<" if data[:2] == b"II" else ">"
-    big = struct.unpack_from(order + "H", data, 2)[0] == 43
-    start = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)[0] + (
-        8 if big else 2
-    )
-    changed = bytearray(data)
-    for at in range(start, start + MAX_TAGS * (20 if big else 12), 20 if big else 12):
-        tag, kind = struct.unpack_from(order + "HH", data, at)
-        if tag == 274 and kind in UNSIGNED:
-            struct.pack_into(order + UNSIGNED[kind], changed, at + (12 if big else 8), 1)
-            break
-    return bytes(changed)
-
-
-def exif_orientation(data: Content) -> int:
-    """The orientation tag (274) of an Exif block, which is a small TIFF file; 1 where there is
-    none."""
-    try:
-        values = _first_directory(data, wanted=(274,)).get(274)
-    except (struct.error, IndexError, OverflowError, HeaderError):
-        return 1
-    return values[0] if values and 1 <= values[0] <= 8 else 1
-
-
-def tiff_pages(data: Content) -> list[int]:
-    """Where the directory of each page of a TIFF file lies; smaller copies of pages and masks are
-    passed over.
-
-    The chain ends where it would come round again. A directory that lies outside the file is kept,
-    for whoever reads it to say so.
-    """
-    order, pointer, at = _layout(data)
-    count_format, entry_size = DIRECTORY[pointer]
-    seen: dict[int, bool] = {}  # each directory, and whether it is a page
-    try:
-        walked = 0
-        while len(seen) < MAX_PAGES and walked < MAX_WALKED:
-            start = struct.unpack_from(order + pointer, data, at)[0]
-            if start == 0 or start in seen:
-                break
-            seen[start] = True
-            seen[start] = (
-                not _directory(data, start, wanted=(254,)).get(254, [0])[0] & SMALLER_OR_MASK
-            )
-            entries = struct.unpack_from(order + count_format, data, start)[0]
-            at = start + struct.calcsize(count_format) + entries * entry_size
-            walked += min(entries, MAX_TAGS)
-    except (struct.error, OverflowError, HeaderError):
-        pass
-    return [start for start, is_page in seen.items() if is_page] or list(seen)[:1]
-
-
-def point_to_page(data: bytearray, start: int) -> None:
-    """Make the directory at ``start`` the first of a TIFF file, in place: what reads one page reads
-    that."""
-    order, pointer, at = _layout(data)
-    struct.pack_into(order + pointer, data, at, start)
-
-
-def _layout(data: Content) -> tuple[str, str, int]:
-    """Of a TIFF or BigTIFF file: byte order, format of its pointers, and where that to the first
-    directory stands."""
-    if data[:2] not in (b"II", b"MM"):
-        raise HeaderError("not a TIFF header")
-    order = "<" if data[:2] == b"II" else ">"
-    is_big = struct.unpack_from(order + "H", data, 2)[0] == 43
-    return (order, "Q", 8) if is_big else (order, "I", 4)
-
-
-def _first_directory(data: Content, *, wanted: tuple[int, ...]) -> dict[int, list[int]]:
-    """Unsigned whole-number tags, and the resolution, of the first directory of a TIFF or BigTIFF
-    file."""
-    order, pointer, at = _layout(data)
-    return _directory(data, struct.unpack_from(order + pointer, data, at)[0], wanted=wanted)
-
-
-def _directory(data: Content, start: int, *, wanted: tuple[int, ...]) -> dict[int, list[int]]:
-    """The same of the directory at ``start``."""
-    order, pointer, _ = _layout(data)
-    count_format, entry_size = DIRECTORY[pointer]
-    entries = struct.unpack_from(order + count_format, data, start)[0]
-    start += struct.calcsize(count_format)
-    tags: dict[int, list[int]] = {}
-    for number in range(min(entries, MAX_TAGS)):
-        at = start + number * entry_size
-        tag, kind, count = struct.unpack_from(order + "HH" + pointer, data, at)
-        code = UNSIGNED.get(kind)
-        if tag == RESOLUTION:  # a fraction, of two numbers
-            code = "II" if (kind, count) == (5, 1) else None
-        if tag not in wanted or code is None:
-            continue
-        length = struct.calcsize(code) * count
-        value_at = at + 4 + struct.calcsize(pointer)
-        if length > struct.calcsize(pointer):
-            value_at = struct.unpack_from(order + pointer, data, value_at)[0]
-        if count > MAX_PIECES or value_at + length > len(data):
-            if tag == RESOLUTION:  # nothing that an image needs
-                continue
-            raise HeaderError("the header is cut short")
-        tags[tag] = list(struct.unpack_from(f"{order}{count}{code}", data, value_at))
-    return tags

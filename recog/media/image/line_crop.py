@@ -1,8 +1,7 @@
-"""Cut a text line out of a page: along its polygon, turned and unbent so that the baseline is
-level.
+"""Cut a text line out of a page along its polygon, with a level, straight baseline.
 
 The page is sampled on a grid that follows the baseline: a column for each pixel of its length,
-along the normal there. A straight baseline makes that a rotation.
+along the normal there. With a straight baseline that is a rotation.
 """
 
 from __future__ import annotations
@@ -17,15 +16,16 @@ from recog.errors import UserError
 
 MAX_SIDE = 32_000  # pixels: cv2.remap counts in 16 bits
 MAX_POINTS = 10_000  # of a polygon or a baseline
-SHARE_ABOVE = 0.7  # of a band without a polygon: ascenders reach further than descenders
-# points along the polygon's outline where its distance from the baseline is measured
+# of the height, for a line without a polygon: ascenders reach further than descenders points of a
+# polygon at which its distance from the baseline is measured
+SHARE_ABOVE = 0.7
 POLYGON_POINTS = 256
 
 Points = Sequence[Sequence[float]] | Sequence[tuple[float, float]] | NDArray[np.floating]
 
 
 class LineCrop(NamedTuple):
-    """A line cut out of a page, and where each of its columns came from."""
+    """A line cut out of a page, and the place of each of its columns on the page."""
 
     image: NDArray[np.uint8]  # (above + below + 1, columns)
     points: NDArray[np.float64]  # (columns, 2) x and y on the page, on the baseline
@@ -34,7 +34,7 @@ class LineCrop(NamedTuple):
     below: int
 
     def box(self, left: float, right: float) -> tuple[float, float, float, float]:
-        """(left, top, right, bottom) on the page of a stretch of columns of the crop."""
+        """The box (left, top, right, bottom) on the page of some columns of the crop."""
         first = int(np.clip(np.floor(left), 0, len(self.points) - 1))
         last = int(np.clip(np.ceil(right), first, len(self.points) - 1))
         part, normals = self.points[first : last + 1], self.normals[first : last + 1]
@@ -51,7 +51,7 @@ def crop_line(
     height: int | None = None,
     margin: float = 0.0,
 ) -> NDArray[np.uint8]:
-    """The picture of :func:`cut_line` alone."""
+    """Cut one line out of a page, as :func:`cut_line`, and return its image alone."""
     return cut_line(image, polygon, baseline, height=height, margin=margin).image
 
 
@@ -67,17 +67,16 @@ def cut_line(
 
     Args:
         image: uint8 page of shape (height, width).
-        polygon: (x, y) points around the line in pixels; None or empty: a band along the baseline
-            is cut.
-        baseline: (x, y) points under the writing from its first to its last letter, or None: the
-            polygon's long axis.
-        height: pixels of page above and below the baseline together; by default the polygon's
-            extent. A line without a polygon must have it: 70 % of it lie above the baseline.
+        polygon: (x, y) points around the line in pixels. None or empty cuts a band along the
+            baseline.
+        baseline: (x, y) points under the writing from its first to its last letter. None takes the
+            long axis of the polygon.
+        height: pixels above and below the baseline together; by default the extent of the polygon.
+            Required without a polygon: 70 % of it is above the baseline.
         margin: paper to add on all sides, as a share of the line's height.
 
     Returns:
-        The picture, of shape (the line's height, the line's length) in pixels of the page, and its
-        place there.
+        The image, of shape (height, length) in pixels of the page, and its place on the page.
 
     Raises:
         UserError: the polygon has fewer than three points or no area on this page, or there is
@@ -143,14 +142,16 @@ def _checked_baseline(baseline: Points, shape: tuple[int, ...]) -> NDArray[np.fl
 
 
 def _long_axis(outline: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A straight baseline through the middle of the polygon: along its longer axis, or level where
-    it has none."""
+    """A straight baseline through the middle of the polygon, along its longer axis.
+
+    A polygon without a longer axis gets a level baseline.
+    """
     import cv2
 
     centre, (width, height), degrees = cv2.minAreaRect(outline.astype(np.float32))
     angle = np.deg2rad(degrees if width >= height else degrees + 90)
     direction = np.array([np.cos(angle), np.sin(angle)])
-    # a word or a number: its axis says nothing about its slant
+    # a word or a number: its axis does not give its slope
     if max(width, height) < 2 * min(width, height):
         direction = np.array([1.0, 0.0])
     if direction[0] < 0:
@@ -162,11 +163,10 @@ def _long_axis(outline: NDArray[np.float64]) -> NDArray[np.float64]:
 def reading_direction(
     line: NDArray[np.float64], outline: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """A baseline from its first letter's foot to its last one's, however it was drawn.
+    """Direct a baseline from its first letter to its last, in whatever direction it was drawn.
 
-    One that runs to the right stays. Of any other the side decides on which most of the polygon
-    lies: letters stand on the baseline, so that is their upper side, unless the writing runs the
-    other way.
+    A baseline that runs to the right stays. For any other, letters stand on the side on which most
+    of the polygon lies. If that is the lower side, the baseline is reversed.
     """
     across, down = line[-1] - line[0]
     if across >= abs(down):
@@ -178,8 +178,7 @@ def reading_direction(
 def _frame(
     line: NDArray[np.float64], outline: NDArray[np.float64] | None, height: int | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[int, int]]:
-    """Points a pixel apart along the line, the normals there (pointing down the letters), pixels
-    above and below."""
+    """The grid of a line: points a pixel apart, normals (downward), and pixels above and below."""
     if outline is None:
         above = max(1, round(SHARE_ABOVE * (height or 1)))
         points, normals = _grid(line, smooth=height or 1)
@@ -209,8 +208,7 @@ def _frame(
 def _grid(
     line: NDArray[np.float64], *, smooth: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Points a pixel apart along a polyline and unit normals, whose direction is averaged over
-    `smooth` pixels."""
+    """Points a pixel apart along a polyline, with unit normals averaged over `smooth` pixels."""
     steps = np.hypot(*np.diff(line, axis=0).T)
     distance = np.r_[0.0, np.cumsum(steps)]
     at = np.linspace(0.0, distance[-1], max(2, round(distance[-1]) + 1))
@@ -229,14 +227,14 @@ def _grid(
 
 
 def _tangents(normals: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A quarter turn back: along the line."""
+    """Unit vectors along the line, from its normals."""
     return np.stack([normals[:, 1], -normals[:, 0]], axis=1)
 
 
 def _extended(
     points: NDArray[np.float64], normals: NDArray[np.float64], pixels: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Go on straight at both ends."""
+    """Extend the grid straight at both ends."""
     tangents = _tangents(normals[[0, -1]])
     steps = np.arange(1, pixels + 1)[:, None]
     before, after = points[0] - steps[::-1] * tangents[0], points[-1] + steps * tangents[1]
@@ -246,7 +244,7 @@ def _extended(
 
 
 def _densified(outline: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points evenly along the closed outline, its corners included."""
+    """Evenly spaced points along the closed outline, and its corners."""
     closed = np.concatenate([outline, outline[:1]])
     distance = np.r_[0.0, np.cumsum(np.hypot(*np.diff(closed, axis=0).T))]
     at = np.union1d(np.linspace(0, distance[-1], POLYGON_POINTS), distance)
@@ -258,7 +256,7 @@ def _densified(outline: NDArray[np.float64]) -> NDArray[np.float64]:
 def _project(
     dense: NDArray[np.float64], points: NDArray[np.float64], normals: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Of each point the nearest column of the grid, and its distance down the normal there."""
+    """The nearest column of the grid for each point, and its distance along the normal."""
     column = np.empty(len(dense), dtype=np.int64)
     for start in range(0, len(dense), 64):  # 64 rows of distances at a time
         block = dense[start : start + 64, None, :] - points[None, :, :]
@@ -274,7 +272,7 @@ def _sampled(
     above: int,
     below: int,
 ) -> NDArray[np.uint8]:
-    """The page along the grid; the paper's grey wherever the polygon or the page ends."""
+    """Sample the page along the grid, with the grey of paper outside the polygon or the page."""
     import cv2
 
     depth = np.arange(-above, below + 1)[:, None]
@@ -308,10 +306,9 @@ def _sampled(
 
 
 def _paper(window: NDArray[np.uint8], inside: NDArray[np.uint8]) -> int:
-    """The grey of the paper: the middle of the brighter half of the pixels, or of the darker where
-    paper is dark.
+    """The grey of the paper: the upper quartile of bright paper, the lower of dark paper.
 
-    Ink is the smaller part of a line, so the median lies on the paper's side of the middle between
+    Ink is the smaller part of a line, so the median is on the paper's side of the middle between
     dark and bright.
     """
     import cv2

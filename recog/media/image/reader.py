@@ -1,8 +1,7 @@
-"""Any image file -> upright grey page: uint8, shape (height, width), 0 black, 255 white.
+"""Read any image file as an upright grey page: uint8 (height, width), 0 black, 255 white.
 
-OpenCV decodes; this file decides what it gets to see. The header is read first
-(recog/media/image/headers.py): an image of absurd size is refused before a byte is allocated for
-it, and one whose end is missing is not taken for a whole page.
+OpenCV decodes, after the header was checked (:mod:`recog.media.image.headers`). An image of absurd
+size is refused before anything is allocated for it. An image whose end is missing is refused, too.
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ from numpy.typing import NDArray
 from recog.media.errors import MediaError
 from recog.media.image.depth import to_eight_bits
 from recog.media.image.exif import upright
-from recog.media.image.headers import HeaderError, ImageHeader, read_header, without_orientation
+from recog.media.image.headers import ImageHeader, read_header
 from recog.media.image.line_crop import crop_line
+from recog.media.image.tiff import HeaderError, without_orientation
 from recog.media.quiet import quiet_decoding
 from recog.media.source import MAX_PIXELS, Source, image_file
 
@@ -34,15 +34,14 @@ OTHER_FORMATS = {
 
 
 def read_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Read an image as grey, upright by its Exif orientation, transparency over the background on
-    which its ink can be seen.
+    """Read an image as grey, turned upright by its Exif orientation.
 
-    Images of 16 bits are scaled by the bits they use (8, 10, 12, 14 or 16), those of floating point
-    by their range.
+    Transparency gets the background on which the ink can be seen. Images of 16 bits are scaled by
+    the bits that they use (8, 10, 12, 14 or 16), images of floating point by their range.
 
     Args:
-        source: see :func:`recog.media.source.image_file`. Of several pages the first is read.
-        max_pixels: the largest width times height that is decoded.
+        source: see :func:`recog.media.source.image_file`. The first of several pages is read.
+        max_pixels: limit of width times height.
 
     Returns:
         uint8 of shape (height, width).
@@ -56,7 +55,7 @@ def read_image(source: Source, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.ui
 def decode_image(
     name: str, data: bytes | bytearray, *, max_pixels: int = MAX_PIXELS
 ) -> NDArray[np.uint8]:
-    """:func:`read_image` of the content of a file that messages call ``name``."""
+    """Read an image, as :func:`read_image`, from the content of a file called ``name``."""
     header = check_header(name, data, max_pixels)
     pixels = decode_pixels(data, header)
     if pixels is None or pixels.shape[:2] != (header.height, header.width):
@@ -68,11 +67,10 @@ def decode_image(
 
 
 def load(source: Source) -> tuple[str, bytes]:
-    """The name for messages and the content of a file.
+    """Load a file; returns its name for messages, and its content.
 
     Raises:
-        UserError: it is missing, unreadable, empty or too large, or nothing that can be read as an
-            image.
+        UserError: it is missing, unreadable, empty or too large, or no source of an image.
     """
     source = image_file(source)
     if isinstance(source, bytes):
@@ -92,13 +90,10 @@ def load(source: Source) -> tuple[str, bytes]:
             ) from error
     else:
         label = getattr(source, "name", None)
-        name = (
-            "standard input"
-            if label == "<stdin>"
-            else label
-            if isinstance(label, str)
-            else "the image"
-        )
+        if label == "<stdin>":
+            name = "standard input"
+        else:
+            name = label if isinstance(label, str) else "the image"
         data = source.read(MAX_FILE_BYTES + 1)
     if not data:
         raise MediaError(f"{name} is empty")
@@ -108,7 +103,7 @@ def load(source: Source) -> tuple[str, bytes]:
 
 
 def check_header(name: str, data: bytes | bytearray, max_pixels: int = MAX_PIXELS) -> ImageHeader:
-    """The header of an image that can be decoded.
+    """Check the header of an image before it is decoded.
 
     Raises:
         MediaError: it is no image, cut short, damaged or too large.
@@ -130,7 +125,8 @@ def check_header(name: str, data: bytes | bytearray, max_pixels: int = MAX_PIXEL
         )
     if header.width * header.height > max_pixels:
         raise MediaError(
-            f"{name} has {header.width} x {header.height} pixels, more than the limit of {max_pixels}: scale it down"
+            f"{name} has {header.width} x {header.height} pixels, more than the limit of "
+            f"{max_pixels}: scale it down"
         )
     if not header.is_whole:
         raise MediaError(
@@ -142,11 +138,13 @@ def check_header(name: str, data: bytes | bytearray, max_pixels: int = MAX_PIXEL
 def decode_pixels(
     data: bytes | bytearray, header: ImageHeader, *, colour: bool = False
 ) -> NDArray[Any] | None:
-    """Pixels as OpenCV gives them: grey, or blue-green-red and alpha, of any depth, not turned;
-    None where it gives up.
+    """Decode pixels with OpenCV: grey, or blue-green-red and alpha, of any depth, not turned.
 
     Args:
-        colour: keep it; otherwise what can be decoded as grey at once is.
+        colour: keep colours; otherwise OpenCV decodes to grey where it can.
+
+    Returns:
+        Pixels, or None where OpenCV fails.
     """
     import cv2
 
@@ -173,7 +171,7 @@ def decode_pixels(
 
 
 def _to_grey(pixels: NDArray[Any], header: ImageHeader) -> NDArray[np.uint8]:
-    """Grey of 8 bits from any depth and any number of channels."""
+    """Convert pixels of any depth and number of channels to 8-bit grey."""
     import cv2
 
     if pixels.ndim == 2:
@@ -183,7 +181,7 @@ def _to_grey(pixels: NDArray[Any], header: ImageHeader) -> NDArray[np.uint8]:
             grey[clear] = background(grey, np.where(clear, np.uint8(0), np.uint8(255)))
         return grey
     if pixels.shape[2] == 4 and pixels.dtype == np.uint16:
-        pixels = (pixels // 257).astype(np.uint8)  # colour and alpha by the same scale
+        pixels = (pixels // 257).astype(np.uint8)  # the same scale for colour and alpha
     elif pixels.dtype != np.uint8:
         pixels = to_eight_bits(pixels)
     if pixels.shape[2] in (2, 4):
@@ -196,10 +194,9 @@ def _to_grey(pixels: NDArray[Any], header: ImageHeader) -> NDArray[np.uint8]:
 
 
 def background(grey: NDArray[Any], alpha: NDArray[Any]) -> int:
-    """What a transparent image lies on: 255 (white), or 0 (black) where what is written on it is
-    light.
+    """The background of a transparent image: 255 (white), or 0 (black) for light ink.
 
-    Opaque pixels are taken for ink where they are less than half of the image.
+    Opaque pixels count as ink if they are less than half of the image.
     """
     opaque = alpha > 127
     is_ink = 0.0 < float(opaque.mean()) < 0.5
@@ -207,7 +204,7 @@ def background(grey: NDArray[Any], alpha: NDArray[Any]) -> int:
 
 
 def over(channel: NDArray[Any], alpha: NDArray[Any], background: int) -> NDArray[np.uint8]:
-    """One channel on a black (0) or white (255) background, where ``alpha`` is 0 to 255."""
+    """Blend a channel with a black (0) or white (255) background; ``alpha`` is 0 to 255."""
     import cv2
 
     if background:
@@ -218,5 +215,5 @@ def over(channel: NDArray[Any], alpha: NDArray[Any], background: int) -> NDArray
 
 
 def _as_uint8(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """OpenCV's own stubs know no element type."""
+    """Narrow the type: OpenCV's stubs give no element type."""
     return np.asarray(pixels, dtype=np.uint8)

@@ -22,7 +22,7 @@ from recog.evaluation.baselines import BaselineScore, mean_score, score_page
 from recog.model.page_model import MAPS, PageNetworkConfig
 from recog.nn.page.network import PageNetwork
 from recog.segment.baselines import Polyline, find_baselines
-from recog.segment.marginalia import along, own_lines
+from recog.segment.marginalia import letter_pixels, main_text_lines
 from recog.segment.page_lines import STRIDE
 from recog.training.page_model.data import Page
 from recog.training.page_model.page_synthesis import OWN, Hands, Sheet, draw_sheet
@@ -97,7 +97,7 @@ class PageContextTrainer(PageTrainer):
                 own = is_own(line, sheet.mask)
                 if own is None:
                     continue
-                rows, columns = along(line, found.shape[1:])
+                rows, columns = letter_pixels(line, found.shape[1:])
                 said.append(seen[rows // context.pooling, columns // context.pooling].mean())
                 wanted.append(float(own))
         if not said:
@@ -119,7 +119,11 @@ class PageContextTrainer(PageTrainer):
             lines, main = find_baselines(maps), maps[len(MAPS)]
             known: dict[tuple[bool, ...], BaselineScore] = {}
             for offset, of in scores.items():
-                own = own_lines(lines, shifted(main, offset)) if lines else np.zeros(0, np.bool_)
+                own = (
+                    main_text_lines(lines, shifted(main, offset))
+                    if lines
+                    else np.zeros(0, np.bool_)
+                )
                 key = tuple(own.tolist())
                 if key not in known:
                     chosen = [STRIDE * lines[k] for k in np.flatnonzero(own)]
@@ -165,7 +169,7 @@ def fits(config: PageNetworkConfig, base: PageNetworkConfig) -> bool:
 
 def is_own(line: Polyline, mask: NDArray[np.uint8]) -> bool | None:
     """Whether a line that was found lies on the page's own writing; None where it does in part."""
-    rows, columns = along(line, (-(-mask.shape[0] // STRIDE), -(-mask.shape[1] // STRIDE)))
+    rows, columns = letter_pixels(line, (-(-mask.shape[0] // STRIDE), -(-mask.shape[1] // STRIDE)))
     share = float((mask[STRIDE * rows, STRIDE * columns] == OWN).mean())
     return None if SURE[0] <= share <= SURE[1] else share > SURE[1]
 

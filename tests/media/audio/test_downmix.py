@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from recog.media.audio.downmix import Mixer, Piece
+from recog.media.audio.downmix import AudioBlock, Mixer
 from recog.media.audio.reader import open_sound, read_sound
 
 RATE = 16_000
@@ -35,7 +35,7 @@ def noise(count: int, decibels: float, seed: int = 0) -> Floats:
 def mixed(*channels: Floats, rate: int = RATE, piece: int = 10_000) -> tuple[Floats, list[str]]:
     samples = np.stack(channels, axis=1)
     mixer = Mixer()
-    pieces = (Piece(rate, samples[at : at + piece]) for at in range(0, len(samples), piece))
+    pieces = (AudioBlock(rate, samples[at : at + piece]) for at in range(0, len(samples), piece))
     wave = np.concatenate([chunk.samples for chunk in mixer.mix(pieces)])
     assert wave.dtype == np.float32 and len(wave) == len(samples)
     return wave, list(mixer.warnings())
@@ -178,7 +178,7 @@ def test_many_channels_take_little_memory() -> None:
     mixer = Mixer()
     tracemalloc.start()
     total = sum(
-        len(chunk.samples) for chunk in mixer.mix(Piece(192_000, zeros) for _ in range(200))
+        len(chunk.samples) for chunk in mixer.mix(AudioBlock(192_000, zeros) for _ in range(200))
     )
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

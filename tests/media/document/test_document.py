@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from recog.media.document.reader import MAX_PAGES, open_document
 from recog.media.errors import MediaError
-from recog.media.image.headers import point_to_page, tiff_pages
 from recog.media.image.reader import read_image
+from recog.media.image.tiff import point_to_page, tiff_pages
 
 try:
     import pypdfium2 as pdfium

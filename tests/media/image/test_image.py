@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from recog.media.errors import MediaError
-from recog.media.image.headers import HeaderError, read_header
+from recog.media.image.headers import read_header
 from recog.media.image.reader import read_image
+from recog.media.image.tiff import HeaderError
 from recog.media.quiet import quiet_decoding
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from recog.model.page_model import open_page_model_folder
 from recog.segment.page_geometry import CELL, page_geometry
-from recog.segment.page_lines import HALO, PageSegmenter, _cuts, _turned_back
+from recog.segment.page_lines import HALO, PageSegmenter, _cuts, _unrotate
 
 
 def geometry_maps(rows: int, columns: int) -> np.ndarray:
@@ -48,7 +48,7 @@ def test_points_are_turned_back_to_where_the_pixels_are(turns: int) -> None:
     image = np.zeros((40, 60), np.uint8)
     image[7, 50] = 255
     row, column = np.argwhere(np.rot90(image, turns))[0]
-    assert _turned_back(((float(column), float(row)),), turns, image.shape) == ((50.0, 7.0),)
+    assert _unrotate(((float(column), float(row)),), turns, image.shape) == ((50.0, 7.0),)
 
 
 def test_tiles_cover_a_side_and_begin_where_the_network_has_a_pixel() -> None:
@@ -73,9 +73,9 @@ def test_a_page_in_tiles_has_the_lines_of_the_whole(monkeypatch: pytest.MonkeyPa
             3,
         )
     segmenter = PageSegmenter(open_page_model_folder())
-    whole = segmenter.lines(page, notes=True)
+    whole = segmenter.lines(page, marginalia=True)
     monkeypatch.setattr("recog.segment.page_lines.TILE", 320)
-    tiled = segmenter.lines(page, notes=True)
+    tiled = segmenter.lines(page, marginalia=True)
     assert len(whole) == 21 and HALO < 320
     assert len(tiled) == len(whole)
     for (one, _), (other, _) in zip(whole, tiled, strict=True):

@@ -19,7 +19,7 @@ from recog.model.recogniser_folder import (
     open_recogniser_folder,
     update_recogniser_folder,
 )
-from recog.recognition.dataset import pieces_of
+from recog.recognition.dataset import row_posteriors
 from recog.training.recogniser.data import dev_rows
 from recog.tuning.model import tune_model
 
@@ -45,16 +45,16 @@ def test_doubtful_lines_are_looked_at_in_all_views(model: Path):
     counts = {}
     for looks in ("once", "auto", "all", None):
         reader = recog.load(model, looks=looks, threads=1)
-        counts[looks] = len(reader.look(image)[0].again)
-        clear, _ = reader.look(np.full_like(image, 255))
+        counts[looks] = len(reader.posteriors(image)[0].again)
+        clear, _ = reader.posteriors(np.full_like(image, 255))
         assert len(clear.again) == (looks == "all")  # a blank line is beyond doubt
     assert counts == {"once": 0, "auto": 1, "all": 1, None: 1}
-    assert len(recog.load(model, beam=0, threads=1).look(image)[0].again) == 0
+    assert len(recog.load(model, beam=0, threads=1).posteriors(image)[0].again) == 0
 
 
 def test_what_is_read_is_what_all_views_say(model: Path):
     reader = recog.load(model, threads=1)
-    seen, _ = reader.look(read_image(SAMPLES / "garden.png"))
+    seen, _ = reader.posteriors(read_image(SAMPLES / "garden.png"))
     assert len(seen.log_probs) > 1.2 * len(seen.again[0].log_probs)  # the first is the wider one
     assert reader.decoder is not None
     [[best]] = decode_views(reader.decoder, [[seen.log_probs, seen.again[0].log_probs]])
@@ -75,7 +75,9 @@ def test_rows_of_a_corpus_and_tuning_take_all_views(model: Path, tmp_path: Path)
     (tmp_path / "garden.png").write_bytes((SAMPLES / "garden.png").read_bytes())
     (tmp_path / "garden.gt.txt").write_bytes((SAMPLES / "garden.gt.txt").read_bytes())
     rows = dev_rows(tmp_path)
-    assert [len(piece.again) for piece in pieces_of(recog.load(model, threads=1), rows[0])] == [1]
+    assert [
+        len(piece.again) for piece in row_posteriors(recog.load(model, threads=1), rows[0])
+    ] == [1]
     tune_model(
         recog.load(model, beam=0, looks="auto", threads=1), rows, lm=None, out=tmp_path / "tuned", what="one line",
         metric="cer", beam=8, sentence=False, fixed=frozenset({"beam"}), say=lambda _: None,
@@ -117,8 +119,8 @@ def test_speech_is_heard_again_more_slowly(tmp_path: Path):
     )
     once, twice = (recog.load(tmp_path / "m", looks=looks, threads=1) for looks in ("once", None))
     wave = read_sound(SAMPLES / "letter.wav")
-    seen = twice.look(wave)
-    assert len(seen.again) == 1 and len(once.look(wave).again) == 0
+    seen = twice.posteriors(wave)
+    assert len(seen.again) == 1 and len(once.posteriors(wave).again) == 0
     assert len(seen.again[0].log_probs) == pytest.approx(1.25 * len(seen.log_probs), abs=2)
     assert seen.sounds is not None and seen.again[0].sounds is not None
     assert len(seen.again[0].sounds) == len(seen.again[0].log_probs)
@@ -149,7 +151,7 @@ def test_a_model_without_views_is_written_as_before():
 
 def test_confidences_of_a_best_path_are_those_of_the_network():
     reader = recog.load("latin-handwriting", beam=0, threads=1)
-    seen, _ = reader.look(read_image(SAMPLES / "garden.png"))
+    seen, _ = reader.posteriors(read_image(SAMPLES / "garden.png"))
     assert reader.config.decoding.temperature != 1.0
     spans = spans_of(
         seen.log_probs,
@@ -158,5 +160,5 @@ def test_confidences_of_a_best_path_are_those_of_the_network():
         timing=Timing(offset=reader.config.decoding.offset),
     )
     assert [c for *_, c in reader.decode(seen)[1]] == [
-        reader.calibrated(span.confidence) for span in spans
+        reader.calibrate(span.confidence) for span in spans
     ]
