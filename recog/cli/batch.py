@@ -175,7 +175,9 @@ def keep_symbols(model_folder: RecogniserFolder, decoding: dict[str, Any], folde
     options = Options(beam=decoding["beam"], lm=decoding["lm"], language=decoding.get("language"))
     config = model_folder.config
     symbols = (
-        config.symbols if word_language_model(model_folder, options) is None else config.sounds or ()
+        config.symbols
+        if word_language_model(model_folder, options) is None
+        else config.sounds or ()
     )
     write_text(folder / "symbols.json", json.dumps(list(symbols), ensure_ascii=False) + "\n")
 

@@ -21,7 +21,12 @@ from recog.decoding.rescoring.combination import SecondPass
 from recog.decoding.rescoring.nbest import RESCORED
 from recog.decoding.rescoring.test_time_augmentation import READINGS, Seen, decode_views, doubt_of
 from recog.media.source import Source
-from recog.model.recogniser_folder import RecogniserFolder, ModelConfig, open_recogniser_folder, shipped_name
+from recog.model.recogniser_folder import (
+    ModelConfig,
+    RecogniserFolder,
+    open_recogniser_folder,
+    shipped_name,
+)
 from recog.model.runtime import open_runtime
 from recog.recognition.decoders import (
     DEFAULT_BEAM,
@@ -35,7 +40,7 @@ from recog.recognition.options import Options, with_absolute_paths
 from recog.recognition.words import Span, reorder_spans
 from recog.text.alphabet import Alphabet
 from recog.text.bidi import to_logical
-from recog.transcript import Alternative, Line, Transcript, shortened
+from recog.transcript import Alternative, Line, Transcript, abbreviate
 
 if TYPE_CHECKING:
     from recog.decoding.decoder import Decoder, Hypothesis
@@ -99,7 +104,7 @@ class Recogniser:
         defaults = type(self._requested)()
         changed = ((each.name, getattr(self._requested, each.name)) for each in fields(defaults))
         options = [
-            f"{name}={shortened(value)}"
+            f"{name}={abbreviate(value)}"
             for name, value in changed
             if value != getattr(defaults, name)
         ]
@@ -137,7 +142,8 @@ class Recogniser:
     def decoders(self) -> list[Decoder]:
         """A beam search for each language model, or one without; empty for the best path."""
         decoders = [
-            make_decoder(self.model_folder, self.options, lm) for lm in (self.language_models or (None,))
+            make_decoder(self.model_folder, self.options, lm)
+            for lm in (self.language_models or (None,))
         ]
         return [decoder for decoder in decoders if decoder is not None]
 

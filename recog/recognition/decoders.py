@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from recog.decoding.fusion.hotwords import without_symbol
 from recog.errors import UsageError
-from recog.model.recogniser_folder import Bundle
+from recog.model.recogniser_folder import RecogniserFolder
 from recog.recognition.options import Options
 from recog.text.bidi import to_display
 from recog.text.normalise import rule
@@ -25,13 +25,15 @@ DEFAULT_BEAM = 25
 RESCORE_WEIGHT = 0.3  # of a rescorer that was not tuned for the model
 
 
-def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Decoder | None:
+def make_decoder(
+    model_folder: RecogniserFolder, options: Options, lm: NGramTrie | None
+) -> Decoder | None:
     """Make the beam search that the options ask for; None for the best path.
 
     Raises:
         UsageError: some options exclude each other.
     """
-    tuned = bundle.config.decoding
+    tuned = model_folder.config.decoding
     n_best = options.n_best
     needs_beam = (
         lm is not None or options.hotwords or n_best > 1 or options.rescore not in (None, "none")
@@ -60,9 +62,9 @@ def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Deco
 
     alpha, beta = options.weights(tuned)
     # the network reads from the left
-    in_display = to_display if bundle.config.modality == "handwriting" else str
+    in_display = to_display if model_folder.config.modality == "handwriting" else str
     return Decoder(
-        list(bundle.config.symbols),
+        list(model_folder.config.symbols),
         beam_width=max(beam, n_best),
         threads=1,
         lm=lm,
@@ -74,7 +76,7 @@ def make_decoder(bundle: Bundle, options: Options, lm: NGramTrie | None) -> Deco
     )
 
 
-def open_language_models(bundle: Bundle, options: Options) -> list[NGramTrie]:
+def open_language_models(model_folder: RecogniserFolder, options: Options) -> list[NGramTrie]:
     """Open the language models that the options ask for: the default, then other languages.
 
     A model's language models are used unless the options name another, or a beam of 0.
@@ -91,7 +93,7 @@ def open_language_models(bundle: Bundle, options: Options) -> list[NGramTrie]:
     if options.lm is not None:
         paths = [] if str(options.lm) == "none" else [Path(options.lm)]
     else:
-        paths = language_model_paths(bundle, options)
+        paths = language_model_paths(model_folder, options)
     if not paths:
         return []
     from recog.lm.binary import load_lm
@@ -99,7 +101,7 @@ def open_language_models(bundle: Bundle, options: Options) -> list[NGramTrie]:
     return [load_lm(path) for path in paths]
 
 
-def language_model_paths(bundle: Bundle, options: Options) -> list[Path]:
+def language_model_paths(model_folder: RecogniserFolder, options: Options) -> list[Path]:
     """Paths of the language models in the model's folder that the options keep in use.
 
     The default language model comes first.
@@ -107,33 +109,33 @@ def language_model_paths(bundle: Bundle, options: Options) -> list[Path]:
     Raises:
         UsageError: the options name a language that the model does not know.
     """
-    default, others = bundle.config.decoding.lm, bundle.config.decoding.languages
+    default, others = model_folder.config.decoding.lm, model_folder.config.decoding.languages
     names = [] if default is None else [default, *others.values()]
     if options.language is not None:
-        known = dict.fromkeys(bundle.config.languages, default) | others
+        known = dict.fromkeys(model_folder.config.languages, default) | others
         files = {name.casefold(): file for name, file in known.items()}
         if options.language.casefold() not in files:
             raise UsageError(
-                f"The model {bundle.config.name} is for "
+                f"The model {model_folder.config.name} is for "
                 f"{' and '.join(known) or 'no language that it names'}, "
                 f"not for {options.language}."
             )
         names = [name for name in names if name == files[options.language.casefold()]]
-    return [] if options.beam == 0 else [bundle.file(name) for name in names]
+    return [] if options.beam == 0 else [model_folder.file(name) for name in names]
 
 
-def make_word_finder(bundle: Bundle, options: Options) -> WordFinder | None:
+def make_word_finder(model_folder: RecogniserFolder, options: Options) -> WordFinder | None:
     """Make the lexicon decoder, which finds words in phones; None where letters are decoded.
 
     It needs a model with phones and a language model of words. A hotword without a known
     pronunciation is left out, with a warning.
     """
-    model = word_language_model(bundle, options)
+    model = word_language_model(model_folder, options)
     if model is None:
         return None
     from recog.decoding.lexicon.lexicon_decoding import WordFinder
 
-    word_finder = WordFinder(bundle, model, options.hotwords)
+    word_finder = WordFinder(model_folder, model, options.hotwords)
     for phrase in word_finder.unknown:
         logger.warning(
             "The hotword '%s' is left out: the model does not know how it is pronounced.", phrase
@@ -141,21 +143,25 @@ def make_word_finder(bundle: Bundle, options: Options) -> WordFinder | None:
     return word_finder
 
 
-def word_language_model(bundle: Bundle, options: Options) -> NGramTrie | None:
+def word_language_model(model_folder: RecogniserFolder, options: Options) -> NGramTrie | None:
     """The word language model of a model that decodes phones; None for letters."""
-    if not bundle.config.sounds or not bundle.config.decoding.sounds or options.beam == 0:
+    if (
+        not model_folder.config.sounds
+        or not model_folder.config.decoding.sounds
+        or options.beam == 0
+    ):
         return None
-    model = next(iter(open_language_models(bundle, options)), None)
+    model = next(iter(open_language_models(model_folder, options)), None)
     return model if model is not None and model.unit == "word" else None
 
 
-def make_rescorer(bundle: Bundle, options: Options) -> Rescorer | None:
+def make_rescorer(model_folder: RecogniserFolder, options: Options) -> Rescorer | None:
     """Make the rescorer of the N-best, where the options ask for one.
 
     Raises:
         UserError: its language model cannot be read.
     """
-    weight, tuned = options.rescore_weight, bundle.config.decoding.rescoring
+    weight, tuned = options.rescore_weight, model_folder.config.decoding.rescoring
     if options.rescore is None and (tuned is None or options.lm is not None or options.beam == 0):
         return None
     if str(options.rescore) == "none" or weight == 0.0:
@@ -167,18 +173,18 @@ def make_rescorer(bundle: Bundle, options: Options) -> Rescorer | None:
         lm = NeuralLM.open(options.rescore).expecting(options.hotwords)
         return Rescorer(lm, RESCORE_WEIGHT if weight is None else weight)
     assert tuned is not None
-    lm = NeuralLM.within(bundle, unknown_cost=tuned.unknown_cost).expecting(options.hotwords)
+    lm = NeuralLM.within(model_folder, unknown_cost=tuned.unknown_cost).expecting(options.hotwords)
     return Rescorer(lm, tuned.weight if weight is None else weight, tuned.interpolate, tuned.margin)
 
 
 def usable_hotwords(
-    bundle: Bundle, hotwords: Mapping[str, float]
+    model_folder: RecogniserFolder, hotwords: Mapping[str, float]
 ) -> tuple[dict[str, float], list[str]]:
     """Normalise hotwords as a model writes them; with a sentence for each that it cannot write.
 
     For a model of lower case, ``Mother-in-Law`` becomes ``mother in law``.
     """
-    config = bundle.config
+    config = model_folder.config
     normalise = rule(config.normalise, config.languages)
     usable: dict[str, float] = {}
     left_out: list[str] = []

@@ -73,7 +73,8 @@ class PageSegmenter:
         session = open_session(model_folder.file(GEOMETRY_GRAPH), also=OPERATORS)
         return (
             model_folder,
-            session, _input_name(session, model_folder, GEOMETRY_GRAPH, len(GEOMETRY_MAPS)),
+            session,
+            _input_name(session, model_folder, GEOMETRY_GRAPH, len(GEOMETRY_MAPS)),
         )
 
     def geometry(self, image: NDArray[np.uint8]) -> PageGeometry:
