@@ -132,18 +132,18 @@ class TimedTrainer(Trainer):
         self.spent, self.mark = self.spent + now - self.mark, now
         return min(1.0, self.spent / self.limit)
 
-    def stop_if_asked(self) -> None:
-        super().stop_if_asked()
+    def stop_if_interrupted(self) -> None:
+        super().stop_if_interrupted()
         if self.spent >= self.limit:
             raise TimeUpError
 
-    def kept(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        tensors, progress = super().kept()
+    def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        tensors, progress = super().state()
         return tensors, progress | {"spent": self.spent}
 
-    def take_up(self, tensors: dict[str, torch.Tensor], progress: dict[str, Any]) -> None:
+    def load_state(self, tensors: dict[str, torch.Tensor], progress: dict[str, Any]) -> None:
         self.spent = progress.pop("spent")
-        super().take_up(tensors, progress)
+        super().load_state(tensors, progress)
 
 
 def train(task: Task, name: str, hidden: int, seed: int, key: str) -> dict[str, Any]:

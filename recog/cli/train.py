@@ -79,14 +79,14 @@ def train(
         epochs, rate, device, threads, freeze, accumulate, own_text=lm == "own", restart=restart
     )
     if is_language_recipe(what):
-        from recog.training.language_model.run import run_language
+        from recog.training.language_model.run import train_language_model
 
         if base is not None or freeze is not None or accumulate is not None or lm == "own":
             raise UsageError(
                 "--from, --freeze, --lm and --accumulate are for recognisers; this recipe is of a language model."
             )
         _alone("A language model")
-        run_language(what, out, options)
+        train_language_model(what, out, options)
         return
     from recog.model.page_model import is_page_model
     from recog.training.page_model.recipe import is_page_recipe
@@ -104,14 +104,14 @@ def train(
             )
         if page_base and is_page_recipe(what):
             raise UsageError("A recipe names its base itself: leave out --from.")
-        from recog.training.page_model.run import run_page
+        from recog.training.page_model.run import train_page_model
 
         _alone("A page model")
-        run_page(what, out, options, base)
+        train_page_model(what, out, options, base)
         return
-    from recog.training.recogniser.run import run
+    from recog.training.recogniser.run import train_recogniser
 
-    run(what, out, base, options)
+    train_recogniser(what, out, base, options)
 
 
 def _alone(what: str) -> None:

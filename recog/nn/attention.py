@@ -44,6 +44,6 @@ class SelfAttention(nn.Module):
             for linear in (self.query, self.key, self.value)
         )
         mask = None if valid is None else valid[:, None, None, :]
-        found = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        added: Tensor = self.out(found.permute(2, 0, 1, 3).reshape(time, batch, width))
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        added: Tensor = self.out(attended.permute(2, 0, 1, 3).reshape(time, batch, width))
         return x + added

@@ -231,7 +231,7 @@ class Encoder(nn.Module):
 
 def _scores(x: Tensor, head: nn.Module, sounds: nn.Module | None) -> Tensor:
     """States (frames, batch, features) -> log-probabilities (batch, frames, symbols + sounds)."""
-    found: Tensor = head(x).float().log_softmax(-1)
+    log_probs: Tensor = head(x).float().log_softmax(-1)
     if sounds is not None:
-        found = torch.cat((found, sounds(x).float().log_softmax(-1)), dim=-1)
-    return found.transpose(0, 1)
+        log_probs = torch.cat((log_probs, sounds(x).float().log_softmax(-1)), dim=-1)
+    return log_probs.transpose(0, 1)

@@ -87,7 +87,7 @@ class LanguageNetwork(nn.Module):
         return F.log_softmax(self.head(x).float(), dim=-1).transpose(0, 1), after
 
     def sampled_loss(
-        self, tokens: Tensor, targets: Tensor, carried: Carried, drawn: Tensor
+        self, tokens: Tensor, targets: Tensor, carried: Carried, candidates: Tensor
     ) -> tuple[Tensor, Carried]:
         """Mean of -ln P of ``targets``, estimated among a few drawn symbols in place of all of
         them.
@@ -104,17 +104,19 @@ class LanguageNetwork(nn.Module):
                 alike count once.
         """
         x, after = self.read(tokens, carried)
-        x, wanted = x.flatten(0, 1), targets.transpose(0, 1).flatten()
-        symbols, tries = self.head.out_features, len(drawn)
-        drawn = drawn.unique()
-        others = F.linear(x, self.head.weight[drawn], self.head.bias[drawn]).float()
-        others = others - log_expected(drawn, symbols, tries)
+        x, targets_flat = x.flatten(0, 1), targets.transpose(0, 1).flatten()
+        symbols, tries = self.head.out_features, len(candidates)
+        candidates = candidates.unique()
+        others = F.linear(x, self.head.weight[candidates], self.head.bias[candidates]).float()
+        others = others - log_expected(candidates, symbols, tries)
         # it stands in the first column
-        others = others.masked_fill(wanted[:, None] == drawn, -torch.inf)
-        own = (x.float() * self.head.weight[wanted].float()).sum(dim=1) + self.head.bias[wanted]
-        own = own - log_expected(wanted, symbols, tries)
+        others = others.masked_fill(targets_flat[:, None] == candidates, -torch.inf)
+        target_scores = (x.float() * self.head.weight[targets_flat].float()).sum(
+            dim=1
+        ) + self.head.bias[targets_flat]
+        target_scores = target_scores - log_expected(targets_flat, symbols, tries)
         return F.cross_entropy(
-            torch.cat((own[:, None], others), dim=1), torch.zeros_like(wanted)
+            torch.cat((target_scores[:, None], others), dim=1), torch.zeros_like(targets_flat)
         ), after
 
 

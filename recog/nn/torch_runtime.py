@@ -30,5 +30,5 @@ class TorchRuntime:
         torch.set_num_threads(1)  # of the calling thread: the items are what runs in parallel
         x = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32))
         with torch.inference_mode():
-            found = self._network(x.unsqueeze(0), torch.tensor([len(x)]))[0][0]
-        return np.asarray(found.numpy())
+            log_probs = self._network(x.unsqueeze(0), torch.tensor([len(x)]))[0][0]
+        return np.asarray(log_probs.numpy())

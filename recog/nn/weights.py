@@ -21,13 +21,13 @@ from recog.text.alphabet import Alphabet
 def half_precision(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Float16 copies, but for the running statistics of batch norms, whose range float16 may not
     hold."""
-    found = {}
+    halved = {}
     for name, value in weights.items():
         if value.is_floating_point():
-            found[name] = (
+            halved[name] = (
                 value.detach().cpu().float() if "running" in name else value.detach().cpu().half()
             )
-    return found
+    return halved
 
 
 def weights_bytes(weights: dict[str, Tensor]) -> bytes:

@@ -68,11 +68,11 @@ def optimiser_tensors(optimiser: torch.optim.Optimizer, names: list[str]) -> dic
     """The moments of AdamW under the names of the parameters, in the order in which the optimiser
     holds them."""
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    found = {}
+    moments = {}
     for name, parameter in zip(names, parameters, strict=True):
         for key, value in optimiser.state.get(parameter, {}).items():
-            found[f"optimiser.{key}.{name}"] = torch.as_tensor(value)
-    return found
+            moments[f"optimiser.{key}.{name}"] = torch.as_tensor(value)
+    return moments
 
 
 def restore_optimiser(

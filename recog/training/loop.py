@@ -28,8 +28,8 @@ from recog.training.checkpoint import (
 
 CHECKPOINT_SECONDS = 40.0
 # where AdamW has a fused kernel; of 12 million parameters on a CPU seven times as fast
-FUSED = ("cpu", "cuda")
-MAX_SKIPPED = 100  # updates without a finite gradient in a row
+FUSED_DEVICES = ("cpu", "cuda")
+MAX_SKIPPED_UPDATES = 100  # updates without a finite gradient in a row
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -78,27 +78,27 @@ class Loop(ABC, Generic[Network, Options]):
         self.device = pick_device(options.device)
         self.network = network.to(self.device)
         self.names, self.optimiser = adamw(self.network, options)
-        self.bf16 = options.amp == "bf16" or (options.amp == "auto" and bf16_pays(self.device))
+        self.bf16 = options.amp == "bf16" or (options.amp == "auto" and bf16_is_fast(self.device))
         self._stop = False
         self._skipped = 0
         self._saved = time.monotonic()
 
     @abstractmethod
-    def identity(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """What must not change between a run and its resumption."""
 
-    def upgraded(self, identity: dict[str, Any]) -> dict[str, Any]:
+    def migrate(self, identity: dict[str, Any]) -> dict[str, Any]:
         """An :meth:`identity` that an older version wrote, the options that it did not have at
         their defaults."""
         return identity
 
     @abstractmethod
-    def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """What a checkpoint needs beside network and optimiser: tensors, and the progress as
         JSON."""
 
     @abstractmethod
-    def take_up(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
+    def load_state(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
         """Put back what :meth:`kept` gave."""
 
     @abstractmethod
@@ -120,11 +120,11 @@ class Loop(ABC, Generic[Network, Options]):
 
     def save(self) -> None:
         """Write the checkpoint that the run goes on from."""
-        tensors, progress = self.kept()
+        tensors, progress = self.state()
         tensors = {f"network.{k}": v for k, v in self.network.state_dict().items()} | tensors
         tensors |= optimiser_tensors(self.optimiser, self.names)
         state = {
-            "identity": self.identity(),
+            "identity": self.fingerprint(),
             "progress": progress,
             "threads": torch.get_num_threads(),
         }
@@ -146,7 +146,7 @@ class Loop(ABC, Generic[Network, Options]):
         if not self.last.exists():
             return False
         tensors, state = read_checkpoint(self.last)
-        difference = first_difference(self.upgraded(state["identity"]), self.identity())
+        difference = first_difference(self.migrate(state["identity"]), self.fingerprint())
         if difference:
             raise UserError(
                 f"{self.last.parent.parent}: holds a training with other settings ({difference}); "
@@ -157,7 +157,7 @@ class Loop(ABC, Generic[Network, Options]):
         )
         restore_optimiser(self.optimiser, self.names, tensors)
         torch.set_num_threads(int(state["threads"]))
-        self.take_up(tensors, state["progress"])
+        self.load_state(tensors, state["progress"])
         return True
 
     # ---- the loop
@@ -180,7 +180,7 @@ class Loop(ABC, Generic[Network, Options]):
                 signal.signal(s, handler)
         return self.progress
 
-    def run_telling(self, say: Callable[[str], None]) -> None:
+    def run_reporting(self, say: Callable[[str], None]) -> None:
         """:meth:`run` for a user: an interruption is told, and leaves as ``KeyboardInterrupt``."""
         try:
             self.run()
@@ -191,7 +191,7 @@ class Loop(ABC, Generic[Network, Options]):
     def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
         self._stop = True
 
-    def stop_if_asked(self) -> None:
+    def stop_if_interrupted(self) -> None:
         """Write the checkpoint and leave, where a signal arrived."""
         if self._stop:
             self.save()
@@ -201,7 +201,7 @@ class Loop(ABC, Generic[Network, Options]):
         """bfloat16 where it is used."""
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
-    def prepare_update(self, rate: float) -> None:
+    def set_learning_rate(self, rate: float) -> None:
         """Set the learning rate."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -210,9 +210,9 @@ class Loop(ABC, Generic[Network, Options]):
         """Gradients of ``loss``, clipped; gives their norm before."""
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        return self.clipped()
+        return self.clip_gradients()
 
-    def clipped(self) -> Tensor:
+    def clip_gradients(self) -> Tensor:
         """Clip the gradients; gives their norm before."""
         return torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip)
 
@@ -228,9 +228,9 @@ class Loop(ABC, Generic[Network, Options]):
             self._skipped = 0
             return True
         self._skipped += 1
-        if self._skipped >= MAX_SKIPPED:
+        if self._skipped >= MAX_SKIPPED_UPDATES:
             raise UserError(
-                f"The training has diverged: {MAX_SKIPPED} updates in a row had no finite gradient; "
+                f"The training has diverged: {MAX_SKIPPED_UPDATES} updates in a row had no finite gradient; "
                 "give a lower --learning-rate, and --restart."
             )
         return False
@@ -245,7 +245,7 @@ def adamw(network: nn.Module, options: Settings) -> tuple[list[str], torch.optim
         {"params": [p for _, p in matrices], "weight_decay": options.weight_decay},
         {"params": [p for _, p in vectors], "weight_decay": 0.0},
     ]
-    fused = all(p.device.type in FUSED for _, p in matrices + vectors)
+    fused = all(p.device.type in FUSED_DEVICES for _, p in matrices + vectors)
     optimiser = torch.optim.AdamW(groups, lr=options.learning_rate, betas=(0.9, 0.98), fused=fused)
     return [n for n, _ in matrices + vectors], optimiser
 
@@ -281,7 +281,7 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def bf16_pays(device: torch.device) -> bool:
+def bf16_is_fast(device: torch.device) -> bool:
     """Whether bfloat16 is worth it: only with hardware for it (without, on a CPU, it is a hundred
     times slower)."""
     if device.type == "cuda":
@@ -301,25 +301,25 @@ def first_difference(old: Any, new: Any, where: str = "") -> str:
     def walk(a: Any, b: Any, path: str) -> str:
         if isinstance(a, dict) and isinstance(b, dict):
             for key in sorted(a.keys() | b.keys()):
-                found = walk(a.get(key), b.get(key), f"{path}.{key}" if path else key)
-                if found:
-                    return found
+                difference = walk(a.get(key), b.get(key), f"{path}.{key}" if path else key)
+                if difference:
+                    return difference
             return ""
         if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
             for i, (x, y) in enumerate(zip(a, b, strict=True)):
-                found = walk(x, y, f"{path}[{i}]")
-                if found:
-                    return found
+                difference = walk(x, y, f"{path}[{i}]")
+                if difference:
+                    return difference
             return ""
         if a == b:
             return ""
         if path.startswith("data."):
             return f"the data or the transcripts of '{path[5:]}' have changed"
-        return f"{path.removeprefix('recipe.')} was {_short(a)} and is {_short(b)}"
+        return f"{path.removeprefix('recipe.')} was {_abbreviated(a)} and is {_abbreviated(b)}"
 
     return walk(old, new, where)
 
 
-def _short(value: Any) -> str:
+def _abbreviated(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 40 else text[:37] + "..."

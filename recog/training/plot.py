@@ -19,7 +19,7 @@ COLOURS = ("#3b6ea5", "#b03030")
 
 def read_log(path: Path) -> list[dict[str, Any]]:
     """Entries of a ``log.jsonl``; damaged lines, which a kill may leave, are passed over."""
-    found = []
+    entries = []
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -30,8 +30,8 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             continue
         if isinstance(entry, dict) and isinstance(entry.get("step"), int):
-            found.append(entry)
-    return found
+            entries.append(entry)
+    return entries
 
 
 def training_svg(entries: Sequence[dict[str, Any]], *, title: str = "") -> str:

@@ -23,8 +23,8 @@ from recog.training.recogniser.scoring import DevResult
 from recog.util.atomic_files import write_text
 
 LOG = "log.jsonl"
-PROBLEMS, PROBLEMS_TOLD = "problems.txt", 20
-EVERY = 10  # steps between entries of the log
+PROBLEMS, MAX_PROBLEMS = "problems.txt", 20
+LOG_EVERY = 10  # steps between entries of the log
 HEADS = ("main", "shortcut", "sounds", "intermediate")  # whose CTC losses a run tells
 
 
@@ -45,7 +45,7 @@ class Reporter:
             return
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / LOG
-        self._forget_after(resume_step)
+        self._drop_entries_after(resume_step)
         self.log = self.path.open("a", encoding="utf-8")
         try:
             from torch.utils.tensorboard import SummaryWriter
@@ -54,18 +54,18 @@ class Reporter:
         except ImportError:
             self.say("TensorBoard is not installed: the log is only in log.jsonl.")
 
-    def _forget_after(self, step: int) -> None:
+    def _drop_entries_after(self, step: int) -> None:
         """Drop entries of steps that a kill undid, so that the log has each step once."""
         if not self.path.exists():
             return
-        kept = []
+        lines = []
         for line in self.path.read_text(encoding="utf-8").splitlines():
             try:
                 if json.loads(line)["step"] <= step:
-                    kept.append(line + "\n")
+                    lines.append(line + "\n")
             except (ValueError, KeyError, TypeError):
                 continue  # a line cut by the kill
-        write_text(self.path, "".join(kept))
+        write_text(self.path, "".join(lines))
 
     def say(self, text: str) -> None:
         if not self.quiet:
@@ -76,19 +76,19 @@ class Reporter:
             self.log.write(json.dumps(entry, ensure_ascii=False) + "\n")
             self.log.flush()
 
-    def left_out(self, problems: Sequence[str]) -> None:
+    def report_problems(self, problems: Sequence[str]) -> None:
         """Tell which rows could not be used, and why; all of them in ``problems.txt``."""
         if self.quiet:
             return
-        for problem in problems[:PROBLEMS_TOLD]:
+        for problem in problems[:MAX_PROBLEMS]:
             self.say(f"left out: {problem}")
-        if len(problems) > PROBLEMS_TOLD:
-            self.say(f"... and {len(problems) - PROBLEMS_TOLD} more rows, all in {PROBLEMS}")
+        if len(problems) > MAX_PROBLEMS:
+            self.say(f"... and {len(problems) - MAX_PROBLEMS} more rows, all in {PROBLEMS}")
         self.path.with_name(PROBLEMS).write_text(
             "".join(p + "\n" for p in problems), encoding="utf-8"
         )
 
-    def counting(self, what: str, total: int) -> None:
+    def start_bar(self, what: str, total: int) -> None:
         """Start a bar that :meth:`advance` moves."""
         if self.quiet:
             return
@@ -114,7 +114,7 @@ class Reporter:
             self.bar = None
 
     def epoch(self, epoch: int, epochs: int, done: int, batches: int) -> None:
-        self.counting(f"epoch {epoch + 1}/{epochs}", batches)
+        self.start_bar(f"epoch {epoch + 1}/{epochs}", batches)
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, completed=done)
         self.clock, self.lines = time.monotonic(), 0
@@ -122,7 +122,7 @@ class Reporter:
 
     def _clear(self) -> None:
         self.sums = [0.0] * (len(HEADS) + 1)
-        self.steepest = 0.0  # largest gradient norm
+        self.max_norm = 0.0  # largest gradient norm
         self.count = 0  # updates in the sums
 
     def step(
@@ -147,12 +147,12 @@ class Reporter:
         self.count += 1
         for i, value in enumerate((*losses, norm)):
             self.sums[i] += value
-        self.steepest = max(self.steepest, norm)
+        self.max_norm = max(self.max_norm, norm)
         speed = self.lines / max(1e-9, time.monotonic() - self.clock)
         self.advance(f"loss {losses[0]:.3f}  {speed:.0f} rows/s", batches)
-        if step % EVERY == 0:
+        if step % LOG_EVERY == 0:
             mean = [value / self.count for value in self.sums]
-            steepest = self.steepest
+            max_norm = self.max_norm
             self._clear()
             entry = {
                 "step": step,
@@ -168,7 +168,7 @@ class Reporter:
             }
             entry |= {
                 "gradient_norm": mean[-1],
-                "gradient_norm_max": steepest,
+                "gradient_norm_max": max_norm,
                 "rows_per_second": round(speed, 2),
             }
             self.write(entry)
@@ -176,11 +176,11 @@ class Reporter:
                 for key in entry.keys() - {"step", "epoch"}:
                     self.tensorboard.add_scalar(f"train/{key}", entry[key], step)
 
-    def skipped(self, batches: int = 1) -> None:
+    def report_skipped(self, batches: int = 1) -> None:
         """An update whose loss or gradient was not finite, and that was left out."""
         self.advance("no finite gradient, left out", batches)
 
-    def evaluated(self, entry: dict[str, Any], result: DevResult, better: bool) -> None:
+    def report_dev(self, entry: dict[str, Any], result: DevResult, better: bool) -> None:
         """Tell an epoch's result on dev."""
         self.stop()
         if self.quiet:

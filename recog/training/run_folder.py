@@ -13,28 +13,32 @@ from recog.errors import UserError
 from recog.training.checkpoint import read_state
 from recog.training.progress import LOG, PROBLEMS, Reporter
 
-LINGERING = 8.0  # seconds that data workers outlive a killed training, and a little more
-AnyReporter = TypeVar("AnyReporter", bound=Reporter)
+LOCK_PATIENCE = 8.0  # seconds that data workers outlive a killed training, and a little more
+ReporterT = TypeVar("ReporterT", bound=Reporter)
 
 
 @contextmanager
-def opened(
-    folder: Path, kind: Callable[..., AnyReporter], *, restart: bool = False, leads: bool = True
-) -> Iterator[AnyReporter]:
+def open_run(
+    folder: Path,
+    kind: Callable[..., ReporterT],
+    *,
+    restart: bool = False,
+    main_process: bool = True,
+) -> Iterator[ReporterT]:
     """The folder of a run for as long as it lasts; gives its report, which goes on where an
     interrupted run's stopped.
 
     Args:
         restart: throw away the progress of an earlier run.
-        leads: whether this is the process, of several that train together, that writes.
+        main_process: whether this is the process, of several that train together, that writes.
 
     Raises:
         UserError: another training is running in it.
     """
-    with locked(folder) if leads else nullcontext():
-        if restart and leads:
-            forget(folder)
-        report = kind(folder, quiet=not leads, resume_step=steps_done(folder))
+    with folder_lock(folder) if main_process else nullcontext():
+        if restart and main_process:
+            reset_folder(folder)
+        report = kind(folder, quiet=not main_process, resume_step=steps_done(folder))
         try:
             yield report
         finally:
@@ -42,7 +46,7 @@ def opened(
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path) -> Iterator[None]:
     """Keep a second training out of the folder; the lock goes with the process, however that ends,
     and with its data workers, which notice its end after a few seconds."""
     try:
@@ -52,7 +56,7 @@ def locked(folder: Path) -> Iterator[None]:
         return
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("a") as lock:
-        patience = time.monotonic() + LINGERING
+        patience = time.monotonic() + LOCK_PATIENCE
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -66,7 +70,7 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def forget(folder: Path) -> None:
+def reset_folder(folder: Path) -> None:
     """Throw a run's progress away; the features, which cost time and depend on the data alone,
     stay."""
     for name in ("last.safetensors", "best.safetensors", LOG, PROBLEMS, "words.json"):
@@ -80,7 +84,7 @@ def steps_done(folder: Path) -> int:
     return int(read_state(last)["progress"]["step"]) if last.exists() else 0
 
 
-def notes_beside(recipe: Path) -> str:
+def card_notes(recipe: Path) -> str:
     """What the card says about licences and limits: the Markdown file of a recipe's name beside
     it."""
     notes = recipe.with_suffix(".md")

@@ -27,10 +27,12 @@ def calibrate_words(
     raw: list[NDArray[np.float64]] = []
     right: list[NDArray[np.bool_]] = []
     normalise = normalisation(search.normalise)
-    for u, found in zip(search.utterances, search.hypotheses(setting), strict=True):
+    for u, hypotheses in zip(search.utterances, search.hypotheses(setting), strict=True):
         spans: list[Span] = []
-        for piece, hypothesis in zip(u.pieces, found, strict=True):
-            spans += search.spans(tempered(search.seen(piece), setting.temperature), hypothesis)
+        for piece, hypothesis in zip(u.pieces, hypotheses, strict=True):
+            spans += search.spans(
+                tempered(search.log_probs(piece), setting.temperature), hypothesis
+            )
         words = [word for word, *_ in spans]
         raw.append(np.array([confidence for *_, confidence in spans]))
         right.append(np.array(correct_words(normalise(u.text).split(), words), bool))
@@ -39,8 +41,8 @@ def calibrate_words(
         return None, np.zeros(0), np.zeros(0, bool)
     fitted, truth = [], []
     for half in (0, 1):
-        own = calibrate(np.concatenate(raw[half::2]), np.concatenate(right[half::2]))
-        fitted.append(own.apply(np.concatenate(raw[1 - half :: 2])))
+        calibration = calibrate(np.concatenate(raw[half::2]), np.concatenate(right[half::2]))
+        fitted.append(calibration.apply(np.concatenate(raw[1 - half :: 2])))
         truth.append(np.concatenate(right[1 - half :: 2]))
     whole = calibrate(np.concatenate(raw), np.concatenate(right))
     return whole, np.concatenate(fitted), np.concatenate(truth)

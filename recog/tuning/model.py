@@ -28,7 +28,7 @@ from recog.tuning.calibration import calibrate_words
 from recog.tuning.card import PLOT, decoding_section, summary, with_section
 from recog.tuning.data import collect
 from recog.tuning.rescoring import choose_rescorer
-from recog.tuning.search import STEPS, Metric, Search, Setting, best_path_result, rate_of
+from recog.tuning.search import STEPS, Metric, Search, Setting, evaluate_best_path, rate_of
 
 UNKNOWN_COSTS = (2.0, 2.5, 3.0, 3.5, 4.0)  # of a neural model of words that are tried
 
@@ -46,7 +46,7 @@ def tune_model(
     sentence: bool,
     fixed: frozenset[str],
     say: Callable[[str], None],
-    anew: bool = False,
+    new_lm: bool = False,
     views: Sequence[View] = (),
     doubt: float | None = None,
     rescore: Path | None = None,
@@ -72,12 +72,12 @@ def tune_model(
     Returns:
         A line that sums up what was reached.
     """
-    given = {
+    update = {
         name: value
         for name, value in (("views", tuple(views)), ("doubt", doubt))
         if value not in ((), None)
     }
-    decoding = recogniser.config.decoding.model_copy(update=given)
+    decoding = recogniser.config.decoding.model_copy(update=update)
     recogniser.bundle = Bundle(
         recogniser.bundle.path, recogniser.config.model_copy(update={"decoding": decoding})
     )
@@ -107,47 +107,47 @@ def tune_model(
     )  # fmt: skip
     old = config.decoding
     start = Setting(old.alpha, old.beta, old.unknown_cost, old.temperature, beam)
-    names = [name for name in _searched(models) if name not in fixed]
-    if anew:
-        search, start = _better_begin(search, start, names)
-    found = search.run(start, names)
+    names = [name for name in tuned_weights(models) if name not in fixed]
+    if new_lm:
+        search, start = best_start(search, start, names)
+    setting = search.run(start, names)
     if "beam" not in fixed:
-        found = search.choose_beam(found)
-    baseline = best_path_result(search)
+        setting = search.choose_beam(setting)
+    baseline = evaluate_best_path(search)
     by_letters = False
-    if search.word_finder is not None and search.measure(found) > rate_of(baseline, metric):
+    if search.word_finder is not None and search.measure(setting) > rate_of(baseline, metric):
         say(
             "Words are found worse in the sounds than the letters alone spell them; searching in the letters."
         )
         search, by_letters = replace(search, word_finder=None, results={}), True
-        if anew:
-            search, _ = _better_begin(search, Setting(beam=beam), names)
-        found = search.run(Setting(beam=beam), names)
-        if search.measure(replace(found, alpha=0.0, beta=0.0)) < search.measure(found):
-            found = replace(found, alpha=0.0, beta=0.0)
+        if new_lm:
+            search, _ = best_start(search, Setting(beam=beam), names)
+        setting = search.run(Setting(beam=beam), names)
+        if search.measure(replace(setting, alpha=0.0, beta=0.0)) < search.measure(setting):
+            setting = replace(setting, alpha=0.0, beta=0.0)
     if neural is not None:
         search = replace(
-            search, rescorer=_rescorer(search, found, neural[0], old, fixed, say), results={}
+            search, rescorer=_rescorer(search, setting, neural[0], old, fixed, say), results={}
         )
-    search.measure(found)
-    best = search.results[found]
+    search.measure(setting)
+    best = search.results[setting]
     decoding = DecodingConfig(
-        lm=_kept_as("lm", usual) if usual else None,
+        lm=lm_file_name("lm", usual) if usual else None,
         languages=_file_names(others),
         sounds=not by_letters,
-        beam=found.beam,
-        alpha=found.alpha,
-        beta=found.beta,
-        unknown_cost=found.unknown_cost,
+        beam=setting.beam,
+        alpha=setting.alpha,
+        beta=setting.beta,
+        unknown_cost=setting.unknown_cost,
         sentence=search.sentence,
-        temperature=found.temperature,
+        temperature=setting.temperature,
         offset=old.offset,
         views=old.views,
         doubt=old.doubt,
         rescoring=_rescoring_of(search.rescorer),
-        dev=summary(found, best, baseline, what),
+        dev=summary(setting, best, baseline, what),
     )
-    calibration, fitted, right = calibrate_words(search, found)
+    calibration, fitted, right = calibrate_words(search, setting)
     error = expected_calibration_error(fitted, right) if calibration else float("nan")
     files = {decoding.lm: usual.read_bytes()} if usual and decoding.lm else {}
     files |= {decoding.languages[name]: path.read_bytes() for name, path in others.items()}
@@ -165,7 +165,7 @@ def tune_model(
         update={"decoding": decoding, "confidence": calibration or config.confidence}
     )
     section = decoding_section(
-        found, best, baseline, what, usual is not None, error, list(others), old.views, config.modality == "speech",
+        setting, best, baseline, what, usual is not None, error, list(others), old.views, config.modality == "speech",
         decoding.rescoring,
     )  # fmt: skip
     update_bundle(
@@ -173,8 +173,8 @@ def tune_model(
     )
     return (
         f"{what}: WER {100 * best.wer.rate:.2f} % (best path {100 * baseline.wer.rate:.2f} %), CER "
-        f"{100 * best.cer.rate:.2f} % ({100 * baseline.cer.rate:.2f} %); alpha {found.alpha:g}, beta {found.beta:g}, "
-        f"unknown_cost {found.unknown_cost:g}, temperature {found.temperature:g}, beam {found.beam}"
+        f"{100 * best.cer.rate:.2f} % ({100 * baseline.cer.rate:.2f} %); alpha {setting.alpha:g}, beta {setting.beta:g}, "
+        f"unknown_cost {setting.unknown_cost:g}, temperature {setting.temperature:g}, beam {setting.beam}"
         + (
             f"; expected calibration error {error:.3f}."
             if calibration
@@ -187,9 +187,9 @@ def _neural(bundle: Bundle, folder: Path | None) -> tuple[NeuralLM, dict[str, by
     """The neural language model in a folder, else the recogniser's own, and its files as a
     recogniser keeps them."""
     if folder is not None:
-        given = open_language_bundle(folder)
-        files = {RESCORER: given.file(GRAPH), RESCORER_CONFIG: given.path / CONFIG}
-        return NeuralLM(given), {name: path.read_bytes() for name, path in files.items()}
+        bundle_ = open_language_bundle(folder)
+        files = {RESCORER: bundle_.file(GRAPH), RESCORER_CONFIG: bundle_.path / CONFIG}
+        return NeuralLM(bundle_), {name: path.read_bytes() for name, path in files.items()}
     if bundle.config.decoding.rescoring is None:
         return None
     return NeuralLM.within(bundle), {
@@ -199,7 +199,7 @@ def _neural(bundle: Bundle, folder: Path | None) -> tuple[NeuralLM, dict[str, by
 
 def _rescorer(
     search: Search,
-    found: Setting,
+    setting: Setting,
     lm: NeuralLM,
     before: DecodingConfig,
     fixed: frozenset[str],
@@ -212,7 +212,7 @@ def _rescorer(
             lm, before.rescoring.weight, before.rescoring.interpolate, before.rescoring.margin
         )
     costs = UNKNOWN_COSTS if lm.config.unit == "word" else (lm.unknown_cost,)
-    rescorer = choose_rescorer(search, found, [lm.with_unknown_cost(cost) for cost in costs])
+    rescorer = choose_rescorer(search, setting, [lm.with_unknown_cost(cost) for cost in costs])
     if rescorer is None:
         say("Ordering the readings anew by the neural language model gains nothing.")
     else:
@@ -237,13 +237,13 @@ def _rescoring_of(rescorer: Rescorer | None) -> Rescoring | None:
     )
 
 
-def _better_begin(search: Search, start: Setting, names: Sequence[str]) -> tuple[Search, Setting]:
+def best_start(search: Search, start: Setting, names: Sequence[str]) -> tuple[Search, Setting]:
     """Where to begin with a language model that is new: with or without ends of sentences, at
     ``start`` or at the usual weights of ``names``."""
     usual = replace(start, **{name: getattr(Setting(), name) for name in names})
     searches = [search, replace(search, sentence=not search.sentence, results={})]
     return min(
-        ((one, setting) for one in searches for setting in (start, usual)),
+        ((variant, setting) for variant in searches for setting in (start, usual)),
         key=lambda pair: pair[0].measure(pair[1]),
     )
 
@@ -257,19 +257,19 @@ def language_files(
     Raises:
         UsageError: others are given without the usual one.
     """
-    own = bundle.config.decoding
+    decoding = bundle.config.decoding
     if lm is None and languages:
         raise UsageError(
             "Language models of other languages are beside a usual one; give that with --lm."
         )
-    if lm is None and own.lm is not None:
-        return bundle.file(own.lm), {
-            name: bundle.file(file) for name, file in own.languages.items()
+    if lm is None and decoding.lm is not None:
+        return bundle.file(decoding.lm), {
+            name: bundle.file(file) for name, file in decoding.languages.items()
         }
     return lm, dict(languages)
 
 
-def _kept_as(name: str, path: Path) -> str:
+def lm_file_name(name: str, path: Path) -> str:
     return f"{name}{path.suffix if path.suffix == '.bin' else '.arpa'}"
 
 
@@ -279,9 +279,9 @@ def _file_names(languages: Mapping[str, Path]) -> dict[str, str]:
     names: dict[str, str] = {}
     for number, (language, path) in enumerate(languages.items(), 2):
         plain = re.sub(r"[^a-z0-9]+", "-", language.casefold()).strip("-")[:40] or str(number)
-        name = _kept_as(f"lm-{plain}", path)
+        name = lm_file_name(f"lm-{plain}", path)
         names[language] = (
-            name if name not in names.values() else _kept_as(f"lm-{plain}-{number}", path)
+            name if name not in names.values() else lm_file_name(f"lm-{plain}-{number}", path)
         )
     return names
 
@@ -294,7 +294,7 @@ def _word_finder(bundle: Bundle, lms: Sequence[NGramTrie]) -> WordFinder | None:
     )
 
 
-def _searched(lms: Sequence[NGramTrie]) -> list[str]:
+def tuned_weights(lms: Sequence[NGramTrie]) -> list[str]:
     if not lms:
         return []
     return (

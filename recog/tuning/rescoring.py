@@ -38,7 +38,7 @@ def choose_rescorer(
     pieces = [
         contenders(piece) for pieces in search.readings(setting, RESCORED) for piece in pieces
     ]
-    texts = [search.texts(piece) for piece in pieces]
+    texts = [search.transcripts(piece) for piece in pieces]
     neural = [[lm.score(piece) for piece in texts] for lm in lms]
     log_probs = [np.array([reading.log_prob for reading in piece]) for piece in pieces]
     scores = [np.array([reading.score for reading in piece]) for piece in pieces]

@@ -105,10 +105,10 @@ class Search:
             Pair(
                 u.name,
                 u.text,
-                self.in_order(" ".join(" ".join(map(self.text, found)).split())),
+                self.in_order(" ".join(" ".join(map(self.transcript, hypotheses)).split())),
                 u.group,
             )
-            for u, found in zip(self.utterances, self.hypotheses(setting), strict=True)
+            for u, hypotheses in zip(self.utterances, self.hypotheses(setting), strict=True)
         ]
 
     def hypotheses(self, setting: Setting) -> list[list[Hypothesis]]:
@@ -116,32 +116,38 @@ class Search:
         rescorer = self.rescorer
         if rescorer is None:
             return [[best for best, *_ in pieces] for pieces in self.readings(setting, 1)]
-        found = self.readings(setting, RESCORED)
-        passes = [SecondPass(decoder, rescorer, self.texts) for decoder in self.decoders(setting)]
+        candidates = self.readings(setting, RESCORED)
+        passes = [
+            SecondPass(decoder, rescorer, self.transcripts) for decoder in self.decoders(setting)
+        ]
         return [
             [
                 passes[model](readings, self.views(piece, setting))[0]
                 for piece, readings in zip(utterance.pieces, pieces, strict=True)
             ]
-            for utterance, pieces, model in zip(self.utterances, found, self.models, strict=True)
+            for utterance, pieces, model in zip(
+                self.utterances, candidates, self.models, strict=True
+            )
         ]
 
     def readings(self, setting: Setting, n_best: int) -> list[list[list[Hypothesis]]]:
         """The best few of each piece of each utterance, before any rescoring."""
-        found: list[list[list[Hypothesis]]] = [[] for _ in self.utterances]
+        hypotheses: list[list[list[Hypothesis]]] = [[] for _ in self.utterances]
         for model, decoder in enumerate(self.decoders(setting)):
-            own = [i for i, other in enumerate(self.models) if other == model]
+            chosen = [i for i, other in enumerate(self.models) if other == model]
             pieces = [
-                self.views(piece, setting) for i in own for piece in self.utterances[i].pieces
+                self.views(piece, setting) for i in chosen for piece in self.utterances[i].pieces
             ]
             best = iter(decode_views(decoder, pieces, n_best=n_best))
-            for i in own:
-                found[i] = [next(best) for _ in self.utterances[i].pieces]
-        return found
+            for i in chosen:
+                hypotheses[i] = [next(best) for _ in self.utterances[i].pieces]
+        return hypotheses
 
     def views(self, piece: Seen, setting: Setting) -> list[NDArray[np.float32]]:
         """What is decoded of a piece."""
-        return [tempered(self.seen(view), setting.temperature) for view in (piece, *piece.again)]
+        return [
+            tempered(self.log_probs(view), setting.temperature) for view in (piece, *piece.again)
+        ]
 
     @cached_property
     def models(self) -> list[int]:
@@ -164,18 +170,18 @@ class Search:
         )
         return " ".join(" ".join(pieces).split())
 
-    def seen(self, piece: Seen) -> NDArray[np.float32]:
+    def log_probs(self, piece: Seen) -> NDArray[np.float32]:
         """What is decoded of one view."""
         if self.word_finder is None:
             return piece.log_probs
         assert piece.sounds is not None
         return piece.sounds
 
-    def text(self, hypothesis: Hypothesis) -> str:
+    def transcript(self, hypothesis: Hypothesis) -> str:
         """What is written of it."""
-        return self.texts([hypothesis])[0]
+        return self.transcripts([hypothesis])[0]
 
-    def texts(self, hypotheses: Sequence[Hypothesis]) -> list[str]:
+    def transcripts(self, hypotheses: Sequence[Hypothesis]) -> list[str]:
         """What is written of each."""
         if self.word_finder is None:
             return [hypothesis.text for hypothesis in hypotheses]
@@ -185,13 +191,13 @@ class Search:
         """The words of a piece that was decoded, in the order of the text, with their raw
         confidences."""
         symbols = self.symbols if self.word_finder is None else self.word_finder.sounds
-        found = spans_of(piece, hypothesis.tokens, symbols)
+        spans = spans_of(piece, hypothesis.tokens, symbols)
         words = (
-            [s.word for s in found]
+            [s.word for s in spans]
             if self.word_finder is None
             else self.word_finder.written(hypothesis)
         )
-        shown = [(word, s.start, s.end, s.confidence) for word, s in zip(words, found, strict=True)]
+        shown = [(word, s.start, s.end, s.confidence) for word, s in zip(words, spans, strict=True)]
         text = self.in_order(" ".join(words))
         return shown if text == " ".join(words) else reorder(shown, text)
 
@@ -219,9 +225,9 @@ class Search:
             while improved:
                 improved = False
                 for name in names:
-                    found = min(_neighbours(best, name, steps[name]), key=self.measure)
-                    if self.measure(found) < self.measure(best):
-                        best, improved = found, True
+                    candidate = min(_neighbours(best, name, steps[name]), key=self.measure)
+                    if self.measure(candidate) < self.measure(best):
+                        best, improved = candidate, True
             steps = {name: step / 2 for name, step in steps.items()}
         return best
 
@@ -244,7 +250,7 @@ def _neighbours(setting: Setting, name: str, step: float) -> list[Setting]:
     return [replace(setting, **{name: other}) for other in moved]
 
 
-def best_path_result(search: Search) -> Result:
+def evaluate_best_path(search: Search) -> Result:
     """The same data without a beam and a language model."""
     pairs = [
         Pair(u.name, u.text, search.in_order(search.best_path(u)), u.group)

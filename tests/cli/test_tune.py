@@ -28,7 +28,7 @@ from recog.recognition.base import Span
 from recog.training.recogniser.data import dev_rows
 from recog.tuning.calibration import calibrate_words
 from recog.tuning.card import HEADING, decoding_section, with_section
-from recog.tuning.model import _better_begin, _file_names, tune_model
+from recog.tuning.model import _file_names, best_start, tune_model
 from recog.tuning.search import Search, Setting, Utterance
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
@@ -90,7 +90,7 @@ def test_a_new_language_model_tells_whether_rows_are_sentences() -> None:
     )
     start = Setting(alpha=2.0, beta=-1.0, unknown_cost=5.0)
     assert search.pairs(start)[0].hypothesis == "", "nothing said costs nothing"
-    better, begin = _better_begin(search, start, ["alpha", "beta"])
+    better, begin = best_start(search, start, ["alpha", "beta"])
     assert better.sentence and not search.sentence
     assert better.pairs(begin)[0].hypothesis == "ab", "no sentence of the language model is empty"
     plain = np.log(np.full((1, 4), 0.01, np.float32))
@@ -98,7 +98,7 @@ def test_a_new_language_model_tells_whether_rows_are_sentences() -> None:
     alike = Search(
         SYMBOLS, [Utterance("u", (Seen(plain),), "a", None)], [], "wer", "none", threads=1
     )
-    assert _better_begin(alike, start, []) == (alike, start), "what is no better stays as it was"
+    assert best_start(alike, start, []) == (alike, start), "what is no better stays as it was"
 
 
 def test_the_section_of_a_card_is_written_once() -> None:

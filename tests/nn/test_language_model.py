@@ -26,7 +26,7 @@ from recog.training.language_model.recipe import (
     is_language_recipe,
     read_language_recipe,
 )
-from recog.training.language_model.run import export_language_bundle, run_language
+from recog.training.language_model.run import export_language_bundle, train_language_model
 from recog.training.recogniser.recipe import RunOptions
 
 LETTERS = ("<unk>", "</s>", "|", "a", "b", "c", "d")
@@ -278,7 +278,7 @@ def recipe(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def trained(recipe, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("trained") / "toy"
-    run_language(recipe, out)
+    train_language_model(recipe, out)
     return out
 
 
@@ -329,16 +329,16 @@ def test_a_killed_run_ends_bitwise_the_same_and_a_finished_one_says_so(
         with monkeypatch.context() as patch:
             patch.setattr(loop.LanguageReporter, "update", kill)
             with pytest.raises(Kill):
-                run_language(recipe, out)
-    run_language(recipe, out)
+                train_language_model(recipe, out)
+    train_language_model(recipe, out)
     assert (out / "model.onnx").read_bytes() == (trained / "model.onnx").read_bytes()
     steps = [json.loads(line)["step"] for line in _log(out)]
     assert steps == [json.loads(line)["step"] for line in _log(trained)] and max(steps) > 40
     capsys.readouterr()
-    run_language(recipe, out)
+    train_language_model(recipe, out)
     assert "this training is finished" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"training\.learning_rate was 0\.02 and is 0\.01"):
-        run_language(recipe, out, RunOptions(learning_rate=0.01))
+        train_language_model(recipe, out, RunOptions(learning_rate=0.01))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -451,7 +451,7 @@ def test_recipes_that_cannot_be_used(recipe, tmp_path):
         path = recipe.parent / "wrong.yaml"
         path.write_text(text, encoding="utf-8")
         with pytest.raises(UserError, match=message):
-            run_language(path, tmp_path / "out")
+            train_language_model(path, tmp_path / "out")
     assert not (tmp_path / "out" / "config.json").exists()
 
 

@@ -46,13 +46,13 @@ class ConvLSTMCell(nn.Module):
         self.bias.data.zero_()
         self.bias.data[self.channels : 2 * self.channels] = 1.0
 
-    def share(self, x: Tensor) -> Tensor:
+    def input_gates(self, x: Tensor) -> Tensor:
         """The input's share of the gates, (time, batch, 4 C height)."""
         columns = x.reshape(-1, self.inputs, self.height)
-        found = F.conv1d(
+        gates = F.conv1d(
             columns, self.input_kernel, self.bias, padding=self.input_kernel.shape[2] // 2
         )
-        return found.view(*x.shape[:2], -1)
+        return gates.view(*x.shape[:2], -1)
 
     def step(self, x: Tensor, mask: Tensor | None) -> Step:
         """The weights of the step; the matrix is what the kernels make of each unit alone."""

@@ -24,10 +24,10 @@ def run_fused(
     """
     if x.device.type == "cuda" and torch.is_autocast_enabled("cuda"):
         with torch.autocast("cuda", enabled=False):
-            found: tuple[Tensor, Any] = layer(x.float(), state)
+            result: tuple[Tensor, Any] = layer(x.float(), state)
     else:
-        found = layer(x, state)
-    return found
+        result = layer(x, state)
+    return result
 
 
 def init_fused(cell: nn.RNNBase) -> None:
@@ -63,7 +63,7 @@ class LSTM(nn.LSTM):
         """Fresh weights."""
         init_lstm(self)
 
-    def share(self, x: Tensor) -> Tensor:
+    def input_gates(self, x: Tensor) -> Tensor:
         """The input's share of the gates, (time, batch, 4 H) of (time, batch, I)."""
         weight, _, *biases = self.all_weights[0]
         return F.linear(x, weight, biases[0] + biases[1])

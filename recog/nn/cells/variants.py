@@ -40,7 +40,7 @@ class GatedCell(nn.Module):
         """Fresh weights."""
         init_gates(self.input_weight, self.recurrent_weight, self.bias)
 
-    def share(self, x: Tensor) -> Tensor:
+    def input_gates(self, x: Tensor) -> Tensor:
         """The input's share of the gates, (time, batch, 4 H) of (time, batch, I)."""
         return F.linear(x, self.input_weight, self.bias)
 
@@ -84,7 +84,7 @@ class LayerNormLSTM(GatedCell):
         self.state_gain = nn.Parameter(torch.ones(hidden))
         self.state_bias = nn.Parameter(torch.zeros(hidden))
 
-    def share(self, x: Tensor) -> Tensor:
+    def input_gates(self, x: Tensor) -> Tensor:
         product = F.linear(x, self.input_weight)
         return F.layer_norm(product, product.shape[-1:], self.input_gain, self.bias, EPSILON)
 

@@ -83,12 +83,12 @@ def recurrent_layer(
     )
     peephole = config.cell == "peephole"
     operator, _, options = _FUSED["lstm" if peephole else config.cell]
-    found = [
+    parameters = [
         _peephole(weights, d) if peephole else _fused(weights, d, config.cell) for d in directions
     ]
     way = "bidirectional" if config.bidirectional else "forward"
     y = _node(
-        graph, operator, x, prefix, found, hidden_size=config.hidden, direction=way, **options
+        graph, operator, x, prefix, parameters, hidden_size=config.hidden, direction=way, **options
     )
     # (time, 1, direction, hidden)
     y = graph.add("Transpose", [y], f"{prefix}.order", perm=[0, 2, 1, 3])
@@ -118,13 +118,13 @@ def _banded(kernel: Array, height: int) -> Array:
     """The matrix (outputs * height, inputs * height) of a convolution along the height, kernel
     (outputs, inputs, k)."""
     outputs, inputs, size = kernel.shape
-    found = np.zeros((outputs, height, inputs, height), np.float32)
+    matrix = np.zeros((outputs, height, inputs, height), np.float32)
     rows = np.arange(height)
     for k in range(size):
         read = rows + k - size // 2
         inside = (read >= 0) & (read < height)
-        found[:, rows[inside], :, read[inside]] = kernel[:, :, k]
-    return found.reshape(outputs * height, inputs * height)
+        matrix[:, rows[inside], :, read[inside]] = kernel[:, :, k]
+    return matrix.reshape(outputs * height, inputs * height)
 
 
 def convolutional_lstm(

@@ -79,10 +79,10 @@ def build_page_onnx(config: PageNetworkConfig, weights: Weights) -> onnx.ModelPr
     for i in range(len(config.widths) - 2, -1, -1):
         x = g.enlarge(g.plain(x, f"side.{i}"), f"up.{i}.wide", 2)
         x = g.block(g.add("Add", [x, levels[i]], f"up.{i}.sum"), f"up.{i}")
-    found = g.add("Sigmoid", [g.plain(x, "head")], "found" if config.context else "maps")
+    line_maps = g.add("Sigmoid", [g.plain(x, "head")], "found" if config.context else "maps")
     if config.context:
-        main = add_context(g, config, (levels[-2], middle, found))
-        g.add("Concat", [found, g.add("Sigmoid", [main], "main")], "maps", axis=1)
+        main = add_context(g, config, (levels[-2], middle, line_maps))
+        g.add("Concat", [line_maps, g.add("Sigmoid", [main], "main")], "maps", axis=1)
     return g.model(
         "recog-page",
         [("ink", 1, "height", "width"), ("maps", len(config.maps), "half_height", "half_width")],

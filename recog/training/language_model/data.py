@@ -123,18 +123,18 @@ def _read(
     for line, is_dev in islice(_lines(source, problems), 0, None, source.every):
         line = normalise(line)
         digest.update(line.encode() + (b"\t\n" if is_dev else b"\n"))
-        found = tokens(line, recipe.unit)
-        if found:
+        line_tokens = tokens(line, recipe.unit)
+        if line_tokens:
             starts.append(len(ids))
             of_dev.append(is_dev)
-            ids.extend(map(numbers.__getitem__, found))
+            ids.extend(map(numbers.__getitem__, line_tokens))
             ids.extend(between)
         else:
             _close(ids, between)
     _close(ids, between)
     notes += [f"{source.path}: {note}" for note in normalise.notes("lines")]
-    own = np.array(of_dev, np.bool_) if source.is_recipe and source.split == "auto" else None
-    return _Text(np.array(ids, np.int32), np.array(starts, np.int64), digest.hexdigest(), own)
+    held_out = np.array(of_dev, np.bool_) if source.is_recipe and source.split == "auto" else None
+    return _Text(np.array(ids, np.int32), np.array(starts, np.int64), digest.hexdigest(), held_out)
 
 
 def _lines(source: TextSource, problems: list[str]) -> Iterator[tuple[str, bool]]:
@@ -148,10 +148,10 @@ def _lines(source: TextSource, problems: list[str]) -> Iterator[tuple[str, bool]
         yield from ((line, False) for line in read_text([source.path]))
         return
     recipe = read_recipe(Path(source.path))
-    unknown = set(source.without) - {one.called for one in recipe.data}
+    unknown = set(source.without) - {source_.display_name for source_ in recipe.data}
     if unknown:
         raise UserError(f"{source.path}: there is no source {sorted(unknown)[0]} to leave out.")
-    data = tuple(one for one in recipe.data if one.called not in source.without)
+    data = tuple(source_ for source_ in recipe.data if source_.display_name not in source.without)
     loaded = load_rows(recipe.model_copy(update={"data": data}))
     problems += loaded.problems
     for row, _ in loaded.rows:
@@ -170,9 +170,9 @@ def _close(ids: array[int], between: list[int]) -> None:
 
 def _ended(ids: NDArray[np.int32], between: list[int]) -> NDArray[np.int32]:
     """Some lines of running text, their last one ended likewise."""
-    found = array("i", ids.tobytes())
-    _close(found, between)
-    return np.array(found, np.int32)
+    line_tokens = array("i", ids.tobytes())
+    _close(line_tokens, between)
+    return np.array(line_tokens, np.int32)
 
 
 def _held_out(lines: int, split: str, share: float) -> NDArray[np.bool_]:
@@ -191,14 +191,14 @@ def _vocabulary(
     """The symbols, and for each number the index of its symbol."""
     names = list(numbers)
     counts = np.bincount(train, minlength=len(names))
-    wanted = [i for i in range(2, len(names)) if counts[i] >= recipe.least_count]
-    wanted.sort(key=lambda i: (-counts[i], names[i]))
-    wanted = wanted[: recipe.vocabulary or None]
-    if not wanted:
+    frequent = [i for i in range(2, len(names)) if counts[i] >= recipe.least_count]
+    frequent.sort(key=lambda i: (-counts[i], names[i]))
+    frequent = frequent[: recipe.vocabulary or None]
+    if not frequent:
         raise UserError(
             f"{recipe.name}: no {recipe.unit} occurs {recipe.least_count} times or more; give more text, or a lower min_count."
         )
     final = np.full(len(names), UNKNOWN_ID, np.int32)
     final[END_ID] = END_ID
-    final[wanted] = np.arange(2, 2 + len(wanted), dtype=np.int32)
-    return (UNKNOWN, END, *(names[i] for i in wanted)), final
+    final[frequent] = np.arange(2, 2 + len(frequent), dtype=np.int32)
+    return (UNKNOWN, END, *(names[i] for i in frequent)), final

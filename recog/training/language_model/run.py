@@ -29,12 +29,12 @@ from recog.training.language_model.trainer import (
     LanguageTrainer,
     dev_perplexity,
 )
-from recog.training.recogniser.recipe import AS_THE_RECIPE, RunOptions
-from recog.training.run_folder import notes_beside, opened
+from recog.training.recogniser.recipe import NO_OVERRIDES, RunOptions
+from recog.training.run_folder import card_notes, open_run
 from recog.util.parallel import cores
 
 
-def run_language(what: Path, out: Path | None, options: RunOptions = AS_THE_RECIPE) -> None:
+def train_language_model(what: Path, out: Path | None, options: RunOptions = NO_OVERRIDES) -> None:
     """Train the language model of the recipe ``what`` into the model folder ``out``, by default
     ``runs/NAME``.
 
@@ -45,13 +45,13 @@ def run_language(what: Path, out: Path | None, options: RunOptions = AS_THE_RECI
     out = out or Path("runs") / recipe.name
     recipe = options.override(recipe)
     torch.set_num_threads(recipe.training.threads or cores())
-    with opened(out / "training", LanguageReporter, restart=options.restart) as report:
-        _train(recipe, out, report, notes_beside(what))
+    with open_run(out / "training", LanguageReporter, restart=options.restart) as report:
+        _train(recipe, out, report, card_notes(what))
 
 
 def _train(recipe: LanguageRecipe, out: Path, report: LanguageReporter, notes: str) -> None:
     data = prepare_texts(recipe)
-    report.left_out(data.problems)
+    report.report_problems(data.problems)
     for note in data.notes:
         report.say(f"Note: {note}")
     trainer = LanguageTrainer(recipe, data, out, report)
@@ -61,7 +61,7 @@ def _train(recipe: LanguageRecipe, out: Path, report: LanguageReporter, notes: s
         report.say(f"{out}: this training is finished (dev perplexity {p.best:.3f}).")
         return
     report.say(_opening(recipe, data, trainer, resumed))
-    trainer.run_telling(report.say)
+    trainer.run_reporting(report.say)
     finish(recipe, data, trainer, out, report, notes)
     p.finished = True
     trainer.save()
@@ -124,11 +124,11 @@ def export_language_bundle(
     trained: dict[str, Any],
 ) -> LanguageBundle:
     """Write a model folder, not yet measured, of these weights."""
-    kept = half_precision(weights)
-    arrays = {name: np.asarray(t.float().numpy()) for name, t in kept.items()}
+    half_weights = half_precision(weights)
+    arrays = {name: np.asarray(t.float().numpy()) for name, t in half_weights.items()}
     graph = build_language_onnx(recipe.network, arrays, len(symbols), int8=True)
     if recipe.network.tied:
-        del kept["head.weight"]  # the embedding's own
+        del half_weights["head.weight"]  # the embedding's own
     config = LanguageModelConfig(
         name=recipe.name,
         languages=recipe.languages,
@@ -139,7 +139,7 @@ def export_language_bundle(
         network=recipe.network,
         trained=trained,
     )
-    files = {WEIGHTS: weights_bytes(kept), GRAPH: graph.SerializeToString()}
+    files = {WEIGHTS: weights_bytes(half_weights), GRAPH: graph.SerializeToString()}
     return write_language_bundle(out, config, files, language_card(config, []))
 
 

@@ -28,7 +28,7 @@ from recog.training.checkpoint import write_checkpoint
 from recog.training.language_model.data import TextData
 from recog.training.language_model.recipe import LanguageOptimisation, LanguageRecipe
 from recog.training.loop import Loop, learning_rate
-from recog.training.progress import EVERY, Reporter
+from recog.training.progress import LOG_EVERY, Reporter
 
 # places of the dev text that are read side by side, and tokens at a time
 DEV_ROWS, DEV_WINDOW = 16, 64
@@ -63,7 +63,7 @@ class LanguageReporter(Reporter):
         self.lines += tokens
         speed = self.lines / max(1e-9, time.monotonic() - self.clock)
         self.advance(f"perplexity {perplexity(loss):.2f}  {speed:.0f} tokens/s")
-        if step % EVERY == 0:
+        if step % LOG_EVERY == 0:
             entry = {
                 "step": step,
                 "epoch": epoch + 1,
@@ -76,7 +76,7 @@ class LanguageReporter(Reporter):
                 for key in ("loss", "learning_rate", "gradient_norm"):
                     self.tensorboard.add_scalar(f"train/{key}", entry[key], step)
 
-    def measured(self, entry: dict[str, Any], better: bool) -> None:
+    def report_dev_perplexity(self, entry: dict[str, Any], better: bool) -> None:
         """Tell an epoch's perplexity on dev."""
         self.stop()
         self.write(entry)
@@ -112,7 +112,7 @@ class LanguageTrainer(Loop[LanguageNetwork, LanguageOptimisation]):
     # ---- checkpoints
     # -------------------------------------------------------------------------------------------------
 
-    def identity(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """What must not change between a run and its resumption; where files lie may."""
         recipe = self.recipe.model_dump(mode="json")
         recipe.pop("name")
@@ -126,12 +126,12 @@ class LanguageTrainer(Loop[LanguageNetwork, LanguageOptimisation]):
             recipe["training"].pop(free)
         return {"recipe": recipe, "data": self.data.fingerprint, "symbols": list(self.data.symbols)}
 
-    def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return {"carried.hidden": self.carried[0], "carried.cell": self.carried[1]}, asdict(
             self.progress
         )
 
-    def take_up(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
+    def load_state(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
         self.carried = (
             tensors["carried.hidden"].to(self.device),
             tensors["carried.cell"].to(self.device),
@@ -162,14 +162,14 @@ class LanguageTrainer(Loop[LanguageNetwork, LanguageOptimisation]):
             now = time.monotonic()
             p.seconds, begun = p.seconds + now - begun, now
             if done is None:
-                self.report.skipped()
+                self.report.report_skipped()
             else:
                 (loss, norm), count = done, tokens[:, 1:].size
                 p.loss += loss * count
                 p.tokens += count
                 self.report.update(p.step, p.epoch, loss, rate, norm, count)
             self.save_when_due()
-            self.stop_if_asked()
+            self.stop_if_interrupted()
         self._close_epoch()
 
     def _window(self, offset: int, number: int) -> Ids:
@@ -184,7 +184,7 @@ class LanguageTrainer(Loop[LanguageNetwork, LanguageOptimisation]):
     def step(self, tokens: Ids, rate: float) -> tuple[float, float] | None:
         """One update on windows (rows, time + 1). Returns the loss per token and the gradient norm
         before clipping; None where these are not finite and the windows are left out."""
-        self.prepare_update(rate)
+        self.set_learning_rate(rate)
         numbers = np.random.default_rng((self.options.seed, self.progress.step, 1))
         tokens[numbers.random(tokens.shape) < self.options.unknown] = UNKNOWN_ID
         goes_on = torch.from_numpy(numbers.random(self.rows) >= self.options.reset).to(self.device)
@@ -251,7 +251,7 @@ class LanguageTrainer(Loop[LanguageNetwork, LanguageOptimisation]):
             weights = {k: v.detach() for k, v in self.network.state_dict().items()}
             write_checkpoint(self.best, weights, {"dev": {"perplexity": value}, "epoch": p.epoch})
         self.save()
-        self.report.measured(entry, better)
+        self.report.report_dev_perplexity(entry, better)
 
 
 def dev_perplexity(dev: NDArray[np.int32], score: Callable[[Ids, Ids], float]) -> float:

@@ -25,8 +25,8 @@ from recog.training.page_model.recipe import PageRecipe
 from recog.training.recogniser.recipe import Source
 
 BASELINE_WIDTH, END_RADIUS = 3, 4  # pixels of the output
-STEEPEST = 40.0  # degrees from level up to which a line is one that the network should find
-FRAMED = 0.08  # of the crops, those that show some of the frame of a scan
+MAX_SLOPE = 40.0  # degrees from level up to which a line is one that the network should find
+FRAME_SHARE = 0.08  # of the crops, those that show some of the frame of a scan
 SCALES = (0.6, 1.6)  # of the size of the writing, about the one that the network works at
 GEOMETRY_SIDE = 1600  # pixels of the longer side of a page that a geometry network learns from
 LARGEST_PAGE = 6000  # pixels of a side: a page of a few words in tiny type is scaled no further
@@ -83,7 +83,7 @@ def load_pages(recipe: PageRecipe) -> tuple[list[Page], list[Page], list[str]]:
                 continue
             try:
                 pages[splits[media]].append(
-                    load_page(source.called, media, lines, spacing, contrast)
+                    load_page(source.display_name, media, lines, spacing, contrast)
                 )
             except UserError as error:
                 problems.append(str(error))
@@ -140,7 +140,7 @@ def draw_maps(lines: tuple[Shape, ...], warp: Warp, side: int) -> Floats:
         if (base.max(0) < -20).any() or (base.min(0) > side + 20).any():
             continue
         across, down = base[-1] - base[0]
-        if abs(down) > np.tan(np.deg2rad(STEEPEST)) * across:
+        if abs(down) > np.tan(np.deg2rad(MAX_SLOPE)) * across:
             continue
         cv2.fillPoly(maps[2], [np.round(warp(polygon) * 8).astype(np.int32)], 1.0, cv2.LINE_8, 3)
         cv2.polylines(
@@ -201,14 +201,14 @@ def draw_crop(
         moved[:, 1] -= lift(moved[:, 0])
         return np.asarray(moved / STRIDE, np.float32)
 
-    crop = _cut(page.ink, matrix, lift(np.arange(side, dtype=np.float64)), side)
+    crop = _warp_crop(page.ink, matrix, lift(np.arange(side, dtype=np.float64)), side)
     if behind is not None:
         mirrored = matrix * np.array([[-1.0], [1.0]]) + np.array([[0, 0, side], [0, 0, 0]])
         shine = cv2.GaussianBlur(
-            _cut(behind.ink, mirrored, np.zeros(side), side), (0, 0), rng.uniform(0.8, 2.5)
+            _warp_crop(behind.ink, mirrored, np.zeros(side), side), (0, 0), rng.uniform(0.8, 2.5)
         )
         crop = np.maximum(crop, np.float32(rng.uniform(0.1, 0.7)) * shine)
-    return framed(worn(crop, rng), draw_maps(page.lines, to_output, side // STRIDE), rng)
+    return add_scan_frame(degrade(crop, rng), draw_maps(page.lines, to_output, side // STRIDE), rng)
 
 
 def draw_facing(
@@ -248,12 +248,12 @@ def draw_facing(
         half_map = (
             np.s_[:, :, : int(fold) // STRIDE] if sign < 0 else np.s_[:, :, int(fold) // STRIDE :]
         )
-        crop[half] = _cut(page.ink, matrix, np.zeros(side), side)[half]
+        crop[half] = _warp_crop(page.ink, matrix, np.zeros(side), side)[half]
         maps[half_map] = draw_maps(page.lines, to_output, side // STRIDE)[half_map]
-    return framed(worn(crop, rng), maps, rng)
+    return add_scan_frame(degrade(crop, rng), maps, rng)
 
 
-def _cut(
+def _warp_crop(
     ink: NDArray[np.uint8], matrix: NDArray[np.float64], lift: NDArray[np.floating], side: int
 ) -> Floats:
     """A square of a page, every column of it lifted by so many pixels; 0 to 1, with paper around
@@ -267,7 +267,7 @@ def _cut(
     )
 
 
-def worn(crop: Floats, rng: np.random.Generator) -> Floats:
+def degrade(crop: Floats, rng: np.random.Generator) -> Floats:
     """A crop with its ink and paper varied: strength, noise, blur, resolution and rules."""
     side = crop.shape[0]
     crop = crop ** float(np.exp(rng.normal(0, 0.35))) * np.float32(rng.uniform(0.5, 1.1))
@@ -291,14 +291,16 @@ def worn(crop: Floats, rng: np.random.Generator) -> Floats:
     return np.ascontiguousarray(crop, np.float32)
 
 
-def framed(crop: Floats, targets: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
+def add_scan_frame(
+    crop: Floats, targets: Floats, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
     """Some crops with the dark frame of a scan along an edge, beyond which nothing is to be seen.
 
     Args:
         crop: (side, side).
         targets: (maps, n, n), where n divides the side.
     """
-    if rng.random() < FRAMED:
+    if rng.random() < FRAME_SHARE:
         edge, share = int(rng.integers(4)), float(rng.uniform(0.02, 0.3))
         beyond = np.rot90(crop, edge)[: int(share * len(crop))]
         beyond[:] = rng.uniform(0, 0.3) + rng.uniform(0, 0.5) * rng.random(beyond.shape)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from recog.nn.page.geometry import GeometryNetwork
 from recog.segment.page_geometry import CELL, UNIT, page_geometry
-from recog.training.page_model.data import Floats, Page, framed, worn
+from recog.training.page_model.data import Floats, Page, add_scan_frame, degrade
 from recog.training.page_model.recipe import PageRecipe
 from recog.training.page_model.trainer import PageTrainer
 from recog.training.progress import Reporter
@@ -60,7 +60,7 @@ def draw_geometry(page: Page, rng: np.random.Generator, side: int) -> tuple[Floa
     crop = cv2.warpAffine(ink, shrunk, (side, side), flags=cv2.INTER_LINEAR).astype(
         np.float32
     ) / np.float32(255.0)
-    return framed(worn(crop, rng), _geometry(page, matrix, scale, side), rng)
+    return add_scan_frame(degrade(crop, rng), _geometry(page, matrix, scale, side), rng)
 
 
 def _geometry(page: Page, matrix: NDArray[np.float64], scale: float, side: int) -> Floats:
@@ -93,15 +93,15 @@ def _geometry(page: Page, matrix: NDArray[np.float64], scale: float, side: int) 
     return geometry
 
 
-def geometry_loss(logits: Tensor, wanted: Tensor) -> Tensor:
+def geometry_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Cross-entropy of what is written on; there, the absolute error of the size in octaves and the
     distance of the directions."""
-    present = wanted[:, 0]
+    present = targets[:, 0]
     loss = F.binary_cross_entropy_with_logits(logits[:, 0], present)
     count = present.sum() + 1.0
-    loss = loss + ((logits[:, 1] - wanted[:, 1]).abs() * present).sum() / count
+    loss = loss + ((logits[:, 1] - targets[:, 1]).abs() * present).sum() / count
     for first in (2, 4):
-        apart = ((logits[:, first : first + 2] - wanted[:, first : first + 2]) ** 2).sum(1)
+        apart = ((logits[:, first : first + 2] - targets[:, first : first + 2]) ** 2).sum(1)
         loss = loss + (apart * present).sum() / count
     return loss
 
@@ -122,8 +122,8 @@ class GeometryTrainer(PageTrainer):
     def draw(self, page: Page, other: Page, rng: np.random.Generator) -> tuple[Floats, Floats]:
         return draw_geometry(page, rng, self.options.crop)
 
-    def loss(self, logits: Tensor, wanted: Tensor) -> Tensor:
-        return geometry_loss(logits, wanted)
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return geometry_loss(logits, targets)
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
@@ -144,9 +144,9 @@ class GeometryTrainer(PageTrainer):
                 maps = (
                     network(torch.from_numpy(padded)[None, None].to(self.device))[0].cpu().numpy()
                 )
-                seen = page_geometry(maps)
-                off = abs((seen.angle - 90 * turns + 180) % 360 - 180)
+                geometry = page_geometry(maps)
+                off = abs((geometry.angle - 90 * turns + 180) % 360 - 180)
                 right.setdefault(page.source, []).append(
-                    0.5 * (off < 30) + 0.5 * (abs(np.log2(max(seen.size, 0.1) / size)) < 1 / 3)
+                    0.5 * (off < 30) + 0.5 * (abs(np.log2(max(geometry.size, 0.1) / size)) < 1 / 3)
                 )
         return {source: float(np.mean(of)) for source, of in sorted(right.items())}

@@ -25,20 +25,17 @@ from recog.segment.page_lines import PageSegmenter
 from recog.training.checkpoint import read_checkpoint
 from recog.training.page_model.data import Page, load_pages
 from recog.training.page_model.geometry import GeometryTrainer
-from recog.training.page_model.marginalia import Base, PageContextTrainer, fits
+from recog.training.page_model.marginalia import Base, PageContextTrainer, same_shape
 from recog.training.page_model.recipe import PageRecipe, folder_recipe, read_page_recipe
 from recog.training.page_model.trainer import PageTrainer
 from recog.training.progress import Reporter
-from recog.training.recogniser.recipe import AS_THE_RECIPE, RunOptions
-from recog.training.run_folder import notes_beside, opened
+from recog.training.recogniser.recipe import NO_OVERRIDES, RunOptions
+from recog.training.run_folder import card_notes, open_run
 from recog.util.parallel import cores
 
 
-def run_page(
-    what: Path,
-    out: Path | None,
-    options: RunOptions = AS_THE_RECIPE,
-    base: str | Path | None = None,
+def train_page_model(
+    what: Path, out: Path | None, options: RunOptions = NO_OVERRIDES, base: str | Path | None = None
 ) -> None:
     """Train the page model of the recipe ``what`` into the model folder ``out``, by default
     ``runs/NAME``.
@@ -59,8 +56,8 @@ def run_page(
         recipe = folder_recipe(what, open_page_bundle(base), out.resolve().name)
     recipe = options.override(recipe)
     torch.set_num_threads(recipe.training.threads or cores())
-    with opened(out / "training", Reporter, restart=options.restart) as report:
-        _train(recipe, out, report, notes_beside(what))
+    with open_run(out / "training", Reporter, restart=options.restart) as report:
+        _train(recipe, out, report, card_notes(what))
 
 
 def _train(recipe: PageRecipe, out: Path, report: Reporter, notes: str) -> None:
@@ -75,8 +72,8 @@ def _train(recipe: PageRecipe, out: Path, report: Reporter, notes: str) -> None:
         return
     start = f"going on from step {p.step}" if resumed else "starting"
     report.say(f"{recipe.name}: {len(train)} pages to train on, {len(dev)} for dev; {start}.")
-    trainer.run_telling(report.say)
-    finish_page(recipe, trainer, out, notes)
+    trainer.run_reporting(report.say)
+    finish(recipe, trainer, out, notes)
     p.finished = True
     trainer.save()
     report.say(f"{out}: ready, dev F1 {100 * p.best:.2f} %.")
@@ -92,7 +89,7 @@ def _trainer(
     if recipe.train == "geometry":
         return GeometryTrainer(recipe, train, dev, out, report, base=checksum)
     if recipe.train == "context":
-        if not fits(recipe.network, base.config.network):
+        if not same_shape(recipe.network, base.config.network):
             raise UserError(
                 f"{recipe.name}: the network of its base has another shape: {base.config.network.model_dump()}."
             )
@@ -106,11 +103,11 @@ def _trainer(
     network = PageNetwork(recipe.network)
     network.load_state_dict(network.state_dict() | load_weights(base))
     trainer = PageTrainer(recipe, train, dev, out, report, network, base=checksum)
-    trainer.keep_context()
+    trainer.freeze_context()
     return trainer
 
 
-def finish_page(recipe: PageRecipe, trainer: PageTrainer, out: Path, notes: str) -> None:
+def finish(recipe: PageRecipe, trainer: PageTrainer, out: Path, notes: str) -> None:
     """Write the model folder from the best weights."""
     best, _ = read_checkpoint(trainer.best)
     p = trainer.progress
@@ -121,7 +118,9 @@ def finish_page(recipe: PageRecipe, trainer: PageTrainer, out: Path, notes: str)
         "pages": len(trainer.train),
     }
     present = {page.source for page in trainer.train}
-    trained["data"] = [source.called for source in recipe.data if source.called in present]
+    trained["data"] = [
+        source.display_name for source in recipe.data if source.display_name in present
+    ]
     dev = {
         "f1": round(p.best, 4),
         "pages": len(trainer.dev),
@@ -141,7 +140,7 @@ def export_page_bundle(
 ) -> PageSegmenter:
     """Write a model folder of these weights, of the part that the recipe trains, and of what its
     base has beside it."""
-    kept = half_precision(weights)
+    half_weights = half_precision(weights)
     base = None if recipe.base is None else open_page_bundle(recipe.base)
     config, files = (
         PageModelConfig(name=recipe.name, network=recipe.network, trained=trained, dev=dev),
@@ -165,13 +164,15 @@ def export_page_bundle(
                 }
             )
     if recipe.train == "geometry":
-        files[GEOMETRY_WEIGHTS] = weights_bytes(kept)
+        files[GEOMETRY_WEIGHTS] = weights_bytes(half_weights)
         files[GEOMETRY_GRAPH] = build_geometry_onnx(
-            recipe.geometry, page_arrays(kept)
+            recipe.geometry, page_arrays(half_weights)
         ).SerializeToString()
     else:
-        files[WEIGHTS] = weights_bytes(kept)
-        files[GRAPH] = build_page_onnx(recipe.network, page_arrays(kept)).SerializeToString()
+        files[WEIGHTS] = weights_bytes(half_weights)
+        files[GRAPH] = build_page_onnx(
+            recipe.network, page_arrays(half_weights)
+        ).SerializeToString()
     return PageSegmenter(write_page_bundle(out, config, files, page_card(config, notes)))
 
 

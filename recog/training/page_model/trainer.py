@@ -29,11 +29,11 @@ from recog.training.checkpoint import write_checkpoint
 from recog.training.loop import Loop, learning_rate
 from recog.training.page_model.data import Floats, Page, draw_crop, draw_facing
 from recog.training.page_model.recipe import PageOptimisation, PageRecipe
-from recog.training.progress import EVERY, Reporter
+from recog.training.progress import LOG_EVERY, Reporter
 
 MAP_WEIGHTS = (4.0, 2.0, 1.0)  # of the cross-entropy of each map
 # of the crops: those through which another page shines, and those of two pages side by side
-SHINE, FACING = 0.2, 0.15
+BLEED_THROUGH, FACING_PAGES = 0.2, 0.15
 
 
 @dataclass
@@ -66,7 +66,7 @@ class PageTrainer(Loop[nn.Module, PageOptimisation]):
         self.average = {k: v.detach().clone() for k, v in self.network.state_dict().items()}
         self.progress = PageProgress()
 
-    def keep_context(self) -> None:
+    def freeze_context(self) -> None:
         """Keep what a context stands on, and the context itself: only the way back up to the maps
         is trained."""
         network = self.network
@@ -76,7 +76,7 @@ class PageTrainer(Loop[nn.Module, PageOptimisation]):
         for module in self.frozen:
             module.requires_grad_(False)
 
-    def identity(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """What must not change between a run and its resumption; where files lie may."""
         recipe = self.recipe.model_dump(mode="json")
         recipe.pop("name")
@@ -94,22 +94,22 @@ class PageTrainer(Loop[nn.Module, PageOptimisation]):
         data = {"pages": json.dumps(pages), "lines": lines.hexdigest()}
         return {"recipe": recipe, "data": data, "base model": self.base}
 
-    def upgraded(self, identity: dict[str, Any]) -> dict[str, Any]:
+    def migrate(self, identity: dict[str, Any]) -> dict[str, Any]:
         recipe = {"noted": [], "hands": []} | identity["recipe"]
         recipe = {
             "train": self.recipe.train,
             "geometry": self.recipe.geometry.model_dump(mode="json"),
         } | recipe
         recipe["network"] = {"context": [], "spacing": 34.0, "contrast": "page"} | recipe["network"]
-        now = self.identity()
+        now = self.fingerprint()
         # of runs that did not note it yet
         data = {"lines": now["data"]["lines"]} | identity["data"]
         return {"base model": now["base model"]} | identity | {"recipe": recipe, "data": data}
 
-    def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return {f"average.{k}": v for k, v in self.average.items()}, asdict(self.progress)
 
-    def take_up(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
+    def load_state(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
         for name, value in tensors.items():
             if name.startswith("average."):
                 self.average[name[8:]].copy_(value)
@@ -130,13 +130,13 @@ class PageTrainer(Loop[nn.Module, PageOptimisation]):
             now = time.monotonic()
             p.seconds, begun = p.seconds + now - begun, now
             if done is None:
-                self.report.skipped()
+                self.report.report_skipped()
             else:
                 loss, norm = done
                 p.loss += loss
                 p.counted += 1
                 self.report.advance(f"loss {loss:.3f}")
-                if p.step % EVERY == 0:
+                if p.step % LOG_EVERY == 0:
                     entry = {
                         "step": p.step,
                         "epoch": p.epoch + 1,
@@ -145,7 +145,7 @@ class PageTrainer(Loop[nn.Module, PageOptimisation]):
                     }
                     self.report.write(entry | {"gradient_norm": norm})
             self.save_when_due()
-            self.stop_if_asked()
+            self.stop_if_interrupted()
         self._close_epoch()
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
@@ -155,53 +155,53 @@ class PageTrainer(Loop[nn.Module, PageOptimisation]):
         for page in self.train:
             by_source.setdefault(page.source, []).append(page)
         sources = sorted(by_source)
-        weights = {source.called: source.weight for source in self.recipe.data}
+        weights = {source.display_name: source.weight for source in self.recipe.data}
         shares = np.array([weights[source] for source in sources])
         crops, maps = [], []
         for k in range(self.options.batch):
             rng = np.random.default_rng((self.options.seed, step, k))
             pages = by_source[sources[int(rng.choice(len(sources), p=shares / shares.sum()))]]
             page = pages[int(rng.integers(len(pages)))]
-            crop, wanted = self.draw(page, pages[int(rng.integers(len(pages)))], rng)
+            crop, targets = self.draw(page, pages[int(rng.integers(len(pages)))], rng)
             crops.append(crop)
-            maps.append(wanted)
+            maps.append(targets)
         return torch.from_numpy(np.stack(crops))[:, None], torch.from_numpy(np.stack(maps))
 
     def draw(self, page: Page, other: Page, rng: np.random.Generator) -> tuple[Floats, Floats]:
         """A crop (side, side) of a page, with some of another of its corpus, and what the network
         should see in it."""
         side, spacing = self.options.crop, self.recipe.network.spacing
-        if rng.random() < FACING:
+        if rng.random() < FACING_PAGES:
             return draw_facing(page, other, rng, side, spacing=spacing)
         return draw_crop(
-            page, rng, side, spacing=spacing, behind=other if rng.random() < SHINE else None
+            page, rng, side, spacing=spacing, behind=other if rng.random() < BLEED_THROUGH else None
         )
 
-    def loss(self, logits: Tensor, wanted: Tensor) -> Tensor:
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Of a batch of crops."""
-        return map_loss(logits[:, : len(MAPS)], wanted)
+        return map_loss(logits[:, : len(MAPS)], targets)
 
     def step(self, rate: float) -> tuple[float, float] | None:
         """One update; gives the loss and the gradient norm before clipping, None where there was
         none."""
-        self.prepare_update(rate)
-        ink, wanted = (x.to(self.device) for x in self.batch(self.progress.step))
+        self.set_learning_rate(rate)
+        ink, targets = (x.to(self.device) for x in self.batch(self.progress.step))
         with self.autocast():
             logits = self.network(ink.contiguous(memory_format=torch.channels_last))
-        loss = self.loss(logits.float(), wanted)
-        return self.descend(loss)
+        loss = self.loss(logits.float(), targets)
+        return self.apply_loss(loss)
 
-    def descend(self, loss: Tensor) -> tuple[float, float] | None:
+    def apply_loss(self, loss: Tensor) -> tuple[float, float] | None:
         """Update the weights by a loss; gives its value and the gradient norm before clipping, None
         where these are not finite and the weights stay."""
         norm = self.backward(loss)
         value, norm_value = float(loss.detach()), float(norm)
         if not self.update(value, norm_value):
             return None
-        self.follow()
+        self.update_average()
         return value, norm_value
 
-    def follow(self) -> None:
+    def update_average(self) -> None:
         """Let the averaged weights follow the network's."""
         decay = min(self.options.average, (self.progress.step + 1) / (self.progress.step + 10))
         for name, current in self.network.state_dict().items():
@@ -265,12 +265,12 @@ class PageTrainer(Loop[nn.Module, PageOptimisation]):
         )
 
 
-def map_loss(logits: Tensor, wanted: Tensor) -> Tensor:
+def map_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Cross-entropy of each pixel, and for the thin maps the Dice loss (Milletari et al. 2016),
     which empty paper cannot drown."""
-    entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean((0, 2, 3))
-    found = torch.sigmoid(logits)
-    dice = 1.0 - (2.0 * (found * wanted).sum((0, 2, 3)) + 1.0) / (
-        (found + wanted).sum((0, 2, 3)) + 1.0
+    entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none").mean((0, 2, 3))
+    probabilities = torch.sigmoid(logits)
+    dice = 1.0 - (2.0 * (probabilities * targets).sum((0, 2, 3)) + 1.0) / (
+        (probabilities + targets).sum((0, 2, 3)) + 1.0
     )
     return (entropy * entropy.new_tensor(MAP_WEIGHTS)).sum() + dice[0] + 0.5 * dice[1]

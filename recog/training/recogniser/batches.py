@@ -19,7 +19,7 @@ from recog.model.config import SpectrogramConfig
 from recog.training.recogniser import augment_image, augment_sound
 from recog.training.recogniser.data import Example
 from recog.training.recogniser.feature_store import FeatureStore
-from recog.training.recogniser.line_synthesis import Words, recombined
+from recog.training.recogniser.line_synthesis import WordCrops, synthesise_line
 from recog.training.recogniser.recipe import Recipe
 
 
@@ -53,8 +53,8 @@ class Batch:
     weights: Tensor
     labels: int
     items: list[Item]
-    sounds: Tensor
-    sound_lengths: Tensor
+    phones: Tensor
+    phone_lengths: Tensor
 
     def pin_memory(self) -> Batch:
         """The same in memory from which a GPU copies on its own; what a loader that pins asks
@@ -68,7 +68,7 @@ class Batch:
 
 
 def plan_epoch(
-    examples: Sequence[Example], epoch: int, recipe: Recipe, words: Words | None = None
+    examples: Sequence[Example], epoch: int, recipe: Recipe, words: WordCrops | None = None
 ) -> list[list[Item]]:
     """The batches of an epoch, in order; with ``words``, the recipe's share of the lines is made
     anew of them."""
@@ -83,7 +83,7 @@ def plan_epoch(
         for repeat in range(times):
             line = example
             if words is not None and rng_anew.random() < options.recombine:
-                line = recombined(example, words, recipe, rng_anew)
+                line = synthesise_line(example, words, recipe, rng_anew)
             stretch = draw(rng) if options.augment else 1.0
             if recipe.encoder.frames(max(1, round(line.columns * stretch))) < line.needed:
                 stretch = 1.0  # squeezed so far, its labels would no longer fit its frames
@@ -117,9 +117,9 @@ def cut(items: Sequence[Item], max_columns: int, max_items: int) -> list[list[It
 
 def _stored(example: Example, store: FeatureStore) -> NDArray[Any]:
     """The columns of a row, or of the pieces that a line is made of."""
-    if not example.pieces:
+    if not example.crops:
         return store[example.index]
-    return np.concatenate([store[piece.row][piece.first : piece.last] for piece in example.pieces])
+    return np.concatenate([store[crop.row][crop.first : crop.last] for crop in example.crops])
 
 
 def stored_features(
@@ -206,7 +206,7 @@ class Epoch(TorchDataset[Batch]):
             sum(len(item.example.labels) for item in whole),
             list(mine),
             torch.tensor(
-                [sound for item in mine for sound in item.example.sounds], dtype=torch.int64
+                [phone for item in mine for phone in item.example.phones], dtype=torch.int64
             ),
-            torch.tensor([len(item.example.sounds) for item in mine], dtype=torch.int64),
+            torch.tensor([len(item.example.phones) for item in mine], dtype=torch.int64),
         )

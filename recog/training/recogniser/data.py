@@ -26,7 +26,7 @@ from recog.training.recogniser.feature_store import FeatureStore, build_store
 from recog.training.recogniser.recipe import Recipe, Source, read_recipe
 
 
-class Piece(NamedTuple):
+class WordCrop(NamedTuple):
     """A word in a row of the feature store: its columns, half of the gaps beside it included, and
     its labels."""
 
@@ -55,8 +55,8 @@ class Example:
     name: str
     needed: int = 1
     group: str | None = None
-    sounds: tuple[int, ...] = ()
-    pieces: tuple[Piece, ...] = ()
+    phones: tuple[int, ...] = ()
+    crops: tuple[WordCrop, ...] = ()
 
 
 @dataclass
@@ -72,29 +72,29 @@ class Dataset:
     problems: list[str] = field(default_factory=list)
     split: str = ""
     pronunciations: Pronunciations = field(default_factory=dict)
-    sounds: Alphabet | None = None
+    phones: Alphabet | None = None
     notes: list[str] = field(default_factory=list)
 
 
 @dataclass
-class Loaded:
+class LoadedRows:
     """Rows of every source with their split decided, texts normalised and in display order; ``how``
     they were split."""
 
     rows: list[tuple[Row, Source]] = field(default_factory=list)
-    how: str = ""
+    split_reason: str = ""
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # on what the normalisation did to texts
-    with_digits: int = 0  # rows that are left out for it
+    digit_rows: int = 0  # rows that are left out for it
 
 
-def load_rows(recipe: Recipe, *, leave_out: Sequence[Path] = ()) -> Loaded:
+def load_rows(recipe: Recipe, *, leave_out: Sequence[Path] = ()) -> LoadedRows:
     """Load what the recipe's sources hold. Test sets stay out of every training.
 
     Args:
         leave_out: folders within the sources that are not looked into.
     """
-    loaded = Loaded()
+    loaded = LoadedRows()
     normalise = Accounted(recipe.normalise, recipe.languages)
     for source in recipe.data:
         path = Path(source.path)
@@ -106,30 +106,30 @@ def load_rows(recipe: Recipe, *, leave_out: Sequence[Path] = ()) -> Loaded:
             if source.layout
             else load_data(path, leave_out=leave_out)
         )
-        rows = [grouped(row, source.group) for row in rows if row.split != "test"]
+        rows = [with_group(row, source.group) for row in rows if row.split != "test"]
         if source.split == "auto":
             result = split_rows(rows, dev_share=recipe.dev_share, seed=recipe.training.seed)
-            rows, loaded.how = result.rows, result.reason
-        seen: Counter[str] = Counter()
+            rows, loaded.split_reason = result.rows, result.reason
+        repeats: Counter[str] = Counter()
         for row in rows:
             split = row.split or "train" if source.split == "auto" else source.split
             if split == "train" and not spoken_as_written(row.text, recipe):
-                loaded.with_digits += 1
+                loaded.digit_rows += 1
                 loaded.problems.append(
                     f"{row.media.name}: has digits, and the rule 'spoken' cannot say how they were read."
                 )
                 continue
-            lost = normalise.lost_of(row.text) if split == "train" else []
-            if lost:
+            unspellable = normalise.lost_of(row.text) if split == "train" else []
+            if unspellable:
                 loaded.problems.append(
-                    f"{row.media.name}: the rule '{recipe.normalise}' has no spelling for {' '.join(sorted(set(lost)))}."
+                    f"{row.media.name}: the rule '{recipe.normalise}' has no spelling for {' '.join(sorted(set(unspellable)))}."
                 )
                 continue
             text = normalise(row.text)
             if recipe.modality == "handwriting":
                 text = to_display(text)
-            seen[text] += 1
-            if split == "train" and source.max_repeats and seen[text] > source.max_repeats:
+            repeats[text] += 1
+            if split == "train" and source.max_repeats and repeats[text] > source.max_repeats:
                 continue
             loaded.rows.append(
                 (Row(row.media, text, row.start, row.end, row.line, row.group, split), source)
@@ -138,18 +138,22 @@ def load_rows(recipe: Recipe, *, leave_out: Sequence[Path] = ()) -> Loaded:
     return loaded
 
 
-def grouped(row: Row, pattern: str) -> Row:
+def with_group(row: Row, pattern: str) -> Row:
     """The row, with a group by the name of its media where it has none and there is a pattern that
     the name begins with."""
-    found = re.match(pattern, row.media.stem) if pattern and row.group is None else None
-    if found is None:
+    match = re.match(pattern, row.media.stem) if pattern and row.group is None else None
+    if match is None:
         return row
-    return replace(row, group=found[1] if found.re.groups else found[0])
+    return replace(row, group=match[1] if match.re.groups else match[0])
 
 
-def spelled(words: Sequence[str], speller: Speller) -> dict[str, str]:
+def pronounce_new(words: Sequence[str], speller: Speller) -> dict[str, str]:
     """How words are said by their spelling, those that cannot be left out."""
-    return {word: said for word, said in zip(words, speller.say(words), strict=True) if said}
+    return {
+        word: words_phones
+        for word, words_phones in zip(words, speller.say(words), strict=True)
+        if words_phones
+    }
 
 
 def spoken_as_written(text: str, recipe: Recipe) -> bool:
@@ -167,7 +171,7 @@ def fingerprints(rows: Sequence[tuple[Row, Source]], columns: Sequence[int]) -> 
     """
     digests: dict[str, hashlib._Hash] = {}
     for (row, source), width in zip(rows, columns, strict=True):
-        digest = digests.setdefault(source.called, hashlib.sha256())
+        digest = digests.setdefault(source.display_name, hashlib.sha256())
         where = f"{row.start}\0{row.end}\0{row.split}\0{row.line}\0{width}"
         digest.update(f"{row.media.name}\0{row.text}\0{where}\n".encode())
     return {name: digest.hexdigest() for name, digest in digests.items()}
@@ -179,7 +183,7 @@ def prepare(
     *,
     base: Alphabet | None = None,
     pronunciations: Pronunciations | None = None,
-    sounds: Alphabet | None = None,
+    phones: Alphabet | None = None,
     speller: Speller | None = None,
     leave_out: Sequence[Path] = (),
     advance: Callable[[int], None] = lambda total: None,
@@ -218,7 +222,10 @@ def prepare(
         } - pronunciations.keys()
         pronunciations = {
             **pronunciations,
-            **{word: (said,) for word, said in spelled(sorted(new), speller).items()},
+            **{
+                word: (words_phones,)
+                for word, words_phones in pronounce_new(sorted(new), speller).items()
+            },
         }
 
     config = recipe.spectrogram if recipe.modality == "speech" else recipe.strip
@@ -251,40 +258,40 @@ def prepare(
             )
             if row.split == "train":
                 continue
-        said = say(row.text, pronunciations) if pronunciations and sounds else None
-        heard = tuple(sounds.encode(said)) if said and sounds else ()
-        if needed_frames(heard) > frames:
-            heard = ()
+        words_phones = say(row.text, pronunciations) if pronunciations and phones else None
+        phone_labels = tuple(phones.encode(words_phones)) if words_phones and phones else ()
+        if needed_frames(phone_labels) > frames:
+            phone_labels = ()
         example = Example(
             i,
             store.columns[i],
             labels,
             row.text,
             source.weight,
-            source.called,
+            source.display_name,
             str(row.media),
             needed,
             row.group,
-            heard,
+            phone_labels,
         )
         (dev if row.split == "dev" else train).append(example)
     if not train:
         raise UserError(_nothing_to_train_on(loaded))
     if not dev:
         raise UserError(_nothing_to_evaluate_on(train, problems))
-    found = fingerprints(rows, store.columns)
+    digests = fingerprints(rows, store.columns)
     if pronunciations:
-        found["pronunciations"] = hashlib.sha256(pronunciations_bytes(pronunciations)).hexdigest()
+        digests["pronunciations"] = hashlib.sha256(pronunciations_bytes(pronunciations)).hexdigest()
     return Dataset(
         train,
         dev,
         alphabet,
         store,
-        found,
+        digests,
         problems,
-        loaded.how,
+        loaded.split_reason,
         pronunciations or {},
-        sounds,
+        phones,
         loaded.notes,
     )
 
@@ -296,10 +303,10 @@ def _nothing_to_evaluate_on(train: Sequence[Example], problems: Sequence[str]) -
     return f"There is nothing to evaluate on: no row that can be used is in the dev split; add data.{shown}"
 
 
-def _nothing_to_train_on(loaded: Loaded) -> str:
-    if loaded.with_digits and loaded.with_digits == len(loaded.problems):
+def _nothing_to_train_on(loaded: LoadedRows) -> str:
+    if loaded.digit_rows and loaded.digit_rows == len(loaded.problems):
         return (
-            f"There is nothing to train on: all {loaded.with_digits} rows that are not held back for evaluation have digits, "
+            f"There is nothing to train on: all {loaded.digit_rows} rows that are not held back for evaluation have digits, "
             "and how those were said is not known; write numbers as the words that are spoken, as 'twenty five' for '25'."
         )
     return (

@@ -22,17 +22,17 @@ from recog.training.recogniser.data import Dataset, Example
 from recog.training.recogniser.recipe import Recipe
 
 SAMPLE = 60  # rows that the baseline by chance is computed on
-LOOKED_AT = 300  # rows whose media are looked at
+MAX_INSPECTED = 300  # rows whose media are looked at
 PLATEAU = 0.93  # of the loss by chance: above it nothing but frequencies has been learned
 PATIENCE = 3  # epochs on the plateau before causes are named
 OUTLIER = 6.0  # deviations from the median loss of a row
-MOST_NAMED = 10
+MAX_NAMED = 10
 FEW_UPDATES = 1500
-ABOVE = 1.3  # times another loss: clearly more than that
-FALLING = 0.9  # times the loss of the epoch before: clearly less than that
+CLEARLY_ABOVE = 1.3  # times another loss: clearly more than that
+CLEARLY_BELOW = 0.9  # times the loss of the epoch before: clearly less than that
 # deviation of lengths by their mean, below which they say nothing of what belongs together
-SPREAD = 0.2
-AT_ENDS = frozenset("ךםןףץةى")  # Hebrew and Arabic letters that stand at the end of a word
+MIN_SPREAD = 0.2
+FINAL_LETTERS = frozenset("ךםןףץةى")  # Hebrew and Arabic letters that stand at the end of a word
 
 
 def chance_loss(examples: Sequence[Example], recipe: Recipe, symbols: int) -> float:
@@ -64,7 +64,7 @@ def chance_loss(examples: Sequence[Example], recipe: Recipe, symbols: int) -> fl
 
 
 @dataclass
-class Watch:
+class Diagnosis:
     """Follows one run.
 
     Args:
@@ -87,10 +87,10 @@ class Watch:
             self._chance = chance_loss(self.data.train, self.recipe, len(self.data.alphabet))
         return self._chance
 
-    def saw(self, examples: Sequence[Example], losses: Sequence[float]) -> None:
+    def add_losses(self, examples: Sequence[Example], losses: Sequence[float]) -> None:
         """Note the CTC losses of some rows, each the sum over its symbols."""
         for example, loss in zip(examples, losses, strict=True):
-            if not example.pieces:  # lines made of words of others tell nothing of a row
+            if not example.crops:  # lines made of words of others tell nothing of a row
                 self.row_losses[example.index] = (example, loss / max(1, len(example.labels)))
 
     def after_epoch(self, history: Sequence[dict[str, Any]]) -> list[str]:
@@ -101,20 +101,20 @@ class Watch:
                 blank share.
         """
         last, epochs = history[-1], self.recipe.training.epochs
-        seen, self.row_losses = self.row_losses, {}
+        row_losses, self.row_losses = self.row_losses, {}
         if last["loss"] < PLATEAU * self.chance or last["cer"] < 0.8:
             self.stuck = 0
-            return outliers(seen) if last["epoch"] == epochs else []
+            return outliers(row_losses) if last["epoch"] == epochs else []
         self.stuck += 1
         before = f" ({100 * history[-2]['blank']:.0f} % before)" if len(history) > 1 else ""
         where = (
             "On the blank plateau"
-            if last["loss"] < ABOVE * self.chance
+            if last["loss"] < CLEARLY_ABOVE * self.chance
             else "Not yet as good as guessing"
         )
         if self.stuck > PATIENCE and self.stuck % 10 and last["epoch"] < epochs and self.explained:
             return []
-        said = [
+        sentences = [
             f"{where}: loss {last['loss']:.2f} a symbol, where guessing by frequency gives {self.chance:.2f};"
             f" {100 * last['blank']:.0f} % of the frames are blank{before}."
         ]
@@ -124,13 +124,13 @@ class Watch:
             and 4 * last["epoch"] >= epochs
         ):
             self.explained = True
-            said += ["It has not learned to read its input yet. What speaks for which cause:"]
-            said += [f"  - {cause}" for cause in self.causes(history)]
-        return said
+            sentences += ["It has not learned to read its input yet. What speaks for which cause:"]
+            sentences += [f"  - {cause}" for cause in self.causes(history)]
+        return sentences
 
     def causes(self, history: Sequence[dict[str, Any]]) -> list[str]:
         """The likely causes with their evidence, the likeliest first."""
-        found = [
+        causes = [
             self._one_text(),
             self._other_files(),
             self._too_long(),
@@ -139,7 +139,7 @@ class Watch:
             self._direction(),
             self._few_updates(history),
         ]
-        named = [cause for cause in found if cause]
+        named = [cause for cause in causes if cause]
         return named or [
             "nothing in the data or the figures: give it more epochs, or smaller batches."
         ]
@@ -157,7 +157,7 @@ class Watch:
         if len(rows) < 20:
             return ""
         lengths = np.array([[row.columns, len(row.labels)] for row in rows], np.float64)
-        if (lengths.std(0) < SPREAD * lengths.mean(0)).any():
+        if (lengths.std(0) < MIN_SPREAD * lengths.mean(0)).any():
             return ""
         together = float(np.corrcoef(_ranks(lengths[:, 0]), _ranks(lengths[:, 1]))[0, 1])
         if together > 0.4:
@@ -187,14 +187,18 @@ class Watch:
         that falls."""
         losses = [entry["loss"] for entry in history]
         last = losses[-1]
-        if len(losses) < 2 or last < ABOVE * self.chance or last < FALLING * losses[-2]:
+        if (
+            len(losses) < 2
+            or last < CLEARLY_ABOVE * self.chance
+            or last < CLEARLY_BELOW * losses[-2]
+        ):
             return ""
         lowest, recent = min(losses[:-1]), losses[-PATIENCE:]
-        if last > ABOVE * lowest:
+        if last > CLEARLY_ABOVE * lowest:
             evidence = f"the loss rose from {lowest:.2f} to {last:.2f}"
         elif (
             len(recent) == PATIENCE
-            and min(recent) > FALLING * max(recent)
+            and min(recent) > CLEARLY_BELOW * max(recent)
             and not self._few_updates(history)
         ):
             evidence = f"the loss stays at {last:.2f}, far above that of guessing"
@@ -204,7 +208,7 @@ class Watch:
         return f"the learning rate ({rate:g}) is too high: {evidence}. Give a lower --learning-rate and --restart."
 
     def _media(self) -> str:
-        rows = self.data.train[:: max(1, len(self.data.train) // LOOKED_AT)][:LOOKED_AT]
+        rows = self.data.train[:: max(1, len(self.data.train) // MAX_INSPECTED)][:MAX_INSPECTED]
         if self.recipe.modality == "handwriting":
             return _of_strips([float(self.data.store[row.index].mean()) / 255.0 for row in rows])
         hop = self.recipe.spectrogram.hop / self.recipe.spectrogram.sample_rate
@@ -222,11 +226,11 @@ class Watch:
         logical = to_logical if self.recipe.modality == "handwriting" else str
         words = [
             word
-            for row in self.data.train[:LOOKED_AT]
+            for row in self.data.train[:MAX_INSPECTED]
             for word in logical(row.text).split()
             if len(word) > 1
         ]
-        first, last = (sum(word[place] in AT_ENDS for word in words) for place in (0, -1))
+        first, last = (sum(word[place] in FINAL_LETTERS for word in words) for place in (0, -1))
         if first <= last:
             return ""
         return (
@@ -264,11 +268,11 @@ def outliers(row_losses: dict[int, tuple[Example, float]]) -> list[str]:
         f"  {example.name}: loss {loss:.1f} a symbol for '{example.text[:60]}'"
         for loss, example in worst
     ]
-    more = [f"  ... and {len(named) - MOST_NAMED} more"] if len(named) > MOST_NAMED else []
+    more = [f"  ... and {len(named) - MAX_NAMED} more"] if len(named) > MAX_NAMED else []
     return [
         f"{len(named)} of {len(row_losses)} rows have a loss far above the others (the median is {middle:.2f}): their texts "
         "may be wrong, or belong to other files; `recog prepare --check` with this model tells more.",
-        *named[:MOST_NAMED],
+        *named[:MAX_NAMED],
         *more,
     ]
 

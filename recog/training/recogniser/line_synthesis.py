@@ -14,59 +14,61 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from recog.corpora.validate import needed_frames
-from recog.training.recogniser.data import Example, Piece
+from recog.training.recogniser.data import Example, WordCrop
 from recog.training.recogniser.recipe import Recipe
 
-FILLED = 0.85  # of the width of the line whose place a new one takes
-ENOUGH = 40  # words of a group, with fewer of which all of its corpus serve
+MIN_FILL = 0.85  # of the width of the line whose place a new one takes
+MIN_CROPS = 40  # words of a group, with fewer of which all of its corpus serve
 
 
 @dataclass(frozen=True)
-class Words:
+class WordCrops:
     """Words to make lines of, by corpus and by the group in it that they come from, and the label
     that stands between them."""
 
     space: int
-    corpora: dict[str, list[Piece]] = field(default_factory=dict)
-    groups: dict[tuple[str, str], list[Piece]] = field(default_factory=dict)
+    corpora: dict[str, list[WordCrop]] = field(default_factory=dict)
+    groups: dict[tuple[str, str], list[WordCrop]] = field(default_factory=dict)
 
     @classmethod
-    def by_hand(cls, pieces: Iterable[Piece], examples: Iterable[Example], space: int) -> Words:
+    def group(cls, crops: Iterable[WordCrop], examples: Iterable[Example], space: int) -> WordCrops:
         """Sort words by the examples that they were cut out of."""
         words = cls(space)
         rows = {example.index: example for example in examples}
-        for piece in pieces:
-            row = rows[piece.row]
-            words.corpora.setdefault(row.source, []).append(piece)
+        for crop in crops:
+            row = rows[crop.row]
+            words.corpora.setdefault(row.source, []).append(crop)
             if row.group is not None:
-                words.groups.setdefault((row.source, row.group), []).append(piece)
+                words.groups.setdefault((row.source, row.group), []).append(crop)
         return words
 
-    def near(self, example: Example) -> list[Piece]:
+    def same_hand(self, example: Example) -> list[WordCrop]:
         """Those by the hand of an example, as far as the data tell."""
-        own = (
+        crops = (
             self.groups.get((example.source, example.group), [])
             if example.group is not None
             else []
         )
-        return own if len(own) >= ENOUGH else self.corpora.get(example.source, [])
+        return crops if len(crops) >= MIN_CROPS else self.corpora.get(example.source, [])
 
 
-def recombined(like: Example, words: Words, recipe: Recipe, rng: np.random.Generator) -> Example:
+def synthesise_line(
+    like: Example, words: WordCrops, recipe: Recipe, rng: np.random.Generator
+) -> Example:
     """A line of about the width of another, of words of its hand drawn at random; the other itself
     where there are none, or where its frames would not do."""
-    near = words.near(like)
-    if not near:
+    crops_of_hand = words.same_hand(like)
+    if not crops_of_hand:
         return like
-    pieces: list[Piece] = []
+    crops: list[WordCrop] = []
     columns = 0
-    while columns < FILLED * like.columns:
-        pieces.append(near[int(rng.integers(len(near)))])
-        columns += pieces[-1].last - pieces[-1].first
-    labels = [label for piece in pieces for label in (words.space, *piece.labels)][1:]
+    while columns < MIN_FILL * like.columns:
+        crops.append(crops_of_hand[int(rng.integers(len(crops_of_hand)))])
+        columns += crops[-1].last - crops[-1].first
+    labels = [label for crop in crops for label in (words.space, *crop.labels)][1:]
     needed = needed_frames(labels)
     if recipe.encoder.frames(columns) < needed:
         return like
     return replace(
-        like, columns=columns, labels=tuple(labels), needed=needed, text="", pieces=tuple(pieces)
+        like, columns=columns, labels=tuple(labels), needed=needed, text="", crops=tuple(crops)
     )

@@ -22,20 +22,20 @@ from recog.training.recogniser.data import load_rows
 from recog.training.recogniser.recipe import Modality, Recipe
 from recog.tuning.model import tune_model
 
-MAX_ROWS = 300  # of dev to tune on: more tell nothing new, and the user waits
+MAX_DEV_ROWS = 300  # of dev to tune on: more tell nothing new, and the user waits
 ORDER: dict[Unit, int] = {"word": 3, "character": 7}  # as the shipped models have
 BEAM = 25  # where no base says another
-ENOUGH = 100  # rows from which more than the two weights of the language model can be told,
-FEW = 20  # and below which nothing can: the base's weights stay
+MIN_ROWS_FULL = 100  # rows from which more than the two weights of the language model can be told,
+MIN_ROWS = 20  # and below which nothing can: the base's weights stay
 
 
-def inherit_language_model(
+def transfer_language_model(
     bundle: Bundle,
     base: Bundle | None,
     recipe: Recipe,
     report: Reporter,
     threads: int,
-    own: bool = False,
+    own_text: bool = False,
 ) -> Bundle:
     """Give a model the language model of the one it was trained from, with the weights that suit
     its own dev rows.
@@ -53,23 +53,23 @@ def inherit_language_model(
         finer = base.config.encoder.subsampling / bundle.config.encoder.subsampling
         before = before.model_copy(update={"offset": before.offset * finer})
     names = [before.lm, *before.languages.values()] if base and before.lm else []
-    given = {name: base.file(name) for name in names if base and name}
-    if not given and not own:
+    base_models = {name: base.file(name) for name in names if base and name}
+    if not base_models and not own_text:
         return bundle
     # as the network reads them, and so the language model
-    loaded = [row for row, _ in load_rows(recipe).rows]
-    rows = [row for row in loaded if row.split == "dev"]
-    if own:
-        texts = [row.text for row in loaded if row.split == "train"]
-        nearest = _nearest([*given.values()], texts)
+    all_rows = [row for row, _ in load_rows(recipe).rows]
+    rows = [row for row in all_rows if row.split == "dev"]
+    if own_text:
+        texts = [row.text for row in all_rows if row.split == "train"]
+        nearest = _nearest([*base_models.values()], texts)
         files = {
-            "lm.bin": mixed_with_own(
+            "lm.bin": mix_with_texts(
                 nearest, texts, [row.text for row in rows], recipe.modality, report
             )
         }
         decoding = before.model_copy(update={"dev": {}, "lm": "lm.bin", "languages": {}})
     else:
-        files = {name: path.read_bytes() for name, path in given.items()}
+        files = {name: path.read_bytes() for name, path in base_models.items()}
         decoding = before.model_copy(update={"dev": {}})
     if recipe.modality == "handwriting":  # to be compared with what is read
         rows = [replace(row, text=to_logical(row.text)) for row in rows]
@@ -78,12 +78,12 @@ def inherit_language_model(
     confidence = base.config.confidence if base else None  # where dev has too few words to tell
     config = bundle.config.model_copy(update={"decoding": decoding, "confidence": confidence})
     update_bundle(bundle, bundle.path, config, files, bundle.card)
-    rows = random.Random(recipe.training.seed).sample(rows, min(MAX_ROWS, len(rows)))
+    rows = random.Random(recipe.training.seed).sample(rows, min(MAX_DEV_ROWS, len(rows)))
     fixed = {"beam"}
-    if len(rows) < ENOUGH:
+    if len(rows) < MIN_ROWS_FULL:
         fixed |= {"unknown_cost", "temperature"}
-    few = bool(given) and len(rows) < FEW
-    if few:
+    too_few = bool(base_models) and len(rows) < MIN_ROWS
+    if too_few:
         fixed |= {"alpha", "beta", "rescoring"}
         report.say(
             f"{len(rows)} dev rows are too few to weigh the language model on: it keeps the base's weights."
@@ -101,7 +101,7 @@ def inherit_language_model(
         sentence=decoding.sentence,
         fixed=frozenset(fixed),
         say=lambda _: None,
-        anew=own and not few,
+        new_lm=own_text and not too_few,
     )
     report.say(line)
     return open_bundle(bundle.path)
@@ -116,7 +116,7 @@ def _nearest(models: list[Path], texts: list[str]) -> Path | None:
     )
 
 
-def mixed_with_own(
+def mix_with_texts(
     base: Path | None, train: list[str], dev: list[str], modality: Modality, report: Reporter
 ) -> bytes:
     """A language model of the texts ``train``, mixed with ``base`` where there is one; a file's

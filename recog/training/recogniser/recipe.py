@@ -47,7 +47,7 @@ class Source(Strict):
     licence: str = ""
 
     @property
-    def called(self) -> str:
+    def display_name(self) -> str:
         """Its name, or that of its folder or file."""
         return self.name or Path(self.path).name
 
@@ -242,7 +242,7 @@ class RunOptions:
             raise UsageError(
                 f"--learning-rate is {self.learning_rate:g}; it must lie above 0 and below 1."
             )
-        said = {
+        overrides = {
             "epochs": self.epochs,
             "learning_rate": self.learning_rate,
             "device": self.device,
@@ -251,24 +251,24 @@ class RunOptions:
             "accumulate": self.accumulate,
         }
         whole: Any = recipe
-        update = {name: value for name, value in said.items() if value is not None}
+        update = {name: value for name, value in overrides.items() if value is not None}
         return recipe.model_copy(update={"training": whole.training.model_copy(update=update)})
 
 
-AS_THE_RECIPE = RunOptions()
+NO_OVERRIDES = RunOptions()
 
 
 class _Loader(yaml.SafeLoader):
     """YAML in which no key of a mapping stands twice, so that no value is overridden in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
+        keys = set()
         for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+            if isinstance(key, yaml.ScalarNode) and key.value in keys:
                 raise yaml.constructor.ConstructorError(
                     problem=f"'{key.value}' stands twice, again in line {key.start_mark.line + 1}"
                 )
-            seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
+            keys.add(key.value if isinstance(key, yaml.ScalarNode) else None)
         return super().construct_mapping(node, deep)
 
 

@@ -32,37 +32,35 @@ from recog.text.pronunciations import (
 from recog.training.card import model_card
 from recog.training.checkpoint import read_checkpoint
 from recog.training.energy import energy
-from recog.training.g2p import learn_spelling
+from recog.training.g2p import train_g2p
 from recog.training.plot import read_log, training_svg
 from recog.training.progress import LOG, Reporter
 from recog.training.recogniser.batches import plan_epoch
 from recog.training.recogniser.data import Dataset, prepare
 from recog.training.recogniser.feature_store import corpus_statistics
 from recog.training.recogniser.recipe import (
-    AS_THE_RECIPE,
+    NO_OVERRIDES,
     Recipe,
     RunOptions,
     default_recipe,
     read_recipe,
 )
 from recog.training.recogniser.scoring import score_bundle
-from recog.training.recogniser.trainer import (
-    Trainer,
-    default_epochs,
-    numbers_of_threads,
-    seeded_network,
-)
-from recog.training.recogniser.word_crops import words_of
-from recog.training.run_folder import notes_beside, opened
+from recog.training.recogniser.trainer import Trainer, default_epochs, seeded_network, thread_count
+from recog.training.recogniser.word_crops import load_word_crops
+from recog.training.run_folder import card_notes, open_run
 from recog.util.parallel import cores
 
-LITTLE, RECOMBINED = 1000, 0.5  # lines of a folder below which that share of them is recombined
+FEW_ROWS, RECOMBINE_FEW = (
+    1000,
+    0.5,
+)  # lines of a folder below which that share of them is synthesised
 # of CER, by which int8 may be worse than float32 before the trainer says so
 MAX_QUANTISATION_LOSS = 0.003
 
 
-def run(
-    what: Path, out: Path | None, base: str | None, options: RunOptions = AS_THE_RECIPE
+def train_recogniser(
+    what: Path, out: Path | None, base: str | None, options: RunOptions = NO_OVERRIDES
 ) -> None:
     """Train ``what`` (a recipe, or data) into the model folder ``out``, from the model ``base``
     where one is given.
@@ -71,7 +69,7 @@ def run(
         UserError: the data, the recipe or the base cannot be used, or the folder holds another
             training.
     """
-    rank = _join_processes()
+    rank = join_processes()
     try:
         bundle = open_bundle(base) if base else None
         recipe, out = _recipe(what, out, bundle)
@@ -85,16 +83,18 @@ def run(
                 "Only lines of handwriting whose words a base model finds can be recombined: give --from MODEL."
             )
         if recipe.training.deterministic:
-            repeatable()
-        torch.set_num_threads(numbers_of_threads(recipe.training))
-        with opened(out / "training", Reporter, restart=options.restart, leads=rank == 0) as report:
-            _train(recipe, out, bundle, report, notes_beside(what), options.own_text)
+            make_deterministic()
+        torch.set_num_threads(thread_count(recipe.training))
+        with open_run(
+            out / "training", Reporter, restart=options.restart, main_process=rank == 0
+        ) as report:
+            _train(recipe, out, bundle, report, card_notes(what), options.own_text)
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
 
 
-def repeatable() -> None:
+def make_deterministic() -> None:
     """Let torch choose only algorithms that give the same on every run, for the rest of this
     process."""
     # else the LSTM on a GPU has no such algorithm
@@ -103,7 +103,7 @@ def repeatable() -> None:
     torch.use_deterministic_algorithms(True)
 
 
-def _join_processes() -> int:
+def join_processes() -> int:
     """Join the process group that ``torchrun`` announces in the environment; 0 when alone."""
     if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
         return 0
@@ -138,7 +138,7 @@ def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe
         )
         recipe = default_recipe(name, kind, str(what.resolve()), rows=lines)
     if bundle is not None:
-        recipe = _on_base(recipe, bundle.config, lines)
+        recipe = adapt_to_base(recipe, bundle.config, lines)
     if recipe.subsampling:
         try:
             encoder = recipe.encoder.subsampled(recipe.subsampling)
@@ -148,7 +148,7 @@ def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe
     return recipe, out
 
 
-def _on_base(recipe: Recipe, base: ModelConfig, rows: int | None) -> Recipe:
+def adapt_to_base(recipe: Recipe, base: ModelConfig, rows: int | None) -> Recipe:
     """A recipe with what a base model keeps of itself.
 
     Args:
@@ -159,7 +159,7 @@ def _on_base(recipe: Recipe, base: ModelConfig, rows: int | None) -> Recipe:
         raise UserError(f"The base model is for {base.modality} and the data is {recipe.modality}.")
     encoder = base.encoder
     training: dict[str, Any] = {"short_first": False}  # the base knows long lines already
-    kept: dict[str, Any] = {"languages": recipe.languages or base.languages}
+    update: dict[str, Any] = {"languages": recipe.languages or base.languages}
     if rows is None:
         dropout = {"dropout": recipe.encoder.dropout}
         if encoder.cell not in MEMORYLESS:
@@ -173,46 +173,50 @@ def _on_base(recipe: Recipe, base: ModelConfig, rows: int | None) -> Recipe:
                 )
             encoder = encoder.model_copy(update={"intermediate": recipe.encoder.intermediate})
     else:
-        kept["normalise"] = base.normalise
-        little = recipe.modality == "handwriting" and rows < LITTLE
-        training |= {"learning_rate": 5e-4, "recombine": RECOMBINED if little else 0.0}
+        update["normalise"] = base.normalise
+        few = recipe.modality == "handwriting" and rows < FEW_ROWS
+        training |= {"learning_rate": 5e-4, "recombine": RECOMBINE_FEW if few else 0.0}
     if base.spectrogram:
-        kept["spectrogram"] = base.spectrogram
+        update["spectrogram"] = base.spectrogram
     if base.strip:
-        kept["strip"] = base.strip
+        update["strip"] = base.strip
     return recipe.model_copy(
-        update={**kept, "encoder": encoder, "training": recipe.training.model_copy(update=training)}
+        update={
+            **update,
+            "encoder": encoder,
+            "training": recipe.training.model_copy(update=training),
+        }
     )
 
 
 def _train(
     recipe: Recipe, out: Path, bundle: Bundle | None, report: Reporter, notes: str, own_text: bool
 ) -> None:
-    data = _data(recipe, out / "training", bundle, report)
-    recipe = _complete(recipe, data, bundle)
+    data = load_dataset(recipe, out / "training", bundle, report)
+    recipe = complete_recipe(recipe, data, bundle)
     if bundle is None:
         network = seeded_network(recipe, len(data.alphabet))
     else:
         torch.manual_seed(recipe.training.seed)  # for a head that it has not yet
         network = network_from(bundle, data.alphabet, encoder=recipe.encoder)
-    begun = bundle.config.files.get(WEIGHTS) if bundle else None
+    checksum = bundle.config.files.get(WEIGHTS) if bundle else None
     words = None
     if recipe.training.recombine:
         report.say("Finding the words in the lines, to make others of them.")
-        words = words_of(
-            network, data, recipe, out / "training", base=begun, writes=not report.quiet
+        words = load_word_crops(
+            network, data, recipe, out / "training", base=checksum, writes=not report.quiet
         )
-    trainer = Trainer(recipe, data, network, out, report, base=begun, words=words)
+    trainer = Trainer(recipe, data, network, out, report, base=checksum, words=words)
     resumed = trainer.resume()
     if trainer.progress.finished and (out / "config.json").exists():
         report.say(
             f"{out}: this training is finished (dev CER {100 * trainer.progress.best:.2f} %)."
         )
         return
-    report.say(_opening(recipe, data, trainer, resumed))
+    report.say(start_message(recipe, data, trainer, resumed))
     if bundle is not None and not resumed:
-        trainer.measure_base()
-    trainer.run_telling(report.say)
+        trainer.evaluate_base()
+    trainer.run_reporting(report.say)
     if not report.quiet:
         finish(recipe, data, trainer, out, report, bundle, notes, own_text)
         trainer.progress.finished = True
@@ -221,37 +225,37 @@ def _train(
         dist.barrier()
 
 
-def _data(recipe: Recipe, folder: Path, bundle: Bundle | None, report: Reporter) -> Dataset:
+def load_dataset(recipe: Recipe, folder: Path, bundle: Bundle | None, report: Reporter) -> Dataset:
     """Prepare the data; the first process computes the features and the others wait to map them."""
-    leads = not report.quiet
+    main_process = not report.quiet
     alphabet = Alphabet.from_list(bundle.config.symbols[1:]) if bundle else None
     cache = folder / "features"
-    if dist.is_initialized() and not leads:
+    if dist.is_initialized() and not main_process:
         dist.barrier()
     started = False
 
     def advance(total: int) -> None:
         nonlocal started
         if not started:
-            report.counting("features", total)
+            report.start_bar("features", total)
             started = True
         report.advance()
 
-    said, sounds = _pronunciations(recipe, bundle)
+    pronunciations, phones = load_pronunciations(recipe, bundle)
     data = prepare(
-        recipe, cache, base=alphabet, pronunciations=said, sounds=sounds,
-        speller=open_speller(bundle) if bundle and said else None, leave_out=[folder.parent], advance=advance,
+        recipe, cache, base=alphabet, pronunciations=pronunciations, phones=phones,
+        speller=open_speller(bundle) if bundle and pronunciations else None, leave_out=[folder.parent], advance=advance,
     )  # fmt: skip
     report.stop()
-    if dist.is_initialized() and leads:
+    if dist.is_initialized() and main_process:
         dist.barrier()
-    report.left_out(data.problems)
+    report.report_problems(data.problems)
     for note in data.notes:
         report.say(f"Note: {note}")
     return data
 
 
-def _pronunciations(
+def load_pronunciations(
     recipe: Recipe, bundle: Bundle | None
 ) -> tuple[Pronunciations, Alphabet | None]:
     """Those of the recipe, else of the base model, whose sounds stay the network's; nothing where
@@ -260,26 +264,30 @@ def _pronunciations(
     Raises:
         UserError: the recipe's have sounds that the base model does not know.
     """
-    known = bundle.pronunciations() if bundle else {}
-    said = read_pronunciations(Path(recipe.pronunciations)) if recipe.pronunciations else known
-    if not said:
+    base_pronunciations = bundle.pronunciations() if bundle else {}
+    pronunciations = (
+        read_pronunciations(Path(recipe.pronunciations))
+        if recipe.pronunciations
+        else base_pronunciations
+    )
+    if not pronunciations:
         return {}, None
-    sounds = sounds_of(said)
+    phones = sounds_of(pronunciations)
     if bundle is not None and bundle.config.sounds:
-        heard = Alphabet.from_list(bundle.config.sounds[1:])
-        new = [sound for sound in sounds.symbols if sound not in heard]
+        base_phones = Alphabet.from_list(bundle.config.sounds[1:])
+        new = [phone for phone in phones.symbols if phone not in base_phones]
         if new:
             raise UserError(
                 f"{recipe.pronunciations}: has sounds that the base model does not know: {' '.join(new)}."
             )
-        return said, heard
-    return said, sounds
+        return pronunciations, base_phones
+    return pronunciations, phones
 
 
-def _complete(recipe: Recipe, data: Dataset, bundle: Bundle | None) -> Recipe:
+def complete_recipe(recipe: Recipe, data: Dataset, bundle: Bundle | None) -> Recipe:
     """Fill in what follows from the data: corpus statistics and the number of epochs."""
     update: dict[str, Any] = {}
-    sounds = 0 if data.sounds is None else len(data.sounds)
+    sounds = 0 if data.phones is None else len(data.phones)
     update["encoder"] = recipe.encoder.model_copy(update={"sounds": sounds})
     if recipe.modality == "speech" and not recipe.spectrogram.mean:
         mean, deviation = corpus_statistics(data.store, [e.index for e in data.train])
@@ -293,7 +301,7 @@ def _complete(recipe: Recipe, data: Dataset, bundle: Bundle | None) -> Recipe:
     return recipe.model_copy(update=update)
 
 
-def _opening(recipe: Recipe, data: Dataset, trainer: Trainer, resumed: bool) -> str:
+def start_message(recipe: Recipe, data: Dataset, trainer: Trainer, resumed: bool) -> str:
     parameters = sum(p.numel() for p in trainer.network.parameters())
     where = (
         f"{trainer.device}, {torch.get_num_threads()} threads"
@@ -334,8 +342,8 @@ def finish(
         "hours": round(trainer.progress.seconds / 3600, 2),
         "rows": len(data.train),
         "from": base.config.name if base else None,
-        "recipe": _without_places(recipe),
-        "data": [source.called for source in recipe.data],
+        "recipe": portable_recipe(recipe),
+        "data": [source.display_name for source in recipe.data],
         "corpora": corpora(recipe, data),
         "cpu_seconds": round(trainer.progress.cpu_seconds * trainer.world),
         "energy": energy(trainer.progress.cpu_seconds * trainer.world, trainer.progress.joules),
@@ -348,9 +356,9 @@ def finish(
         report.say(f"Note: in int8 the dev CER is {100 * loss:.2f} points higher than in float32.")
     config = bundle.config.model_copy(update={"dev": result})
     files = {name: bundle.file(name).read_bytes() for name in bundle.config.files}
-    spelling = None if data.sounds is None else _spelling(recipe, data, base)
-    if spelling is not None:
-        files[SPELLING] = spelling
+    g2p = None if data.phones is None else g2p_bytes(recipe, data, base)
+    if g2p is not None:
+        files[SPELLING] = g2p
     log = read_log(out / "training" / LOG)
     files[TRAINING_PLOT] = training_svg(
         log, title=f"{config.name}: {trainer.progress.step} steps"
@@ -365,29 +373,29 @@ def finish(
             f"Note: ONNX has no operator for the {recipe.encoder.recurrence}: using this model needs torch."
         )
     if base is not None or own_text:
-        from recog.training.recogniser.lm_transfer import inherit_language_model
+        from recog.training.recogniser.lm_transfer import transfer_language_model
 
-        bundle = inherit_language_model(bundle, base, recipe, report, cores(), own_text)
+        bundle = transfer_language_model(bundle, base, recipe, report, cores(), own_text)
     return bundle
 
 
-def _without_places(recipe: Recipe) -> dict[str, Any]:
+def portable_recipe(recipe: Recipe) -> dict[str, Any]:
     """What a model says of its recipe: nothing of where files lay on the machine that trained
     it."""
-    told: dict[str, Any] = json.loads(
+    settings: dict[str, Any] = json.loads(
         recipe.model_dump_json(exclude={"data", "spectrogram", "strip", "encoder"})
     )
     if recipe.pronunciations is not None:
-        told["pronunciations"] = Path(recipe.pronunciations).name
-    return told
+        settings["pronunciations"] = Path(recipe.pronunciations).name
+    return settings
 
 
-def _spelling(recipe: Recipe, data: Dataset, base: Bundle | None) -> bytes | None:
+def g2p_bytes(recipe: Recipe, data: Dataset, base: Bundle | None) -> bytes | None:
     """The file that says how other words are said: the base's, or learned from the recipe's
     pronunciations."""
     if base is not None and recipe.pronunciations is None:
         return base.file(SPELLING).read_bytes() if SPELLING in base.config.files else None
-    model = learn_spelling(data.pronunciations)
+    model = train_g2p(data.pronunciations)
     return None if model is None else binary_bytes(model)
 
 
@@ -397,7 +405,7 @@ def corpora(recipe: Recipe, data: Dataset) -> dict[str, dict[str, Any]]:
     train, dev = (Counter(example.source for example in rows) for rows in (data.train, data.dev))
     return {
         name: {"train": train[name], "dev": dev[name], "licence": source.licence}
-        for name, source in ((source.called, source) for source in recipe.data)
+        for name, source in ((source.display_name, source) for source in recipe.data)
     }
 
 
@@ -410,15 +418,15 @@ def export_bundle(
     trained: dict[str, Any],
 ) -> Bundle:
     """Write a model folder, not yet evaluated, of these weights."""
-    kept = half_precision(weights)
+    half_weights = half_precision(weights)
     symbols = ("", *data.alphabet.symbols)
-    files = {WEIGHTS: weights_bytes(kept)}
-    if data.sounds is not None:
+    files = {WEIGHTS: weights_bytes(half_weights)}
+    if data.phones is not None:
         files[PRONUNCIATIONS] = pronunciations_bytes(data.pronunciations)
     if not recipe.encoder.torch_only:
         from recog.nn.export.recogniser import build_onnx, quantise
 
-        arrays = {name: np.asarray(t.float().numpy()) for name, t in kept.items()}
+        arrays = {name: np.asarray(t.float().numpy()) for name, t in half_weights.items()}
         files[GRAPH] = quantise(
             build_onnx(recipe.encoder, arrays, len(symbols))
         ).SerializeToString()
@@ -427,7 +435,7 @@ def export_bundle(
         modality=recipe.modality,
         languages=recipe.languages,
         symbols=symbols,
-        sounds=("", *data.sounds.symbols) if data.sounds else None,
+        sounds=("", *data.phones.symbols) if data.phones else None,
         normalise=recipe.normalise,
         spectrogram=recipe.spectrogram if recipe.modality == "speech" else None,
         strip=recipe.strip if recipe.modality == "handwriting" else None,

@@ -37,26 +37,26 @@ class DevResult:
     rows: int
     sources: dict[str, float] = field(default_factory=dict)
     samples: list[tuple[str, str]] = field(default_factory=list)
-    sounds: float | None = None
+    phone_error_rate: float | None = None
 
     @property
-    def decides(self) -> float:
+    def selection_error(self) -> float:
         """What the better of two epochs has less of: errors in the sounds, where the network hears
         them, else in characters."""
-        return self.cer if self.sounds is None else self.sounds
+        return self.cer if self.phone_error_rate is None else self.phone_error_rate
 
     def summary(self) -> dict[str, Any]:
-        found: dict[str, Any] = {
+        summary: dict[str, Any] = {
             "cer": self.cer,
             "wer": self.wer,
             "blank": self.blank,
             "rows": self.rows,
         }
         if len(self.sources) > 1:
-            found["sources"] = self.sources
-        if self.sounds is not None:
-            found["sounds"] = self.sounds
-        return found
+            summary["sources"] = self.sources
+        if self.phone_error_rate is not None:
+            summary["sounds"] = self.phone_error_rate
+        return summary
 
 
 @torch.no_grad()
@@ -72,7 +72,7 @@ def evaluate(
     network.eval()
     items = sorted((Item(e) for e in data.dev), key=lambda item: item.columns)
     plan = cut(items, 2 * recipe.training.batch_columns, 2 * recipe.training.batch_items)
-    rows: list[Scored] = []
+    rows: list[DevRow] = []
     symbols = len(data.alphabet)
     batches = Epoch(plan, data.store, recipe, 0, train=False)
     for i in range(rank, len(batches), world):
@@ -81,19 +81,19 @@ def evaluate(
         for item, matrix, n in zip(
             batch.items, log_probs.cpu().numpy(), frames.tolist(), strict=True
         ):
-            letters, sounds = matrix[:n, :symbols], item.example.sounds
+            letters, phones = matrix[:n, :symbols], item.example.phones
             hypothesis = " ".join(data.alphabet.decode(best_path(letters)).split())
             blanks = int((letters.argmax(-1) == 0).sum())
-            wrong = edit_distance(sounds, best_path(matrix[:n, symbols:])) if sounds else 0
+            phone_errors = edit_distance(phones, best_path(matrix[:n, symbols:])) if phones else 0
             rows.append(
-                Scored(
+                DevRow(
                     item.example.source,
                     item.example.text,
                     hypothesis,
                     blanks,
                     n,
-                    wrong,
-                    len(sounds),
+                    phone_errors,
+                    len(phones),
                 )
             )
     if world > 1:
@@ -103,7 +103,7 @@ def evaluate(
     return score(rows)
 
 
-class Scored(NamedTuple):
+class DevRow(NamedTuple):
     """A row of dev as it was read; ``wrong`` of its ``sounds`` are."""
 
     source: str
@@ -111,11 +111,11 @@ class Scored(NamedTuple):
     hypothesis: str
     blanks: int
     frames: int
-    wrong: int = 0
-    sounds: int = 0
+    phone_errors: int = 0
+    phones: int = 0
 
 
-def score(rows: list[Scored]) -> DevResult:
+def score(rows: list[DevRow]) -> DevResult:
     """Pool rows into error rates."""
     chars = words = char_errors = word_errors = 0
     sources: dict[str, list[int]] = {}
@@ -136,8 +136,8 @@ def score(rows: list[Scored]) -> DevResult:
         rows=len(rows),
         sources={k: a / max(1, b) for k, (a, b) in sorted(sources.items())},
         samples=[(r.reference, r.hypothesis) for r in shown],
-        sounds=sum(r.wrong for r in rows) / spoken
-        if (spoken := sum(r.sounds for r in rows))
+        phone_error_rate=sum(r.phone_errors for r in rows) / spoken
+        if (spoken := sum(r.phones for r in rows))
         else None,
     )
 
@@ -150,26 +150,28 @@ def score_bundle(
     runtime = runtime or open_runtime(bundle)
     config = bundle.config
 
-    def one(numbered: tuple[int, Example]) -> tuple[str, Pair]:
+    def score_row(numbered: tuple[int, Example]) -> tuple[str, Pair]:
         i, example = numbered
         features = stored_features(example, data.store, config.spectrogram)
         labels = best_path(runtime.log_probs(features)[:, : len(config.symbols)])
         text = " ".join(data.alphabet.decode(labels).split())
         return example.source, Pair(f"{i} {example.name}", example.text, text, example.group)
 
-    rows = list(parallel(one, enumerate(data.dev), threads))
+    rows = list(parallel(score_row, enumerate(data.dev), threads))
     pairs = [pair for _, pair in rows]
-    found = _summary(pairs)
+    summary = _summary(pairs)
     by_source = {
         s: [pair for source, pair in rows if source == s]
         for s in sorted({source for source, _ in rows})
     }
     if len(by_source) > 1:
-        found["sources"] = {source: _summary(own) for source, own in by_source.items()}
+        summary["sources"] = {
+            source: _summary(source_pairs) for source, source_pairs in by_source.items()
+        }
     else:
         by_source = {}
-    found["errors"] = errors(pairs, by_source | by_length(pairs))
-    return found
+    summary["errors"] = errors(pairs, by_source | by_length(pairs))
+    return summary
 
 
 def by_length(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
@@ -193,11 +195,11 @@ def errors(pairs: Sequence[Pair], parts: dict[str, list[Pair]]) -> dict[str, Any
     """Kinds of character errors of all pairs and of each part, as shares of the reference, and the
     most common ones."""
     kinds = {}
-    for name, own in {"all": list(pairs), **parts}.items():
-        counts = score_pairs(own, confusions=0, resamples=1).cer
+    for name, part_pairs in {"all": list(pairs), **parts}.items():
+        counts = score_pairs(part_pairs, confusions=0, resamples=1).cer
         length = max(1, counts.reference)
         kinds[name] = {
-            "rows": len(own),
+            "rows": len(part_pairs),
             "cer": round(counts.errors / length, 5),
             "substituted": round(counts.substitutions / length, 5),
             "left_out": round(counts.deletions / length, 5),

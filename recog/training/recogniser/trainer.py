@@ -35,8 +35,8 @@ from recog.training.loop import Loop, learning_rate
 from recog.training.progress import Reporter
 from recog.training.recogniser.batches import Batch, Epoch, plan_epoch
 from recog.training.recogniser.data import Dataset
-from recog.training.recogniser.diagnosis import Watch
-from recog.training.recogniser.line_synthesis import Words
+from recog.training.recogniser.diagnosis import Diagnosis
+from recog.training.recogniser.line_synthesis import WordCrops
 from recog.training.recogniser.recipe import Modality, Optimisation, Recipe
 from recog.training.recogniser.scoring import DevResult, evaluate
 from recog.util.parallel import cores
@@ -100,7 +100,7 @@ class Trainer(Loop[Encoder, Optimisation]):
         report: Reporter,
         *,
         base: str | None = None,
-        words: Words | None = None,
+        words: WordCrops | None = None,
     ) -> None:
         super().__init__(network, recipe.training, out)
         self.recipe, self.data, self.report, self.base, self.words = (
@@ -112,19 +112,19 @@ class Trainer(Loop[Encoder, Optimisation]):
         )
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.world = dist.get_world_size() if dist.is_initialized() else 1
-        self.model = self._shared()
+        self.model = self._distributed()
         self.average = {
             k: v.detach().clone()
             for k, v in self.network.state_dict().items()
             if v.is_floating_point()
         }
         self.progress = Progress()
-        self.watch: Watch | None = None  # from the first epoch on
+        self.diagnosis: Diagnosis | None = None  # from the first epoch on
         self.meter = Meter()
         weights = (1.0, self.options.shortcut, self.options.sounds, self.options.intermediate)
         self.shares = torch.tensor(weights, device=self.device)  # of the heads' losses
 
-    def _shared(self) -> torch.nn.Module:
+    def _distributed(self) -> torch.nn.Module:
         """The network, its gradients averaged over the processes where there are several."""
         if self.world == 1:
             return self.network
@@ -134,24 +134,26 @@ class Trainer(Loop[Encoder, Optimisation]):
     # ---- checkpoints
     # -------------------------------------------------------------------------------------------------
 
-    def identity(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, Any]:
         """What must not change between a run and its resumption; where files lie and how many
         workers read them may."""
         return {
-            "recipe": lasting(self.recipe),
+            "recipe": resume_settings(self.recipe),
             "data": self.data.fingerprint,
             "alphabet": list(self.data.alphabet.symbols),
             "base model": self.base,
             "processes": self.world,
         }
 
-    def upgraded(self, identity: dict[str, Any]) -> dict[str, Any]:
+    def migrate(self, identity: dict[str, Any]) -> dict[str, Any]:
         recipe = identity["recipe"]
         data = [{**source, "path": ""} for source in recipe["data"]]
         try:
             return {
                 **identity,
-                "recipe": lasting(Recipe.model_validate({**recipe, "name": "old", "data": data})),
+                "recipe": resume_settings(
+                    Recipe.model_validate({**recipe, "name": "old", "data": data})
+                ),
             }
         except ValidationError:  # an option that is no more
             return identity
@@ -164,13 +166,13 @@ class Trainer(Loop[Encoder, Optimisation]):
         if self.rank == 0:
             super().save()
 
-    def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         best = None if math.isinf(self.progress.best) else self.progress.best
         return {f"average.{k}": v for k, v in self.average.items()}, self.progress.__dict__ | {
             "best": best
         }
 
-    def take_up(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
+    def load_state(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
         for k, v in tensors.items():
             if k.startswith("average."):
                 self.average[k[8:]].copy_(v)
@@ -203,14 +205,14 @@ class Trainer(Loop[Encoder, Optimisation]):
         p = self.progress
         plan = plan_epoch(self.data.train, p.epoch, self.recipe, self.words)
         self.model.train()
-        if self.watch is None:
-            self.watch = Watch(self.data, self.recipe)
+        if self.diagnosis is None:
+            self.diagnosis = Diagnosis(self.data, self.recipe)
         started = time.monotonic()
         self.report.epoch(p.epoch, self.options.epochs, p.batch, len(plan))
         for batches in groups(self._loader(plan), self.options.accumulate):
             share = self.share(len(plan))
             rate = learning_rate(self.options, share)
-            self.hold_convolutions(share < self.options.freeze)
+            self.freeze_convolutions(share < self.options.freeze)
             done = self.step(batches, rate)
             labels = sum(batch.labels for batch in batches)
             p.batch += len(batches)
@@ -220,7 +222,7 @@ class Trainer(Loop[Encoder, Optimisation]):
             started = now
             lines = sum(len(batch.items) for batch in batches) * self.world
             if done is None:
-                self.report.skipped(len(batches))
+                self.report.report_skipped(len(batches))
             else:
                 losses, norm = done
                 p.loss += losses[0]
@@ -228,7 +230,7 @@ class Trainer(Loop[Encoder, Optimisation]):
                 per_label = [loss / labels for loss in losses]
                 self.report.step(p.step, p.epoch, per_label, rate, norm, lines, len(batches))
             self.save_when_due()
-            self.stop_if_asked()
+            self.stop_if_interrupted()
         self.save()  # an evaluation may take longer than a checkpoint's interval
         self._close_epoch(self.evaluate())
 
@@ -237,14 +239,14 @@ class Trainer(Loop[Encoder, Optimisation]):
         rate follows it."""
         return (self.progress.epoch + self.progress.batch / batches) / self.options.epochs
 
-    def stop_if_asked(self) -> None:
+    def stop_if_interrupted(self) -> None:
         if self.world > 1:  # of all processes together
             flag = torch.tensor([float(self._stop)], device=self.device)
             dist.all_reduce(flag)
             self._stop = bool(flag.item() > 0)
-        super().stop_if_asked()
+        super().stop_if_interrupted()
 
-    def hold_convolutions(self, hold: bool) -> None:
+    def freeze_convolutions(self, hold: bool) -> None:
         """Keep the convolutions as they are, weights and statistics, or let them learn (again)."""
         front = self.network.front
         if hold:
@@ -253,29 +255,34 @@ class Trainer(Loop[Encoder, Optimisation]):
             return
         front.train(not hold)
         front.requires_grad_(not hold)
-        self.model = self._shared()  # which parameters have gradients is settled when it is made
+        self.model = (
+            self._distributed()
+        )  # which parameters have gradients is settled when it is made
 
     def step(self, batches: Sequence[Batch], rate: float) -> tuple[list[float], float] | None:
         """One update from batches that are accumulated. Returns the CTC losses of the heads, each
         summed over all of them and all processes, and the gradient norm; None where these are not
         finite and the batches are left out."""
-        self.prepare_update(rate)
+        self.set_learning_rate(rate)
         # dropout
         torch.manual_seed((self.options.seed * 1_000_003 + self.progress.step) * 4096 + self.rank)
         self.optimiser.zero_grad(set_to_none=True)
         labels = sum(batch.labels for batch in batches)
-        found = []
+        batch_losses = []
         for k, batch in enumerate(batches, 1):
             alone = isinstance(self.model, DistributedDataParallel) and k < len(batches)
             with self.model.no_sync() if alone else nullcontext():  # type: ignore[operator]
-                found.append(self._losses(batch))
+                batch_losses.append(self._losses(batch))
                 # gradients are averaged over processes: the sum over the global batch is world
                 # times their mean
-                loss = (found[-1].sums @ self.shares) * (self.world / labels)
-                loss.backward()
-        norm = self.clipped()
+                total = batch_losses[-1].sums @ self.shares
+                (total * (self.world / labels)).backward()
+        norm = self.clip_gradients()
         sums = torch.cat(
-            (torch.stack([one.sums.detach() for one in found]).sum(0), norm.detach().view(1))
+            (
+                torch.stack([loss.sums.detach() for loss in batch_losses]).sum(0),
+                norm.detach().view(1),
+            )
         )
         if self.world > 1:
             dist.all_reduce(sums)
@@ -283,9 +290,10 @@ class Trainer(Loop[Encoder, Optimisation]):
         *losses, norm_value = sums.tolist()
         if not self.update(losses[0], norm_value):
             return None
-        if self.watch is not None:
-            for batch, one in zip(batches, found, strict=True):
-                self.watch.saw([item.example for item in batch.items], one.rows.tolist())
+        if self.diagnosis is not None:
+            for batch, loss in zip(batches, batch_losses, strict=True):
+                examples = [item.example for item in batch.items]
+                self.diagnosis.add_losses(examples, loss.rows.tolist())
         self._update_average()
         return losses, norm_value
 
@@ -297,27 +305,29 @@ class Trainer(Loop[Encoder, Optimisation]):
         with self.autocast():
             log_probs, frames, below = self.model(features, lengths)
         symbols = log_probs.shape[2] - self.network.config.sounds
-        known = weights * (batch.sound_lengths > 0).to(weights)
+        known = weights * (batch.phone_lengths > 0).to(weights)
 
-        def letters(scores: Tensor) -> Tensor:
+        def letter_loss(scores: Tensor) -> Tensor:
             return ctc(scores[..., :symbols], frames, batch.targets, batch.target_lengths)
 
-        def sounds(scores: Tensor) -> Tensor:
+        def phone_loss(scores: Tensor) -> Tensor:
             if self.network.sounds is None:
                 return scores.new_zeros(())
             return (
-                ctc(scores[..., symbols:], frames, batch.sounds, batch.sound_lengths) * known
+                ctc(scores[..., symbols:], frames, batch.phones, batch.phone_lengths) * known
             ).sum()
 
-        rows = letters(log_probs)
-        main, short, early = (rows * weights).sum(), *rows.new_zeros(2)
+        rows = letter_loss(log_probs)
+        main, shortcut, intermediate = (rows * weights).sum(), *rows.new_zeros(2)
         if below.shortcut is not None:
-            short = (letters(below.shortcut) * weights).sum()
+            shortcut = (letter_loss(below.shortcut) * weights).sum()
         if below.intermediate is not None:
-            early = (letters(below.intermediate) * weights).sum() + self.options.sounds * sounds(
-                below.intermediate
-            )
-        return Losses(torch.stack((main, short, sounds(log_probs), early)), rows.detach())
+            intermediate = (
+                letter_loss(below.intermediate) * weights
+            ).sum() + self.options.sounds * phone_loss(below.intermediate)
+        return Losses(
+            torch.stack((main, shortcut, phone_loss(log_probs), intermediate)), rows.detach()
+        )
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -344,53 +354,53 @@ class Trainer(Loop[Encoder, Optimisation]):
             self.network.load_state_dict(current)
             self.model.train()
 
-    def measure_base(self) -> None:
+    def evaluate_base(self) -> None:
         """Before the first step: let the base model's own result on dev be the one to beat, so that
         what is kept is never worse there."""
         result = self.evaluate()
-        self.progress.best = result.decides
+        self.progress.best = result.selection_error
         if self.rank == 0:
-            self._keep_best(result)
+            self._save_best(result)
         self.report.say(
             f"before training  dev CER {100 * result.cer:.2f} %  WER {100 * result.wer:.2f} %"
         )
 
-    def _keep_best(self, result: DevResult) -> None:
+    def _save_best(self, result: DevResult) -> None:
         write_checkpoint(
             self.best, dict(self.average), {"dev": result.summary(), "epoch": self.progress.epoch}
         )
 
     def _close_epoch(self, result: DevResult) -> None:
         p = self.progress
-        better = result.decides < p.best
+        better = result.selection_error < p.best
         entry = {
             "epoch": p.epoch + 1, "step": p.step, "loss": p.loss / max(1, p.labels), "seconds": round(p.seconds, 1),
             **result.summary(),
         }  # fmt: skip
         p.history.append(entry)
         if better:
-            p.best, p.best_epoch = result.decides, p.epoch
+            p.best, p.best_epoch = result.selection_error, p.epoch
         p.epoch, p.batch, p.loss, p.labels = p.epoch + 1, 0, 0.0, 0
         if self.rank == 0:
             if better:
-                self._keep_best(result)
+                self._save_best(result)
             self.save()
-        self.report.evaluated(entry, result, better)
-        if self.rank == 0 and self.watch is not None:
-            self.report.explain(p.step, self.watch.after_epoch(p.history))
+        self.report.report_dev(entry, result, better)
+        if self.rank == 0 and self.diagnosis is not None:
+            self.report.explain(p.step, self.diagnosis.after_epoch(p.history))
 
 
-def lasting(recipe: Recipe) -> dict[str, Any]:
+def resume_settings(recipe: Recipe) -> dict[str, Any]:
     """What of a recipe may not change before a run goes on."""
-    found = recipe.model_dump(mode="json")
-    found.pop("name")
-    found.pop("pronunciations")  # what is in the file counts, and is in the fingerprint
-    for source in found["data"]:
+    settings = recipe.model_dump(mode="json")
+    settings.pop("name")
+    settings.pop("pronunciations")  # what is in the file counts, and is in the fingerprint
+    for source in settings["data"]:
         source.pop("path")
         source.pop("licence")
     for free in ("workers", "device", "threads"):
-        found["training"].pop(free)
-    return found
+        settings["training"].pop(free)
+    return settings
 
 
 def groups(batches: Iterable[Batch], size: int) -> Iterator[list[Batch]]:
@@ -425,7 +435,7 @@ def _ctc(log_probs: Tensor, frames: Tensor, targets: Tensor, lengths: Tensor) ->
     )
 
 
-def numbers_of_threads(options: Optimisation) -> int:
+def thread_count(options: Optimisation) -> int:
     """Threads of a run: the recipe's, else every core, shared with the other processes of
     ``torchrun`` on this machine."""
     if options.threads:
