@@ -356,17 +356,17 @@ def test_batches_are_pinned_whole(monkeypatch):
 def test_bf16_only_where_it_is(monkeypatch):
     from types import SimpleNamespace
 
-    from recog.training.loop import bf16_pays
+    from recog.training.loop import bf16_is_fast
 
-    assert not bf16_pays(torch.device("mps"))
+    assert not bf16_is_fast(torch.device("mps"))
     monkeypatch.setattr(torch.ops, "mkldnn", SimpleNamespace())  # as in builds for macOS
-    assert not bf16_pays(torch.device("cpu"))
+    assert not bf16_is_fast(torch.device("cpu"))
     asked = []
     monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext(asked.append(device)))
     monkeypatch.setattr(
         torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation
     )
-    assert not bf16_pays(torch.device("cuda:1"))  # what is only emulated does not pay
+    assert not bf16_is_fast(torch.device("cuda:1"))  # what is only emulated does not pay
     assert asked == [torch.device("cuda:1")]
 
 
