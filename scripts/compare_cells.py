@@ -41,15 +41,17 @@ from recog.model.runtime import open_runtime
 from recog.nn.encoder import Encoder
 from recog.nn.torch_runtime import TorchRuntime
 from recog.nn.weights import network_from
-from recog.training.loop import Interrupted, first_difference
+from recog.training.checkpoint import first_difference
+from recog.training.loop import Interrupted
 from recog.training.progress import Reporter
 from recog.training.recogniser.batches import Batch, Epoch, plan_epoch, stored_features
+from recog.training.recogniser.ctc_loss import ctc
 from recog.training.recogniser.data import Dataset, prepare
+from recog.training.recogniser.export import export_bundle
 from recog.training.recogniser.feature_store import corpus_statistics
 from recog.training.recogniser.recipe import Recipe, read_recipe
-from recog.training.recogniser.run import export_bundle
 from recog.training.recogniser.scoring import score_bundle
-from recog.training.recogniser.trainer import Trainer, ctc, seeded_network
+from recog.training.recogniser.trainer import Trainer, seeded_network
 from recog.training.run_folder import steps_done
 from recog.util.atomic_files import write_text
 
@@ -127,7 +129,7 @@ class TimedTrainer(Trainer):
         self.mark = time.process_time()
         super().epoch()
 
-    def share(self, batches: int) -> float:
+    def completed(self) -> float:
         now = time.process_time()
         self.spent, self.mark = self.spent + now - self.mark, now
         return min(1.0, self.spent / self.limit)

@@ -22,8 +22,8 @@ from recog.lm.trie import NGramTrie
 from recog.model.recogniser_folder import open_bundle
 from recog.text.pronunciations import Pronunciations, pronunciations_bytes, read_cmudict
 from recog.training.g2p import train_g2p
-from recog.training.recogniser.data import load_rows
 from recog.training.recogniser.recipe import read_recipe
+from recog.training.recogniser.rows import load_rows
 
 RECIPE = Path(__file__).parents[1] / "pipelines" / "speech" / "english-speech.yaml"
 HELD = 2_000  # words that --check holds back

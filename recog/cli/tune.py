@@ -92,7 +92,7 @@ def tune(
     from recog.errors import UsageError
     from recog.model.config import views_fault
     from recog.recognition.load import load
-    from recog.training.recogniser.data import dev_rows
+    from recog.training.recogniser.rows import dev_rows
     from recog.tuning.model import tune_model
     from recog.tuning.search import STEPS
 

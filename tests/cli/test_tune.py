@@ -25,7 +25,7 @@ from recog.lm.trie import NGramTrie
 from recog.model.config import DecodingConfig, View
 from recog.model.recogniser_folder import open_bundle, update_bundle
 from recog.recognition.base import Span
-from recog.training.recogniser.data import dev_rows
+from recog.training.recogniser.rows import dev_rows
 from recog.tuning.calibration import calibrate_words
 from recog.tuning.card import HEADING, decoding_section, with_section
 from recog.tuning.model import _file_names, best_start, tune_model

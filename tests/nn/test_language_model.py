@@ -21,13 +21,14 @@ from recog.nn.export.language_model import build_language_onnx
 from recog.nn.language_model import LanguageNetwork, log_expected, log_uniform
 from recog.training.language_model import trainer as loop
 from recog.training.language_model.data import prepare_texts
+from recog.training.language_model.export import export_language_bundle
 from recog.training.language_model.recipe import (
     LanguageRecipe,
     is_language_recipe,
     read_language_recipe,
 )
-from recog.training.language_model.run import export_language_bundle, train_language_model
-from recog.training.recogniser.recipe import RunOptions
+from recog.training.language_model.run import train_language_model
+from recog.training.recipe_base import RunOptions
 
 LETTERS = ("<unk>", "</s>", "|", "a", "b", "c", "d")
 WORDS = ("<unk>", "</s>", "the", "day", "world", "wide")

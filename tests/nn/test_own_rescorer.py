@@ -21,9 +21,9 @@ from recog.errors import UserError
 from recog.model.language_model import LanguageNetworkConfig
 from recog.model.recogniser_folder import open_bundle
 from recog.nn.language_model import LanguageNetwork
+from recog.training.language_model.export import export_language_bundle
 from recog.training.language_model.recipe import LanguageRecipe
-from recog.training.language_model.run import export_language_bundle
-from recog.training.recogniser.data import dev_rows
+from recog.training.recogniser.rows import dev_rows
 from recog.tuning.model import tune_model
 from recog.tuning.rescoring import choose_rescorer
 from recog.tuning.search import Search, Setting, Utterance

@@ -16,7 +16,7 @@ from recog.media.image.reader import read_image
 from recog.model.config import DecodingConfig, View
 from recog.model.recogniser_folder import ModelConfig, open_bundle, update_bundle
 from recog.recognition.dataset import pieces_of
-from recog.training.recogniser.data import dev_rows
+from recog.training.recogniser.rows import dev_rows
 from recog.tuning.model import tune_model
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"

@@ -13,7 +13,8 @@ from recog.model.config import TORCH_ONLY, Cell, EncoderConfig
 from recog.model.recogniser_folder import open_bundle
 from recog.model.runtime import open_runtime
 from recog.training.checkpoint import read_checkpoint
-from recog.training.recogniser.recipe import RunOptions, read_recipe
+from recog.training.recipe_base import RunOptions
+from recog.training.recogniser.recipe import read_recipe
 from recog.training.recogniser.run import train_recogniser
 
 

@@ -22,7 +22,8 @@ from recog.nn.page.network import PageNetwork, build_page_onnx, page_arrays
 from recog.nn.weights import load_weights
 from recog.segment.page_lines import PageSegmenter, page_ink
 from recog.training.page_model import marginalia as page_context
-from recog.training.page_model.data import Page, draw_crop, draw_maps, load_pages
+from recog.training.page_model.crops import draw_crop, draw_maps
+from recog.training.page_model.data import Page, load_pages
 from recog.training.page_model.geometry import draw_geometry
 from recog.training.page_model.marginalia import Base, PageContextTrainer
 from recog.training.page_model.page_synthesis import (
@@ -35,7 +36,7 @@ from recog.training.page_model.recipe import read_page_recipe
 from recog.training.page_model.run import train_page_model
 from recog.training.page_model.trainer import PageTrainer
 from recog.training.progress import Reporter
-from recog.training.recogniser.recipe import RunOptions
+from recog.training.recipe_base import RunOptions
 from recog.transcript import Line, Transcript
 
 
@@ -352,7 +353,7 @@ def test_a_context_that_is_resumed_ends_bitwise_the_same(
 
     def steps(of: PageContextTrainer, count: int) -> PageContextTrainer:
         for _ in range(count):
-            assert of.step(1e-2) is not None
+            assert of.step(of.batch(of.progress.step), 1e-2) is not None
             of.progress.step += 1
         return of
 

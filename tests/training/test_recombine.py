@@ -16,9 +16,10 @@ from recog.training.progress import Reporter
 from recog.training.recogniser import word_crops as finding
 from recog.training.recogniser.batches import Epoch, plan_epoch, stored_features
 from recog.training.recogniser.data import Example, WordCrop, prepare
+from recog.training.recogniser.export import corpora
 from recog.training.recogniser.line_synthesis import WordCrops, synthesise_line
 from recog.training.recogniser.recipe import read_recipe
-from recog.training.recogniser.run import corpora, train_recogniser
+from recog.training.recogniser.run import train_recogniser
 from recog.training.recogniser.trainer import seeded_network
 from recog.training.recogniser.word_crops import cut, load_word_crops
 
@@ -198,10 +199,10 @@ def test_a_bare_folder_from_a_base_recombines_and_nothing_else_does(
     lines: Path, base: str, tmp_path: Path, recipe_file: Path
 ):
     from recog.model.recogniser_folder import open_bundle
-    from recog.training.recogniser.run import _recipe
+    from recog.training.recogniser.run_recipe import find_recipe
 
-    assert _recipe(lines, tmp_path / "out", open_bundle(base))[0].training.recombine == 0.5
-    assert _recipe(lines, tmp_path / "out", None)[0].training.recombine == 0.0
+    assert find_recipe(lines, tmp_path / "out", open_bundle(base))[0].training.recombine == 0.5
+    assert find_recipe(lines, tmp_path / "out", None)[0].training.recombine == 0.0
     recipe_file.write_text(
         recipe_file.read_text().replace("training: {", "training: {recombine: 0.5, ")
     )

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from recog.cli import app
 from recog.errors import UserError
 from recog.training.progress import Reporter
-from recog.training.recogniser import trainer as trainer_module
+from recog.training.recogniser import ctc_loss as ctc_module
 from recog.training.recogniser.run import train_recogniser
 from recog.training.run_folder import folder_lock
 
@@ -249,7 +249,7 @@ def test_a_kill_during_the_export_is_made_good(recipe_file, whole, tmp_path, mon
         raise Kill
 
     with monkeypatch.context() as patch:
-        patch.setattr("recog.training.recogniser.run.score_bundle", kill)
+        patch.setattr("recog.training.recogniser.export.score_bundle", kill)
         with pytest.raises(Kill):
             train_recogniser(recipe_file, out, None)
     train_recogniser(recipe_file, out, None)
@@ -309,6 +309,6 @@ def test_what_one_process_trains_is_not_begun_by_several(tmp_path, monkeypatch, 
 
 def test_divergence_is_told(recipe_file, tmp_path, monkeypatch):
     monkeypatch.setattr("recog.training.loop.MAX_SKIPPED_UPDATES", 3)
-    monkeypatch.setattr(trainer_module, "ctc", lambda log_probs, *_: log_probs.sum() * float("nan"))
+    monkeypatch.setattr(ctc_module, "ctc", lambda log_probs, *_: log_probs.sum() * float("nan"))
     with pytest.raises(UserError, match=r"diverged.*--learning-rate"):
         train_recogniser(recipe_file, tmp_path / "diverged", None)

@@ -17,16 +17,13 @@ from recog.model.config import SpectrogramConfig
 from recog.model.recogniser_folder import open_bundle
 from recog.recognition.load import load
 from recog.text.alphabet import Alphabet
-from recog.training.loop import first_difference, learning_rate
+from recog.training.checkpoint import first_difference
+from recog.training.optimiser import learning_rate
+from recog.training.recipe_base import RunOptions
 from recog.training.recogniser import augment_image, augment_sound
 from recog.training.recogniser.batches import Epoch, Item, plan_epoch
 from recog.training.recogniser.data import Example, prepare
-from recog.training.recogniser.recipe import (
-    Optimisation,
-    RunOptions,
-    SoundAugmentation,
-    read_recipe,
-)
+from recog.training.recogniser.recipe import Optimisation, SoundAugmentation, read_recipe
 from recog.training.recogniser.run import train_recogniser
 from recog.training.recogniser.trainer import Trainer
 
@@ -318,16 +315,16 @@ def test_a_head_over_another_layer_than_the_bases_is_drawn_anew(recipe_file, tmp
 def test_what_cannot_be_learned_from_does_not_look_like_success(recipe_file, tmp_path, monkeypatch):
     """A run whose later gradients are not finite tells the loss of those that are."""
     from recog.training import progress as report
-    from recog.training.recogniser import trainer
+    from recog.training.recogniser import ctc_loss
 
     monkeypatch.setattr(report, "LOG_EVERY", 1)
-    plain, calls = trainer.ctc, []
+    plain, calls = ctc_loss.ctc, []
 
     def breaks(log_probs, *rest):
         calls.append(1)
         return plain(log_probs, *rest) * (float("nan") if len(calls) > 6 else 1.0)
 
-    monkeypatch.setattr(trainer, "ctc", breaks)
+    monkeypatch.setattr(ctc_loss, "ctc", breaks)
     recipe_file.write_text(recipe_file.read_text().replace("epochs: 3", "epochs: 1"))
     train_recogniser(recipe_file, tmp_path / "m", None)
     log = [
@@ -356,7 +353,7 @@ def test_batches_are_pinned_whole(monkeypatch):
 def test_bf16_only_where_it_is(monkeypatch):
     from types import SimpleNamespace
 
-    from recog.training.loop import bf16_is_fast
+    from recog.training.device import bf16_is_fast
 
     assert not bf16_is_fast(torch.device("mps"))
     monkeypatch.setattr(torch.ops, "mkldnn", SimpleNamespace())  # as in builds for macOS
@@ -530,7 +527,7 @@ def test_a_small_net_learns_a_and_b(recipe_file, lines: Path, tmp_path):
 
 
 def test_epochs_where_the_recipe_names_none():
-    from recog.training.recogniser.trainer import default_epochs
+    from recog.training.recogniser.run_recipe import default_epochs
 
     assert (
         default_epochs(10, True, "speech") == 30 and default_epochs(6, True, "handwriting") == 100

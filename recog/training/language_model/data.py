@@ -18,8 +18,8 @@ from recog.lm.text import read_text, tokens
 from recog.model.language_model import END, END_ID, UNKNOWN, UNKNOWN_ID
 from recog.text.normalise import Accounted
 from recog.training.language_model.recipe import LanguageRecipe, TextSource
-from recog.training.recogniser.data import load_rows
 from recog.training.recogniser.recipe import read_recipe
+from recog.training.recogniser.rows import load_rows
 
 STRETCHES = 10  # of each text that dev is made of
 MAX_DEV = 500_000  # symbols that an evaluation reads

@@ -1,9 +1,8 @@
-"""Training what tells a page's own writing from notes on it, on top of a page network that stays as
-it is.
+"""The training of the context: the head of a page network that tells main text from marginalia.
 
-Each page of a batch is composed anew (:mod:`recog.training.page_model.page_synthesis`); the lines
-that the network finds there are own or not by where they lie, and what it should say along each of
-them is that.
+The page network itself stays as it is. Each page of a batch is synthesised
+(:mod:`recog.training.page_model.page_synthesis`). The network finds lines on it, and each line
+belongs to the main text or not by where it lies: this is the target along the line.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -35,8 +33,8 @@ from recog.training.page_model.recipe import PageRecipe
 from recog.training.page_model.trainer import PageTrainer
 from recog.training.progress import Reporter
 
-LOGIT_OFFSETS = tuple(0.25 * k for k in range(-4, 13))  # of the logits of the page's own writing
-# of a line that lies on the page's own writing: none of it up to the one, own from the other on
+LOGIT_OFFSETS = tuple(0.25 * k for k in range(-4, 13))  # of the logits of the main text
+# share of a line on the main text, up to which it is marginalia, and from which it is main text
 MAIN_SHARES = (0.2, 0.6)
 
 
@@ -48,7 +46,7 @@ class Base(NamedTuple):
 
 
 class PageContextTrainer(PageTrainer):
-    """One run. Only the context is trained.
+    """A training run of the context alone.
 
     Args:
         base: a page network without context.
@@ -64,89 +62,76 @@ class PageContextTrainer(PageTrainer):
         base: Base,
     ) -> None:
         torch.manual_seed(recipe.training.seed)
-        super().__init__(
-            recipe,
-            train,
-            dev,
-            out,
-            report,
-            network_on_base(recipe, base.weights),
-            base=base.checksum,
-        )
-        self.hands = LineImages(recipe.hands)
+        network = network_on_base(recipe, base.weights)
+        super().__init__(recipe, train, dev, out, report, network, base=base.checksum)
+        self.line_images = LineImages(recipe.hands)
         self.offset = 0.0
-        self.weights = {source.display_name: source.weight for source in recipe.data}
 
-    def synthetic_page(self, step: int, k: int) -> SyntheticPage:
-        """Page ``k`` of a batch, of corpora by their weights."""
-        rng = np.random.default_rng((self.options.seed, step, k))
-        sources = sorted({page.source for page in self.train})
-        shares = np.array([self.weights[source] for source in sources])
-        source = sources[int(rng.choice(len(sources), p=shares / shares.sum()))]
-        pages = [page for page in self.train if page.source == source]
-        noted = source in self.recipe.noted
-        return synthesise_page(pages[int(rng.integers(len(pages)))], self.hands, rng, noted=noted)
+    def batch(self, step: int) -> list[SyntheticPage]:
+        """Synthetic pages."""
+        pages = []
+        for k in range(self.options.batch):
+            rng = np.random.default_rng((self.options.seed, step, k))
+            page, _ = self.draw_page(rng)
+            noted = page.source in self.recipe.noted
+            pages.append(synthesise_page(page, self.line_images, rng, noted=noted))
+        return pages
 
-    def step(self, rate: float) -> tuple[float, float] | None:
-        """One update; gives the loss and the gradient norm before clipping, None where no line was
-        found to learn from."""
+    def step(self, batch: list[SyntheticPage], rate: float) -> tuple[float, float] | None:
+        """Update the context from synthetic pages; None also where they have no usable line."""
         self.set_learning_rate(rate)
         torch.manual_seed(self.options.seed * 1_000_003 + self.progress.step)  # dropout
         network = self.network.eval()
         assert isinstance(network, PageNetwork) and network.context is not None
         context = network.context
-        sheets = [self.synthetic_page(self.progress.step, k) for k in range(self.options.batch)]
-        ink = torch.from_numpy(pad_and_stack([sheet.ink for sheet in sheets]))[:, None].to(
-            self.device
-        )
+        ink = torch.from_numpy(pad_and_stack([page.ink for page in batch]))[:, None]
         with torch.no_grad():
-            logits, fine, coarse = network.with_features(ink)
+            logits, fine, coarse = network.with_features(ink.to(self.device))
             maps = torch.sigmoid(logits)
         context.train()
-        main = context(fine, coarse, maps)[:, 0]
-        logits_of_lines, labels = [], []
-        for logit_map, line_maps, sheet in zip(main, maps.cpu().numpy(), sheets, strict=True):
-            for line in find_baselines(line_maps):
-                is_main = is_main_text(line, sheet.mask)
-                if is_main is None:
+        main_text = context(fine, coarse, maps)[:, 0]
+        line_logits, labels = [], []
+        for logit_map, page_maps, page in zip(main_text, maps.cpu().numpy(), batch, strict=True):
+            for line in find_baselines(page_maps):
+                label = is_main_text(line, page.mask)
+                if label is None:
                     continue
-                rows, columns = along(line, line_maps.shape[1:])
-                logits_of_lines.append(
-                    logit_map[rows // context.pooling, columns // context.pooling].mean()
-                )
-                labels.append(float(is_main))
-        if not logits_of_lines:
+                rows, columns = along(line, page_maps.shape[1:])
+                pooled = logit_map[rows // context.pooling, columns // context.pooling]
+                line_logits.append(pooled.mean())
+                labels.append(float(label))
+        if not line_logits:
             return None
-        loss = F.binary_cross_entropy_with_logits(
-            torch.stack(logits_of_lines), torch.tensor(labels, device=self.device)
+        targets = torch.tensor(labels, device=self.device)
+        return self.apply_loss(
+            F.binary_cross_entropy_with_logits(torch.stack(line_logits), targets)
         )
-        return self.apply_loss(loss)
 
     def evaluate(self) -> dict[str, float]:
-        """F1 of the page's own lines on dev, by corpus, at the best of :data:`LOGIT_OFFSETS`.
+        """F1 of the main text's lines on dev, by corpus, at the best of :data:`LOGIT_OFFSETS`.
 
-        How many of the lines on a page are its own differs between what is learned from and what is
-        read, so that the probabilities are shifted: by the offset that gives the best mean over the
-        corpora.
+        The share of marginalia differs between synthetic and real pages. So the probabilities are
+        shifted by the offset with the best mean over the corpora.
         """
         scores: dict[float, dict[str, list[BaselineScore]]] = {
             offset: {} for offset in LOGIT_OFFSETS
         }
         for page, maps in self.dev_maps():
-            lines, main = find_baselines(maps), maps[len(MAPS)]
+            lines, main_text = find_baselines(maps), maps[len(MAPS)]
+            baselines = [baseline for baseline, _ in page.lines]
             known: dict[tuple[bool, ...], BaselineScore] = {}
-            for offset, of in scores.items():
-                is_main = (
-                    own_lines(lines, shift_logits(main, offset)) if lines else np.zeros(0, np.bool_)
-                )
+            for offset, by_source in scores.items():
+                is_main = np.zeros(0, np.bool_)
+                if lines:
+                    is_main = own_lines(lines, shift_logits(main_text, offset))
                 key = tuple(is_main.tolist())
                 if key not in known:
                     chosen = [STRIDE * lines[k] for k in np.flatnonzero(is_main)]
-                    known[key] = score_page([base for base, _ in page.lines], chosen)
-                of.setdefault(page.source, []).append(known[key])
+                    known[key] = score_page(baselines, chosen)
+                by_source.setdefault(page.source, []).append(known[key])
         means = {
-            offset: {source: mean_score(pages).f1 for source, pages in sorted(of.items())}
-            for offset, of in scores.items()
+            offset: {source: mean_score(of).f1 for source, of in sorted(by_source.items())}
+            for offset, by_source in scores.items()
         }
         self.offset = max(
             LOGIT_OFFSETS, key=lambda offset: float(np.mean(list(means[offset].values())))
@@ -154,7 +139,7 @@ class PageContextTrainer(PageTrainer):
         return means[self.offset]
 
     def best_weights(self) -> dict[str, Tensor]:
-        """The averaged weights, the bias of the context's last layer shifted by the offset."""
+        """The averaged weights, with the offset in the bias of the context's last layer."""
         bias = "context.leave.bias"
         return {
             name: value - self.offset if name == bias else value
@@ -163,14 +148,13 @@ class PageContextTrainer(PageTrainer):
 
 
 def shift_logits(probabilities: NDArray[np.float32], offset: float) -> NDArray[np.float32]:
-    """Probabilities whose logits are lowered by an offset."""
+    """Probabilities, their logits lowered by ``offset``."""
     odds = np.exp(-offset) * probabilities / np.maximum(1.0 - probabilities, 1e-7)
     return np.asarray(odds / (1.0 + odds), np.float32)
 
 
 def network_on_base(recipe: PageRecipe, base: dict[str, Tensor]) -> PageNetwork:
-    """A network of the recipe with the weights of ``base``, of which only the context can be
-    trained."""
+    """A network of the recipe with the weights of ``base``; only the context is trained."""
     network = PageNetwork(recipe.network)
     plain = {name: value for name, value in base.items() if not name.startswith("context.")}
     network.load_state_dict(network.state_dict() | plain)
@@ -180,30 +164,21 @@ def network_on_base(recipe: PageRecipe, base: dict[str, Tensor]) -> PageNetwork:
 
 
 def same_shape(config: PageNetworkConfig, base: PageNetworkConfig) -> bool:
-    """Whether weights of ``base`` are those of a network of this shape but for its context."""
+    """Whether two networks have one shape apart from the context."""
     return config.model_copy(update={"context": ()}) == base.model_copy(update={"context": ()})
 
 
 def is_main_text(line: Polyline, mask: NDArray[np.uint8]) -> bool | None:
-    """Whether a line that was found lies on the page's own writing; None where it does in part."""
+    """Whether a detected line lies on the main text; None if only a part does."""
     rows, columns = along(line, (-(-mask.shape[0] // STRIDE), -(-mask.shape[1] // STRIDE)))
     share = float((mask[STRIDE * rows, STRIDE * columns] == MAIN).mean())
     return None if MAIN_SHARES[0] <= share <= MAIN_SHARES[1] else share > MAIN_SHARES[1]
 
 
 def pad_and_stack(images: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Images padded with zeros to one shape: (images, height, width)."""
     height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
-    return np.stack(
-        [
-            cv2.copyMakeBorder(
-                image,
-                0,
-                height - image.shape[0],
-                0,
-                width - image.shape[1],
-                cv2.BORDER_CONSTANT,
-                value=0,
-            )
-            for image in images
-        ]
-    )
+    stacked = np.zeros((len(images), height, width), np.float32)
+    for target, image in zip(stacked, images, strict=True):
+        target[: image.shape[0], : image.shape[1]] = image
+    return stacked

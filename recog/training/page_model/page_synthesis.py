@@ -21,7 +21,7 @@ from recog.corpora.manifest import load_data
 from recog.media.image.reader import read_image
 from recog.segment.page_lines import MULTIPLE
 from recog.training.page_model.data import Page, Shape
-from recog.training.recogniser.recipe import Source
+from recog.training.recipe_base import Source
 
 MAIN, NOTE = 1, 2  # in the mask of a sheet
 BASELINE = 0.68  # of a line image's height from above, where its baseline is

@@ -18,8 +18,8 @@ from recog.model.recogniser_folder import Bundle, open_bundle, update_bundle
 from recog.recognition.load import load
 from recog.text.bidi import to_logical
 from recog.training.progress import Reporter
-from recog.training.recogniser.data import load_rows
 from recog.training.recogniser.recipe import Modality, Recipe
+from recog.training.recogniser.rows import load_rows
 from recog.tuning.model import tune_model
 
 MAX_DEV_ROWS = 300  # of dev to tune on: more tell nothing new, and the user waits

@@ -1,69 +1,40 @@
-"""One training from command to model folder: recipe, data, network, loop, export."""
+"""The training of a recogniser from the command to the model folder."""
 
 from __future__ import annotations
 
-import json
-import math
-import os
-from collections import Counter
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 import torch.distributed as dist
 
-from recog.corpora.manifest import load_data, modality, modality_of
 from recog.errors import UsageError, UserError
-from recog.lm.binary import binary_bytes
 from recog.lm.g2p import open_speller
-from recog.model.config import MEMORYLESS
-from recog.model.folder import GRAPH, PRONUNCIATIONS, SPELLING, TRAINING_PLOT, WEIGHTS
-from recog.model.recogniser_folder import Bundle, ModelConfig, open_bundle, write_bundle
-from recog.nn.weights import half_precision, network_from, weights_bytes
+from recog.model.folder import WEIGHTS
+from recog.model.recogniser_folder import Bundle, open_bundle
+from recog.nn.weights import network_from
 from recog.text.alphabet import Alphabet
-from recog.text.pronunciations import (
-    Pronunciations,
-    pronunciations_bytes,
-    read_pronunciations,
-    sounds_of,
-)
-from recog.training.card import model_card
-from recog.training.checkpoint import read_checkpoint
-from recog.training.energy import energy
-from recog.training.g2p import train_g2p
-from recog.training.plot import read_log, training_svg
-from recog.training.progress import LOG, Reporter
-from recog.training.recogniser.batches import plan_epoch
+from recog.text.pronunciations import Pronunciations, read_pronunciations, sounds_of
+from recog.training.progress import Reporter
+from recog.training.recipe_base import NO_OVERRIDES, RunOptions
 from recog.training.recogniser.data import Dataset, prepare
-from recog.training.recogniser.feature_store import corpus_statistics
-from recog.training.recogniser.recipe import (
-    NO_OVERRIDES,
-    Recipe,
-    RunOptions,
-    default_recipe,
-    read_recipe,
-)
-from recog.training.recogniser.scoring import score_bundle
-from recog.training.recogniser.trainer import Trainer, default_epochs, seeded_network, thread_count
+from recog.training.recogniser.distributed import join_processes, make_deterministic, thread_count
+from recog.training.recogniser.export import export_recogniser
+from recog.training.recogniser.recipe import Recipe
+from recog.training.recogniser.run_recipe import complete_recipe, find_recipe
+from recog.training.recogniser.trainer import Trainer, seeded_network
 from recog.training.recogniser.word_crops import load_word_crops
 from recog.training.run_folder import card_notes, open_run
-from recog.util.parallel import cores
-
-FEW_ROWS, RECOMBINE_FEW = (
-    1000,
-    0.5,
-)  # lines of a folder below which that share of them is synthesised
-# of CER, by which int8 may be worse than float32 before the trainer says so
-MAX_QUANTISATION_LOSS = 0.003
 
 
 def train_recogniser(
-    what: Path, out: Path | None, base: str | None, options: RunOptions = NO_OVERRIDES
+    source: Path, out: Path | None, base: str | None, options: RunOptions = NO_OVERRIDES
 ) -> None:
-    """Train ``what`` (a recipe, or data) into the model folder ``out``, from the model ``base``
-    where one is given.
+    """Train a recogniser into the model folder ``out``.
+
+    Args:
+        source: a recipe, or data.
+        out: for a recipe by default ``runs/NAME``.
+        base: a model to train from.
 
     Raises:
         UserError: the data, the recipe or the base cannot be used, or the folder holds another
@@ -72,164 +43,65 @@ def train_recogniser(
     rank = join_processes()
     try:
         bundle = open_bundle(base) if base else None
-        recipe, out = _recipe(what, out, bundle)
+        recipe, out = find_recipe(source, out, bundle)
         recipe = options.override(recipe)
-        if recipe.training.freeze and bundle is None:
-            raise UsageError(
-                "Only a base model's convolutions can be frozen: give --from MODEL, or no freeze."
-            )
-        if recipe.training.recombine and (bundle is None or recipe.modality != "handwriting"):
-            raise UsageError(
-                "Only lines of handwriting whose words a base model finds can be recombined: give --from MODEL."
-            )
+        _check_fine_tuning(recipe, bundle)
         if recipe.training.deterministic:
             make_deterministic()
-        torch.set_num_threads(thread_count(recipe.training))
+        torch.set_num_threads(thread_count(recipe.training.threads))
+        restart = options.restart
         with open_run(
-            out / "training", Reporter, restart=options.restart, main_process=rank == 0
+            out / "training", Reporter, restart=restart, main_process=rank == 0
         ) as report:
-            _train(recipe, out, bundle, report, card_notes(what), options.own_text)
+            trainer = make_trainer(recipe, out, bundle, report)
+            trainer.train(
+                _describe(trainer),
+                lambda: export_recogniser(
+                    trainer, bundle, card_notes(source), own_text=options.own_text
+                ),
+            )
+            if dist.is_initialized():
+                dist.barrier()
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
 
 
-def make_deterministic() -> None:
-    """Let torch choose only algorithms that give the same on every run, for the rest of this
-    process."""
-    # else the LSTM on a GPU has no such algorithm
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.backends.cudnn.benchmark = False
-    torch.use_deterministic_algorithms(True)
-
-
-def join_processes() -> int:
-    """Join the process group that ``torchrun`` announces in the environment; 0 when alone."""
-    if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
-        return 0
-    backend = "gloo"
-    if torch.cuda.is_available():
-        number = int(os.environ.get("LOCAL_RANK", "0"))
-        if number < torch.cuda.device_count():  # else the device that is asked for decides
-            torch.cuda.set_device(number)
-        backend = "cpu:gloo,cuda:nccl"
-    # the first process computes features while the others wait, which may take hours
-    dist.init_process_group(backend, timeout=timedelta(hours=24))
-    return dist.get_rank()
-
-
-def _recipe(what: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe, Path]:
-    lines = None
-    if what.suffix.lower() in (".yaml", ".yml"):
-        recipe = read_recipe(what)
-        out = out or Path("runs") / recipe.name
-    else:
-        if out is None:
-            raise UsageError("Give --out MODEL, the folder of the model to make.")
-        rows = load_data(what, quiet=True, leave_out=[out])  # told when it is read again
-        lines = len(rows)
-        kinds = {modality_of(row.media) for row in rows}
-        kind = (
-            bundle.config.modality if bundle and bundle.config.modality in kinds else modality(rows)
+def _check_fine_tuning(recipe: Recipe, bundle: Bundle | None) -> None:
+    """Refuse options that need a base model where there is none."""
+    if recipe.training.freeze and bundle is None:
+        raise UsageError(
+            "Only a base model's convolutions can be frozen: give --from MODEL, or no freeze."
         )
-        name = (
-            "".join(c if c.isalnum() or c in "._-" else "-" for c in out.resolve().name)[:64]
-            or "model"
+    if recipe.training.recombine and (bundle is None or recipe.modality != "handwriting"):
+        raise UsageError(
+            "Only lines of handwriting whose words a base model finds can be recombined: "
+            "give --from MODEL."
         )
-        recipe = default_recipe(name, kind, str(what.resolve()), rows=lines)
-    if bundle is not None:
-        recipe = adapt_to_base(recipe, bundle.config, lines)
-    if recipe.subsampling:
-        try:
-            encoder = recipe.encoder.subsampled(recipe.subsampling)
-        except ValueError as error:
-            raise UserError(f"{what}: subsampling: {error}.") from None
-        recipe = recipe.model_copy(update={"encoder": encoder})
-    return recipe, out
 
 
-def adapt_to_base(recipe: Recipe, base: ModelConfig, rows: int | None) -> Recipe:
-    """A recipe with what a base model keeps of itself.
-
-    Args:
-        rows: of bare data, which says nothing of how to train; None for a recipe that someone
-            wrote.
-    """
-    if base.modality != recipe.modality:
-        raise UserError(f"The base model is for {base.modality} and the data is {recipe.modality}.")
-    encoder = base.encoder
-    training: dict[str, Any] = {"short_first": False}  # the base knows long lines already
-    update: dict[str, Any] = {"languages": recipe.languages or base.languages}
-    if rows is None:
-        dropout = {"dropout": recipe.encoder.dropout}
-        if encoder.cell not in MEMORYLESS:
-            dropout["recurrent_dropout"] = recipe.encoder.recurrent_dropout
-        encoder = encoder.model_copy(update=dropout)
-        if recipe.encoder.intermediate:
-            if recipe.encoder.intermediate >= encoder.layers:
-                raise UserError(
-                    f"The recipe's encoder.intermediate is {recipe.encoder.intermediate}; it must be less than the "
-                    f"{encoder.layers} layers of the base model."
-                )
-            encoder = encoder.model_copy(update={"intermediate": recipe.encoder.intermediate})
-    else:
-        update["normalise"] = base.normalise
-        few = recipe.modality == "handwriting" and rows < FEW_ROWS
-        training |= {"learning_rate": 5e-4, "recombine": RECOMBINE_FEW if few else 0.0}
-    if base.spectrogram:
-        update["spectrogram"] = base.spectrogram
-    if base.strip:
-        update["strip"] = base.strip
-    return recipe.model_copy(
-        update={
-            **update,
-            "encoder": encoder,
-            "training": recipe.training.model_copy(update=training),
-        }
-    )
-
-
-def _train(
-    recipe: Recipe, out: Path, bundle: Bundle | None, report: Reporter, notes: str, own_text: bool
-) -> None:
+def make_trainer(recipe: Recipe, out: Path, bundle: Bundle | None, report: Reporter) -> Trainer:
+    """The trainer with its data and its initial network."""
     data = load_dataset(recipe, out / "training", bundle, report)
-    recipe = complete_recipe(recipe, data, bundle)
+    recipe = complete_recipe(recipe, data, base=bundle is not None)
     if bundle is None:
         network = seeded_network(recipe, len(data.alphabet))
     else:
-        torch.manual_seed(recipe.training.seed)  # for a head that it has not yet
+        torch.manual_seed(recipe.training.seed)  # for heads that the base lacks
         network = network_from(bundle, data.alphabet, encoder=recipe.encoder)
     checksum = bundle.config.files.get(WEIGHTS) if bundle else None
     words = None
     if recipe.training.recombine:
-        report.say("Finding the words in the lines, to make others of them.")
+        report.say("Finding the words in the lines, to put them together into other lines.")
         words = load_word_crops(
             network, data, recipe, out / "training", base=checksum, writes=not report.quiet
         )
-    trainer = Trainer(recipe, data, network, out, report, base=checksum, words=words)
-    resumed = trainer.resume()
-    if trainer.progress.finished and (out / "config.json").exists():
-        report.say(
-            f"{out}: this training is finished (dev CER {100 * trainer.progress.best:.2f} %)."
-        )
-        return
-    report.say(start_message(recipe, data, trainer, resumed))
-    if bundle is not None and not resumed:
-        trainer.evaluate_base()
-    trainer.run_reporting(report.say)
-    if not report.quiet:
-        finish(recipe, data, trainer, out, report, bundle, notes, own_text)
-        trainer.progress.finished = True
-        trainer.save()
-    if dist.is_initialized():
-        dist.barrier()
+    return Trainer(recipe, data, network, out, report, base=checksum, words=words)
 
 
 def load_dataset(recipe: Recipe, folder: Path, bundle: Bundle | None, report: Reporter) -> Dataset:
-    """Prepare the data; the first process computes the features and the others wait to map them."""
+    """Prepare the data; the first process computes the features, and the others wait for them."""
     main_process = not report.quiet
-    alphabet = Alphabet.from_list(bundle.config.symbols[1:]) if bundle else None
-    cache = folder / "features"
     if dist.is_initialized() and not main_process:
         dist.barrier()
     started = False
@@ -243,9 +115,15 @@ def load_dataset(recipe: Recipe, folder: Path, bundle: Bundle | None, report: Re
 
     pronunciations, phones = load_pronunciations(recipe, bundle)
     data = prepare(
-        recipe, cache, base=alphabet, pronunciations=pronunciations, phones=phones,
-        speller=open_speller(bundle) if bundle and pronunciations else None, leave_out=[folder.parent], advance=advance,
-    )  # fmt: skip
+        recipe,
+        folder / "features",
+        base=Alphabet.from_list(bundle.config.symbols[1:]) if bundle else None,
+        pronunciations=pronunciations,
+        phones=phones,
+        speller=open_speller(bundle) if bundle and pronunciations else None,
+        leave_out=[folder.parent],
+        advance=advance,
+    )
     report.stop()
     if dist.is_initialized() and main_process:
         dist.barrier()
@@ -258,188 +136,34 @@ def load_dataset(recipe: Recipe, folder: Path, bundle: Bundle | None, report: Re
 def load_pronunciations(
     recipe: Recipe, bundle: Bundle | None
 ) -> tuple[Pronunciations, Alphabet | None]:
-    """Those of the recipe, else of the base model, whose sounds stay the network's; nothing where
-    neither has any.
+    """The recipe's pronunciations, else the base model's, with their phones.
 
     Raises:
-        UserError: the recipe's have sounds that the base model does not know.
+        UserError: the recipe's have phones that the base model does not know.
     """
-    base_pronunciations = bundle.pronunciations() if bundle else {}
-    pronunciations = (
-        read_pronunciations(Path(recipe.pronunciations))
-        if recipe.pronunciations
-        else base_pronunciations
-    )
+    if recipe.pronunciations:
+        pronunciations = read_pronunciations(Path(recipe.pronunciations))
+    else:
+        pronunciations = bundle.pronunciations() if bundle else {}
     if not pronunciations:
         return {}, None
     phones = sounds_of(pronunciations)
-    if bundle is not None and bundle.config.sounds:
-        base_phones = Alphabet.from_list(bundle.config.sounds[1:])
-        new = [phone for phone in phones.symbols if phone not in base_phones]
-        if new:
-            raise UserError(
-                f"{recipe.pronunciations}: has sounds that the base model does not know: {' '.join(new)}."
-            )
-        return pronunciations, base_phones
-    return pronunciations, phones
-
-
-def complete_recipe(recipe: Recipe, data: Dataset, bundle: Bundle | None) -> Recipe:
-    """Fill in what follows from the data: corpus statistics and the number of epochs."""
-    update: dict[str, Any] = {}
-    sounds = 0 if data.phones is None else len(data.phones)
-    update["encoder"] = recipe.encoder.model_copy(update={"sounds": sounds})
-    if recipe.modality == "speech" and not recipe.spectrogram.mean:
-        mean, deviation = corpus_statistics(data.store, [e.index for e in data.train])
-        update["spectrogram"] = recipe.spectrogram.model_copy(
-            update={"mean": mean, "deviation": deviation}
+    if bundle is None or not bundle.config.sounds:
+        return pronunciations, phones
+    base_phones = Alphabet.from_list(bundle.config.sounds[1:])
+    new = [phone for phone in phones.symbols if phone not in base_phones]
+    if new:
+        raise UserError(
+            f"{recipe.pronunciations}: has sounds that the base model does not know: "
+            f"{' '.join(new)}."
         )
-    if not recipe.training.epochs:
-        updates = math.ceil(len(plan_epoch(data.train, 1, recipe)) / recipe.training.accumulate)
-        epochs = default_epochs(updates, bundle is not None, recipe.modality)
-        update["training"] = recipe.training.model_copy(update={"epochs": epochs})
-    return recipe.model_copy(update=update)
+    return pronunciations, base_phones
 
 
-def start_message(recipe: Recipe, data: Dataset, trainer: Trainer, resumed: bool) -> str:
-    parameters = sum(p.numel() for p in trainer.network.parameters())
-    where = (
-        f"{trainer.device}, {torch.get_num_threads()} threads"
-        if trainer.device.type == "cpu"
-        else str(trainer.device)
-    )
-    p = trainer.progress
-    start = f"going on from epoch {p.epoch + 1}, step {p.step}" if resumed else "starting"
+def _describe(trainer: Trainer) -> str:
+    data = trainer.data
     split = f" ({data.split})" if data.split else ""
     return (
-        f"{recipe.name}: {len(data.train)} rows to train on, {len(data.dev)} to evaluate on{split}; "
-        f"{len(data.alphabet) - 1} symbols, {parameters / 1e6:.1f} M parameters, {recipe.training.epochs} epochs on {where}"
-        f"{', bf16' if trainer.bf16 else ''}; {start}."
+        f"{trainer.recipe.name}: {len(data.train)} rows to train on, {len(data.dev)} to evaluate on"
+        f"{split}; {len(data.alphabet) - 1} symbols"
     )
-
-
-def finish(
-    recipe: Recipe,
-    data: Dataset,
-    trainer: Trainer,
-    out: Path,
-    report: Reporter,
-    base: Bundle | None,
-    notes: str = "",
-    own_text: bool = False,
-) -> Bundle:
-    """Write the model folder from the best weights: float16 weights, the int8 graph made of them
-    (where ONNX can compute the network), config and card."""
-    best, state = read_checkpoint(trainer.best)
-    if base is not None and state["epoch"] == 0:
-        report.say(
-            f"No epoch was better on dev than {base.config.name} itself: its weights are kept."
-        )
-    trained = {
-        "epochs": trainer.progress.epoch,
-        "best_epoch": state["epoch"],
-        "steps": trainer.progress.step,
-        "hours": round(trainer.progress.seconds / 3600, 2),
-        "rows": len(data.train),
-        "from": base.config.name if base else None,
-        "recipe": portable_recipe(recipe),
-        "data": [source.display_name for source in recipe.data],
-        "corpora": corpora(recipe, data),
-        "cpu_seconds": round(trainer.progress.cpu_seconds * trainer.world),
-        "energy": energy(trainer.progress.cpu_seconds * trainer.world, trainer.progress.joules),
-        "plot": TRAINING_PLOT,
-    }
-    bundle = export_bundle(recipe, data, best, out, trained=trained)
-    result = score_bundle(bundle, data, cores())
-    loss = result["cer"] - state["dev"]["cer"]
-    if loss > MAX_QUANTISATION_LOSS:
-        report.say(f"Note: in int8 the dev CER is {100 * loss:.2f} points higher than in float32.")
-    config = bundle.config.model_copy(update={"dev": result})
-    files = {name: bundle.file(name).read_bytes() for name in bundle.config.files}
-    g2p = None if data.phones is None else g2p_bytes(recipe, data, base)
-    if g2p is not None:
-        files[SPELLING] = g2p
-    log = read_log(out / "training" / LOG)
-    files[TRAINING_PLOT] = training_svg(
-        log, title=f"{config.name}: {trainer.progress.step} steps"
-    ).encode()
-    bundle = write_bundle(out, config, files, model_card(config, trainer.progress.history, notes))
-    report.say(
-        f"{out}: ready, dev CER {100 * result['cer']:.2f} %, WER {100 * result['wer']:.2f} % "
-        f"(best path, as shipped in {config.arithmetic})."
-    )
-    if recipe.encoder.torch_only:
-        report.say(
-            f"Note: ONNX has no operator for the {recipe.encoder.recurrence}: using this model needs torch."
-        )
-    if base is not None or own_text:
-        from recog.training.recogniser.lm_transfer import transfer_language_model
-
-        bundle = transfer_language_model(bundle, base, recipe, report, cores(), own_text)
-    return bundle
-
-
-def portable_recipe(recipe: Recipe) -> dict[str, Any]:
-    """What a model says of its recipe: nothing of where files lay on the machine that trained
-    it."""
-    settings: dict[str, Any] = json.loads(
-        recipe.model_dump_json(exclude={"data", "spectrogram", "strip", "encoder"})
-    )
-    if recipe.pronunciations is not None:
-        settings["pronunciations"] = Path(recipe.pronunciations).name
-    return settings
-
-
-def g2p_bytes(recipe: Recipe, data: Dataset, base: Bundle | None) -> bytes | None:
-    """The file that says how other words are said: the base's, or learned from the recipe's
-    pronunciations."""
-    if base is not None and recipe.pronunciations is None:
-        return base.file(SPELLING).read_bytes() if SPELLING in base.config.files else None
-    model = train_g2p(data.pronunciations)
-    return None if model is None else binary_bytes(model)
-
-
-def corpora(recipe: Recipe, data: Dataset) -> dict[str, dict[str, Any]]:
-    """What the card says of each source: rows to train on and of dev that could be used, and its
-    licence."""
-    train, dev = (Counter(example.source for example in rows) for rows in (data.train, data.dev))
-    return {
-        name: {"train": train[name], "dev": dev[name], "licence": source.licence}
-        for name, source in ((source.display_name, source) for source in recipe.data)
-    }
-
-
-def export_bundle(
-    recipe: Recipe,
-    data: Dataset,
-    weights: dict[str, torch.Tensor],
-    out: Path,
-    *,
-    trained: dict[str, Any],
-) -> Bundle:
-    """Write a model folder, not yet evaluated, of these weights."""
-    half_weights = half_precision(weights)
-    symbols = ("", *data.alphabet.symbols)
-    files = {WEIGHTS: weights_bytes(half_weights)}
-    if data.phones is not None:
-        files[PRONUNCIATIONS] = pronunciations_bytes(data.pronunciations)
-    if not recipe.encoder.torch_only:
-        from recog.nn.export.recogniser import build_onnx, quantise
-
-        arrays = {name: np.asarray(t.float().numpy()) for name, t in half_weights.items()}
-        files[GRAPH] = quantise(
-            build_onnx(recipe.encoder, arrays, len(symbols))
-        ).SerializeToString()
-    config = ModelConfig(
-        name=recipe.name,
-        modality=recipe.modality,
-        languages=recipe.languages,
-        symbols=symbols,
-        sounds=("", *data.phones.symbols) if data.phones else None,
-        normalise=recipe.normalise,
-        spectrogram=recipe.spectrogram if recipe.modality == "speech" else None,
-        strip=recipe.strip if recipe.modality == "handwriting" else None,
-        encoder=recipe.encoder,
-        trained=trained,
-    )
-    return write_bundle(out, config, files, model_card(config, []))
