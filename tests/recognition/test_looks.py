@@ -17,7 +17,7 @@ from recog.model.config import DecodingConfig, View
 from recog.model.recogniser_folder import ModelConfig, open_bundle, update_bundle
 from recog.recognition.dataset import pieces_of
 from recog.training.recogniser.rows import dev_rows
-from recog.tuning.model import tune_model
+from recog.tuning.model import TuneOptions, tune_model
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 
@@ -68,9 +68,18 @@ def test_rows_of_a_corpus_and_tuning_take_all_views(model: Path, tmp_path: Path)
     rows = dev_rows(tmp_path)
     assert [len(piece.again) for piece in pieces_of(recog.load(model, threads=1), rows[0])] == [1]
     tune_model(
-        recog.load(model, beam=0, looks="auto", threads=1), rows, lm=None, out=tmp_path / "tuned", what="one line",
-        metric="cer", beam=8, sentence=False, fixed=frozenset({"beam"}), say=lambda _: None,
-    )  # fmt: skip
+        recog.load(model, beam=0, looks="auto", threads=1),
+        rows,
+        TuneOptions(
+            out=tmp_path / "tuned",
+            what="one line",
+            metric="cer",
+            beam=8,
+            sentence=False,
+            fixed=frozenset({"beam"}),
+        ),
+        lambda _: None,
+    )
     decoding = json.loads((tmp_path / "tuned" / "config.json").read_text())["decoding"]
     assert decoding["views"] == [{"slant": 0.0, "width": 1.25}, {"slant": 0.1, "width": 1.0}]
     assert decoding["doubt"] == 0.02
@@ -79,10 +88,20 @@ def test_rows_of_a_corpus_and_tuning_take_all_views(model: Path, tmp_path: Path)
         in (tmp_path / "tuned" / "README.md").read_text()
     )
     tune_model(
-        recog.load(model, beam=0, looks="auto", threads=1), rows, lm=None, out=tmp_path / "other", what="one line",
-        metric="cer", beam=8, sentence=False, fixed=frozenset({"beam"}), say=lambda _: None, views=[View(slant=-0.1)],
-        doubt=0.3,
-    )  # fmt: skip
+        recog.load(model, beam=0, looks="auto", threads=1),
+        rows,
+        TuneOptions(
+            out=tmp_path / "other",
+            what="one line",
+            metric="cer",
+            beam=8,
+            sentence=False,
+            fixed=frozenset({"beam"}),
+            views=[View(slant=-0.1)],
+            doubt=0.3,
+        ),
+        lambda _: None,
+    )
     other = recog.load(tmp_path / "other").config.decoding
     assert other.views == (View(slant=-0.1),) and other.doubt == 0.3
 

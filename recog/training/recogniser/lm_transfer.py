@@ -20,7 +20,7 @@ from recog.text.bidi import to_logical
 from recog.training.progress import Reporter
 from recog.training.recogniser.recipe import Modality, Recipe
 from recog.training.recogniser.rows import load_rows
-from recog.tuning.model import tune_model
+from recog.tuning.model import TuneOptions, tune_model
 
 MAX_DEV_ROWS = 300  # of dev to tune on: more tell nothing new, and the user waits
 ORDER: dict[Unit, int] = {"word": 3, "character": 7}  # as the shipped models have
@@ -93,15 +93,16 @@ def transfer_language_model(
     line = tune_model(
         load(bundle.path, beam=0, looks="auto", threads=threads),
         rows,
-        lm=None,
-        out=bundle.path,
-        what="its dev rows",
-        metric="wer" if recipe.modality == "speech" else "cer",
-        beam=max(1, decoding.beam),
-        sentence=decoding.sentence,
-        fixed=frozenset(fixed),
-        say=lambda _: None,
-        new_lm=own_text and not too_few,
+        TuneOptions(
+            out=bundle.path,
+            what="its dev rows",
+            metric="wer" if recipe.modality == "speech" else "cer",
+            beam=max(1, decoding.beam),
+            sentence=decoding.sentence,
+            fixed=frozenset(fixed),
+            new_lm=own_text and not too_few,
+        ),
+        lambda _: None,
     )
     report.say(line)
     return open_bundle(bundle.path)
