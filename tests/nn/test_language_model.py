@@ -22,13 +22,9 @@ from recog.nn.language_model import LanguageNetwork, log_expected, log_uniform
 from recog.training.language_model import trainer as loop
 from recog.training.language_model.data import prepare_texts
 from recog.training.language_model.export import export_language_bundle
-from recog.training.language_model.recipe import (
-    LanguageRecipe,
-    is_language_recipe,
-    read_language_recipe,
-)
+from recog.training.language_model.recipe import LanguageRecipe, read_language_recipe
 from recog.training.language_model.run import train_language_model
-from recog.training.recipe_base import RunOptions
+from recog.training.recipe_base import RunOptions, is_recipe
 
 LETTERS = ("<unk>", "</s>", "|", "a", "b", "c", "d")
 WORDS = ("<unk>", "</s>", "the", "day", "world", "wide")
@@ -436,7 +432,7 @@ def test_dev_is_made_of_stretches_of_the_share(tmp_path):
 
 
 def test_recipes_that_cannot_be_used(recipe, tmp_path):
-    assert is_language_recipe(recipe) and not is_language_recipe(tmp_path)
+    assert is_recipe(recipe, "text") and not is_recipe(tmp_path, "text")
     read = read_language_recipe(recipe)
     assert read.data[0].path == str(recipe.parent / "text.txt.gz")
     for text, message in (
