@@ -1,4 +1,4 @@
-"""The model card: what a person must know before trusting a model."""
+"""The model card of a recogniser."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from recog.util.display import percent
 
 
 def model_card(config: ModelConfig, history: list[dict[str, Any]], notes: str = "") -> str:
-    """A card in Markdown from the config and the epochs of the run.
+    """The card in Markdown.
 
     Args:
-        notes: what only people know (licences, what the model cannot do), in Markdown; goes before
-            the epochs.
+        history: an entry for each epoch of the run.
+        notes: licences and limits, in Markdown; they go before the epochs.
     """
     features = config.spectrogram or config.strip
     lines = [f"# {config.name}", ""]
@@ -139,7 +139,7 @@ def _dev_section(config: ModelConfig) -> list[str]:
 
 
 def shown_edit(reference: str, hypothesis: str) -> str:
-    """A confusion in words, with its characters as Markdown code."""
+    """A confusion of characters in words."""
     if not reference:
         return f"{_code(hypothesis)} put in"
     return (
@@ -155,7 +155,7 @@ def _code(text: str) -> str:
 
 
 def cell(text: str) -> str:
-    """Text for a table's cell, on one line and without its bars."""
+    """Text for a cell of a Markdown table."""
     return " ".join(text.split()).replace("|", "\\|")
 
 

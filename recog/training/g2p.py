@@ -1,6 +1,8 @@
-"""Learning from a dictionary how spelling is said: words are cut into letters with the sounds that
-they stand for, by expectation maximisation, and an n-gram model is made of these pairs (Bisani and
-Ney 2008, sections 2 and 3)."""
+"""Training of a grapheme-to-phoneme model from a dictionary (Bisani and Ney 2008, sections 2, 3).
+
+Expectation maximisation aligns the letters of each word with its phones. The model is an n-gram
+model of the pairs of a letter and its phones.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +16,22 @@ from recog.lm.g2p import NOTHING
 from recog.lm.tables import NGrams
 from recog.text.pronunciations import Pronunciations
 
-MAX_PHONES = 2  # that a letter may stand for: "x" for two
+MAX_PHONES = 2  # of a letter, as of "x"
 ORDER = 6
-NGRAMS = 150_000  # kept
+NGRAMS = 150_000  # of the pruned model
 ITERATIONS = 5
-SAMPLE = 10_000  # words that the shares of the pairs are estimated on
-MIN_COUNT = 0.05  # times that a pair must be expected to stay
-MIN_WORDS = 1_000  # words to learn from
-Pair = tuple[str, str]  # a letter and its sounds
-Edge = tuple[int, int, float, Pair]  # of a lattice: from where, to where, its score and what it is
+SAMPLE = 10_000  # words that the probabilities of the pairs are estimated on
+MIN_COUNT = 0.05  # expected count below which a pair is dropped
+MIN_WORDS = 1_000  # to train on
+Pair = tuple[str, str]  # a letter and its phones
+Edge = tuple[int, int, float, Pair]  # of a lattice: from node, to node, score, pair
 
 
 def train_g2p(lexicon: Pronunciations, *, seed: int = 1) -> NGrams | None:
-    """The model of :class:`recog.lm.g2p.Speller`, of the usual ways in which words are said.
+    """Train the model of :class:`recog.lm.g2p.Speller` on first pronunciations.
 
     Returns:
-        None where there are too few words to learn from.
+        None if there are too few words.
     """
     words = [
         (word, pronunciations[0])
@@ -48,9 +50,9 @@ def train_g2p(lexicon: Pronunciations, *, seed: int = 1) -> NGrams | None:
 
 
 def align_letters(words: list[tuple[str, str]], seed: int = 1) -> list[list[Pair]]:
-    """Each word cut into letters with their sounds; empty where that cannot be."""
+    """The pairs of each word; empty if no alignment is possible."""
     counts: dict[Pair, float] = defaultdict(float)
-    for word, phones in words:  # at first the sounds lie along the word evenly
+    for word, phones in words:  # at first the phones lie along the word evenly
         for i, letter in enumerate(word):
             a, b = round(i * len(phones) / len(word)), round((i + 1) * len(phones) / len(word))
             counts[letter, phones[a:b][:MAX_PHONES]] += 1.0
@@ -74,8 +76,7 @@ def _probabilities(counts: dict[Pair, float]) -> dict[Pair, float]:
 
 
 def _lattice(word: str, phones: str, scores: dict[Pair, float]) -> list[Edge]:
-    """All ways to share the sounds out to the letters; places are numbers, (letters, sounds) as a
-    row and a column."""
+    """The edges of all alignments; a node is the number of a (letters, phones) cell."""
     edges, width = [], len(phones) + 1
     for i, letter in enumerate(word):
         for j in range(width):
@@ -91,8 +92,7 @@ def _lattice(word: str, phones: str, scores: dict[Pair, float]) -> list[Edge]:
 def _add_expected_counts(
     word: str, phones: str, scores: dict[Pair, float], counts: dict[Pair, float]
 ) -> None:
-    """Add how often each pair is to be expected in a word: the forward-backward sums over its
-    lattice."""
+    """Add the expected count of each pair in a word, by forward-backward over its lattice."""
     edges = _lattice(word, phones, scores)
     size = (len(word) + 1) * (len(phones) + 1)
     forward, backward = [0.0] * size, [0.0] * size

@@ -1,5 +1,4 @@
-"""What a training tells: a progress bar and a line an epoch on standard error, ``log.jsonl``, and
-TensorBoard."""
+"""The report of a training: progress bar, a line per epoch, ``log.jsonl`` and TensorBoard."""
 
 from __future__ import annotations
 
@@ -24,13 +23,18 @@ from recog.util.atomic_files import write_text
 
 LOG = "log.jsonl"
 PROBLEMS, MAX_PROBLEMS = "problems.txt", 20
-LOG_EVERY = 10  # steps between entries of the log
-HEADS = ("main", "shortcut", "sounds", "intermediate")  # whose CTC losses a run tells
+LOG_EVERY = 10  # steps per entry of the log
+HEADS = ("main", "shortcut", "sounds", "intermediate")  # of CTC losses
 
 
 class Reporter:
-    """Progress of one run; silent where ``quiet`` (every process of a distributed run but the
-    first)."""
+    """The report of one run.
+
+    Args:
+        folder: of the run.
+        quiet: report nothing, as all processes of a distributed run but the first do.
+        resume_step: the step that the run resumes from.
+    """
 
     def __init__(self, folder: Path, *, quiet: bool = False, resume_step: int = 0) -> None:
         self.quiet = quiet
@@ -55,7 +59,7 @@ class Reporter:
             self.say("TensorBoard is not installed: the log is only in log.jsonl.")
 
     def _drop_entries_after(self, step: int) -> None:
-        """Drop entries of steps that a kill undid, so that the log has each step once."""
+        """Drop entries of steps that a kill undid."""
         if not self.path.exists():
             return
         lines = []
@@ -68,16 +72,18 @@ class Reporter:
         write_text(self.path, "".join(lines))
 
     def say(self, text: str) -> None:
+        """Print a line on standard error."""
         if not self.quiet:
             self.console.print(text, markup=False, emoji=False, soft_wrap=True)
 
     def write(self, entry: dict[str, Any]) -> None:
+        """Append an entry to the log."""
         if not self.quiet:
             self.log.write(json.dumps(entry, ensure_ascii=False) + "\n")
             self.log.flush()
 
     def report_problems(self, problems: Sequence[str]) -> None:
-        """Tell which rows could not be used, and why; all of them in ``problems.txt``."""
+        """Report the rows that are left out; ``problems.txt`` has all of them."""
         if self.quiet:
             return
         for problem in problems[:MAX_PROBLEMS]:
@@ -89,7 +95,7 @@ class Reporter:
         )
 
     def start_bar(self, what: str, total: int) -> None:
-        """Start a bar that :meth:`advance` moves."""
+        """Start a progress bar that :meth:`advance` moves."""
         if self.quiet:
             return
         self.stop()
@@ -105,15 +111,18 @@ class Reporter:
         self.bar.start()
 
     def advance(self, info: str = "", by: int = 1) -> None:
+        """Move the progress bar."""
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, advance=by, info=info)
 
     def stop(self) -> None:
+        """Remove the progress bar."""
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
 
     def epoch(self, epoch: int, epochs: int, done: int, batches: int) -> None:
+        """Start an epoch, of whose batches some are done."""
         self.start_bar(f"epoch {epoch + 1}/{epochs}", batches)
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, completed=done)
@@ -122,7 +131,7 @@ class Reporter:
 
     def _clear(self) -> None:
         self.sums = [0.0] * (len(HEADS) + 1)
-        self.max_norm = 0.0  # largest gradient norm
+        self.max_norm = 0.0  # of the gradients
         self.count = 0  # updates in the sums
 
     def step(
@@ -135,11 +144,14 @@ class Reporter:
         lines: int,
         batches: int = 1,
     ) -> None:
-        """Count one update: losses per label of the :data:`HEADS`, learning rate, gradient norm,
-        rows, batches.
+        """Report an update; every tenth writes an entry of the log, with means since the last.
 
-        Every tenth writes an entry of the log, with means since the last and the largest gradient
-        norm.
+        Args:
+            losses: per label, of the :data:`HEADS`.
+            rate: learning rate.
+            norm: of the gradient.
+            lines: rows of the update.
+            batches: of the update.
         """
         if self.quiet:
             return
@@ -177,11 +189,11 @@ class Reporter:
                     self.tensorboard.add_scalar(f"train/{key}", entry[key], step)
 
     def report_skipped(self, batches: int = 1) -> None:
-        """An update whose loss or gradient was not finite, and that was left out."""
+        """Report an update that was skipped, as its loss or gradient was not finite."""
         self.advance("no finite gradient, left out", batches)
 
     def report_dev(self, entry: dict[str, Any], result: DevResult, better: bool) -> None:
-        """Tell an epoch's result on dev."""
+        """Report an epoch's result on dev."""
         self.stop()
         if self.quiet:
             return
@@ -192,8 +204,8 @@ class Reporter:
             else ""
         )
         self.say(
-            f"epoch {entry['epoch']}  loss {entry['loss']:.3f}  dev CER {100 * result.cer:.2f} %  WER {100 * result.wer:.2f} %"
-            f"  blank {100 * result.blank:.0f} %{'  (best so far)' if better else ''}"
+            f"epoch {entry['epoch']}  loss {entry['loss']:.3f}  dev CER {100 * result.cer:.2f} %"
+            f"  WER {100 * result.wer:.2f} %  blank {100 * result.blank:.0f} %{'  (best so far)' if better else ''}"
             + (f"\n  CER by source: {by}" if by else "")
         )
         for reference, hypothesis in result.samples:
@@ -204,7 +216,7 @@ class Reporter:
             self.tensorboard.flush()
 
     def explain(self, step: int, sentences: list[str]) -> None:
-        """Tell what the run's figures say about it."""
+        """Report a diagnosis of the run."""
         if self.quiet or not sentences:
             return
         self.write({"step": step, "explanation": sentences})
@@ -212,6 +224,7 @@ class Reporter:
             self.say(sentence)
 
     def close(self) -> None:
+        """Close the log."""
         self.stop()
         if not self.quiet:
             self.log.close()

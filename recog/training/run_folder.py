@@ -1,4 +1,4 @@
-"""The folder ``training`` of a run: one run at a time, and what is thrown away to begin anew."""
+"""The folder ``training`` of a run: locks it, resets it (``--restart``), opens its report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from recog.errors import UserError
 from recog.training.checkpoint import read_state
 from recog.training.progress import LOG, PROBLEMS, Reporter
 
-LOCK_PATIENCE = 8.0  # seconds that data workers outlive a killed training, and a little more
+LOCK_PATIENCE = 8.0  # seconds; data workers outlive a killed training by a few
 ReporterT = TypeVar("ReporterT", bound=Reporter)
 
 
@@ -25,15 +25,15 @@ def open_run(
     restart: bool = False,
     main_process: bool = True,
 ) -> Iterator[ReporterT]:
-    """The folder of a run for as long as it lasts; gives its report, which goes on where an
-    interrupted run's stopped.
+    """Context of a run: locks its folder and opens its report.
 
     Args:
+        kind: class of the report.
         restart: throw away the progress of an earlier run.
-        main_process: whether this is the process, of several that train together, that writes.
+        main_process: whether this process writes; of several that train together one does.
 
     Raises:
-        UserError: another training is running in it.
+        UserError: another training is running in the folder.
     """
     with folder_lock(folder) if main_process else nullcontext():
         if restart and main_process:
@@ -47,8 +47,13 @@ def open_run(
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Keep a second training out of the folder; the lock goes with the process, however that ends,
-    and with its data workers, which notice its end after a few seconds."""
+    """Context that keeps a second training out of the folder.
+
+    The lock ends with the process, however that ends, and with its data workers.
+
+    Raises:
+        UserError: another training is running in the folder.
+    """
     try:
         import fcntl
     except ImportError:  # not on Windows
@@ -71,21 +76,19 @@ def folder_lock(folder: Path) -> Iterator[None]:
 
 
 def reset_folder(folder: Path) -> None:
-    """Throw a run's progress away; the features, which cost time and depend on the data alone,
-    stay."""
+    """Delete a run's progress, but not its features, which depend on the data alone."""
     for name in ("last.safetensors", "best.safetensors", LOG, PROBLEMS, "words.json"):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 
 
 def steps_done(folder: Path) -> int:
-    """The step that a run goes on from, 0 for a new one."""
+    """The step that a run resumes from; 0 for a new run."""
     last = folder / "last.safetensors"
     return int(read_state(last)["progress"]["step"]) if last.exists() else 0
 
 
 def card_notes(recipe: Path) -> str:
-    """What the card says about licences and limits: the Markdown file of a recipe's name beside
-    it."""
+    """Licences and limits for the card: the Markdown file beside a recipe with its name."""
     notes = recipe.with_suffix(".md")
     return notes.read_text(encoding="utf-8") if recipe.is_file() and notes.is_file() else ""
