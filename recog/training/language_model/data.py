@@ -1,4 +1,4 @@
-"""Texts -> two streams of symbols, one to train a language model on and one to measure it on."""
+"""The texts of a language model's training as two streams of symbols, train and dev."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from recog.training.language_model.recipe import LanguageRecipe, TextSource
 from recog.training.recogniser.recipe import read_recipe
 from recog.training.recogniser.rows import load_rows
 
-STRETCHES = 10  # of each text that dev is made of
-MAX_DEV = 500_000  # symbols that an evaluation reads
+STRETCHES = 10  # of each text in dev
+MAX_DEV = 500_000  # symbols
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class TextData:
         unknown: share of the training text that the vocabulary lacks.
         lines: lines to train on.
         fingerprint: SHA-256 of each text, by the name of its file.
-        problems: what of a recogniser's data could not be taken, and why.
-        notes: what became of texts in their normalisation.
+        problems: which rows of a recogniser's data are left out, and why.
+        notes: what the normalisation did to texts.
     """
 
     symbols: tuple[str, ...]
@@ -58,7 +58,7 @@ class _Numbers(dict[str, int]):
         return number
 
     def between(self, recipe: LanguageRecipe) -> list[int]:
-        """What stands between two lines."""
+        """The tokens between two lines."""
         return [END_ID] if recipe.sentence else [self[SPACE]] if recipe.unit == "character" else []
 
 
@@ -99,8 +99,13 @@ def prepare_texts(recipe: LanguageRecipe) -> TextData:
 
 @dataclass(frozen=True)
 class _Text:
-    """The tokens of a text, where in them each line begins, its SHA-256 and, if the text says so,
-    which lines are dev."""
+    """The tokens of a text.
+
+    Attributes:
+        starts: of the lines.
+        digest: SHA-256.
+        held_out: (lines,) which lines are dev; None if the text does not say.
+    """
 
     ids: NDArray[np.int32]
     starts: NDArray[np.int64]
@@ -115,8 +120,7 @@ def _read(
     problems: list[str],
     notes: list[str],
 ) -> _Text:
-    """A text as symbols. What separates lines ends them; what could not be taken is added to
-    ``problems``, and what became of the others to ``notes``."""
+    """Read a text as symbols; adds to ``problems`` and ``notes``."""
     normalise, digest = Accounted(recipe.normalise, recipe.languages), hashlib.sha256()
     ids, starts, of_dev = array("i"), array("q"), array("b")
     between = numbers.between(recipe)
@@ -141,8 +145,7 @@ def _lines(source: TextSource, problems: list[str]) -> Iterator[tuple[str, bool]
     """The lines of a source, and whether they are of a recogniser's dev set.
 
     Raises:
-        UserError: a text or recipe that cannot be read, or a name among ``without`` that the recipe
-            has not.
+        UserError: the source cannot be read, or lacks a name of ``without``.
     """
     if not source.is_recipe:
         yield from ((line, False) for line in read_text([source.path]))
@@ -169,15 +172,14 @@ def _close(ids: array[int], between: list[int]) -> None:
 
 
 def _ended(ids: NDArray[np.int32], between: list[int]) -> NDArray[np.int32]:
-    """Some lines of running text, their last one ended likewise."""
+    """Tokens of some lines, ended as :func:`_close` does."""
     line_tokens = array("i", ids.tobytes())
     _close(line_tokens, between)
     return np.array(line_tokens, np.int32)
 
 
 def _held_out(lines: int, split: str, share: float) -> NDArray[np.bool_]:
-    """(lines,) which lines are dev: up to ten stretches evenly over a text, as neighbouring lines
-    are alike."""
+    """(lines,) which lines are dev: up to ten even stretches, as neighbouring lines are alike."""
     if split != "auto":
         return np.full(lines, split == "dev")
     stretches = min(STRETCHES, max(1, int(lines * share)))

@@ -1,9 +1,8 @@
-"""Pages with notes of others on them, to learn to tell these from the page's own writing.
+"""Synthetic pages with marginalia, to train the context of a page network on.
 
-Corpora have few such pages, so most are composed: the lines of a page are taken off or written anew
-by another hand, and other hands, or print, leave notes below, above and in the margins. What they
-look like differs from page to page; that they differ from the rest, and where they stand, is what
-there is to learn.
+Corpora have few pages with notes by other hands, so most are synthesised. Lines of a page are
+erased, or rewritten by another hand. Notes by further hands, or in print, are added below, above
+and in the margins. The context learns that notes differ from the main text, and where they are.
 """
 
 from __future__ import annotations
@@ -23,23 +22,23 @@ from recog.segment.page_lines import MULTIPLE
 from recog.training.page_model.data import Page, Shape
 from recog.training.recipe_base import Source
 
-MAIN, NOTE = 1, 2  # in the mask of a sheet
-BASELINE = 0.68  # of a line image's height from above, where its baseline is
-MIN_LINES = 4  # that there must be of a hand
+MAIN, NOTE = 1, 2  # in the mask of a page
+BASELINE = 0.68  # height of the baseline in a line image, from above
+MIN_LINES = 4  # of a hand
 FONTS = (0, 2, 3, 4, 5, 6)  # OpenCV's
 Floats = NDArray[np.float32]
 
 
 @dataclass
 class SyntheticPage:
-    """A page under construction: (height, width) ink, and in the mask whose writing lies where."""
+    """A page (height, width): its ink from 0 to 1, and a mask of main text and notes."""
 
     ink: Floats
     mask: NDArray[np.uint8]
 
 
 class LineImages:
-    """Line images by hand, and the corpora that they are of, drawn by their weights."""
+    """Line images, grouped by hand, of corpora that are drawn by their weights."""
 
     def __init__(self, sources: Sequence[Source]) -> None:
         self._corpora: list[list[list[Path]]] = []
@@ -47,11 +46,13 @@ class LineImages:
         for source in sources:
             if source.optional and not Path(source.path).exists():
                 continue
-            of: dict[str, list[Path]] = {}
+            by_hand: dict[str, list[Path]] = {}
             for row in load_data(Path(source.path)):
                 if row.line is None and row.split in (None, "train"):
-                    of.setdefault(re.sub(r"[-_]?l?\d+$", "", row.media.stem), []).append(row.media)
-            hands = [sorted(of[name]) for name in sorted(of) if len(of[name]) >= MIN_LINES]
+                    name = re.sub(r"[-_]?l?\d+$", "", row.media.stem)
+                    by_hand.setdefault(name, []).append(row.media)
+            hands = [sorted(by_hand[name]) for name in sorted(by_hand)]
+            hands = [hand for hand in hands if len(hand) >= MIN_LINES]
             if hands:
                 self._corpora.append(hands)
                 weights.append(source.weight)
@@ -61,7 +62,7 @@ class LineImages:
         return bool(self._corpora)
 
     def draw(self, rng: np.random.Generator) -> list[Path]:
-        """The line images of a hand."""
+        """Draw a hand; gives its line images."""
         hands = self._corpora[int(rng.choice(len(self._corpora), p=self._shares))]
         return hands[int(rng.integers(len(hands)))]
 
@@ -69,8 +70,11 @@ class LineImages:
 def synthesise_page(
     page: Page, hands: LineImages, rng: np.random.Generator, *, noted: bool
 ) -> SyntheticPage:
-    """A whole page, turned and scaled a little; with ``noted`` as one of the composed ones that the
-    module tells of."""
+    """A page with random changes, turned and scaled.
+
+    Args:
+        noted: add notes, and rewrite the lines of half of the pages.
+    """
     page_image = SyntheticPage(
         page.ink.astype(np.float32) / 255.0, np.zeros(page.ink.shape, np.uint8)
     )
@@ -101,7 +105,7 @@ def _spacing(lines: Sequence[Shape]) -> float:
 
 
 def _consecutive_lines(lines: list[Shape], rng: np.random.Generator) -> list[Shape]:
-    """Some lines that follow each other."""
+    """A random run of consecutive lines."""
     first = 0 if rng.random() < 0.6 else int(rng.integers(0, max(1, len(lines) // 2)))
     last = (
         len(lines)
@@ -117,7 +121,7 @@ def _mark_main_text(page_image: SyntheticPage, lines: Sequence[Shape]) -> None:
 
 
 def _erase_lines(page_image: SyntheticPage, lines: Sequence[Shape]) -> None:
-    """Take lines off a sheet."""
+    """Erase lines of a page."""
     gone = np.zeros(page_image.mask.shape, np.uint8)
     for _, polygon in lines:
         cv2.fillPoly(gone, [polygon.round().astype(np.int32)], 1)
@@ -132,7 +136,7 @@ def _write_lines(
     spacing: float,
     rng: np.random.Generator,
 ) -> None:
-    """Write lines of a hand where a page had its own."""
+    """Write line images of a hand in the place of a page's lines."""
     first, strength, height = (
         int(rng.integers(len(hand))),
         float(rng.uniform(0.45, 1.0)),
@@ -159,8 +163,7 @@ def _write_lines(
 def _add_note(
     page_image: SyntheticPage, hand: list[Path], spacing: float, rng: np.random.Generator
 ) -> None:
-    """Leave a note of one to five lines below, above or beside the writing, where there is room, by
-    a hand or printed."""
+    """Add a note of one to five lines, by hand or printed, where there is room."""
     count = int(rng.choice([1, 1, 2, 2, 3, 4, 5]))
     first = int(rng.integers(max(1, len(hand) - count + 1)))
     inks = [_line_ink(path) for path in hand[first : first + count]]
@@ -182,8 +185,10 @@ def _add_note(
 def _note_position(
     page_image: SyntheticPage, spacing: float, rng: np.random.Generator
 ) -> tuple[float, float, float]:
-    """Left and top of a note, and how wide it may be: mostly below the writing, else above it or in
-    a margin."""
+    """Left, top and largest width of a note.
+
+    Most notes are below the main text, the others above it or in a margin.
+    """
     height, width = page_image.mask.shape
     rows = np.flatnonzero((page_image.mask == MAIN).any(axis=1))
     top, bottom = (int(rows[0]), int(rows[-1])) if len(rows) else (0.3 * height, 0.3 * height)
@@ -204,7 +209,7 @@ def _note_position(
 
 
 def _line_ink(path: Path) -> Floats:
-    """A line image as ink: 0 paper to 1."""
+    """Read a line image as ink, 0 paper to 1."""
     grey = read_image(path).astype(np.float32)
     dark, paper = np.percentile(grey, (1, 85))
     ink: Floats = np.clip((paper - 6.0 - grey) / max(paper - 6.0 - dark, 20.0), 0.0, 1.0).astype(
@@ -214,7 +219,7 @@ def _line_ink(path: Path) -> Floats:
 
 
 def _printed_line(rng: np.random.Generator) -> Floats:
-    """A line of print."""
+    """A line of random print as ink."""
     text = "".join(rng.choice(list("abcdeilmnoprstuv ABCDE"), size=int(rng.integers(8, 34))))
     image = np.zeros((60, 1100), np.uint8)
     cv2.putText(
@@ -227,14 +232,14 @@ def _printed_line(rng: np.random.Generator) -> Floats:
 def _corners(
     start: NDArray[np.floating], length: float, height: float, angle: float
 ) -> NDArray[np.int32]:
-    """The box of a line that begins at ``start`` on its baseline."""
+    """The corners of a line's box; ``start`` is the start of its baseline."""
     box = np.array([[0.0, -0.58], [length, -0.58], [length, 0.27], [0.0, 0.27]]) * [1.0, height]
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     return np.rint(box @ turn + start).astype(np.int32)
 
 
 def _is_free(mask: NDArray[np.uint8], corners: NDArray[np.int32]) -> bool:
-    """Whether a box lies on the sheet and hardly on writing."""
+    """Whether a box is inside the page and hardly covers writing."""
     box = np.zeros(mask.shape, np.uint8)
     cv2.fillPoly(box, [corners], 1)
     inside = corners.min() > 2 and bool(
@@ -253,8 +258,16 @@ def _paste_line(
     strength: float,
     stretch: float,
 ) -> NDArray[np.int32]:
-    """Put a line, scaled to a height, on a sheet with its baseline's begin at ``start``, cut at a
-    length; gives its box."""
+    """Paste a line image onto a page.
+
+    Args:
+        start: of the baseline.
+        height: of the line, to which the image is scaled.
+        max_length: where the line is cut.
+
+    Returns:
+        The corners of its box.
+    """
     scale = height / ink.shape[0]
     ink = ink[:, : max(4, int(max_length / (scale * stretch)))]
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) * (
@@ -269,7 +282,7 @@ def _paste_line(
 
 
 def _transform(page_image: SyntheticPage, rng: np.random.Generator) -> SyntheticPage:
-    """Turned, slanted, scaled, its ink varied; sides as a page network takes them."""
+    """Turn, slant and scale a page, vary its ink, and pad it for a page network."""
     height, width = page_image.ink.shape
     scale, turn, slant = (
         rng.uniform(0.78, 1.08),

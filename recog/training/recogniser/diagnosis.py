@@ -1,10 +1,8 @@
-"""Training that explains itself: whether a run has left the blank plateau, and where it does not
-learn, why.
+"""The diagnosis of a run: whether it has left the blank plateau, and if not, why.
 
-A CTC network first learns to say blank everywhere, then how frequent the symbols are; only then,
-often suddenly, what it sees or hears. Its loss in between is that of guessing: the plateau.
-Everything here is told from the data and the figures of the run; nothing is trained or decoded for
-it.
+A CTC network first learns to output blanks, then the frequencies of the symbols, and only then,
+often suddenly, to read its input. The plateau in between has the loss of guessing. The diagnosis
+follows from the data and the figures of the run.
 """
 
 from __future__ import annotations
@@ -21,24 +19,24 @@ from recog.text.bidi import to_logical
 from recog.training.recogniser.data import Dataset, Example
 from recog.training.recogniser.recipe import Recipe
 
-SAMPLE = 60  # rows that the baseline by chance is computed on
-MAX_INSPECTED = 300  # rows whose media are looked at
-PLATEAU = 0.93  # of the loss by chance: above it nothing but frequencies has been learned
+SAMPLE = 60  # rows for the loss by chance
+MAX_INSPECTED = 300  # rows whose media are inspected
+PLATEAU = 0.93  # of the loss by chance; above it only frequencies have been learned
 PATIENCE = 3  # epochs on the plateau before causes are named
-OUTLIER = 6.0  # deviations from the median loss of a row
+OUTLIER = 6.0  # deviations from the median loss
 MAX_NAMED = 10
 FEW_UPDATES = 1500
-CLEARLY_ABOVE = 1.3  # times another loss: clearly more than that
-CLEARLY_BELOW = 0.9  # times the loss of the epoch before: clearly less than that
-# deviation of lengths by their mean, below which they say nothing of what belongs together
-MIN_SPREAD = 0.2
+CLEARLY_ABOVE = 1.3  # ratio of losses
+CLEARLY_BELOW = 0.9  # ratio of losses
+MIN_SPREAD = 0.2  # of lengths, deviation by mean; below it their correlation means nothing
 FINAL_LETTERS = frozenset("ךםןףץةى")  # Hebrew and Arabic letters that stand at the end of a word
 
 
 def chance_loss(examples: Sequence[Example], recipe: Recipe, symbols: int) -> float:
-    """CTC loss per symbol, natural log, of the best guess that looks at nothing: in each frame the
-    same distribution, the blank and else each symbol by its frequency. A network that does not beat
-    it has learned nothing of its input.
+    """CTC loss per symbol, natural log, of the best guess without looking at the input.
+
+    The guess has one distribution in all frames: the blank, and each symbol by its frequency. A
+    network that is not better has learned nothing of its input.
 
     Args:
         symbols: number of outputs, the blank included.
@@ -65,11 +63,10 @@ def chance_loss(examples: Sequence[Example], recipe: Recipe, symbols: int) -> fl
 
 @dataclass
 class Diagnosis:
-    """Follows one run.
+    """The diagnosis of one run.
 
     Args:
-        data: what it trains on.
-        recipe: how, with the number of epochs decided.
+        recipe: with the number of epochs decided.
     """
 
     data: Dataset
@@ -88,13 +85,13 @@ class Diagnosis:
         return self._chance
 
     def add_losses(self, examples: Sequence[Example], losses: Sequence[float]) -> None:
-        """Note the CTC losses of some rows, each the sum over its symbols."""
+        """Add the CTC losses of some rows, each the sum over its symbols."""
         for example, loss in zip(examples, losses, strict=True):
-            if not example.crops:  # lines made of words of others tell nothing of a row
+            if not example.crops:  # a synthetic line tells nothing of a row
                 self.row_losses[example.index] = (example, loss / max(1, len(example.labels)))
 
     def after_epoch(self, history: Sequence[dict[str, Any]]) -> list[str]:
-        """What there is to say after an epoch, in sentences; nothing where all goes well.
+        """The diagnosis after an epoch, in sentences; empty if all goes well.
 
         Args:
             history: an entry for each epoch so far, with its loss per symbol, dev error rate and
@@ -129,7 +126,7 @@ class Diagnosis:
         return sentences
 
     def causes(self, history: Sequence[dict[str, Any]]) -> list[str]:
-        """The likely causes with their evidence, the likeliest first."""
+        """Possible causes with their evidence, the likeliest first."""
         causes = [
             self._one_text(),
             self._other_files(),
@@ -145,14 +142,14 @@ class Diagnosis:
         ]
 
     def _one_text(self) -> str:
-        """Where every row has the same text, nothing tells its letters from each other."""
+        """All rows have one text, so that nothing distinguishes its letters."""
         texts = {row.text for row in self.data.train}
         if len(self.data.train) < 2 or len(texts) > 1:
             return ""
         return f"all {len(self.data.train)} rows have the same text, '{texts.pop()[:60]}'. Give rows of many texts."
 
     def _other_files(self) -> str:
-        """Texts that belong to their media are the longer the longer those are."""
+        """Texts belong to other files: their lengths do not correlate with those of the media."""
         rows = self.data.train
         if len(rows) < 20:
             return ""
@@ -183,8 +180,7 @@ class Diagnosis:
         )
 
     def _learning_rate(self, history: Sequence[dict[str, Any]]) -> str:
-        """A loss that has risen, or that many updates have left far above that of guessing; not one
-        that falls."""
+        """The loss rises, or stays far above that of guessing."""
         losses = [entry["loss"] for entry in history]
         last = losses[-1]
         if (
@@ -221,8 +217,7 @@ class Diagnosis:
         )
 
     def _direction(self) -> str:
-        """Texts of right-to-left scripts that were stored as they look begin their words with what
-        should end them."""
+        """Right-to-left texts in visual order: their words begin with final letters."""
         logical = to_logical if self.recipe.modality == "handwriting" else str
         words = [
             word
@@ -251,7 +246,7 @@ class Diagnosis:
 
 
 def outliers(row_losses: dict[int, tuple[Example, float]]) -> list[str]:
-    """The rows whose loss stands far above all others: their texts are likely wrong."""
+    """Rows whose loss is far above the others; their texts are likely wrong."""
     if len(row_losses) < 20:
         return []
     losses = np.array([loss for _, loss in row_losses.values()])

@@ -1,9 +1,8 @@
-"""Lines put together anew from the words of others.
+"""Synthetic lines from word crops of the same hand.
 
-Of a hundred lines of one hand a network that can already read soon knows the sequences of words by
-heart, and learns little more from them. Where the base model finds the gaps between the words, the
-words can stand in other lines as well: the hand stays, the sequences are new in every epoch. Where
-rows have groups (writers, pages), a line is made of words of its own group.
+A network that can already read soon knows the word sequences of a hundred lines by heart, and
+learns little more from them. Synthetic lines have the same hand and new sequences in every epoch.
+Where rows have groups (writers, pages), the words of a line are of one group.
 """
 
 from __future__ import annotations
@@ -17,14 +16,13 @@ from recog.corpora.validate import needed_frames
 from recog.training.recogniser.data import Example, WordCrop
 from recog.training.recogniser.recipe import Recipe
 
-MIN_FILL = 0.85  # of the width of the line whose place a new one takes
-MIN_CROPS = 40  # words of a group, with fewer of which all of its corpus serve
+MIN_FILL = 0.85  # width of a synthetic line, by that of the line that it replaces
+MIN_CROPS = 40  # of a group; with fewer the whole corpus is used
 
 
 @dataclass(frozen=True)
 class WordCrops:
-    """Words to make lines of, by corpus and by the group in it that they come from, and the label
-    that stands between them."""
+    """Word crops by corpus and by (corpus, group), and the label of the space between words."""
 
     space: int
     corpora: dict[str, list[WordCrop]] = field(default_factory=dict)
@@ -32,7 +30,7 @@ class WordCrops:
 
     @classmethod
     def group(cls, crops: Iterable[WordCrop], examples: Iterable[Example], space: int) -> WordCrops:
-        """Sort words by the examples that they were cut out of."""
+        """Group word crops by the examples that they were cut out of."""
         words = cls(space)
         rows = {example.index: example for example in examples}
         for crop in crops:
@@ -43,20 +41,19 @@ class WordCrops:
         return words
 
     def same_hand(self, example: Example) -> list[WordCrop]:
-        """Those by the hand of an example, as far as the data tell."""
-        crops = (
-            self.groups.get((example.source, example.group), [])
-            if example.group is not None
-            else []
-        )
+        """The word crops by the hand of an example; of its corpus if they are few."""
+        key = (example.source, example.group or "")
+        crops = self.groups.get(key, []) if example.group is not None else []
         return crops if len(crops) >= MIN_CROPS else self.corpora.get(example.source, [])
 
 
 def synthesise_line(
     like: Example, words: WordCrops, recipe: Recipe, rng: np.random.Generator
 ) -> Example:
-    """A line of about the width of another, of words of its hand drawn at random; the other itself
-    where there are none, or where its frames would not do."""
+    """A line of random words by the hand of ``like``, about as wide.
+
+    It is ``like`` itself if there are no words, or if the line has too few frames for its labels.
+    """
     crops_of_hand = words.same_hand(like)
     if not crops_of_hand:
         return like

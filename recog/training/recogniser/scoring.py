@@ -22,14 +22,19 @@ from recog.training.recogniser.recipe import Recipe
 from recog.util.edit_distance import edit_distance
 from recog.util.parallel import parallel
 
-CONFUSIONS = 12  # of the most common that the card names
+CONFUSIONS = 12  # on the card
 
 
 @dataclass
 class DevResult:
-    """Error rates as fractions, the share of frames whose best symbol is the blank, samples
-    (reference, hypothesis), and the error rate of the sounds, spaces included, where the network
-    hears them and rows have them."""
+    """Error rates of best path on dev, as fractions.
+
+    Attributes:
+        blank: share of the frames whose best symbol is the blank.
+        sources: CER of each source.
+        samples: (reference, hypothesis) of some rows.
+        phone_error_rate: with spaces; None without phones.
+    """
 
     cer: float
     wer: float
@@ -41,11 +46,11 @@ class DevResult:
 
     @property
     def selection_error(self) -> float:
-        """What the better of two epochs has less of: errors in the sounds, where the network hears
-        them, else in characters."""
+        """The error rate by which epochs are compared: of phones, or without them of characters."""
         return self.cer if self.phone_error_rate is None else self.phone_error_rate
 
     def summary(self) -> dict[str, Any]:
+        """The result for the history of a run."""
         summary: dict[str, Any] = {
             "cer": self.cer,
             "wer": self.wer,
@@ -68,7 +73,7 @@ def evaluate(
     rank: int = 0,
     world: int = 1,
 ) -> DevResult:
-    """CER and WER of best path over ``data.dev`` in float32, the work shared between processes."""
+    """Evaluate best path on dev in float32; processes share the work."""
     network.eval()
     items = sorted((Item(e) for e in data.dev), key=lambda item: item.columns)
     plan = cut(items, 2 * recipe.training.batch_columns, 2 * recipe.training.batch_items)
@@ -104,7 +109,7 @@ def evaluate(
 
 
 class DevRow(NamedTuple):
-    """A row of dev as it was read; ``wrong`` of its ``sounds`` are."""
+    """A dev row with its hypothesis, and the errors among its phones."""
 
     source: str
     reference: str
@@ -145,8 +150,11 @@ def score(rows: list[DevRow]) -> DevResult:
 def score_bundle(
     bundle: Bundle, data: Dataset, threads: int, runtime: Runtime | None = None
 ) -> dict[str, Any]:
-    """Dev results of a model, best path, with 95 % bootstrap intervals; as shipped, or as
-    ``runtime`` computes it."""
+    """Dev results of a model folder by best path, with 95 % bootstrap intervals.
+
+    Args:
+        runtime: computes the log-probabilities; by default the model's.
+    """
     runtime = runtime or open_runtime(bundle)
     config = bundle.config
 
@@ -192,8 +200,10 @@ def by_length(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
 
 
 def errors(pairs: Sequence[Pair], parts: dict[str, list[Pair]]) -> dict[str, Any]:
-    """Kinds of character errors of all pairs and of each part, as shares of the reference, and the
-    most common ones."""
+    """Character errors by kind, of all pairs and of each part, and the most common confusions.
+
+    They are shares of the reference's characters.
+    """
     kinds = {}
     for name, part_pairs in {"all": list(pairs), **parts}.items():
         counts = score_pairs(part_pairs, confusions=0, resamples=1).cer

@@ -1,5 +1,4 @@
-"""The words in lines, found by the base model: what other lines can be put together of
-(:mod:`recog.training.recogniser.line_synthesis`)."""
+"""Words cut out of lines with the base model, for :mod:`.line_synthesis`."""
 
 from __future__ import annotations
 
@@ -18,12 +17,10 @@ from recog.training.recogniser.line_synthesis import WordCrops
 from recog.training.recogniser.recipe import Recipe
 from recog.util.atomic_files import write_text
 
-FILE = "words.json"  # in the folder of the run, which goes on with the same words
-MIN_LOG_PROB = (
-    -2.0
-)  # mean log-probability of a word's symbols, below which nobody knows where it stands
-MIN_COLUMNS = 8  # columns of a word
-BATCH_ROWS = 16  # rows that the network reads together
+FILE = "words.json"  # in the folder of the run, which resumes with the same words
+MIN_LOG_PROB = -2.0  # mean of a word's symbols; below it the word's place is uncertain
+MIN_COLUMNS = 8  # of a word
+BATCH_ROWS = 16
 
 
 def load_word_crops(
@@ -35,15 +32,13 @@ def load_word_crops(
     base: str | None,
     writes: bool = True,
 ) -> WordCrops | None:
-    """The words of the train rows as the network finds them, or as the run remembers them; None
-    where there are none.
+    """Load the word crops of a run, or cut and save them; None if there are none.
 
     Args:
-        network: that training begins with, still on the CPU; it is left as it was.
-        folder: of the run, which keeps them for when it goes on after an interruption.
-        base: checksum of the network's weights; words that others found, or in other data, are not
-            taken.
-        writes: whether this process does.
+        network: the initial network, on the CPU; it is not changed.
+        folder: of the run.
+        base: checksum of the network's weights; saved crops of other weights or data are ignored.
+        writes: whether this process saves them.
     """
     if " " not in data.alphabet:
         return None
@@ -63,11 +58,12 @@ def load_word_crops(
 
 
 def crop_words(network: Encoder, data: Dataset, recipe: Recipe) -> list[WordCrop]:
+    """Cut the words out of the train rows, but for sources with ``recombine: false``."""
     space = data.alphabet.encode(" ")[0]
     training = network.training
-    left_alone = {source.display_name for source in recipe.data if not source.recombine}
+    excluded = {source.display_name for source in recipe.data if not source.recombine}
     rows = sorted(
-        (row for row in data.train if row.source not in left_alone),
+        (row for row in data.train if row.source not in excluded),
         key=lambda row: (row.columns, row.index),
     )
     crops: list[WordCrop] = []
@@ -87,7 +83,7 @@ def crop_words(network: Encoder, data: Dataset, recipe: Recipe) -> list[WordCrop
 def cut(
     log_probs: NDArray[np.float32], example: Example, space: int, subsampling: int
 ) -> list[WordCrop]:
-    """The words of a line by the Viterbi alignment of its labels, cut in the middle of the spaces.
+    """Cut the words out of a line by Viterbi alignment, in the middle of the spaces.
 
     Args:
         log_probs: (frames, symbols) of the line.
