@@ -1,4 +1,4 @@
-"""What a model's config and card say of the tuning."""
+"""The tuning in a model's config and on its card."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEADING = "## Decoding"
 
 
 def summary(setting: Setting, result: Result, baseline: Result, what: str) -> dict[str, Any]:
-    """What the model's config and card say about the tuning."""
+    """The tuning for the model's config."""
     return {
         "data": what,
         "utterances": result.n,
@@ -39,7 +39,7 @@ def decoding_section(
     speech: bool = False,
     rescoring: Rescoring | None = None,
 ) -> str:
-    """What the card says of the tuning."""
+    """The section on decoding of the card."""
     weights = (
         f"alpha {setting.alpha:g}, beta {setting.beta:g}, unknown_cost {setting.unknown_cost:g}, "
         if has_lm
@@ -104,7 +104,7 @@ def _percents(interval: tuple[float, float] | None) -> str:
 
 
 def with_section(card: str, section: str) -> str:
-    """The card with this section, in the place of an older one or before the epochs."""
+    """The card with a section, in the place of an older one or before the epochs."""
     if HEADING in card:
         start = card.index(HEADING)
         end = card.find("\n## ", start + 1)

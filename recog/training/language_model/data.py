@@ -151,10 +151,10 @@ def _lines(source: TextSource, problems: list[str]) -> Iterator[tuple[str, bool]
         yield from ((line, False) for line in read_text([source.path]))
         return
     recipe = read_recipe(Path(source.path))
-    unknown = set(source.without) - {source_.display_name for source_ in recipe.data}
+    unknown = set(source.without) - {each.display_name for each in recipe.data}
     if unknown:
         raise UserError(f"{source.path}: there is no source {sorted(unknown)[0]} to leave out.")
-    data = tuple(source_ for source_ in recipe.data if source_.display_name not in source.without)
+    data = tuple(each for each in recipe.data if each.display_name not in source.without)
     loaded = load_rows(recipe.model_copy(update={"data": data}))
     problems += loaded.problems
     for row, _ in loaded.rows:
