@@ -205,8 +205,8 @@ class Reporter:
         )
         self.say(
             f"epoch {entry['epoch']}  loss {entry['loss']:.3f}  dev CER {100 * result.cer:.2f} %"
-            f"  WER {100 * result.wer:.2f} %  blank {100 * result.blank:.0f} %{'  (best so far)' if better else ''}"
-            + (f"\n  CER by source: {by}" if by else "")
+            f"  WER {100 * result.wer:.2f} %  blank {100 * result.blank:.0f} "
+            f"%{'  (best so far)' if better else ''}" + (f"\n  CER by source: {by}" if by else "")
         )
         for reference, hypothesis in result.samples:
             self.say(f"  reference  {reference}\n  hypothesis {hypothesis}")

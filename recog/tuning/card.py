@@ -48,7 +48,10 @@ def decoding_section(
     lines = [
         HEADING,
         "",
-        f"Tuned on {what} ({best.n} rows): {weights}temperature {setting.temperature:g}, beam {setting.beam}.",
+        (
+            f"Tuned on {what} ({best.n} rows): {weights}temperature {setting.temperature:g}, beam "
+            f"{setting.beam}."
+        ),
         "",
         "| | CER % | 95 % interval | WER % | 95 % interval |",
         "|---|---|---|---|---|",
@@ -68,13 +71,18 @@ def decoding_section(
     if languages:
         lines += [
             "",
-            f"Lines that are likely in another language have a model of it: {', '.join(languages)}.",
+            (
+                "Lines that are likely in another language have a model of it: "
+                f"{', '.join(languages)}."
+            ),
         ]
     if rescoring is not None:
         lines += [
             "",
-            f"A neural language model orders the readings within {rescoring.margin:g} of the best anew, and puts together "
-            f"what is best in each: weight {rescoring.weight:g}, {100 * rescoring.interpolate:.0f} % of what the n-gram "
+            f"A neural language model orders the readings within {rescoring.margin:g} of the "
+            "best anew, and puts together "
+            f"what is best in each: weight {rescoring.weight:g}, "
+            f"{100 * rescoring.interpolate:.0f} % of what the n-gram "
             "model added taken back.",
         ]
     if len(views) > 1 and speech:
@@ -84,16 +92,21 @@ def decoding_section(
         shown = "; ".join(f"slant {view.slant:g}, width {view.width:g}" for view in views)
         lines += [
             "",
-            f"Doubtful lines are looked at in {len(views)} views ({shown}), all others in the first.",
+            (
+                f"Doubtful lines are looked at in {len(views)} views ({shown}), all others in the "
+                "first."
+            ),
         ]
         if views[0] != View():
             lines[-1] += (
-                " The best path above is of the first; elsewhere in this card lines are as they are."
+                " The best path above is of the first; elsewhere in this card lines are as they "
+                "are."
             )
     if not math.isnan(calibration_error):
         lines += [
             "",
-            f"Word confidences are calibrated: expected calibration error {calibration_error:.3f}, each half of the rows "
+            "Word confidences are calibrated: expected calibration error "
+            f"{calibration_error:.3f}, each half of the rows "
             f"judged by the other's ([plot]({PLOT})).",
         ]
     return "\n".join(lines) + "\n"

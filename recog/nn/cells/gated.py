@@ -1,18 +1,20 @@
-"""The LSTM step with everything that its relatives add, and its backward pass, written out.
+"""The LSTM step with the options of its relatives, and its backward pass.
 
-The fused kernels of ``nn.LSTM`` know the standard cell only. This is the step for the others: what
-does not depend on the state before (the input projection) comes computed for all frames at once,
-each frame then costs one matrix product and a dozen element-wise passes for both directions
-together. The backward pass has in its loop only what needs the frame after: the slopes of the gates
-are computed before it, and the gradients of all weights after it, in one product each.
+The fused kernels of ``nn.LSTM`` compute the standard cell only. Here the input projection is
+computed for all frames at once. A frame then costs one matrix product and a dozen element-wise
+passes for both directions together. The loop of the backward pass has only what depends on the next
+frame: slopes of the gates are computed before it, gradients of the weights after it, in one product
+each.
 
 For frame t of one direction, with the options in brackets (``*`` is element-wise)::
 
-    u = h[t-1] R                                  [multiplicative: (x_m[t] * (h[t-1] M)) R; normalised: LN(h[t-1] R) * gain]
-    i = sigmoid(pre_i + u_i [+ p_i * c[t-1]])     f = sigmoid(pre_f + u_f [+ p_f * c[t-1]])     g = tanh(pre_g + u_g)
+    u = h[t-1] R    [multiplicative: (x_m[t] * (h[t-1] M)) R; normalised: LN(h[t-1] R) * gain]
+    i = sigmoid(pre_i + u_i [+ p_i * c[t-1]])
+    f = sigmoid(pre_f + u_f [+ p_f * c[t-1]])
+    g = tanh(pre_g + u_g)
     c[t] = f * c[t-1] + i * g [* mask]
     o = sigmoid(pre_o + u_o [+ p_o * c[t]])
-    h[t] = o * tanh(c[t])                         [normalised: o * tanh(LN(c[t]) * state_gain + state_bias)]
+    h[t] = o * tanh(c[t])    [normalised: o * tanh(LN(c[t]) * state_gain + state_bias)]
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ EPSILON = 1e-5  # of layer normalisation
 
 @dataclass(frozen=True)
 class Step:
-    """Weights of the step; None leaves an option out. H are the units of a direction.
+    """Weights of the step, for H units of a direction; None leaves an option out.
 
     Attributes:
         recurrent: R (H, 4 H), gates in torch's order i f g o.
@@ -99,7 +101,7 @@ class _Gated(torch.autograd.Function):
 
 
 def _forward(pre: Tensor, s: Step) -> dict[str, Tensor]:
-    """All frames in their order; gives what the way back needs.
+    """Compute all frames; gives the values for the backward pass.
 
     ``hidden`` and ``cells`` begin with the zeros before the first frame, the rest with frame 0:
     ``gates`` (after their sigmoid or tanh), ``bent`` (the tanh that h is the gated form of),
@@ -154,7 +156,7 @@ def _forward(pre: Tensor, s: Step) -> dict[str, Tensor]:
 
 
 class _Normaliser:
-    """Layer normalisation of a frame at a time, without its gain and bias."""
+    """Layer normalisation, frame by frame, without gain and bias."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -185,8 +187,12 @@ def _normal(saved: dict[str, Tensor], name: str) -> Tensor:
 
 
 def _slopes(s: Step, saved: dict[str, Tensor], parts: Tensor) -> tuple[Tensor, Tensor]:
-    """What a change of each gate's input changes: the cell by i f g, and h by o, (time, D, batch,
-    4, H); and what a change of the tanh's input changes h by, (time, D, batch, H)."""
+    """Derivatives of all frames.
+
+    Returns:
+        Of the cell by the inputs of i f g, and of h by that of o, (time, D, batch, 4, H); of h by
+        the tanh's input, (time, D, batch, H).
+    """
     i, f, g, o = parts.unbind(3)
     bent, before = saved["bent"], saved["cells"][:-1]
     slopes = torch.stack(
@@ -199,7 +205,7 @@ def _slopes(s: Step, saved: dict[str, Tensor], parts: Tensor) -> tuple[Tensor, T
 
 
 def _backward(grad: Tensor, s: Step, saved: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The gradients of ``pre`` and of the weights by their names."""
+    """Gradients of ``pre`` and of the weights, by name."""
     time, directions, batch, n = grad.shape
     parts = saved["gates"].view(time, directions, batch, 4, n)
     slopes, bend = _slopes(s, saved, parts)
@@ -246,7 +252,7 @@ def _weights_backward(
     d_bent: Tensor,
     d_inner: Tensor | None,
 ) -> dict[str, Tensor]:
-    """The gradients of the weights from those of all frames."""
+    """Gradients of the weights from those of all frames."""
     gradients = {}
     before = saved["hidden"][:-1]
     if d_inner is not None and s.multiplier is not None:
@@ -268,8 +274,14 @@ def _weights_backward(
 
 
 def _over_frames(a: Tensor, b: Tensor) -> Tensor:
-    """Sum over frames and batch of the products of each a (.., D, .., A) and b (.., D, .., B): (D,
-    A, B)."""
+    """Sum of outer products over frames and batch.
+
+    Args:
+        a, b: (time, D, batch, A) and (time, D, batch, B).
+
+    Returns:
+        (D, A, B).
+    """
     return torch.bmm(
         a.transpose(0, 1).flatten(1, 2).transpose(1, 2), b.transpose(0, 1).flatten(1, 2)
     )

@@ -30,8 +30,10 @@ CELLS: dict[Cell, Any] = {
 
 
 class _Reverse(torch.autograd.Function):
-    """Reorder frames by an index that is its own inverse, so that the gradient is reordered alike.
-    Whole frames are copied, which is ten times faster than a gather of single numbers."""
+    """Reorders frames by an index that is its own inverse, and the gradient alike.
+
+    Whole frames are copied, which is ten times faster than a gather of single numbers.
+    """
 
     @staticmethod
     def forward(ctx, x: Tensor, index: Tensor) -> Tensor:  # type: ignore[override]
@@ -49,8 +51,10 @@ def _reorder(x: Tensor, index: Tensor) -> Tensor:
 
 
 def reversal_index(lengths: Tensor, time: int) -> Tensor:
-    """Index (time * batch,) into the frames of (time, batch, ...) that reverses the first
-    ``lengths[b]`` of each sequence and leaves the rest in place."""
+    """Index (time * batch,) that reverses each sequence within its length.
+
+    It is into the frames of (time, batch, ...) and leaves the frames past ``lengths`` in place.
+    """
     t = torch.arange(time, device=lengths.device).unsqueeze(1)
     n = lengths.unsqueeze(0)
     source = torch.where(t < n, n - 1 - t, t)
@@ -69,7 +73,7 @@ class RecurrentLayer(nn.Module):
     depend on them.
 
     Args:
-        cell: a name of :data:`CELLS`, or what makes a cell of ``inputs`` and ``hidden``.
+        cell: a name of :data:`CELLS`, or a function of ``inputs`` and ``hidden``.
         inputs, hidden: sizes.
         bidirectional: whether a second cell reads from the end.
         dropout: share of the cell updates left out in training, the same units at all frames of an
@@ -120,8 +124,7 @@ class RecurrentLayer(nn.Module):
         return gated([cell.input_gates(x) for cell, x in zip(cells, inputs, strict=True)], steps)
 
     def _masks(self, x: Tensor) -> list[Tensor | None]:
-        """Inverted dropout's factors for the cell updates of each direction, (batch, hidden); None
-        where none is dropped."""
+        """Factors (batch, hidden) of the cell updates' dropout in each direction, or None."""
         if not self.training or not self.dropout:
             return [None for _ in self.cells()]
         keep = 1.0 - self.dropout

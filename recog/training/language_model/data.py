@@ -89,7 +89,8 @@ def prepare_texts(recipe: LanguageRecipe) -> TextData:
     for stream, what in zip(streams, ("to train on", "for dev"), strict=True):
         if len(stream) < 2:
             raise UserError(
-                f"{recipe.name}: there is too little text {what}; give more text, or a source of 'split: dev'."
+                f"{recipe.name}: there is too little text {what}; give more text, or a source of "
+                "'split: dev'."
             )
     unknown = float((streams[0] == UNKNOWN_ID).mean())
     return TextData(
@@ -198,7 +199,8 @@ def _vocabulary(
     frequent = frequent[: recipe.vocabulary or None]
     if not frequent:
         raise UserError(
-            f"{recipe.name}: no {recipe.unit} occurs {recipe.least_count} times or more; give more text, or a lower min_count."
+            f"{recipe.name}: no {recipe.unit} occurs {recipe.least_count} times or more; give "
+            "more text, or a lower min_count."
         )
     final = np.full(len(names), UNKNOWN_ID, np.int32)
     final[END_ID] = END_ID

@@ -122,7 +122,8 @@ def language_card(
         "",
     ]
     lines.append(
-        f"{network.layers} LSTM layer{'s' if network.layers > 1 else ''} of {network.hidden} over {len(config.symbols)} symbols,"
+        f"{network.layers} LSTM layer{'s' if network.layers > 1 else ''} of {network.hidden} "
+        f"over {len(config.symbols)} symbols,"
         f" each a {config.unit}; {text}, texts normalised by '{config.normalise}'."
     )
     if trained:
@@ -133,13 +134,16 @@ def language_card(
             f"Data: {', '.join(trained.get('data', []))} ({trained.get('lines')} lines).",
         ]
         lines.append(
-            f"{trained.get('tokens')} {config.unit}s, {100 * trained.get('unknown', 0.0):.2f} % of them unknown;"
-            f" {trained.get('epochs')} epochs, {trained.get('steps')} steps, {trained.get('hours')} hours."
+            f"{trained.get('tokens')} {config.unit}s, {100 * trained.get('unknown', 0.0):.2f} % "
+            "of them unknown;"
+            f" {trained.get('epochs')} epochs, {trained.get('steps')} steps, "
+            f"{trained.get('hours')} hours."
         )
     if dev:
         lines += ["", "## Results on dev", ""]
         lines.append(
-            f"Perplexity {dev['perplexity']:.3f} a {config.unit}, over {dev['tokens']} of them, int8 weights."
+            f"Perplexity {dev['perplexity']:.3f} a {config.unit}, over {dev['tokens']} of them, "
+            "int8 weights."
         )
     if notes:
         lines += ["", notes.strip()]

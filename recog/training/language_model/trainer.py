@@ -69,7 +69,8 @@ class LanguageReporter(Reporter):
         self.stop()
         self.write(entry)
         self.say(
-            f"epoch {entry['epoch']}  loss {entry['loss']:.3f}  dev perplexity {entry['perplexity']:.3f}"
+            f"epoch {entry['epoch']}  loss {entry['loss']:.3f}  dev perplexity "
+            f"{entry['perplexity']:.3f}"
             f"{'  (best so far)' if better else ''}"
         )
         if self.tensorboard is not None:

@@ -88,7 +88,8 @@ def load_pages(recipe: PageRecipe) -> tuple[list[Page], list[Page], list[str]]:
     for split, of_split in pages.items():
         if not of_split:
             raise UserError(
-                f"There is no page of {split} with baselines and polygons in the data of {recipe.name}."
+                f"There is no page of {split} with baselines and polygons in the data of "
+                f"{recipe.name}."
             )
     return pages["train"], pages["dev"], problems
 
@@ -116,7 +117,8 @@ def load_page(
     size = writing_size(lines)
     if size < 1.0:
         raise UserError(
-            f"{media}: its lines do not tell how large the writing is; each needs a baseline and a polygon."
+            f"{media}: its lines do not tell how large the writing is; each needs a baseline and "
+            "a polygon."
         )
     longest = max(image.shape)
     scale = min(spacing / size, MAX_SIDE / longest) if spacing else GEOMETRY_SIDE / longest

@@ -101,7 +101,8 @@ def page_card(config: PageModelConfig, notes: str = "") -> str:
     ]
     widths, spacing = ", ".join(map(str, config.network.widths)), config.network.spacing
     lines.append(
-        f"U-Net of widths {widths}, on pages scaled so that their lines are {spacing:g} pixels apart."
+        f"U-Net of widths {widths}, on pages scaled so that their lines are {spacing:g} pixels "
+        "apart."
     )
     if config.network.context:
         dilations = ", ".join(map(str, config.network.context))

@@ -108,7 +108,12 @@ def plan_epoch(
 
 
 def cut(items: Sequence[Item], max_columns: int, max_items: int) -> list[list[Item]]:
-    """Cut sorted items into batches of at most ``max_columns`` padded columns, ``max_items`` rows."""
+    """Cut sorted items into batches.
+
+    Args:
+        max_columns: of a batch, padding included.
+        max_items: rows of a batch.
+    """
     batches: list[list[Item]] = []
     current: list[Item] = []
     for item in items:

@@ -234,16 +234,24 @@ def _name(row: Row) -> str:
 
 def _nothing_to_evaluate_on(train: Sequence[Example], problems: Sequence[str]) -> str:
     if len(train) == 1:
-        return "There is only one row that can be used; it takes one to train on and another to evaluate on: add data."
+        return (
+            "There is only one row that can be used; it takes one to train on and another to "
+            "evaluate on: add data."
+        )
     shown = f" {' '.join(problems[:3])}" if problems else ""
-    return f"There is nothing to evaluate on: no row that can be used is in the dev split; add data.{shown}"
+    return (
+        "There is nothing to evaluate on: no row that can be used is in the dev split; add "
+        f"data.{shown}"
+    )
 
 
 def _nothing_to_train_on(loaded: LoadedRows) -> str:
     if loaded.digit_rows and loaded.digit_rows == len(loaded.problems):
         return (
-            f"There is nothing to train on: all {loaded.digit_rows} rows that are not held back for evaluation have digits, "
-            "and how those were said is not known; write numbers as the words that are spoken, as 'twenty five' for '25'."
+            f"There is nothing to train on: all {loaded.digit_rows} rows that are not held back "
+            "for evaluation have digits, "
+            "and how those were said is not known; write numbers as the words that are spoken, "
+            "as 'twenty five' for '25'."
         )
     return (
         f"There is nothing to train on: no row can be used. {' '.join(loaded.problems[:3])}".strip()

@@ -29,7 +29,7 @@ FEW_UPDATES = 1500
 CLEARLY_ABOVE = 1.3  # ratio of losses
 CLEARLY_BELOW = 0.9  # ratio of losses
 MIN_SPREAD = 0.2  # of lengths, deviation by mean; below it their correlation means nothing
-FINAL_LETTERS = frozenset("ךםןףץةى")  # Hebrew and Arabic letters that stand at the end of a word
+FINAL_LETTERS = frozenset("ךםןףץةى")  # Hebrew, Arabic: end of a word
 
 
 def chance_loss(examples: Sequence[Example], recipe: Recipe, symbols: int) -> float:
@@ -112,7 +112,8 @@ class Diagnosis:
         if self.stuck > PATIENCE and self.stuck % 10 and last["epoch"] < epochs and self.explained:
             return []
         sentences = [
-            f"{where}: loss {last['loss']:.2f} a symbol, where guessing by frequency gives {self.chance:.2f};"
+            f"{where}: loss {last['loss']:.2f} a symbol, where guessing by frequency gives "
+            f"{self.chance:.2f};"
             f" {100 * last['blank']:.0f} % of the frames are blank{before}."
         ]
         if (
@@ -146,7 +147,10 @@ class Diagnosis:
         texts = {row.text for row in self.data.train}
         if len(self.data.train) < 2 or len(texts) > 1:
             return ""
-        return f"all {len(self.data.train)} rows have the same text, '{texts.pop()[:60]}'. Give rows of many texts."
+        return (
+            f"all {len(self.data.train)} rows have the same text, '{texts.pop()[:60]}'. Give "
+            "rows of many texts."
+        )
 
     def _other_files(self) -> str:
         """Texts belong to other files: their lengths do not correlate with those of the media."""
@@ -160,8 +164,10 @@ class Diagnosis:
         if together > 0.4:
             return ""
         return (
-            f"the texts may belong to other files: their lengths hardly go with those of their media (rank correlation "
-            f"{together:.2f}; 0.7 and more is usual). `recog prepare --check` compares them with what a model reads."
+            "the texts may belong to other files: their lengths hardly go with those of their "
+            "media (rank correlation "
+            f"{together:.2f}; 0.7 and more is usual). `recog prepare --check` compares them with "
+            "what a model reads."
         )
 
     def _too_long(self) -> str:
@@ -174,8 +180,10 @@ class Diagnosis:
         if refused / rows < 0.05 and share < 0.2:
             return ""
         return (
-            f"the texts are long for their frames: {refused} of {rows} rows do not fit and {100 * share:.0f} % of the others "
-            "leave less than a fifth of the frames for blanks. Use a network that subsamples less, or check that a text "
+            f"the texts are long for their frames: {refused} of {rows} rows do not fit and "
+            f"{100 * share:.0f} % of the others "
+            "leave less than a fifth of the frames for blanks. Use a network that subsamples "
+            "less, or check that a text "
             "is of this line or clip alone."
         )
 
@@ -201,7 +209,10 @@ class Diagnosis:
         else:
             return ""
         rate = self.recipe.training.learning_rate
-        return f"the learning rate ({rate:g}) is too high: {evidence}. Give a lower --learning-rate and --restart."
+        return (
+            f"the learning rate ({rate:g}) is too high: {evidence}. Give a lower "
+            "--learning-rate and --restart."
+        )
 
     def _media(self) -> str:
         rows = self.data.train[:: max(1, len(self.data.train) // MAX_INSPECTED)][:MAX_INSPECTED]
@@ -212,7 +223,8 @@ class Diagnosis:
         if 3.0 <= speed <= 30.0:
             return ""
         return (
-            f"the sample rate of the files, or their texts, are wrong: they have {speed:.0f} symbols a second, and people "
+            f"the sample rate of the files, or their texts, are wrong: they have {speed:.0f} "
+            "symbols a second, and people "
             "speak 10 to 20."
         )
 
@@ -229,7 +241,8 @@ class Diagnosis:
         if first <= last:
             return ""
         return (
-            f"the reading direction: {first} words begin with a letter that ends words (such as ם or ة), {last} end with one. "
+            f"the reading direction: {first} words begin with a letter that ends words (such as "
+            f"ם or ة), {last} end with one. "
             "Texts must be stored in logical order, the first letter first, not as they look."
         )
 
@@ -240,7 +253,8 @@ class Diagnosis:
             return ""
         so_far = f"{done} of about {total}" if epoch < epochs else f"{done}"
         return (
-            f"too few updates: {so_far} done, and the plateau often takes 1,000. Give more --epochs, smaller batches, or a "
+            f"too few updates: {so_far} done, and the plateau often takes 1,000. Give more "
+            "--epochs, smaller batches, or a "
             "model to train --from."
         )
 
@@ -265,8 +279,10 @@ def outliers(row_losses: dict[int, tuple[Example, float]]) -> list[str]:
     ]
     more = [f"  ... and {len(named) - MAX_NAMED} more"] if len(named) > MAX_NAMED else []
     return [
-        f"{len(named)} of {len(row_losses)} rows have a loss far above the others (the median is {middle:.2f}): their texts "
-        "may be wrong, or belong to other files; `recog prepare --check` with this model tells more.",
+        f"{len(named)} of {len(row_losses)} rows have a loss far above the others (the median is "
+        f"{middle:.2f}): their texts "
+        "may be wrong, or belong to other files; `recog prepare --check` with this model tells "
+        "more.",
         *named[:MAX_NAMED],
         *more,
     ]
@@ -279,7 +295,10 @@ def _of_strips(ink: list[float]) -> str:
         float(np.mean([share < 0.005 for share in ink])),
     )
     if dark > 0.2:
-        return f"the polarity: {100 * dark:.0f} % of the lines are more ink than paper; are they light on dark, or photographs?"
+        return (
+            f"the polarity: {100 * dark:.0f} % of the lines are more ink than paper; are they "
+            "light on dark, or photographs?"
+        )
     if empty > 0.2:
         return f"the images: {100 * empty:.0f} % of the lines hold next to no ink."
     return ""
