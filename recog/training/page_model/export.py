@@ -107,7 +107,7 @@ def page_card(config: PageModelConfig, notes: str = "") -> str:
     if config.network.context:
         dilations = ", ".join(map(str, config.network.context))
         lines.append(
-            f"Blocks of dilations {dilations} tell the main text from marginalia and stamps."
+            f"Blocks of dilations {dilations} tell the main text from notes and stamps on it."
         )
     if config.geometry is not None:
         side = config.geometry.side
