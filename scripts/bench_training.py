@@ -109,7 +109,7 @@ def train_recog(job: dict[str, Any], clock: Clock) -> None:
     import torch
 
     from recog.training.progress import Reporter
-    from recog.training.recogniser.run import run
+    from recog.training.recogniser.run import train_recogniser
     from recog.training.recogniser.trainer import Trainer
 
     plain_epoch, plain_step = Reporter.epoch, Trainer.step
@@ -129,7 +129,7 @@ def train_recog(job: dict[str, Any], clock: Clock) -> None:
         return result
 
     Reporter.epoch, Trainer.step = epoch, step
-    run(Path(job["recipe"]), Path(job["folder"]) / "recog", None)
+    train_recogniser(Path(job["recipe"]), Path(job["folder"]) / "recog", None)
 
 
 def hang_clock_into(trainer: Any, callback: Any, clock: Clock, torch: Any) -> None:

@@ -41,15 +41,17 @@ from recog.model.runtime import open_runtime
 from recog.nn.encoder import Encoder
 from recog.nn.torch_runtime import TorchRuntime
 from recog.nn.weights import network_from
-from recog.training.loop import Interrupted, first_difference
+from recog.training.checkpoint import first_difference
+from recog.training.loop import Interrupted
 from recog.training.progress import Reporter
 from recog.training.recogniser.batches import Batch, Epoch, plan_epoch, stored_features
+from recog.training.recogniser.ctc_loss import ctc
 from recog.training.recogniser.data import Dataset, prepare
+from recog.training.recogniser.export import export_recogniser_folder
 from recog.training.recogniser.feature_store import corpus_statistics
 from recog.training.recogniser.recipe import Recipe, read_recipe
-from recog.training.recogniser.run import export_recogniser_folder
 from recog.training.recogniser.scoring import score_model_folder
-from recog.training.recogniser.trainer import Trainer, ctc, seeded_network
+from recog.training.recogniser.trainer import Trainer, seeded_network
 from recog.training.run_folder import steps_done
 from recog.util.atomic_files import write_text
 
@@ -127,23 +129,23 @@ class TimedTrainer(Trainer):
         self.mark = time.process_time()
         super().epoch()
 
-    def share(self, batches: int) -> float:
+    def completed(self) -> float:
         now = time.process_time()
         self.spent, self.mark = self.spent + now - self.mark, now
         return min(1.0, self.spent / self.limit)
 
-    def stop_if_asked(self) -> None:
-        super().stop_if_asked()
+    def stop_if_interrupted(self) -> None:
+        super().stop_if_interrupted()
         if self.spent >= self.limit:
             raise TimeUpError
 
-    def kept(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-        tensors, progress = super().kept()
+    def state(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+        tensors, progress = super().state()
         return tensors, progress | {"spent": self.spent}
 
-    def take_up(self, tensors: dict[str, torch.Tensor], progress: dict[str, Any]) -> None:
+    def load_state(self, tensors: dict[str, torch.Tensor], progress: dict[str, Any]) -> None:
         self.spent = progress.pop("spent")
-        super().take_up(tensors, progress)
+        super().load_state(tensors, progress)
 
 
 def train(task: Task, name: str, hidden: int, seed: int, key: str) -> dict[str, Any]:
@@ -215,10 +217,10 @@ def speeds(task: Task, keys: dict[str, str], rounds: int) -> dict[str, dict[str,
         "training": sum(int(b.lengths.sum()) for b in batches),
         "use": sum(len(x) for x in features),
     }
-    model_folders = {name: open_recogniser_folder(task.folder(key)) for name, key in keys.items()}
+    bundles = {name: open_recogniser_folder(task.folder(key)) for name, key in keys.items()}
     best = {name: {"training": 0.0, "use": 0.0} for name in keys}
     for _ in range(rounds):
-        for name, model_folder in model_folders.items():
+        for name, model_folder in bundles.items():
             spent = {
                 "training": seconds_to_train(model_folder, batches),
                 "use": seconds_to_use(model_folder, features),

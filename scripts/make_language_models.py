@@ -28,8 +28,8 @@ from recog.lm.estimation.prune import prune_to
 from recog.lm.perplexity import perplexity
 from recog.lm.text import read_text
 from recog.text.normalise import diplomatic, spoken
-from recog.training.recogniser.data import load_rows
 from recog.training.recogniser.recipe import read_recipe
+from recog.training.recogniser.rows import load_rows
 
 SENTENCE = re.compile(r"(?<=[.!?;:])[\"')\u201d\u2019]*\s+")
 # as readers say and LibriSpeech spells them

@@ -21,16 +21,16 @@ from recog.lm.g2p import Speller
 from recog.lm.trie import NGramTrie
 from recog.model.recogniser_folder import open_recogniser_folder
 from recog.text.pronunciations import Pronunciations, encode_pronunciations, read_cmudict
-from recog.training.g2p import learn_spelling
-from recog.training.recogniser.data import load_rows
+from recog.training.g2p import train_g2p
 from recog.training.recogniser.recipe import read_recipe
+from recog.training.recogniser.rows import load_rows
 
 RECIPE = Path(__file__).parents[1] / "pipelines" / "speech" / "english-speech.yaml"
 HELD = 2_000  # words that --check holds back
 
 
 def speller(known: Pronunciations) -> Speller:
-    model = learn_spelling(
+    model = train_g2p(
         {word: ways for word, ways in known.items() if word.replace("'", "").isalpha()}
     )
     assert model is not None  # the dictionary is large

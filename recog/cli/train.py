@@ -72,27 +72,25 @@ def train(
         raise UserError(
             f"Training needs {error.name or 'torch'}: pip install 'recog[train]'."
         ) from None
-    from recog.training.language_model.recipe import is_language_recipe
-    from recog.training.recogniser.recipe import RunOptions
+    from recog.training.recipe_base import RunOptions, is_recipe
 
     options = RunOptions(
         epochs, rate, device, threads, freeze, accumulate, own_text=lm == "own", restart=restart
     )
-    if is_language_recipe(what):
-        from recog.training.language_model.run import run_language
+    if is_recipe(what, "text"):
+        from recog.training.language_model.run import train_language_model
 
         if base is not None or freeze is not None or accumulate is not None or lm == "own":
             raise UsageError(
                 "--from, --freeze, --lm and --accumulate are for recognisers; this recipe is of a language model."
             )
         _alone("A language model")
-        run_language(what, out, options)
+        train_language_model(what, out, options)
         return
     from recog.model.page_model import is_page_model
-    from recog.training.page_model.recipe import is_page_recipe
 
     page_base = base is not None and is_page_model(base)
-    if page_base or is_page_recipe(what):
+    if page_base or is_recipe(what, "page"):
         if (
             (base is not None and not page_base)
             or freeze is not None
@@ -102,16 +100,16 @@ def train(
             raise UsageError(
                 "--freeze, --lm, --accumulate and --from another kind of model are for recognisers."
             )
-        if page_base and is_page_recipe(what):
+        if page_base and is_recipe(what, "page"):
             raise UsageError("A recipe names its base itself: leave out --from.")
-        from recog.training.page_model.run import run_page
+        from recog.training.page_model.run import train_page_model
 
         _alone("A page model")
-        run_page(what, out, options, base)
+        train_page_model(what, out, options, base)
         return
-    from recog.training.recogniser.run import run
+    from recog.training.recogniser.run import train_recogniser
 
-    run(what, out, base, options)
+    train_recogniser(what, out, base, options)
 
 
 def _alone(what: str) -> None:

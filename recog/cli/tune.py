@@ -92,8 +92,8 @@ def tune(
     from recog.errors import UsageError
     from recog.model.config import views_fault
     from recog.recognition.load import load
-    from recog.training.recogniser.data import dev_rows
-    from recog.tuning.model import tune_model
+    from recog.training.recogniser.rows import dev_rows
+    from recog.tuning.model import TuneOptions, tune_model
     from recog.tuning.search import STEPS
 
     unknown = set(fixed or []) - {*STEPS, "beam", "rescoring"}
@@ -128,20 +128,22 @@ def tune(
     summary = tune_model(
         recogniser,
         rows,
-        lm=lm,
-        languages={
-            language: Path(path) for language, (_, _, path) in zip(named, pairs, strict=True)
-        },
-        out=out or Path(model),
-        what=data.stem,
-        metric=metric or ("wer" if recogniser.config.modality == "speech" else "cer"),
-        beam=beam,
-        sentence=sentence,
-        fixed=frozenset(fixed or ()),
-        say=say,
-        views=views,
-        doubt=doubt,
-        rescore=rescore,
+        TuneOptions(
+            lm=lm,
+            languages={
+                language: Path(path) for language, (_, _, path) in zip(named, pairs, strict=True)
+            },
+            out=out or Path(model),
+            what=data.stem,
+            metric=metric or ("wer" if recogniser.config.modality == "speech" else "cer"),
+            beam=beam,
+            sentence=sentence,
+            fixed=frozenset(fixed or ()),
+            views=views,
+            doubt=doubt,
+            rescore=rescore,
+        ),
+        say,
     )
     print(summary)
 

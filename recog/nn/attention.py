@@ -1,5 +1,4 @@
-"""Self-attention over the states of the recurrent stack (Vaswani et al. 2017), normalised first
-(Xiong et al. 2020)."""
+"""Self-attention over recurrent states (Vaswani et al. 2017), pre-norm (Xiong et al. 2020)."""
 
 from __future__ import annotations
 
@@ -8,12 +7,11 @@ from torch import Tensor, nn
 
 
 class SelfAttention(nn.Module):
-    """Each frame adds to its state what it finds in all frames of its item: x + O attention(Q n, K
-    n, V n), n = LN(x).
+    """Residual self-attention: x + O attention(Q n, K n, V n), n = LN(x).
 
-    There is no code of positions: recurrent states know theirs. O starts at 0, so that training
-    begins with the stack alone. Memory grows with the number of frames and not with its square:
-    torch computes softmax and sum in blocks.
+    There is no positional encoding, as recurrent states know their positions. O starts at 0, so
+    that training begins with the recurrent stack alone. Memory grows linearly with the number of
+    frames: torch computes softmax and sum in blocks.
 
     Args:
         width: features of a frame, a multiple of ``heads``.
@@ -35,8 +33,12 @@ class SelfAttention(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
-        """``valid`` (batch, time) is True where there is a frame; None where every item fills the
-        batch."""
+        """Apply the attention.
+
+        Args:
+            x: (time, batch, width).
+            valid: (batch, time) is True where there is a frame; None if all are valid.
+        """
         time, batch, width = x.shape
         n = self.norm(x)
         q, k, v = (
@@ -44,6 +46,6 @@ class SelfAttention(nn.Module):
             for linear in (self.query, self.key, self.value)
         )
         mask = None if valid is None else valid[:, None, None, :]
-        found = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        added: Tensor = self.out(found.permute(2, 0, 1, 3).reshape(time, batch, width))
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        added: Tensor = self.out(attended.permute(2, 0, 1, 3).reshape(time, batch, width))
         return x + added

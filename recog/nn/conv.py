@@ -1,4 +1,4 @@
-"""The block that page networks are made of."""
+"""The block of page networks."""
 
 from __future__ import annotations
 

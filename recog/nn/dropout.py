@@ -1,4 +1,4 @@
-"""Dropout that costs little."""
+"""A dropout that is fast on the CPU."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class _Drop(torch.autograd.Function):
-    """Product with a mask of bytes, kept as bytes for the gradient."""
+    """Product with a mask of bytes, which stays bytes for the gradient."""
 
     @staticmethod
     def forward(ctx, x: Tensor, keep: Tensor, scale: float) -> Tensor:  # type: ignore[override]
@@ -22,11 +22,10 @@ class _Drop(torch.autograd.Function):
 
 
 class Dropout(nn.Module):
-    """Dropout (Srivastava et al. 2014) with ``p`` to the nearest 1/256: a random byte decides for
-    each number.
+    """Dropout (Srivastava et al. 2014) by random bytes, with ``p`` to the nearest 1/256.
 
-    The CPU draws a word of eight bytes as fast as torch's own dropout draws for one number, which
-    takes 2 % of a step.
+    The CPU draws eight bytes as fast as torch's dropout draws for one number, which takes 2 % of a
+    step.
     """
 
     def __init__(self, p: float) -> None:

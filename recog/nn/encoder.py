@@ -1,10 +1,9 @@
-"""The acoustic and optical model: convolutions -> deep bidirectional LSTM (or a relative of it) ->
-CTC head.
+"""The acoustic and optical model: convolutions, deep bidirectional LSTM, CTC head.
 
-Both modalities are one network. A log-mel spectrogram is an image of ``height`` mel bands, a text
-line an image of ``height`` pixels; the convolutions turn columns of it into frames, the LSTM stack
-reads the frames in both directions, and a linear layer scores the symbols of each frame, blank
-first.
+Both modalities use one network. A log-mel spectrogram is an image of ``height`` mel bands, a text
+line an image of ``height`` pixels. The convolutions turn its columns into frames, the LSTM stack (or
+a relative) reads the frames in both directions, and a linear layer scores the symbols of each
+frame, the blank first.
 """
 
 from __future__ import annotations
@@ -25,8 +24,9 @@ STATISTICS_MOMENTUM = 0.01  # share of each batch in the running mean and varian
 
 
 class _MaskedNormReLU(torch.autograd.Function):
-    """Batch normalisation over valid positions only (Ioffe and Szegedy 2015), ReLU and mask in few
-    passes over memory.
+    """Batch normalisation over valid positions (Ioffe and Szegedy 2015), ReLU and mask.
+
+    It takes few passes over memory.
 
     The gradient of the statistics is that of the plain formula with N = number of valid positions
     per channel. Under ``torch.distributed`` the sums run over all processes.
@@ -88,8 +88,7 @@ class ConvBlock(nn.Module):
         return ceil_div(ceil_div(widths, self.spec.stride[1]), self.spec.pool[1])
 
     def forward(self, x: Tensor, widths: Tensor) -> tuple[Tensor, Tensor]:
-        """(batch, channels, height, width) and valid widths (batch,) -> the same after the
-        block."""
+        """Images (batch, channels, height, width) and valid widths (batch,) after the block."""
         x = self.conv(x)
         widths = ceil_div(widths, self.spec.stride[1])
         mask = _mask(widths, x.shape[3]).to(x.dtype)[:, None, None, :]
@@ -110,8 +109,7 @@ class ConvBlock(nn.Module):
                 assert norm.num_batches_tracked is not None
                 unbiased = var * (count / (count - 1).clamp_min(1.0))
                 for running, batch in ((norm.running_mean, mean), (norm.running_var, unbiased)):
-                    # a batch that overflowed is skipped by the optimiser and must not stay here for
-                    # good
+                    # the optimiser skips a batch that overflowed, and so do the statistics
                     running.lerp_(
                         torch.where(batch.isfinite(), batch, running), STATISTICS_MOMENTUM
                     )
@@ -129,15 +127,14 @@ def _mask(lengths: Tensor, size: int) -> Tensor:
 
 
 class Auxiliary(NamedTuple):
-    """Log-probabilities that are made in training only, as those of :class:`Encoder` are, by heads
-    that the network has below its top; None of what it has not."""
+    """Log-probabilities of the heads below the top, in training; None for missing heads."""
 
     shortcut: Tensor | None = None
     intermediate: Tensor | None = None
 
 
 class Encoder(nn.Module):
-    """The whole network, from feature columns to log-probabilities.
+    """A recogniser's network, from feature columns to log-probabilities.
 
     Args:
         config: its shape.
@@ -185,8 +182,11 @@ class Encoder(nn.Module):
         return lengths
 
     def columns(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Convolutional front end: (batch, width, height) -> (batch, frames, channels), and the
-        valid frames."""
+        """Convolutional front end: (batch, width, height) -> (batch, frames, channels).
+
+        Returns:
+            The frames, and the number of valid frames (batch,).
+        """
         mask = _mask(lengths, features.shape[1])
         x = (features * mask.unsqueeze(-1)).transpose(1, 2).unsqueeze(1)
         x = x.contiguous(memory_format=torch.channels_last)
@@ -202,14 +202,13 @@ class Encoder(nn.Module):
         """Score every frame.
 
         Args:
-            features: (batch, columns, height) float; what lies past ``lengths`` is ignored.
+            features: (batch, columns, height) float; columns past ``lengths`` are ignored.
             lengths: (batch,) int64, valid columns of each item, at least 1.
 
         Returns:
-            log-probabilities (batch, frames, symbols) float32, natural log, with those of the
-            sounds beside them where the network hears any, (batch, frames, symbols + sounds); valid
-            frames (batch,); and in training what the shortcut (Retsinas et al. 2022) and the
-            intermediate heads give. Frames past the valid ones are undefined.
+            Log-probabilities (batch, frames, symbols + phones) float32, natural log; valid frames
+            (batch,); and in training the log-probabilities of the shortcut (Retsinas et al. 2022)
+            and of the intermediate heads. Frames past the valid ones are undefined.
         """
         x, lengths = self.columns(features, lengths)
         short = early = None
@@ -230,8 +229,8 @@ class Encoder(nn.Module):
 
 
 def _scores(x: Tensor, head: nn.Module, sounds: nn.Module | None) -> Tensor:
-    """States (frames, batch, features) -> log-probabilities (batch, frames, symbols + sounds)."""
-    found: Tensor = head(x).float().log_softmax(-1)
+    """States (frames, batch, features) -> log-probabilities (batch, frames, symbols + phones)."""
+    log_probs: Tensor = head(x).float().log_softmax(-1)
     if sounds is not None:
-        found = torch.cat((found, sounds(x).float().log_softmax(-1)), dim=-1)
-    return found.transpose(0, 1)
+        log_probs = torch.cat((log_probs, sounds(x).float().log_softmax(-1)), dim=-1)
+    return log_probs.transpose(0, 1)

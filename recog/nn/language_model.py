@@ -1,4 +1,4 @@
-"""The neural language model: embedding -> LSTM stack -> softmax over the next token.
+"""The neural language model: embedding, LSTM stack, softmax over the next token.
 
 (Mikolov et al. 2010, "Recurrent neural network based language model"; Sundermeyer et al. 2012 for
 the LSTM.)
@@ -19,7 +19,7 @@ Carried = tuple[Tensor, Tensor]  # hidden and cell state, each (layers, batch, h
 
 
 class LanguageNetwork(nn.Module):
-    """Predicts each token of a text from those before it.
+    """Predicts each token of a text from the tokens before.
 
     Args:
         config: its shape.
@@ -53,11 +53,11 @@ class LanguageNetwork(nn.Module):
         return zeros, zeros.clone()
 
     def read(self, tokens: Tensor, carried: Carried) -> tuple[Tensor, Carried]:
-        """What the output layer weighs the symbols by.
+        """Compute the inputs of the output layer.
 
         Args:
             tokens: (batch, time) int64.
-            carried: the state that the text before left.
+            carried: the state after the text before.
 
         Returns:
             (time, batch, size of the output layer's rows), and the state after the last token.
@@ -74,11 +74,11 @@ class LanguageNetwork(nn.Module):
         return x, (torch.cat(hidden), torch.cat(cell))
 
     def forward(self, tokens: Tensor, carried: Carried) -> tuple[Tensor, Carried]:
-        """Log-probabilities of what follows each token.
+        """Log-probabilities of the next token after each token.
 
         Args:
             tokens: (batch, time) int64.
-            carried: the state that the text before left.
+            carried: the state after the text before.
 
         Returns:
             (batch, time, symbols) float32, natural log, and the state after the last token.
@@ -87,15 +87,13 @@ class LanguageNetwork(nn.Module):
         return F.log_softmax(self.head(x).float(), dim=-1).transpose(0, 1), after
 
     def sampled_loss(
-        self, tokens: Tensor, targets: Tensor, carried: Carried, drawn: Tensor
+        self, tokens: Tensor, targets: Tensor, carried: Carried, candidates: Tensor
     ) -> tuple[Tensor, Carried]:
-        """Mean of -ln P of ``targets``, estimated among a few drawn symbols in place of all of
-        them.
+        """Mean of -ln P of ``targets``, estimated by importance sampling of symbols.
 
-        Importance sampling (Bengio and Senécal 2008; Jean et al. 2015, "On using very large target
-        vocabulary for neural machine translation", equation 9): each symbol's score is lowered by
-        the log of how probable it is to be drawn, so that what is learned are the scores of the
-        whole softmax.
+        (Bengio and Senécal 2008; Jean et al. 2015, "On using very large target vocabulary for
+        neural machine translation", equation 9.) Each symbol's score is lowered by the log of its
+        probability to be drawn, so that the network learns the scores of the whole softmax.
 
         Args:
             tokens, carried: as in :meth:`forward`.
@@ -104,33 +102,33 @@ class LanguageNetwork(nn.Module):
                 alike count once.
         """
         x, after = self.read(tokens, carried)
-        x, wanted = x.flatten(0, 1), targets.transpose(0, 1).flatten()
-        symbols, tries = self.head.out_features, len(drawn)
-        drawn = drawn.unique()
-        others = F.linear(x, self.head.weight[drawn], self.head.bias[drawn]).float()
-        others = others - log_expected(drawn, symbols, tries)
+        x, targets_flat = x.flatten(0, 1), targets.transpose(0, 1).flatten()
+        symbols, tries = self.head.out_features, len(candidates)
+        candidates = candidates.unique()
+        others = F.linear(x, self.head.weight[candidates], self.head.bias[candidates]).float()
+        others = others - log_expected(candidates, symbols, tries)
         # it stands in the first column
-        others = others.masked_fill(wanted[:, None] == drawn, -torch.inf)
-        own = (x.float() * self.head.weight[wanted].float()).sum(dim=1) + self.head.bias[wanted]
-        own = own - log_expected(wanted, symbols, tries)
+        others = others.masked_fill(targets_flat[:, None] == candidates, -torch.inf)
+        target_scores = (x.float() * self.head.weight[targets_flat].float()).sum(
+            dim=1
+        ) + self.head.bias[targets_flat]
+        target_scores = target_scores - log_expected(targets_flat, symbols, tries)
         return F.cross_entropy(
-            torch.cat((own[:, None], others), dim=1), torch.zeros_like(wanted)
+            torch.cat((target_scores[:, None], others), dim=1), torch.zeros_like(targets_flat)
         ), after
 
 
 def log_uniform(uniform: Tensor, symbols: int) -> Tensor:
-    """Symbols drawn by Zipf's law, P(k) = ln((k + 2) / (k + 1)) / ln(symbols + 1), the most
-    frequent being the first.
+    """Draw symbols by Zipf's law, P(k) = ln((k + 2) / (k + 1)) / ln(symbols + 1).
 
     Args:
         uniform: numbers from 0 to under 1.
-        symbols: how many there are.
+        symbols: size of the vocabulary, the most frequent symbol first.
     """
     return (torch.exp(uniform.double() * math.log(symbols + 1)).long() - 1).clamp(0, symbols - 1)
 
 
 def log_expected(symbol: Tensor, symbols: int, tries: int) -> Tensor:
-    """Natural log of how probable symbols are to be among those that :func:`log_uniform` draws in
-    so many tries."""
+    """Natural log of the probability that ``tries`` draws of :func:`log_uniform` have a symbol."""
     share = torch.log1p(1.0 / (symbol.double() + 1.0)) / math.log(symbols + 1)
     return torch.log(-torch.expm1(tries * torch.log1p(-share))).float()

@@ -1,5 +1,4 @@
-"""Running a model in torch, for networks that no ONNX graph computes; see
-:func:`recog.model.runtime.open_runtime`."""
+"""Running a recogniser in torch, for networks without an ONNX graph."""
 
 from __future__ import annotations
 
@@ -12,8 +11,9 @@ from recog.nn.weights import network_from
 
 
 class TorchRuntime:
-    """A network in torch, on the CPU and in float32. Thread-safe; each call uses one thread, as
-    ONNX Runtime's do.
+    """A network in torch, on the CPU in float32; see :func:`recog.model.runtime.open_runtime`.
+
+    It is thread-safe. Each call uses one thread, as ONNX Runtime's do.
 
     Raises:
         UserError: the weights are missing or do not fit the config.
@@ -27,8 +27,8 @@ class TorchRuntime:
         """See :meth:`recog.model.runtime.Runtime.log_probs`."""
         if len(features) == 0:
             return np.zeros((0, self.config.outputs), np.float32)
-        torch.set_num_threads(1)  # of the calling thread: the items are what runs in parallel
+        torch.set_num_threads(1)  # the items run in parallel
         x = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32))
         with torch.inference_mode():
-            found = self._network(x.unsqueeze(0), torch.tensor([len(x)]))[0][0]
-        return np.asarray(found.numpy())
+            log_probs = self._network(x.unsqueeze(0), torch.tensor([len(x)]))[0][0]
+        return np.asarray(log_probs.numpy())

@@ -1,4 +1,4 @@
-"""Weights in and out of model folders, and growing an alphabet."""
+"""Weights in and out of model folders, with a growing alphabet."""
 
 from __future__ import annotations
 
@@ -19,24 +19,23 @@ from recog.text.alphabet import Alphabet
 
 
 def half_precision(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Float16 copies, but for the running statistics of batch norms, whose range float16 may not
-    hold."""
-    found = {}
+    """Float16 copies; running statistics of batch norms stay float32 for their range."""
+    halved = {}
     for name, value in weights.items():
         if value.is_floating_point():
-            found[name] = (
+            halved[name] = (
                 value.detach().cpu().float() if "running" in name else value.detach().cpu().half()
             )
-    return found
+    return halved
 
 
 def weights_bytes(weights: dict[str, Tensor]) -> bytes:
-    """A safetensors file."""
+    """The content of a safetensors file."""
     return save({name: t.contiguous() for name, t in weights.items()})
 
 
 def load_weights(model_folder: ModelFolder[Any]) -> dict[str, Tensor]:
-    """Float32 weights of a model folder.
+    """Load the weights of a model folder as float32.
 
     Raises:
         UserError: the file is missing or damaged.
@@ -54,15 +53,15 @@ def network_from(
     *,
     encoder: EncoderConfig | None = None,
 ) -> Encoder:
-    """The network of a model folder, its output layers grown to ``alphabet`` where that has more
-    symbols.
+    """The network of a model folder, with heads grown to a larger alphabet.
 
-    ``encoder`` is another shape that the same weights fit: other dropout or subsampling, or heads
-    for sounds or over an intermediate layer, freshly drawn, where the model has none there yet.
+    A new symbol starts with the weights of the most similar old symbol (the base letter without
+    its accent, the other case), else with the mean of all.
 
-    ``alphabet`` must begin with the model's own symbols. A new symbol starts from the weights of
-    its nearest old one (its base letter without the accent, its other case), else from the mean of
-    all, so that training does not begin by unlearning it.
+    Args:
+        alphabet: begins with the model's symbols; None is the model's alphabet.
+        encoder: another config that the weights fit: other dropout or subsampling, or further heads
+            for phones or over an intermediate layer, which are initialised afresh.
 
     Raises:
         UserError: the weights do not fit the config.
@@ -94,8 +93,10 @@ def network_from(
 
 
 def _check_fit(model_folder: RecogniserFolder, weights: dict[str, Tensor], symbols: int) -> None:
-    """Compare names and shapes with those of the config's network before any of it is allocated: a
-    stranger's config may ask for more memory than there is."""
+    """Compare names and shapes with the config's network, without allocating it.
+
+    A stranger's config may ask for more memory than there is.
+    """
     with torch.device("meta"):
         expected = {
             k: v.shape
@@ -115,7 +116,7 @@ def _check_fit(model_folder: RecogniserFolder, weights: dict[str, Tensor], symbo
 
 
 def nearest(symbol: str, known: list[str]) -> int | None:
-    """Index of the known symbol that looks most like ``symbol``; None if nothing does."""
+    """Index of the known symbol most similar to ``symbol``; None without one."""
     base = unicodedata.normalize("NFD", symbol)[0]
     for candidate in (base, symbol.swapcase(), base.swapcase()):
         if candidate and candidate in known:

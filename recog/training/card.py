@@ -1,4 +1,4 @@
-"""The model card: what a person must know before trusting a model."""
+"""The model card of a recogniser."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from recog.util.display import percent
 
 
 def model_card(config: ModelConfig, history: list[dict[str, Any]], notes: str = "") -> str:
-    """A card in Markdown from the config and the epochs of the run.
+    """The card in Markdown.
 
     Args:
-        notes: what only people know (licences, what the model cannot do), in Markdown; goes before
-            the epochs.
+        history: an entry for each epoch of the run.
+        notes: licences and limits, in Markdown; they go before the epochs.
     """
     features = config.spectrogram or config.strip
     lines = [f"# {config.name}", ""]
@@ -27,13 +27,17 @@ def model_card(config: ModelConfig, history: list[dict[str, Any]], notes: str = 
     encoder = config.encoder
     sounds = f" and {encoder.sounds - 1} sounds" if encoder.sounds else ""
     lines.append(
-        f"{len(encoder.convolutions)} convolutions, {encoder.layers} {encoder.recurrence} layers of {encoder.hidden}"
-        f"{f', self-attention of {encoder.attention} heads' if encoder.attention else ''}, CTC over "
-        f"{len(config.symbols) - 1} symbols{sounds}; a frame is {encoder.subsampling} {_unit(features)}."
+        f"{len(encoder.convolutions)} convolutions, {encoder.layers} {encoder.recurrence} layers "
+        f"of {encoder.hidden}"
+        f"{f', self-attention of {encoder.attention} heads' if encoder.attention else ''}, CTC "
+        "over "
+        f"{len(config.symbols) - 1} symbols{sounds}; a frame is {encoder.subsampling} "
+        f"{_unit(features)}."
     )
     if encoder.torch_only:
         lines.append(
-            'ONNX has no operator for this cell: using the model needs torch (`pip install "recog[train]"`).'
+            "ONNX has no operator for this cell: using the model needs torch (`pip install "
+            '"recog[train]"`).'
         )
     if config.trained:
         lines += ["", *_training_section(config.trained)]
@@ -43,7 +47,10 @@ def model_card(config: ModelConfig, history: list[dict[str, Any]], notes: str = 
             "",
             "## Decoding",
             "",
-            "Not tuned: best path. Its word confidences are not calibrated; `recog tune` does both.",
+            (
+                "Not tuned: best path. Its word confidences are not calibrated; `recog tune` does "
+                "both."
+            ),
         ]
     if notes:
         lines += ["", notes.strip()]
@@ -73,18 +80,21 @@ def _training_section(trained: dict[str, Any]) -> list[str]:
         f"Data: {', '.join(trained.get('data', []))} ({trained.get('rows')} rows).",
     ]
     lines.append(
-        f"{trained.get('epochs')} epochs, {trained.get('steps')} steps, {trained.get('hours')} hours."
+        f"{trained.get('epochs')} epochs, {trained.get('steps')} steps, {trained.get('hours')} "
+        "hours."
     )
     if trained.get("from"):
         lines.append(f"Trained on from the model {trained['from']}.")
     energy = trained.get("energy", {})
     if energy.get("by") == "measured":
         lines.append(
-            f"Energy: {energy['kwh']:.3g} kWh of the processor, measured by its counters, which count all that ran beside it."
+            f"Energy: {energy['kwh']:.3g} kWh of the processor, measured by its counters, which "
+            "count all that ran beside it."
         )
     elif energy:
         lines.append(
-            f"Energy: about {energy['kwh']:.3g} kWh, estimated: {trained.get('cpu_seconds')} CPU seconds at {WATTS:g} W a core; "
+            f"Energy: about {energy['kwh']:.3g} kWh, estimated: {trained.get('cpu_seconds')} CPU "
+            f"seconds at {WATTS:g} W a core; "
             "a GPU is not counted."
         )
     if trained.get("plot"):
@@ -94,7 +104,8 @@ def _training_section(trained: dict[str, Any]) -> list[str]:
         lines += ["", "| corpus | rows to train on | rows of dev | licence |", "|---|---|---|---|"]
         for name, row in corpora.items():
             lines.append(
-                f"| {cell(name)} | {row['train']} | {row['dev']} | {cell(row['licence'] or 'not stated')} |"
+                f"| {cell(name)} | {row['train']} | {row['dev']} | "
+                f"{cell(row['licence'] or 'not stated')} |"
             )
     return lines
 
@@ -103,7 +114,8 @@ def _dev_section(config: ModelConfig) -> list[str]:
     dev = config.dev
     lines = ["## Results on dev", ""]
     lines.append(
-        f"{dev['rows']} rows, best path, {config.arithmetic}, texts normalised by '{config.normalise}'; {_resampled(dev)}."
+        f"{dev['rows']} rows, best path, {config.arithmetic}, texts normalised by "
+        f"'{config.normalise}'; {_resampled(dev)}."
     )
     lines += [
         "",
@@ -116,7 +128,8 @@ def _dev_section(config: ModelConfig) -> list[str]:
             for k in ("cer", "wer")
         ]
         lines.append(
-            f"| {cell(name)} | {row['rows']} | {percent(row['cer'])} | {intervals[0]} | {percent(row['wer'])} | {intervals[1]} |"
+            f"| {cell(name)} | {row['rows']} | {percent(row['cer'])} | {intervals[0]} | "
+            f"{percent(row['wer'])} | {intervals[1]} |"
         )
     errors = dev.get("errors")
     if errors:
@@ -139,7 +152,7 @@ def _dev_section(config: ModelConfig) -> list[str]:
 
 
 def shown_edit(reference: str, hypothesis: str) -> str:
-    """A confusion in words, with its characters as Markdown code."""
+    """A confusion of characters in words."""
     if not reference:
         return f"{_code(hypothesis)} put in"
     return (
@@ -155,7 +168,7 @@ def _code(text: str) -> str:
 
 
 def cell(text: str) -> str:
-    """Text for a table's cell, on one line and without its bars."""
+    """Text for a cell of a Markdown table."""
     return " ".join(text.split()).replace("|", "\\|")
 
 
@@ -172,8 +185,10 @@ def _limits(config: ModelConfig) -> list[str]:
     return [
         "## What it cannot do",
         "",
-        f"It reads {media}, and can write no other characters than {_code(symbols)}. Its figures are of data like that it was "
-        "trained on; other hands or voices, languages, paper, microphones and noise were not tried, and are read worse.",
+        f"It reads {media}, and can write no other characters than {_code(symbols)}. Its figures "
+        "are of data like that it was "
+        "trained on; other hands or voices, languages, paper, microphones and noise were not "
+        "tried, and are read worse.",
     ]
 
 

@@ -1,8 +1,7 @@
-"""Everything that a run needs to go on, in one safetensors file: tensors as tensors, the rest as
-JSON in its header.
+"""Checkpoints: one safetensors file with all that a run needs to resume.
 
-One file, written beside and renamed, so that a kill at any moment leaves the old one or the new one
-and never half of one.
+Tensors are stored as tensors, the rest as JSON in the header. The file is written beside the old
+one and renamed, so that a kill at any moment leaves a whole checkpoint.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ def write_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, An
     """Write ``tensors`` and the JSON-able ``state`` to ``path``, all or nothing.
 
     Raises:
-        UserError: it cannot be written, for instance because the disk is full.
+        UserError: the file cannot be written, for instance because the disk is full.
     """
     packed = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
     try:
@@ -37,15 +36,15 @@ def write_checkpoint(path: Path, tensors: dict[str, Tensor], state: dict[str, An
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """The state of a checkpoint without its tensors; see :func:`read_checkpoint`."""
+    """Read the state of a checkpoint without its tensors; see :func:`read_checkpoint`."""
     return _open(path, tensors=False)[1]
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors (on the CPU) and the state of a checkpoint.
+    """Read the tensors (on the CPU) and the state of a checkpoint.
 
     Raises:
-        UserError: it is damaged or not a checkpoint.
+        UserError: the file is damaged or not a checkpoint.
     """
     return _open(path, tensors=True)
 
@@ -65,20 +64,23 @@ def _open(path: Path, *, tensors: bool) -> tuple[dict[str, Tensor], dict[str, An
 
 
 def optimiser_tensors(optimiser: torch.optim.Optimizer, names: list[str]) -> dict[str, Tensor]:
-    """The moments of AdamW under the names of the parameters, in the order in which the optimiser
-    holds them."""
+    """The moments of AdamW, named after the parameters.
+
+    Args:
+        names: of the parameters, in the optimiser's order.
+    """
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    found = {}
+    moments = {}
     for name, parameter in zip(names, parameters, strict=True):
         for key, value in optimiser.state.get(parameter, {}).items():
-            found[f"optimiser.{key}.{name}"] = torch.as_tensor(value)
-    return found
+            moments[f"optimiser.{key}.{name}"] = torch.as_tensor(value)
+    return moments
 
 
 def restore_optimiser(
     optimiser: torch.optim.Optimizer, names: list[str], tensors: dict[str, Tensor]
 ) -> None:
-    """Put back what :func:`optimiser_tensors` gave."""
+    """Restore the moments that :func:`optimiser_tensors` gave."""
     fused = bool(optimiser.defaults.get("fused"))
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     for name, parameter in zip(names, parameters, strict=True):
@@ -87,7 +89,39 @@ def restore_optimiser(
             value = tensors.get(f"optimiser.{key}.{name}")
             if value is not None:
                 # AdamW keeps its step on the CPU unless it is fused
-                here = key == "step" and not fused
-                state[key] = value.clone() if here else value.to(parameter.device, copy=True)
+                on_cpu = key == "step" and not fused
+                state[key] = value.clone() if on_cpu else value.to(parameter.device, copy=True)
         if state:
             optimiser.state[parameter] = state
+
+
+def first_difference(old: Any, new: Any, where: str = "") -> str:
+    """Describe the first difference of two JSON-like values; empty where they are equal."""
+    old = json.loads(json.dumps(old))
+    new = json.loads(json.dumps(new))
+
+    def walk(a: Any, b: Any, path: str) -> str:
+        if isinstance(a, dict) and isinstance(b, dict):
+            for key in sorted(a.keys() | b.keys()):
+                difference = walk(a.get(key), b.get(key), f"{path}.{key}" if path else key)
+                if difference:
+                    return difference
+            return ""
+        if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+            for i, (x, y) in enumerate(zip(a, b, strict=True)):
+                difference = walk(x, y, f"{path}[{i}]")
+                if difference:
+                    return difference
+            return ""
+        if a == b:
+            return ""
+        if path.startswith("data."):
+            return f"the data or the transcripts of '{path[5:]}' have changed"
+        return f"{path.removeprefix('recipe.')} was {_abbreviated(a)} and is {_abbreviated(b)}"
+
+    return walk(old, new, where)
+
+
+def _abbreviated(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 40 else text[:37] + "..."

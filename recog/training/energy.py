@@ -1,4 +1,4 @@
-"""What a run costs: CPU seconds, and the energy of the processor where the kernel tells it."""
+"""The cost of a run: CPU seconds, and the processor's energy where the kernel measures it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import os
 from pathlib import Path
 
 POWERCAP = Path("/sys/class/powercap")
-WATTS = 10.0  # of a busy core with its share of memory and losses, where nothing measures it
+WATTS = 10.0  # estimate for a busy core with its share of memory and losses
 MAX_RANGE = 1 << 62
 
 
 class Meter:
-    """CPU seconds of this process and of those that it began and that have ended, and joules of the
-    processor packages (RAPL counters), since they were last asked for.
+    """Measures CPU seconds of this process and its ended children, and joules of the processor.
 
-    The counters are those of the whole machine: what else runs on it is in them. Where they cannot
-    be read, as in most containers and for ordinary users, there are no joules.
+    The joules are of the RAPL counters, which count all that runs on the machine. Most containers
+    and ordinary users cannot read them.
     """
 
     def __init__(self, root: Path = POWERCAP) -> None:
@@ -24,14 +23,14 @@ class Meter:
         self.counters = [self._read(zone) for zone in self.zones]
 
     def spent(self) -> tuple[float, float | None]:
-        """CPU seconds and joules since the last call; no joules where there are no counters."""
+        """CPU seconds and joules since the last call; the joules are None without counters."""
         cpu, counters = _cpu_seconds(), [self._read(zone) for zone in self.zones]
         joules: float | None = 0.0 if counters else None
         for zone, before, now in zip(self.zones, self.counters, counters, strict=True):
             if before is None or now is None or joules is None:
                 joules = None
                 continue
-            if now < before:  # the counter began anew
+            if now < before:  # the counter wrapped
                 now += _whole(zone / "max_energy_range_uj") or 0
             joules += max(0, now - before) / 1e6
         seconds, self.cpu, self.counters = cpu - self.cpu, cpu, counters
@@ -43,7 +42,7 @@ class Meter:
 
 
 def _cpu_seconds() -> float:
-    # children's, such as data workers', from when they were waited for; 0 on Windows
+    # with children, such as data workers, once they are waited for; those are 0 on Windows
     return sum(os.times()[:4])
 
 
@@ -56,7 +55,7 @@ def _whole(path: Path) -> int | None:
 
 
 def energy(cpu_seconds: float, joules: float | None) -> dict[str, float | str]:
-    """For a model's config: kWh, and whether they are measured or estimated."""
+    """kWh for a model's config, and whether they are measured or estimated."""
     if joules is not None:
         return {"kwh": round(joules / 3.6e6, 5), "by": "measured"}
     return {"kwh": round(cpu_seconds * WATTS / 3.6e6, 5), "by": "estimated"}

@@ -1,6 +1,8 @@
-"""Learning from a dictionary how spelling is said: words are cut into letters with the sounds that
-they stand for, by expectation maximisation, and an n-gram model is made of these pairs (Bisani and
-Ney 2008, sections 2 and 3)."""
+"""Training of a grapheme-to-phoneme model from a dictionary (Bisani and Ney 2008, sections 2, 3).
+
+Expectation maximisation aligns the letters of each word with its phones. The model is an n-gram
+model of the pairs of a letter and its phones.
+"""
 
 from __future__ import annotations
 
@@ -14,79 +16,85 @@ from recog.lm.g2p import NOTHING
 from recog.lm.tables import NGrams
 from recog.text.pronunciations import Pronunciations
 
-MOST_SOUNDS = 2  # that a letter may stand for: "x" for two
+MAX_PHONES = 2  # of a letter, as of "x"
 ORDER = 6
-NGRAMS = 150_000  # kept
-ROUNDS = 5
-SAMPLE = 10_000  # words that the shares of the pairs are estimated on
-LEAST = 0.05  # times that a pair must be expected to stay
-ENOUGH = 1_000  # words to learn from
-Pair = tuple[str, str]  # a letter and its sounds
-Edge = tuple[int, int, float, Pair]  # of a lattice: from where, to where, its score and what it is
+NGRAMS = 150_000  # of the pruned model
+ITERATIONS = 5
+SAMPLE = 10_000  # words that the probabilities of the pairs are estimated on
+MIN_COUNT = 0.05  # expected count below which a pair is dropped
+MIN_WORDS = 1_000  # to train on
+Pair = tuple[str, str]  # a letter and its phones
+Edge = tuple[int, int, float, Pair]  # of a lattice: from node, to node, score, pair
 
 
-def learn_spelling(known: Pronunciations, *, seed: int = 1) -> NGrams | None:
-    """The model of :class:`recog.lm.g2p.Speller`, of the usual ways in which words are said.
+def train_g2p(lexicon: Pronunciations, *, seed: int = 1) -> NGrams | None:
+    """Train the model of :class:`recog.lm.g2p.Speller` on first pronunciations.
 
     Returns:
-        None where there are too few words to learn from.
+        None if there are too few words.
     """
-    words = [(word, ways[0]) for word, ways in known.items() if NOTHING not in word + ways[0]]
-    if len(words) < ENOUGH:
+    words = [
+        (word, pronunciations[0])
+        for word, pronunciations in lexicon.items()
+        if NOTHING not in word + pronunciations[0]
+    ]
+    if len(words) < MIN_WORDS:
         return None
-    cut = share_out(words, seed)
+    cuts = align_letters(words, seed)
     lines = [
-        " ".join(letter + (sounds or NOTHING) for letter, sounds in pairs) for pairs in cut if pairs
+        " ".join(letter + (phones or NOTHING) for letter, phones in pairs)
+        for pairs in cuts
+        if pairs
     ]
     return prune_to(estimate(lines, unit="word", order=ORDER), NGRAMS)
 
 
-def share_out(words: list[tuple[str, str]], seed: int = 1) -> list[list[Pair]]:
-    """Each word cut into letters with their sounds; empty where that cannot be."""
+def align_letters(words: list[tuple[str, str]], seed: int = 1) -> list[list[Pair]]:
+    """The pairs of each word; empty if no alignment is possible."""
     counts: dict[Pair, float] = defaultdict(float)
-    for word, said in words:  # at first the sounds lie along the word evenly
+    for word, phones in words:  # at first the phones lie along the word evenly
         for i, letter in enumerate(word):
-            a, b = round(i * len(said) / len(word)), round((i + 1) * len(said) / len(word))
-            counts[letter, said[a:b][:MOST_SOUNDS]] += 1.0
+            a, b = round(i * len(phones) / len(word)), round((i + 1) * len(phones) / len(word))
+            counts[letter, phones[a:b][:MAX_PHONES]] += 1.0
             counts[letter, ""] += 0.1
-            for sound in said[max(0, a - 1) : b + 1]:
-                counts[letter, sound] += 0.3
+            for phone in phones[max(0, a - 1) : b + 1]:
+                counts[letter, phone] += 0.3
     sample = random.Random(seed).sample(words, min(SAMPLE, len(words)))
-    for _ in range(ROUNDS):
-        scores = _shares(counts)
+    for _ in range(ITERATIONS):
+        scores = _probabilities(counts)
         counts = defaultdict(float)
-        for word, said in sample:
-            _expect(word, said, scores, counts)
-    scores = _shares(counts)
-    return [_likeliest(word, said, scores) for word, said in words]
+        for word, phones in sample:
+            _add_expected_counts(word, phones, scores, counts)
+    scores = _probabilities(counts)
+    return [_best_cut(word, phones, scores) for word, phones in words]
 
 
-def _shares(counts: dict[Pair, float]) -> dict[Pair, float]:
-    kept = {pair: count for pair, count in counts.items() if count > LEAST}
-    total = sum(kept.values())
-    return {pair: count / total for pair, count in kept.items()}
+def _probabilities(counts: dict[Pair, float]) -> dict[Pair, float]:
+    frequent = {pair: count for pair, count in counts.items() if count > MIN_COUNT}
+    total = sum(frequent.values())
+    return {pair: count / total for pair, count in frequent.items()}
 
 
-def _lattice(word: str, said: str, scores: dict[Pair, float]) -> list[Edge]:
-    """All ways to share the sounds out to the letters; places are numbers, (letters, sounds) as a
-    row and a column."""
-    edges, width = [], len(said) + 1
+def _lattice(word: str, phones: str, scores: dict[Pair, float]) -> list[Edge]:
+    """The edges of all alignments; a node is the number of a (letters, phones) cell."""
+    edges, width = [], len(phones) + 1
     for i, letter in enumerate(word):
         for j in range(width):
-            for k in range(min(MOST_SOUNDS, len(said) - j) + 1):
-                score = scores.get((letter, said[j : j + k]))
+            for k in range(min(MAX_PHONES, len(phones) - j) + 1):
+                score = scores.get((letter, phones[j : j + k]))
                 if score is not None:
                     edges.append(
-                        (i * width + j, (i + 1) * width + j + k, score, (letter, said[j : j + k]))
+                        (i * width + j, (i + 1) * width + j + k, score, (letter, phones[j : j + k]))
                     )
     return edges
 
 
-def _expect(word: str, said: str, scores: dict[Pair, float], counts: dict[Pair, float]) -> None:
-    """Add how often each pair is to be expected in a word: the forward-backward sums over its
-    lattice."""
-    edges = _lattice(word, said, scores)
-    size = (len(word) + 1) * (len(said) + 1)
+def _add_expected_counts(
+    word: str, phones: str, scores: dict[Pair, float], counts: dict[Pair, float]
+) -> None:
+    """Add the expected count of each pair in a word, by forward-backward over its lattice."""
+    edges = _lattice(word, phones, scores)
+    size = (len(word) + 1) * (len(phones) + 1)
     forward, backward = [0.0] * size, [0.0] * size
     forward[0] = backward[-1] = 1.0
     for a, b, score, _ in edges:
@@ -99,11 +107,11 @@ def _expect(word: str, said: str, scores: dict[Pair, float], counts: dict[Pair, 
         counts[pair] += forward[a] * score * backward[b] / forward[-1]
 
 
-def _likeliest(word: str, said: str, scores: dict[Pair, float]) -> list[Pair]:
+def _best_cut(word: str, phones: str, scores: dict[Pair, float]) -> list[Pair]:
     best: dict[int, tuple[float, list[Pair]]] = {0: (0.0, [])}
-    for a, b, score, pair in _lattice(word, said, scores):
+    for a, b, score, pair in _lattice(word, phones, scores):
         if a in best:
             total = best[a][0] + math.log(score)
             if b not in best or total > best[b][0]:
                 best[b] = (total, [*best[a][1], pair])
-    return best.get((len(word) + 1) * (len(said) + 1) - 1, (0.0, []))[1]
+    return best.get((len(word) + 1) * (len(phones) + 1) - 1, (0.0, []))[1]

@@ -1,4 +1,4 @@
-"""The curves of a run as a picture for its card: loss, dev error, learning rate over steps."""
+"""A plot of a run for its card: loss, dev error and learning rate over steps."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from xml.sax.saxutils import escape
 Curve = Sequence[tuple[float, float]]
 WIDTH, HEIGHT = 640, 170  # of one panel
 LEFT, RIGHT, TOP, BOTTOM = 62, 16, 24, 26
-POINTS = 300  # of a curve: more are averaged
-DOTS = 40  # up to so many points are shown one by one
+POINTS = 300  # of a curve; more are averaged
+DOTS = 40  # most points of a curve that are marked
 COLOURS = ("#3b6ea5", "#b03030")
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Entries of a ``log.jsonl``; damaged lines, which a kill may leave, are passed over."""
-    found = []
+    """Read a ``log.jsonl``, without the damaged lines that a kill may leave."""
+    entries = []
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -30,15 +30,15 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             continue
         if isinstance(entry, dict) and isinstance(entry.get("step"), int):
-            found.append(entry)
-    return found
+            entries.append(entry)
+    return entries
 
 
 def training_svg(entries: Sequence[dict[str, Any]], *, title: str = "") -> str:
-    """Draw a run.
+    """Draw the plot of a run.
 
     Args:
-        entries: of its log: updates with ``loss`` per label and ``learning_rate``, epochs with
+        entries: of the log: updates with ``loss`` per label and ``learning_rate``, epochs with
             ``cer`` and ``wer`` on dev.
 
     Returns:
@@ -63,10 +63,11 @@ def training_svg(entries: Sequence[dict[str, Any]], *, title: str = "") -> str:
     last = max((e["step"] for e in entries), default=1)
     height = 30 + HEIGHT * len(panels)
     marks = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
-        'font-family="sans-serif" font-size="11">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
+        f'width="{WIDTH}" height="{height}" font-family="sans-serif" font-size="11">',
         f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
-        f'<text x="{WIDTH / 2:g}" y="18" text-anchor="middle" font-size="13">{escape(title)}</text>',
+        f'<text x="{WIDTH / 2:g}" y="18" text-anchor="middle" font-size="13">'
+        f"{escape(title)}</text>",
     ]
     for i, (name, curves) in enumerate(panels):
         marks += _panel(name, curves, 30 + HEIGHT * i, last)
@@ -87,11 +88,13 @@ def _panel(name: str, curves: Sequence[tuple[str, Curve]], top: int, last: int) 
             f'<text x="{x0 - 6}" y="{y + 4:g}" text-anchor="end">{scale * share:.3g}</text>'
         )
         marks.append(
-            f'<text x="{x0 + (x1 - x0) * share:g}" y="{y0 + 15}" text-anchor="middle">{last * share:.0f}</text>'
+            f'<text x="{x0 + (x1 - x0) * share:g}" y="{y0 + 15}" text-anchor="middle">'
+            f"{last * share:.0f}</text>"
         )
     if highest == 0.0:
         marks.append(
-            f'<text x="{(x0 + x1) / 2:g}" y="{(y0 + y1) / 2:g}" text-anchor="middle">not recorded</text>'
+            f'<text x="{(x0 + x1) / 2:g}" y="{(y0 + y1) / 2:g}" text-anchor="middle">'
+            "not recorded</text>"
         )
     for k, (label, curve) in enumerate(curves):
         if not curve:
@@ -108,7 +111,8 @@ def _panel(name: str, curves: Sequence[tuple[str, Curve]], top: int, last: int) 
             ]
         end = f"{label} {curve[-1][1]:.3g} at step {curve[-1][0]:.0f}"
         marks.append(
-            f'<text x="{x1}" y="{y1 - 8 + 13 * k}" text-anchor="end" fill="{COLOURS[k]}">{escape(end)}</text>'
+            f'<text x="{x1}" y="{y1 - 8 + 13 * k}" text-anchor="end" fill="{COLOURS[k]}">'
+            f"{escape(end)}</text>"
         )
     return marks
 
@@ -123,7 +127,7 @@ def _number(value: Any) -> bool:
 
 
 def _thinned(points: Curve) -> Curve:
-    """At most about :data:`POINTS` points, each the mean of its neighbours."""
+    """About :data:`POINTS` points at most, means of neighbours."""
     size = math.ceil(len(points) / POINTS)
     if size <= 1:
         return points
@@ -132,7 +136,7 @@ def _thinned(points: Curve) -> Curve:
 
 
 def _round_up(value: float) -> float:
-    """The next of 1, 2, 5 and their tenfolds."""
+    """The next larger of 1, 2 or 5 times a power of ten."""
     if value <= 0.0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))

@@ -1,5 +1,4 @@
-"""What a training tells: a progress bar and a line an epoch on standard error, ``log.jsonl``, and
-TensorBoard."""
+"""The report of a training: progress bar, a line per epoch, ``log.jsonl`` and TensorBoard."""
 
 from __future__ import annotations
 
@@ -23,14 +22,19 @@ from recog.training.recogniser.scoring import DevResult
 from recog.util.atomic_files import write_text
 
 LOG = "log.jsonl"
-PROBLEMS, PROBLEMS_TOLD = "problems.txt", 20
-EVERY = 10  # steps between entries of the log
-HEADS = ("main", "shortcut", "sounds", "intermediate")  # whose CTC losses a run tells
+PROBLEMS, MAX_PROBLEMS = "problems.txt", 20
+LOG_EVERY = 10  # steps per entry of the log
+HEADS = ("main", "shortcut", "sounds", "intermediate")  # of CTC losses
 
 
 class Reporter:
-    """Progress of one run; silent where ``quiet`` (every process of a distributed run but the
-    first)."""
+    """The report of one run.
+
+    Args:
+        folder: of the run.
+        quiet: report nothing, as all processes of a distributed run but the first do.
+        resume_step: the step that the run resumes from.
+    """
 
     def __init__(self, folder: Path, *, quiet: bool = False, resume_step: int = 0) -> None:
         self.quiet = quiet
@@ -45,7 +49,7 @@ class Reporter:
             return
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / LOG
-        self._forget_after(resume_step)
+        self._drop_entries_after(resume_step)
         self.log = self.path.open("a", encoding="utf-8")
         try:
             from torch.utils.tensorboard import SummaryWriter
@@ -54,42 +58,44 @@ class Reporter:
         except ImportError:
             self.say("TensorBoard is not installed: the log is only in log.jsonl.")
 
-    def _forget_after(self, step: int) -> None:
-        """Drop entries of steps that a kill undid, so that the log has each step once."""
+    def _drop_entries_after(self, step: int) -> None:
+        """Drop entries of steps that a kill undid."""
         if not self.path.exists():
             return
-        kept = []
+        lines = []
         for line in self.path.read_text(encoding="utf-8").splitlines():
             try:
                 if json.loads(line)["step"] <= step:
-                    kept.append(line + "\n")
+                    lines.append(line + "\n")
             except (ValueError, KeyError, TypeError):
                 continue  # a line cut by the kill
-        write_text(self.path, "".join(kept))
+        write_text(self.path, "".join(lines))
 
     def say(self, text: str) -> None:
+        """Print a line on standard error."""
         if not self.quiet:
             self.console.print(text, markup=False, emoji=False, soft_wrap=True)
 
     def write(self, entry: dict[str, Any]) -> None:
+        """Append an entry to the log."""
         if not self.quiet:
             self.log.write(json.dumps(entry, ensure_ascii=False) + "\n")
             self.log.flush()
 
-    def left_out(self, problems: Sequence[str]) -> None:
-        """Tell which rows could not be used, and why; all of them in ``problems.txt``."""
+    def report_problems(self, problems: Sequence[str]) -> None:
+        """Report the rows that are left out; ``problems.txt`` has all of them."""
         if self.quiet:
             return
-        for problem in problems[:PROBLEMS_TOLD]:
+        for problem in problems[:MAX_PROBLEMS]:
             self.say(f"left out: {problem}")
-        if len(problems) > PROBLEMS_TOLD:
-            self.say(f"... and {len(problems) - PROBLEMS_TOLD} more rows, all in {PROBLEMS}")
+        if len(problems) > MAX_PROBLEMS:
+            self.say(f"... and {len(problems) - MAX_PROBLEMS} more rows, all in {PROBLEMS}")
         self.path.with_name(PROBLEMS).write_text(
             "".join(p + "\n" for p in problems), encoding="utf-8"
         )
 
-    def counting(self, what: str, total: int) -> None:
-        """Start a bar that :meth:`advance` moves."""
+    def start_bar(self, what: str, total: int) -> None:
+        """Start a progress bar that :meth:`advance` moves."""
         if self.quiet:
             return
         self.stop()
@@ -105,16 +111,19 @@ class Reporter:
         self.bar.start()
 
     def advance(self, info: str = "", by: int = 1) -> None:
+        """Move the progress bar."""
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, advance=by, info=info)
 
     def stop(self) -> None:
+        """Remove the progress bar."""
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
 
     def epoch(self, epoch: int, epochs: int, done: int, batches: int) -> None:
-        self.counting(f"epoch {epoch + 1}/{epochs}", batches)
+        """Start an epoch, of whose batches some are done."""
+        self.start_bar(f"epoch {epoch + 1}/{epochs}", batches)
         if self.bar is not None and self.task is not None:
             self.bar.update(self.task, completed=done)
         self.clock, self.lines = time.monotonic(), 0
@@ -122,7 +131,7 @@ class Reporter:
 
     def _clear(self) -> None:
         self.sums = [0.0] * (len(HEADS) + 1)
-        self.steepest = 0.0  # largest gradient norm
+        self.max_norm = 0.0  # of the gradients
         self.count = 0  # updates in the sums
 
     def step(
@@ -135,11 +144,14 @@ class Reporter:
         lines: int,
         batches: int = 1,
     ) -> None:
-        """Count one update: losses per label of the :data:`HEADS`, learning rate, gradient norm,
-        rows, batches.
+        """Report an update; every tenth writes an entry of the log, with means since the last.
 
-        Every tenth writes an entry of the log, with means since the last and the largest gradient
-        norm.
+        Args:
+            losses: per label, of the :data:`HEADS`.
+            rate: learning rate.
+            norm: of the gradient.
+            lines: rows of the update.
+            batches: of the update.
         """
         if self.quiet:
             return
@@ -147,12 +159,12 @@ class Reporter:
         self.count += 1
         for i, value in enumerate((*losses, norm)):
             self.sums[i] += value
-        self.steepest = max(self.steepest, norm)
+        self.max_norm = max(self.max_norm, norm)
         speed = self.lines / max(1e-9, time.monotonic() - self.clock)
         self.advance(f"loss {losses[0]:.3f}  {speed:.0f} rows/s", batches)
-        if step % EVERY == 0:
+        if step % LOG_EVERY == 0:
             mean = [value / self.count for value in self.sums]
-            steepest = self.steepest
+            max_norm = self.max_norm
             self._clear()
             entry = {
                 "step": step,
@@ -168,7 +180,7 @@ class Reporter:
             }
             entry |= {
                 "gradient_norm": mean[-1],
-                "gradient_norm_max": steepest,
+                "gradient_norm_max": max_norm,
                 "rows_per_second": round(speed, 2),
             }
             self.write(entry)
@@ -176,12 +188,12 @@ class Reporter:
                 for key in entry.keys() - {"step", "epoch"}:
                     self.tensorboard.add_scalar(f"train/{key}", entry[key], step)
 
-    def skipped(self, batches: int = 1) -> None:
-        """An update whose loss or gradient was not finite, and that was left out."""
+    def report_skipped(self, batches: int = 1) -> None:
+        """Report an update that was skipped, as its loss or gradient was not finite."""
         self.advance("no finite gradient, left out", batches)
 
-    def evaluated(self, entry: dict[str, Any], result: DevResult, better: bool) -> None:
-        """Tell an epoch's result on dev."""
+    def report_dev(self, entry: dict[str, Any], result: DevResult, better: bool) -> None:
+        """Report an epoch's result on dev."""
         self.stop()
         if self.quiet:
             return
@@ -192,9 +204,9 @@ class Reporter:
             else ""
         )
         self.say(
-            f"epoch {entry['epoch']}  loss {entry['loss']:.3f}  dev CER {100 * result.cer:.2f} %  WER {100 * result.wer:.2f} %"
-            f"  blank {100 * result.blank:.0f} %{'  (best so far)' if better else ''}"
-            + (f"\n  CER by source: {by}" if by else "")
+            f"epoch {entry['epoch']}  loss {entry['loss']:.3f}  dev CER {100 * result.cer:.2f} %"
+            f"  WER {100 * result.wer:.2f} %  blank {100 * result.blank:.0f} "
+            f"%{'  (best so far)' if better else ''}" + (f"\n  CER by source: {by}" if by else "")
         )
         for reference, hypothesis in result.samples:
             self.say(f"  reference  {reference}\n  hypothesis {hypothesis}")
@@ -204,7 +216,7 @@ class Reporter:
             self.tensorboard.flush()
 
     def explain(self, step: int, sentences: list[str]) -> None:
-        """Tell what the run's figures say about it."""
+        """Report a diagnosis of the run."""
         if self.quiet or not sentences:
             return
         self.write({"step": step, "explanation": sentences})
@@ -212,6 +224,7 @@ class Reporter:
             self.say(sentence)
 
     def close(self) -> None:
+        """Close the log."""
         self.stop()
         if not self.quiet:
             self.log.close()

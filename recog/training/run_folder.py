@@ -1,4 +1,4 @@
-"""The folder ``training`` of a run: one run at a time, and what is thrown away to begin anew."""
+"""The folder ``training`` of a run: locks it, resets it (``--restart``), opens its report."""
 
 from __future__ import annotations
 
@@ -13,28 +13,32 @@ from recog.errors import UserError
 from recog.training.checkpoint import read_state
 from recog.training.progress import LOG, PROBLEMS, Reporter
 
-LINGERING = 8.0  # seconds that data workers outlive a killed training, and a little more
-AnyReporter = TypeVar("AnyReporter", bound=Reporter)
+LOCK_PATIENCE = 8.0  # seconds; data workers outlive a killed training by a few
+ReporterT = TypeVar("ReporterT", bound=Reporter)
 
 
 @contextmanager
-def opened(
-    folder: Path, kind: Callable[..., AnyReporter], *, restart: bool = False, leads: bool = True
-) -> Iterator[AnyReporter]:
-    """The folder of a run for as long as it lasts; gives its report, which goes on where an
-    interrupted run's stopped.
+def open_run(
+    folder: Path,
+    kind: Callable[..., ReporterT],
+    *,
+    restart: bool = False,
+    main_process: bool = True,
+) -> Iterator[ReporterT]:
+    """Context of a run: locks its folder and opens its report.
 
     Args:
+        kind: class of the report.
         restart: throw away the progress of an earlier run.
-        leads: whether this is the process, of several that train together, that writes.
+        main_process: whether this process writes; of several that train together one does.
 
     Raises:
-        UserError: another training is running in it.
+        UserError: another training is running in the folder.
     """
-    with locked(folder) if leads else nullcontext():
-        if restart and leads:
-            forget(folder)
-        report = kind(folder, quiet=not leads, resume_step=steps_done(folder))
+    with folder_lock(folder) if main_process else nullcontext():
+        if restart and main_process:
+            reset_folder(folder)
+        report = kind(folder, quiet=not main_process, resume_step=steps_done(folder))
         try:
             yield report
         finally:
@@ -42,9 +46,14 @@ def opened(
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep a second training out of the folder; the lock goes with the process, however that ends,
-    and with its data workers, which notice its end after a few seconds."""
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Context that keeps a second training out of the folder.
+
+    The lock ends with the process, however that ends, and with its data workers.
+
+    Raises:
+        UserError: another training is running in the folder.
+    """
     try:
         import fcntl
     except ImportError:  # not on Windows
@@ -52,7 +61,7 @@ def locked(folder: Path) -> Iterator[None]:
         return
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("a") as lock:
-        patience = time.monotonic() + LINGERING
+        patience = time.monotonic() + LOCK_PATIENCE
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -66,22 +75,20 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def forget(folder: Path) -> None:
-    """Throw a run's progress away; the features, which cost time and depend on the data alone,
-    stay."""
+def reset_folder(folder: Path) -> None:
+    """Delete a run's progress, but not its features, which depend on the data alone."""
     for name in ("last.safetensors", "best.safetensors", LOG, PROBLEMS, "words.json"):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 
 
 def steps_done(folder: Path) -> int:
-    """The step that a run goes on from, 0 for a new one."""
+    """The step that a run resumes from; 0 for a new run."""
     last = folder / "last.safetensors"
     return int(read_state(last)["progress"]["step"]) if last.exists() else 0
 
 
-def notes_beside(recipe: Path) -> str:
-    """What the card says about licences and limits: the Markdown file of a recipe's name beside
-    it."""
+def card_notes(recipe: Path) -> str:
+    """Licences and limits for the card: the Markdown file beside a recipe with its name."""
     notes = recipe.with_suffix(".md")
     return notes.read_text(encoding="utf-8") if recipe.is_file() and notes.is_file() else ""

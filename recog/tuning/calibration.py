@@ -1,4 +1,4 @@
-"""Calibrating the confidences of recognised words by which of the words are right."""
+"""Calibration of word confidences on recognised words that are right or wrong."""
 
 from __future__ import annotations
 
@@ -16,23 +16,27 @@ from recog.util.edit_distance import correct_words
 
 MIN_WORDS = 100
 MAX_KNOTS = 20
-MIN_COUNT = 30  # words a knot stands for
+MIN_COUNT = 30  # words of a knot
 
 
 def calibrate_words(
     search: Search, setting: Setting
 ) -> tuple[Calibration | None, NDArray[np.float64], NDArray[np.bool_]]:
-    """A calibration of the words' confidences; and to judge it confidences calibrated by halves,
-    each half of the utterances by the other's, with which of the words are right. None where there
-    are too few words."""
+    """Calibrate the word confidences of a setting.
+
+    Returns:
+        The calibration, None if there are too few words. For its evaluation, (words,) confidences
+        of each half of the utterances, calibrated on the other half, and (words,) which words are
+        right.
+    """
     raw: list[NDArray[np.float64]] = []
     right: list[NDArray[np.bool_]] = []
     normalise = normalisation(search.normalise)
-    for u, found in zip(search.utterances, search.hypotheses(setting), strict=True):
+    for u, hypotheses in zip(search.utterances, search.hypotheses(setting), strict=True):
         spans: list[Span] = []
-        for piece, hypothesis in zip(u.pieces, found, strict=True):
+        for piece, hypothesis in zip(u.pieces, hypotheses, strict=True):
             spans += search.spans(
-                apply_temperature(search.seen(piece), setting.temperature), hypothesis
+                apply_temperature(search.log_probs(piece), setting.temperature), hypothesis
             )
         words = [word for word, *_ in spans]
         raw.append(np.array([confidence for *_, confidence in spans]))
@@ -42,8 +46,8 @@ def calibrate_words(
         return None, np.zeros(0), np.zeros(0, bool)
     fitted, truth = [], []
     for half in (0, 1):
-        own = calibrate(np.concatenate(raw[half::2]), np.concatenate(right[half::2]))
-        fitted.append(own.apply(np.concatenate(raw[1 - half :: 2])))
+        calibration = calibrate(np.concatenate(raw[half::2]), np.concatenate(right[half::2]))
+        fitted.append(calibration.apply(np.concatenate(raw[1 - half :: 2])))
         truth.append(np.concatenate(right[1 - half :: 2]))
     whole = calibrate(np.concatenate(raw), np.concatenate(right))
     return whole, np.concatenate(fitted), np.concatenate(truth)
@@ -52,18 +56,19 @@ def calibrate_words(
 def calibrate(
     confidences: ArrayLike, correct: ArrayLike, *, max_knots: int = MAX_KNOTS
 ) -> Calibration:
-    """Fit a calibration by centred isotonic regression (Oron and Flournoy 2017): the shares that
-    never fall and fit best (pool adjacent violators), each at the mean ln confidence of the words
-    that it was pooled from.
+    """Fit a calibration by centred isotonic regression (Oron and Flournoy 2017).
+
+    The shares of right words never fall and fit best (pool adjacent violators). Each stands at the
+    mean ln confidence of its words.
 
     Args:
-        confidences: (words,) raw, 0 to 1; words of a set apart from the training data, at best some
+        confidences: (words,) raw, 0 to 1; of data apart from the training data, at best some
             thousands.
         correct: (words,) whether each is right; see :func:`recog.util.edit_distance.correct_words`.
-        max_knots: how many knots to keep at most; those of fewest words join a neighbour.
+        max_knots: most knots; those of fewest words join a neighbour.
 
     Returns:
-        Its shares are never nearer to 0 or 1 than half a word of those they stand for.
+        A calibration whose shares are at least half a word of their knot away from 0 and 1.
 
     Raises:
         UserError: there are no words.
@@ -76,7 +81,7 @@ def calibrate(
         )
     order = np.argsort(raw, kind="stable")
     x = np.log(np.maximum(raw[order], MIN_CONFIDENCE))
-    # equal confidences are one block from the beginning
+    # equal confidences are one block
     values, first = np.unique(x, return_index=True)
     weights = np.diff(np.append(first, len(x))).astype(np.float64)
     blocks = _pool(
@@ -97,8 +102,7 @@ Block = tuple[float, float, float]  # sum of ln confidence, of right words, of w
 
 
 def _pool(xs: Floats, hits: Floats, counts: Floats) -> list[Block]:
-    """Pool adjacent violators: neighbours join until the share of right words rises from block to
-    block."""
+    """Pool adjacent violators: join neighbours until the share of right words rises."""
     blocks: list[Block] = []
     for block in zip(xs.tolist(), hits.tolist(), counts.tolist(), strict=True):
         while blocks and blocks[-1][1] * block[2] >= block[1] * blocks[-1][2]:
@@ -107,16 +111,15 @@ def _pool(xs: Floats, hits: Floats, counts: Floats) -> list[Block]:
     return blocks
 
 
-def _thin(blocks: list[Block], most: int, least: int) -> list[Block]:
-    """Join the block of fewest words with its smaller neighbour until there are at most ``most`` of
-    ``least`` each.
+def _thin(blocks: list[Block], max_blocks: int, min_count: int) -> list[Block]:
+    """Join the smallest blocks with neighbours, to ``max_blocks`` of ``min_count`` words.
 
-    Joining neighbours of rising shares leaves shares that rise.
+    The shares still rise, as neighbours of rising shares are joined.
     """
     blocks = list(blocks)
     while len(blocks) > 1:
         k = min(range(len(blocks)), key=lambda k: blocks[k][2])
-        if len(blocks) <= most and blocks[k][2] >= least:
+        if len(blocks) <= max_blocks and blocks[k][2] >= min_count:
             break
         beside = [n for n in (k - 1, k + 1) if 0 <= n < len(blocks)]
         n = min(k, min(beside, key=lambda n: blocks[n][2]))

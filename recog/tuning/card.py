@@ -1,4 +1,4 @@
-"""What a model's config and card say of the tuning."""
+"""The tuning in a model's config and on its card."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEADING = "## Decoding"
 
 
 def summary(setting: Setting, result: Result, baseline: Result, what: str) -> dict[str, Any]:
-    """What the model's config and card say about the tuning."""
+    """The tuning for the model's config."""
     return {
         "data": what,
         "utterances": result.n,
@@ -39,7 +39,7 @@ def decoding_section(
     speech: bool = False,
     rescoring: Rescoring | None = None,
 ) -> str:
-    """What the card says of the tuning."""
+    """The section on decoding of the card."""
     weights = (
         f"alpha {setting.alpha:g}, beta {setting.beta:g}, unknown_cost {setting.unknown_cost:g}, "
         if has_lm
@@ -48,7 +48,10 @@ def decoding_section(
     lines = [
         HEADING,
         "",
-        f"Tuned on {what} ({best.n} rows): {weights}temperature {setting.temperature:g}, beam {setting.beam}.",
+        (
+            f"Tuned on {what} ({best.n} rows): {weights}temperature {setting.temperature:g}, beam "
+            f"{setting.beam}."
+        ),
         "",
         "| | CER % | 95 % interval | WER % | 95 % interval |",
         "|---|---|---|---|---|",
@@ -68,13 +71,18 @@ def decoding_section(
     if languages:
         lines += [
             "",
-            f"Lines that are likely in another language have a model of it: {', '.join(languages)}.",
+            (
+                "Lines that are likely in another language have a model of it: "
+                f"{', '.join(languages)}."
+            ),
         ]
     if rescoring is not None:
         lines += [
             "",
-            f"A neural language model orders the readings within {rescoring.margin:g} of the best anew, and puts together "
-            f"what is best in each: weight {rescoring.weight:g}, {100 * rescoring.interpolate:.0f} % of what the n-gram "
+            f"A neural language model orders the readings within {rescoring.margin:g} of the "
+            "best anew, and puts together "
+            f"what is best in each: weight {rescoring.weight:g}, "
+            f"{100 * rescoring.interpolate:.0f} % of what the n-gram "
             "model added taken back.",
         ]
     if len(views) > 1 and speech:
@@ -84,16 +92,21 @@ def decoding_section(
         shown = "; ".join(f"slant {view.slant:g}, width {view.width:g}" for view in views)
         lines += [
             "",
-            f"Doubtful lines are looked at in {len(views)} views ({shown}), all others in the first.",
+            (
+                f"Doubtful lines are looked at in {len(views)} views ({shown}), all others in the "
+                "first."
+            ),
         ]
         if views[0] != View():
             lines[-1] += (
-                " The best path above is of the first; elsewhere in this card lines are as they are."
+                " The best path above is of the first; elsewhere in this card lines are as they "
+                "are."
             )
     if not math.isnan(calibration_error):
         lines += [
             "",
-            f"Word confidences are calibrated: expected calibration error {calibration_error:.3f}, each half of the rows "
+            "Word confidences are calibrated: expected calibration error "
+            f"{calibration_error:.3f}, each half of the rows "
             f"judged by the other's ([plot]({PLOT})).",
         ]
     return "\n".join(lines) + "\n"
@@ -104,7 +117,7 @@ def _percents(interval: tuple[float, float] | None) -> str:
 
 
 def with_section(card: str, section: str) -> str:
-    """The card with this section, in the place of an older one or before the epochs."""
+    """The card with a section, in the place of an older one or before the epochs."""
     if HEADING in card:
         start = card.index(HEADING)
         end = card.find("\n## ", start + 1)

@@ -1,4 +1,4 @@
-"""What is tuned on: rows of dev, and what the network makes of them."""
+"""The data of a tuning: dev rows with the network's outputs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def collect(
 
     Raises:
         UsageError: the model is for another kind of media.
-        UserError: nothing is to be had from any row.
+        UserError: no row can be read.
     """
     if modality(rows) != recogniser.config.modality:
         raise UsageError(

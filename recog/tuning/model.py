@@ -1,237 +1,305 @@
-"""A model tuned and written: the search, the calibration, the language models and the card put
-together."""
+"""Tuning a model: search its decoding, calibrate its confidences, and write its folder."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from recog.corpora.rows import Row
 from recog.decoding.lexicon.lexicon_decoding import WordFinder
 from recog.decoding.rescoring.nbest import Rescorer
-from recog.errors import UsageError, UserError
+from recog.errors import UserError
 from recog.evaluation.confidence import expected_calibration_error, reliability, reliability_svg
-from recog.evaluation.result import Result
-from recog.lm.binary import load_lm
+from recog.evaluation.score import Result
 from recog.lm.neural import NeuralLM
 from recog.lm.trie import NGramTrie
-from recog.model.config import DecodingConfig, Rescoring, View
-from recog.model.folder import CONFIG, GRAPH, PRONUNCIATIONS, RESCORER, RESCORER_CONFIG
-from recog.model.language_model import open_language_model_folder
+from recog.model.config import Calibration, DecodingConfig, Rescoring, View
+from recog.model.folder import PRONUNCIATIONS
 from recog.model.recogniser_folder import RecogniserFolder, update_recogniser_folder
 from recog.recognition.base import Recogniser
-from recog.text.normalise import TrackedRule
-from recog.text.pronunciations import encode_pronunciations
+from recog.text.normalise import Accounted
+from recog.text.pronunciations import pronunciations_bytes
 from recog.tuning.calibration import calibrate_words
 from recog.tuning.card import PLOT, decoding_section, summary, with_section
 from recog.tuning.data import collect
+from recog.tuning.lm_files import (
+    language_file_names,
+    language_files,
+    lm_file_name,
+    load_models,
+    load_neural,
+)
 from recog.tuning.rescoring import choose_rescorer
-from recog.tuning.search import STEPS, Metric, Search, Setting, best_path_result, rate_of
+from recog.tuning.search import STEPS, Metric, Search, Setting, evaluate_best_path, rate_of
 
-UNKNOWN_COSTS = (2.0, 2.5, 3.0, 3.5, 4.0)  # of a neural model of words that are tried
+UNKNOWN_COSTS = (2.0, 2.5, 3.0, 3.5, 4.0)  # to try with a neural language model of words
+Say = Callable[[str], None]
 
 
-def tune_model(
-    recogniser: Recogniser,
-    rows: Sequence[Row],
-    *,
-    lm: Path | None,
-    languages: Mapping[str, Path] | None = None,
-    out: Path,
-    what: str,
-    metric: Metric,
-    beam: int,
-    sentence: bool,
-    fixed: frozenset[str],
-    say: Callable[[str], None],
-    anew: bool = False,
-    views: Sequence[View] = (),
-    doubt: float | None = None,
-    rescore: Path | None = None,
-) -> str:
-    """Search, calibrate the words' confidences at what was found, and write the model.
+@dataclass(frozen=True)
+class TuneOptions:
+    """Options of :func:`tune_model`.
+
+    Attributes:
+        out: the model folder to write.
+        what: name of the data.
+        metric: the error rate to lower.
+        beam: width of the beam in the search.
+        sentence: whether an utterance is a sentence; see :class:`recog.decoding.Decoder`.
+        fixed: names of weights that keep the model's value; "beam" and "rescoring" are others.
+        lm: n-gram model; None keeps the model's.
+        languages: n-gram models of other languages, beside ``lm``.
+        new_lm: the model's weights belong to another kind of language model. The search then may
+            start from the default weights, and may change ``sentence``.
+        views: variants of a line for test-time augmentation; none keep the model's.
+        doubt: uncertainty above which all variants are used; None keeps the model's.
+        rescore: folder of a neural language model; None keeps the model's.
+    """
+
+    out: Path
+    what: str
+    metric: Metric
+    beam: int
+    sentence: bool
+    fixed: frozenset[str]
+    lm: Path | None = None
+    languages: Mapping[str, Path] = field(default_factory=dict)
+    new_lm: bool = False
+    views: Sequence[View] = ()
+    doubt: float | None = None
+    rescore: Path | None = None
+
+
+def tune_model(recogniser: Recogniser, rows: Sequence[Row], options: TuneOptions, say: Say) -> str:
+    """Search the decoding, calibrate the word confidences with it, and write the model.
 
     Args:
         recogniser: a model loaded with a beam of 0.
-        lm: n-gram model for it; None tunes with those that it has, if any.
-        languages: those of other languages, beside ``lm``.
-        out: the model folder to write.
-        what: a name for the data.
-        fixed: names that keep the value they have in the model.
-        say: takes a line of progress.
-        anew: the language model is of another kind than the model's weights were for. The search
-            then begins at the usual weights where these are better, and an utterance is taken for a
-            sentence where that is.
-        views: of lines, in place of those that the model has.
-        doubt: above which a line is taken in all views; None leaves it as the model has it.
-        rescore: folder of a neural language model for it; None weighs the one that it has anew, if
-            any, unless "rescoring" is fixed.
+        say: takes lines of progress.
 
     Returns:
-        A line that sums up what was reached.
+        The result in one line.
     """
-    given = {
-        name: value
-        for name, value in (("views", tuple(views)), ("doubt", doubt))
-        if value not in ((), None)
-    }
-    decoding = recogniser.config.decoding.model_copy(update=given)
-    recogniser.model_folder = RecogniserFolder(
-        recogniser.model_folder.path, recogniser.config.model_copy(update={"decoding": decoding})
-    )
+    recogniser.model_folder = with_views(recogniser.model_folder, options)
     config = recogniser.config
-    usual, others = language_files(recogniser.model_folder, lm, languages or {})
-    models = [load_lm(path) for path in (usual, *others.values()) if path is not None]
-    if len({model.unit for model in models}) > 1:
-        raise UserError(
-            "The language models of a recogniser must all be of words, or all of characters."
-        )
-    neural = _neural(recogniser.model_folder, rescore)
-    account = TrackedRule(config.normalise, config.languages)
+    usual, others = language_files(recogniser.model_folder, options.lm, options.languages)
+    models = load_models(usual, others)
+    neural, neural_files = load_neural(recogniser.model_folder, options.rescore)
+    search = make_search(recogniser, rows, models, options, say)
+    baseline = evaluate_best_path(search)
+    by_words = search.word_finder is not None
+    search, setting = search_weights(search, config.decoding, baseline, options, say)
+    if neural is not None:
+        rescorer = _rescorer(search, setting, neural, config.decoding.rescoring, options, say)
+        search = replace(search, rescorer=rescorer, results={})
+    search.measure(setting)
+    best = search.results[setting]
+    decoding = DecodingConfig(
+        lm=lm_file_name("lm", usual) if usual else None,
+        languages=language_file_names(others),
+        sounds=not by_words or search.word_finder is not None,
+        beam=setting.beam,
+        alpha=setting.alpha,
+        beta=setting.beta,
+        unknown_cost=setting.unknown_cost,
+        sentence=search.sentence,
+        temperature=setting.temperature,
+        offset=config.decoding.offset,
+        views=config.decoding.views,
+        doubt=config.decoding.doubt,
+        rescoring=_rescoring_config(search.rescorer),
+        dev=summary(setting, best, baseline, options.what),
+    )
+    calibration, confidences, correct = calibrate_words(search, setting)
+    error = expected_calibration_error(confidences, correct) if calibration else float("nan")
+    files = {decoding.lm: usual.read_bytes()} if usual and decoding.lm else {}
+    files |= {decoding.languages[name]: path.read_bytes() for name, path in others.items()}
+    if decoding.rescoring is not None:
+        files |= neural_files
+    if search.word_finder is not None:  # with the words of the language model
+        files[PRONUNCIATIONS] = pronunciations_bytes(search.word_finder.pronunciations)
+    if calibration:
+        title = f"{config.name}: word confidences on {options.what}"
+        files[PLOT] = reliability_svg(reliability(confidences, correct), title=title).encode()
+    update = {"decoding": decoding, "confidence": calibration or config.confidence}
+    section = decoding_section(
+        setting,
+        best,
+        baseline,
+        options.what,
+        usual is not None,
+        error,
+        list(others),
+        decoding.views,
+        config.modality == "speech",
+        decoding.rescoring,
+    )
+    card = with_section(recogniser.model_folder.card, section)
+    update_recogniser_folder(recogniser.model_folder, options.out, config.model_copy(update=update), files, card)
+    return _result_line(options.what, setting, best, baseline, calibration, error)
+
+
+def _result_line(
+    what: str,
+    setting: Setting,
+    best: Result,
+    baseline: Result,
+    calibration: Calibration | None,
+    error: float,
+) -> str:
+    calibrated = (
+        f"expected calibration error {error:.3f}"
+        if calibration
+        else "too few words to calibrate confidences on"
+    )
+    return (
+        f"{what}: WER {100 * best.wer.rate:.2f} % (best path {100 * baseline.wer.rate:.2f} %), "
+        f"CER {100 * best.cer.rate:.2f} % ({100 * baseline.cer.rate:.2f} %); "
+        f"alpha {setting.alpha:g}, beta {setting.beta:g}, unknown_cost {setting.unknown_cost:g}, "
+        f"temperature {setting.temperature:g}, beam {setting.beam}; {calibrated}."
+    )
+
+
+def with_views(model_folder: RecogniserFolder, options: TuneOptions) -> RecogniserFolder:
+    """The model with the options' variants of a line."""
+    update: dict[str, object] = {}
+    if options.views:
+        update["views"] = tuple(options.views)
+    if options.doubt is not None:
+        update["doubt"] = options.doubt
+    decoding = model_folder.config.decoding.model_copy(update=update)
+    return RecogniserFolder(model_folder.path, model_folder.config.model_copy(update={"decoding": decoding}))
+
+
+def make_search(
+    recogniser: Recogniser,
+    rows: Sequence[Row],
+    models: Sequence[NGramTrie],
+    options: TuneOptions,
+    say: Say,
+) -> Search:
+    """Run the network over the rows, once, and set up the search.
+
+    Raises:
+        UserError: the texts have no words.
+    """
+    config = recogniser.config
+    account = Accounted(config.normalise, config.languages)
     utterances = list(collect(recogniser, rows, account))
     for note in account.notes("texts"):
         say(note)
     if not any(utterance.text.split() for utterance in utterances):
-        raise UserError(f"There is not a word in the texts of {what}; nothing can be tuned on it.")
+        raise UserError(
+            f"There is not a word in the texts of {options.what}; nothing can be tuned on it."
+        )
     say(f"{len(utterances)} utterances; searching.")
 
     def report(setting: Setting, result: Result) -> None:
         shown = ", ".join(f"{name} {getattr(setting, name):g}" for name in ("beam", *STEPS))
         say(f"{shown}: WER {100 * result.wer.rate:.2f} %, CER {100 * result.cer.rate:.2f} %")
 
-    search = Search(
-        config.symbols, utterances, models, metric, config.normalise, sentence, recogniser.options.workers,
-        recogniser.logical_text, _word_finder(recogniser.model_folder, models), None, report,
-    )  # fmt: skip
-    old = config.decoding
-    start = Setting(old.alpha, old.beta, old.unknown_cost, old.temperature, beam)
-    names = [name for name in _searched(models) if name not in fixed]
-    if anew:
-        search, start = _better_begin(search, start, names)
-    found = search.run(start, names)
-    if "beam" not in fixed:
-        found = search.choose_beam(found)
-    baseline = best_path_result(search)
-    by_letters = False
-    if search.word_finder is not None and search.measure(found) > rate_of(baseline, metric):
-        say(
-            "Words are found worse in the sounds than the letters alone spell them; searching in the letters."
-        )
-        search, by_letters = replace(search, word_finder=None, results={}), True
-        if anew:
-            search, _ = _better_begin(search, Setting(beam=beam), names)
-        found = search.run(Setting(beam=beam), names)
-        if search.measure(replace(found, alpha=0.0, beta=0.0)) < search.measure(found):
-            found = replace(found, alpha=0.0, beta=0.0)
-    if neural is not None:
-        search = replace(
-            search, rescorer=_rescorer(search, found, neural[0], old, fixed, say), results={}
-        )
-    search.measure(found)
-    best = search.results[found]
-    decoding = DecodingConfig(
-        lm=_kept_as("lm", usual) if usual else None,
-        languages=_file_names(others),
-        sounds=not by_letters,
-        beam=found.beam,
-        alpha=found.alpha,
-        beta=found.beta,
-        unknown_cost=found.unknown_cost,
-        sentence=search.sentence,
-        temperature=found.temperature,
-        offset=old.offset,
-        views=old.views,
-        doubt=old.doubt,
-        rescoring=_rescoring_of(search.rescorer),
-        dev=summary(found, best, baseline, what),
-    )
-    calibration, fitted, right = calibrate_words(search, found)
-    error = expected_calibration_error(fitted, right) if calibration else float("nan")
-    files = {decoding.lm: usual.read_bytes()} if usual and decoding.lm else {}
-    files |= {decoding.languages[name]: path.read_bytes() for name, path in others.items()}
-    if neural is not None and decoding.rescoring is not None:
-        files |= neural[1]
-    # with what it takes the words of the language model to be said like
-    if search.word_finder is not None:
-        files[PRONUNCIATIONS] = encode_pronunciations(search.word_finder.pronunciations)
-    if calibration:
-        table = reliability(fitted, right)
-        files[PLOT] = reliability_svg(
-            table, title=f"{config.name}: word confidences on {what}"
-        ).encode()
-    changed = config.model_copy(
-        update={"decoding": decoding, "confidence": calibration or config.confidence}
-    )
-    section = decoding_section(
-        found, best, baseline, what, usual is not None, error, list(others), old.views, config.modality == "speech",
-        decoding.rescoring,
-    )  # fmt: skip
-    update_recogniser_folder(
-        recogniser.model_folder,
-        out,
-        changed,
-        files,
-        with_section(recogniser.model_folder.card, section),
-    )
-    return (
-        f"{what}: WER {100 * best.wer.rate:.2f} % (best path {100 * baseline.wer.rate:.2f} %), CER "
-        f"{100 * best.cer.rate:.2f} % ({100 * baseline.cer.rate:.2f} %); alpha {found.alpha:g}, beta {found.beta:g}, "
-        f"unknown_cost {found.unknown_cost:g}, temperature {found.temperature:g}, beam {found.beam}"
-        + (
-            f"; expected calibration error {error:.3f}."
-            if calibration
-            else "; too few words to calibrate confidences on."
-        )
+    by_words = bool(config.sounds and models and models[0].unit == "word")
+    return Search(
+        config.symbols,
+        utterances,
+        models,
+        options.metric,
+        config.normalise,
+        options.sentence,
+        recogniser.options.workers,
+        recogniser.reading_order,
+        WordFinder(recogniser.model_folder, models[0]) if by_words else None,
+        None,
+        report,
     )
 
 
-def _neural(
-    model_folder: RecogniserFolder, folder: Path | None
-) -> tuple[NeuralLM, dict[str, bytes]] | None:
-    """The neural language model in a folder, else the recogniser's own, and its files as a
-    recogniser keeps them."""
-    if folder is not None:
-        given = open_language_model_folder(folder)
-        files = {RESCORER: given.file(GRAPH), RESCORER_CONFIG: given.path / CONFIG}
-        return NeuralLM(given), {name: path.read_bytes() for name, path in files.items()}
-    if model_folder.config.decoding.rescoring is None:
-        return None
-    return NeuralLM.within(model_folder), {
-        name: model_folder.file(name).read_bytes() for name in (RESCORER, RESCORER_CONFIG)
-    }
+def search_weights(
+    search: Search, decoding: DecodingConfig, baseline: Result, options: TuneOptions, say: Say
+) -> tuple[Search, Setting]:
+    """Search the weights from the model's on, and the beam.
+
+    A recogniser with phones is searched with the lexicon first. If its letters alone are better,
+    the letters are searched, without the lexicon.
+
+    Args:
+        decoding: the model's.
+        baseline: best path.
+    """
+    names = [name for name in tuned_weights(search.lms) if name not in options.fixed]
+    start = Setting(
+        decoding.alpha, decoding.beta, decoding.unknown_cost, decoding.temperature, options.beam
+    )
+    if options.new_lm:
+        search, start = best_start(search, start, names)
+    setting = search.run(start, names)
+    if "beam" not in options.fixed:
+        setting = search.choose_beam(setting)
+    if search.word_finder is None or search.measure(setting) <= rate_of(baseline, options.metric):
+        return search, setting
+    say(
+        "Words are found worse in the sounds than the letters alone spell them; "
+        "searching in the letters."
+    )
+    search, start = replace(search, word_finder=None, results={}), Setting(beam=options.beam)
+    if options.new_lm:
+        search, _ = best_start(search, start, names)
+    setting = search.run(start, names)
+    without_lm = replace(setting, alpha=0.0, beta=0.0)
+    if search.measure(without_lm) < search.measure(setting):
+        setting = without_lm
+    return search, setting
+
+
+def tuned_weights(lms: Sequence[NGramTrie]) -> list[str]:
+    """The weights that matter with these language models."""
+    if not lms:
+        return []
+    if lms[0].unit == "word":
+        return ["alpha", "beta", "unknown_cost", "temperature"]
+    return ["alpha", "beta", "temperature"]
+
+
+def best_start(search: Search, start: Setting, names: Sequence[str]) -> tuple[Search, Setting]:
+    """The best start for a new kind of language model.
+
+    It is with or without ends of sentences, at ``start`` or at the default weights of ``names``.
+    """
+    default = replace(start, **{name: getattr(Setting(), name) for name in names})
+    searches = [search, replace(search, sentence=not search.sentence, results={})]
+    return min(
+        ((variant, setting) for variant in searches for setting in (start, default)),
+        key=lambda pair: pair[0].measure(pair[1]),
+    )
 
 
 def _rescorer(
     search: Search,
-    found: Setting,
+    setting: Setting,
     lm: NeuralLM,
-    before: DecodingConfig,
-    fixed: frozenset[str],
-    say: Callable[[str], None],
+    before: Rescoring | None,
+    options: TuneOptions,
+    say: Say,
 ) -> Rescorer | None:
-    """The neural model as it counts best, or as it did before."""
-    if "rescoring" in fixed and before.rescoring is not None:
-        lm = lm.with_unknown_cost(before.rescoring.unknown_cost)
-        return Rescorer(
-            lm, before.rescoring.weight, before.rescoring.interpolate, before.rescoring.margin
-        )
+    """The neural language model with its best weights, or with those of the model if fixed."""
+    if "rescoring" in options.fixed and before is not None:
+        lm = lm.with_unknown_cost(before.unknown_cost)
+        return Rescorer(lm, before.weight, before.interpolate, before.margin)
     costs = UNKNOWN_COSTS if lm.config.unit == "word" else (lm.unknown_cost,)
-    rescorer = choose_rescorer(search, found, [lm.with_unknown_cost(cost) for cost in costs])
+    rescorer = choose_rescorer(search, setting, [lm.with_unknown_cost(cost) for cost in costs])
     if rescorer is None:
-        say("Ordering the readings anew by the neural language model gains nothing.")
+        say("Rescoring with the neural language model gains nothing.")
     else:
         share = 100 * rescorer.interpolate
         say(
-            f"Neural language model: weight {rescorer.weight:g}, {share:.0f} % of the n-gram model's taken back, "
-            f"margin {rescorer.margin:g}."
+            f"Neural language model: weight {rescorer.weight:g}, {share:.0f} % of the n-gram "
+            f"model's taken back, margin {rescorer.margin:g}."
         )
     return rescorer
 
 
-def _rescoring_of(rescorer: Rescorer | None) -> Rescoring | None:
-    """How a model's config says it."""
+def _rescoring_config(rescorer: Rescorer | None) -> Rescoring | None:
     if rescorer is None:
         return None
     assert isinstance(rescorer.lm, NeuralLM)
@@ -240,71 +308,4 @@ def _rescoring_of(rescorer: Rescorer | None) -> Rescoring | None:
         interpolate=rescorer.interpolate,
         margin=rescorer.margin,
         unknown_cost=rescorer.lm.unknown_cost,
-    )
-
-
-def _better_begin(search: Search, start: Setting, names: Sequence[str]) -> tuple[Search, Setting]:
-    """Where to begin with a language model that is new: with or without ends of sentences, at
-    ``start`` or at the usual weights of ``names``."""
-    usual = replace(start, **{name: getattr(Setting(), name) for name in names})
-    searches = [search, replace(search, sentence=not search.sentence, results={})]
-    return min(
-        ((one, setting) for one in searches for setting in (start, usual)),
-        key=lambda pair: pair[0].measure(pair[1]),
-    )
-
-
-def language_files(
-    model_folder: RecogniserFolder, lm: Path | None, languages: Mapping[str, Path]
-) -> tuple[Path | None, dict[str, Path]]:
-    """The files of the usual language model and of others by language: those that are given, else
-    the model's own.
-
-    Raises:
-        UsageError: others are given without the usual one.
-    """
-    own = model_folder.config.decoding
-    if lm is None and languages:
-        raise UsageError(
-            "Language models of other languages are beside a usual one; give that with --lm."
-        )
-    if lm is None and own.lm is not None:
-        return model_folder.file(own.lm), {
-            name: model_folder.file(file) for name, file in own.languages.items()
-        }
-    return lm, dict(languages)
-
-
-def _kept_as(name: str, path: Path) -> str:
-    return f"{name}{path.suffix if path.suffix == '.bin' else '.arpa'}"
-
-
-def _file_names(languages: Mapping[str, Path]) -> dict[str, str]:
-    """Language -> name of its model's file, of lower-case letters of ASCII, digits and hyphens; all
-    different."""
-    names: dict[str, str] = {}
-    for number, (language, path) in enumerate(languages.items(), 2):
-        plain = re.sub(r"[^a-z0-9]+", "-", language.casefold()).strip("-")[:40] or str(number)
-        name = _kept_as(f"lm-{plain}", path)
-        names[language] = (
-            name if name not in names.values() else _kept_as(f"lm-{plain}-{number}", path)
-        )
-    return names
-
-
-def _word_finder(model_folder: RecogniserFolder, lms: Sequence[NGramTrie]) -> WordFinder | None:
-    return (
-        WordFinder(model_folder, lms[0])
-        if model_folder.config.sounds and lms and lms[0].unit == "word"
-        else None
-    )
-
-
-def _searched(lms: Sequence[NGramTrie]) -> list[str]:
-    if not lms:
-        return []
-    return (
-        ["alpha", "beta", "unknown_cost", "temperature"]
-        if lms[0].unit == "word"
-        else ["alpha", "beta", "temperature"]
     )

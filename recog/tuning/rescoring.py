@@ -1,5 +1,4 @@
-"""What a neural language model counts for beside the n-gram model, by the readings that are found
-with the weights of that."""
+"""The weight of a neural language model in rescoring, searched on N-best lists."""
 
 from __future__ import annotations
 
@@ -17,28 +16,30 @@ from recog.tuning.search import Search, Setting
 
 WEIGHTS = tuple(round(0.1 * k, 1) for k in range(1, 16))
 SHARES = tuple(round(0.1 * k, 1) for k in range(11))
-# what rescoring must lower the error rate by, 0.05 points, or it is not worth its time
-GAIN = 0.0005
+GAIN = 0.0005  # least gain in the error rate (0.05 points) that is worth the time
 MARGINS = (1.0, 1.5, 2.0, 3.0, 4.0, MARGIN)
-LOSS = 0.0003  # what asking about fewer readings may cost of that
+LOSS = 0.0003  # of that gain, for a narrower margin
 
 
 def choose_rescorer(
     search: Search, setting: Setting, lms: Sequence[LanguageModel]
 ) -> Rescorer | None:
-    """Which neural model, its weight, the share of the n-gram model's that it takes, with which the
-    error rate is lowest, and the narrowest margin that leaves it there; None where rescoring gains
-    nothing.
+    """Choose a neural model, its weight, its share of the n-gram model's, and the margin.
+
+    The error rate is the lowest, and the margin the narrowest that leaves it there.
 
     Args:
         search: without rescoring.
-        setting: how the readings are found.
-        lms: the neural model, and others to choose from.
+        setting: of the N-best lists.
+        lms: the neural models to choose from.
+
+    Returns:
+        None if rescoring gains nothing.
     """
     pieces = [
         contenders(piece) for pieces in search.readings(setting, RESCORED) for piece in pieces
     ]
-    texts = [search.texts(piece) for piece in pieces]
+    texts = [search.transcripts(piece) for piece in pieces]
     neural = [[lm.score(piece) for piece in texts] for lm in lms]
     log_probs = [np.array([reading.log_prob for reading in piece]) for piece in pieces]
     scores = [np.array([reading.score for reading in piece]) for piece in pieces]
@@ -68,13 +69,13 @@ def choose_rescorer(
             ]
             for text, p, s, n in zip(texts, log_probs, scores, neural[lm], strict=True)
         )
-        of_all = Counts()
+        total = Counts()
         for i, utterance in enumerate(search.utterances):
-            of_all += counts(
+            total += counts(
                 i,
                 search.in_order(" ".join(" ".join(next(chosen) for _ in utterance.pieces).split())),
             )
-        return of_all.rate
+        return total.rate
 
     ways = product(range(len(lms)), WEIGHTS, SHARES)
     lowest, way = min((rate(*way), way) for way in ways)

@@ -1,5 +1,7 @@
-"""The search for how a network's outputs are best decoded: weights of the language model,
-temperature and beam, over log-probabilities that are computed once."""
+"""Search for the decoding with the lowest error rate: weights, temperature and beam.
+
+The network's outputs are computed once and decoded with each setting.
+"""
 
 from __future__ import annotations
 
@@ -34,14 +36,14 @@ RANGES = {
     "unknown_cost": (0.0, 10.0),
     "temperature": (0.4, 3.0),
 }
-ROUNDS = 3  # times the steps are halved
+ROUNDS = 3  # of ever smaller steps
 BEAMS = (8, 16, 25, 50, 100)
-GAIN = 0.001  # a wider beam must lower the error rate by so much
+GAIN = 0.001  # in the error rate, for a wider beam
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """What is decoded again and again: what the network makes of its pieces, and its true text."""
+    """An utterance or line: the network's outputs for its pieces, and its reference text."""
 
     name: str
     pieces: tuple[Seen, ...]
@@ -51,7 +53,7 @@ class Utterance:
 
 @dataclass(frozen=True)
 class Setting:
-    """One way to decode; see :class:`recog.decoding.Decoder`."""
+    """Weights, temperature and beam; see :class:`recog.decoding.Decoder`."""
 
     alpha: float = 0.5
     beta: float = 0.5
@@ -66,16 +68,14 @@ class Search:
 
     Args:
         symbols: the model's, the blank first.
-        utterances: the data.
-        lms: the usual language model, then those of other languages; each utterance is decoded with
-            the one that suits it.
-        metric: what is lowered.
+        lms: the usual language model, then those of other languages. Each utterance is decoded with
+            that of its language.
+        metric: the error rate to lower.
         normalise: name of the normalisation of texts.
         sentence: see :class:`recog.decoding.Decoder`.
-        in_order: from the order in which the network reads to that of the text.
-        word_finder: for a model that hears sounds, with the usual language model; then these are
-            decoded.
-        rescorer: orders the readings anew.
+        in_order: converts the network's order of a text to the logical order.
+        word_finder: the lexicon of a model with phones; the phones are then decoded.
+        rescorer: rescores the N-best lists.
         report: called with each setting and its result.
     """
 
@@ -102,56 +102,60 @@ class Search:
         return rate_of(self.results[setting], self.metric)
 
     def pairs(self, setting: Setting) -> list[Pair]:
-        """Texts as decoded with a setting, beside the true ones."""
+        """Decoded texts with their references."""
         return [
             Pair(
                 u.name,
                 u.text,
-                self.in_order(" ".join(" ".join(map(self.text, found)).split())),
+                self.in_order(" ".join(" ".join(map(self.transcript, hypotheses)).split())),
                 u.group,
             )
-            for u, found in zip(self.utterances, self.hypotheses(setting), strict=True)
+            for u, hypotheses in zip(self.utterances, self.hypotheses(setting), strict=True)
         ]
 
     def hypotheses(self, setting: Setting) -> list[list[Hypothesis]]:
-        """The best of each piece of each utterance."""
+        """The best hypothesis of each piece of each utterance."""
         rescorer = self.rescorer
         if rescorer is None:
             return [[best for best, *_ in pieces] for pieces in self.readings(setting, 1)]
-        found = self.readings(setting, RESCORED)
-        passes = [SecondPass(decoder, rescorer, self.texts) for decoder in self.decoders(setting)]
+        candidates = self.readings(setting, RESCORED)
+        passes = [
+            SecondPass(decoder, rescorer, self.transcripts) for decoder in self.decoders(setting)
+        ]
         return [
             [
                 passes[model](readings, self.views(piece, setting))[0]
                 for piece, readings in zip(utterance.pieces, pieces, strict=True)
             ]
-            for utterance, pieces, model in zip(self.utterances, found, self.models, strict=True)
+            for utterance, pieces, model in zip(
+                self.utterances, candidates, self.models, strict=True
+            )
         ]
 
     def readings(self, setting: Setting, n_best: int) -> list[list[list[Hypothesis]]]:
-        """The best few of each piece of each utterance, before any rescoring."""
-        found: list[list[list[Hypothesis]]] = [[] for _ in self.utterances]
+        """N-best lists of each piece of each utterance, without rescoring."""
+        hypotheses: list[list[list[Hypothesis]]] = [[] for _ in self.utterances]
         for model, decoder in enumerate(self.decoders(setting)):
-            own = [i for i, other in enumerate(self.models) if other == model]
+            chosen = [i for i, other in enumerate(self.models) if other == model]
             pieces = [
-                self.views(piece, setting) for i in own for piece in self.utterances[i].pieces
+                self.views(piece, setting) for i in chosen for piece in self.utterances[i].pieces
             ]
             best = iter(decode_views(decoder, pieces, n_best=n_best))
-            for i in own:
-                found[i] = [next(best) for _ in self.utterances[i].pieces]
-        return found
+            for i in chosen:
+                hypotheses[i] = [next(best) for _ in self.utterances[i].pieces]
+        return hypotheses
 
     def views(self, piece: Seen, setting: Setting) -> list[NDArray[np.float32]]:
-        """What is decoded of a piece."""
+        """Log-probabilities of a piece's variants, at the setting's temperature."""
         return [
-            apply_temperature(self.seen(view), setting.temperature)
+            apply_temperature(self.log_probs(view), setting.temperature)
             for view in (piece, *piece.again)
         ]
 
     @cached_property
     def models(self) -> list[int]:
-        """Which of the language models each utterance is decoded with."""
-        # sounds are decoded with the usual one
+        """Index of each utterance's language model."""
+        # phones are decoded with the usual one
         if len(self.lms) < 2 or self.word_finder is not None:
             return [0] * len(self.utterances)
         scorers = [Decoder(self.symbols, lm=lm, alpha=1.0, beta=0.0) for lm in self.lms]
@@ -162,46 +166,45 @@ class Search:
         ]
 
     def best_path(self, utterance: Utterance) -> str:
-        """What the network alone reads, as it displays it."""
+        """The text of best path, in the network's order."""
         pieces = (
             "".join(self.symbols[k] for k in best_path(piece.log_probs))
             for piece in utterance.pieces
         )
         return " ".join(" ".join(pieces).split())
 
-    def seen(self, piece: Seen) -> NDArray[np.float32]:
-        """What is decoded of one view."""
+    def log_probs(self, piece: Seen) -> NDArray[np.float32]:
+        """Log-probabilities of one variant: of phones with a lexicon, else of symbols."""
         if self.word_finder is None:
             return piece.log_probs
         assert piece.sounds is not None
         return piece.sounds
 
-    def text(self, hypothesis: Hypothesis) -> str:
-        """What is written of it."""
-        return self.texts([hypothesis])[0]
+    def transcript(self, hypothesis: Hypothesis) -> str:
+        """The text of a hypothesis."""
+        return self.transcripts([hypothesis])[0]
 
-    def texts(self, hypotheses: Sequence[Hypothesis]) -> list[str]:
-        """What is written of each."""
+    def transcripts(self, hypotheses: Sequence[Hypothesis]) -> list[str]:
+        """The texts of hypotheses."""
         if self.word_finder is None:
             return [hypothesis.text for hypothesis in hypotheses]
         return self.word_finder.texts(hypotheses)
 
     def spans(self, piece: NDArray[np.float32], hypothesis: Hypothesis) -> list[Span]:
-        """The words of a piece that was decoded, in the order of the text, with their raw
-        confidences."""
+        """The words of a decoded piece in logical order, with their raw confidences."""
         symbols = self.symbols if self.word_finder is None else self.word_finder.sounds
-        found = spans_of(piece, hypothesis.tokens, symbols)
+        spans = spans_of(piece, hypothesis.tokens, symbols)
         words = (
-            [s.word for s in found]
+            [s.word for s in spans]
             if self.word_finder is None
             else self.word_finder.written(hypothesis)
         )
-        shown = [(word, s.start, s.end, s.confidence) for word, s in zip(words, found, strict=True)]
+        shown = [(word, s.start, s.end, s.confidence) for word, s in zip(words, spans, strict=True)]
         text = self.in_order(" ".join(words))
         return shown if text == " ".join(words) else reorder_spans(shown, text)
 
     def decoders(self, setting: Setting) -> list[Decoder]:
-        """One with each language model."""
+        """A decoder for each language model."""
         options: dict[str, Any] = {
             "beam_width": setting.beam,
             "threads": self.threads,
@@ -215,8 +218,10 @@ class Search:
         return [Decoder(self.symbols, lm=lm, **options) for lm in (self.lms or (None,))]
 
     def run(self, start: Setting, names: Sequence[str]) -> Setting:
-        """Pattern search (Hooke and Jeeves 1961): step along each coordinate while that helps, then
-        halve the steps."""
+        """Pattern search (Hooke and Jeeves 1961) over ``names``.
+
+        It steps along each coordinate while that helps, then halves the steps.
+        """
         best = start
         steps = {name: STEPS[name] for name in names}
         for _ in range(ROUNDS):
@@ -224,21 +229,21 @@ class Search:
             while improved:
                 improved = False
                 for name in names:
-                    found = min(_neighbours(best, name, steps[name]), key=self.measure)
-                    if self.measure(found) < self.measure(best):
-                        best, improved = found, True
+                    candidate = min(_neighbours(best, name, steps[name]), key=self.measure)
+                    if self.measure(candidate) < self.measure(best):
+                        best, improved = candidate, True
             steps = {name: step / 2 for name, step in steps.items()}
         return best
 
     def choose_beam(self, setting: Setting, beams: Sequence[int] = BEAMS) -> Setting:
-        """The narrowest beam that is as good as the best one, but for 0.1 points."""
+        """The narrowest beam within 0.1 points of the best."""
         candidates = [replace(setting, beam=beam) for beam in sorted({*beams, setting.beam})]
         best = min(map(self.measure, candidates))
         return next(candidate for candidate in candidates if self.measure(candidate) <= best + GAIN)
 
 
 def rate_of(result: Result, metric: Metric) -> float:
-    """The error rate that is lowered."""
+    """The error rate by the metric."""
     return result.wer.rate if metric == "wer" else result.cer.rate
 
 
@@ -249,8 +254,8 @@ def _neighbours(setting: Setting, name: str, step: float) -> list[Setting]:
     return [replace(setting, **{name: other}) for other in moved]
 
 
-def best_path_result(search: Search) -> Result:
-    """The same data without a beam and a language model."""
+def evaluate_best_path(search: Search) -> Result:
+    """Error rates of best path on the same data."""
     pairs = [
         Pair(u.name, u.text, search.in_order(search.best_path(u)), u.group)
         for u in search.utterances

@@ -25,10 +25,11 @@ from recog.lm.trie import NGramTrie
 from recog.model.config import DecodingConfig, View
 from recog.model.recogniser_folder import open_recogniser_folder, update_recogniser_folder
 from recog.recognition.words import Span
-from recog.training.recogniser.data import dev_rows
+from recog.training.recogniser.rows import dev_rows
 from recog.tuning.calibration import calibrate_words
 from recog.tuning.card import HEADING, decoding_section, with_section
-from recog.tuning.model import _better_begin, _file_names, tune_model
+from recog.tuning.lm_files import language_file_names
+from recog.tuning.model import TuneOptions, best_start, tune_model
 from recog.tuning.search import Search, Setting, Utterance
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
@@ -90,7 +91,7 @@ def test_a_new_language_model_tells_whether_rows_are_sentences() -> None:
     )
     start = Setting(alpha=2.0, beta=-1.0, unknown_cost=5.0)
     assert search.pairs(start)[0].hypothesis == "", "nothing said costs nothing"
-    better, begin = _better_begin(search, start, ["alpha", "beta"])
+    better, begin = best_start(search, start, ["alpha", "beta"])
     assert better.sentence and not search.sentence
     assert better.pairs(begin)[0].hypothesis == "ab", "no sentence of the language model is empty"
     plain = np.log(np.full((1, 4), 0.01, np.float32))
@@ -98,7 +99,7 @@ def test_a_new_language_model_tells_whether_rows_are_sentences() -> None:
     alike = Search(
         SYMBOLS, [Utterance("u", (Seen(plain),), "a", None)], [], "wer", "none", threads=1
     )
-    assert _better_begin(alike, start, []) == (alike, start), "what is no better stays as it was"
+    assert best_start(alike, start, []) == (alike, start), "what is no better stays as it was"
 
 
 def test_the_section_of_a_card_is_written_once() -> None:
@@ -122,9 +123,19 @@ def test_a_tuned_model_keeps_its_language_model_and_uses_it(tmp_path: Path) -> N
     out = tmp_path / "tuned"
     said: list[str] = []
     summary = tune_model(
-        recog.load("english-speech", beam=0, threads=1), rows, lm=tmp_path / "own.bin", out=out, what="samples",
-        metric="wer", beam=8, sentence=False, fixed=frozenset({"unknown_cost", "temperature", "beam"}), say=said.append,
-    )  # fmt: skip
+        recog.load("english-speech", beam=0, threads=1),
+        rows,
+        TuneOptions(
+            lm=tmp_path / "own.bin",
+            out=out,
+            what="samples",
+            metric="wer",
+            beam=8,
+            sentence=False,
+            fixed=frozenset({"unknown_cost", "temperature", "beam"}),
+        ),
+        said.append,
+    )
     assert "best path" in summary and len(said) > 5
     config = json.loads((out / "config.json").read_text())
     assert config["decoding"]["lm"] == "lm.bin" and config["decoding"]["beam"] == 8
@@ -151,10 +162,20 @@ def test_a_model_reads_each_line_with_the_language_model_of_its_language(tmp_pat
         )
     out = tmp_path / "tuned"
     tune_model(
-        recog.load("latin-handwriting", beam=0, threads=1), rows, lm=tmp_path / "maison.bin",
-        languages={"English": tmp_path / "garden.bin"}, out=out, what="samples",
-        metric="cer", beam=8, sentence=False, fixed=frozenset({"temperature", "beam"}), say=lambda _: None,
-    )  # fmt: skip
+        recog.load("latin-handwriting", beam=0, threads=1),
+        rows,
+        TuneOptions(
+            lm=tmp_path / "maison.bin",
+            languages={"English": tmp_path / "garden.bin"},
+            out=out,
+            what="samples",
+            metric="cer",
+            beam=8,
+            sentence=False,
+            fixed=frozenset({"temperature", "beam"}),
+        ),
+        lambda _: None,
+    )
     assert "have a model of it: English." in (out / "README.md").read_text()
     decoding = json.loads((out / "config.json").read_text())["decoding"]
     assert decoding["lm"] == "lm.bin" and decoding["languages"] == {"English": "lm-english.bin"}
@@ -178,15 +199,34 @@ def test_a_model_reads_each_line_with_the_language_model_of_its_language(tmp_pat
         recog.load(out, language="Greek")
     again = tmp_path / "again"
     tune_model(
-        recog.load(out, beam=0, threads=1), rows, lm=None, out=again, what="samples", metric="cer",
-        beam=8, sentence=False, fixed=frozenset({"alpha", "beta", "temperature", "beam"}), say=lambda _: None,
-    )  # fmt: skip
+        recog.load(out, beam=0, threads=1),
+        rows,
+        TuneOptions(
+            out=again,
+            what="samples",
+            metric="cer",
+            beam=8,
+            sentence=False,
+            fixed=frozenset({"alpha", "beta", "temperature", "beam"}),
+        ),
+        lambda _: None,
+    )
     assert (again / "lm-english.bin").read_bytes() == (out / "lm-english.bin").read_bytes()
     with pytest.raises(UsageError, match="beside a usual one"):
         tune_model(
-            recog.load("latin-handwriting", beam=0), rows, lm=None, languages={"English": tmp_path / "garden.bin"},
-            out=again, what="x", metric="cer", beam=8, sentence=False, fixed=frozenset(), say=lambda _: None,
-        )  # fmt: skip
+            recog.load("latin-handwriting", beam=0),
+            rows,
+            TuneOptions(
+                languages={"English": tmp_path / "garden.bin"},
+                out=again,
+                what="x",
+                metric="cer",
+                beam=8,
+                sentence=False,
+                fixed=frozenset(),
+            ),
+            lambda _: None,
+        )
 
 
 def test_words_that_the_language_model_lacks_are_left_to_the_letters(tmp_path: Path) -> None:
@@ -196,10 +236,19 @@ def test_words_that_the_language_model_lacks_are_left_to_the_letters(tmp_path: P
     write_binary(estimate(["zoo zebra", "zebra zoo"], unit="word", order=2), tmp_path / "zoo.bin")
     said: list[str] = []
     tune_model(
-        recog.load("english-speech", beam=0, threads=1), dev_rows(tmp_path), lm=tmp_path / "zoo.bin", out=tmp_path / "tuned",
-        what="samples", metric="cer", beam=8, sentence=False,
-        fixed=frozenset({"alpha", "beta", "unknown_cost", "temperature", "beam"}), say=said.append,
-    )  # fmt: skip
+        recog.load("english-speech", beam=0, threads=1),
+        dev_rows(tmp_path),
+        TuneOptions(
+            lm=tmp_path / "zoo.bin",
+            out=tmp_path / "tuned",
+            what="samples",
+            metric="cer",
+            beam=8,
+            sentence=False,
+            fixed=frozenset({"alpha", "beta", "unknown_cost", "temperature", "beam"}),
+        ),
+        said.append,
+    )
     assert any("searching in the letters" in line for line in said)
     decoding = json.loads((tmp_path / "tuned" / "config.json").read_text())["decoding"]
     assert (
@@ -213,7 +262,7 @@ def test_words_that_the_language_model_lacks_are_left_to_the_letters(tmp_path: P
 
 def test_files_of_language_models_have_names_of_their_own() -> None:
     path = Path("x.bin")
-    names = _file_names(
+    names = language_file_names(
         {"Old English": path, "old-english": path, "Русский": path, "日本語": path, "x" * 200: path}
     )
     assert list(names.values())[:4] == [
@@ -233,9 +282,18 @@ def test_a_model_tuned_without_a_language_model_still_hears_sounds(tmp_path: Pat
     bare = model_folder.config.model_copy(update={"decoding": DecodingConfig()})
     update_recogniser_folder(model_folder, tmp_path / "bare", bare, {}, model_folder.card)
     tune_model(
-        recog.load(tmp_path / "bare", beam=0, threads=1), dev_rows(tmp_path), lm=None, out=tmp_path / "tuned",
-        what="samples", metric="cer", beam=8, sentence=False, fixed=frozenset({"beam"}), say=lambda _: None,
-    )  # fmt: skip
+        recog.load(tmp_path / "bare", beam=0, threads=1),
+        dev_rows(tmp_path),
+        TuneOptions(
+            out=tmp_path / "tuned",
+            what="samples",
+            metric="cer",
+            beam=8,
+            sentence=False,
+            fixed=frozenset({"beam"}),
+        ),
+        lambda _: None,
+    )
     assert open_recogniser_folder(tmp_path / "tuned").config.decoding.sounds
 
 

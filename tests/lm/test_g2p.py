@@ -8,7 +8,7 @@ import pytest
 
 from recog.lm.g2p import LONGEST, Speller
 from recog.lm.trie import NGramTrie
-from recog.training.g2p import ENOUGH, learn_spelling, share_out
+from recog.training.g2p import MIN_WORDS, align_letters, train_g2p
 
 
 def said(word: str) -> str:
@@ -36,7 +36,7 @@ def words(count: int, seed: int) -> list[str]:
 
 @pytest.fixture(scope="module")
 def speller() -> Speller:
-    model = learn_spelling({word: (said(word),) for word in words(1500, 1)})
+    model = train_g2p({word: (said(word),) for word in words(1500, 1)})
     assert model is not None
     return Speller(NGramTrie.from_ngrams(model))
 
@@ -59,7 +59,7 @@ def test_what_has_unknown_letters_or_no_end_is_not_said(speller: Speller) -> Non
 
 def test_sounds_are_shared_out_to_the_letters_that_stand_for_them() -> None:
     known = words(400, 4)
-    cut = dict(zip(known, share_out([(word, said(word)) for word in known]), strict=True))
+    cut = dict(zip(known, align_letters([(word, said(word)) for word in known]), strict=True))
     assert all(
         "".join(sounds for _, sounds in pairs) == said(word) for word, pairs in cut.items() if pairs
     )
@@ -69,7 +69,7 @@ def test_sounds_are_shared_out_to_the_letters_that_stand_for_them() -> None:
 
 
 def test_few_words_teach_nothing() -> None:
-    assert learn_spelling({word: (said(word),) for word in words(ENOUGH // 4, 5)}) is None
+    assert train_g2p({word: (said(word),) for word in words(MIN_WORDS // 4, 5)}) is None
 
 
 def test_a_model_of_single_letters_says_words_too() -> None:

@@ -16,22 +16,15 @@ from recog.decoding.decoder import Hypothesis
 from recog.decoding.rescoring.nbest import rescore
 from recog.errors import UsageError, UserError
 from recog.lm.neural import NeuralLM, _distinct
-from recog.model.language_model import (
-    LanguageModelFolder,
-    LanguageNetworkConfig,
-    open_language_model_folder,
-)
+from recog.model.language_model import LanguageModelFolder, LanguageNetworkConfig, open_language_model_folder
 from recog.nn.export.language_model import build_language_onnx
 from recog.nn.language_model import LanguageNetwork, log_expected, log_uniform
 from recog.training.language_model import trainer as loop
 from recog.training.language_model.data import prepare_texts
-from recog.training.language_model.recipe import (
-    LanguageRecipe,
-    is_language_recipe,
-    read_language_recipe,
-)
-from recog.training.language_model.run import export_language_model_folder, run_language
-from recog.training.recogniser.recipe import RunOptions
+from recog.training.language_model.export import export_language_model_folder
+from recog.training.language_model.recipe import LanguageRecipe, read_language_recipe
+from recog.training.language_model.run import train_language_model
+from recog.training.recipe_base import RunOptions, is_recipe
 
 LETTERS = ("<unk>", "</s>", "|", "a", "b", "c", "d")
 WORDS = ("<unk>", "</s>", "the", "day", "world", "wide")
@@ -62,9 +55,7 @@ def model(
     recipe = LanguageRecipe(
         name="toy", modality="text", data=({"path": "none"},), unit=unit, network=config, **options
     )  # type: ignore[arg-type]
-    model_folder = export_language_model_folder(
-        recipe, symbols, network.state_dict(), folder, trained={}
-    )
+    model_folder = export_language_model_folder(recipe, symbols, network.state_dict(), folder, trained={})
     graph = folder / "float.onnx"
     weights = {k: v.numpy() for k, v in network.state_dict().items()}
     graph.write_bytes(build_language_onnx(config, weights, len(symbols)).SerializeToString())
@@ -284,7 +275,7 @@ def recipe(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def trained(recipe, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("trained") / "toy"
-    run_language(recipe, out)
+    train_language_model(recipe, out)
     return out
 
 
@@ -335,16 +326,16 @@ def test_a_killed_run_ends_bitwise_the_same_and_a_finished_one_says_so(
         with monkeypatch.context() as patch:
             patch.setattr(loop.LanguageReporter, "update", kill)
             with pytest.raises(Kill):
-                run_language(recipe, out)
-    run_language(recipe, out)
+                train_language_model(recipe, out)
+    train_language_model(recipe, out)
     assert (out / "model.onnx").read_bytes() == (trained / "model.onnx").read_bytes()
     steps = [json.loads(line)["step"] for line in _log(out)]
     assert steps == [json.loads(line)["step"] for line in _log(trained)] and max(steps) > 40
     capsys.readouterr()
-    run_language(recipe, out)
+    train_language_model(recipe, out)
     assert "this training is finished" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"training\.learning_rate was 0\.02 and is 0\.01"):
-        run_language(recipe, out, RunOptions(learning_rate=0.01))
+        train_language_model(recipe, out, RunOptions(learning_rate=0.01))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -441,7 +432,7 @@ def test_dev_is_made_of_stretches_of_the_share(tmp_path):
 
 
 def test_recipes_that_cannot_be_used(recipe, tmp_path):
-    assert is_language_recipe(recipe) and not is_language_recipe(tmp_path)
+    assert is_recipe(recipe, "text") and not is_recipe(tmp_path, "text")
     read = read_language_recipe(recipe)
     assert read.data[0].path == str(recipe.parent / "text.txt.gz")
     for text, message in (
@@ -457,7 +448,7 @@ def test_recipes_that_cannot_be_used(recipe, tmp_path):
         path = recipe.parent / "wrong.yaml"
         path.write_text(text, encoding="utf-8")
         with pytest.raises(UserError, match=message):
-            run_language(path, tmp_path / "out")
+            train_language_model(path, tmp_path / "out")
     assert not (tmp_path / "out" / "config.json").exists()
 
 

@@ -21,10 +21,10 @@ from recog.errors import UserError
 from recog.model.language_model import LanguageNetworkConfig
 from recog.model.recogniser_folder import open_recogniser_folder
 from recog.nn.language_model import LanguageNetwork
+from recog.training.language_model.export import export_language_model_folder
 from recog.training.language_model.recipe import LanguageRecipe
-from recog.training.language_model.run import export_language_model_folder
-from recog.training.recogniser.data import dev_rows
-from recog.tuning.model import tune_model
+from recog.training.recogniser.rows import dev_rows
+from recog.tuning.model import TuneOptions, tune_model
 from recog.tuning.rescoring import choose_rescorer
 from recog.tuning.search import Search, Setting, Utterance
 
@@ -100,9 +100,19 @@ def tuned(unigrams: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             lambda search, setting, lms: Rescorer(lms[1], 0.7, 0.5, 1000.0),
         )
         tune_model(
-            recog.load("english-speech", beam=0, threads=1, rescore="none"), dev_rows(folder), lm=None, out=out,
-            what="samples", metric="wer", beam=8, sentence=False, fixed=FIXED, say=lambda _: None, rescore=unigrams,
-        )  # fmt: skip
+            recog.load("english-speech", beam=0, threads=1, rescore="none"),
+            dev_rows(folder),
+            TuneOptions(
+                out=out,
+                what="samples",
+                metric="wer",
+                beam=8,
+                sentence=False,
+                fixed=FIXED,
+                rescore=unigrams,
+            ),
+            lambda _: None,
+        )
     return out
 
 
@@ -125,13 +135,20 @@ def test_it_is_kept_in_the_models_folder_and_on_the_card(tuned: Path, unigrams: 
 def test_tuned_again_with_its_weights_fixed_it_stays(tuned: Path, tmp_path: Path) -> None:
     rows = dev_rows(tuned.parent)
     tune_model(
-        recog.load(tuned, beam=0, threads=1), rows, lm=None, out=tmp_path, what="samples", metric="wer", beam=8,
-        sentence=False, fixed=FIXED | {"rescoring"}, say=lambda _: None,
-    )  # fmt: skip
-    again = open_recogniser_folder(tmp_path)
-    assert (
-        again.config.decoding.rescoring == open_recogniser_folder(tuned).config.decoding.rescoring
+        recog.load(tuned, beam=0, threads=1),
+        rows,
+        TuneOptions(
+            out=tmp_path,
+            what="samples",
+            metric="wer",
+            beam=8,
+            sentence=False,
+            fixed=FIXED | {"rescoring"},
+        ),
+        lambda _: None,
     )
+    again = open_recogniser_folder(tmp_path)
+    assert again.config.decoding.rescoring == open_recogniser_folder(tuned).config.decoding.rescoring
     assert again.file("rescorer.onnx").read_bytes() == (tuned / "rescorer.onnx").read_bytes()
 
 

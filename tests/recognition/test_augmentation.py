@@ -20,8 +20,8 @@ from recog.model.recogniser_folder import (
     update_recogniser_folder,
 )
 from recog.recognition.dataset import row_posteriors
-from recog.training.recogniser.data import dev_rows
-from recog.tuning.model import tune_model
+from recog.training.recogniser.rows import dev_rows
+from recog.tuning.model import TuneOptions, tune_model
 
 SAMPLES = Path(__file__).parents[2] / "data" / "samples"
 
@@ -79,9 +79,18 @@ def test_rows_of_a_corpus_and_tuning_take_all_views(model: Path, tmp_path: Path)
         len(piece.again) for piece in row_posteriors(recog.load(model, threads=1), rows[0])
     ] == [1]
     tune_model(
-        recog.load(model, beam=0, looks="auto", threads=1), rows, lm=None, out=tmp_path / "tuned", what="one line",
-        metric="cer", beam=8, sentence=False, fixed=frozenset({"beam"}), say=lambda _: None,
-    )  # fmt: skip
+        recog.load(model, beam=0, looks="auto", threads=1),
+        rows,
+        TuneOptions(
+            out=tmp_path / "tuned",
+            what="one line",
+            metric="cer",
+            beam=8,
+            sentence=False,
+            fixed=frozenset({"beam"}),
+        ),
+        lambda _: None,
+    )
     decoding = json.loads((tmp_path / "tuned" / "config.json").read_text())["decoding"]
     assert decoding["views"] == [{"slant": 0.0, "width": 1.25}, {"slant": 0.1, "width": 1.0}]
     assert decoding["doubt"] == 0.02
@@ -90,10 +99,20 @@ def test_rows_of_a_corpus_and_tuning_take_all_views(model: Path, tmp_path: Path)
         in (tmp_path / "tuned" / "README.md").read_text()
     )
     tune_model(
-        recog.load(model, beam=0, looks="auto", threads=1), rows, lm=None, out=tmp_path / "other", what="one line",
-        metric="cer", beam=8, sentence=False, fixed=frozenset({"beam"}), say=lambda _: None, views=[View(slant=-0.1)],
-        doubt=0.3,
-    )  # fmt: skip
+        recog.load(model, beam=0, looks="auto", threads=1),
+        rows,
+        TuneOptions(
+            out=tmp_path / "other",
+            what="one line",
+            metric="cer",
+            beam=8,
+            sentence=False,
+            fixed=frozenset({"beam"}),
+            views=[View(slant=-0.1)],
+            doubt=0.3,
+        ),
+        lambda _: None,
+    )
     other = recog.load(tmp_path / "other").config.decoding
     assert other.views == (View(slant=-0.1),) and other.doubt == 0.3
 

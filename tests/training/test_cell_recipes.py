@@ -13,8 +13,9 @@ from recog.model.config import TORCH_ONLY, Cell, EncoderConfig
 from recog.model.recogniser_folder import open_recogniser_folder
 from recog.model.runtime import open_runtime
 from recog.training.checkpoint import read_checkpoint
-from recog.training.recogniser.recipe import RunOptions, read_recipe
-from recog.training.recogniser.run import run
+from recog.training.recipe_base import RunOptions
+from recog.training.recogniser.recipe import read_recipe
+from recog.training.recogniser.run import train_recogniser
 
 
 def with_encoder(recipe: Path, **options: object) -> Path:
@@ -29,7 +30,7 @@ def test_a_recipe_makes_a_model_that_reads(
     recipe_file: Path, lines: Path, tmp_path: Path, capsys, cell: Cell
 ):
     out = tmp_path / "model"
-    run(with_encoder(recipe_file, cell=cell), out, None, RunOptions(epochs=2))
+    train_recogniser(with_encoder(recipe_file, cell=cell), out, None, RunOptions(epochs=2))
     model_folder = open_recogniser_folder(out)
     assert model_folder.config.encoder.cell == cell
     assert (out / "model.onnx").exists() == (cell not in TORCH_ONLY)
@@ -49,21 +50,21 @@ def test_a_convolutional_lstm_from_a_recipe(recipe_file: Path, lines: Path, tmp_
         )
     )
     out = tmp_path / "model"
-    run(recipe_file, out, None, RunOptions(epochs=1))
+    train_recogniser(recipe_file, out, None, RunOptions(epochs=1))
     assert open_recogniser_folder(out).config.encoder.convolutions[1].recurrent
     assert isinstance(recog.load(out).transcribe(lines / "line00.png").text, str)
 
 
 def test_attention_from_a_recipe(recipe_file: Path, lines: Path, tmp_path: Path):
     out = tmp_path / "model"
-    run(with_encoder(recipe_file, attention=4), out, None, RunOptions(epochs=2))
+    train_recogniser(with_encoder(recipe_file, attention=4), out, None, RunOptions(epochs=2))
     assert "self-attention of 4 heads" in open_recogniser_folder(out).card
     assert isinstance(recog.load(out).transcribe(lines / "line00.png").text, str)
 
 
 def test_a_model_that_runs_in_torch_reads_as_its_network_does(recipe_file: Path, tmp_path: Path):
     out = tmp_path / "model"
-    run(with_encoder(recipe_file, cell="layer-norm"), out, None, RunOptions(epochs=1))
+    train_recogniser(with_encoder(recipe_file, cell="layer-norm"), out, None, RunOptions(epochs=1))
     model_folder = open_recogniser_folder(out)
     runtime = open_runtime(model_folder)
     from recog.nn.weights import network_from
@@ -79,7 +80,9 @@ def test_without_torch_such_a_model_says_what_is_missing(
     recipe_file: Path, tmp_path: Path, monkeypatch
 ):
     out = tmp_path / "model"
-    run(with_encoder(recipe_file, cell="multiplicative"), out, None, RunOptions(epochs=1))
+    train_recogniser(
+        with_encoder(recipe_file, cell="multiplicative"), out, None, RunOptions(epochs=1)
+    )
 
     def missing(_name: str) -> None:
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
@@ -96,7 +99,7 @@ def test_a_config_that_asks_for_more_than_its_weights_is_refused_before_it_takes
     recipe_file, tmp_path
 ):
     out = tmp_path / "model"
-    run(with_encoder(recipe_file, cell="layer-norm"), out, None, RunOptions(epochs=1))
+    train_recogniser(with_encoder(recipe_file, cell="layer-norm"), out, None, RunOptions(epochs=1))
     config = out / "config.json"
     config.write_text(config.read_text().replace('"hidden": 16', '"hidden": 4096'))
     with pytest.raises(UserError, match="do not fit the config"):
@@ -109,7 +112,7 @@ def test_an_interrupted_run_with_recurrent_dropout_ends_the_same(
     from recog.training.progress import Reporter
 
     recipe = with_encoder(recipe_file, cell="peephole", recurrent_dropout=0.3)
-    run(recipe, tmp_path / "whole", None)
+    train_recogniser(recipe, tmp_path / "whole", None)
     plain = Reporter.step
 
     class Kill(BaseException):
@@ -124,8 +127,8 @@ def test_an_interrupted_run_with_recurrent_dropout_ends_the_same(
     with monkeypatch.context() as patch:
         patch.setattr(Reporter, "step", stop)
         with pytest.raises(Kill):
-            run(recipe, tmp_path / "killed", None)
-    run(recipe, tmp_path / "killed", None)
+            train_recogniser(recipe, tmp_path / "killed", None)
+    train_recogniser(recipe, tmp_path / "killed", None)
     a, b = (
         read_checkpoint(tmp_path / name / "training" / "last.safetensors")[0]
         for name in ("whole", "killed")

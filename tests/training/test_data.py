@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from recog.errors import UserError
-from recog.training.recogniser.data import load_rows, prepare
+from recog.training.recogniser.data import prepare
 from recog.training.recogniser.recipe import Recipe, read_recipe
+from recog.training.recogniser.rows import load_rows
 
 
 def with_texts(recipe_file: Path, lines: Path, tmp_path: Path, texts: list[str]) -> Recipe:

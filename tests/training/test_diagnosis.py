@@ -16,7 +16,7 @@ from recog.model.config import ConvLayer, EncoderConfig
 from recog.text.alphabet import Alphabet
 from recog.text.bidi import to_display
 from recog.training.recogniser.data import Dataset, Example
-from recog.training.recogniser.diagnosis import Watch, chance_loss, outliers
+from recog.training.recogniser.diagnosis import Diagnosis, chance_loss, outliers
 from recog.training.recogniser.recipe import Optimisation, Recipe
 
 ENCODER = EncoderConfig(
@@ -92,24 +92,24 @@ def test_chance_is_the_sum_over_all_alignments_of_a_guess() -> None:
 
 
 def test_a_run_that_learns_is_left_in_peace() -> None:
-    watch = Watch(of_right_data(), recipe())
-    assert watch.after_epoch([epoch(1, watch.chance * 0.5, cer=0.6, blank=0.7)]) == []
-    history = [epoch(1, watch.chance), epoch(2, watch.chance * 0.6, cer=0.9)]
-    assert len(watch.after_epoch(history[:1])) == 1
-    assert watch.after_epoch(history) == [] and watch.stuck == 0
+    diagnosis = Diagnosis(of_right_data(), recipe())
+    assert diagnosis.after_epoch([epoch(1, diagnosis.chance * 0.5, cer=0.6, blank=0.7)]) == []
+    history = [epoch(1, diagnosis.chance), epoch(2, diagnosis.chance * 0.6, cer=0.9)]
+    assert len(diagnosis.after_epoch(history[:1])) == 1
+    assert diagnosis.after_epoch(history) == [] and diagnosis.stuck == 0
 
 
 def explained(
     data: Dataset, losses: list[float] | None = None, updates: int = 500, **changes: Any
 ) -> str:
-    watch = Watch(data, recipe(**changes))
-    losses = losses or [watch.chance] * 4
+    diagnosis = Diagnosis(data, recipe(**changes))
+    losses = losses or [diagnosis.chance] * 4
     said: list[str] = []
     history: list[dict[str, Any]] = []
     for number, loss in enumerate(losses, start=1):
         history.append(epoch(number, loss, updates=updates))
-        said += watch.after_epoch(history)
-    assert f"guessing by frequency gives {watch.chance:.2f}" in said[0]
+        said += diagnosis.after_epoch(history)
+    assert f"guessing by frequency gives {diagnosis.chance:.2f}" in said[0]
     assert sum("What speaks for which cause" in line for line in said) == 1, "told once"
     return "\n".join(said)
 
@@ -162,19 +162,21 @@ def test_a_learning_rate_too_high(losses: list[float], evidence: str) -> None:
 def test_no_learning_rate_is_blamed_for_a_loss_that_falls_or_wavers(
     losses: list[float], updates: int
 ) -> None:
-    watch = Watch(of_right_data(), recipe())
+    diagnosis = Diagnosis(of_right_data(), recipe())
     history = [epoch(number, loss, updates=updates) for number, loss in enumerate(losses, start=1)]
     for count in range(1, len(history) + 1):
-        assert not any("learning rate" in cause for cause in watch.causes(history[:count]))
+        assert not any("learning rate" in cause for cause in diagnosis.causes(history[:count]))
 
 
 def test_a_loss_above_that_of_guessing_is_no_plateau() -> None:
-    watch = Watch(of_right_data(), recipe())
-    assert watch.after_epoch([epoch(1, 4 * watch.chance)])[0].startswith(
+    diagnosis = Diagnosis(of_right_data(), recipe())
+    assert diagnosis.after_epoch([epoch(1, 4 * diagnosis.chance)])[0].startswith(
         "Not yet as good as guessing: loss"
     )
-    watch = Watch(of_right_data(), recipe())
-    assert watch.after_epoch([epoch(1, watch.chance)])[0].startswith("On the blank plateau: loss")
+    diagnosis = Diagnosis(of_right_data(), recipe())
+    assert diagnosis.after_epoch([epoch(1, diagnosis.chance)])[0].startswith(
+        "On the blank plateau: loss"
+    )
 
 
 def test_lines_of_one_length_say_nothing_of_what_belongs_together() -> None:
@@ -213,13 +215,13 @@ def test_right_to_left_texts_stored_as_they_look() -> None:
 
 
 def test_too_few_updates_are_counted_as_they_were_done() -> None:
-    watch = Watch(of_right_data(), recipe(training={"epochs": 3}))
-    history = [epoch(number, watch.chance, updates=2) for number in (1, 2)]
-    assert any("too few updates: 4 of about 6 done" in cause for cause in watch.causes(history))
+    diagnosis = Diagnosis(of_right_data(), recipe(training={"epochs": 3}))
+    history = [epoch(number, diagnosis.chance, updates=2) for number in (1, 2)]
+    assert any("too few updates: 4 of about 6 done" in cause for cause in diagnosis.causes(history))
     # batches differ from epoch to epoch
-    history.append(epoch(3, watch.chance, updates=2) | {"step": 7})
-    assert any("too few updates: 7 done, and" in cause for cause in watch.causes(history))
-    assert not any("too few" in cause for cause in watch.causes([epoch(1, watch.chance)]))
+    history.append(epoch(3, diagnosis.chance, updates=2) | {"step": 7})
+    assert any("too few updates: 7 done, and" in cause for cause in diagnosis.causes(history))
+    assert not any("too few" in cause for cause in diagnosis.causes([epoch(1, diagnosis.chance)]))
 
 
 def test_rows_with_a_loss_far_above_the_others_are_named() -> None:
@@ -229,6 +231,8 @@ def test_rows_with_a_loss_far_above_the_others_are_named() -> None:
     losses[17] = (rows[17], 5.0)
     said = outliers(losses)
     assert said[0].startswith("1 of 60 rows") and "17.png: loss 5.0" in said[1]
-    watch = Watch(of_right_data(), recipe(training={"epochs": 1}))
-    watch.saw(rows, [(5.0 if row.index == 17 else 0.3) * len(row.labels) for row in rows])
-    assert any("17.png" in line for line in watch.after_epoch([epoch(1, 0.4, cer=0.1)]))
+    diagnosis = Diagnosis(of_right_data(), recipe(training={"epochs": 1}))
+    diagnosis.add_losses(
+        rows, [(5.0 if row.index == 17 else 0.3) * len(row.labels) for row in rows]
+    )
+    assert any("17.png" in line for line in diagnosis.after_epoch([epoch(1, 0.4, cer=0.1)]))

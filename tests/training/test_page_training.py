@@ -22,15 +22,21 @@ from recog.nn.page.network import PageNetwork, build_page_onnx, page_arrays
 from recog.nn.weights import load_weights
 from recog.segment.page_lines import PageSegmenter, page_ink
 from recog.training.page_model import marginalia as page_context
-from recog.training.page_model.data import Page, draw_crop, draw_maps, load_pages
+from recog.training.page_model.crops import draw_crop, draw_maps
+from recog.training.page_model.data import Page, load_pages
 from recog.training.page_model.geometry import draw_geometry
 from recog.training.page_model.marginalia import Base, PageContextTrainer
-from recog.training.page_model.page_synthesis import OWN, Hands, Sheet, draw_sheet
+from recog.training.page_model.page_synthesis import (
+    MAIN,
+    LineImages,
+    SyntheticPage,
+    synthesise_page,
+)
 from recog.training.page_model.recipe import read_page_recipe
-from recog.training.page_model.run import run_page
+from recog.training.page_model.run import train_page_model
 from recog.training.page_model.trainer import PageTrainer
 from recog.training.progress import Reporter
-from recog.training.recogniser.recipe import RunOptions
+from recog.training.recipe_base import RunOptions
 from recog.transcript import Line, Transcript
 
 
@@ -113,7 +119,7 @@ def test_crops_are_functions_of_their_generator(recipe_file: Path) -> None:
 def test_a_run_makes_a_model_and_goes_on_after_a_kill(
     recipe_file: Path, tmp_path: Path, monkeypatch
 ) -> None:
-    run_page(recipe_file, tmp_path / "whole")
+    train_page_model(recipe_file, tmp_path / "whole")
     model_folder = open_page_model_folder(tmp_path / "whole")
     assert model_folder.config.dev["pages"] == 2 and "drawn" in model_folder.card
     plain = Reporter.advance
@@ -128,8 +134,8 @@ def test_a_run_makes_a_model_and_goes_on_after_a_kill(
     monkeypatch.setattr("recog.training.loop.CHECKPOINT_SECONDS", 0.0)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Reporter, "advance", killed)
-        run_page(recipe_file, tmp_path / "killed")
-    run_page(recipe_file, tmp_path / "killed")
+        train_page_model(recipe_file, tmp_path / "killed")
+    train_page_model(recipe_file, tmp_path / "killed")
     for name in ("model.safetensors", "model.onnx"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     entries = [
@@ -203,7 +209,7 @@ def test_what_cannot_be_used_is_named(recipe_file: Path, tmp_path: Path) -> None
 
 
 def test_an_empty_page_has_no_lines(recipe_file: Path, tmp_path: Path) -> None:
-    run_page(recipe_file, tmp_path / "m", RunOptions(epochs=1))
+    train_page_model(recipe_file, tmp_path / "m", RunOptions(epochs=1))
     segmenter = PageSegmenter(open_page_model_folder(tmp_path / "m"))
     assert isinstance(segmenter.lines(np.full((80, 60), 255, np.uint8)), list)
     assert isinstance(segmenter.lines(np.zeros((1, 1), np.uint8)), list)
@@ -216,7 +222,7 @@ def test_pages_are_drawn_from_all_corpora() -> None:
 
 
 def test_context_is_trained_on_a_network_that_stays(recipe_file: Path, tmp_path: Path) -> None:
-    run_page(recipe_file, tmp_path / "base")
+    train_page_model(recipe_file, tmp_path / "base")
     hand = tmp_path / "hands" / "train"
     hand.mkdir(parents=True)
     for number in range(5):
@@ -230,7 +236,7 @@ def test_context_is_trained_on_a_network_that_stays(recipe_file: Path, tmp_path:
         recipe.write_text(text + "train: context\n")
         read_page_recipe(recipe)
     recipe.write_text(text + f'base: base\nnoted: [drawn]\nhands: [{{path: "{tmp_path}/hands"}}]\n')
-    run_page(recipe, tmp_path / "both")
+    train_page_model(recipe, tmp_path / "both")
     base, both = (open_page_model_folder(tmp_path / name) for name in ("base", "both"))
     before, after = (load_weights(model_folder) for model_folder in (base, both))
     assert all(torch.equal(value, after[name]) for name, value in before.items())
@@ -240,11 +246,11 @@ def test_context_is_trained_on_a_network_that_stays(recipe_file: Path, tmp_path:
     assert PageSegmenter(both).lines(image, notes=True) == PageSegmenter(base).lines(image)
     recipe.write_text(recipe.read_text().replace("[4, 6, 8, 8, 8]", "[4, 6, 8]"))
     with pytest.raises(UserError, match="another shape"):
-        run_page(recipe, tmp_path / "other")
+        train_page_model(recipe, tmp_path / "other")
 
 
 def test_a_geometry_network_is_added_to_a_base(recipe_file: Path, tmp_path: Path) -> None:
-    run_page(recipe_file, tmp_path / "base")
+    train_page_model(recipe_file, tmp_path / "base")
     recipe = tmp_path / "geometry.yaml"
     text = recipe_file.read_text().replace(
         "network: {widths: [4, 6, 8, 8, 8], side: 256}", "train: geometry"
@@ -253,7 +259,7 @@ def test_a_geometry_network_is_added_to_a_base(recipe_file: Path, tmp_path: Path
     with pytest.raises(UserError, match="needs a base"):
         read_page_recipe(recipe)
     recipe.write_text(recipe.read_text() + "base: base\n")
-    run_page(recipe, tmp_path / "both")
+    train_page_model(recipe, tmp_path / "both")
     base, both = (open_page_model_folder(tmp_path / name) for name in ("base", "both"))
     assert base.config.geometry is None and both.config.geometry is not None
     assert both.config.network == base.config.network
@@ -286,18 +292,18 @@ def test_what_a_geometry_network_learns_from_is_what_the_page_shows(recipe_file:
 def test_pages_of_ones_own_train_a_model_on(
     recipe_file: Path, tmp_path: Path, context: bool
 ) -> None:
-    run_page(recipe_file, tmp_path / "base")
+    train_page_model(recipe_file, tmp_path / "base")
     if context:
         text = recipe_file.read_text().replace("side: 256", "side: 256, context: [1, 2]")
         (tmp_path / "context.yaml").write_text(text + "base: base\n")
-        run_page(tmp_path / "context.yaml", tmp_path / "with")
+        train_page_model(tmp_path / "context.yaml", tmp_path / "with")
     base = tmp_path / ("with" if context else "base")
     folder = tmp_path / "mine"
     folder.mkdir()
     for number in range(5):
         written_page(folder, f"page{number}")
     options = RunOptions(epochs=1, threads=1)
-    run_page(folder, tmp_path / "tuned", options, base)
+    train_page_model(folder, tmp_path / "tuned", options, base)
     before, after = (
         load_weights(open_page_model_folder(path)) for path in (base, tmp_path / "tuned")
     )
@@ -307,7 +313,7 @@ def test_pages_of_ones_own_train_a_model_on(
     assert not any(name.startswith("context") for name in changed)
     assert open_page_model_folder(tmp_path / "tuned").config.dev["pages"] == 1
     with pytest.raises(UserError, match="--out"):
-        run_page(folder, None, options, base)
+        train_page_model(folder, None, options, base)
 
 
 def test_a_context_that_is_resumed_ends_bitwise_the_same(
@@ -320,9 +326,9 @@ def test_a_context_that_is_resumed_ends_bitwise_the_same(
         "find_baselines",
         lambda _: [np.array([[5.0, y], [60.0, y]], np.float32) for y in rows],
     )
-    monkeypatch.setattr(page_context, "is_own", lambda line, _: int(line[0, 1]) % 2 == 1)
+    monkeypatch.setattr(page_context, "is_main_text", lambda line, _: int(line[0, 1]) % 2 == 1)
     monkeypatch.setattr(
-        page_context, "draw_sheet", lambda page, *_, **__: Sheet(*blank_sheet(page))
+        page_context, "synthesise_page", lambda page, *_, **__: SyntheticPage(*blank_sheet(page))
     )
     text = (
         recipe_file.read_text()
@@ -338,7 +344,7 @@ def test_a_context_that_is_resumed_ends_bitwise_the_same(
     base = Base(
         {name: value.detach().clone() for name, value in network.state_dict().items()}, "checksum"
     )
-    monkeypatch.setattr(page_context, "Hands", lambda *_: None)
+    monkeypatch.setattr(page_context, "LineImages", lambda *_: None)
 
     def trainer(name: str, noise: int) -> PageContextTrainer:
         torch.manual_seed(noise)
@@ -349,7 +355,7 @@ def test_a_context_that_is_resumed_ends_bitwise_the_same(
 
     def steps(of: PageContextTrainer, count: int) -> PageContextTrainer:
         for _ in range(count):
-            assert of.step(1e-2) is not None
+            assert of.step(of.batch(of.progress.step), 1e-2) is not None
             of.progress.step += 1
         return of
 
@@ -375,18 +381,18 @@ def blank_sheet(page: Page) -> tuple[np.ndarray, np.ndarray]:
 def test_corrected_pages_are_not_taken_for_those_of_a_run_that_goes_on(
     recipe_file: Path, tmp_path: Path
 ) -> None:
-    run_page(recipe_file, tmp_path / "run")
+    train_page_model(recipe_file, tmp_path / "run")
     file = tmp_path / "pages" / "train" / "train0.xml"
     file.write_text(file.read_text().replace("20,50", "22,50"))
     with pytest.raises(UserError, match="the data or the transcripts of 'lines' have changed"):
-        run_page(recipe_file, tmp_path / "run")
+        train_page_model(recipe_file, tmp_path / "run")
 
 
 def test_a_run_from_before_context_goes_on(recipe_file: Path, tmp_path: Path) -> None:
     recipe = read_page_recipe(recipe_file)
     train, dev, _ = load_pages(recipe)
     trainer = PageTrainer(recipe, train, dev, tmp_path / "run", Reporter(tmp_path / "run"))
-    now = json.loads(json.dumps(trainer.identity()))
+    now = json.loads(json.dumps(trainer.fingerprint()))
     before = json.loads(json.dumps(now))
     del before["recipe"]["noted"], before["recipe"]["hands"], before["recipe"]["network"]["context"]
     del (
@@ -396,20 +402,20 @@ def test_a_run_from_before_context_goes_on(recipe_file: Path, tmp_path: Path) ->
     )
     del before["recipe"]["network"]["contrast"]
     del before["data"]["lines"], before["base model"]
-    assert before != now and trainer.upgraded(before) == now
+    assert before != now and trainer.migrate(before) == now
 
 
 def test_composed_pages_are_functions_of_their_generator_and_say_whose_is_what(
     recipe_file: Path, tmp_path: Path
 ) -> None:
     page = load_pages(read_page_recipe(recipe_file))[0][0]
-    nobody = Hands([])
+    nobody = LineImages([])
     for seed in range(8):
         one, two = (
-            draw_sheet(page, nobody, np.random.default_rng(seed), noted=True) for _ in range(2)
+            synthesise_page(page, nobody, np.random.default_rng(seed), noted=True) for _ in range(2)
         )
         assert (one.ink == two.ink).all() and (one.mask == two.mask).all()
         assert (
             one.ink.shape == one.mask.shape and one.ink.shape[0] % 32 == one.ink.shape[1] % 32 == 0
         )
-        assert one.ink[one.mask == OWN].mean() > 3 * one.ink[one.mask != OWN].mean()
+        assert one.ink[one.mask == MAIN].mean() > 3 * one.ink[one.mask != MAIN].mean()

@@ -6,7 +6,8 @@ import pytest
 
 from recog.errors import UserError
 from recog.text.normalise import rule
-from recog.training.recogniser.recipe import read_recipe, read_yaml
+from recog.training.recipe_base import read_yaml
+from recog.training.recogniser.recipe import read_recipe
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 RECIPES = sorted(

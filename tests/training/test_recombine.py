@@ -15,12 +15,13 @@ from recog.errors import UsageError, UserError
 from recog.training.progress import Reporter
 from recog.training.recogniser import word_crops as finding
 from recog.training.recogniser.batches import Epoch, plan_epoch, stored_features
-from recog.training.recogniser.data import Example, Piece, prepare
-from recog.training.recogniser.line_synthesis import Words, recombined
+from recog.training.recogniser.data import Example, WordCrop, prepare
+from recog.training.recogniser.export import corpora
+from recog.training.recogniser.line_synthesis import WordCrops, synthesise_line
 from recog.training.recogniser.recipe import read_recipe
-from recog.training.recogniser.run import corpora, run
+from recog.training.recogniser.run import train_recogniser
 from recog.training.recogniser.trainer import seeded_network
-from recog.training.recogniser.word_crops import cut, words_of
+from recog.training.recogniser.word_crops import cut, load_word_crops
 
 SPACE = 3
 
@@ -36,7 +37,11 @@ def planted(frames: int, peaks: dict[int, int], sure: float = 0.97) -> np.ndarra
 def test_words_are_cut_in_the_middle_of_spaces() -> None:
     line = Example(7, 80, (1, 2, SPACE, 2, SPACE, 1), "ab b a", 1.0, "s", "line")
     words = cut(planted(20, {1: 1, 3: 2, 6: SPACE, 10: 2, 15: SPACE, 18: 1}), line, SPACE, 4)
-    assert words == [Piece(7, 0, 26, (1, 2)), Piece(7, 26, 62, (2,)), Piece(7, 62, 80, (1,))]
+    assert words == [
+        WordCrop(7, 0, 26, (1, 2)),
+        WordCrop(7, 26, 62, (2,)),
+        WordCrop(7, 62, 80, (1,)),
+    ]
 
 
 def test_words_that_nobody_is_sure_of_are_left_out() -> None:
@@ -49,24 +54,25 @@ def test_a_line_made_anew_is_its_words_side_by_side(recipe_file: Path, tmp_path:
     recipe = read_recipe(recipe_file)
     data = prepare(recipe, tmp_path / "cache")
     rows = [example for example in data.train if example.columns > 40]
-    words = Words.by_hand(
-        [Piece(row.index, 3, 33, (1, 2)) for row in rows], rows, data.alphabet.encode(" ")[0]
+    words = WordCrops.group(
+        [WordCrop(row.index, 3, 33, (1, 2)) for row in rows], rows, data.alphabet.encode(" ")[0]
     )
-    line = recombined(rows[0], words, recipe, np.random.default_rng(0))
-    assert line.columns == 30 * len(line.pieces) >= 0.85 * rows[0].columns
-    assert line.labels == tuple([1, 2, words.space] * len(line.pieces))[:-1]
+    line = synthesise_line(rows[0], words, recipe, np.random.default_rng(0))
+    assert line.columns == 30 * len(line.crops) >= 0.85 * rows[0].columns
+    assert line.labels == tuple([1, 2, words.space] * len(line.crops))[:-1]
     features = stored_features(line, data.store, None)
-    for k, piece in enumerate(line.pieces):
+    for k, piece in enumerate(line.crops):
         assert np.array_equal(
             features[30 * k : 30 * (k + 1)], data.store[piece.row][3:33] / np.float32(255.0)
         )
-    narrow = Words.by_hand([Piece(rows[0].index, 0, 8, (1, 1, 1, 1, 1))], rows, words.space)
-    assert recombined(rows[0], narrow, recipe, np.random.default_rng(0)) is rows[0], (
+    narrow = WordCrops.group([WordCrop(rows[0].index, 0, 8, (1, 1, 1, 1, 1))], rows, words.space)
+    assert synthesise_line(rows[0], narrow, recipe, np.random.default_rng(0)) is rows[0], (
         "CTC could not write it"
     )
-    assert recombined(rows[0], Words(words.space), recipe, np.random.default_rng(0)) is rows[0], (
-        "there are no words"
-    )
+    assert (
+        synthesise_line(rows[0], WordCrops(words.space), recipe, np.random.default_rng(0))
+        is rows[0]
+    ), "there are no words"
 
 
 def test_a_line_is_made_of_words_of_its_own_hand() -> None:
@@ -81,12 +87,12 @@ def test_a_line_is_made_of_words_of_its_own_hand() -> None:
         row(4, "u", None),
     ]
     pieces = {
-        k: [Piece(k, 0, 20, (n,)) for n in range(count)]
+        k: [WordCrop(k, 0, 20, (n,)) for n in range(count)]
         for k, count in enumerate((40, 39, 5, 45, 0))
     }
-    words = Words.by_hand([piece for some in pieces.values() for piece in some], rows, SPACE)
+    words = WordCrops.group([piece for some in pieces.values() for piece in some], rows, SPACE)
     every = pieces[0] + pieces[1] + pieces[2]
-    assert [words.near(one) for one in rows] == [pieces[0], every, every, pieces[3], []]
+    assert [words.same_hand(one) for one in rows] == [pieces[0], every, every, pieces[3], []]
 
 
 def test_a_recipe_names_hands_and_spares_corpora(
@@ -95,17 +101,19 @@ def test_a_recipe_names_hands_and_spares_corpora(
     text = recipe_file.read_text()
     recipe_file.write_text(text.replace('"}]', '", group: "line([01])"}]'))
     recipe = read_recipe(recipe_file)
-    monkeypatch.setattr(finding, "UNSURE", -100.0)
+    monkeypatch.setattr(finding, "MIN_LOG_PROB", -100.0)
     data = prepare(recipe, tmp_path / "cache")
     groups = {Path(example.name).stem: example.group for example in data.train + data.dev}
     assert set(groups.values()) == {"0", "1", None}, "lines 20 to 23 match nothing"
     assert all(group is None or name[4] == group for name, group in groups.items())
     network = seeded_network(recipe, len(data.alphabet))
-    assert words_of(network, data, recipe, tmp_path / "cache", base=None, writes=False)
+    assert load_word_crops(network, data, recipe, tmp_path / "cache", base=None, writes=False)
     spared = recipe.model_copy(
         update={"data": (recipe.data[0].model_copy(update={"recombine": False}),)}
     )
-    assert words_of(network, data, spared, tmp_path / "cache", base=None, writes=False) is None
+    assert (
+        load_word_crops(network, data, spared, tmp_path / "cache", base=None, writes=False) is None
+    )
     recipe_file.write_text(text.replace('"}]', '", group: "line([01]"}]'))
     with pytest.raises(UserError, match=r"tiny\.yaml: data\.0\.group: .*not a regular expression"):
         read_recipe(recipe_file)
@@ -118,12 +126,12 @@ def test_an_epoch_has_its_share_of_them_and_is_made_the_same_again(
     recipe_file.write_text(text)
     recipe = read_recipe(recipe_file)
     data = prepare(recipe, tmp_path / "cache")
-    pieces = [Piece(row.index, 0, min(24, row.columns), (1,)) for row in data.train]
-    words = Words.by_hand(pieces, data.train, data.alphabet.encode(" ")[0])
+    pieces = [WordCrop(row.index, 0, min(24, row.columns), (1,)) for row in data.train]
+    words = WordCrops.group(pieces, data.train, data.alphabet.encode(" ")[0])
     plans = [plan_epoch(data.train, epoch, recipe, words) for epoch in (1, 1, 2)]
     assert plans[0] == plans[1] != plans[2]
     anew = [
-        bool(item.example.pieces)
+        bool(item.example.crops)
         for epoch in range(20)
         for b in plan_epoch(data.train, epoch, recipe, words)
         for item in b
@@ -136,7 +144,7 @@ def test_an_epoch_has_its_share_of_them_and_is_made_the_same_again(
 
 @pytest.fixture
 def base(recipe_file: Path, tmp_path: Path) -> str:
-    run(recipe_file, tmp_path / "base", None)
+    train_recogniser(recipe_file, tmp_path / "base", None)
     return str(tmp_path / "base")
 
 
@@ -146,8 +154,8 @@ def test_a_run_goes_on_with_the_same_words(
     recipe_file.write_text(
         recipe_file.read_text().replace("training: {", "training: {recombine: 0.5, ")
     )
-    monkeypatch.setattr(finding, "UNSURE", -100.0)  # the tiny base is sure of nothing
-    run(recipe_file, tmp_path / "whole", base)
+    monkeypatch.setattr(finding, "MIN_LOG_PROB", -100.0)  # the tiny base is sure of nothing
+    train_recogniser(recipe_file, tmp_path / "whole", base)
     kept = json.loads((tmp_path / "whole" / "training" / "words.json").read_text())["pieces"]
     assert kept and all(first < last for _, first, last, _ in kept)
     plain = Reporter.step
@@ -161,11 +169,11 @@ def test_a_run_goes_on_with_the_same_words(
     with monkeypatch.context() as patch:
         patch.setattr(Reporter, "step", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            run(recipe_file, tmp_path / "cut", base)
+            train_recogniser(recipe_file, tmp_path / "cut", base)
     # they are not looked for again, with weights that have moved on
     with monkeypatch.context() as patch:
-        patch.setattr(finding, "_found", None)
-        run(recipe_file, tmp_path / "cut", base)
+        patch.setattr(finding, "crop_words", None)
+        train_recogniser(recipe_file, tmp_path / "cut", base)
     whole, cut_short = (
         load_file(tmp_path / name / "training" / "last.safetensors") for name in ("whole", "cut")
     )
@@ -175,30 +183,31 @@ def test_a_run_goes_on_with_the_same_words(
 def test_words_of_other_data_are_not_taken(recipe_file: Path, tmp_path: Path, monkeypatch) -> None:
     recipe = read_recipe(recipe_file)
     data = prepare(recipe, tmp_path / "cache")
-    found = [[Piece(data.train[0].index, 0, 20, (1,))], [Piece(data.train[1].index, 0, 20, (2,))]]
-    monkeypatch.setattr(finding, "_found", lambda *_: found.pop(0))
+    found = [
+        [WordCrop(data.train[0].index, 0, 20, (1,))],
+        [WordCrop(data.train[1].index, 0, 20, (2,))],
+    ]
+    monkeypatch.setattr(finding, "crop_words", lambda *_: found.pop(0))
     network = torch.nn.Identity()
-    first = words_of(network, data, recipe, tmp_path, base="x")
-    assert words_of(network, data, recipe, tmp_path, base="x") == first
+    first = load_word_crops(network, data, recipe, tmp_path, base="x")
+    assert load_word_crops(network, data, recipe, tmp_path, base="x") == first
     data.fingerprint = {"lines": "others"}
-    assert words_of(network, data, recipe, tmp_path, base="x") != first and not found
+    assert load_word_crops(network, data, recipe, tmp_path, base="x") != first and not found
 
 
 def test_a_bare_folder_from_a_base_recombines_and_nothing_else_does(
     lines: Path, base: str, tmp_path: Path, recipe_file: Path
 ):
     from recog.model.recogniser_folder import open_recogniser_folder
-    from recog.training.recogniser.run import _recipe
+    from recog.training.recogniser.run_recipe import find_recipe
 
-    assert (
-        _recipe(lines, tmp_path / "out", open_recogniser_folder(base))[0].training.recombine == 0.5
-    )
-    assert _recipe(lines, tmp_path / "out", None)[0].training.recombine == 0.0
+    assert find_recipe(lines, tmp_path / "out", open_recogniser_folder(base))[0].training.recombine == 0.5
+    assert find_recipe(lines, tmp_path / "out", None)[0].training.recombine == 0.0
     recipe_file.write_text(
         recipe_file.read_text().replace("training: {", "training: {recombine: 0.5, ")
     )
     with pytest.raises(UsageError, match="give --from MODEL"):
-        run(recipe_file, tmp_path / "none", None)
+        train_recogniser(recipe_file, tmp_path / "none", None)
 
 
 def test_corpora_without_a_name_are_told_apart_by_their_folders(
@@ -217,6 +226,6 @@ def test_corpora_without_a_name_are_told_apart_by_their_folders(
     )
     network = seeded_network(recipe, len(data.alphabet))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finding, "UNSURE", -100.0)
-        words = words_of(network, data, recipe, tmp_path / "cache", base=None, writes=False)
+        patch.setattr(finding, "MIN_LOG_PROB", -100.0)
+        words = load_word_crops(network, data, recipe, tmp_path / "cache", base=None, writes=False)
     assert words is not None and set(words.corpora) == {lines.name}

@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 from recog.cli import app
 from recog.errors import UserError
 from recog.training.progress import Reporter
-from recog.training.recogniser import trainer as trainer_module
-from recog.training.recogniser.run import run
-from recog.training.run_folder import locked
+from recog.training.recogniser import ctc_loss as ctc_module
+from recog.training.recogniser.run import train_recogniser
+from recog.training.run_folder import folder_lock
 
 
 class Kill(BaseException):
@@ -43,7 +43,7 @@ def weights(out: Path) -> dict[str, torch.Tensor]:
 @pytest.fixture
 def whole(recipe_file: Path, tmp_path: Path) -> Path:
     out = tmp_path / "whole"
-    run(recipe_file, out, None)
+    train_recogniser(recipe_file, out, None)
     return out
 
 
@@ -56,8 +56,8 @@ def test_killed_in_the_middle_of_an_epoch_ends_bitwise_the_same(
         with monkeypatch.context() as patch:
             stop_at(step, patch)
             with pytest.raises(Kill):
-                run(recipe_file, out, None)
-    run(recipe_file, out, None)
+                train_recogniser(recipe_file, out, None)
+    train_recogniser(recipe_file, out, None)
     expected, got = weights(whole), weights(out)
     assert expected.keys() == got.keys() and len(expected) > 50
     for name, value in expected.items():
@@ -67,12 +67,12 @@ def test_killed_in_the_middle_of_an_epoch_ends_bitwise_the_same(
 
 def test_the_log_has_every_step_once(recipe_file, tmp_path, monkeypatch):
     out = tmp_path / "log"
-    monkeypatch.setattr("recog.training.progress.EVERY", 1)
+    monkeypatch.setattr("recog.training.progress.LOG_EVERY", 1)
     with monkeypatch.context() as patch:  # no checkpoint inside the epoch: its steps are done again
         stop_at(7, patch)
         with pytest.raises(Kill):
-            run(recipe_file, out, None)
-    run(recipe_file, out, None)
+            train_recogniser(recipe_file, out, None)
+    train_recogniser(recipe_file, out, None)
     entries = [
         json.loads(line) for line in (out / "training" / "log.jsonl").read_text().splitlines()
     ]
@@ -94,14 +94,14 @@ def test_ctrl_c_saves_and_goes_on(recipe_file, whole, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Reporter, "step", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            run(recipe_file, out, None)
-    run(recipe_file, out, None)
+            train_recogniser(recipe_file, out, None)
+    train_recogniser(recipe_file, out, None)
     assert all(torch.equal(v, weights(out)[k]) for k, v in weights(whole).items())
 
 
 def test_a_finished_run_says_so(recipe_file, whole, capsys):
     before = (whole / "model.safetensors").stat().st_mtime_ns
-    run(recipe_file, whole, None)
+    train_recogniser(recipe_file, whole, None)
     assert "finished" in capsys.readouterr().err
     assert (whole / "model.safetensors").stat().st_mtime_ns == before
 
@@ -111,7 +111,7 @@ def test_a_changed_recipe_is_refused_by_name(recipe_file, whole):
         recipe_file.read_text().replace("learning_rate: 0.01", "learning_rate: 0.02")
     )
     with pytest.raises(UserError, match=r"training\.learning_rate was 0\.01 and is 0\.02"):
-        run(recipe_file, whole, None)
+        train_recogniser(recipe_file, whole, None)
 
 
 def test_changed_transcripts_are_refused(recipe_file, whole, lines):
@@ -120,7 +120,7 @@ def test_changed_transcripts_are_refused(recipe_file, whole, lines):
     file.write_text("bbbb\n")
     try:
         with pytest.raises(UserError, match=r"transcripts of 'lines.*' have changed"):
-            run(recipe_file, whole, None)
+            train_recogniser(recipe_file, whole, None)
     finally:
         file.write_text(before)
 
@@ -129,7 +129,7 @@ def test_a_damaged_checkpoint_is_named(recipe_file, whole):
     last = whole / "training" / "last.safetensors"
     last.write_bytes(last.read_bytes()[:1000])
     with pytest.raises(UserError, match=r"last\.safetensors: the checkpoint is damaged"):
-        run(recipe_file, whole, None)
+        train_recogniser(recipe_file, whole, None)
 
 
 @pytest.mark.slow
@@ -143,7 +143,8 @@ def test_sigkill(recipe_file, whole, tmp_path):
         "    plain(self, n, *rest)\n"
         "    if n == 7: os.kill(os.getpid(), 9)\n"
         "Reporter.step = step\n"
-        "from recog.training.recogniser.run import run; run(Path(sys.argv[1]), Path(sys.argv[2]), None)\n"
+        "from recog.training.recogniser.run import train_recogniser\n"
+        "train_recogniser(Path(sys.argv[1]), Path(sys.argv[2]), None)\n"
     )
     killed = subprocess.run(
         [sys.executable, "-c", program, str(recipe_file), str(out)], capture_output=True
@@ -164,7 +165,7 @@ def test_two_processes_train_as_one(recipe_file, tmp_path):
     text = recipe_file.read_text().replace("hidden: 16", "hidden: 16\n  dropout: 0.0")
     # bf16 rounds more than 1e-4
     recipe_file.write_text(text.replace("epochs: 3", "epochs: 3, amp: 'off'"))
-    run(recipe_file, tmp_path / "one", None)
+    train_recogniser(recipe_file, tmp_path / "one", None)
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     command = [*torchrun, "-m", "recog", "train", str(recipe_file), "--out", str(tmp_path / "two")]
     done = subprocess.run(command, capture_output=True)
@@ -186,8 +187,9 @@ def test_two_processes_have_the_losses_of_one(recipe_file, tmp_path):
     recipe_file.write_text(text)
     program = tmp_path / "each_step.py"
     program.write_text(
-        "import sys; from pathlib import Path; from recog.training import report; report.EVERY = 1\n"
-        "from recog.training.recogniser.run import run; run(Path(sys.argv[1]), Path(sys.argv[2]), None)\n"
+        "import sys; from pathlib import Path; from recog.training import progress; progress.LOG_EVERY = 1\n"
+        "from recog.training.recogniser.run import train_recogniser\n"
+        "train_recogniser(Path(sys.argv[1]), Path(sys.argv[2]), None)\n"
     )
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     losses = {}
@@ -207,13 +209,13 @@ def test_two_processes_have_the_losses_of_one(recipe_file, tmp_path):
 
 def test_a_kill_while_gradients_are_accumulated(recipe_file, tmp_path, monkeypatch):
     recipe_file.write_text(recipe_file.read_text().replace("epochs: 3", "epochs: 3, accumulate: 2"))
-    run(recipe_file, tmp_path / "whole", None)
+    train_recogniser(recipe_file, tmp_path / "whole", None)
     with monkeypatch.context() as patch:
         patch.setattr("recog.training.loop.CHECKPOINT_SECONDS", 0.0)
         stop_at(4, patch)
         with pytest.raises(Kill):
-            run(recipe_file, tmp_path / "killed", None)
-    run(recipe_file, tmp_path / "killed", None)
+            train_recogniser(recipe_file, tmp_path / "killed", None)
+    train_recogniser(recipe_file, tmp_path / "killed", None)
     assert all(
         torch.equal(v, weights(tmp_path / "killed")[k])
         for k, v in weights(tmp_path / "whole").items()
@@ -233,11 +235,11 @@ def test_a_checkpoint_from_before_an_option_existed_goes_on(recipe_file, whole):
     del recipe["training"]["accumulate"], recipe["training"]["freeze"]
     del state["progress"]["cpu_seconds"], state["progress"]["joules"]
     save_file(load_file(last), last, metadata={**metadata, "state": json.dumps(state)})
-    run(recipe_file, whole, None)
+    train_recogniser(recipe_file, whole, None)
     recipe["training"]["augment"] = False
     save_file(load_file(last), last, metadata={**metadata, "state": json.dumps(state)})
     with pytest.raises(UserError, match="augment was false and is true"):
-        run(recipe_file, whole, None)
+        train_recogniser(recipe_file, whole, None)
 
 
 def test_a_kill_during_the_export_is_made_good(recipe_file, whole, tmp_path, monkeypatch):
@@ -247,10 +249,10 @@ def test_a_kill_during_the_export_is_made_good(recipe_file, whole, tmp_path, mon
         raise Kill
 
     with monkeypatch.context() as patch:
-        patch.setattr("recog.training.recogniser.run.score_model_folder", kill)
+        patch.setattr("recog.training.recogniser.export.score_model_folder", kill)
         with pytest.raises(Kill):
-            run(recipe_file, out, None)
-    run(recipe_file, out, None)
+            train_recogniser(recipe_file, out, None)
+    train_recogniser(recipe_file, out, None)
     assert (
         json.loads((out / "config.json").read_text())["dev"]
         == json.loads((whole / "config.json").read_text())["dev"]
@@ -263,18 +265,18 @@ def test_another_base_model_is_refused(recipe_file, whole, tmp_path, monkeypatch
         stop_at(2, patch)
         patch.setattr("recog.training.loop.CHECKPOINT_SECONDS", 0.0)
         with pytest.raises(Kill):
-            run(recipe_file, out, str(whole))
+            train_recogniser(recipe_file, out, str(whole))
     with pytest.raises(UserError, match="base model was"):
-        run(recipe_file, out, None)
+        train_recogniser(recipe_file, out, None)
 
 
 def test_a_second_training_in_one_folder_is_refused(recipe_file, whole, monkeypatch):
-    monkeypatch.setattr("recog.training.run_folder.LINGERING", 0.0)
+    monkeypatch.setattr("recog.training.run_folder.LOCK_PATIENCE", 0.0)
     fcntl = pytest.importorskip("fcntl")
     with (whole / "training" / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(UserError, match="another training is running"):
-            run(recipe_file, whole, None)
+            train_recogniser(recipe_file, whole, None)
 
 
 def test_what_lingers_of_a_killed_training_is_waited_for(tmp_path):
@@ -284,7 +286,7 @@ def test_what_lingers_of_a_killed_training_is_waited_for(tmp_path):
     with (tmp_path / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         Timer(0.6, lambda: fcntl.flock(lock, fcntl.LOCK_UN)).start()
-        with locked(tmp_path):
+        with folder_lock(tmp_path):
             pass
 
 
@@ -306,7 +308,7 @@ def test_what_one_process_trains_is_not_begun_by_several(tmp_path, monkeypatch, 
 
 
 def test_divergence_is_told(recipe_file, tmp_path, monkeypatch):
-    monkeypatch.setattr("recog.training.loop.MAX_SKIPPED", 3)
-    monkeypatch.setattr(trainer_module, "ctc", lambda log_probs, *_: log_probs.sum() * float("nan"))
+    monkeypatch.setattr("recog.training.loop.MAX_SKIPPED_UPDATES", 3)
+    monkeypatch.setattr(ctc_module, "ctc", lambda log_probs, *_: log_probs.sum() * float("nan"))
     with pytest.raises(UserError, match=r"diverged.*--learning-rate"):
-        run(recipe_file, tmp_path / "diverged", None)
+        train_recogniser(recipe_file, tmp_path / "diverged", None)

@@ -27,7 +27,7 @@ from recog.model.recogniser_folder import (
 )
 from recog.text.pronunciations import encode_pronunciations
 from recog.training import progress as report
-from recog.training.recogniser.run import run
+from recog.training.recogniser.run import train_recogniser
 
 torch = pytest.importorskip("torch")
 
@@ -104,7 +104,7 @@ training: {{epochs: {epochs}, batch_items: 4, learning_rate: 0.01, threads: 1, d
 def model(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> RecogniserFolder:
     """Trained, and given a language model that tells "see" from "sea" by the word before."""
     folder = tmp_path_factory.mktemp("model")
-    run(recipe(corpus, folder, str(corpus / "said.tsv"), 40), folder / "tones", None)
+    train_recogniser(recipe(corpus, folder, str(corpus / "said.tsv"), 40), folder / "tones", None)
     model_folder = open_recogniser_folder(folder / "tones")
     write_binary(estimate(TEXTS, unit="word", order=2), folder / "lm.bin")
     config = model_folder.config.model_copy(
@@ -186,7 +186,7 @@ def test_the_sounds_stay_when_it_is_tuned_and_trained_on(
     assert CliRunner().invoke(app, command).exit_code == 0
     tuned = open_recogniser_folder(tmp_path / "tuned")
     assert tuned.pronunciations() == SAID and tuned.config.decoding.lm == "lm.bin"
-    run(recipe(corpus, tmp_path, "null", 1), tmp_path / "further", str(tuned.path))
+    train_recogniser(recipe(corpus, tmp_path, "null", 1), tmp_path / "further", str(tuned.path))
     further = open_recogniser_folder(tmp_path / "further")
     assert further.config.sounds == model.config.sounds and further.pronunciations() == SAID
     before, after = (
@@ -199,16 +199,16 @@ def test_the_sounds_stay_when_it_is_tuned_and_trained_on(
 def test_intermediate_heads_are_trained_beside_a_base_and_cost_nothing_in_use(
     model: RecogniserFolder, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "EVERY", 1)
+    monkeypatch.setattr(report, "LOG_EVERY", 1)
     base = tmp_path / "two"
     path = recipe(corpus, tmp_path, str(corpus / "said.tsv"), 1)
     two_layers = path.read_text(encoding="utf-8").replace("layers: 1", "layers: 2")
     path.write_text(two_layers, encoding="utf-8")
-    run(path, base, None)
+    train_recogniser(path, base, None)
     path.write_text(
         two_layers.replace("hidden: 24", "hidden: 24\n  intermediate: 1"), encoding="utf-8"
     )
-    run(path, tmp_path / "further", str(base))
+    train_recogniser(path, tmp_path / "further", str(base))
     further = open_recogniser_folder(tmp_path / "further")
     assert further.config.encoder.intermediate == 1
     assert (
@@ -220,7 +220,7 @@ def test_intermediate_heads_are_trained_beside_a_base_and_cost_nothing_in_use(
         entry["intermediate_loss"] for entry in map(json.loads, log) if "intermediate_loss" in entry
     ]
     assert len(losses) >= 5 and losses[-1] < 0.8 * losses[0]
-    run(path, tmp_path / "again", str(further.path))  # a base that has such heads
+    train_recogniser(path, tmp_path / "again", str(further.path))  # a base that has such heads
 
 
 def test_intermediate_heads_that_the_base_has_no_layer_for_are_refused(
@@ -234,7 +234,7 @@ def test_intermediate_heads_that_the_base_has_no_layer_for_are_refused(
         UserError,
         match=r"encoder\.intermediate is 1; it must be less than the 1 layers of the base",
     ):
-        run(path, tmp_path / "further", str(model.path))
+        train_recogniser(path, tmp_path / "further", str(model.path))
 
 
 def test_a_space_at_the_end_is_no_word(model: RecogniserFolder) -> None:
@@ -249,7 +249,7 @@ def test_new_sounds_for_a_model_that_has_its_own_are_refused(
 ) -> None:
     (tmp_path / "other.tsv").write_text("so\tq\n", encoding="utf-8")
     with pytest.raises(UserError, match="sounds that the base model does not know: q"):
-        run(
+        train_recogniser(
             recipe(corpus, tmp_path, str(tmp_path / "other.tsv"), 1),
             tmp_path / "out",
             str(model.path),
@@ -279,8 +279,8 @@ def test_words_of_the_folder_that_the_dictionary_lacks_are_said_by_their_spellin
     known = {word: ways for word, ways in SAID.items() if word not in ("so", "no")}
     data = prepare(
         read_recipe(recipe(corpus, tmp_path, "null", 1)), tmp_path / "features",
-        pronunciations=known, sounds=Alphabet((" ", "x", "y", "z")), speller=Speller(),
+        pronunciations=known, phones=Alphabet((" ", "x", "y", "z")), speller=Speller(),
     )  # fmt: skip
     assert data.pronunciations == {**known, "so": ("x",)}
-    said = {example.text: example.sounds for example in data.train}
+    said = {example.text: example.phones for example in data.train}
     assert said["so see"] == (2, 1, 3) and said["no sea"] == ()

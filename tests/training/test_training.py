@@ -17,17 +17,14 @@ from recog.model.config import SpectrogramConfig
 from recog.model.recogniser_folder import open_recogniser_folder
 from recog.recognition.load import load
 from recog.text.alphabet import Alphabet
-from recog.training.loop import first_difference, learning_rate
+from recog.training.checkpoint import first_difference
+from recog.training.optimiser import learning_rate
+from recog.training.recipe_base import RunOptions
 from recog.training.recogniser import augment_image, augment_sound
 from recog.training.recogniser.batches import Epoch, Item, plan_epoch
 from recog.training.recogniser.data import Example, prepare
-from recog.training.recogniser.recipe import (
-    Optimisation,
-    RunOptions,
-    SoundAugmentation,
-    read_recipe,
-)
-from recog.training.recogniser.run import run
+from recog.training.recogniser.recipe import Optimisation, SoundAugmentation, read_recipe
+from recog.training.recogniser.run import train_recogniser
 from recog.training.recogniser.trainer import Trainer
 
 
@@ -218,7 +215,7 @@ def test_wrong_recipes_are_named(recipe_file, old, new, message):
 
 
 def test_training_from_a_model_grows_its_alphabet(recipe_file, tmp_path):
-    run(recipe_file, tmp_path / "base", None)
+    train_recogniser(recipe_file, tmp_path / "base", None)
     base = open_recogniser_folder(tmp_path / "base")
     from recog.nn.weights import network_from
 
@@ -234,14 +231,14 @@ def test_training_from_a_model_grows_its_alphabet(recipe_file, tmp_path):
 def test_a_recipe_gives_a_base_model_finer_frames_and_its_own_dropout(
     recipe_file, tmp_path, monkeypatch
 ):
-    run(recipe_file, tmp_path / "base", None, RunOptions(epochs=1))
+    train_recogniser(recipe_file, tmp_path / "base", None, RunOptions(epochs=1))
     base = open_recogniser_folder(tmp_path / "base")
     assert base.config.encoder.subsampling == 4
     networks = []
-    monkeypatch.setattr(Trainer, "measure_base", lambda trainer: networks.append(trainer.network))
+    monkeypatch.setattr(Trainer, "evaluate_base", lambda trainer: networks.append(trainer.network))
     text = recipe_file.read_text().replace("hidden: 16", "hidden: 16\n  dropout: 0.4")
     recipe_file.write_text(text + "subsampling: 2\n", encoding="utf-8")
-    run(recipe_file, tmp_path / "finer", str(tmp_path / "base"), RunOptions(epochs=1))
+    train_recogniser(recipe_file, tmp_path / "finer", str(tmp_path / "base"), RunOptions(epochs=1))
     encoder = open_recogniser_folder(tmp_path / "finer").config.encoder
     assert encoder.subsampling == 2 and encoder.frames(40) == 20
     assert [layer.stride[1] * layer.pool[1] for layer in encoder.convolutions] == [2, 1], (
@@ -254,14 +251,14 @@ def test_a_recipe_gives_a_base_model_finer_frames_and_its_own_dropout(
     with pytest.raises(
         UserError, match=r"tiny\.yaml: subsampling: a network with 4 columns a frame cannot have 3"
     ):
-        run(recipe_file, tmp_path / "other", str(tmp_path / "base"))
+        train_recogniser(recipe_file, tmp_path / "other", str(tmp_path / "base"))
 
 
 def test_frozen_convolutions_stay_until_they_are_thawed(recipe_file, tmp_path):
-    run(recipe_file, tmp_path / "base", None, RunOptions(epochs=1))
+    train_recogniser(recipe_file, tmp_path / "base", None, RunOptions(epochs=1))
     front = {}
     for name, share in (("held", 1.0), ("thawed", 0.5)):
-        run(
+        train_recogniser(
             recipe_file, tmp_path / name, str(tmp_path / "base"), RunOptions(epochs=2, freeze=share)
         )
         front[name] = load_file(tmp_path / name / "training" / "last.safetensors")
@@ -277,13 +274,13 @@ def test_frozen_convolutions_stay_until_they_are_thawed(recipe_file, tmp_path):
 
 def test_nothing_can_be_frozen_without_a_base(recipe_file, tmp_path):
     with pytest.raises(UsageError, match="--from"):
-        run(recipe_file, tmp_path / "out", None, RunOptions(freeze=0.5))
+        train_recogniser(recipe_file, tmp_path / "out", None, RunOptions(freeze=0.5))
 
 
 def test_a_base_that_no_epoch_beats_on_dev_is_kept(recipe_file, tmp_path, capsys):
-    run(recipe_file, tmp_path / "base", None, RunOptions(epochs=1))
+    train_recogniser(recipe_file, tmp_path / "base", None, RunOptions(epochs=1))
     capsys.readouterr()
-    run(
+    train_recogniser(
         recipe_file,
         tmp_path / "same",
         str(tmp_path / "base"),
@@ -304,7 +301,7 @@ def test_a_head_over_another_layer_than_the_bases_is_drawn_anew(recipe_file, tmp
     recipe_file.write_text(
         recipe_file.read_text().replace("layers: 2", "layers: 3\n  intermediate: 1")
     )
-    run(recipe_file, tmp_path / "m", None)
+    train_recogniser(recipe_file, tmp_path / "m", None)
     model_folder = open_recogniser_folder(tmp_path / "m")
     config = model_folder.config.encoder
     assert (config.intermediate, config.layers) == (1, 3)
@@ -318,18 +315,18 @@ def test_a_head_over_another_layer_than_the_bases_is_drawn_anew(recipe_file, tmp
 def test_what_cannot_be_learned_from_does_not_look_like_success(recipe_file, tmp_path, monkeypatch):
     """A run whose later gradients are not finite tells the loss of those that are."""
     from recog.training import progress as report
-    from recog.training.recogniser import trainer
+    from recog.training.recogniser import ctc_loss
 
-    monkeypatch.setattr(report, "EVERY", 1)
-    plain, calls = trainer.ctc, []
+    monkeypatch.setattr(report, "LOG_EVERY", 1)
+    plain, calls = ctc_loss.ctc, []
 
     def breaks(log_probs, *rest):
         calls.append(1)
         return plain(log_probs, *rest) * (float("nan") if len(calls) > 6 else 1.0)
 
-    monkeypatch.setattr(trainer, "ctc", breaks)
+    monkeypatch.setattr(ctc_loss, "ctc", breaks)
     recipe_file.write_text(recipe_file.read_text().replace("epochs: 3", "epochs: 1"))
-    run(recipe_file, tmp_path / "m", None)
+    train_recogniser(recipe_file, tmp_path / "m", None)
     log = [
         json.loads(line)
         for line in (tmp_path / "m" / "training" / "log.jsonl").read_text().splitlines()
@@ -356,17 +353,17 @@ def test_batches_are_pinned_whole(monkeypatch):
 def test_bf16_only_where_it_is(monkeypatch):
     from types import SimpleNamespace
 
-    from recog.training.loop import bf16_pays
+    from recog.training.device import bf16_is_fast
 
-    assert not bf16_pays(torch.device("mps"))
+    assert not bf16_is_fast(torch.device("mps"))
     monkeypatch.setattr(torch.ops, "mkldnn", SimpleNamespace())  # as in builds for macOS
-    assert not bf16_pays(torch.device("cpu"))
+    assert not bf16_is_fast(torch.device("cpu"))
     asked = []
     monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext(asked.append(device)))
     monkeypatch.setattr(
         torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation
     )
-    assert not bf16_pays(torch.device("cuda:1"))  # what is only emulated does not pay
+    assert not bf16_is_fast(torch.device("cuda:1"))  # what is only emulated does not pay
     assert asked == [torch.device("cuda:1")]
 
 
@@ -421,7 +418,7 @@ def test_a_run_can_be_held_to_repeatable_algorithms(recipe_file, tmp_path):
         recipe_file.read_text().replace("epochs: 3", "epochs: 1, deterministic: true")
     )
     try:
-        run(recipe_file, tmp_path / "out", None)
+        train_recogniser(recipe_file, tmp_path / "out", None)
         assert torch.are_deterministic_algorithms_enabled()
     finally:
         torch.use_deterministic_algorithms(False)
@@ -431,14 +428,14 @@ def test_a_run_can_be_held_to_repeatable_algorithms(recipe_file, tmp_path):
 def test_training_from_a_model_takes_its_language_models_over(
     recipe_file, tmp_path, capsys, monkeypatch, few
 ):
-    run(recipe_file, tmp_path / "base", None)
+    train_recogniser(recipe_file, tmp_path / "base", None)
     from recog.lm.arpa import write_arpa
     from recog.lm.estimation.kneser_ney import estimate
     from recog.model.config import Calibration, DecodingConfig
     from recog.model.recogniser_folder import update_recogniser_folder
     from recog.training.recogniser import lm_transfer as inherit
 
-    monkeypatch.setattr(inherit, "FEW", few)
+    monkeypatch.setattr(inherit, "MIN_ROWS", few)
     files = {}
     for name, text in (("lm.arpa", "ab ba"), ("lm-other.arpa", "bb bb")):
         write_arpa(estimate([text, "aab a"], unit="character", order=3), tmp_path / name)
@@ -463,7 +460,7 @@ def test_training_from_a_model_takes_its_language_models_over(
     )
     if few:
         recipe_file.write_text(recipe_file.read_text() + "subsampling: 2\n", encoding="utf-8")
-    run(recipe_file, tmp_path / "tuned", str(tmp_path / "base"), RunOptions(epochs=1))
+    train_recogniser(recipe_file, tmp_path / "tuned", str(tmp_path / "base"), RunOptions(epochs=1))
     tuned = open_recogniser_folder(tmp_path / "tuned")
     assert tuned.config.decoding.offset == (-3.0 if few else -1.5), (
         "in frames: twice as many where they are half as long"
@@ -485,7 +482,7 @@ def test_a_language_model_of_the_texts_trained_on(recipe_file, tmp_path, capsys)
     from recog.lm.binary import load_lm, write_binary
     from recog.lm.estimation.kneser_ney import estimate
     from recog.training.progress import Reporter
-    from recog.training.recogniser.lm_transfer import _nearest, mixed_with_own
+    from recog.training.recogniser.lm_transfer import _nearest, mix_with_texts
 
     report = Reporter(tmp_path)
     write_binary(estimate(["ef ef", "fe"], unit="character", order=4), tmp_path / "far.bin")
@@ -498,7 +495,7 @@ def test_a_language_model_of_the_texts_trained_on(recipe_file, tmp_path, capsys)
     )
     found = tmp_path / "found.bin"
     found.write_bytes(
-        mixed_with_own(
+        mix_with_texts(
             tmp_path / "base.bin", ["ab ab", "ab"], ["ab z", "ab dc"], "handwriting", report
         )
     )
@@ -507,7 +504,7 @@ def test_a_language_model_of_the_texts_trained_on(recipe_file, tmp_path, capsys)
     # of dev nothing is learnt
     assert mixed.order == 4 and set("abcd") <= set(mixed.words) and "z" not in mixed.words
     assert "% of these texts" in capsys.readouterr().err
-    run(recipe_file, tmp_path / "out", None, RunOptions(epochs=1, own_text=True))
+    train_recogniser(recipe_file, tmp_path / "out", None, RunOptions(epochs=1, own_text=True))
     model_folder = open_recogniser_folder(tmp_path / "out")
     assert (
         model_folder.config.decoding.lm == "lm.bin"
@@ -521,7 +518,7 @@ def test_a_language_model_of_the_texts_trained_on(recipe_file, tmp_path, capsys)
 def test_a_small_net_learns_a_and_b(recipe_file, lines: Path, tmp_path):
     text = recipe_file.read_text().replace("epochs: 3", "epochs: 200")
     recipe_file.write_text(text)
-    run(recipe_file, tmp_path / "model", None)
+    train_recogniser(recipe_file, tmp_path / "model", None)
     model = load(tmp_path / "model")
     wrong = sum(
         model.transcribe(image).text != image.with_suffix(".gt.txt").read_text().strip()
@@ -531,7 +528,7 @@ def test_a_small_net_learns_a_and_b(recipe_file, lines: Path, tmp_path):
 
 
 def test_epochs_where_the_recipe_names_none():
-    from recog.training.recogniser.trainer import default_epochs
+    from recog.training.recogniser.run_recipe import default_epochs
 
     assert (
         default_epochs(10, True, "speech") == 30 and default_epochs(6, True, "handwriting") == 100

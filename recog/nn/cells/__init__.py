@@ -1,9 +1,8 @@
-"""The LSTM and its relatives: one registry, and the layer that runs any of them in one direction or
-both.
+"""The LSTM and its relatives, and the layer that runs them in one direction or both.
 
 ``CELLS`` maps the names that a recipe uses (``encoder: {cell: peephole}``) to the modules.
-:mod:`.fused` has those with a kernel of their own, :mod:`.variants` the others, which share the
-step of :mod:`.gated`; so does the layer of the front end in :mod:`.convolutional`.
+:mod:`.fused` has the cells with a kernel of torch's, :mod:`.variants` the others on the step of
+:mod:`.gated`. :mod:`.convolutional` is a layer of the front end.
 """
 
 from recog.nn.cells.convolutional import ConvLSTM

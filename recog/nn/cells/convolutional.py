@@ -1,14 +1,16 @@
-"""The convolutional LSTM (Shi et al. 2015) as a layer of the front end, along the width of the
-image.
+"""The convolutional LSTM (Shi et al. 2015) as a layer of the front end, along the image's width.
 
 Its state is a column of ``channels`` maps, and input and state are convolved along the height::
 
-    i = sigmoid(K_i * x + L_i * h + p_i o c + b_i)     f = sigmoid(K_f * x + L_f * h + p_f o c + b_f)
-    c' = f o c + i o tanh(K_g * x + L_g * h + b_g)     o = sigmoid(K_o * x + L_o * h + p_o o c' + b_o)     h' = o o tanh(c')
+    i = sigmoid(K_i * x + L_i * h + p_i o c + b_i)
+    f = sigmoid(K_f * x + L_f * h + p_f o c + b_f)
+    c' = f o c + i o tanh(K_g * x + L_g * h + b_g)
+    o = sigmoid(K_o * x + L_o * h + p_o o c' + b_o)
+    h' = o o tanh(c')
 
 (``*`` convolves with zeros past the edges, ``o`` is element-wise; equation 3 of the paper.) A
-convolution of so few rows is a small matrix, so that this is the peephole LSTM with matrices that
-have the kernels in their bands: one product a frame here, and an LSTM node in ONNX.
+convolution of so few rows is a small matrix. So this is the peephole LSTM with banded matrices: one
+product per frame here, and an LSTM node in ONNX.
 """
 
 from __future__ import annotations
@@ -23,11 +25,11 @@ from recog.nn.cells.layer import RecurrentLayer, reversal_index
 
 
 class ConvLSTMCell(nn.Module):
-    """One direction. Input (time, batch, inputs * height), output (time, batch, channels * height),
-    maps before rows.
+    """One direction of the convolutional LSTM.
 
-    Parameters: 4 C k (I + C) + 4 C + 3 C height, for I input maps, C own ones and a kernel of k.
-        The peepholes start at 0.
+    Input (time, batch, inputs * height), output (time, batch, channels * height), maps before rows.
+    Parameters: 4 C k (I + C) + 4 C + 3 C height, for I input maps, C channels and a kernel of k.
+    The peepholes start at 0.
     """
 
     def __init__(self, inputs: int, channels: int, height: int, kernel: int) -> None:
@@ -46,16 +48,16 @@ class ConvLSTMCell(nn.Module):
         self.bias.data.zero_()
         self.bias.data[self.channels : 2 * self.channels] = 1.0
 
-    def share(self, x: Tensor) -> Tensor:
+    def input_gates(self, x: Tensor) -> Tensor:
         """The input's share of the gates, (time, batch, 4 C height)."""
         columns = x.reshape(-1, self.inputs, self.height)
-        found = F.conv1d(
+        gates = F.conv1d(
             columns, self.input_kernel, self.bias, padding=self.input_kernel.shape[2] // 2
         )
-        return found.view(*x.shape[:2], -1)
+        return gates.view(*x.shape[:2], -1)
 
     def step(self, x: Tensor, mask: Tensor | None) -> Step:
-        """The weights of the step; the matrix is what the kernels make of each unit alone."""
+        """The weights of the step, with the banded matrix of the kernels."""
         units = self.channels * self.height
         alone = torch.eye(units, dtype=self.bias.dtype, device=x.device).view(
             units, self.channels, self.height
@@ -65,8 +67,7 @@ class ConvLSTMCell(nn.Module):
 
 
 class ConvLSTM(nn.Module):
-    """A bidirectional convolutional LSTM over (batch, inputs, height, width) images, whose widths
-    it keeps.
+    """A bidirectional convolutional LSTM over (batch, inputs, height, width) images.
 
     Args:
         inputs, height: maps and rows of the input.

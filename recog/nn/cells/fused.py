@@ -1,5 +1,4 @@
-"""The cells that torch has one kernel for, all frames of a direction in a call (oneDNN on the CPU,
-cuDNN on a GPU)."""
+"""The cells with a kernel of torch's (oneDNN on the CPU, cuDNN on a GPU) for all frames at once."""
 
 from __future__ import annotations
 
@@ -15,19 +14,19 @@ from recog.nn.cells.gated import Step
 def run_fused(
     layer: nn.Module, x: Tensor, state: tuple[Tensor, Tensor] | None = None
 ) -> tuple[Tensor, Any]:
-    """A whole layer at once, (time, batch, inputs) -> its outputs and the state after the last
-    frame.
+    """Run a layer over (time, batch, inputs); gives its outputs and the last state.
 
-    On a GPU in float32, its products in TF32, under autocast too: for cuDNN's recurrent layers that
-    means float16 whatever type was asked for (``aten/src/ATen/cudnn/AutocastRNN.cpp``), and most
-    gradients of a CTC loss are too small for it.
+    On a GPU it runs in float32, with products in TF32, under autocast too. There autocast means
+    float16 for cuDNN's recurrent layers, whatever type was asked for
+    (``aten/src/ATen/cudnn/AutocastRNN.cpp``), and most gradients of a CTC loss are too small for
+    it.
     """
     if x.device.type == "cuda" and torch.is_autocast_enabled("cuda"):
         with torch.autocast("cuda", enabled=False):
-            found: tuple[Tensor, Any] = layer(x.float(), state)
+            result: tuple[Tensor, Any] = layer(x.float(), state)
     else:
-        found = layer(x, state)
-    return found
+        result = layer(x, state)
+    return result
 
 
 def init_fused(cell: nn.RNNBase) -> None:
@@ -51,19 +50,17 @@ def init_lstm(lstm: nn.LSTM) -> None:
 
 
 class LSTM(nn.LSTM):
-    """The standard cell (Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al.
-    2000).
+    """The standard cell (Hochreiter and Schmidhuber 1997), with a forget gate (Gers et al. 2000).
 
-    Parameters: 4 H (I + H + 2): torch and cuDNN keep two biases where one would do. With dropout of
-    its cell updates, in training, it takes the step that its relatives do, as the kernel knows of
-    none.
+    Parameters: 4 H (I + H + 2): torch and cuDNN have two biases. With dropout of the cell updates,
+    in training, it uses the step of :mod:`.gated`, as the kernel has no such dropout.
     """
 
     def initialise(self) -> None:
         """Fresh weights."""
         init_lstm(self)
 
-    def share(self, x: Tensor) -> Tensor:
+    def input_gates(self, x: Tensor) -> Tensor:
         """The input's share of the gates, (time, batch, 4 H) of (time, batch, I)."""
         weight, _, *biases = self.all_weights[0]
         return F.linear(x, weight, biases[0] + biases[1])
@@ -74,10 +71,12 @@ class LSTM(nn.LSTM):
 
 
 class GRU(nn.GRU):
-    """Gated recurrent unit (Cho et al. 2014), in cuDNN's form: the reset gate is applied after the product, with its bias::
+    """Gated recurrent unit (Cho et al. 2014), with the reset gate after the product (cuDNN)::
 
-        r = sigmoid(W_r x + R_r h + b_r)     z = sigmoid(W_z x + R_z h + b_z)
-        n = tanh(W_n x + b_n + r * (R_n h + b_m))     h' = (1 - z) * n + z * h
+        r = sigmoid(W_r x + R_r h + b_r)
+        z = sigmoid(W_z x + R_z h + b_z)
+        n = tanh(W_n x + b_n + r * (R_n h + b_m))
+        h' = (1 - z) * n + z * h
 
     Parameters: 3 H (I + H + 2).
     """
@@ -88,8 +87,7 @@ class GRU(nn.GRU):
 
 
 class RNN(nn.RNN):
-    """The plain network of Elman (1990), h' = tanh(W x + R h + b): what gates are worth is measured
-    against it.
+    """The plain network of Elman (1990), h' = tanh(W x + R h + b), a baseline for the gates.
 
     Parameters: H (I + H + 2).
     """

@@ -1,18 +1,20 @@
-"""The LSTM step with everything that its relatives add, and its backward pass, written out.
+"""The LSTM step with the options of its relatives, and its backward pass.
 
-The fused kernels of ``nn.LSTM`` know the standard cell only. This is the step for the others: what
-does not depend on the state before (the input projection) comes computed for all frames at once,
-each frame then costs one matrix product and a dozen element-wise passes for both directions
-together. The backward pass has in its loop only what needs the frame after: the slopes of the gates
-are computed before it, and the gradients of all weights after it, in one product each.
+The fused kernels of ``nn.LSTM`` compute the standard cell only. Here the input projection is
+computed for all frames at once. A frame then costs one matrix product and a dozen element-wise
+passes for both directions together. The loop of the backward pass has only what depends on the next
+frame: slopes of the gates are computed before it, gradients of the weights after it, in one product
+each.
 
 For frame t of one direction, with the options in brackets (``*`` is element-wise)::
 
-    u = h[t-1] R                                  [multiplicative: (x_m[t] * (h[t-1] M)) R; normalised: LN(h[t-1] R) * gain]
-    i = sigmoid(pre_i + u_i [+ p_i * c[t-1]])     f = sigmoid(pre_f + u_f [+ p_f * c[t-1]])     g = tanh(pre_g + u_g)
+    u = h[t-1] R    [multiplicative: (x_m[t] * (h[t-1] M)) R; normalised: LN(h[t-1] R) * gain]
+    i = sigmoid(pre_i + u_i [+ p_i * c[t-1]])
+    f = sigmoid(pre_f + u_f [+ p_f * c[t-1]])
+    g = tanh(pre_g + u_g)
     c[t] = f * c[t-1] + i * g [* mask]
     o = sigmoid(pre_o + u_o [+ p_o * c[t]])
-    h[t] = o * tanh(c[t])                         [normalised: o * tanh(LN(c[t]) * state_gain + state_bias)]
+    h[t] = o * tanh(c[t])    [normalised: o * tanh(LN(c[t]) * state_gain + state_bias)]
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ EPSILON = 1e-5  # of layer normalisation
 
 @dataclass(frozen=True)
 class Step:
-    """Weights of the step; None leaves an option out. H are the units of a direction.
+    """Weights of the step, for H units of a direction; None leaves an option out.
 
     Attributes:
         recurrent: R (H, 4 H), gates in torch's order i f g o.
@@ -79,27 +81,27 @@ def gated(shares: Sequence[Tensor], steps: Sequence[Step]) -> list[Tensor]:
 class _Gated(torch.autograd.Function):
     @staticmethod
     def forward(ctx, pre, *weights):  # type: ignore[override]
-        kept = _ahead(pre, Step(*weights))
-        ctx.names = list(kept)
-        ctx.save_for_backward(*weights, *kept.values())
-        return kept["hidden"][1:]
+        saved = _forward(pre, Step(*weights))
+        ctx.names = list(saved)
+        ctx.save_for_backward(*weights, *saved.values())
+        return saved["hidden"][1:]
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, grad):  # type: ignore[override]
         weights, values = ctx.saved_tensors[: len(NAMES)], ctx.saved_tensors[len(NAMES) :]
-        step, kept = Step(*weights), dict(zip(ctx.names, values, strict=True))
+        step, saved = Step(*weights), dict(zip(ctx.names, values, strict=True))
         with torch.autocast(grad.device.type, enabled=False):
-            found = _back(grad, step, kept)
-        return found.pop("pre"), *(found.get(name) for name in NAMES)
+            gradients = _backward(grad, step, saved)
+        return gradients.pop("pre"), *(gradients.get(name) for name in NAMES)
 
 
 # Below, everything has the directions side by side: (time, D, batch, ..) for frames, (D, ..) for
 # weights.
 
 
-def _ahead(pre: Tensor, s: Step) -> dict[str, Tensor]:
-    """All frames in their order; gives what the way back needs.
+def _forward(pre: Tensor, s: Step) -> dict[str, Tensor]:
+    """Compute all frames; gives the values for the backward pass.
 
     ``hidden`` and ``cells`` begin with the zeros before the first frame, the rest with frame 0:
     ``gates`` (after their sigmoid or tanh), ``bent`` (the tanh that h is the gated form of),
@@ -110,27 +112,27 @@ def _ahead(pre: Tensor, s: Step) -> dict[str, Tensor]:
     def frames(size: int, extra: int = 0) -> Tensor:
         return pre.new_empty(time + extra, directions, batch, size)
 
-    kept = {
+    saved = {
         "gates": frames(4 * n),
         "hidden": frames(n, 1),
         "cells": frames(n, 1),
         "bent": frames(n),
     }
-    kept["hidden"][0] = kept["cells"][0] = 0.0
+    saved["hidden"][0] = saved["cells"][0] = 0.0
     gates, hidden, cells, bent = (
-        kept[name].unbind(0) for name in ("gates", "hidden", "cells", "bent")
+        saved[name].unbind(0) for name in ("gates", "hidden", "cells", "bent")
     )
-    parts = kept["gates"].view(time, directions, batch, 4, n)
+    parts = saved["gates"].view(time, directions, batch, 4, n)
     doors = parts[:, :, :, :2].unbind(0)  # i and f
     i, f, g, o = (part.unbind(0) for part in parts.unbind(3))
     peepholes = None if s.peepholes is None else s.peepholes.view(directions, 1, 3, n)
     products, states = _Normaliser(), _Normaliser()
     if s.inner is not None:
-        kept["inner"] = frames(n)
+        saved["inner"] = frames(n)
     for t, share in enumerate(pre.unbind(0)):
         h, c, z = hidden[t], cells[t + 1], gates[t]
         if s.inner is not None and s.multiplier is not None:
-            h = torch.bmm(h, s.inner, out=kept["inner"][t]) * s.multiplier[t]
+            h = torch.bmm(h, s.inner, out=saved["inner"][t]) * s.multiplier[t]
         if s.gain is not None:
             torch.addcmul(share, products(torch.bmm(h, s.recurrent)), s.gain.unsqueeze(1), out=z)
         else:
@@ -150,11 +152,11 @@ def _ahead(pre: Tensor, s: Step) -> dict[str, Tensor]:
             c = torch.addcmul(s.state_bias.unsqueeze(1), states(c), s.state_gain.unsqueeze(1))
         torch.tanh(c, out=bent[t])
         torch.mul(o[t], bent[t], out=hidden[t + 1])
-    return kept | products.kept("product") | states.kept("state")
+    return saved | products.saved("product") | states.saved("state")
 
 
 class _Normaliser:
-    """Layer normalisation of a frame at a time, without its gain and bias."""
+    """Layer normalisation, frame by frame, without gain and bias."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -164,31 +166,35 @@ class _Normaliser:
         self.seen.append((x, mean, scale))
         return y
 
-    def kept(self, name: str) -> dict[str, Tensor]:
+    def saved(self, name: str) -> dict[str, Tensor]:
         """Input, mean and 1 / deviation of all frames; nothing where there was none."""
         values = (torch.stack(values) for values in zip(*self.seen, strict=True))
         return dict(zip((name, f"{name}.mean", f"{name}.scale"), values, strict=False))
 
 
-def _normaliser_back(kept: dict[str, Tensor], name: str, t: int, grad: Tensor) -> Tensor:
+def _normaliser_backward(saved: dict[str, Tensor], name: str, t: int, grad: Tensor) -> Tensor:
     """The gradient of a :class:`_Normaliser`'s input at frame t."""
-    x, mean, scale = kept[name][t], kept[f"{name}.mean"][t], kept[f"{name}.scale"][t]
+    x, mean, scale = saved[name][t], saved[f"{name}.mean"][t], saved[f"{name}.scale"][t]
     backward = torch.ops.aten.native_layer_norm_backward
-    found: Tensor = backward(grad, x, x.shape[-1:], mean, scale, None, None, [True, False, False])[
-        0
-    ]
-    return found
+    gradients: Tensor = backward(
+        grad, x, x.shape[-1:], mean, scale, None, None, [True, False, False]
+    )[0]
+    return gradients
 
 
-def _normal(kept: dict[str, Tensor], name: str) -> Tensor:
-    return (kept[name] - kept[f"{name}.mean"]) * kept[f"{name}.scale"]
+def _normal(saved: dict[str, Tensor], name: str) -> Tensor:
+    return (saved[name] - saved[f"{name}.mean"]) * saved[f"{name}.scale"]
 
 
-def _slopes(s: Step, kept: dict[str, Tensor], parts: Tensor) -> tuple[Tensor, Tensor]:
-    """What a change of each gate's input changes: the cell by i f g, and h by o, (time, D, batch,
-    4, H); and what a change of the tanh's input changes h by, (time, D, batch, H)."""
+def _slopes(s: Step, saved: dict[str, Tensor], parts: Tensor) -> tuple[Tensor, Tensor]:
+    """Derivatives of all frames.
+
+    Returns:
+        Of the cell by the inputs of i f g, and of h by that of o, (time, D, batch, 4, H); of h by
+        the tanh's input, (time, D, batch, H).
+    """
     i, f, g, o = parts.unbind(3)
-    bent, before = kept["bent"], kept["cells"][:-1]
+    bent, before = saved["bent"], saved["cells"][:-1]
     slopes = torch.stack(
         (g * i * (1 - i), before * f * (1 - f), i * (1 - g * g), bent * o * (1 - o)), dim=3
     )
@@ -198,13 +204,13 @@ def _slopes(s: Step, kept: dict[str, Tensor], parts: Tensor) -> tuple[Tensor, Te
     return slopes, o * (1 - bent * bent)
 
 
-def _back(grad: Tensor, s: Step, kept: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The gradients of ``pre`` and of the weights by their names."""
+def _backward(grad: Tensor, s: Step, saved: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Gradients of ``pre`` and of the weights, by name."""
     time, directions, batch, n = grad.shape
-    parts = kept["gates"].view(time, directions, batch, 4, n)
-    slopes, bend = _slopes(s, kept, parts)
+    parts = saved["gates"].view(time, directions, batch, 4, n)
+    slopes, bend = _slopes(s, saved, parts)
     f = parts[:, :, :, 1].unbind(0)
-    d_gates = torch.empty_like(kept["gates"])
+    d_gates = torch.empty_like(saved["gates"])
     d_parts = d_gates.view(time, directions, batch, 4, n)
     d_products = torch.empty_like(d_gates) if s.gain is not None else d_gates  # of h R
     d_inner = torch.empty_like(bend) if s.inner is not None else None  # of x_m * (h M)
@@ -218,7 +224,7 @@ def _back(grad: Tensor, s: Step, kept: dict[str, Tensor]) -> dict[str, Tensor]:
         torch.mul(dh, bend[t], out=d_bent[t])
         d_o = torch.mul(dh, slopes[t, :, :, 3], out=d_parts[t, :, :, 3])
         if s.state_gain is not None:
-            dc += _normaliser_back(kept, "state", t, d_bent[t] * s.state_gain.unsqueeze(1))
+            dc += _normaliser_backward(saved, "state", t, d_bent[t] * s.state_gain.unsqueeze(1))
         else:
             dc += d_bent[t]
         if peepholes is not None:
@@ -228,46 +234,54 @@ def _back(grad: Tensor, s: Step, kept: dict[str, Tensor]) -> dict[str, Tensor]:
         if peepholes is not None:
             dc += (d_parts[t, :, :, :2] * peepholes[:, :, :2]).sum(2)
         if s.gain is not None:
-            d_products[t] = _normaliser_back(kept, "product", t, d_gates[t] * s.gain.unsqueeze(1))
+            d_products[t] = _normaliser_backward(
+                saved, "product", t, d_gates[t] * s.gain.unsqueeze(1)
+            )
         dh = torch.bmm(d_products[t], turned)
         if d_inner is not None and s.inner is not None and s.multiplier is not None:
             d_inner[t] = dh
             dh = torch.bmm(dh * s.multiplier[t], s.inner.transpose(1, 2))
-    return {"pre": d_gates} | _weights_back(s, kept, d_gates, d_products, d_bent, d_inner)
+    return {"pre": d_gates} | _weights_backward(s, saved, d_gates, d_products, d_bent, d_inner)
 
 
-def _weights_back(
+def _weights_backward(
     s: Step,
-    kept: dict[str, Tensor],
+    saved: dict[str, Tensor],
     d_gates: Tensor,
     d_products: Tensor,
     d_bent: Tensor,
     d_inner: Tensor | None,
 ) -> dict[str, Tensor]:
-    """The gradients of the weights from those of all frames."""
-    found = {}
-    before = kept["hidden"][:-1]
+    """Gradients of the weights from those of all frames."""
+    gradients = {}
+    before = saved["hidden"][:-1]
     if d_inner is not None and s.multiplier is not None:
-        found["multiplier"] = d_inner * kept["inner"]
-        found["inner"] = _over_frames(before, d_inner * s.multiplier)
-        before = kept["inner"] * s.multiplier
-    found["recurrent"] = _over_frames(before, d_products)
+        gradients["multiplier"] = d_inner * saved["inner"]
+        gradients["inner"] = _over_frames(before, d_inner * s.multiplier)
+        before = saved["inner"] * s.multiplier
+    gradients["recurrent"] = _over_frames(before, d_products)
     if s.peepholes is not None:
-        cells = kept["cells"]
-        seen = torch.stack((cells[:-1], cells[:-1], cells[1:]), dim=3)
+        cells = saved["cells"]
+        cells_seen = torch.stack((cells[:-1], cells[:-1], cells[1:]), dim=3)
         d_parts = d_gates.view(*d_gates.shape[:3], 4, -1)
-        found["peepholes"] = (d_parts[:, :, :, (0, 1, 3)] * seen).sum((0, 2)).flatten(1)
+        gradients["peepholes"] = (d_parts[:, :, :, (0, 1, 3)] * cells_seen).sum((0, 2)).flatten(1)
     if s.gain is not None:
-        found["gain"] = (d_gates * _normal(kept, "product")).sum((0, 2))
+        gradients["gain"] = (d_gates * _normal(saved, "product")).sum((0, 2))
     if s.state_gain is not None:
-        found["state_gain"] = (d_bent * _normal(kept, "state")).sum((0, 2))
-        found["state_bias"] = d_bent.sum((0, 2))
-    return found
+        gradients["state_gain"] = (d_bent * _normal(saved, "state")).sum((0, 2))
+        gradients["state_bias"] = d_bent.sum((0, 2))
+    return gradients
 
 
 def _over_frames(a: Tensor, b: Tensor) -> Tensor:
-    """Sum over frames and batch of the products of each a (.., D, .., A) and b (.., D, .., B): (D,
-    A, B)."""
+    """Sum of outer products over frames and batch.
+
+    Args:
+        a, b: (time, D, batch, A) and (time, D, batch, B).
+
+    Returns:
+        (D, A, B).
+    """
     return torch.bmm(
         a.transpose(0, 1).flatten(1, 2).transpose(1, 2), b.transpose(0, 1).flatten(1, 2)
     )

@@ -30,8 +30,10 @@ CELLS: dict[Cell, Any] = {
 
 
 class _Reverse(torch.autograd.Function):
-    """Reorder frames by an index that is its own inverse, so that the gradient is reordered alike.
-    Whole frames are copied, which is ten times faster than a gather of single numbers."""
+    """Reorders frames by an index that is its own inverse, and the gradient alike.
+
+    Whole frames are copied, which is ten times faster than a gather of single numbers.
+    """
 
     @staticmethod
     def forward(ctx, x: Tensor, index: Tensor) -> Tensor:  # type: ignore[override]
@@ -49,8 +51,10 @@ def _reorder(x: Tensor, index: Tensor) -> Tensor:
 
 
 def reversal_index(lengths: Tensor, time: int) -> Tensor:
-    """Index (time * batch,) into the frames of (time, batch, ...) that reverses the first
-    ``lengths[b]`` of each sequence and leaves the rest in place."""
+    """Index (time * batch,) that reverses each sequence within its length.
+
+    It is into the frames of (time, batch, ...) and leaves the frames past ``lengths`` in place.
+    """
     t = torch.arange(time, device=lengths.device).unsqueeze(1)
     n = lengths.unsqueeze(0)
     source = torch.where(t < n, n - 1 - t, t)
@@ -69,7 +73,7 @@ class RecurrentLayer(nn.Module):
     depend on them.
 
     Args:
-        cell: a name of :data:`CELLS`, or what makes a cell of ``inputs`` and ``hidden``.
+        cell: a name of :data:`CELLS`, or a function of ``inputs`` and ``hidden``.
         inputs, hidden: sizes.
         bidirectional: whether a second cell reads from the end.
         dropout: share of the cell updates left out in training, the same units at all frames of an
@@ -92,8 +96,8 @@ class RecurrentLayer(nn.Module):
         self.hidden, self.dropout = hidden, dropout
         self.ahead: Any = make(inputs, hidden)
         self.back: Any = make(inputs, hidden) if bidirectional else None
-        for one in self.cells():
-            one.initialise()
+        for direction in self.cells():
+            direction.initialise()
 
     @property
     def outputs(self) -> int:
@@ -107,23 +111,22 @@ class RecurrentLayer(nn.Module):
     def forward(self, x: Tensor, index: Tensor | None) -> Tensor:
         """``index`` from :func:`reversal_index`; None when every sequence fills the batch."""
         inputs = [x] if self.back is None else [x, _reversed(x, index)]
-        found = self._run(inputs)
+        outputs = self._run(inputs)
         if self.back is None:
-            return found[0]
-        return torch.cat((found[0], _reversed(found[1], index)), dim=-1)
+            return outputs[0]
+        return torch.cat((outputs[0], _reversed(outputs[1], index)), dim=-1)
 
     def _run(self, inputs: list[Tensor]) -> list[Tensor]:
         cells, masks = self.cells(), self._masks(inputs[0])
         if masks[0] is None and isinstance(cells[0], nn.RNNBase):
             return [run_fused(cell, x)[0] for cell, x in zip(cells, inputs, strict=True)]
         steps = [cell.step(x, mask) for cell, x, mask in zip(cells, inputs, masks, strict=True)]
-        return gated([cell.share(x) for cell, x in zip(cells, inputs, strict=True)], steps)
+        return gated([cell.input_gates(x) for cell, x in zip(cells, inputs, strict=True)], steps)
 
     def _masks(self, x: Tensor) -> list[Tensor | None]:
-        """Inverted dropout's factors for the cell updates of each direction, (batch, hidden); None
-        where none is dropped."""
+        """Factors (batch, hidden) of the cell updates' dropout in each direction, or None."""
         if not self.training or not self.dropout:
             return [None for _ in self.cells()]
-        kept = 1.0 - self.dropout
+        keep = 1.0 - self.dropout
         like = torch.empty(x.shape[1], self.hidden, device=x.device)
-        return [torch.empty_like(like).bernoulli_(kept).div_(kept) for _ in self.cells()]
+        return [torch.empty_like(like).bernoulli_(keep).div_(keep) for _ in self.cells()]

@@ -1,7 +1,7 @@
-"""The relatives of the LSTM that have no fused kernel, on the step of :mod:`recog.nn.cells.gated`.
+"""The relatives of the LSTM without a fused kernel, on the step of :mod:`recog.nn.cells.gated`.
 
-Each cell gives for its input the share of the gates that needs no state, for all frames in one
-product, and the weights of the step; gates are in torch's order i f g o.
+Each cell gives the input's share of the gates, for all frames in one product, and the weights of
+the step. Gates are in torch's order i f g o.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from recog.nn.cells.gated import EPSILON, Step
 
 
 def init_gates(input_weight: Tensor, recurrent_weight: Tensor, bias: Tensor) -> None:
-    """Glorot input weights and orthogonal recurrent weights gate by gate, forget-gate bias 1
-    (Jozefowicz et al. 2015)."""
+    """Initialise gate by gate: Glorot input weights, orthogonal recurrent weights.
+
+    The forget-gate bias is 1 (Jozefowicz et al. 2015).
+    """
     hidden = recurrent_weight.shape[1]
     with torch.no_grad():
         for gate in range(4):
@@ -27,8 +29,7 @@ def init_gates(input_weight: Tensor, recurrent_weight: Tensor, bias: Tensor) -> 
 
 
 class GatedCell(nn.Module):
-    """What the relatives share: weights of the input (4 H, I) and of the state (4 H, H), and a bias
-    (4 H)."""
+    """Base of the relatives: input weights (4 H, I), recurrent weights (4 H, H), bias (4 H)."""
 
     def __init__(self, inputs: int, hidden: int) -> None:
         super().__init__()
@@ -40,7 +41,7 @@ class GatedCell(nn.Module):
         """Fresh weights."""
         init_gates(self.input_weight, self.recurrent_weight, self.bias)
 
-    def share(self, x: Tensor) -> Tensor:
+    def input_gates(self, x: Tensor) -> Tensor:
         """The input's share of the gates, (time, batch, 4 H) of (time, batch, I)."""
         return F.linear(x, self.input_weight, self.bias)
 
@@ -50,13 +51,15 @@ class GatedCell(nn.Module):
 
 
 class PeepholeLSTM(GatedCell):
-    """LSTM whose gates see the cell (Gers and Schmidhuber 2000), the output gate the new one::
+    """LSTM with peepholes from the cell to the gates (Gers and Schmidhuber 2000)::
 
-        i = sigmoid(W_i x + R_i h + p_i * c + b_i)     f = sigmoid(W_f x + R_f h + p_f * c + b_f)
-        c' = f * c + i * tanh(W_g x + R_g h + b_g)     o = sigmoid(W_o x + R_o h + p_o * c' + b_o)     h' = o * tanh(c')
+        i = sigmoid(W_i x + R_i h + p_i * c + b_i)
+        f = sigmoid(W_f x + R_f h + p_f * c + b_f)
+        c' = f * c + i * tanh(W_g x + R_g h + b_g)
+        o = sigmoid(W_o x + R_o h + p_o * c' + b_o)
+        h' = o * tanh(c')
 
-    Parameters: 4 H (I + H + 1) + 3 H. The peepholes (3 H, of i f o) start at 0, from which the
-        standard cell does.
+    Parameters: 4 H (I + H + 1) + 3 H. The peepholes (3 H, of i f o) start at 0.
     """
 
     def __init__(self, inputs: int, hidden: int) -> None:
@@ -70,11 +73,12 @@ class PeepholeLSTM(GatedCell):
 class LayerNormLSTM(GatedCell):
     """Layer-normalised LSTM (Ba et al. 2016, equations 20 to 22 of its supplement)::
 
-        (i f g o) = LN(R h) * a + LN(W x) * a_x + b     c' = sigmoid(f) * c + sigmoid(i) * tanh(g)
+        (i f g o) = LN(R h) * a + LN(W x) * a_x + b
+        c' = sigmoid(f) * c + sigmoid(i) * tanh(g)
         h' = sigmoid(o) * tanh(LN(c') * a_c + b_c)
 
-    LN takes mean and deviation over all four gates together, of c' over its units. The biases of
-    the first two normalisations are one with b. Parameters: 4 H (I + H + 3) + 2 H.
+    LN takes mean and deviation over all four gates together, and of c' over its units. The biases
+    of the first two normalisations are part of b. Parameters: 4 H (I + H + 3) + 2 H.
     """
 
     def __init__(self, inputs: int, hidden: int) -> None:
@@ -84,7 +88,7 @@ class LayerNormLSTM(GatedCell):
         self.state_gain = nn.Parameter(torch.ones(hidden))
         self.state_bias = nn.Parameter(torch.zeros(hidden))
 
-    def share(self, x: Tensor) -> Tensor:
+    def input_gates(self, x: Tensor) -> Tensor:
         product = F.linear(x, self.input_weight)
         return F.layer_norm(product, product.shape[-1:], self.input_gain, self.bias, EPSILON)
 
@@ -101,8 +105,11 @@ class LayerNormLSTM(GatedCell):
 class MultiplicativeLSTM(GatedCell):
     """Multiplicative LSTM (Krause et al. 2016): each input has its own transition of the state::
 
-        m = (W_m x) * (M h)     i = sigmoid(W_i x + R_i m + b_i)     f, o likewise     g = tanh(W_g x + R_g m + b_g)
-        c' = f * c + i * g      h' = o * tanh(c')
+        m = (W_m x) * (M h)
+        i = sigmoid(W_i x + R_i m + b_i)    (f and o likewise)
+        g = tanh(W_g x + R_g m + b_g)
+        c' = f * c + i * g
+        h' = o * tanh(c')
 
     Parameters: 4 H (I + H + 1) + H (I + H).
     """

@@ -1,4 +1,4 @@
-"""Self-attention -> ONNX, for one item, which needs no mask."""
+"""Self-attention to ONNX, for one item, which needs no mask."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ EPSILON = 1e-5  # of torch's LayerNorm
 
 
 def self_attention(graph: Graph, x: str, weights: Weights, config: EncoderConfig) -> str:
-    """The nodes of a :class:`recog.nn.attention.SelfAttention`; (frames, states) -> the same.
+    """Add a :class:`recog.nn.attention.SelfAttention`; (frames, states) -> the same.
 
     The scores of all pairs of frames are held at once: 9 MB for four heads and the 750 frames of
-    the longest stretch of speech (30 s) that a model reads at a time.
+    the longest chunk of speech (30 s).
     """
     heads = config.attention
     size = config.states // heads
@@ -23,10 +23,8 @@ def self_attention(graph: Graph, x: str, weights: Weights, config: EncoderConfig
         return np.asarray(weights[f"attention.{name}"], np.float32)
 
     def linear(x: str, name: str, scale: float = 1.0) -> str:
-        kernel = graph.constant(f"attention.{name}.kernel", scale * weight(f"{name}.weight").T)
-        product = graph.add("MatMul", [x, kernel], f"attention.{name}.product")
-        offset = graph.constant(f"attention.{name}.offset", scale * weight(f"{name}.bias"))
-        return graph.add("Add", [product, offset], f"attention.{name}")
+        kernel, offset = scale * weight(f"{name}.weight").T, scale * weight(f"{name}.bias")
+        return graph.linear(x, f"attention.{name}", kernel, offset, f"attention.{name}")
 
     shape = graph.constant("attention.heads", np.array([0, heads, size], np.int64))
 
@@ -46,8 +44,8 @@ def self_attention(graph: Graph, x: str, weights: Weights, config: EncoderConfig
     key, value = by_heads(n, "key", [1, 2, 0]), by_heads(n, "value", [1, 0, 2])
     scores = graph.add("MatMul", [query, key], "attention.scores")
     shares = graph.add("Softmax", [scores], "attention.shares", axis=-1)
-    found = graph.add("MatMul", [shares, value], "attention.found")
-    found = graph.add("Transpose", [found], "attention.frames", perm=[1, 0, 2])
+    attended = graph.add("MatMul", [shares, value], "attention.found")
+    attended = graph.add("Transpose", [attended], "attention.frames", perm=[1, 0, 2])
     flat = graph.constant("attention.flat", np.array([0, config.states], np.int64))
-    found = graph.add("Reshape", [found, flat], "attention.states")
-    return graph.add("Add", [x, linear(found, "out")], "attention.sum")
+    attended = graph.add("Reshape", [attended, flat], "attention.states")
+    return graph.add("Add", [x, linear(attended, "out")], "attention.sum")

@@ -1,4 +1,4 @@
-"""Recurrent layers -> ONNX's own operators, both directions in one node.
+"""Recurrent layers to ONNX's operators, both directions in one node.
 
 The order of the gates differs: torch's LSTM has i f g o and ONNX i o f c, torch's GRU r z n and
 ONNX z r h.
@@ -24,7 +24,7 @@ def _reordered(x: Array, order: tuple[int, ...]) -> Array:
 
 
 def lstm_gates(x: Array) -> Array:
-    """Rows of torch's gates i f g o -> ONNX's i o f c."""
+    """Reorder rows of torch's gates i f g o to ONNX's i o f c."""
     return _reordered(x, (0, 3, 1, 2))
 
 
@@ -40,7 +40,7 @@ _FUSED = {
 
 
 def _fused(weights: Weights, direction: str, cell: str) -> list[Array]:
-    """W, R and B of a direction of one of torch's own cells."""
+    """W, R and B of a direction of a fused cell."""
     gates = _FUSED[cell][1]
     w, r = (gates(weights[f"{direction}.weight_{kind}_l0"]) for kind in ("ih", "hh"))
     return [
@@ -51,8 +51,7 @@ def _fused(weights: Weights, direction: str, cell: str) -> list[Array]:
 
 
 def _peephole(weights: Weights, direction: str) -> list[Array]:
-    """W, R, B and P of a direction; ONNX's second bias is 0, and its peepholes are in the order i o
-    f."""
+    """W, R, B and P of a direction; the second bias is 0, and the peepholes are in order i o f."""
     w, r, b = (
         lstm_gates(weights[f"{direction}.{kind}"])
         for kind in ("input_weight", "recurrent_weight", "bias")
@@ -68,8 +67,7 @@ def _peephole(weights: Weights, direction: str) -> list[Array]:
 def recurrent_layer(
     graph: Graph, x: str, weights: Weights, prefix: str, config: EncoderConfig
 ) -> str:
-    """The nodes of a layer whose weights have names with ``prefix``; (time, 1, inputs) -> (time, 1,
-    outputs).
+    """Add a recurrent layer, (time, 1, inputs) -> (time, 1, outputs).
 
     Raises:
         UserError: no ONNX operator computes the cell.
@@ -83,12 +81,12 @@ def recurrent_layer(
     )
     peephole = config.cell == "peephole"
     operator, _, options = _FUSED["lstm" if peephole else config.cell]
-    found = [
+    parameters = [
         _peephole(weights, d) if peephole else _fused(weights, d, config.cell) for d in directions
     ]
     way = "bidirectional" if config.bidirectional else "forward"
     y = _node(
-        graph, operator, x, prefix, found, hidden_size=config.hidden, direction=way, **options
+        graph, operator, x, prefix, parameters, hidden_size=config.hidden, direction=way, **options
     )
     # (time, 1, direction, hidden)
     y = graph.add("Transpose", [y], f"{prefix}.order", perm=[0, 2, 1, 3])
@@ -106,7 +104,7 @@ def _node(
     directions: list[list[Array]],
     **attributes: Any,
 ) -> str:
-    """A recurrent node with these weights (W, R, B and perhaps P) of each direction."""
+    """Add a recurrent node; ``directions`` have the weights W, R, B and perhaps P."""
     w, r, b, *p = (np.stack(values) for values in zip(*directions, strict=True))
     inputs = [x, *(graph.constant(f"{prefix}.{n}", v) for n, v in (("W", w), ("R", r), ("B", b)))]
     if p:  # after the lengths and the first states, which are left out
@@ -118,24 +116,23 @@ def _banded(kernel: Array, height: int) -> Array:
     """The matrix (outputs * height, inputs * height) of a convolution along the height, kernel
     (outputs, inputs, k)."""
     outputs, inputs, size = kernel.shape
-    found = np.zeros((outputs, height, inputs, height), np.float32)
+    matrix = np.zeros((outputs, height, inputs, height), np.float32)
     rows = np.arange(height)
     for k in range(size):
         read = rows + k - size // 2
         inside = (read >= 0) & (read < height)
-        found[:, rows[inside], :, read[inside]] = kernel[:, :, k]
-    return found.reshape(outputs * height, inputs * height)
+        matrix[:, rows[inside], :, read[inside]] = kernel[:, :, k]
+    return matrix.reshape(outputs * height, inputs * height)
 
 
 def convolutional_lstm(
     graph: Graph, x: str, weights: Weights, prefix: str, spec: ConvLayer, height: int
 ) -> str:
-    """The nodes of a :class:`recog.nn.cells.ConvLSTM`; (1, inputs, height, width) -> (1, maps,
-    height, width)."""
+    """Add a :class:`recog.nn.cells.ConvLSTM` on images (1, maps, height, width)."""
     directions = []
     for way in ("ahead", "back"):
-        w = {k: np.asarray(weights[f"{prefix}.layer.{way}.{k}"], np.float32) for k in
-             ("input_kernel", "state_kernel", "bias", "peepholes")}  # fmt: skip
+        names = ("input_kernel", "state_kernel", "bias", "peepholes")
+        w = {k: np.asarray(weights[f"{prefix}.layer.{way}.{k}"], np.float32) for k in names}
         matrices = [lstm_gates(_banded(w[k], height)) for k in ("input_kernel", "state_kernel")]
         bias = lstm_gates(np.repeat(w["bias"], height))
         directions.append(

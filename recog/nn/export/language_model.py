@@ -1,16 +1,15 @@
-"""The neural language model -> ONNX, built node by node as :mod:`recog.nn.export.recogniser` does.
+"""The neural language model to ONNX, built node by node.
 
-Inputs: ``tokens`` (batch, time) int64, ``hidden`` and ``cell`` (layers, batch, hidden), the state
-that the text before left, and ``places`` (wanted,) int64, each time * batch + row: after which
-tokens the probabilities are wanted, as with large vocabularies these are most of the work. Outputs:
+Inputs are ``tokens`` (batch, time) int64, the state before them as ``hidden`` and ``cell`` (layers,
+batch, hidden), and ``places`` (wanted,) int64. A place is time * batch + row of a token after which
+probabilities are computed: with large vocabularies they are most of the work. Outputs are
 ``log_probs`` (wanted, symbols), natural log, ``hidden_after`` and ``cell_after``. Padding on the
-right needs no mask: the network reads from left to right only.
+right needs no mask, as the network reads from left to right.
 
-Weights are packed as int8 with one scale a row. The LSTM layers compute with them in float32: ONNX
-Runtime unpacks them once, when it loads the graph. The output layer, with large vocabularies most
-of the work, multiplies integers: its inputs are rounded to 7 bits with a scale for each place, so
-that no CPU's 16-bit sums overflow and a text's score does not depend on the texts beside it in the
-N-best. (Dynamic int8, as the recognisers have it, takes its scale from the whole tensor.)
+Weights are int8 with a scale per row. The LSTM layers compute in float32: ONNX Runtime unpacks the
+weights once, on loading. The output layer multiplies integers. Its inputs are rounded to 7 bits
+with a scale for each place, so that no CPU's 16-bit sums overflow, and a text's score does not
+depend on the other texts of the batch, as it would with dynamic int8.
 """
 
 from __future__ import annotations
@@ -22,20 +21,20 @@ from onnx import TensorProto, helper
 
 from recog.model.language_model import LanguageNetworkConfig
 from recog.nn.export.cells import lstm_gates
-from recog.nn.export.graph import OPSET, Graph, Weights, int8_rows
+from recog.nn.export.graph import Graph, Weights, int8_rows, tensor_info
 
-SEVEN_BITS = 63  # the inputs of the output layer are whole numbers of up to so many steps
+SEVEN_BITS = 63  # largest magnitude of the output layer's rounded inputs
 
 
 class _PackedGraph(Graph):
-    """A graph whose matrices may be stored in fewer bits."""
+    """A graph whose matrices are stored as int8, or else as float32."""
 
     def __init__(self, *, int8: bool) -> None:
         super().__init__()
         self.int8 = int8
 
     def matrix(self, name: str, value: NDArray[np.float32], *, axis: int) -> str:
-        """A matrix in float32, or as int8 where the rows along ``axis`` share a scale."""
+        """Add a matrix; as int8 it has a scale for each index of ``axis``."""
         return (
             self.unpacked(name, *int8_rows(value, axis=axis))
             if self.int8
@@ -43,8 +42,11 @@ class _PackedGraph(Graph):
         )
 
     def embedding(self, value: NDArray[np.float32], tokens: str, *, shared: bool) -> str:
-        """Rows of a table: one that the output layer shares is that layer's matrix; another is kept
-        in float16 where that loses nothing, as with weights read from a model folder."""
+        """Add an embedding.
+
+        A table that the output layer shares is that layer's matrix. Another table is stored in
+        float16 if that is exact, as for weights of a model folder.
+        """
         if shared:
             self.head_rows(value)
             if not self.int8:
@@ -64,7 +66,7 @@ class _PackedGraph(Graph):
         return self.add("Cast", [rows], "embedding", to=TensorProto.FLOAT)
 
     def head_rows(self, value: NDArray[np.float32]) -> None:
-        """The matrix (symbols, size) of the output layer."""
+        """Add the matrix (symbols, size) of the output layer."""
         if not self.int8:
             self.constant("head.rows", value)
             return
@@ -73,7 +75,7 @@ class _PackedGraph(Graph):
         self.constant("head.rows.scale", scale)
 
     def scores(self, x: str, offset: NDArray[np.float32]) -> str:
-        """The output layer before its softmax: (wanted, size) -> (wanted, symbols)."""
+        """Add the output layer without softmax: (wanted, size) -> (wanted, symbols)."""
         bias = self.constant("head.offset", offset)
         if not self.int8:
             return self.add("Gemm", [x, "head.rows", bias], "scores", transB=1)
@@ -117,11 +119,12 @@ class _PackedGraph(Graph):
 def build_language_onnx(
     config: LanguageNetworkConfig, weights: Weights, symbols: int, *, int8: bool = False
 ) -> onnx.ModelProto:
-    """The graph of a :class:`recog.nn.language_model.LanguageNetwork` with these weights (names as
-    in its state dict).
+    """The graph of a :class:`recog.nn.language_model.LanguageNetwork`.
 
     Args:
-        int8: pack the matrices of LSTM and output layers as int8; a quarter of the size.
+        weights: with the names of its state dict.
+        symbols: size of the vocabulary.
+        int8: store the matrices of LSTM and output layers as int8, in a quarter of the size.
     """
     g = _PackedGraph(int8=int8)
     tokens = g.add("Transpose", ["tokens"], "steps", perm=[1, 0])
@@ -162,31 +165,16 @@ def build_language_onnx(
         g.head_rows(np.asarray(weights["head.weight"], np.float32))
     x = g.scores(x, np.asarray(weights["head.bias"], np.float32))
     g.add("LogSoftmax", [x], "log_probs", axis=-1)
-    return _model(g, config, symbols)
-
-
-def _model(g: Graph, config: LanguageNetworkConfig, symbols: int) -> onnx.ModelProto:
     state: list[str | int | None] = [config.layers, "batch", config.hidden]
-    value, single = helper.make_tensor_value_info, TensorProto.FLOAT
-    graph = helper.make_graph(
-        g.nodes,
-        "recog-language",
-        [
-            value("tokens", TensorProto.INT64, ["batch", "time"]),
-            value("hidden", single, state),
-            value("cell", single, state),
-            value("places", TensorProto.INT64, ["wanted"]),
-        ],
-        [
-            value("log_probs", single, ["wanted", symbols]),
-            value("hidden_after", single, state),
-            value("cell_after", single, state),
-        ],
-        g.constants,
-    )
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="recog"
-    )
-    model.ir_version = 8
-    onnx.checker.check_model(model)
-    return model
+    graph_inputs = [
+        tensor_info("tokens", ["batch", "time"], TensorProto.INT64),
+        tensor_info("hidden", state),
+        tensor_info("cell", state),
+        tensor_info("places", ["wanted"], TensorProto.INT64),
+    ]
+    graph_outputs = [
+        tensor_info("log_probs", ["wanted", symbols]),
+        tensor_info("hidden_after", state),
+        tensor_info("cell_after", state),
+    ]
+    return g.model("recog-language", graph_inputs, graph_outputs)

@@ -1,10 +1,8 @@
-"""Network -> ONNX, built node by node from the config and not traced, so that the time axis stays
-free.
+"""A recogniser's network to ONNX, built node by node, so that the time axis stays free.
 
-The graph takes one item's features (columns, height) and gives log-probabilities (frames, symbols),
-with those of the sounds beside them where the network hears any: with one item there is no padding
-and so no mask. Batch norm is folded into the convolutions. Recurrent layers are ONNX's own
-bidirectional operators (:mod:`recog.nn.export.cells`).
+The graph takes the features (columns, height) of one item, which needs no mask, and gives
+log-probabilities (frames, symbols + phones). Batch norm is folded into the convolutions. Recurrent
+layers are ONNX's bidirectional operators (:mod:`recog.nn.export.cells`).
 """
 
 from __future__ import annotations
@@ -17,29 +15,41 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import numpy_helper
 
 from recog.model.config import EncoderConfig
 from recog.nn.export.attention import self_attention
 from recog.nn.export.cells import convolutional_lstm, recurrent_layer
-from recog.nn.export.graph import OPSET, Graph, Weights, int8_rows
+from recog.nn.export.graph import Graph, Weights, int8_rows, tensor_info
 
 
 def folded(
     weights: Weights, prefix: str, eps: float = 1e-5
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Kernel and bias of a convolution with its batch norm folded in."""
-    w = {k: np.asarray(weights[f"{prefix}.{k}"], np.float64) for k in
-         ("conv.weight", "norm.weight", "norm.bias", "norm.running_mean", "norm.running_var")}  # fmt: skip
-    scale = w["norm.weight"] / np.sqrt(w["norm.running_var"] + eps)
-    kernel = w["conv.weight"] * scale[:, None, None, None]
-    bias = w["norm.bias"] - w["norm.running_mean"] * scale
+    conv, gain, shift, mean, variance = (
+        np.asarray(weights[f"{prefix}.{name}"], np.float64)
+        for name in (
+            "conv.weight",
+            "norm.weight",
+            "norm.bias",
+            "norm.running_mean",
+            "norm.running_var",
+        )
+    )
+    scale = gain / np.sqrt(variance + eps)
+    kernel = conv * scale[:, None, None, None]
+    bias = shift - mean * scale
     return kernel.astype(np.float32), bias.astype(np.float32)
 
 
 def build_onnx(config: EncoderConfig, weights: Weights, symbols: int) -> onnx.ModelProto:
-    """The float32 graph of an :class:`recog.nn.encoder.Encoder` with these weights (names as in its
-    state dict)."""
+    """The float32 graph of an :class:`recog.nn.encoder.Encoder`.
+
+    Args:
+        weights: with the names of its state dict.
+        symbols: number of output symbols, the blank included.
+    """
     g = Graph()
     axes = g.constant("axes", np.array([0, 1], np.int64))
     x = g.add("Transpose", ["features"], "rows", perm=[1, 0])
@@ -95,39 +105,24 @@ def build_onnx(config: EncoderConfig, weights: Weights, symbols: int) -> onnx.Mo
         g.add("Concat", heads, "log_probs", axis=-1)
     else:
         _linear_log_softmax(g, x, weights, "head", "log_probs")
-    graph = helper.make_graph(
-        g.nodes,
-        "recog",
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["columns", config.height])],
-        [
-            helper.make_tensor_value_info(
-                "log_probs", TensorProto.FLOAT, ["frames", symbols + config.sounds]
-            )
-        ],
-        g.constants,
-    )
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="recog"
-    )
-    model.ir_version = 8
-    onnx.checker.check_model(model)
-    return model
+    features = tensor_info("features", ["columns", config.height])
+    log_probs = tensor_info("log_probs", ["frames", symbols + config.sounds])
+    return g.model("recog", [features], [log_probs])
 
 
 def _linear_log_softmax(g: Graph, x: str, weights: Weights, head: str, name: str) -> str:
-    """The log-probabilities that a head gives, (frames, its outputs)."""
-    kernel = g.constant(f"{head}.kernel", np.asarray(weights[f"{head}.weight"], np.float32).T)
-    product = g.add("MatMul", [x, kernel], f"{head}.product")
-    offset = g.constant(f"{head}.offset", np.asarray(weights[f"{head}.bias"], np.float32))
-    return g.add("LogSoftmax", [g.add("Add", [product, offset], f"{head}.scores")], name, axis=-1)
+    """Add a head: (frames, states) -> log-probabilities (frames, outputs)."""
+    kernel = np.asarray(weights[f"{head}.weight"], np.float32).T
+    offset = np.asarray(weights[f"{head}.bias"], np.float32)
+    return g.add("LogSoftmax", [g.linear(x, head, kernel, offset, f"{head}.scores")], name, axis=-1)
 
 
 def quantise(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Dynamic int8 of the LSTM and linear weights, one scale a row; convolutions stay float32.
+    """Quantise LSTM and linear weights to dynamic int8, a scale per row.
 
-    ``reduce_range`` keeps weights in 7 bits, so that CPUs without VNNI do not saturate and all
-    agree. GRU and RNN, which ONNX Runtime has no int8 kernel for, keep their weights as int8 and
-    compute in float32.
+    Convolutions stay float32. ``reduce_range`` keeps weights in 7 bits, so that CPUs without VNNI
+    do not saturate, and all agree. GRU and RNN, which ONNX Runtime has no int8 kernel for, store
+    int8 and compute in float32.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -146,8 +141,7 @@ def quantise(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _packed(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same model with the matrices of GRU and RNN as int8, unpacked once when the graph is
-    loaded."""
+    """The model with the matrices of GRU and RNN as int8, unpacked once on loading."""
     constants = {c.name: c for c in model.graph.initializer}
     matrices = [
         name
@@ -171,8 +165,7 @@ def _packed(model: onnx.ModelProto) -> onnx.ModelProto:
 
 @contextlib.contextmanager
 def _quiet():
-    """Keep the quantiser's advice to run its own preprocessing (shape inference, which is done here
-    by hand) off the log."""
+    """Silence the quantiser's advice to run its preprocessing, which is not needed here."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

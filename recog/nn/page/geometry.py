@@ -1,8 +1,8 @@
-"""The geometry network: where a page is written on, how large the writing is and which way it runs.
+"""The geometry network: presence, size and direction of the writing on a page.
 
-A small encoder on a reduced copy of the page, to one vector for every 16 x 16 pixels. Directions
-are unit vectors, and once more with the angle doubled, so that a texture which may be upright or on
-its head still tells its axis.
+A small encoder maps a reduced copy of the page to a vector for every 16 x 16 pixels. Directions are
+unit vectors, of the angle and of its double. The double gives the axis even where a texture may be
+upside down.
 """
 
 from __future__ import annotations
@@ -63,4 +63,4 @@ def build_geometry_onnx(config: GeometryConfig, weights: Weights) -> onnx.ModelP
     x = g.add("Add", [g.enlarge(g.plain(x, "side"), "wide", 2), levels[-2]], "sum")
     g.add("Identity", [g.plain(g.block(x, "up"), "head")], "geometry")
     ends = [("ink", 1, "height", "width"), ("geometry", len(GEOMETRY_MAPS), "rows", "columns")]
-    return g.model("recog-page-geometry", ends)
+    return g.page_model("recog-page-geometry", ends)

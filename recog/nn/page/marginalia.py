@@ -1,9 +1,8 @@
-"""What tells the page's own writing from the notes, visas and stamps of others on it: how it looks
-beside all the rest.
+"""The context: the head of a page network that tells main text from marginalia and stamps.
 
-It takes what a page network made of the page at its two coarsest levels and sees most of it, in
-residual blocks of dilated convolutions (Yu and Koltun 2016, "Multi-Scale Context Aggregation by
-Dilated Convolutions") and by the mean over all of it.
+Notes by other hands differ from the rest of the page. So the head looks at most of the page: it
+takes the two coarsest levels of the network through residual blocks of dilated convolutions (Yu and
+Koltun 2016, "Multi-Scale Context Aggregation by Dilated Convolutions"), and their mean.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from recog.model.page_model import MAPS, PageNetworkConfig
 from recog.nn.conv import ConvNormReLU
 from recog.nn.export.page_model import PageGraph
 
-WIDTH, NARROW = 64, 32  # channels between the blocks and in them
+WIDTH, NARROW = 64, 32  # channels between and in the blocks
 MEAN_AFTER = 1  # the block after which the mean over the page is added
 DROPOUT = 0.15  # of whole channels
 
@@ -33,14 +32,16 @@ class ContextBlock(nn.Module):
         nn.init.zeros_(self.wide.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, WIDTH, height, width), the same."""
+        """(batch, WIDTH, height, width) -> the same shape."""
         added: Tensor = x + self.wide(self.around(self.narrow(x)))
         return added
 
 
 class PageContext(nn.Module):
-    """Features and maps of a page network to logits of the page's own writing, on the grid of its
-    second coarsest level."""
+    """Features and maps of a page network to logits of the main text.
+
+    The logits are on the grid of the second coarsest level.
+    """
 
     def __init__(self, config: PageNetworkConfig) -> None:
         super().__init__()
@@ -55,7 +56,8 @@ class PageContext(nn.Module):
         self.leave = nn.Conv2d(WIDTH, 1, 1)
 
     def forward(self, fine: Tensor, coarse: Tensor, maps: Tensor) -> Tensor:
-        """
+        """Compute the logits of the main text.
+
         Args:
             fine: (batch, widths[-2], height, width).
             coarse: (batch, widths[-1], height / 2, width / 2).
@@ -75,12 +77,12 @@ class PageContext(nn.Module):
 
 
 def pooling(config: PageNetworkConfig) -> int:
-    """Pixels of the maps to one of the second coarsest level."""
+    """Pixels of the maps per pixel of the second coarsest level, along a side."""
     return int(2 ** (len(config.widths) - 2))
 
 
 def add_context(g: PageGraph, config: PageNetworkConfig, inputs: tuple[str, str, str]) -> str:
-    """Add a :class:`PageContext` to a graph; gives its logits at the size of the maps.
+    """Add a :class:`PageContext` to a graph; its logits have the size of the maps.
 
     Args:
         inputs: fine, coarse and maps, as :meth:`PageContext.forward` takes them.

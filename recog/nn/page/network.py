@@ -1,6 +1,8 @@
-"""The page network: a small U-Net (Ronneberger et al. 2015) whose levels are added rather than
-stacked, to baselines, their ends and line bodies (as ARU-Net has them: Gruening et al. 2019, "A
-two-stage method for text line detection in historical documents")."""
+"""The page network: a small U-Net to baselines, their ends and line bodies.
+
+(Ronneberger et al. 2015.) Levels are added, not concatenated. The maps are those of ARU-Net
+(Gruening et al. 2019, "A two-stage method for text line detection in historical documents").
+"""
 
 from __future__ import annotations
 
@@ -22,9 +24,9 @@ from recog.nn.page.marginalia import PageContext, add_context
 
 
 class PageNetwork(nn.Module):
-    """Ink to maps.
+    """Ink to maps of half the size.
 
-    The input's sides must be multiples of 2 to the number of levels; the output has half of them.
+    The input's sides must be multiples of 2 to the number of levels.
     """
 
     def __init__(self, config: PageNetworkConfig) -> None:
@@ -56,8 +58,11 @@ class PageNetwork(nn.Module):
         )
 
     def with_features(self, ink: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits of ``MAPS``, and what :class:`PageContext` takes beside them: the second coarsest
-        level and the middle."""
+        """Logits of ``MAPS``, and the features for :class:`PageContext`.
+
+        Returns:
+            The logits, the second coarsest level, and the middle.
+        """
         levels = [self.stem(ink)]
         for block in self.down:
             levels.append(block(levels[-1]))
@@ -69,8 +74,7 @@ class PageNetwork(nn.Module):
 
 
 def build_page_onnx(config: PageNetworkConfig, weights: Weights) -> onnx.ModelProto:
-    """The graph of a :class:`PageNetwork` with these weights, ink (1, 1, height, width) to
-    probabilities."""
+    """The graph of a :class:`PageNetwork`, from ink (1, 1, height, width) to probabilities."""
     g = PageGraph(weights)
     levels = [g.block(g.block("ink", "stem.0", 2), "stem.1")]
     for i in range(len(config.widths) - 1):
@@ -79,17 +83,17 @@ def build_page_onnx(config: PageNetworkConfig, weights: Weights) -> onnx.ModelPr
     for i in range(len(config.widths) - 2, -1, -1):
         x = g.enlarge(g.plain(x, f"side.{i}"), f"up.{i}.wide", 2)
         x = g.block(g.add("Add", [x, levels[i]], f"up.{i}.sum"), f"up.{i}")
-    found = g.add("Sigmoid", [g.plain(x, "head")], "found" if config.context else "maps")
+    line_maps = g.add("Sigmoid", [g.plain(x, "head")], "found" if config.context else "maps")
     if config.context:
-        main = add_context(g, config, (levels[-2], middle, found))
-        g.add("Concat", [found, g.add("Sigmoid", [main], "main")], "maps", axis=1)
-    return g.model(
+        main = add_context(g, config, (levels[-2], middle, line_maps))
+        g.add("Concat", [line_maps, g.add("Sigmoid", [main], "main")], "maps", axis=1)
+    return g.page_model(
         "recog-page",
         [("ink", 1, "height", "width"), ("maps", len(config.maps), "half_height", "half_width")],
     )
 
 
 def page_arrays(network: PageNetwork | Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
-    """Weights as arrays."""
+    """Weights as float32 arrays."""
     state = network.state_dict() if isinstance(network, torch.nn.Module) else network
     return {name: value.detach().float().cpu().numpy() for name, value in state.items()}

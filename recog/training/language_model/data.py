@@ -1,4 +1,4 @@
-"""Texts -> two streams of symbols, one to train a language model on and one to measure it on."""
+"""The texts of a language model's training as two streams of symbols, train and dev."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from recog.lm.text import read_text, tokens
 from recog.model.language_model import END, END_ID, UNKNOWN, UNKNOWN_ID
 from recog.text.normalise import TrackedRule
 from recog.training.language_model.recipe import LanguageRecipe, TextSource
-from recog.training.recogniser.data import load_rows
 from recog.training.recogniser.recipe import read_recipe
+from recog.training.recogniser.rows import load_rows
 
-STRETCHES = 10  # of each text that dev is made of
-MAX_DEV = 500_000  # symbols that an evaluation reads
+STRETCHES = 10  # of each text in dev
+MAX_DEV = 500_000  # symbols
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class TextData:
         unknown: share of the training text that the vocabulary lacks.
         lines: lines to train on.
         fingerprint: SHA-256 of each text, by the name of its file.
-        problems: what of a recogniser's data could not be taken, and why.
-        notes: what became of texts in their normalisation.
+        problems: which rows of a recogniser's data are left out, and why.
+        notes: what the normalisation did to texts.
     """
 
     symbols: tuple[str, ...]
@@ -58,7 +58,7 @@ class _Numbers(dict[str, int]):
         return number
 
     def between(self, recipe: LanguageRecipe) -> list[int]:
-        """What stands between two lines."""
+        """The tokens between two lines."""
         return [END_ID] if recipe.sentence else [self[SPACE]] if recipe.unit == "character" else []
 
 
@@ -89,7 +89,8 @@ def prepare_texts(recipe: LanguageRecipe) -> TextData:
     for stream, what in zip(streams, ("to train on", "for dev"), strict=True):
         if len(stream) < 2:
             raise UserError(
-                f"{recipe.name}: there is too little text {what}; give more text, or a source of 'split: dev'."
+                f"{recipe.name}: there is too little text {what}; give more text, or a source of "
+                "'split: dev'."
             )
     unknown = float((streams[0] == UNKNOWN_ID).mean())
     return TextData(
@@ -99,8 +100,13 @@ def prepare_texts(recipe: LanguageRecipe) -> TextData:
 
 @dataclass(frozen=True)
 class _Text:
-    """The tokens of a text, where in them each line begins, its SHA-256 and, if the text says so,
-    which lines are dev."""
+    """The tokens of a text.
+
+    Attributes:
+        starts: of the lines.
+        digest: SHA-256.
+        held_out: (lines,) which lines are dev; None if the text does not say.
+    """
 
     ids: NDArray[np.int32]
     starts: NDArray[np.int64]
@@ -115,43 +121,41 @@ def _read(
     problems: list[str],
     notes: list[str],
 ) -> _Text:
-    """A text as symbols. What separates lines ends them; what could not be taken is added to
-    ``problems``, and what became of the others to ``notes``."""
+    """Read a text as symbols; adds to ``problems`` and ``notes``."""
     normalise, digest = TrackedRule(recipe.normalise, recipe.languages), hashlib.sha256()
     ids, starts, of_dev = array("i"), array("q"), array("b")
     between = numbers.between(recipe)
     for line, is_dev in islice(_lines(source, problems), 0, None, source.every):
         line = normalise(line)
         digest.update(line.encode() + (b"\t\n" if is_dev else b"\n"))
-        found = tokens(line, recipe.unit)
-        if found:
+        line_tokens = tokens(line, recipe.unit)
+        if line_tokens:
             starts.append(len(ids))
             of_dev.append(is_dev)
-            ids.extend(map(numbers.__getitem__, found))
+            ids.extend(map(numbers.__getitem__, line_tokens))
             ids.extend(between)
         else:
             _close(ids, between)
     _close(ids, between)
     notes += [f"{source.path}: {note}" for note in normalise.notes("lines")]
-    own = np.array(of_dev, np.bool_) if source.is_recipe and source.split == "auto" else None
-    return _Text(np.array(ids, np.int32), np.array(starts, np.int64), digest.hexdigest(), own)
+    held_out = np.array(of_dev, np.bool_) if source.is_recipe and source.split == "auto" else None
+    return _Text(np.array(ids, np.int32), np.array(starts, np.int64), digest.hexdigest(), held_out)
 
 
 def _lines(source: TextSource, problems: list[str]) -> Iterator[tuple[str, bool]]:
     """The lines of a source, and whether they are of a recogniser's dev set.
 
     Raises:
-        UserError: a text or recipe that cannot be read, or a name among ``without`` that the recipe
-            has not.
+        UserError: the source cannot be read, or lacks a name of ``without``.
     """
     if not source.is_recipe:
         yield from ((line, False) for line in read_text([source.path]))
         return
     recipe = read_recipe(Path(source.path))
-    unknown = set(source.without) - {one.called for one in recipe.data}
+    unknown = set(source.without) - {each.display_name for each in recipe.data}
     if unknown:
         raise UserError(f"{source.path}: there is no source {sorted(unknown)[0]} to leave out.")
-    data = tuple(one for one in recipe.data if one.called not in source.without)
+    data = tuple(each for each in recipe.data if each.display_name not in source.without)
     loaded = load_rows(recipe.model_copy(update={"data": data}))
     problems += loaded.problems
     for row, _ in loaded.rows:
@@ -169,15 +173,14 @@ def _close(ids: array[int], between: list[int]) -> None:
 
 
 def _ended(ids: NDArray[np.int32], between: list[int]) -> NDArray[np.int32]:
-    """Some lines of running text, their last one ended likewise."""
-    found = array("i", ids.tobytes())
-    _close(found, between)
-    return np.array(found, np.int32)
+    """Tokens of some lines, ended as :func:`_close` does."""
+    line_tokens = array("i", ids.tobytes())
+    _close(line_tokens, between)
+    return np.array(line_tokens, np.int32)
 
 
 def _held_out(lines: int, split: str, share: float) -> NDArray[np.bool_]:
-    """(lines,) which lines are dev: up to ten stretches evenly over a text, as neighbouring lines
-    are alike."""
+    """(lines,) which lines are dev: up to ten even stretches, as neighbouring lines are alike."""
     if split != "auto":
         return np.full(lines, split == "dev")
     stretches = min(STRETCHES, max(1, int(lines * share)))
@@ -191,14 +194,15 @@ def _vocabulary(
     """The symbols, and for each number the index of its symbol."""
     names = list(numbers)
     counts = np.bincount(train, minlength=len(names))
-    wanted = [i for i in range(2, len(names)) if counts[i] >= recipe.least_count]
-    wanted.sort(key=lambda i: (-counts[i], names[i]))
-    wanted = wanted[: recipe.vocabulary or None]
-    if not wanted:
+    frequent = [i for i in range(2, len(names)) if counts[i] >= recipe.least_count]
+    frequent.sort(key=lambda i: (-counts[i], names[i]))
+    frequent = frequent[: recipe.vocabulary or None]
+    if not frequent:
         raise UserError(
-            f"{recipe.name}: no {recipe.unit} occurs {recipe.least_count} times or more; give more text, or a lower min_count."
+            f"{recipe.name}: no {recipe.unit} occurs {recipe.least_count} times or more; give "
+            "more text, or a lower min_count."
         )
     final = np.full(len(names), UNKNOWN_ID, np.int32)
     final[END_ID] = END_ID
-    final[wanted] = np.arange(2, 2 + len(wanted), dtype=np.int32)
-    return (UNKNOWN, END, *(names[i] for i in wanted)), final
+    final[frequent] = np.arange(2, 2 + len(frequent), dtype=np.int32)
+    return (UNKNOWN, END, *(names[i] for i in frequent)), final

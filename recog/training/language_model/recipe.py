@@ -1,5 +1,4 @@
-"""What the training of a neural language model is, as a YAML file says it. Every default stands
-here."""
+"""The recipe of a neural language model: its YAML file with all defaults."""
 
 from __future__ import annotations
 
@@ -11,22 +10,28 @@ from pydantic import Field, field_validator, model_validator
 from recog.model.config import Strict
 from recog.model.language_model import LanguageNetworkConfig
 from recog.text.normalise import RULES
-from recog.training.recogniser.recipe import read_yaml, resolve, validated
+from recog.training.recipe_base import (
+    RECIPE_SUFFIXES,
+    BaseOptimisation,
+    parse_recipe,
+    read_yaml,
+    resolve_sources,
+)
 
-RECIPES = (".yaml", ".yml")
-# what occurs less often is <unk>, unless the recipe says otherwise
-RARE = {"character": 20, "word": 2}
+DEFAULT_MIN_COUNT = {"character": 20, "word": 2}  # rarer tokens become <unk>
 
 
 class TextSource(Strict):
-    """A text in UTF-8, plain, gzip or xz, or the transcripts of a recogniser's data: then ``path``
-    is its recipe.
+    """A text, or the transcripts of a recogniser's data.
 
-    With ``split: auto`` a share of the lines is held out for dev; of a recipe's transcripts it is
-    those of its own dev. Those of a right-to-left script are in the order in which an image shows
-    them, as a recogniser's readings are rescored. ``every`` takes one line in so many, ``times``
-    says what there is to train on so many times over, and ``without`` names sources of a
-    recogniser's recipe that are left out.
+    Attributes:
+        path: a text in UTF-8, plain, gzip or xz, or a recogniser's recipe. Its transcripts in a
+            right-to-left script are in the order of the image, as a recogniser's hypotheses are.
+        split: "auto" holds a share of the lines out for dev; of a recipe it takes the recipe's dev
+            rows.
+        every: take one line in so many.
+        times: repeat the training text so many times.
+        without: names of sources of the recogniser's recipe to leave out.
     """
 
     path: str
@@ -37,8 +42,8 @@ class TextSource(Strict):
 
     @property
     def is_recipe(self) -> bool:
-        """Whether the text is that of a recogniser's data."""
-        return Path(self.path).suffix.lower() in RECIPES
+        """Whether the source is a recogniser's recipe."""
+        return Path(self.path).suffix.lower() in RECIPE_SUFFIXES
 
     @model_validator(mode="after")
     def _consistent(self) -> TextSource:
@@ -47,43 +52,38 @@ class TextSource(Strict):
         return self
 
 
-class LanguageOptimisation(Strict):
-    """How the network is trained: truncated back-propagation through time over running text, AdamW.
+class LanguageOptimisation(BaseOptimisation):
+    """How a language model is trained: truncated back-propagation through time, AdamW.
 
-    ``batch`` is how many places of the text are read side by side, ``window`` how many tokens
-    back-propagation reaches back; the state goes on from window to window. ``learning_rate`` is the
-    peak, reached after the share ``warmup`` of the run and falling by the ``schedule``. ``reset``
-    is how often a window begins without a state, as a lone line does, and ``unknown`` how often a
-    token is shown as ``<unk>``, so that it has the probability of what is really new.
-    ``candidates``: how many symbols, drawn by Zipf's law, each target is weighed against, in place
-    of the whole vocabulary (0: all of it); with 40,000 words 2,048 of them take a seventh of the
-    time.
+    Attributes:
+        batch: places of the text that are read side by side.
+        window: tokens over which gradients flow back; the state goes on from window to window.
+        reset: probability that a window begins with the zero state, as a single line does.
+        unknown: probability that a token is replaced by ``<unk>``, so that ``<unk>`` gets the
+            probability of new tokens.
+        candidates: symbols, drawn by Zipf's law, that each target is compared with in place of the
+            whole vocabulary; 0 takes all of it. With 40,000 words 2,048 candidates take a seventh
+            of the time.
     """
 
     epochs: int = Field(5, ge=1)
     batch: int = Field(64, ge=1, le=65_536)
     window: int = Field(128, ge=2, le=8192)
-    learning_rate: float = Field(2e-3, gt=0.0, lt=1.0)
-    warmup: float = Field(0.1, ge=0.0, lt=1.0)
-    schedule: Literal["cosine", "one-cycle", "constant"] = "one-cycle"
-    weight_decay: float = Field(0.01, ge=0.0)
-    clip: float = Field(1.0, gt=0.0)
     reset: float = Field(0.05, ge=0.0, le=1.0)
     unknown: float = Field(1e-4, ge=0.0, lt=0.5)
     candidates: int = Field(0, ge=0, le=199_998)
-    amp: Literal["auto", "bf16", "off"] = "auto"
-    seed: int = Field(1, ge=0)
-    device: str = "auto"
-    threads: int = Field(0, ge=0)
 
 
 class LanguageRecipe(Strict):
-    """The whole training of a language model.
+    """A whole training run of a language model.
 
-    ``sentence``: each line of the texts is a sentence that ``</s>`` closes; else lines are running
-    text, joined by spaces, and ``</s>`` stands for blank lines and the ends of files.
-    ``vocabulary`` bounds the number of symbols, the most frequent first (0: no bound),
-    ``min_count`` is how often one occurs at least (0: chosen by the unit).
+    Attributes:
+        unit: the tokens, words or characters.
+        sentence: whether each line is a sentence that ``</s>`` closes. Otherwise lines are running
+            text, joined by spaces, and ``</s>`` stands for blank lines and the ends of files.
+        vocabulary: most symbols, the most frequent first; 0 sets no bound.
+        min_count: how often a symbol must occur; 0 chooses by the unit.
+        dev_share: share of the lines that are held out.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
@@ -110,26 +110,11 @@ class LanguageRecipe(Strict):
 
     @property
     def least_count(self) -> int:
-        """How often a symbol occurs at least."""
-        return self.min_count or RARE[self.unit]
-
-
-def is_language_recipe(path: Path) -> bool:
-    """Whether a file is a recipe whose modality is text."""
-    return (
-        path.suffix.lower() in RECIPES
-        and path.is_file()
-        and read_yaml(path).get("modality") == "text"
-    )
+        """How often a symbol must occur."""
+        return self.min_count or DEFAULT_MIN_COUNT[self.unit]
 
 
 def read_language_recipe(path: Path) -> LanguageRecipe:
-    """Read a YAML recipe. Data paths are relative to the recipe's folder; ``$NAME`` in them is an
-    environment variable.
-
-    Raises:
-        UserError: the file cannot be read, or a key or value in it is wrong; the message names it.
-    """
-    recipe = validated(LanguageRecipe, read_yaml(path), path)
-    data = tuple(s.model_copy(update={"path": resolve(s.path, path)}) for s in recipe.data)
-    return recipe.model_copy(update={"data": data})
+    """Read a YAML recipe; see :func:`recog.training.recogniser.recipe.read_recipe`."""
+    recipe = parse_recipe(LanguageRecipe, read_yaml(path), path)
+    return recipe.model_copy(update={"data": resolve_sources(recipe.data, path)})

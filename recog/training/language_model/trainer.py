@@ -1,21 +1,19 @@
-"""The training loop of a language model: truncated back-propagation through time over running text
-(Williams and Peng 1990).
+"""The training loop of language models: truncated back-propagation through time.
 
-``batch`` readers stand at evenly spaced places of the text and read on side by side, window by
-window, each with its own state. As with recognisers, what a step does is a function of the recipe,
-the text and the step's number, and the rest is in ``training/last.safetensors``: after a kill at
-any moment the same command goes on from there and, on the CPU, ends with bitwise the same weights
-as a run that was never interrupted.
+(Williams and Peng 1990.) ``batch`` readers start at evenly spaced places of the text and read side
+by side, window after window, each with its own state. A step is a function of the recipe, the text
+and its number, and ``training/last.safetensors`` has the rest: after a kill at any moment the same
+command resumes from there and, on the CPU, ends with bitwise the same weights.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -27,8 +25,8 @@ from recog.nn.language_model import Carried, LanguageNetwork, log_uniform
 from recog.training.checkpoint import write_checkpoint
 from recog.training.language_model.data import TextData
 from recog.training.language_model.recipe import LanguageOptimisation, LanguageRecipe
-from recog.training.loop import Loop, learning_rate
-from recog.training.progress import EVERY, Reporter
+from recog.training.loop import Loop, Progress
+from recog.training.progress import LOG_EVERY, Reporter
 
 # places of the dev text that are read side by side, and tokens at a time
 DEV_ROWS, DEV_WINDOW = 16, 64
@@ -37,33 +35,23 @@ Ids = NDArray[np.int64]
 
 
 @dataclass
-class LanguageProgress:
-    """Where a run stands. Everything in it goes into the checkpoint's JSON."""
+class LanguageProgress(Progress):
+    """Progress of a run: ``batch`` counts windows, ``count`` tokens."""
 
-    epoch: int = 0
-    window: int = 0  # windows of this epoch already done
-    step: int = 0
-    best: float | None = None  # dev perplexity
-    best_epoch: int = -1
-    loss: float = 0.0  # sum over this epoch so far
-    tokens: int = 0
-    seconds: float = 0.0
-    finished: bool = False
-    history: list[dict[str, Any]] = field(default_factory=list)
+    KEYS: ClassVar = {"batch": "window", "count": "tokens"}
 
 
 class LanguageReporter(Reporter):
-    """The same report, of perplexities."""
+    """Reports perplexities."""
 
     def update(
         self, step: int, epoch: int, loss: float, rate: float, norm: float, tokens: int
     ) -> None:
-        """Count one update: loss per token, learning rate, gradient norm before clipping,
-        tokens."""
+        """Report an update: loss per token, learning rate, gradient norm, tokens."""
         self.lines += tokens
         speed = self.lines / max(1e-9, time.monotonic() - self.clock)
         self.advance(f"perplexity {perplexity(loss):.2f}  {speed:.0f} tokens/s")
-        if step % EVERY == 0:
+        if step % LOG_EVERY == 0:
             entry = {
                 "step": step,
                 "epoch": epoch + 1,
@@ -76,12 +64,13 @@ class LanguageReporter(Reporter):
                 for key in ("loss", "learning_rate", "gradient_norm"):
                     self.tensorboard.add_scalar(f"train/{key}", entry[key], step)
 
-    def measured(self, entry: dict[str, Any], better: bool) -> None:
-        """Tell an epoch's perplexity on dev."""
+    def report_dev_perplexity(self, entry: dict[str, Any], better: bool) -> None:
+        """Report an epoch's perplexity on dev."""
         self.stop()
         self.write(entry)
         self.say(
-            f"epoch {entry['epoch']}  loss {entry['loss']:.3f}  dev perplexity {entry['perplexity']:.3f}"
+            f"epoch {entry['epoch']}  loss {entry['loss']:.3f}  dev perplexity "
+            f"{entry['perplexity']:.3f}"
             f"{'  (best so far)' if better else ''}"
         )
         if self.tensorboard is not None:
@@ -90,111 +79,98 @@ class LanguageReporter(Reporter):
 
 
 def perplexity(loss: float) -> float:
-    """exp of a mean negative log-probability, infinite rather than an overflow."""
+    """exp of a mean negative log-probability; infinite where that overflows."""
     return math.exp(loss) if loss < 700.0 else math.inf
 
 
-class LanguageTrainer(Loop[LanguageNetwork, LanguageOptimisation]):
-    """One run: the network, its optimiser and how far it has come."""
+class LanguageTrainer(Loop[LanguageNetwork, LanguageOptimisation, LanguageReporter]):
+    """A training run of a language model."""
 
     def __init__(
         self, recipe: LanguageRecipe, data: TextData, out: Path, report: LanguageReporter
     ) -> None:
         torch.manual_seed(recipe.training.seed)
-        super().__init__(LanguageNetwork(recipe.network, len(data.symbols)), recipe.training, out)
-        self.recipe, self.data, self.report = recipe, data, report
+        network = LanguageNetwork(recipe.network, len(data.symbols))
+        super().__init__(network, recipe.training, out, report)
+        self.recipe, self.data = recipe, data
         self.rows = max(1, min(self.options.batch, len(data.train) // (2 * self.options.window)))
         self.reach = len(data.train) // self.rows  # tokens that a reader reads in an epoch
-        self.windows = max(1, (self.reach - 1) // self.options.window)
+        self.epoch_batches = max(1, (self.reach - 1) // self.options.window)
         self.carried = self.network.start(self.rows)
         self.progress = LanguageProgress()
 
     # ---- checkpoints
-    # -------------------------------------------------------------------------------------------------
 
-    def identity(self) -> dict[str, Any]:
-        """What must not change between a run and its resumption; where files lie may."""
+    def fingerprint(self) -> dict[str, Any]:
+        """Recipe, data and symbols, without paths."""
         recipe = self.recipe.model_dump(mode="json")
         recipe.pop("name")
         for source in recipe["data"]:
             source.pop("path")
-            # what older checkpoints do not name
-            for name, usual in (("every", 1), ("times", 1), ("without", [])):
-                if source[name] == usual:
+            # older checkpoints do not name these options
+            for name, default in (("every", 1), ("times", 1), ("without", [])):
+                if source[name] == default:
                     source.pop(name)
         for free in ("device", "threads"):
             recipe["training"].pop(free)
         return {"recipe": recipe, "data": self.data.fingerprint, "symbols": list(self.data.symbols)}
 
-    def kept(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        return {"carried.hidden": self.carried[0], "carried.cell": self.carried[1]}, asdict(
-            self.progress
-        )
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        hidden, cell = self.carried
+        return {"carried.hidden": hidden, "carried.cell": cell}, self.progress.to_json()
 
-    def take_up(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
-        self.carried = (
-            tensors["carried.hidden"].to(self.device),
-            tensors["carried.cell"].to(self.device),
-        )
-        self.progress = LanguageProgress(**progress)
+    def load_state(self, tensors: dict[str, Tensor], progress: dict[str, Any]) -> None:
+        hidden, cell = tensors["carried.hidden"], tensors["carried.cell"]
+        self.carried = (hidden.to(self.device), cell.to(self.device))
+        self.progress = LanguageProgress.from_json(progress)
 
-    # ---- the loop
-    # ----------------------------------------------------------------------------------------------------
+    # ---- an epoch
 
-    def epoch(self) -> None:
-        p = self.progress
+    def start_epoch(self) -> None:
         self.network.train()
-        if p.window == 0:
+        if self.progress.batch == 0:
             self.carried = self.network.start(self.rows)
-        # every epoch cuts the text elsewhere
-        offset = int(
-            np.random.default_rng((self.options.seed, p.epoch)).integers(len(self.data.train))
-        )
-        begun = time.monotonic()
-        self.report.epoch(p.epoch, self.options.epochs, p.window, self.windows)
-        while p.window < self.windows:
-            share = (p.epoch + p.window / self.windows) / self.options.epochs
-            rate = learning_rate(self.options, share)
-            tokens = self._window(offset, p.window)
-            done = self.step(tokens, rate)
-            p.window += 1
-            p.step += 1
-            now = time.monotonic()
-            p.seconds, begun = p.seconds + now - begun, now
-            if done is None:
-                self.report.skipped()
-            else:
-                (loss, norm), count = done, tokens[:, 1:].size
-                p.loss += loss * count
-                p.tokens += count
-                self.report.update(p.step, p.epoch, loss, rate, norm, count)
-            self.save_when_due()
-            self.stop_if_asked()
-        self._close_epoch()
+
+    def batches(self) -> Iterator[Ids]:
+        """Windows (rows, time + 1) of the text, which each epoch cuts elsewhere."""
+        p = self.progress
+        rng = np.random.default_rng((self.options.seed, p.epoch))
+        offset = int(rng.integers(len(self.data.train)))
+        while p.batch < self.epoch_batches:
+            yield self._window(offset, p.batch)
+
+    def record(self, batch: Ids, figures: tuple[float, float], rate: float) -> None:
+        p, (loss, norm), count = self.progress, figures, batch[:, 1:].size
+        p.loss += loss * count
+        p.count += count
+        self.report.update(p.step, p.epoch, loss, rate, norm, count)
 
     def _window(self, offset: int, number: int) -> Ids:
-        """(rows, window + 1): what each reader reads next; a window's last token is the next one's
-        first."""
+        """(rows, window + 1) tokens that the readers read next.
+
+        A window's last token is the first of the next window.
+        """
         text = self.data.train
         first = number * self.options.window
         places = np.arange(first, min(first + self.options.window, self.reach - 1) + 1)
         starts = offset + self.reach * np.arange(self.rows)
         return text[(starts[:, None] + places) % len(text)].astype(np.int64)
 
-    def step(self, tokens: Ids, rate: float) -> tuple[float, float] | None:
-        """One update on windows (rows, time + 1). Returns the loss per token and the gradient norm
-        before clipping; None where these are not finite and the windows are left out."""
-        self.prepare_update(rate)
-        numbers = np.random.default_rng((self.options.seed, self.progress.step, 1))
-        tokens[numbers.random(tokens.shape) < self.options.unknown] = UNKNOWN_ID
-        goes_on = torch.from_numpy(numbers.random(self.rows) >= self.options.reset).to(self.device)
-        before = (
-            self.carried[0] * goes_on[None, :, None],
-            self.carried[1] * goes_on[None, :, None],
-        )
+    def step(self, batch: Ids, rate: float) -> tuple[float, float] | None:
+        """Update the weights from windows (rows, time + 1).
+
+        Returns:
+            The loss per token and the gradient norm; None where they are not finite, and the
+            weights stay.
+        """
+        self.set_learning_rate(rate)
+        rng = np.random.default_rng((self.options.seed, self.progress.step, 1))
+        batch[rng.random(batch.shape) < self.options.unknown] = UNKNOWN_ID
+        goes_on = torch.from_numpy(rng.random(self.rows) >= self.options.reset).to(self.device)
+        hidden, cell = self.carried
+        before = (hidden * goes_on[None, :, None], cell * goes_on[None, :, None])
         torch.manual_seed(self.options.seed * 1_000_003 + self.progress.step)  # dropout
-        batch = torch.from_numpy(tokens).to(self.device)
-        loss, after = self._loss(batch, before)
+        loss, after = self._loss(torch.from_numpy(batch).to(self.device), before)
         norm = self.backward(loss)
         value, norm_value = torch.stack((loss.detach(), norm.detach().to(loss.dtype))).tolist()
         if not self.update(value, norm_value):
@@ -204,7 +180,7 @@ class LanguageTrainer(Loop[LanguageNetwork, LanguageOptimisation]):
         return value, norm_value
 
     def _loss(self, batch: Tensor, before: Carried) -> tuple[Tensor, Carried]:
-        """Mean of -ln P of each token after those before it, and the state after them."""
+        """Mean of -ln P of the tokens, and the state after them."""
         inputs, targets, symbols = batch[:, :-1], batch[:, 1:], len(self.data.symbols)
         with self.autocast():
             if 0 < self.options.candidates < symbols:
@@ -214,7 +190,6 @@ class LanguageTrainer(Loop[LanguageNetwork, LanguageOptimisation]):
         return -log_probs.gather(2, targets[:, :, None]).mean(), after
 
     # ---- evaluation
-    # --------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def evaluate(self) -> float:
@@ -227,40 +202,40 @@ class LanguageTrainer(Loop[LanguageNetwork, LanguageOptimisation]):
             log_probs, carried = self.network(
                 torch.from_numpy(inputs).to(self.device), carried or self.network.start(len(inputs))
             )
-            wanted: Tensor = torch.from_numpy(targets).to(self.device)
-            return float(log_probs.gather(2, wanted[:, :, None]).double().sum())
+            expected: Tensor = torch.from_numpy(targets).to(self.device)
+            return float(log_probs.gather(2, expected[:, :, None]).double().sum())
 
         try:
             return dev_perplexity(self.data.dev, score)
         finally:
             self.network.train()
 
-    def _close_epoch(self) -> None:
-        p = self.progress
-        value = self.evaluate()
-        better = p.best is None or value < p.best
-        entry = {
-            "epoch": p.epoch + 1, "step": p.step, "loss": p.loss / max(1, p.tokens), "seconds": round(p.seconds, 1),
-            "perplexity": value,
-        }  # fmt: skip
-        p.history.append(entry)
-        if better:
-            p.best, p.best_epoch = value, p.epoch
-        p.epoch, p.window, p.loss, p.tokens = p.epoch + 1, 0, 0.0, 0
-        if better:
-            weights = {k: v.detach() for k, v in self.network.state_dict().items()}
-            write_checkpoint(self.best, weights, {"dev": {"perplexity": value}, "epoch": p.epoch})
-        self.save()
-        self.report.measured(entry, better)
+    def judge(self, result: float) -> tuple[bool, float]:
+        best = self.progress.best
+        return best is None or result < best, result
+
+    def summary(self, result: float) -> dict[str, Any]:
+        return {"perplexity": result}
+
+    def save_best(self, result: float) -> None:
+        weights = {k: v.detach() for k, v in self.network.state_dict().items()}
+        state = {"dev": self.summary(result), "epoch": self.progress.epoch}
+        write_checkpoint(self.best, weights, state)
+
+    def report_epoch(self, entry: dict[str, Any], result: float, better: bool) -> None:
+        self.report.report_dev_perplexity(entry, better)
+
+    def best_result(self) -> str:
+        return f"dev perplexity {self.progress.best:.3f}"
 
 
 def dev_perplexity(dev: NDArray[np.int32], score: Callable[[Ids, Ids], float]) -> float:
-    """Perplexity of a text that is read in a few places side by side, from no state on.
+    """Perplexity of a text, read at a few places side by side from the zero state.
 
     Args:
         dev: (tokens,) the text.
         score: takes inputs and targets (rows, time), window after window, and gives the sum of the
-            log-probabilities of the targets, having kept the state from the window before.
+            targets' log-probabilities. It carries the state from window to window.
     """
     rows = max(1, min(DEV_ROWS, len(dev) // 256))
     reach = (len(dev) - 1) // rows

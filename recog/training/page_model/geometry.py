@@ -1,8 +1,7 @@
-"""Training the geometry network of a page model: pages turned and scaled at random -> where, how
-large and which way.
+"""The training of the geometry network: where the writing is, its size and its direction.
 
-The lines of the pages tell all three. Crops are drawn from pages at every size and in every
-direction, so that what the network learns is how writing looks, not how pages lie.
+The targets follow from the lines of the pages. Crops are drawn at every size and in every
+direction, so that the network learns how writing looks, not how pages lie.
 """
 
 from __future__ import annotations
@@ -18,22 +17,23 @@ from torch import Tensor
 
 from recog.nn.page.geometry import GeometryNetwork
 from recog.segment.page_geometry import CELL, UNIT, page_geometry
-from recog.training.page_model.data import Floats, Page, framed, worn
+from recog.training.page_model.crops import add_scan_frame, degrade, draw_point
+from recog.training.page_model.data import Floats, Page
 from recog.training.page_model.recipe import PageRecipe
 from recog.training.page_model.trainer import PageTrainer
 from recog.training.progress import Reporter
 
 LONGER_SIDE = (420.0, 2000.0)  # pixels that a whole page would have at the scale of a crop
-# pixels of a crop to one of the grid on which lines are drawn before they are averaged to cells
-FINE = 4
+FINE = 4  # pixels of a crop per pixel of the grid that lines are drawn on, to average cells from
 PRESENT = 0.3  # share of a cell that lines must cover for it to count as written on
 
 
 def draw_geometry(page: Page, rng: np.random.Generator, side: int) -> tuple[Floats, Floats]:
-    """A crop of a page in any direction and at any size, and its geometry (GEOMETRY_MAPS, side /
-    16, side / 16).
+    """Draw a crop of a page in any direction and at any size, and its geometry.
 
-    Where nothing is written, size and directions are 0.
+    Returns:
+        The crop (side, side), and the maps (GEOMETRY_MAPS, side / 16, side / 16). Size and
+        directions are 0 where nothing is written.
     """
     height, width = page.ink.shape
     low, high = np.log(LONGER_SIDE)
@@ -43,24 +43,20 @@ def draw_geometry(page: Page, rng: np.random.Generator, side: int) -> tuple[Floa
     )
     cosine, sine = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn))
     if page.lines and rng.random() < 0.7:
-        baseline = page.lines[int(rng.integers(len(page.lines)))][0]
-        centre = baseline[int(rng.integers(len(baseline)))]
+        centre = draw_point(page.lines[int(rng.integers(len(page.lines)))][0], rng)
     else:
         centre = np.array([rng.uniform(0, width), rng.uniform(0, height)])
     matrix = np.empty((2, 3))
     matrix[:, :2] = scale * np.array([[cosine, -sine + rng.normal(0, 0.03)], [sine, cosine]])
     matrix[:, 2] = side / 2 + rng.uniform(-0.3, 0.3, 2) * side - matrix[:, :2] @ centre
-    way = cv2.INTER_LINEAR if scale > 0.6 else cv2.INTER_AREA
-    ink = (
-        page.ink
-        if scale > 0.6
-        else cv2.resize(page.ink, None, fx=scale, fy=scale, interpolation=way)
-    )
-    shrunk = matrix.copy() if ink is page.ink else np.hstack([matrix[:, :2] / scale, matrix[:, 2:]])
-    crop = cv2.warpAffine(ink, shrunk, (side, side), flags=cv2.INTER_LINEAR).astype(
-        np.float32
-    ) / np.float32(255.0)
-    return framed(worn(crop, rng), _geometry(page, matrix, scale, side), rng)
+    ink, warp = page.ink, matrix
+    if scale <= 0.6:  # shrink by area first: a warp would skip pixels
+        shrunk = cv2.resize(page.ink, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        ink = np.asarray(shrunk, np.uint8)
+        warp = np.hstack([matrix[:, :2] / scale, matrix[:, 2:]])
+    crop = cv2.warpAffine(ink, warp, (side, side), flags=cv2.INTER_LINEAR).astype(np.float32)
+    crop = crop / np.float32(255.0)
+    return add_scan_frame(degrade(crop, rng), _geometry(page, matrix, scale, side), rng)
 
 
 def _geometry(page: Page, matrix: NDArray[np.float64], scale: float, side: int) -> Floats:
@@ -93,47 +89,57 @@ def _geometry(page: Page, matrix: NDArray[np.float64], scale: float, side: int) 
     return geometry
 
 
-def geometry_loss(logits: Tensor, wanted: Tensor) -> Tensor:
-    """Cross-entropy of what is written on; there, the absolute error of the size in octaves and the
-    distance of the directions."""
-    present = wanted[:, 0]
+def geometry_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy of the presence of writing, and the errors of size and direction there.
+
+    The error of the size is in octaves, that of a direction the squared distance of unit vectors.
+    """
+    present = targets[:, 0]
     loss = F.binary_cross_entropy_with_logits(logits[:, 0], present)
     count = present.sum() + 1.0
-    loss = loss + ((logits[:, 1] - wanted[:, 1]).abs() * present).sum() / count
+    loss = loss + ((logits[:, 1] - targets[:, 1]).abs() * present).sum() / count
     for first in (2, 4):
-        apart = ((logits[:, first : first + 2] - wanted[:, first : first + 2]) ** 2).sum(1)
+        apart = ((logits[:, first : first + 2] - targets[:, first : first + 2]) ** 2).sum(1)
         loss = loss + (apart * present).sum() / count
     return loss
 
 
 class GeometryTrainer(PageTrainer):
-    """One run of a geometry network, on pages that are all of the same longer side."""
+    """A training run of a geometry network, on pages of one longer side."""
 
     def __init__(
-        self, recipe: PageRecipe, train: list[Page], dev: list[Page], out: Path, report: Reporter,
-        *, base: str,
-    ) -> None:  # fmt: skip
+        self,
+        recipe: PageRecipe,
+        train: list[Page],
+        dev: list[Page],
+        out: Path,
+        report: Reporter,
+        *,
+        base: str,
+    ) -> None:
         torch.manual_seed(recipe.training.seed)
-        super().__init__(
-            recipe, train, dev, out, report, GeometryNetwork(recipe.geometry), base=base
-        )
+        network = GeometryNetwork(recipe.geometry)
+        super().__init__(recipe, train, dev, out, report, network, base=base)
         self.config = recipe.geometry
 
     def draw(self, page: Page, other: Page, rng: np.random.Generator) -> tuple[Floats, Floats]:
         return draw_geometry(page, rng, self.options.crop)
 
-    def loss(self, logits: Tensor, wanted: Tensor) -> Tensor:
-        return geometry_loss(logits, wanted)
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return geometry_loss(logits, targets)
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
-        """Share of the dev pages, in each of four directions, whose direction and size (within a
-        third of an octave) are right, by corpus."""
+        """Accuracy on the dev pages in each of four directions, by corpus.
+
+        Half of it is for the direction (within 30 degrees), half for the size (within a third of an
+        octave).
+        """
         network = GeometryNetwork(self.config).to(self.device)
         network.load_state_dict(self.average)
         network.eval()
         right: dict[str, list[float]] = {}
-        for page in self.dev:
+        for page in self.dev_pages:
             scale = self.config.side / max(page.ink.shape)
             small = cv2.resize(page.ink, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
             size = scale * float(np.median(page.sizes[np.isfinite(page.sizes)]))
@@ -144,9 +150,9 @@ class GeometryTrainer(PageTrainer):
                 maps = (
                     network(torch.from_numpy(padded)[None, None].to(self.device))[0].cpu().numpy()
                 )
-                seen = page_geometry(maps)
-                off = abs((seen.angle - 90 * turns + 180) % 360 - 180)
+                geometry = page_geometry(maps)
+                off = abs((geometry.angle - 90 * turns + 180) % 360 - 180)
                 right.setdefault(page.source, []).append(
-                    0.5 * (off < 30) + 0.5 * (abs(np.log2(max(seen.size, 0.1) / size)) < 1 / 3)
+                    0.5 * (off < 30) + 0.5 * (abs(np.log2(max(geometry.size, 0.1) / size)) < 1 / 3)
                 )
         return {source: float(np.mean(of)) for source, of in sorted(right.items())}

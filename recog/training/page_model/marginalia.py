@@ -1,9 +1,8 @@
-"""Training what tells a page's own writing from notes on it, on top of a page network that stays as
-it is.
+"""The training of the context: the head of a page network that tells main text from marginalia.
 
-Each page of a batch is composed anew (:mod:`recog.training.page_model.page_synthesis`); the lines
-that the network finds there are own or not by where they lie, and what it should say along each of
-them is that.
+The page network itself stays as it is. Each page of a batch is synthesised
+(:mod:`recog.training.page_model.page_synthesis`). The network finds lines on it, and each line
+belongs to the main text or not by where it lies: this is the target along the line.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -25,14 +23,19 @@ from recog.segment.baselines import Polyline, find_baselines
 from recog.segment.marginalia import letter_pixels, main_text_lines
 from recog.segment.page_lines import STRIDE
 from recog.training.page_model.data import Page
-from recog.training.page_model.page_synthesis import OWN, Hands, Sheet, draw_sheet
+from recog.training.page_model.page_synthesis import (
+    MAIN,
+    LineImages,
+    SyntheticPage,
+    synthesise_page,
+)
 from recog.training.page_model.recipe import PageRecipe
 from recog.training.page_model.trainer import PageTrainer
 from recog.training.progress import Reporter
 
-OFFSETS = tuple(0.25 * k for k in range(-4, 13))  # of the logits of the page's own writing
-# of a line that lies on the page's own writing: none of it up to the one, own from the other on
-SURE = (0.2, 0.6)
+LOGIT_OFFSETS = tuple(0.25 * k for k in range(-4, 13))  # of the logits of the main text
+# share of a line on the main text, up to which it is marginalia, and from which it is main text
+MAIN_SHARES = (0.2, 0.6)
 
 
 class Base(NamedTuple):
@@ -43,7 +46,7 @@ class Base(NamedTuple):
 
 
 class PageContextTrainer(PageTrainer):
-    """One run. Only the context is trained.
+    """A training run of the context alone.
 
     Args:
         base: a page network without context.
@@ -59,85 +62,86 @@ class PageContextTrainer(PageTrainer):
         base: Base,
     ) -> None:
         torch.manual_seed(recipe.training.seed)
-        super().__init__(
-            recipe, train, dev, out, report, with_base(recipe, base.weights), base=base.checksum
-        )
-        self.hands = Hands(recipe.hands)
+        network = network_on_base(recipe, base.weights)
+        super().__init__(recipe, train, dev, out, report, network, base=base.checksum)
+        self.line_images = LineImages(recipe.hands)
         self.offset = 0.0
-        self.weights = {source.called: source.weight for source in recipe.data}
 
-    def sheet(self, step: int, k: int) -> Sheet:
-        """Page ``k`` of a batch, of corpora by their weights."""
-        rng = np.random.default_rng((self.options.seed, step, k))
-        sources = sorted({page.source for page in self.train})
-        shares = np.array([self.weights[source] for source in sources])
-        source = sources[int(rng.choice(len(sources), p=shares / shares.sum()))]
-        pages = [page for page in self.train if page.source == source]
-        noted = source in self.recipe.noted
-        return draw_sheet(pages[int(rng.integers(len(pages)))], self.hands, rng, noted=noted)
+    def batch(self, step: int) -> list[SyntheticPage]:
+        """Synthetic pages."""
+        pages = []
+        for k in range(self.options.batch):
+            rng = np.random.default_rng((self.options.seed, step, k))
+            page, _ = self.draw_page(rng)
+            noted = page.source in self.recipe.noted
+            pages.append(synthesise_page(page, self.line_images, rng, noted=noted))
+        return pages
 
-    def step(self, rate: float) -> tuple[float, float] | None:
-        """One update; gives the loss and the gradient norm before clipping, None where no line was
-        found to learn from."""
-        self.prepare_update(rate)
+    def step(self, batch: list[SyntheticPage], rate: float) -> tuple[float, float] | None:
+        """Update the context from synthetic pages; None also where they have no usable line."""
+        self.set_learning_rate(rate)
         torch.manual_seed(self.options.seed * 1_000_003 + self.progress.step)  # dropout
         network = self.network.eval()
         assert isinstance(network, PageNetwork) and network.context is not None
         context = network.context
-        sheets = [self.sheet(self.progress.step, k) for k in range(self.options.batch)]
-        ink = torch.from_numpy(_stacked([sheet.ink for sheet in sheets]))[:, None].to(self.device)
+        ink = torch.from_numpy(pad_and_stack([page.ink for page in batch]))[:, None]
         with torch.no_grad():
-            logits, fine, coarse = network.with_features(ink)
+            logits, fine, coarse = network.with_features(ink.to(self.device))
             maps = torch.sigmoid(logits)
         context.train()
-        main = context(fine, coarse, maps)[:, 0]
-        said, wanted = [], []
-        for seen, found, sheet in zip(main, maps.cpu().numpy(), sheets, strict=True):
-            for line in find_baselines(found):
-                own = is_own(line, sheet.mask)
-                if own is None:
+        main_text = context(fine, coarse, maps)[:, 0]
+        line_logits, labels = [], []
+        for logit_map, page_maps, page in zip(main_text, maps.cpu().numpy(), batch, strict=True):
+            for line in find_baselines(page_maps):
+                label = is_main_text(line, page.mask)
+                if label is None:
                     continue
-                rows, columns = letter_pixels(line, found.shape[1:])
-                said.append(seen[rows // context.pooling, columns // context.pooling].mean())
-                wanted.append(float(own))
-        if not said:
+                rows, columns = letter_pixels(line, page_maps.shape[1:])
+                pooled = logit_map[rows // context.pooling, columns // context.pooling]
+                line_logits.append(pooled.mean())
+                labels.append(float(label))
+        if not line_logits:
             return None
-        loss = F.binary_cross_entropy_with_logits(
-            torch.stack(said), torch.tensor(wanted, device=self.device)
+        targets = torch.tensor(labels, device=self.device)
+        return self.apply_loss(
+            F.binary_cross_entropy_with_logits(torch.stack(line_logits), targets)
         )
-        return self.descend(loss)
 
     def evaluate(self) -> dict[str, float]:
-        """F1 of the page's own lines on dev, by corpus, at the best of :data:`OFFSETS`.
+        """F1 of the main text's lines on dev, by corpus, at the best of :data:`LOGIT_OFFSETS`.
 
-        How many of the lines on a page are its own differs between what is learned from and what is
-        read, so that the probabilities are shifted: by the offset that gives the best mean over the
-        corpora.
+        The share of marginalia differs between synthetic and real pages. So the probabilities are
+        shifted by the offset with the best mean over the corpora.
         """
-        scores: dict[float, dict[str, list[BaselineScore]]] = {offset: {} for offset in OFFSETS}
-        for page, maps in self.dev_maps():
-            lines, main = find_baselines(maps), maps[len(MAPS)]
-            known: dict[tuple[bool, ...], BaselineScore] = {}
-            for offset, of in scores.items():
-                own = (
-                    main_text_lines(lines, shifted(main, offset))
-                    if lines
-                    else np.zeros(0, np.bool_)
-                )
-                key = tuple(own.tolist())
-                if key not in known:
-                    chosen = [STRIDE * lines[k] for k in np.flatnonzero(own)]
-                    known[key] = score_page([base for base, _ in page.lines], chosen)
-                of.setdefault(page.source, []).append(known[key])
-        means = {
-            offset: {source: mean_score(pages).f1 for source, pages in sorted(of.items())}
-            for offset, of in scores.items()
+        scores: dict[float, dict[str, list[BaselineScore]]] = {
+            offset: {} for offset in LOGIT_OFFSETS
         }
-        self.offset = max(OFFSETS, key=lambda offset: float(np.mean(list(means[offset].values()))))
+        for page, maps in self.dev_maps():
+            lines, main_text = find_baselines(maps), maps[len(MAPS)]
+            baselines = [baseline for baseline, _ in page.lines]
+            known: dict[tuple[bool, ...], BaselineScore] = {}
+            for offset, by_source in scores.items():
+                is_main = np.zeros(0, np.bool_)
+                if lines:
+                    is_main = (
+                    main_text_lines(lines, shift_logits(main_text, offset))
+                )
+                key = tuple(is_main.tolist())
+                if key not in known:
+                    chosen = [STRIDE * lines[k] for k in np.flatnonzero(is_main)]
+                    known[key] = score_page(baselines, chosen)
+                by_source.setdefault(page.source, []).append(known[key])
+        means = {
+            offset: {source: mean_score(of).f1 for source, of in sorted(by_source.items())}
+            for offset, by_source in scores.items()
+        }
+        self.offset = max(
+            LOGIT_OFFSETS, key=lambda offset: float(np.mean(list(means[offset].values())))
+        )
         return means[self.offset]
 
     def best_weights(self) -> dict[str, Tensor]:
-        """The averaged weights, the bias of the context's last layer shifted by the offset."""
+        """The averaged weights, with the offset in the bias of the context's last layer."""
         bias = "context.leave.bias"
         return {
             name: value - self.offset if name == bias else value
@@ -145,15 +149,14 @@ class PageContextTrainer(PageTrainer):
         }
 
 
-def shifted(probabilities: NDArray[np.float32], offset: float) -> NDArray[np.float32]:
-    """Probabilities whose logits are lowered by an offset."""
+def shift_logits(probabilities: NDArray[np.float32], offset: float) -> NDArray[np.float32]:
+    """Probabilities, their logits lowered by ``offset``."""
     odds = np.exp(-offset) * probabilities / np.maximum(1.0 - probabilities, 1e-7)
     return np.asarray(odds / (1.0 + odds), np.float32)
 
 
-def with_base(recipe: PageRecipe, base: dict[str, Tensor]) -> PageNetwork:
-    """A network of the recipe with the weights of ``base``, of which only the context can be
-    trained."""
+def network_on_base(recipe: PageRecipe, base: dict[str, Tensor]) -> PageNetwork:
+    """A network of the recipe with the weights of ``base``; only the context is trained."""
     network = PageNetwork(recipe.network)
     plain = {name: value for name, value in base.items() if not name.startswith("context.")}
     network.load_state_dict(network.state_dict() | plain)
@@ -162,31 +165,22 @@ def with_base(recipe: PageRecipe, base: dict[str, Tensor]) -> PageNetwork:
     return network
 
 
-def fits(config: PageNetworkConfig, base: PageNetworkConfig) -> bool:
-    """Whether weights of ``base`` are those of a network of this shape but for its context."""
+def same_shape(config: PageNetworkConfig, base: PageNetworkConfig) -> bool:
+    """Whether two networks have one shape apart from the context."""
     return config.model_copy(update={"context": ()}) == base.model_copy(update={"context": ()})
 
 
-def is_own(line: Polyline, mask: NDArray[np.uint8]) -> bool | None:
-    """Whether a line that was found lies on the page's own writing; None where it does in part."""
+def is_main_text(line: Polyline, mask: NDArray[np.uint8]) -> bool | None:
+    """Whether a detected line lies on the main text; None if only a part does."""
     rows, columns = letter_pixels(line, (-(-mask.shape[0] // STRIDE), -(-mask.shape[1] // STRIDE)))
-    share = float((mask[STRIDE * rows, STRIDE * columns] == OWN).mean())
-    return None if SURE[0] <= share <= SURE[1] else share > SURE[1]
+    share = float((mask[STRIDE * rows, STRIDE * columns] == MAIN).mean())
+    return None if MAIN_SHARES[0] <= share <= MAIN_SHARES[1] else share > MAIN_SHARES[1]
 
 
-def _stacked(images: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+def pad_and_stack(images: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Images padded with zeros to one shape: (images, height, width)."""
     height, width = (max(image.shape[axis] for image in images) for axis in (0, 1))
-    return np.stack(
-        [
-            cv2.copyMakeBorder(
-                image,
-                0,
-                height - image.shape[0],
-                0,
-                width - image.shape[1],
-                cv2.BORDER_CONSTANT,
-                value=0,
-            )
-            for image in images
-        ]
-    )
+    stacked = np.zeros((len(images), height, width), np.float32)
+    for target, image in zip(stacked, images, strict=True):
+        target[: image.shape[0], : image.shape[1]] = image
+    return stacked

@@ -1,5 +1,4 @@
-"""What the training of a page model is, as a YAML file of modality ``page`` says it. Every default
-stands here."""
+"""The recipe of a page model: its YAML file with all defaults."""
 
 from __future__ import annotations
 
@@ -12,38 +11,44 @@ from recog.model.config import Strict
 from recog.model.folder import pretrained
 from recog.model.page_model import GeometryConfig, PageModelFolder, PageNetworkConfig
 from recog.segment.page_lines import MULTIPLE
-from recog.training.recogniser.recipe import Source, read_yaml, resolve, validated
+from recog.training.recipe_base import (
+    BaseOptimisation,
+    Source,
+    parse_recipe,
+    read_yaml,
+    resolve_path,
+    resolve_sources,
+)
 
 
-class PageOptimisation(Strict):
-    """How a page network is trained. ``updates`` make an epoch, each on ``batch`` crops of ``crop``
-    pixels."""
+class PageOptimisation(BaseOptimisation):
+    """How a page network is trained.
+
+    Attributes:
+        updates: of an epoch.
+        batch: crops of an update.
+        crop: side of a crop in pixels.
+        average: decay of the moving average of the weights, which is evaluated and kept.
+    """
 
     epochs: int = Field(12, ge=1)
     updates: int = Field(100, ge=1)
     batch: int = Field(6, ge=1)
     crop: int = Field(416, ge=64, le=2048, multiple_of=MULTIPLE)
-    learning_rate: float = Field(2e-3, gt=0.0, lt=1.0)
     warmup: float = Field(0.04, ge=0.0, lt=1.0)
-    schedule: Literal["cosine", "one-cycle", "constant"] = "one-cycle"
-    weight_decay: float = Field(0.01, ge=0.0)
-    clip: float = Field(1.0, gt=0.0)
     average: float = Field(0.995, ge=0.0, lt=1.0)
-    amp: Literal["auto", "bf16", "off"] = "auto"
-    seed: int = Field(1, ge=0)
-    device: str = "auto"
-    threads: int = Field(0, ge=0)
 
 
 class PageRecipe(Strict):
-    """The whole training of a page model, or of a part of it.
+    """A whole training run of a page model, or of a part of it.
 
-    ``train`` is the part: the "lines" network, by default; the "context" of it, which tells a
-    page's writing from notes on it; or the "geometry" network. The last two need a ``base``, a
-    shipped page model or a folder, to which they are added. With a base the lines network goes on
-    from its weights; what else the base has is kept, and its encoder too where a context stands on
-    it. Context is learned on pages of the data drawn by their weights; ``noted`` are the names of
-    the data that get notes by ``hands``, which are corpora of line images.
+    Attributes:
+        train: the part. "lines" is the network that finds lines. "context" is its head that tells
+            the main text from marginalia. "geometry" is the network for size and direction.
+        base: a shipped page model or a folder. "context" and "geometry" are added to it; "lines"
+            goes on from its weights, and keeps its encoder where it has a context.
+        noted: names of the sources to whose pages notes are added, for the context.
+        hands: corpora of line images by other hands, for these notes.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")
@@ -60,7 +65,7 @@ class PageRecipe(Strict):
     @model_validator(mode="before")
     @classmethod
     def _older(cls, values: Any) -> Any:
-        """Recipes of context say so by their keys in older versions."""
+        """Older recipes of a context have no ``train``."""
         network = values.get("network") if isinstance(values, dict) else None
         if (
             isinstance(network, dict)
@@ -80,31 +85,20 @@ class PageRecipe(Strict):
         return self
 
 
-def is_page_recipe(path: Path) -> bool:
-    """Whether a file is a recipe whose modality is page."""
-    return (
-        path.suffix.lower() in (".yaml", ".yml")
-        and path.is_file()
-        and read_yaml(path).get("modality") == "page"
-    )
-
-
 def read_page_recipe(path: Path) -> PageRecipe:
     """Read a YAML recipe; see :func:`recog.training.recogniser.recipe.read_recipe`."""
-    recipe = validated(PageRecipe, read_yaml(path), path)
-    data = tuple(s.model_copy(update={"path": resolve(s.path, path)}) for s in recipe.data)
-    hands = tuple(s.model_copy(update={"path": resolve(s.path, path)}) for s in recipe.hands)
-    base = (
-        recipe.base
-        if recipe.base is None or recipe.base in pretrained()
-        else resolve(recipe.base, path)
-    )
-    return recipe.model_copy(update={"data": data, "hands": hands, "base": base})
+    recipe = parse_recipe(PageRecipe, read_yaml(path), path)
+    update: dict[str, Any] = {
+        "data": resolve_sources(recipe.data, path),
+        "hands": resolve_sources(recipe.hands, path),
+    }
+    if recipe.base is not None and recipe.base not in pretrained():
+        update["base"] = resolve_path(recipe.base, path)
+    return recipe.model_copy(update=update)
 
 
 def folder_recipe(folder: Path, base: PageModelFolder, name: str) -> PageRecipe:
-    """The recipe that trains the page model ``base`` on for a folder of pages with PAGE or ALTO
-    files."""
+    """The recipe for training ``base`` further on a folder of pages with PAGE or ALTO files."""
     source = Source(path=str(folder), name=folder.resolve().name)
     options = PageOptimisation(epochs=6, updates=50, learning_rate=5e-4, average=0.98)
     return PageRecipe(

@@ -11,8 +11,7 @@ WIDEST = 32_000  # columns: OpenCV warps in coordinates of 16 bits
 
 
 def draw_stretch(rng: np.random.Generator) -> float:
-    """Factor of a line's width. Drawn apart from the rest, so that batches are cut by the widths
-    they will have."""
+    """Draw the factor of a line's width; batches are planned with it."""
     return float(np.exp(np.clip(rng.normal(0.0, 0.10), -0.25, 0.25)))
 
 
@@ -35,7 +34,7 @@ def affine(strip: Strip, rng: np.random.Generator, stretch: float) -> Strip:
 
 
 def elastic(strip: Strip, rng: np.random.Generator) -> Strip:
-    """A smooth random displacement field (Simard et al. 2003), drawn on a coarse grid."""
+    """Elastic distortion: a smooth random displacement field (Simard et al. 2003)."""
     height, width = strip.shape
     cell = 12.0
     grid = (max(2, int(height / cell) + 1), max(2, int(width / cell) + 1))
@@ -60,8 +59,10 @@ def contrast(strip: Strip, rng: np.random.Generator) -> Strip:
 
 
 def rub_out(strip: Strip, rng: np.random.Generator) -> Strip:
-    """Patches of paper over the ink: at most one for two heights of width, each up to half a height
-    across (the masks of SpecAugment, for columns of ink)."""
+    """Cover some ink with patches of paper, as SpecAugment masks spectrograms.
+
+    There is at most one patch for two heights of width, each up to half a height wide.
+    """
     height, width = strip.shape
     out = strip.copy()
     for _ in range(int(rng.integers(1, 2 + width // (2 * height)))):
@@ -86,8 +87,7 @@ def stroke(strip: Strip, rng: np.random.Generator) -> Strip:
 
 
 def augment(strip: Strip, rng: np.random.Generator, stretch: float = 1.0) -> Strip:
-    """The whole chain, each part with its probability; the result is ``round(width * stretch)``
-    wide."""
+    """Apply the whole chain; the result is ``round(width * stretch)`` wide."""
     height, width = strip.shape
     if width * max(1.0, stretch) < WIDEST:
         strip = affine(strip, rng, stretch)

@@ -11,21 +11,18 @@ from recog.model.config import SpectrogramConfig
 from recog.training.recogniser.recipe import SoundAugmentation
 
 Frames = NDArray[np.float32]
-# frames at once: OpenCV takes fewer than 32,767 rows, and the source may have more of them
-MAX_REMAPPED = 16_000
+MAX_REMAPPED = 16_000  # frames at once: OpenCV takes fewer than 32,767 rows of the source
 
 
 def draw_stretch(rng: np.random.Generator) -> float:
-    """Factor of a clip's length. Drawn apart from the rest, so that batches are cut by the lengths
-    they will have."""
+    """Draw the factor of a clip's length; batches are planned with it."""
     return float(rng.uniform(0.88, 1.14))
 
 
 def perturb_speed(
     frames: Frames, config: SpectrogramConfig, stretch: float, pitch: float
 ) -> Frames:
-    """Change the duration by ``stretch`` and every frequency by the factor ``pitch``, on the
-    log-mel image itself.
+    """Scale the duration by ``stretch`` and all frequencies by ``pitch``, on the log-mel image.
 
     Playing a recording ``s`` times faster (Ko et al. 2015) divides its time axis by ``s`` and
     multiplies its frequency axis by ``s``: two changes of scale of the spectrogram, done here by
@@ -57,7 +54,7 @@ def perturb_speed(
 
 
 def add_room(frames: Frames, rng: np.random.Generator, hop: float) -> Frames:
-    """Late reverberation, on the log-mel image itself.
+    """Add late reverberation, on the log-mel image.
 
     Energy in a room decays exponentially, by 60 dB in the reverberation time, so the power of the
     tail is the power of the direct sound through a one-pole filter over frames (the late part of
@@ -81,11 +78,10 @@ def add_room(frames: Frames, rng: np.random.Generator, hop: float) -> Frames:
 
 
 def add_noise(frames: Frames, rng: np.random.Generator) -> Frames:
-    """Noise of a random smooth spectrum that swells and fades, 3 to 35 dB below the speech, on the
-    log-mel image itself.
+    """Add noise of a smooth random spectrum, 3 to 35 dB below the speech, on the log-mel image.
 
-    Powers of independent sounds add up. Per cell the noise's power fluctuates as that of a band of
-    noise does.
+    The noise swells and fades. Powers of independent sounds add up, and in each cell the noise's
+    power fluctuates as that of a band of noise does.
 
     Args:
         frames: (frames, bands), natural logarithm of mel power.
@@ -105,8 +101,7 @@ def add_noise(frames: Frames, rng: np.random.Generator) -> Frames:
 
 
 def spec_augment(frames: Frames, rng: np.random.Generator, options: SoundAugmentation) -> Frames:
-    """SpecAugment's masks in frequency and time (Park et al. 2019) on normalised frames, where 0 is
-    the mean.
+    """Mask bands and frames as SpecAugment does (Park et al. 2019); 0 is the mean.
 
     The number of time masks grows with the clip (Park et al. 2020).
 
@@ -132,8 +127,11 @@ def augment(
     options: SoundAugmentation,
     stretch: float = 1.0,
 ) -> Frames:
-    """The whole chain; log-mel before normalisation to normalised frames, ``round(len(frames) *
-    stretch)`` of them."""
+    """Apply the whole chain to log-mel frames before normalisation.
+
+    Returns:
+        ``round(len(frames) * stretch)`` normalised frames.
+    """
     pitch = float(stretch**-0.5 * np.exp(np.clip(rng.normal(0.0, options.pitch), -0.16, 0.16)))
     frames = perturb_speed(frames, config, stretch, pitch)
     if rng.random() < options.rooms:

@@ -1,6 +1,8 @@
-"""Batches by length. What an epoch holds is a function of (seed, epoch) alone, and how a row is
-augmented one of (seed, epoch, row): so neither resuming nor sharding over processes changes
-anything."""
+"""Batches of rows of similar length.
+
+The plan of an epoch is a function of (seed, epoch), and the augmentation of a row is a function of
+(seed, epoch, row). So neither resuming nor the number of processes changes them.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,13 @@ from recog.model.config import SpectrogramConfig
 from recog.training.recogniser import augment_image, augment_sound
 from recog.training.recogniser.data import Example
 from recog.training.recogniser.feature_store import FeatureStore
-from recog.training.recogniser.line_synthesis import Words, recombined
+from recog.training.recogniser.line_synthesis import WordCrops, synthesise_line
 from recog.training.recogniser.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class Item:
-    """One row in an epoch: which, how much it is stretched, and which of its repetitions it is."""
+    """A row in an epoch, with its stretch and the number of its repetition."""
 
     example: Example
     stretch: float = 1.0
@@ -38,12 +40,17 @@ class Item:
 
 @dataclass
 class Batch:
-    """Features (batch, columns, height) with their lengths, concatenated targets with theirs, and
-    what they came from.
+    """A process' share of a batch.
 
-    ``labels`` is the number of labels of the whole batch over all processes, ``weights`` 0 for a
-    row that only fills up a process without one. ``sounds`` and ``sound_lengths`` are the targets
-    of the head that hears sounds; a length is 0 where they are not known.
+    Attributes:
+        features: (batch, columns, height).
+        lengths: (batch,) columns.
+        targets: labels of all rows, one row after the other.
+        target_lengths: (batch,).
+        weights: (batch,) 1, or 0 for a row that only fills an empty share.
+        labels: number of labels of the batch over all processes.
+        phones: phone labels of all rows, one row after the other.
+        phone_lengths: (batch,) 0 where the pronunciation is unknown.
     """
 
     features: Tensor
@@ -53,12 +60,11 @@ class Batch:
     weights: Tensor
     labels: int
     items: list[Item]
-    sounds: Tensor
-    sound_lengths: Tensor
+    phones: Tensor
+    phone_lengths: Tensor
 
     def pin_memory(self) -> Batch:
-        """The same in memory from which a GPU copies on its own; what a loader that pins asks
-        for."""
+        """The batch in pinned memory; a data loader calls it."""
         tensors: dict[str, Any] = {
             name: value.pin_memory()
             for name, value in vars(self).items()
@@ -68,13 +74,16 @@ class Batch:
 
 
 def plan_epoch(
-    examples: Sequence[Example], epoch: int, recipe: Recipe, words: Words | None = None
+    examples: Sequence[Example], epoch: int, recipe: Recipe, words: WordCrops | None = None
 ) -> list[list[Item]]:
-    """The batches of an epoch, in order; with ``words``, the recipe's share of the lines is made
-    anew of them."""
+    """The batches of an epoch, in order.
+
+    Args:
+        words: for the recipe's share of synthetic lines.
+    """
     options = recipe.training
     rng = np.random.default_rng([options.seed, epoch, 1])
-    rng_anew = np.random.default_rng([options.seed, epoch, 3])
+    synthesis_rng = np.random.default_rng([options.seed, epoch, 3])
     draw = augment_sound.draw_stretch if recipe.modality == "speech" else augment_image.draw_stretch
     items: list[Item] = []
     for example in examples:
@@ -82,11 +91,11 @@ def plan_epoch(
         times = whole + int(rng.random() < example.weight - whole)
         for repeat in range(times):
             line = example
-            if words is not None and rng_anew.random() < options.recombine:
-                line = recombined(example, words, recipe, rng_anew)
+            if words is not None and synthesis_rng.random() < options.recombine:
+                line = synthesise_line(example, words, recipe, synthesis_rng)
             stretch = draw(rng) if options.augment else 1.0
             if recipe.encoder.frames(max(1, round(line.columns * stretch))) < line.needed:
-                stretch = 1.0  # squeezed so far, its labels would no longer fit its frames
+                stretch = 1.0  # else the labels would not fit the frames
             items.append(Item(line, stretch, repeat))
     if epoch == 0 and options.short_first and len(items) > 1:
         longest = np.quantile([item.columns for item in items], 0.6)
@@ -99,8 +108,12 @@ def plan_epoch(
 
 
 def cut(items: Sequence[Item], max_columns: int, max_items: int) -> list[list[Item]]:
-    """Cut items sorted by length into batches of at most ``max_columns`` padded columns and
-    ``max_items`` rows."""
+    """Cut sorted items into batches.
+
+    Args:
+        max_columns: of a batch, padding included.
+        max_items: rows of a batch.
+    """
     batches: list[list[Item]] = []
     current: list[Item] = []
     for item in items:
@@ -116,16 +129,16 @@ def cut(items: Sequence[Item], max_columns: int, max_items: int) -> list[list[It
 
 
 def _stored(example: Example, store: FeatureStore) -> NDArray[Any]:
-    """The columns of a row, or of the pieces that a line is made of."""
-    if not example.pieces:
+    """The stored columns of a row, or of a synthetic line's crops."""
+    if not example.crops:
         return store[example.index]
-    return np.concatenate([store[piece.row][piece.first : piece.last] for piece in example.pieces])
+    return np.concatenate([store[crop.row][crop.first : crop.last] for crop in example.crops])
 
 
 def stored_features(
     example: Example, store: FeatureStore, spectrogram: SpectrogramConfig | None
 ) -> NDArray[np.float32]:
-    """Columns of one row as the network reads them (columns, height) float32, not augmented."""
+    """Features (columns, height) float32 of a row, not augmented."""
     stored = _stored(example, store)
     if spectrogram is None:
         return np.ascontiguousarray(stored, dtype=np.float32) / np.float32(255.0)
@@ -135,7 +148,7 @@ def stored_features(
 def augmented_features(
     item: Item, store: FeatureStore, recipe: Recipe, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """The same of one item of an epoch, augmented by ``rng``."""
+    """Features (columns, height) float32 of an item, augmented."""
     stored = _stored(item.example, store)
     if recipe.modality == "handwriting":
         strip = augment_image.augment(np.ascontiguousarray(stored.T), rng, item.stretch)
@@ -146,7 +159,7 @@ def augmented_features(
 
 
 def collate(features: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
-    """Pad (columns, height) arrays with zeros to (batch, columns, height), with their lengths."""
+    """Pad (columns, height) arrays with zeros to (batch, columns, height); gives also lengths."""
     lengths = torch.tensor([len(x) for x in features])
     batch = torch.zeros(len(features), int(lengths.max()), features[0].shape[1])
     for i, x in enumerate(features):
@@ -155,8 +168,7 @@ def collate(features: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor]:
 
 
 class Epoch(TorchDataset[Batch]):
-    """The batches of one epoch from number ``start`` on, one an index: the share of this process of
-    each."""
+    """A process' share of the batches of an epoch, from batch ``start`` on."""
 
     def __init__(
         self,
@@ -206,7 +218,7 @@ class Epoch(TorchDataset[Batch]):
             sum(len(item.example.labels) for item in whole),
             list(mine),
             torch.tensor(
-                [sound for item in mine for sound in item.example.sounds], dtype=torch.int64
+                [phone for item in mine for phone in item.example.phones], dtype=torch.int64
             ),
-            torch.tensor([len(item.example.sounds) for item in mine], dtype=torch.int64),
+            torch.tensor([len(item.example.phones) for item in mine], dtype=torch.int64),
         )

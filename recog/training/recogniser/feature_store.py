@@ -1,5 +1,4 @@
-"""Features computed once: a flat file of strips or spectrograms that every epoch and every worker
-reads by memory map."""
+"""The feature store: strips or spectrograms, computed once and memory-mapped by all processes."""
 
 from __future__ import annotations
 
@@ -23,12 +22,13 @@ from recog.model.config import SpectrogramConfig, StripConfig
 from recog.util.atomic_files import atomic_file, write_text
 
 Features = SpectrogramConfig | StripConfig
-READING = 2  # how media are read: features that were kept of another way are computed anew
+READING = 2  # version of reading media; older features are computed again
 
 
 def extract(row: Row, config: Features) -> NDArray[Any]:
-    """Features of one row: (columns, height), uint8 ink of a strip or float16 log-mel before
-    normalisation.
+    """Compute the features (columns, height) of a row.
+
+    They are uint8 ink of a strip, or float16 log-mel before normalisation.
 
     Raises:
         UserError: the media cannot be read.
@@ -58,8 +58,12 @@ def _key(rows: Sequence[Row], config: Features) -> str:
 
 
 class FeatureStore:
-    """Features of ``rows``, in their order; ``columns[i]`` is 0 where row ``i`` could not be read
-    (see ``failures``)."""
+    """Features of rows, in their order.
+
+    Attributes:
+        columns: of each row; 0 for rows that could not be read.
+        failures: why they could not, by index.
+    """
 
     def __init__(self, path: Path, index: dict[str, Any]) -> None:
         self.path = path
@@ -90,8 +94,7 @@ def build_store(
     threads: int = 2,
     advance: Callable[[], None] = lambda: None,
 ) -> FeatureStore:
-    """Open the store of these rows in ``folder``, computing it first where it is missing or its
-    files have changed."""
+    """Open the store of these rows in ``folder``; compute it if it is missing or files changed."""
     folder.mkdir(parents=True, exist_ok=True)
     key = _key(rows, config)
     data, meta = folder / f"{key[:16]}.bin", folder / f"{key[:16]}.json"
@@ -106,7 +109,7 @@ def build_store(
         "dtype": "<f2" if speech else "u1",
     }
 
-    def one(row: Row) -> NDArray[Any] | str:
+    def features_or_problem(row: Row) -> NDArray[Any] | str:
         try:
             return extract(row, config)
         except UserError as error:
@@ -114,7 +117,7 @@ def build_store(
 
     try:
         with atomic_file(data) as file, ThreadPoolExecutor(threads) as pool:
-            for i, result in enumerate(_bounded_map(pool, one, rows, 8 * threads)):
+            for i, result in enumerate(_bounded_map(pool, features_or_problem, rows, 8 * threads)):
                 if isinstance(result, str):
                     index["failures"][i] = result
                     index["columns"].append(0)
@@ -143,8 +146,7 @@ def _bounded_map(
 def corpus_statistics(
     store: FeatureStore, indices: Sequence[int]
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation per band over the frames of ``indices``, rounded to what the config
-    keeps."""
+    """Mean and standard deviation of each band over some rows, rounded for the config."""
     total = np.zeros(store._height)
     square = np.zeros(store._height)
     count = 0

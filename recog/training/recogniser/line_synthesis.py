@@ -1,9 +1,8 @@
-"""Lines put together anew from the words of others.
+"""Synthetic lines from word crops of the same hand.
 
-Of a hundred lines of one hand a network that can already read soon knows the sequences of words by
-heart, and learns little more from them. Where the base model finds the gaps between the words, the
-words can stand in other lines as well: the hand stays, the sequences are new in every epoch. Where
-rows have groups (writers, pages), a line is made of words of its own group.
+A network that can already read soon knows the word sequences of a hundred lines by heart, and
+learns little more from them. Synthetic lines have the same hand and new sequences in every epoch.
+Where rows have groups (writers, pages), the words of a line are of one group.
 """
 
 from __future__ import annotations
@@ -14,59 +13,59 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from recog.corpora.validate import min_ctc_frames
-from recog.training.recogniser.data import Example, Piece
+from recog.training.recogniser.data import Example, WordCrop
 from recog.training.recogniser.recipe import Recipe
 
-FILLED = 0.85  # of the width of the line whose place a new one takes
-ENOUGH = 40  # words of a group, with fewer of which all of its corpus serve
+MIN_FILL = 0.85  # width of a synthetic line, by that of the line that it replaces
+MIN_CROPS = 40  # of a group; with fewer the whole corpus is used
 
 
 @dataclass(frozen=True)
-class Words:
-    """Words to make lines of, by corpus and by the group in it that they come from, and the label
-    that stands between them."""
+class WordCrops:
+    """Word crops by corpus and by (corpus, group), and the label of the space between words."""
 
     space: int
-    corpora: dict[str, list[Piece]] = field(default_factory=dict)
-    groups: dict[tuple[str, str], list[Piece]] = field(default_factory=dict)
+    corpora: dict[str, list[WordCrop]] = field(default_factory=dict)
+    groups: dict[tuple[str, str], list[WordCrop]] = field(default_factory=dict)
 
     @classmethod
-    def by_hand(cls, pieces: Iterable[Piece], examples: Iterable[Example], space: int) -> Words:
-        """Sort words by the examples that they were cut out of."""
+    def group(cls, crops: Iterable[WordCrop], examples: Iterable[Example], space: int) -> WordCrops:
+        """Group word crops by the examples that they were cut out of."""
         words = cls(space)
         rows = {example.index: example for example in examples}
-        for piece in pieces:
-            row = rows[piece.row]
-            words.corpora.setdefault(row.source, []).append(piece)
+        for crop in crops:
+            row = rows[crop.row]
+            words.corpora.setdefault(row.source, []).append(crop)
             if row.group is not None:
-                words.groups.setdefault((row.source, row.group), []).append(piece)
+                words.groups.setdefault((row.source, row.group), []).append(crop)
         return words
 
-    def near(self, example: Example) -> list[Piece]:
-        """Those by the hand of an example, as far as the data tell."""
-        own = (
-            self.groups.get((example.source, example.group), [])
-            if example.group is not None
-            else []
-        )
-        return own if len(own) >= ENOUGH else self.corpora.get(example.source, [])
+    def same_hand(self, example: Example) -> list[WordCrop]:
+        """The word crops by the hand of an example; of its corpus if they are few."""
+        key = (example.source, example.group or "")
+        crops = self.groups.get(key, []) if example.group is not None else []
+        return crops if len(crops) >= MIN_CROPS else self.corpora.get(example.source, [])
 
 
-def recombined(like: Example, words: Words, recipe: Recipe, rng: np.random.Generator) -> Example:
-    """A line of about the width of another, of words of its hand drawn at random; the other itself
-    where there are none, or where its frames would not do."""
-    near = words.near(like)
-    if not near:
+def synthesise_line(
+    like: Example, words: WordCrops, recipe: Recipe, rng: np.random.Generator
+) -> Example:
+    """A line of random words by the hand of ``like``, about as wide.
+
+    It is ``like`` itself if there are no words, or if the line has too few frames for its labels.
+    """
+    crops_of_hand = words.same_hand(like)
+    if not crops_of_hand:
         return like
-    pieces: list[Piece] = []
+    crops: list[WordCrop] = []
     columns = 0
-    while columns < FILLED * like.columns:
-        pieces.append(near[int(rng.integers(len(near)))])
-        columns += pieces[-1].last - pieces[-1].first
-    labels = [label for piece in pieces for label in (words.space, *piece.labels)][1:]
+    while columns < MIN_FILL * like.columns:
+        crops.append(crops_of_hand[int(rng.integers(len(crops_of_hand)))])
+        columns += crops[-1].last - crops[-1].first
+    labels = [label for crop in crops for label in (words.space, *crop.labels)][1:]
     needed = min_ctc_frames(labels)
     if recipe.encoder.frames(columns) < needed:
         return like
     return replace(
-        like, columns=columns, labels=tuple(labels), needed=needed, text="", pieces=tuple(pieces)
+        like, columns=columns, labels=tuple(labels), needed=needed, text="", crops=tuple(crops)
     )

@@ -1,455 +1,169 @@
-"""One training from command to model folder: recipe, data, network, loop, export."""
+"""The training of a recogniser from the command to the model folder."""
 
 from __future__ import annotations
 
-import json
-import math
-import os
-from collections import Counter
-from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 import torch.distributed as dist
 
-from recog.corpora.data import load_data, modality, modality_of
 from recog.errors import UsageError, UserError
-from recog.lm.binary import binary_bytes
 from recog.lm.g2p import open_speller
-from recog.model.config import MEMORYLESS
-from recog.model.folder import GRAPH, PRONUNCIATIONS, SPELLING, TRAINING_PLOT, WEIGHTS
-from recog.model.recogniser_folder import (
-    ModelConfig,
-    RecogniserFolder,
-    open_recogniser_folder,
-    write_recogniser_folder,
-)
-from recog.nn.weights import half_precision, network_from, weights_bytes
+from recog.model.folder import WEIGHTS
+from recog.model.recogniser_folder import RecogniserFolder, open_recogniser_folder
+from recog.nn.weights import network_from
 from recog.text.alphabet import Alphabet
-from recog.text.pronunciations import (
-    Pronunciations,
-    encode_pronunciations,
-    phone_alphabet,
-    read_pronunciations,
-)
-from recog.training.card import model_card
-from recog.training.checkpoint import read_checkpoint
-from recog.training.energy import energy
-from recog.training.g2p import learn_spelling
-from recog.training.plot import read_log, training_svg
-from recog.training.progress import LOG, Reporter
-from recog.training.recogniser.batches import plan_epoch
+from recog.text.pronunciations import Pronunciations, read_pronunciations, sounds_of
+from recog.training.progress import Reporter
+from recog.training.recipe_base import NO_OVERRIDES, RunOptions
 from recog.training.recogniser.data import Dataset, prepare
-from recog.training.recogniser.feature_store import corpus_statistics
-from recog.training.recogniser.recipe import (
-    AS_THE_RECIPE,
-    Recipe,
-    RunOptions,
-    default_recipe,
-    read_recipe,
-)
-from recog.training.recogniser.scoring import score_model_folder
-from recog.training.recogniser.trainer import (
-    Trainer,
-    default_epochs,
-    numbers_of_threads,
-    seeded_network,
-)
-from recog.training.recogniser.word_crops import words_of
-from recog.training.run_folder import notes_beside, opened
-from recog.util.parallel import cores
-
-LITTLE, RECOMBINED = 1000, 0.5  # lines of a folder below which that share of them is recombined
-# of CER, by which int8 may be worse than float32 before the trainer says so
-MAX_QUANTISATION_LOSS = 0.003
+from recog.training.recogniser.distributed import join_processes, make_deterministic, thread_count
+from recog.training.recogniser.export import export_recogniser
+from recog.training.recogniser.recipe import Recipe
+from recog.training.recogniser.run_recipe import complete_recipe, find_recipe
+from recog.training.recogniser.trainer import Trainer, seeded_network
+from recog.training.recogniser.word_crops import load_word_crops
+from recog.training.run_folder import card_notes, open_run
 
 
-def run(
-    what: Path, out: Path | None, base: str | None, options: RunOptions = AS_THE_RECIPE
+def train_recogniser(
+    source: Path, out: Path | None, base: str | None, options: RunOptions = NO_OVERRIDES
 ) -> None:
-    """Train ``what`` (a recipe, or data) into the model folder ``out``, from the model ``base``
-    where one is given.
+    """Train a recogniser into the model folder ``out``.
+
+    Args:
+        source: a recipe, or data.
+        out: for a recipe by default ``runs/NAME``.
+        base: a model to train from.
 
     Raises:
         UserError: the data, the recipe or the base cannot be used, or the folder holds another
             training.
     """
-    rank = _join_processes()
+    rank = join_processes()
     try:
         model_folder = open_recogniser_folder(base) if base else None
-        recipe, out = _recipe(what, out, model_folder)
+        recipe, out = find_recipe(source, out, model_folder)
         recipe = options.override(recipe)
-        if recipe.training.freeze and model_folder is None:
-            raise UsageError(
-                "Only a base model's convolutions can be frozen: give --from MODEL, or no freeze."
-            )
-        if recipe.training.recombine and (model_folder is None or recipe.modality != "handwriting"):
-            raise UsageError(
-                "Only lines of handwriting whose words a base model finds can be recombined: give --from MODEL."
-            )
+        _check_fine_tuning(recipe, model_folder)
         if recipe.training.deterministic:
-            repeatable()
-        torch.set_num_threads(numbers_of_threads(recipe.training))
-        with opened(out / "training", Reporter, restart=options.restart, leads=rank == 0) as report:
-            _train(recipe, out, model_folder, report, notes_beside(what), options.own_text)
+            make_deterministic()
+        torch.set_num_threads(thread_count(recipe.training.threads))
+        restart = options.restart
+        with open_run(
+            out / "training", Reporter, restart=restart, main_process=rank == 0
+        ) as report:
+            trainer = make_trainer(recipe, out, model_folder, report)
+            trainer.train(
+                _describe(trainer),
+                lambda: export_recogniser(
+                    trainer, model_folder, card_notes(source), own_text=options.own_text
+                ),
+            )
+            if dist.is_initialized():
+                dist.barrier()
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
 
 
-def repeatable() -> None:
-    """Let torch choose only algorithms that give the same on every run, for the rest of this
-    process."""
-    # else the LSTM on a GPU has no such algorithm
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.backends.cudnn.benchmark = False
-    torch.use_deterministic_algorithms(True)
-
-
-def _join_processes() -> int:
-    """Join the process group that ``torchrun`` announces in the environment; 0 when alone."""
-    if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
-        return 0
-    backend = "gloo"
-    if torch.cuda.is_available():
-        number = int(os.environ.get("LOCAL_RANK", "0"))
-        if number < torch.cuda.device_count():  # else the device that is asked for decides
-            torch.cuda.set_device(number)
-        backend = "cpu:gloo,cuda:nccl"
-    # the first process computes features while the others wait, which may take hours
-    dist.init_process_group(backend, timeout=timedelta(hours=24))
-    return dist.get_rank()
-
-
-def _recipe(
-    what: Path, out: Path | None, model_folder: RecogniserFolder | None
-) -> tuple[Recipe, Path]:
-    lines = None
-    if what.suffix.lower() in (".yaml", ".yml"):
-        recipe = read_recipe(what)
-        out = out or Path("runs") / recipe.name
-    else:
-        if out is None:
-            raise UsageError("Give --out MODEL, the folder of the model to make.")
-        rows = load_data(what, quiet=True, leave_out=[out])  # told when it is read again
-        lines = len(rows)
-        kinds = {modality_of(row.media) for row in rows}
-        kind = (
-            model_folder.config.modality
-            if model_folder and model_folder.config.modality in kinds
-            else modality(rows)
+def _check_fine_tuning(recipe: Recipe, model_folder: RecogniserFolder | None) -> None:
+    """Refuse options that need a base model where there is none."""
+    if recipe.training.freeze and model_folder is None:
+        raise UsageError(
+            "Only a base model's convolutions can be frozen: give --from MODEL, or no freeze."
         )
-        name = (
-            "".join(c if c.isalnum() or c in "._-" else "-" for c in out.resolve().name)[:64]
-            or "model"
+    if recipe.training.recombine and (model_folder is None or recipe.modality != "handwriting"):
+        raise UsageError(
+            "Only lines of handwriting whose words a base model finds can be recombined: "
+            "give --from MODEL."
         )
-        recipe = default_recipe(name, kind, str(what.resolve()), rows=lines)
-    if model_folder is not None:
-        recipe = _on_base(recipe, model_folder.config, lines)
-    if recipe.subsampling:
-        try:
-            encoder = recipe.encoder.subsampled(recipe.subsampling)
-        except ValueError as error:
-            raise UserError(f"{what}: subsampling: {error}.") from None
-        recipe = recipe.model_copy(update={"encoder": encoder})
-    return recipe, out
 
 
-def _on_base(recipe: Recipe, base: ModelConfig, rows: int | None) -> Recipe:
-    """A recipe with what a base model keeps of itself.
-
-    Args:
-        rows: of bare data, which says nothing of how to train; None for a recipe that someone
-            wrote.
-    """
-    if base.modality != recipe.modality:
-        raise UserError(f"The base model is for {base.modality} and the data is {recipe.modality}.")
-    encoder = base.encoder
-    training: dict[str, Any] = {"short_first": False}  # the base knows long lines already
-    kept: dict[str, Any] = {"languages": recipe.languages or base.languages}
-    if rows is None:
-        dropout = {"dropout": recipe.encoder.dropout}
-        if encoder.cell not in MEMORYLESS:
-            dropout["recurrent_dropout"] = recipe.encoder.recurrent_dropout
-        encoder = encoder.model_copy(update=dropout)
-        if recipe.encoder.intermediate:
-            if recipe.encoder.intermediate >= encoder.layers:
-                raise UserError(
-                    f"The recipe's encoder.intermediate is {recipe.encoder.intermediate}; it must be less than the "
-                    f"{encoder.layers} layers of the base model."
-                )
-            encoder = encoder.model_copy(update={"intermediate": recipe.encoder.intermediate})
-    else:
-        kept["normalise"] = base.normalise
-        little = recipe.modality == "handwriting" and rows < LITTLE
-        training |= {"learning_rate": 5e-4, "recombine": RECOMBINED if little else 0.0}
-    if base.spectrogram:
-        kept["spectrogram"] = base.spectrogram
-    if base.strip:
-        kept["strip"] = base.strip
-    return recipe.model_copy(
-        update={**kept, "encoder": encoder, "training": recipe.training.model_copy(update=training)}
-    )
-
-
-def _train(
-    recipe: Recipe,
-    out: Path,
-    model_folder: RecogniserFolder | None,
-    report: Reporter,
-    notes: str,
-    own_text: bool,
-) -> None:
-    data = _data(recipe, out / "training", model_folder, report)
-    recipe = _complete(recipe, data, model_folder)
+def make_trainer(recipe: Recipe, out: Path, model_folder: RecogniserFolder | None, report: Reporter) -> Trainer:
+    """The trainer with its data and its initial network."""
+    data = load_dataset(recipe, out / "training", model_folder, report)
+    recipe = complete_recipe(recipe, data, base=model_folder is not None)
     if model_folder is None:
         network = seeded_network(recipe, len(data.alphabet))
     else:
-        torch.manual_seed(recipe.training.seed)  # for a head that it has not yet
+        torch.manual_seed(recipe.training.seed)  # for heads that the base lacks
         network = network_from(model_folder, data.alphabet, encoder=recipe.encoder)
-    begun = model_folder.config.files.get(WEIGHTS) if model_folder else None
+    checksum = model_folder.config.files.get(WEIGHTS) if model_folder else None
     words = None
     if recipe.training.recombine:
-        report.say("Finding the words in the lines, to make others of them.")
-        words = words_of(
-            network, data, recipe, out / "training", base=begun, writes=not report.quiet
+        report.say("Finding the words in the lines, to put them together into other lines.")
+        words = load_word_crops(
+            network, data, recipe, out / "training", base=checksum, writes=not report.quiet
         )
-    trainer = Trainer(recipe, data, network, out, report, base=begun, words=words)
-    resumed = trainer.resume()
-    if trainer.progress.finished and (out / "config.json").exists():
-        report.say(
-            f"{out}: this training is finished (dev CER {100 * trainer.progress.best:.2f} %)."
-        )
-        return
-    report.say(_opening(recipe, data, trainer, resumed))
-    if model_folder is not None and not resumed:
-        trainer.measure_base()
-    trainer.run_telling(report.say)
-    if not report.quiet:
-        finish(recipe, data, trainer, out, report, model_folder, notes, own_text)
-        trainer.progress.finished = True
-        trainer.save()
-    if dist.is_initialized():
-        dist.barrier()
+    return Trainer(recipe, data, network, out, report, base=checksum, words=words)
 
 
-def _data(
-    recipe: Recipe, folder: Path, model_folder: RecogniserFolder | None, report: Reporter
-) -> Dataset:
-    """Prepare the data; the first process computes the features and the others wait to map them."""
-    leads = not report.quiet
-    alphabet = Alphabet.from_list(model_folder.config.symbols[1:]) if model_folder else None
-    cache = folder / "features"
-    if dist.is_initialized() and not leads:
+def load_dataset(recipe: Recipe, folder: Path, model_folder: RecogniserFolder | None, report: Reporter) -> Dataset:
+    """Prepare the data; the first process computes the features, and the others wait for them."""
+    main_process = not report.quiet
+    if dist.is_initialized() and not main_process:
         dist.barrier()
     started = False
 
     def advance(total: int) -> None:
         nonlocal started
         if not started:
-            report.counting("features", total)
+            report.start_bar("features", total)
             started = True
         report.advance()
 
-    said, sounds = _pronunciations(recipe, model_folder)
+    pronunciations, phones = load_pronunciations(recipe, model_folder)
     data = prepare(
-        recipe, cache, base=alphabet, pronunciations=said, sounds=sounds,
-        speller=open_speller(model_folder) if model_folder and said else None, leave_out=[folder.parent], advance=advance,
-    )  # fmt: skip
+        recipe,
+        folder / "features",
+        base=Alphabet.from_list(model_folder.config.symbols[1:]) if model_folder else None,
+        pronunciations=pronunciations,
+        phones=phones,
+        speller=open_speller(model_folder) if model_folder and pronunciations else None,
+        leave_out=[folder.parent],
+        advance=advance,
+    )
     report.stop()
-    if dist.is_initialized() and leads:
+    if dist.is_initialized() and main_process:
         dist.barrier()
-    report.left_out(data.problems)
+    report.report_problems(data.problems)
     for note in data.notes:
         report.say(f"Note: {note}")
     return data
 
 
-def _pronunciations(
+def load_pronunciations(
     recipe: Recipe, model_folder: RecogniserFolder | None
 ) -> tuple[Pronunciations, Alphabet | None]:
-    """Those of the recipe, else of the base model, whose sounds stay the network's; nothing where
-    neither has any.
+    """The recipe's pronunciations, else the base model's, with their phones.
 
     Raises:
-        UserError: the recipe's have sounds that the base model does not know.
+        UserError: the recipe's have phones that the base model does not know.
     """
-    known = model_folder.pronunciations() if model_folder else {}
-    said = read_pronunciations(Path(recipe.pronunciations)) if recipe.pronunciations else known
-    if not said:
+    if recipe.pronunciations:
+        pronunciations = read_pronunciations(Path(recipe.pronunciations))
+    else:
+        pronunciations = model_folder.pronunciations() if model_folder else {}
+    if not pronunciations:
         return {}, None
-    sounds = phone_alphabet(said)
-    if model_folder is not None and model_folder.config.sounds:
-        heard = Alphabet.from_list(model_folder.config.sounds[1:])
-        new = [sound for sound in sounds.symbols if sound not in heard]
-        if new:
-            raise UserError(
-                f"{recipe.pronunciations}: has sounds that the base model does not know: {' '.join(new)}."
-            )
-        return said, heard
-    return said, sounds
-
-
-def _complete(recipe: Recipe, data: Dataset, model_folder: RecogniserFolder | None) -> Recipe:
-    """Fill in what follows from the data: corpus statistics and the number of epochs."""
-    update: dict[str, Any] = {}
-    sounds = 0 if data.sounds is None else len(data.sounds)
-    update["encoder"] = recipe.encoder.model_copy(update={"sounds": sounds})
-    if recipe.modality == "speech" and not recipe.spectrogram.mean:
-        mean, deviation = corpus_statistics(data.store, [e.index for e in data.train])
-        update["spectrogram"] = recipe.spectrogram.model_copy(
-            update={"mean": mean, "deviation": deviation}
+    phones = sounds_of(pronunciations)
+    if model_folder is None or not model_folder.config.sounds:
+        return pronunciations, phones
+    base_phones = Alphabet.from_list(model_folder.config.sounds[1:])
+    new = [phone for phone in phones.symbols if phone not in base_phones]
+    if new:
+        raise UserError(
+            f"{recipe.pronunciations}: has sounds that the base model does not know: "
+            f"{' '.join(new)}."
         )
-    if not recipe.training.epochs:
-        updates = math.ceil(len(plan_epoch(data.train, 1, recipe)) / recipe.training.accumulate)
-        epochs = default_epochs(updates, model_folder is not None, recipe.modality)
-        update["training"] = recipe.training.model_copy(update={"epochs": epochs})
-    return recipe.model_copy(update=update)
+    return pronunciations, base_phones
 
 
-def _opening(recipe: Recipe, data: Dataset, trainer: Trainer, resumed: bool) -> str:
-    parameters = sum(p.numel() for p in trainer.network.parameters())
-    where = (
-        f"{trainer.device}, {torch.get_num_threads()} threads"
-        if trainer.device.type == "cpu"
-        else str(trainer.device)
-    )
-    p = trainer.progress
-    start = f"going on from epoch {p.epoch + 1}, step {p.step}" if resumed else "starting"
+def _describe(trainer: Trainer) -> str:
+    data = trainer.data
     split = f" ({data.split})" if data.split else ""
     return (
-        f"{recipe.name}: {len(data.train)} rows to train on, {len(data.dev)} to evaluate on{split}; "
-        f"{len(data.alphabet) - 1} symbols, {parameters / 1e6:.1f} M parameters, {recipe.training.epochs} epochs on {where}"
-        f"{', bf16' if trainer.bf16 else ''}; {start}."
+        f"{trainer.recipe.name}: {len(data.train)} rows to train on, {len(data.dev)} to evaluate on"
+        f"{split}; {len(data.alphabet) - 1} symbols"
     )
-
-
-def finish(
-    recipe: Recipe,
-    data: Dataset,
-    trainer: Trainer,
-    out: Path,
-    report: Reporter,
-    base: RecogniserFolder | None,
-    notes: str = "",
-    own_text: bool = False,
-) -> RecogniserFolder:
-    """Write the model folder from the best weights: float16 weights, the int8 graph made of them
-    (where ONNX can compute the network), config and card."""
-    best, state = read_checkpoint(trainer.best)
-    if base is not None and state["epoch"] == 0:
-        report.say(
-            f"No epoch was better on dev than {base.config.name} itself: its weights are kept."
-        )
-    trained = {
-        "epochs": trainer.progress.epoch,
-        "best_epoch": state["epoch"],
-        "steps": trainer.progress.step,
-        "hours": round(trainer.progress.seconds / 3600, 2),
-        "rows": len(data.train),
-        "from": base.config.name if base else None,
-        "recipe": _without_places(recipe),
-        "data": [source.called for source in recipe.data],
-        "corpora": corpora(recipe, data),
-        "cpu_seconds": round(trainer.progress.cpu_seconds * trainer.world),
-        "energy": energy(trainer.progress.cpu_seconds * trainer.world, trainer.progress.joules),
-        "plot": TRAINING_PLOT,
-    }
-    model_folder = export_recogniser_folder(recipe, data, best, out, trained=trained)
-    result = score_model_folder(model_folder, data, cores())
-    loss = result["cer"] - state["dev"]["cer"]
-    if loss > MAX_QUANTISATION_LOSS:
-        report.say(f"Note: in int8 the dev CER is {100 * loss:.2f} points higher than in float32.")
-    config = model_folder.config.model_copy(update={"dev": result})
-    files = {name: model_folder.file(name).read_bytes() for name in model_folder.config.files}
-    spelling = None if data.sounds is None else _spelling(recipe, data, base)
-    if spelling is not None:
-        files[SPELLING] = spelling
-    log = read_log(out / "training" / LOG)
-    files[TRAINING_PLOT] = training_svg(
-        log, title=f"{config.name}: {trainer.progress.step} steps"
-    ).encode()
-    model_folder = write_recogniser_folder(
-        out, config, files, model_card(config, trainer.progress.history, notes)
-    )
-    report.say(
-        f"{out}: ready, dev CER {100 * result['cer']:.2f} %, WER {100 * result['wer']:.2f} % "
-        f"(best path, as shipped in {config.arithmetic})."
-    )
-    if recipe.encoder.torch_only:
-        report.say(
-            f"Note: ONNX has no operator for the {recipe.encoder.recurrence}: using this model needs torch."
-        )
-    if base is not None or own_text:
-        from recog.training.recogniser.lm_transfer import inherit_language_model
-
-        model_folder = inherit_language_model(model_folder, base, recipe, report, cores(), own_text)
-    return model_folder
-
-
-def _without_places(recipe: Recipe) -> dict[str, Any]:
-    """What a model says of its recipe: nothing of where files lay on the machine that trained
-    it."""
-    told: dict[str, Any] = json.loads(
-        recipe.model_dump_json(exclude={"data", "spectrogram", "strip", "encoder"})
-    )
-    if recipe.pronunciations is not None:
-        told["pronunciations"] = Path(recipe.pronunciations).name
-    return told
-
-
-def _spelling(recipe: Recipe, data: Dataset, base: RecogniserFolder | None) -> bytes | None:
-    """The file that says how other words are said: the base's, or learned from the recipe's
-    pronunciations."""
-    if base is not None and recipe.pronunciations is None:
-        return base.file(SPELLING).read_bytes() if SPELLING in base.config.files else None
-    model = learn_spelling(data.pronunciations)
-    return None if model is None else binary_bytes(model)
-
-
-def corpora(recipe: Recipe, data: Dataset) -> dict[str, dict[str, Any]]:
-    """What the card says of each source: rows to train on and of dev that could be used, and its
-    licence."""
-    train, dev = (Counter(example.source for example in rows) for rows in (data.train, data.dev))
-    return {
-        name: {"train": train[name], "dev": dev[name], "licence": source.licence}
-        for name, source in ((source.called, source) for source in recipe.data)
-    }
-
-
-def export_recogniser_folder(
-    recipe: Recipe,
-    data: Dataset,
-    weights: dict[str, torch.Tensor],
-    out: Path,
-    *,
-    trained: dict[str, Any],
-) -> RecogniserFolder:
-    """Write a model folder, not yet evaluated, of these weights."""
-    kept = half_precision(weights)
-    symbols = ("", *data.alphabet.symbols)
-    files = {WEIGHTS: weights_bytes(kept)}
-    if data.sounds is not None:
-        files[PRONUNCIATIONS] = encode_pronunciations(data.pronunciations)
-    if not recipe.encoder.torch_only:
-        from recog.nn.export.recogniser import build_onnx, quantise
-
-        arrays = {name: np.asarray(t.float().numpy()) for name, t in kept.items()}
-        files[GRAPH] = quantise(
-            build_onnx(recipe.encoder, arrays, len(symbols))
-        ).SerializeToString()
-    config = ModelConfig(
-        name=recipe.name,
-        modality=recipe.modality,
-        languages=recipe.languages,
-        symbols=symbols,
-        sounds=("", *data.sounds.symbols) if data.sounds else None,
-        normalise=recipe.normalise,
-        spectrogram=recipe.spectrogram if recipe.modality == "speech" else None,
-        strip=recipe.strip if recipe.modality == "handwriting" else None,
-        encoder=recipe.encoder,
-        trained=trained,
-    )
-    return write_recogniser_folder(out, config, files, model_card(config, []))

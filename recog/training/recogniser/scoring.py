@@ -22,14 +22,19 @@ from recog.training.recogniser.recipe import Recipe
 from recog.util.edit_distance import edit_distance
 from recog.util.parallel import parallel
 
-CONFUSIONS = 12  # of the most common that the card names
+CONFUSIONS = 12  # on the card
 
 
 @dataclass
 class DevResult:
-    """Error rates as fractions, the share of frames whose best symbol is the blank, samples
-    (reference, hypothesis), and the error rate of the sounds, spaces included, where the network
-    hears them and rows have them."""
+    """Error rates of best path on dev, as fractions.
+
+    Attributes:
+        blank: share of the frames whose best symbol is the blank.
+        sources: CER of each source.
+        samples: (reference, hypothesis) of some rows.
+        phone_error_rate: with spaces; None without phones.
+    """
 
     cer: float
     wer: float
@@ -37,26 +42,26 @@ class DevResult:
     rows: int
     sources: dict[str, float] = field(default_factory=dict)
     samples: list[tuple[str, str]] = field(default_factory=list)
-    sounds: float | None = None
+    phone_error_rate: float | None = None
 
     @property
-    def decides(self) -> float:
-        """What the better of two epochs has less of: errors in the sounds, where the network hears
-        them, else in characters."""
-        return self.cer if self.sounds is None else self.sounds
+    def selection_error(self) -> float:
+        """The error rate by which epochs are compared: of phones, or without them of characters."""
+        return self.cer if self.phone_error_rate is None else self.phone_error_rate
 
     def summary(self) -> dict[str, Any]:
-        found: dict[str, Any] = {
+        """The result for the history of a run."""
+        summary: dict[str, Any] = {
             "cer": self.cer,
             "wer": self.wer,
             "blank": self.blank,
             "rows": self.rows,
         }
         if len(self.sources) > 1:
-            found["sources"] = self.sources
-        if self.sounds is not None:
-            found["sounds"] = self.sounds
-        return found
+            summary["sources"] = self.sources
+        if self.phone_error_rate is not None:
+            summary["sounds"] = self.phone_error_rate
+        return summary
 
 
 @torch.no_grad()
@@ -68,11 +73,11 @@ def evaluate(
     rank: int = 0,
     world: int = 1,
 ) -> DevResult:
-    """CER and WER of best path over ``data.dev`` in float32, the work shared between processes."""
+    """Evaluate best path on dev in float32; processes share the work."""
     network.eval()
     items = sorted((Item(e) for e in data.dev), key=lambda item: item.columns)
     plan = cut(items, 2 * recipe.training.batch_columns, 2 * recipe.training.batch_items)
-    rows: list[Scored] = []
+    rows: list[DevRow] = []
     symbols = len(data.alphabet)
     batches = Epoch(plan, data.store, recipe, 0, train=False)
     for i in range(rank, len(batches), world):
@@ -81,19 +86,19 @@ def evaluate(
         for item, matrix, n in zip(
             batch.items, log_probs.cpu().numpy(), frames.tolist(), strict=True
         ):
-            letters, sounds = matrix[:n, :symbols], item.example.sounds
+            letters, phones = matrix[:n, :symbols], item.example.phones
             hypothesis = " ".join(data.alphabet.decode(best_path(letters)).split())
             blanks = int((letters.argmax(-1) == 0).sum())
-            wrong = edit_distance(sounds, best_path(matrix[:n, symbols:])) if sounds else 0
+            phone_errors = edit_distance(phones, best_path(matrix[:n, symbols:])) if phones else 0
             rows.append(
-                Scored(
+                DevRow(
                     item.example.source,
                     item.example.text,
                     hypothesis,
                     blanks,
                     n,
-                    wrong,
-                    len(sounds),
+                    phone_errors,
+                    len(phones),
                 )
             )
     if world > 1:
@@ -103,19 +108,19 @@ def evaluate(
     return score(rows)
 
 
-class Scored(NamedTuple):
-    """A row of dev as it was read; ``wrong`` of its ``sounds`` are."""
+class DevRow(NamedTuple):
+    """A dev row with its hypothesis, and the errors among its phones."""
 
     source: str
     reference: str
     hypothesis: str
     blanks: int
     frames: int
-    wrong: int = 0
-    sounds: int = 0
+    phone_errors: int = 0
+    phones: int = 0
 
 
-def score(rows: list[Scored]) -> DevResult:
+def score(rows: list[DevRow]) -> DevResult:
     """Pool rows into error rates."""
     chars = words = char_errors = word_errors = 0
     sources: dict[str, list[int]] = {}
@@ -136,8 +141,8 @@ def score(rows: list[Scored]) -> DevResult:
         rows=len(rows),
         sources={k: a / max(1, b) for k, (a, b) in sorted(sources.items())},
         samples=[(r.reference, r.hypothesis) for r in shown],
-        sounds=sum(r.wrong for r in rows) / spoken
-        if (spoken := sum(r.sounds for r in rows))
+        phone_error_rate=sum(r.phone_errors for r in rows) / spoken
+        if (spoken := sum(r.phones for r in rows))
         else None,
     )
 
@@ -145,31 +150,36 @@ def score(rows: list[Scored]) -> DevResult:
 def score_model_folder(
     model_folder: RecogniserFolder, data: Dataset, threads: int, runtime: Runtime | None = None
 ) -> dict[str, Any]:
-    """Dev results of a model, best path, with 95 % bootstrap intervals; as shipped, or as
-    ``runtime`` computes it."""
+    """Dev results of a model folder by best path, with 95 % bootstrap intervals.
+
+    Args:
+        runtime: computes the log-probabilities; by default the model's.
+    """
     runtime = runtime or open_runtime(model_folder)
     config = model_folder.config
 
-    def one(numbered: tuple[int, Example]) -> tuple[str, Pair]:
+    def score_row(numbered: tuple[int, Example]) -> tuple[str, Pair]:
         i, example = numbered
         features = stored_features(example, data.store, config.spectrogram)
         labels = best_path(runtime.log_probs(features)[:, : len(config.symbols)])
         text = " ".join(data.alphabet.decode(labels).split())
         return example.source, Pair(f"{i} {example.name}", example.text, text, example.group)
 
-    rows = list(parallel(one, enumerate(data.dev), threads))
+    rows = list(parallel(score_row, enumerate(data.dev), threads))
     pairs = [pair for _, pair in rows]
-    found = _summary(pairs)
+    summary = _summary(pairs)
     by_source = {
         s: [pair for source, pair in rows if source == s]
         for s in sorted({source for source, _ in rows})
     }
     if len(by_source) > 1:
-        found["sources"] = {source: _summary(own) for source, own in by_source.items()}
+        summary["sources"] = {
+            source: _summary(source_pairs) for source, source_pairs in by_source.items()
+        }
     else:
         by_source = {}
-    found["errors"] = errors(pairs, by_source | by_length(pairs))
-    return found
+    summary["errors"] = errors(pairs, by_source | by_length(pairs))
+    return summary
 
 
 def by_length(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
@@ -190,14 +200,16 @@ def by_length(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
 
 
 def errors(pairs: Sequence[Pair], parts: dict[str, list[Pair]]) -> dict[str, Any]:
-    """Kinds of character errors of all pairs and of each part, as shares of the reference, and the
-    most common ones."""
+    """Character errors by kind, of all pairs and of each part, and the most common confusions.
+
+    They are shares of the reference's characters.
+    """
     kinds = {}
-    for name, own in {"all": list(pairs), **parts}.items():
-        counts = score_pairs(own, confusions=0, resamples=1).cer
+    for name, part_pairs in {"all": list(pairs), **parts}.items():
+        counts = score_pairs(part_pairs, confusions=0, resamples=1).cer
         length = max(1, counts.reference)
         kinds[name] = {
-            "rows": len(own),
+            "rows": len(part_pairs),
             "cer": round(counts.errors / length, 5),
             "substituted": round(counts.substitutions / length, 5),
             "left_out": round(counts.deletions / length, 5),
