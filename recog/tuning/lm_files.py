@@ -11,26 +11,26 @@ from recog.lm.binary import load_lm
 from recog.lm.neural import NeuralLM
 from recog.lm.trie import NGramTrie
 from recog.model.folder import CONFIG, GRAPH, RESCORER, RESCORER_CONFIG
-from recog.model.language_model import open_language_bundle
-from recog.model.recogniser_folder import Bundle
+from recog.model.language_model import open_language_model_folder
+from recog.model.recogniser_folder import RecogniserFolder
 
 
 def language_files(
-    bundle: Bundle, lm: Path | None, languages: Mapping[str, Path]
+    model_folder: RecogniserFolder, lm: Path | None, languages: Mapping[str, Path]
 ) -> tuple[Path | None, dict[str, Path]]:
     """The files of the usual language model and of other languages: new ones, else the model's.
 
     Raises:
         UsageError: there are other languages without a usual language model.
     """
-    decoding = bundle.config.decoding
+    decoding = model_folder.config.decoding
     if lm is None and languages:
         raise UsageError(
             "Language models of other languages are beside a usual one; give that with --lm."
         )
     if lm is None and decoding.lm is not None:
-        others = {name: bundle.file(file) for name, file in decoding.languages.items()}
-        return bundle.file(decoding.lm), others
+        others = {name: model_folder.file(file) for name, file in decoding.languages.items()}
+        return model_folder.file(decoding.lm), others
     return lm, dict(languages)
 
 
@@ -48,16 +48,20 @@ def load_models(usual: Path | None, others: Mapping[str, Path]) -> list[NGramTri
     return models
 
 
-def load_neural(bundle: Bundle, folder: Path | None) -> tuple[NeuralLM | None, dict[str, bytes]]:
+def load_neural(
+    model_folder: RecogniserFolder, folder: Path | None
+) -> tuple[NeuralLM | None, dict[str, bytes]]:
     """The neural language model in a folder, else the recogniser's, and its files."""
     if folder is not None:
-        lm = open_language_bundle(folder)
+        lm = open_language_model_folder(folder)
         files = {RESCORER: lm.file(GRAPH), RESCORER_CONFIG: lm.path / CONFIG}
         return NeuralLM(lm), {name: path.read_bytes() for name, path in files.items()}
-    if bundle.config.decoding.rescoring is None:
+    if model_folder.config.decoding.rescoring is None:
         return None, {}
     names = (RESCORER, RESCORER_CONFIG)
-    return NeuralLM.within(bundle), {name: bundle.file(name).read_bytes() for name in names}
+    return NeuralLM.within(model_folder), {
+        name: model_folder.file(name).read_bytes() for name in names
+    }
 
 
 def lm_file_name(name: str, path: Path) -> str:

@@ -18,8 +18,8 @@ from recog.model.config import Calibration, DecodingConfig, Rescoring, View
 from recog.model.folder import PRONUNCIATIONS
 from recog.model.recogniser_folder import RecogniserFolder, update_recogniser_folder
 from recog.recognition.base import Recogniser
-from recog.text.normalise import Accounted
-from recog.text.pronunciations import pronunciations_bytes
+from recog.text.normalise import TrackedRule
+from recog.text.pronunciations import encode_pronunciations
 from recog.tuning.calibration import calibrate_words
 from recog.tuning.card import PLOT, decoding_section, summary, with_section
 from recog.tuning.data import collect
@@ -118,7 +118,7 @@ def tune_model(recogniser: Recogniser, rows: Sequence[Row], options: TuneOptions
     if decoding.rescoring is not None:
         files |= neural_files
     if search.word_finder is not None:  # with the words of the language model
-        files[PRONUNCIATIONS] = pronunciations_bytes(search.word_finder.pronunciations)
+        files[PRONUNCIATIONS] = encode_pronunciations(search.word_finder.pronunciations)
     if calibration:
         title = f"{config.name}: word confidences on {options.what}"
         files[PLOT] = reliability_svg(reliability(confidences, correct), title=title).encode()
@@ -136,7 +136,9 @@ def tune_model(recogniser: Recogniser, rows: Sequence[Row], options: TuneOptions
         decoding.rescoring,
     )
     card = with_section(recogniser.model_folder.card, section)
-    update_recogniser_folder(recogniser.model_folder, options.out, config.model_copy(update=update), files, card)
+    update_recogniser_folder(
+        recogniser.model_folder, options.out, config.model_copy(update=update), files, card
+    )
     return _result_line(options.what, setting, best, baseline, calibration, error)
 
 
@@ -169,7 +171,9 @@ def with_views(model_folder: RecogniserFolder, options: TuneOptions) -> Recognis
     if options.doubt is not None:
         update["doubt"] = options.doubt
     decoding = model_folder.config.decoding.model_copy(update=update)
-    return RecogniserFolder(model_folder.path, model_folder.config.model_copy(update={"decoding": decoding}))
+    return RecogniserFolder(
+        model_folder.path, model_folder.config.model_copy(update={"decoding": decoding})
+    )
 
 
 def make_search(
@@ -185,7 +189,7 @@ def make_search(
         UserError: the texts have no words.
     """
     config = recogniser.config
-    account = Accounted(config.normalise, config.languages)
+    account = TrackedRule(config.normalise, config.languages)
     utterances = list(collect(recogniser, rows, account))
     for note in account.notes("texts"):
         say(note)

@@ -16,7 +16,11 @@ from recog.decoding.decoder import Hypothesis
 from recog.decoding.rescoring.nbest import rescore
 from recog.errors import UsageError, UserError
 from recog.lm.neural import NeuralLM, _distinct
-from recog.model.language_model import LanguageModelFolder, LanguageNetworkConfig, open_language_model_folder
+from recog.model.language_model import (
+    LanguageModelFolder,
+    LanguageNetworkConfig,
+    open_language_model_folder,
+)
 from recog.nn.export.language_model import build_language_onnx
 from recog.nn.language_model import LanguageNetwork, log_expected, log_uniform
 from recog.training.language_model import trainer as loop
@@ -55,7 +59,9 @@ def model(
     recipe = LanguageRecipe(
         name="toy", modality="text", data=({"path": "none"},), unit=unit, network=config, **options
     )  # type: ignore[arg-type]
-    model_folder = export_language_model_folder(recipe, symbols, network.state_dict(), folder, trained={})
+    model_folder = export_language_model_folder(
+        recipe, symbols, network.state_dict(), folder, trained={}
+    )
     graph = folder / "float.onnx"
     weights = {k: v.numpy() for k, v in network.state_dict().items()}
     graph.write_bytes(build_language_onnx(config, weights, len(symbols)).SerializeToString())

@@ -148,7 +148,9 @@ def test_tuned_again_with_its_weights_fixed_it_stays(tuned: Path, tmp_path: Path
         lambda _: None,
     )
     again = open_recogniser_folder(tmp_path)
-    assert again.config.decoding.rescoring == open_recogniser_folder(tuned).config.decoding.rescoring
+    assert (
+        again.config.decoding.rescoring == open_recogniser_folder(tuned).config.decoding.rescoring
+    )
     assert again.file("rescorer.onnx").read_bytes() == (tuned / "rescorer.onnx").read_bytes()
 
 

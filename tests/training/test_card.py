@@ -121,11 +121,10 @@ def test_what_stands_in_a_table_stays_in_its_cell():
 def test_a_trained_model_has_its_card_and_its_plot(recipe_file, tmp_path):
     text = recipe_file.read_text()
     recipe_file.write_text(text.replace("data: [{path:", "data: [{name: ab, licence: CC0, path:"))
-    model_folder = (train_recogniser(recipe_file, tmp_path / "out", None),
+    model_folder = (
+        train_recogniser(recipe_file, tmp_path / "out", None),
         open_recogniser_folder(tmp_path / "out"),
-    )[
-        1
-    ]
+    )[1]
     card = model_folder.card
     config = model_folder.config
     assert f"| ab | {config.trained['rows']} | {config.dev['rows']} | CC0 |" in card

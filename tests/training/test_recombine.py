@@ -201,7 +201,10 @@ def test_a_bare_folder_from_a_base_recombines_and_nothing_else_does(
     from recog.model.recogniser_folder import open_recogniser_folder
     from recog.training.recogniser.run_recipe import find_recipe
 
-    assert find_recipe(lines, tmp_path / "out", open_recogniser_folder(base))[0].training.recombine == 0.5
+    assert (
+        find_recipe(lines, tmp_path / "out", open_recogniser_folder(base))[0].training.recombine
+        == 0.5
+    )
     assert find_recipe(lines, tmp_path / "out", None)[0].training.recombine == 0.0
     recipe_file.write_text(
         recipe_file.read_text().replace("training: {", "training: {recombine: 0.5, ")

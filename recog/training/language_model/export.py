@@ -12,10 +12,10 @@ import torch
 from recog.lm.neural import NeuralLM
 from recog.model.folder import GRAPH, WEIGHTS
 from recog.model.language_model import (
-    LanguageBundle,
     LanguageModelConfig,
-    open_language_bundle,
-    write_language_bundle,
+    LanguageModelFolder,
+    open_language_model_folder,
+    write_language_model_folder,
 )
 from recog.nn.export.language_model import build_language_onnx
 from recog.nn.weights import half_precision, weights_bytes
@@ -25,7 +25,7 @@ from recog.training.language_model.recipe import LanguageRecipe
 from recog.training.language_model.trainer import Ids, LanguageTrainer, dev_perplexity
 
 
-def export_language_model(trainer: LanguageTrainer, notes: str) -> LanguageBundle:
+def export_language_model(trainer: LanguageTrainer, notes: str) -> LanguageModelFolder:
     """Write the model folder from the best weights of a run, with the perplexity of its graph.
 
     Args:
@@ -44,23 +44,23 @@ def export_language_model(trainer: LanguageTrainer, notes: str) -> LanguageBundl
         "recipe": json.loads(recipe.model_dump_json(exclude={"data", "network"})),
         "data": [Path(source.path).name for source in recipe.data],
     }
-    bundle = export_language_bundle(recipe, data.symbols, weights, out, trained=trained)
-    dev = {"perplexity": round(bundle_perplexity(bundle, data), 4), "tokens": len(data.dev)}
-    config = bundle.config.model_copy(update={"dev": dev})
-    files = {name: bundle.file(name).read_bytes() for name in (WEIGHTS, GRAPH)}
-    write_language_bundle(out, config, files, language_card(config, p.history, notes))
+    model_folder = export_language_model_folder(recipe, data.symbols, weights, out, trained=trained)
+    dev = {"perplexity": round(bundle_perplexity(model_folder, data), 4), "tokens": len(data.dev)}
+    config = model_folder.config.model_copy(update={"dev": dev})
+    files = {name: model_folder.file(name).read_bytes() for name in (WEIGHTS, GRAPH)}
+    write_language_model_folder(out, config, files, language_card(config, p.history, notes))
     trainer.report.say(f"{out}: ready, dev perplexity {dev['perplexity']:.3f} (int8).")
-    return open_language_bundle(out)
+    return open_language_model_folder(out)
 
 
-def export_language_bundle(
+def export_language_model_folder(
     recipe: LanguageRecipe,
     symbols: tuple[str, ...],
     weights: dict[str, torch.Tensor],
     out: Path,
     *,
     trained: dict[str, Any],
-) -> LanguageBundle:
+) -> LanguageModelFolder:
     """Write a model folder of these weights, before its evaluation on dev."""
     half_weights = half_precision(weights)
     arrays = {name: np.asarray(t.float().numpy()) for name, t in half_weights.items()}
@@ -78,13 +78,13 @@ def export_language_bundle(
         trained=trained,
     )
     files = {WEIGHTS: weights_bytes(half_weights), GRAPH: graph.SerializeToString()}
-    return write_language_bundle(out, config, files, language_card(config, []))
+    return write_language_model_folder(out, config, files, language_card(config, []))
 
 
-def bundle_perplexity(bundle: LanguageBundle, data: TextData) -> float:
+def bundle_perplexity(model_folder: LanguageModelFolder, data: TextData) -> float:
     """Perplexity of the dev text, by the graph of a model folder."""
-    lm = NeuralLM(bundle, threads=torch.get_num_threads())
-    network = bundle.config.network
+    lm = NeuralLM(model_folder, threads=torch.get_num_threads())
+    network = model_folder.config.network
     carried = None
 
     def score(inputs: Ids, targets: Ids) -> float:

@@ -12,8 +12,8 @@ from recog.model.page_model import (
     GEOMETRY_GRAPH,
     GEOMETRY_WEIGHTS,
     PageModelConfig,
-    open_page_bundle,
-    write_page_bundle,
+    open_page_model_folder,
+    write_page_model_folder,
 )
 from recog.nn.page.geometry import build_geometry_onnx
 from recog.nn.page.network import build_page_onnx, page_arrays
@@ -64,7 +64,7 @@ def write_page_model(
     update: dict[str, Any] = {"network": recipe.network, "trained": trained, "dev": dev}
     files: dict[str, bytes] = {}
     if recipe.base is not None:
-        base = open_page_bundle(recipe.base)
+        base = open_page_model_folder(recipe.base)
         files = {name: base.file(name).read_bytes() for name in base.config.files}
         update["geometry"] = base.config.geometry
         if recipe.train == "geometry":
@@ -82,7 +82,7 @@ def write_page_model(
         files[WEIGHTS] = weights_bytes(half_weights)
         files[GRAPH] = build_page_onnx(recipe.network, arrays).SerializeToString()
     config = PageModelConfig(name=recipe.name, **update)
-    return PageSegmenter(write_page_bundle(out, config, files, page_card(config, notes)))
+    return PageSegmenter(write_page_model_folder(out, config, files, page_card(config, notes)))
 
 
 def page_card(config: PageModelConfig, notes: str = "") -> str:

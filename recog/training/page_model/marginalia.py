@@ -123,9 +123,7 @@ class PageContextTrainer(PageTrainer):
             for offset, by_source in scores.items():
                 is_main = np.zeros(0, np.bool_)
                 if lines:
-                    is_main = (
-                    main_text_lines(lines, shift_logits(main_text, offset))
-                )
+                    is_main = main_text_lines(lines, shift_logits(main_text, offset))
                 key = tuple(is_main.tolist())
                 if key not in known:
                     chosen = [STRIDE * lines[k] for k in np.flatnonzero(is_main)]

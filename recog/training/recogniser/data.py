@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from recog.corpora.rows import Row
-from recog.corpora.validate import needed_frames
+from recog.corpora.validate import min_ctc_frames
 from recog.errors import UserError
 from recog.lm.g2p import Speller
 from recog.text.alphabet import Alphabet, describe
-from recog.text.pronunciations import Pronunciations, pronunciations_bytes, say
+from recog.text.pronunciations import Pronunciations, encode_pronunciations, pronounce
 from recog.training.recipe_base import Source
 from recog.training.recogniser.feature_store import FeatureStore, build_store
 from recog.training.recogniser.recipe import Recipe
@@ -129,7 +129,9 @@ def prepare(
         raise UserError(_nothing_to_evaluate_on(train, problems))
     digests = fingerprints(rows, store.columns)
     if pronunciations:
-        digests["pronunciations"] = hashlib.sha256(pronunciations_bytes(pronunciations)).hexdigest()
+        digests["pronunciations"] = hashlib.sha256(
+            encode_pronunciations(pronunciations)
+        ).hexdigest()
     return Dataset(
         train,
         dev,
@@ -181,7 +183,7 @@ class _Checker:
         if labels is None:
             return None
         columns = self.store.columns[index]
-        frames, needed = self.recipe.encoder.frames(columns), needed_frames(labels)
+        frames, needed = self.recipe.encoder.frames(columns), min_ctc_frames(labels)
         if frames < needed:
             of_dev = row.split == "dev"
             fate = " It stays in dev, where it counts as errors." if of_dev else ""
@@ -223,9 +225,9 @@ class _Checker:
         """The labels of a text's pronunciation; empty if it is unknown or needs more frames."""
         if not self.pronunciations or not self.phones:
             return ()
-        pronunciation = say(text, self.pronunciations)
+        pronunciation = pronounce(text, self.pronunciations)
         labels = tuple(self.phones.encode(pronunciation)) if pronunciation else ()
-        return labels if needed_frames(labels) <= frames else ()
+        return labels if min_ctc_frames(labels) <= frames else ()
 
 
 def _name(row: Row) -> str:

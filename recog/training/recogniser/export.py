@@ -12,9 +12,9 @@ import torch
 
 from recog.lm.binary import binary_bytes
 from recog.model.folder import GRAPH, PRONUNCIATIONS, SPELLING, TRAINING_PLOT, WEIGHTS
-from recog.model.recogniser_folder import Bundle, ModelConfig, write_bundle
+from recog.model.recogniser_folder import ModelConfig, RecogniserFolder, write_recogniser_folder
 from recog.nn.weights import half_precision, weights_bytes
-from recog.text.pronunciations import pronunciations_bytes
+from recog.text.pronunciations import encode_pronunciations
 from recog.training.card import model_card
 from recog.training.checkpoint import read_checkpoint
 from recog.training.energy import energy
@@ -23,7 +23,7 @@ from recog.training.plot import read_log, training_svg
 from recog.training.progress import LOG
 from recog.training.recogniser.data import Dataset
 from recog.training.recogniser.recipe import Recipe
-from recog.training.recogniser.scoring import score_bundle
+from recog.training.recogniser.scoring import score_model_folder
 from recog.training.recogniser.trainer import Trainer
 from recog.util.parallel import cores
 
@@ -32,8 +32,8 @@ MAX_QUANTISATION_LOSS = 0.003
 
 
 def export_recogniser(
-    trainer: Trainer, base: Bundle | None, notes: str = "", *, own_text: bool = False
-) -> Bundle:
+    trainer: Trainer, base: RecogniserFolder | None, notes: str = "", *, own_text: bool = False
+) -> RecogniserFolder:
     """Write the model folder from the best weights of a run, evaluate it, and add a language model.
 
     Args:
@@ -47,20 +47,22 @@ def export_recogniser(
             f"No epoch was better on dev than {base.config.name} itself: its weights are kept."
         )
     trained = _trained(trainer, state["epoch"], base)
-    bundle = export_bundle(recipe, data, weights, out, trained=trained)
-    result = score_bundle(bundle, data, cores())
+    model_folder = export_recogniser_folder(recipe, data, weights, out, trained=trained)
+    result = score_model_folder(model_folder, data, cores())
     loss = result["cer"] - state["dev"]["cer"]
     if loss > MAX_QUANTISATION_LOSS:
         report.say(f"Note: in int8 the dev CER is {100 * loss:.2f} points higher than in float32.")
-    config = bundle.config.model_copy(update={"dev": result})
-    files = {name: bundle.file(name).read_bytes() for name in bundle.config.files}
+    config = model_folder.config.model_copy(update={"dev": result})
+    files = {name: model_folder.file(name).read_bytes() for name in model_folder.config.files}
     g2p = None if data.phones is None else g2p_bytes(recipe, data, base)
     if g2p is not None:
         files[SPELLING] = g2p
     log = read_log(trainer.folder / LOG)
     title = f"{config.name}: {trainer.progress.step} steps"
     files[TRAINING_PLOT] = training_svg(log, title=title).encode()
-    bundle = write_bundle(out, config, files, model_card(config, trainer.progress.history, notes))
+    model_folder = write_recogniser_folder(
+        out, config, files, model_card(config, trainer.progress.history, notes)
+    )
     report.say(
         f"{out}: ready, dev CER {100 * result['cer']:.2f} %, WER {100 * result['wer']:.2f} % "
         f"(best path, as shipped in {config.arithmetic})."
@@ -73,11 +75,13 @@ def export_recogniser(
     if base is not None or own_text:
         from recog.training.recogniser.lm_transfer import transfer_language_model
 
-        bundle = transfer_language_model(bundle, base, recipe, report, cores(), own_text)
-    return bundle
+        model_folder = transfer_language_model(
+            model_folder, base, recipe, report, cores(), own_text
+        )
+    return model_folder
 
 
-def _trained(trainer: Trainer, best_epoch: int, base: Bundle | None) -> dict[str, Any]:
+def _trained(trainer: Trainer, best_epoch: int, base: RecogniserFolder | None) -> dict[str, Any]:
     """The run as the model's config describes it."""
     recipe, p = trainer.recipe, trainer.progress
     cpu_seconds = p.cpu_seconds * trainer.world
@@ -107,7 +111,7 @@ def portable_recipe(recipe: Recipe) -> dict[str, Any]:
     return settings
 
 
-def g2p_bytes(recipe: Recipe, data: Dataset, base: Bundle | None) -> bytes | None:
+def g2p_bytes(recipe: Recipe, data: Dataset, base: RecogniserFolder | None) -> bytes | None:
     """The file of the grapheme-to-phoneme model: the base's, or trained on the pronunciations."""
     if base is not None and recipe.pronunciations is None:
         return base.file(SPELLING).read_bytes() if SPELLING in base.config.files else None
@@ -124,20 +128,20 @@ def corpora(recipe: Recipe, data: Dataset) -> dict[str, dict[str, Any]]:
     }
 
 
-def export_bundle(
+def export_recogniser_folder(
     recipe: Recipe,
     data: Dataset,
     weights: dict[str, torch.Tensor],
     out: Path,
     *,
     trained: dict[str, Any],
-) -> Bundle:
+) -> RecogniserFolder:
     """Write a model folder of these weights, before its evaluation."""
     half_weights = half_precision(weights)
     symbols = ("", *data.alphabet.symbols)
     files = {WEIGHTS: weights_bytes(half_weights)}
     if data.phones is not None:
-        files[PRONUNCIATIONS] = pronunciations_bytes(data.pronunciations)
+        files[PRONUNCIATIONS] = encode_pronunciations(data.pronunciations)
     if not recipe.encoder.torch_only:
         from recog.nn.export.recogniser import build_onnx, quantise
 
@@ -157,4 +161,4 @@ def export_bundle(
         encoder=recipe.encoder,
         trained=trained,
     )
-    return write_bundle(out, config, files, model_card(config, []))
+    return write_recogniser_folder(out, config, files, model_card(config, []))

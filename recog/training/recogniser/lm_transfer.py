@@ -13,7 +13,11 @@ from recog.lm.perplexity import perplexity
 from recog.lm.tables import NGrams, Unit
 from recog.model.config import DecodingConfig
 from recog.model.folder import RESCORER, RESCORER_CONFIG
-from recog.model.recogniser_folder import RecogniserFolder, open_recogniser_folder, update_recogniser_folder
+from recog.model.recogniser_folder import (
+    RecogniserFolder,
+    open_recogniser_folder,
+    update_recogniser_folder,
+)
 from recog.recognition.load import load
 from recog.text.bidi import to_logical
 from recog.training.progress import Reporter
@@ -94,7 +98,9 @@ def transfer_language_model(
     return open_recogniser_folder(model_folder.path)
 
 
-def _decoding_of_base(model_folder: RecogniserFolder, base: RecogniserFolder | None) -> DecodingConfig:
+def _decoding_of_base(
+    model_folder: RecogniserFolder, base: RecogniserFolder | None
+) -> DecodingConfig:
     """The base's decoding, its offset converted to the frames of the new model."""
     if base is None:
         return DecodingConfig(beam=BEAM)

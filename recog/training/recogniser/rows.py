@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from recog.corpora import importer
-from recog.corpora.manifest import load_data
+from recog.corpora.data import load_data
 from recog.corpora.rows import Row
 from recog.corpora.splits import split_rows
 from recog.errors import UserError
 from recog.text.bidi import to_display, to_logical
-from recog.text.normalise import Accounted, has_digits
+from recog.text.normalise import TrackedRule, has_digits
 from recog.training.recipe_base import RECIPE_SUFFIXES, Source
 from recog.training.recogniser.recipe import Recipe, read_recipe
 
@@ -46,7 +46,7 @@ def load_rows(recipe: Recipe, *, leave_out: Sequence[Path] = ()) -> LoadedRows:
         leave_out: folders within the sources to skip.
     """
     loaded = LoadedRows()
-    normalise = Accounted(recipe.normalise, recipe.languages)
+    normalise = TrackedRule(recipe.normalise, recipe.languages)
     for source in recipe.data:
         if source.optional and not Path(source.path).exists():
             loaded.problems.append(f"{source.path}: is not there, and optional.")
@@ -80,7 +80,7 @@ def _read_source(source: Source, leave_out: Sequence[Path]) -> list[Row]:
     return [row for row in rows if row.split != "test"]
 
 
-def _usable(row: Row, recipe: Recipe, normalise: Accounted, loaded: LoadedRows) -> bool:
+def _usable(row: Row, recipe: Recipe, normalise: TrackedRule, loaded: LoadedRows) -> bool:
     """Whether a train row's text can be normalised without loss; else its problem is noted."""
     if not spoken_as_written(row.text, recipe):
         loaded.digit_rows += 1
@@ -88,7 +88,7 @@ def _usable(row: Row, recipe: Recipe, normalise: Accounted, loaded: LoadedRows) 
             f"{row.media.name}: has digits, and the rule 'spoken' cannot say how they were read."
         )
         return False
-    unspellable = normalise.lost_of(row.text)
+    unspellable = normalise.dropped_characters(row.text)
     if unspellable:
         loaded.problems.append(
             f"{row.media.name}: the rule '{recipe.normalise}' has no spelling for "

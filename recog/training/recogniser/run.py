@@ -13,7 +13,7 @@ from recog.model.folder import WEIGHTS
 from recog.model.recogniser_folder import RecogniserFolder, open_recogniser_folder
 from recog.nn.weights import network_from
 from recog.text.alphabet import Alphabet
-from recog.text.pronunciations import Pronunciations, read_pronunciations, sounds_of
+from recog.text.pronunciations import Pronunciations, phone_alphabet, read_pronunciations
 from recog.training.progress import Reporter
 from recog.training.recipe_base import NO_OVERRIDES, RunOptions
 from recog.training.recogniser.data import Dataset, prepare
@@ -80,7 +80,9 @@ def _check_fine_tuning(recipe: Recipe, model_folder: RecogniserFolder | None) ->
         )
 
 
-def make_trainer(recipe: Recipe, out: Path, model_folder: RecogniserFolder | None, report: Reporter) -> Trainer:
+def make_trainer(
+    recipe: Recipe, out: Path, model_folder: RecogniserFolder | None, report: Reporter
+) -> Trainer:
     """The trainer with its data and its initial network."""
     data = load_dataset(recipe, out / "training", model_folder, report)
     recipe = complete_recipe(recipe, data, base=model_folder is not None)
@@ -99,7 +101,9 @@ def make_trainer(recipe: Recipe, out: Path, model_folder: RecogniserFolder | Non
     return Trainer(recipe, data, network, out, report, base=checksum, words=words)
 
 
-def load_dataset(recipe: Recipe, folder: Path, model_folder: RecogniserFolder | None, report: Reporter) -> Dataset:
+def load_dataset(
+    recipe: Recipe, folder: Path, model_folder: RecogniserFolder | None, report: Reporter
+) -> Dataset:
     """Prepare the data; the first process computes the features, and the others wait for them."""
     main_process = not report.quiet
     if dist.is_initialized() and not main_process:
@@ -147,7 +151,7 @@ def load_pronunciations(
         pronunciations = model_folder.pronunciations() if model_folder else {}
     if not pronunciations:
         return {}, None
-    phones = sounds_of(pronunciations)
+    phones = phone_alphabet(pronunciations)
     if model_folder is None or not model_folder.config.sounds:
         return pronunciations, phones
     base_phones = Alphabet.from_list(model_folder.config.sounds[1:])

@@ -6,10 +6,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from recog.corpora.manifest import load_data, modality, modality_of
+from recog.corpora.data import load_data, modality, modality_of
 from recog.errors import UsageError, UserError
 from recog.model.config import MEMORYLESS, EncoderConfig
-from recog.model.recogniser_folder import Bundle, ModelConfig
+from recog.model.recogniser_folder import ModelConfig, RecogniserFolder
 from recog.training.recipe_base import RECIPE_SUFFIXES
 from recog.training.recogniser.batches import plan_epoch
 from recog.training.recogniser.data import Dataset
@@ -20,13 +20,15 @@ from recog.training.recogniser.recipe import Modality, Recipe, default_recipe, r
 FEW_ROWS, RECOMBINE_FEW = 1000, 0.5
 
 
-def find_recipe(source: Path, out: Path | None, bundle: Bundle | None) -> tuple[Recipe, Path]:
+def find_recipe(
+    source: Path, out: Path | None, model_folder: RecogniserFolder | None
+) -> tuple[Recipe, Path]:
     """The recipe of a run, and its model folder.
 
     Args:
         source: a YAML recipe, or data.
         out: the model folder; for a recipe by default ``runs/NAME``.
-        bundle: the base model.
+        model_folder: the base model.
 
     Raises:
         UserError: the recipe or the data cannot be used, or do not fit the base.
@@ -39,9 +41,9 @@ def find_recipe(source: Path, out: Path | None, bundle: Bundle | None) -> tuple[
     elif out is None:
         raise UsageError("Give --out MODEL, the folder of the model to make.")
     else:
-        recipe, rows = _recipe_of_data(source, out, bundle)
-    if bundle is not None:
-        recipe = adapt_to_base(recipe, bundle.config, rows)
+        recipe, rows = _recipe_of_data(source, out, model_folder)
+    if model_folder is not None:
+        recipe = adapt_to_base(recipe, model_folder.config, rows)
     if recipe.subsampling:
         try:
             encoder = recipe.encoder.subsampled(recipe.subsampling)
@@ -51,11 +53,13 @@ def find_recipe(source: Path, out: Path | None, bundle: Bundle | None) -> tuple[
     return recipe, out
 
 
-def _recipe_of_data(data: Path, out: Path, bundle: Bundle | None) -> tuple[Recipe, int]:
+def _recipe_of_data(
+    data: Path, out: Path, model_folder: RecogniserFolder | None
+) -> tuple[Recipe, int]:
     """The default recipe for bare data, and the number of its rows."""
     rows = load_data(data, quiet=True, leave_out=[out])  # the second reading gives the warnings
     kinds = {modality_of(row.media) for row in rows}
-    of_base = bundle.config.modality if bundle else None
+    of_base = model_folder.config.modality if model_folder else None
     kind = of_base if of_base in kinds else modality(rows)
     plain = "".join(c if c.isalnum() or c in "._-" else "-" for c in out.resolve().name)[:64]
     return default_recipe(plain or "model", kind, str(data.resolve()), rows=len(rows)), len(rows)
