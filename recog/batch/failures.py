@@ -54,12 +54,12 @@ class Failures:
         reasons = tuple(reasons)
         self.count += bool(reasons)
         for reason in reasons:
-            say(reason)
+            print_message(reason)
             if self._list is not None:
                 row = name.translate(ESCAPES), reason.removeprefix(f"{name}: ").translate(ESCAPES)
                 print(*row, sep="\t", file=self._list, flush=True)
 
 
-def say(sentence: str) -> None:
+def print_message(sentence: str) -> None:
     """Print a sentence on standard error, on one line."""
     print(f"recog: {one_line(sentence)}", file=sys.stderr, flush=True)

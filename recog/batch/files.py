@@ -34,7 +34,7 @@ class Input:
     @property
     def here(self) -> bool:
         """Whether only this process can read it."""
-        return self.name == STDIN or self.name.startswith(remote.HERE)
+        return self.name == STDIN or self.name.startswith(remote.IN_MEMORY)
 
     @property
     def stem(self) -> str:
@@ -53,7 +53,7 @@ class Input:
         if self.name == STDIN:
             yield sys.stdin.buffer
         elif remote.is_url(self.name):
-            with remote.fetched(self.name) as path:
+            with remote.downloaded(self.name) as path:
                 yield path
         else:
             path = stored(Path(self.name))
@@ -79,7 +79,7 @@ def collect(
     out = None if output is None else remote.local(str(output))
     found: list[Input] = []
     for argument in map(remote.local, arguments):
-        inside = within(argument, known, out)
+        inside = files_in(argument, known, out)
         if inside is None:
             entry = Input(argument)
             found.append(Input(argument, target(out, entry.stem, extension)))
@@ -89,18 +89,20 @@ def collect(
                 f"{argument}: no file in this folder has a suffix of {', '.join(sorted(known))}."
             )
         entries = [
-            Input(below(argument, name), target(out, str(Path(name).with_suffix("")), extension))
+            Input(
+                join_path(argument, name), target(out, str(Path(name).with_suffix("")), extension)
+            )
             for name in inside
         ]
-        results = _results(entries)
+        results = _result_places(entries)
         found += [entry for entry in entries if not results or _absolute(entry.name) not in results]
     if sum(entry.name == STDIN for entry in found) > 1:
         raise UsageError("Standard input (-) can be read only once.")
-    _distinct(found)
+    _check_distinct(found)
     return found
 
 
-def _results(inputs: Sequence[Input]) -> set[str]:
+def _result_places(inputs: Sequence[Input]) -> set[str]:
     """Where the results of inputs go, but for what would be its own result."""
     places = (
         (_absolute(entry.name), _absolute(entry.target))
@@ -114,7 +116,7 @@ def _absolute(name: str) -> str:
     return name if remote.is_url(name) else os.path.abspath(name)  # noqa: PTH100
 
 
-def within(
+def files_in(
     argument: str, suffixes: frozenset[str], leave_out: str | None = None
 ) -> list[str] | None:
     """The files below a folder, as names within it; None where the argument is no folder.
@@ -130,7 +132,7 @@ def within(
     return [os.path.relpath(name, argument) for name in walk(argument, suffixes, leave_out=others)]
 
 
-def below(folder: str, name: str) -> str:
+def join_path(folder: str, name: str) -> str:
     """The path or URL of a file within a folder."""
     return remote.join(folder, name) if remote.is_url(folder) else str(Path(folder, name))
 
@@ -139,10 +141,12 @@ def target(output: str | None, stem: str, extension: str) -> str | None:
     """Where the result of an input goes that has this name, without its suffix, in its folder."""
     if output is None:
         return None
-    return below(output, f"{Path(stem).as_posix() if remote.is_url(output) else stem}.{extension}")
+    return join_path(
+        output, f"{Path(stem).as_posix() if remote.is_url(output) else stem}.{extension}"
+    )
 
 
-def _distinct(inputs: Sequence[Input]) -> None:
+def _check_distinct(inputs: Sequence[Input]) -> None:
     owners: dict[str, str] = {}
     for entry in inputs:
         if entry.target is None:
@@ -168,7 +172,7 @@ def sizes(inputs: Sequence[Input]) -> list[int]:
     return found
 
 
-def place(target: str, content: bytes | Path) -> None:
+def store(target: str, content: bytes | Path) -> None:
     """Put a result in its place, a path or URL, all or nothing: its content, or a file that has it
     and is gone then."""
     if remote.is_url(target):

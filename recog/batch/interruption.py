@@ -21,14 +21,14 @@ class Interruption:
     """
 
     def __init__(self) -> None:
-        self._came = False
-        self._heeding = False
+        self._interrupted = False
+        self._installed = False
 
     def __enter__(self) -> Interruption:
         main = threading.current_thread() is threading.main_thread()
         if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._heed)
-            self._heeding = True
+            signal.signal(signal.SIGINT, self._on_sigint)
+            self._installed = True
         return self
 
     def __exit__(
@@ -37,9 +37,9 @@ class Interruption:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._heeding:
+        if self._installed:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            self._heeding = False
+            self._installed = False
 
     def check(self) -> None:
         """Raise what was asked for and has been lost.
@@ -47,9 +47,9 @@ class Interruption:
         Raises:
             KeyboardInterrupt: there was a ``SIGINT``.
         """
-        if self._came:
+        if self._interrupted:
             raise KeyboardInterrupt
 
-    def _heed(self, number: int, frame: FrameType | None) -> None:
-        self._came = True
+    def _on_sigint(self, number: int, frame: FrameType | None) -> None:
+        self._interrupted = True
         raise KeyboardInterrupt

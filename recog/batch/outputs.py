@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from recog.transcript import Transcript
 
 
-def finished(inputs: Iterable[Input], format: str) -> dict[str, str]:
+def existing_results(inputs: Iterable[Input], format: str) -> dict[str, str]:
     """The targets whose result is there already, and the file that shows it: of pages in a file
     each, the first, which is written last.
 
@@ -37,8 +37,8 @@ def finished(inputs: Iterable[Input], format: str) -> dict[str, str]:
         for target in targets
     }
     wanted = [name for names in shown.values() for name in names]
-    found = remote.present(name for name in wanted if remote.is_url(name))
-    found |= _present(name for name in wanted if not remote.is_url(name))
+    found = remote.existing(name for name in wanted if remote.is_url(name))
+    found |= _existing_paths(name for name in wanted if not remote.is_url(name))
     return {
         target: found[name]
         for target, names in shown.items()
@@ -47,7 +47,7 @@ def finished(inputs: Iterable[Input], format: str) -> dict[str, str]:
     }
 
 
-def _present(paths: Iterable[str]) -> dict[str, str]:
+def _existing_paths(paths: Iterable[str]) -> dict[str, str]:
     """Those that are there, each with the path that it has there, which may differ in its Unicode
     composition."""
     folders: dict[str, dict[str, str]] = {}
@@ -56,16 +56,20 @@ def _present(paths: Iterable[str]) -> dict[str, str]:
         folders.setdefault(folder, {})[name] = path
     found: dict[str, str] = {}
     for folder, names in folders.items():
-        place = stored(Path(folder))
+        folder_on_disk = stored(Path(folder))
         with suppress(OSError):
-            for name, entry in matched(names, set(os.listdir(place))).items():  # noqa: PTH208
-                path = names[name] if (name, Path(folder)) == (entry, place) else str(place / entry)
+            for name, entry in matched(names, set(os.listdir(folder_on_disk))).items():  # noqa: PTH208
+                path = (
+                    names[name]
+                    if (name, Path(folder)) == (entry, folder_on_disk)
+                    else str(folder_on_disk / entry)
+                )
                 if Path(path).exists():  # a link that leads nowhere is no result
                     found[names[name]] = path
     return found
 
 
-def contents(entry: Input, transcript: Transcript, format: str) -> list[tuple[str, bytes]]:
+def result_files(entry: Input, transcript: Transcript, format: str) -> list[tuple[str, bytes]]:
     """Path and content of what is to be written, that which shows that all is done last."""
     from recog.formats.saving import files
 
@@ -92,12 +96,12 @@ class SpooledPdf:
             picture = document.picture(index)
         except MediaError:
             picture = None
-        with _told(self.path):
+        with _write_errors(self.path):
             self._writer.add(page, picture)
 
 
 @contextmanager
-def spooled_pdf(entry: Input, *, beside: bool = True) -> Iterator[SpooledPdf]:
+def spooled_pdf(entry: Input, *, beside_target: bool = True) -> Iterator[SpooledPdf]:
     """A PDF for an input, whole when the context ends; where it ends in an error nothing is left.
 
     Args:
@@ -106,14 +110,14 @@ def spooled_pdf(entry: Input, *, beside: bool = True) -> Iterator[SpooledPdf]:
     """
     from recog.formats.layout.pdf import PdfWriter
 
-    place = spool_of(entry) if beside else None
-    with _told(place or Path(tempfile.gettempdir())):
+    place = spool_of(entry) if beside_target else None
+    with _write_errors(place or Path(tempfile.gettempdir())):
         path, file = _spool(place)
     try:
         with file:
             writer = PdfWriter(file, entry.stem)
             yield SpooledPdf(path, writer)
-            with _told(path):
+            with _write_errors(path):
                 writer.finish()
                 file.flush()
     except BaseException:
@@ -137,7 +141,7 @@ def _spool(path: Path | None) -> tuple[Path, BinaryIO]:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _write_errors(path: Path) -> Iterator[None]:
     """What cannot be written is told as that: elsewhere an error of the system means that a file
     cannot be read."""
     try:

@@ -27,10 +27,10 @@ from types import TracebackType
 
 from recog.batch.files import Input
 from recog.batch.outputs import spool_of
-from recog.batch.work import FileRecogniser, Heard, Result, Task, Tell
+from recog.batch.work import FileProgress, FileRecogniser, ProgressCallback, Result, Task
 from recog.errors import UserError
 
-TOLD_EVERY = 0.5  # seconds
+REPORT_INTERVAL = 0.5  # seconds
 # files for each worker that may be done before an earlier one is, where results are in order
 AHEAD = 8
 READY = "ready"
@@ -44,16 +44,18 @@ class Worker:
         self.folder = tempfile.mkdtemp(prefix="recog-")
         # the same everywhere, and nothing half-inherited
         context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, task, self.folder), daemon=True)
-        with undisturbed():
+        self.pipe, child_pipe = context.Pipe()
+        self.process = context.Process(
+            target=worker_main, args=(child_pipe, task, self.folder), daemon=True
+        )
+        with sigint_blocked():
             self.process.start()
-        theirs.close()  # so that its death is the pipe's end
+        child_pipe.close()  # so that its death is the pipe's end
         self.ready = False
         self.index: int | None = None  # of the file in work
         self.entry: Input | None = None  # that file
 
-    def give(self, index: int, entry: Input) -> None:
+    def assign(self, index: int, entry: Input) -> None:
         """Have it recognise a file."""
         self.index, self.entry = index, entry
         with suppress(OSError):  # it is dead, as the next look at its pipe will find
@@ -70,7 +72,7 @@ class Worker:
                 spool.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def fate(self) -> str:
+    def exit_reason(self) -> str:
         """How it ended, for a sentence."""
         self.process.join(timeout=5)
         code = self.process.exitcode or 0
@@ -121,7 +123,9 @@ class Pool:
         while self._workers:
             self._workers.pop().end()
 
-    def run(self, entries: Sequence[Input], tell: Tell) -> Iterator[tuple[int, Result]]:
+    def run(
+        self, entries: Sequence[Input], report: ProgressCallback
+    ) -> Iterator[tuple[int, Result]]:
         """Recognise each input; gives its number and what came of it.
 
         Args:
@@ -131,26 +135,28 @@ class Pool:
         Raises:
             UserError: no worker can be started any more.
         """
-        results = self._unordered(entries, tell)
+        results = self._unordered(entries, report)
         return in_order(results) if self._ordered else results
 
-    def _unordered(self, entries: Sequence[Input], tell: Tell) -> Iterator[tuple[int, Result]]:
-        following = 0  # the next input to hand out
+    def _unordered(
+        self, entries: Sequence[Input], report: ProgressCallback
+    ) -> Iterator[tuple[int, Result]]:
+        next_index = 0  # the next input to hand out
         while True:
-            in_work = [worker.index for worker in self._workers if worker.index is not None]
-            unfinished = len(entries) - following + len(in_work)
+            in_progress = [worker.index for worker in self._workers if worker.index is not None]
+            unfinished = len(entries) - next_index + len(in_progress)
             if not unfinished:
                 return
             while len(self._workers) < min(self._jobs, unfinished):
                 self._start()
             limit = len(entries)
             if self._ordered:
-                limit = min(limit, min(in_work, default=following) + AHEAD * self._jobs)
+                limit = min(limit, min(in_progress, default=next_index) + AHEAD * self._jobs)
             for worker in self._workers:
-                if worker.ready and worker.index is None and following < limit:
-                    worker.give(following, entries[following])
-                    following += 1
-            for worker in self._heard_from():
+                if worker.ready and worker.index is None and next_index < limit:
+                    worker.assign(next_index, entries[next_index])
+                    next_index += 1
+            for worker in self._readable_workers():
                 index = worker.index
                 message = self._receive(worker)
                 if index is None:
@@ -159,8 +165,8 @@ class Pool:
                     yield (
                         index,
                         Result(
-                            complaints=(
-                                f"{entries[index].name}: the process that read it {worker.fate()}.",
+                            errors=(
+                                f"{entries[index].name}: the process that read it {worker.exit_reason()}.",
                             )
                         ),
                     )
@@ -168,18 +174,18 @@ class Pool:
                     worker.index = worker.entry = None
                     yield index, message
                 else:
-                    tell(index, message)
+                    report(index, message)
 
     def _start(self) -> Worker:
         worker = Worker(self._task)
         self._workers.append(worker)
         return worker
 
-    def _heard_from(self) -> list[Worker]:
+    def _readable_workers(self) -> list[Worker]:
         ready = set(wait([worker.pipe for worker in self._workers]))
         return [worker for worker in self._workers if worker.pipe in ready]
 
-    def _receive(self, worker: Worker) -> Result | Heard | None:
+    def _receive(self, worker: Worker) -> Result | FileProgress | None:
         """What a worker has to say; None where it has become ready, or has died.
 
         Raises:
@@ -189,19 +195,19 @@ class Pool:
             message = worker.pipe.recv()
         except (EOFError, OSError):
             message = None
-        if isinstance(message, Result | Heard):
+        if isinstance(message, Result | FileProgress):
             return message
         if message == READY:
             worker.ready = True
             return None
         self._workers.remove(worker)
-        fate = worker.fate()
+        exit_reason = worker.exit_reason()
         worker.end()
         if not worker.ready:
             self._jobs = len(self._workers)  # the others go on without it
             if not self._workers:
                 raise message or UserError(
-                    f"The process that loads the model {fate}; try fewer --jobs."
+                    f"The process that loads the model {exit_reason}; try fewer --jobs."
                 )
         return None
 
@@ -209,16 +215,16 @@ class Pool:
 def in_order(results: Iterator[tuple[int, Result]]) -> Iterator[tuple[int, Result]]:
     """The same in the order of their numbers, which begin at 0."""
     waiting: dict[int, Result] = {}
-    following = 0
+    next_index = 0
     for index, result in results:
         waiting[index] = result
-        while following in waiting:
-            yield following, waiting.pop(following)
-            following += 1
+        while next_index in waiting:
+            yield next_index, waiting.pop(next_index)
+            next_index += 1
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def sigint_blocked() -> Iterator[None]:
     """Ctrl-C goes to every process, and one that is just starting would say much about it: what
     starts in here never sees it. Here it waits for the end of the context."""
     if sys.platform == "win32":
@@ -232,7 +238,7 @@ def undisturbed() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def serve(pipe: Connection, task: Task, folder: str) -> None:
+def worker_main(pipe: Connection, task: Task, folder: str) -> None:
     """A worker's life: load the model, recognise what comes through the pipe until it closes.
 
     Args:
@@ -241,7 +247,7 @@ def serve(pipe: Connection, task: Task, folder: str) -> None:
     tempfile.tempdir = folder
     # Ctrl-C goes to all; who leads the batch ends the others
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_leave_with_parent, args=(folder,), daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=(folder,), daemon=True).start()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
         recognise = FileRecogniser(task)
@@ -262,38 +268,38 @@ def serve(pipe: Connection, task: Task, folder: str) -> None:
     with suppress(EOFError, ConnectionError):
         while True:
             _, entry = pipe.recv()
-            pipe.send(guarded(recognise, entry, seldom(pipe.send)))
+            pipe.send(recognise_safely(recognise, entry, throttled(pipe.send)))
 
 
-def guarded(recognise: FileRecogniser, entry: Input, tell: Callable[[Heard], None]) -> Result:
+def recognise_safely(
+    recognise: FileRecogniser, entry: Input, report: Callable[[FileProgress], None]
+) -> Result:
     """What comes of a file; a fault of recog's own is told in the result, too, and must not end a
     batch."""
     try:
-        return recognise(entry, tell)
+        return recognise(entry, report)
     except Exception as error:
         traceback.print_exc()
         return Result(
-            complaints=(
-                f"{entry.name}: recog itself failed on it ({type(error).__name__}: {error}).",
-            )
+            errors=(f"{entry.name}: recog itself failed on it ({type(error).__name__}: {error}).",)
         )
 
 
-def seldom(send: Callable[[Heard], None]) -> Callable[[Heard], None]:
+def throttled(send: Callable[[FileProgress], None]) -> Callable[[FileProgress], None]:
     """How far a file is, told at most twice a second and not after each of a thousand segments."""
     last = time.monotonic()
 
-    def tell(heard: Heard) -> None:
+    def report(file_progress: FileProgress) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last >= TOLD_EVERY:
+        if now - last >= REPORT_INTERVAL:
             last = now
-            send(heard)
+            send(file_progress)
 
-    return tell
+    return report
 
 
-def _leave_with_parent(folder: str) -> None:
+def _exit_with_parent(folder: str) -> None:
     """End when the process that leads the batch has ended, even by kill -9, so that a batch begun
     again is alone."""
     parent = multiprocessing.parent_process()

@@ -21,7 +21,7 @@ import numpy as np
 
 from recog.batch.files import Input
 from recog.batch.pool import Pool
-from recog.batch.work import FileRecogniser, Heard, Result, Task, Tell
+from recog.batch.work import FileProgress, FileRecogniser, ProgressCallback, Result, Task
 from recog.errors import UserError
 
 MAX_BLOCKS = 2000  # what Ray schedules one by one: below that, a file each
@@ -43,11 +43,11 @@ class RayCluster:
     """
 
     def __init__(self, task: Task, jobs: int, threads: int, *, ordered: bool) -> None:
-        self._task = replace(task, distant=True)
+        self._task = replace(task, remote=True)
         self._jobs = jobs
         self._threads = threads
         self._ordered = ordered
-        self._ours = False
+        self._owns_cluster = False
 
     def __enter__(self) -> RayCluster:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # recog reports to nobody
@@ -68,7 +68,7 @@ class RayCluster:
                 raise UserError(
                     f"Ray cannot be started or reached ({first_line(error)})."
                 ) from None
-            self._ours = True
+            self._owns_cluster = True
         return self
 
     def __exit__(
@@ -77,12 +77,14 @@ class RayCluster:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._ours:
+        if self._owns_cluster:
             import ray
 
             ray.shutdown()
 
-    def run(self, entries: Sequence[Input], tell: Tell) -> Iterator[tuple[int, Result]]:
+    def run(
+        self, entries: Sequence[Input], report: ProgressCallback
+    ) -> Iterator[tuple[int, Result]]:
         """Recognise each input; gives its number and what came of it. ``tell`` is not called.
 
         Raises:
@@ -137,12 +139,12 @@ class Actor:
             self._pool.__enter__()
             self._entered = True
         results = np.empty(len(batch["entry"]), dtype=object)
-        for i, (_, result) in enumerate(self._pool.run(list(batch["entry"]), untold)):
+        for i, (_, result) in enumerate(self._pool.run(list(batch["entry"]), ignore_progress)):
             results[i] = result.in_memory()
         return {"index": batch["index"], "result": results}
 
 
-def untold(index: int, heard: Heard) -> None:
+def ignore_progress(index: int, file_progress: FileProgress) -> None:
     """How far a file is stays on its node."""
 
 

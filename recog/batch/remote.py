@@ -23,7 +23,7 @@ from recog.errors import UsageError, UserError
 from recog.util.folders import matched, visible
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-HERE = "memory://"  # what no other process can read
+IN_MEMORY = "memory://"  # what no other process can read
 
 
 def is_url(name: str) -> bool:
@@ -79,7 +79,7 @@ def listing(url: str, suffixes: frozenset[str], leave_out: str | None = None) ->
         UserError: it cannot be listed.
     """
     system, path = filesystem(url)
-    with said(url, "listed"):
+    with user_errors(url, "listed"):
         if not system.isdir(path):
             return None
         root = path.rstrip("/") + "/"
@@ -93,7 +93,7 @@ def listing(url: str, suffixes: frozenset[str], leave_out: str | None = None) ->
         return sorted(name for name in names if posixpath.splitext(name)[1].lower() in suffixes)
 
 
-def present(urls: Iterable[str]) -> dict[str, str]:
+def existing(urls: Iterable[str]) -> dict[str, str]:
     """Those that are there, each with the URL that it has there, which may differ in its Unicode
     composition; found by listing each folder once.
 
@@ -107,7 +107,7 @@ def present(urls: Iterable[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for folder, names in folders.items():
         system, path = filesystem(folder)
-        with said(folder, "listed"):
+        with user_errors(folder, "listed"):
             system.invalidate_cache(path)
             try:
                 there = {posixpath.basename(str(name)) for name in system.ls(path, detail=False)}
@@ -118,7 +118,7 @@ def present(urls: Iterable[str]) -> dict[str, str]:
 
 
 @contextmanager
-def fetched(url: str) -> Iterator[Path]:
+def downloaded(url: str) -> Iterator[Path]:
     """A local copy of a file, deleted afterwards: decoders seek back and forth, which over a
     network is slow.
 
@@ -128,7 +128,7 @@ def fetched(url: str) -> Iterator[Path]:
     system, path = filesystem(url)
     with tempfile.TemporaryDirectory(prefix="recog-") as folder:
         copy = Path(folder, "file" + posixpath.splitext(path)[1])
-        with said(url, "read"):
+        with user_errors(url, "read"):
             system.get_file(path, str(copy))
         try:
             yield copy
@@ -145,7 +145,7 @@ def write(url: str, content: bytes | Path) -> None:
     """
     system, path = filesystem(url)
     with (
-        said(url, "written"),
+        user_errors(url, "written"),
         content.open("rb") if isinstance(content, Path) else io.BytesIO(content) as source,
     ):
         system.makedirs(posixpath.dirname(path), exist_ok=True)
@@ -154,7 +154,7 @@ def write(url: str, content: bytes | Path) -> None:
 
 
 @contextmanager
-def said(url: str, done: str) -> Iterator[None]:
+def user_errors(url: str, done: str) -> Iterator[None]:
     """Whatever a file system's own library raises, as a sentence; they have no exception in
     common."""
     try:

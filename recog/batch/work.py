@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from recog.batch.failures import ESCAPES
 from recog.batch.files import Input
-from recog.batch.outputs import contents, spooled_pdf
+from recog.batch.outputs import result_files, spooled_pdf
 from recog.errors import UserError
 from recog.recognition.load import load
 
@@ -45,8 +45,8 @@ class Task:
     names: bool = False
     one_line: bool = True
     log_probs: str | None = None
-    alone: bool = False
-    distant: bool = False
+    single: bool = False
+    remote: bool = False
 
     def with_threads(self, threads: int) -> Task:
         """The same with so many threads for each file: its segments, or its lines."""
@@ -69,31 +69,31 @@ class Result:
     """
 
     files: tuple[tuple[str, bytes | Path], ...] = ()
-    printed: str | bytes | Path | None = None
-    complaints: tuple[str, ...] = ()
-    remarks: tuple[str, ...] = ()
+    stdout: str | bytes | Path | None = None
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     seconds: float = 0.0
 
     def in_memory(self) -> Result:
         """The same with the content of its files, which are removed: for a journey to another
         machine."""
         files = tuple(
-            (path, taken(content) if isinstance(content, Path) else content)
+            (path, read_and_remove(content) if isinstance(content, Path) else content)
             for path, content in self.files
         )
-        printed = taken(self.printed) if isinstance(self.printed, Path) else self.printed
-        return replace(self, files=files, printed=printed)
+        stdout = read_and_remove(self.stdout) if isinstance(self.stdout, Path) else self.stdout
+        return replace(self, files=files, stdout=stdout)
 
 
 @dataclass(frozen=True)
-class Heard:
+class FileProgress:
     """How far a file in work is: seconds of sound done, and of how many where that is known."""
 
     done: float
     total: float | None = None
 
 
-Tell = Callable[[int, Heard], None]  # called with an input's number
+ProgressCallback = Callable[[int, FileProgress], None]  # called with an input's number
 
 
 class FileRecogniser:
@@ -111,37 +111,37 @@ class FileRecogniser:
         """Do what the first file would wait for."""
         self._recogniser.warm_up()
 
-    def __call__(self, entry: Input, tell: Callable[[Heard], None] | None = None) -> Result:
+    def __call__(
+        self, entry: Input, report: Callable[[FileProgress], None] | None = None
+    ) -> Result:
         """Recognise one file. What is wrong with the file is told in the result."""
         try:
             with entry.opened() as source:
-                return self._recognise(entry, source, tell)
+                return self._recognise(entry, source, report)
         except UserError as error:
-            return Result(complaints=(str(error),))
+            return Result(errors=(str(error),))
         except MemoryError:
-            return Result(complaints=(f"{entry.name}: there is not enough memory for it.",))
+            return Result(errors=(f"{entry.name}: there is not enough memory for it.",))
         except OSError as error:
-            return Result(
-                complaints=(f"{entry.name}: cannot be read ({error.strerror or error}).",)
-            )
+            return Result(errors=(f"{entry.name}: cannot be read ({error.strerror or error}).",))
 
     def _recognise(
-        self, entry: Input, source: Path | BinaryIO, tell: Callable[[Heard], None] | None
+        self, entry: Input, source: Path | BinaryIO, report: Callable[[FileProgress], None] | None
     ) -> Result:
         # an image is done at once
-        tell = tell if self._recogniser.config.modality == "speech" else None
-        total = self._duration(source) if tell and isinstance(source, Path) else None
-        kept: list[NDArray[np.float32]] = []
+        report = report if self._recogniser.config.modality == "speech" else None
+        total = self._duration(source) if report and isinstance(source, Path) else None
+        log_probs: list[NDArray[np.float32]] = []
         transcribe: Callable[..., Transcript] = partial(
             self._recogniser.transcribe,
             source,
             name=entry.name,
-            advance=(lambda done: tell(Heard(done, total))) if tell else None,
-            keep=kept.append if self.task.log_probs else None,
+            advance=(lambda done: report(FileProgress(done, total))) if report else None,
+            keep=log_probs.append if self.task.log_probs else None,
         )
         pdf = None
         if self.task.format == "pdf":
-            with spooled_pdf(entry, beside=not self.task.distant) as spooled:
+            with spooled_pdf(entry, beside_target=not self.task.remote) as spooled:
                 transcript = transcribe(on_page=spooled.add)
             pdf = spooled.path
         else:
@@ -153,11 +153,11 @@ class FileRecogniser:
                 for sentences in (transcript.warnings, transcript.damage)
             )
             transcript = replace(transcript, warnings=warnings, damage=damage)
-        return self._result(entry, transcript, kept, pdf)
+        return self._result(entry, transcript, log_probs, pdf)
 
     def _duration(self, path: Path) -> float | None:
         """Seconds of a recording, where that is cheaply known and worth knowing."""
-        if not self.task.alone and path.stat().st_size < LONG:
+        if not self.task.single and path.stat().st_size < LONG:
             return None
         from recog.media.audio.reader import open_sound
 
@@ -168,34 +168,36 @@ class FileRecogniser:
         self,
         entry: Input,
         transcript: Transcript,
-        kept: list[NDArray[np.float32]],
+        log_probs: list[NDArray[np.float32]],
         pdf: Path | None = None,
     ) -> Result:
         from recog.formats import WRITERS
 
         files: list[tuple[str, bytes | Path]] = []
         if self.task.log_probs is not None:
-            files.append((str(log_probs_path(self.task.log_probs, entry)), packed(kept)))
-        printed: str | Path | None = None
+            files.append(
+                (str(log_probs_path(self.task.log_probs, entry)), pack_log_probs(log_probs))
+            )
+        stdout: str | Path | None = None
         if pdf is not None and entry.target is not None:
             files.append((entry.target, pdf))
         elif pdf is not None:
-            printed = pdf
+            stdout = pdf
         elif entry.target is not None:
-            files += contents(entry, transcript, self.task.format)
+            files += result_files(entry, transcript, self.task.format)
         elif self.task.format == "txt":
             text = WRITERS["txt"](transcript).removesuffix("\n")
             text = " ".join(text.split("\n")).replace("\f", "") if self.task.one_line else text
-            printed = f"{entry.name.translate(ESCAPES)}\t{text}" if self.task.names else text
+            stdout = f"{entry.name.translate(ESCAPES)}\t{text}" if self.task.names else text
         else:
-            printed = WRITERS[self.task.format](transcript).rstrip("\n")
-        remarks = tuple(
+            stdout = WRITERS[self.task.format](transcript).rstrip("\n")
+        warnings = tuple(
             warning for warning in transcript.warnings if warning not in transcript.damage
         )
-        return Result(tuple(files), printed, transcript.damage, remarks, transcript.duration or 0.0)
+        return Result(tuple(files), stdout, transcript.damage, warnings, transcript.duration or 0.0)
 
 
-def taken(path: Path) -> bytes:
+def read_and_remove(path: Path) -> bytes:
     """The content of a file, which is removed."""
     content = path.read_bytes()
     path.unlink()
@@ -207,7 +209,7 @@ def log_probs_path(folder: str | Path, entry: Input) -> Path:
     return Path(folder) / f"{entry.stem}.npz"
 
 
-def packed(pieces: Sequence[NDArray[np.float32]]) -> bytes:
+def pack_log_probs(pieces: Sequence[NDArray[np.float32]]) -> bytes:
     """A file's log-probabilities, an array (frames, symbols) for each segment or line: what ``recog
     decode`` reads, with the ``symbols.json`` beside it."""
     buffer = io.BytesIO()
@@ -216,10 +218,10 @@ def packed(pieces: Sequence[NDArray[np.float32]]) -> bytes:
     return buffer.getvalue()
 
 
-def one_by_one(
-    recognise: FileRecogniser, entries: Sequence[Input], tell: Tell
+def run_sequentially(
+    recognise: FileRecogniser, entries: Sequence[Input], report: ProgressCallback
 ) -> Iterator[tuple[int, Result]]:
     """The engine for a single file, and for what only this process can read: no other processes,
     one after another."""
     for index, entry in enumerate(entries):
-        yield index, recognise(entry, partial(tell, index))
+        yield index, recognise(entry, partial(report, index))

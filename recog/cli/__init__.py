@@ -40,7 +40,7 @@ app = typer.Typer(
 )
 
 
-def guarded(command: Callable[..., None]) -> Callable[..., None]:
+def with_error_messages(command: Callable[..., None]) -> Callable[..., None]:
     """A user's mistake gives one sentence and exit code 1, wrong usage 2, an interruption 130;
     never a traceback."""
 
@@ -49,33 +49,33 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except UsageError as error:
-            _leave(error, 2)
+            _exit(error, 2)
         except UserError as error:
-            _leave(error, 1)
+            _exit(error, 1)
         except KeyboardInterrupt:
             if threading.active_count() > 1:  # files in work: Python would wait for them
                 print("recog: interrupted.", file=sys.stderr, flush=True)
                 sys.stdout.flush()
                 os._exit(130)
-            _leave("interrupted.", 130)
+            _exit("interrupted.", 130)
         except MemoryError:
-            _leave("there is not enough memory for this; try fewer --threads.", 1)
+            _exit("there is not enough memory for this; try fewer --threads.", 1)
         except BrokenPipeError:  # the reader of our output left, as `| head` does
             raise typer.Exit(141) from None
         except OSError as error:
-            _leave(_explained(error), 1)
+            _exit(_os_error_message(error), 1)
 
     return run
 
 
-def _explained(error: OSError) -> str:
+def _os_error_message(error: OSError) -> str:
     if not error.filename:
         return f"{error.strerror or error}."
     name = str(error.filename).removesuffix(".part")  # the name that the user gave
     return f"{name}: {cause(error)}."
 
 
-def _leave(message: object, code: int) -> None:
+def _exit(message: object, code: int) -> None:
     print(f"recog: {one_line(message)}", file=sys.stderr)
     raise typer.Exit(code) from None
 
@@ -92,7 +92,7 @@ for name, command in (
     ("prepare", prepare.prepare),
     ("models", models.models),
 ):
-    app.command(name)(guarded(command))
+    app.command(name)(with_error_messages(command))
 
 lm_app = typer.Typer(
     help="Train, prune, mix and measure n-gram language models.", no_args_is_help=True
@@ -103,7 +103,7 @@ for lm_name, lm_command in (
     ("mix", lm.mix),
     ("perplexity", lm.perplexity),
 ):
-    lm_app.command(lm_name)(guarded(lm_command))
+    lm_app.command(lm_name)(with_error_messages(lm_command))
 app.add_typer(lm_app, name="lm")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from recog.cli.options import keep
+from recog.cli.options import refuse_overwrite
 from recog.errors import UsageError, UserError
 from recog.util.atomic_files import write_text
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from recog.corpora.rows import Row
     from recog.transcript import Transcript, Word
 
-LONGEST_ROW = 20.0  # seconds of a training row
+MAX_ROW_SECONDS = 20.0  # seconds of a training row
 PAD = 0.15  # seconds of the silence on either side that such a row keeps
 
 
@@ -55,10 +55,10 @@ def align(
     stands in an image."""
     if format == "manifest" and output is None:
         raise UsageError("A manifest names files from where it stands; give --output.")
-    keep("--output", output, media, text)
+    refuse_overwrite("--output", output, media, text)
     if not media.exists():
         raise UserError(f"{media}: there is no such file.")
-    lines = read_lines_of(text)
+    lines = read_text_lines(text)
     from recog.corpora.manifest import modality_of, write_manifest
     from recog.formats import WRITERS
     from recog.model.recogniser_folder import DEFAULTS
@@ -90,7 +90,7 @@ def align(
         )
     if format == "manifest":
         assert output is not None  # by the first check
-        rows = training_rows(transcript, media, least=min_confidence)
+        rows = training_rows(transcript, media, min_confidence=min_confidence)
         if not rows:
             raise UserError(
                 f"No line of {text} fits {media}; lower --min-confidence, or give the text of this file."
@@ -108,7 +108,7 @@ def align(
         raise typer.Exit(1)
 
 
-def read_lines_of(path: Path) -> list[str]:
+def read_text_lines(path: Path) -> list[str]:
     """The lines, cues or utterances of a text, in any format that recog writes but PDF; ``-`` is
     standard input.
 
@@ -138,7 +138,11 @@ def read_lines_of(path: Path) -> list[str]:
 
 
 def training_rows(
-    transcript: Transcript, media: Path, *, least: float, longest: float = LONGEST_ROW
+    transcript: Transcript,
+    media: Path,
+    *,
+    min_confidence: float,
+    max_seconds: float = MAX_ROW_SECONDS,
 ) -> list[Row]:
     """Rows of a manifest, one a line; one that takes more than ``longest`` seconds is cut at its
     longest pauses.
@@ -150,16 +154,18 @@ def training_rows(
 
     if transcript.size is not None:
         return [
-            Row(media, line.text) for line in transcript.lines if (line.confidence or 0.0) >= least
+            Row(media, line.text)
+            for line in transcript.lines
+            if (line.confidence or 0.0) >= min_confidence
         ]
     words = [word for line in transcript.lines for word in line.words]
     before = {id(word): previous.end or 0.0 for previous, word in pairwise(words)}
     after = {id(word): following.start for word, following in pairwise(words)}
     rows = []
     for line in transcript.lines:
-        if (line.confidence or 0.0) < least:
+        if (line.confidence or 0.0) < min_confidence:
             continue
-        for part in _parts(list(line.words), longest):
+        for part in _split_at_pauses(list(line.words), max_seconds):
             start, end = part[0].start or 0.0, part[-1].end or 0.0
             free_from, free_to = (
                 before.get(id(part[0]), 0.0),
@@ -174,13 +180,13 @@ def training_rows(
     return rows
 
 
-def _parts(words: list[Word], longest: float) -> list[list[Word]]:
+def _split_at_pauses(words: list[Word], max_seconds: float) -> list[list[Word]]:
     """Words in order, cut at the longest pause, the one nearest the middle of several, until no
     part is too long."""
     waiting, parts = [words], []
     while waiting:
         part = waiting.pop()
-        if len(part) < 2 or (part[-1].end or 0.0) - (part[0].start or 0.0) <= longest:
+        if len(part) < 2 or (part[-1].end or 0.0) - (part[0].start or 0.0) <= max_seconds:
             parts.append(part)
             continue
         cut = max(

@@ -15,25 +15,25 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from recog.batch.failures import Failures, say
-from recog.batch.files import Input, place, sizes
+from recog.batch.failures import Failures, print_message
+from recog.batch.files import Input, sizes, store
 from recog.batch.interruption import Interruption
-from recog.batch.outputs import finished
+from recog.batch.outputs import existing_results
 from recog.batch.remote import is_url
 from recog.errors import UsageError, UserError, cause
 from recog.util.atomic_files import write_text
 
 if TYPE_CHECKING:
-    from recog.batch.work import Heard, Result, Task, Tell
+    from recog.batch.work import FileProgress, ProgressCallback, Result, Task
     from recog.model.recogniser_folder import Bundle
 
-SIZED = 10_000  # files up to which their sizes are looked up, for the time left
+MAX_SIZED_FILES = 10_000  # files up to which their sizes are looked up, for the time left
 # what fails for one result will fail for all
-HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+FATAL_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 
 @dataclass(frozen=True)
-class Running:
+class BatchOptions:
     """How a batch is run, and nothing that changes a result.
 
     Attributes:
@@ -61,46 +61,46 @@ def run_batch(
     model: str,
     format: str,
     decoding: dict[str, Any],
-    running: Running,
+    options: BatchOptions,
 ) -> None:
     """Recognise every input. One that fails is reported and the others go on; then the exit code is
     1."""
-    check(decoding)
+    check_options(decoding)
     hotwords = decoding["hotwords"]
     decoding = {**decoding, "hotwords": {} if hotwords is None else read_hotwords(hotwords)}
-    there = finished(inputs, format)
-    if running.skip_existing:
-        inputs = [entry for entry in inputs if entry.target not in there]
+    existing = existing_results(inputs, format)
+    if options.skip_existing:
+        inputs = [entry for entry in inputs if entry.target not in existing]
         if not inputs:
-            with Failures(running.failures):  # none: a list of an earlier run holds no longer
+            with Failures(options.failures):  # none: a list of an earlier run holds no longer
                 return
     else:
-        keep_references(inputs, there)
+        protect_references(inputs, existing)
     if decoding.get("layout") == "xml" and any(is_url(entry.name) for entry in inputs):
         raise UsageError(
             "--layout xml reads files beside the images, and those of a URL are not at hand; copy both first."
         )
-    if running.log_probs is not None:
-        distinct_stems(inputs, running.log_probs)
+    if options.log_probs is not None:
+        check_distinct_stems(inputs, options.log_probs)
     bundle = check_model(model, modality, decoding.get("language"))
-    decoding["hotwords"] = told_hotwords(bundle, decoding["hotwords"])
-    if running.log_probs is not None:
-        keep_symbols(bundle, decoding, running.log_probs)
+    decoding["hotwords"] = supported_hotwords(bundle, decoding["hotwords"])
+    if options.log_probs is not None:
+        write_symbols(bundle, decoding, options.log_probs)
     from recog.batch.work import Task
 
     task = Task(
         model,
         decoding,
         format,
-        names=running.names,
-        one_line=len(inputs) > 1 or running.names,
-        log_probs=None if running.log_probs is None else str(running.log_probs),
-        alone=len(inputs) == 1,
+        names=options.names,
+        one_line=len(inputs) > 1 or options.names,
+        log_probs=None if options.log_probs is None else str(options.log_probs),
+        single=len(inputs) == 1,
     )
-    lead(task, inputs, running)
+    run_engine(task, inputs, options)
 
 
-def check(decoding: dict[str, Any]) -> None:
+def check_options(decoding: dict[str, Any]) -> None:
     """Refuse options that do not go together, before any work.
 
     Raises:
@@ -155,7 +155,7 @@ def check_model(model: str, modality: str, language: str | None) -> Bundle:
     return bundle
 
 
-def told_hotwords(bundle: Bundle, hotwords: dict[str, float]) -> dict[str, float]:
+def supported_hotwords(bundle: Bundle, hotwords: dict[str, float]) -> dict[str, float]:
     """The hotwords that the model can write; the others are told, here and not once in each
     process."""
     from recog.recognition.base import usable_hotwords
@@ -166,7 +166,7 @@ def told_hotwords(bundle: Bundle, hotwords: dict[str, float]) -> dict[str, float
     return usable
 
 
-def keep_symbols(bundle: Bundle, decoding: dict[str, Any], folder: Path) -> None:
+def write_symbols(bundle: Bundle, decoding: dict[str, Any], folder: Path) -> None:
     """Write down, where a model's outputs will be kept, of what they are: its sounds where words
     are found in them."""
     from recog.recognition.base import model_of_words
@@ -178,48 +178,50 @@ def keep_symbols(bundle: Bundle, decoding: dict[str, Any], folder: Path) -> None
     write_text(folder / "symbols.json", json.dumps(list(symbols), ensure_ascii=False) + "\n")
 
 
-def lead(task: Task, inputs: list[Input], running: Running) -> None:
+def run_engine(task: Task, inputs: list[Input], options: BatchOptions) -> None:
     """Start the engine, write and print what it gives, tell how it goes.
 
     Raises:
         typer.Exit: 1, where a file is not whole.
     """
-    from recog.batch.progress import Progress, shown
+    from recog.batch.progress import Progress, progress_display
 
     printing = any(entry.target is None for entry in inputs)
     with ExitStack() as resources:
         interruption = resources.enter_context(Interruption())
-        failed = resources.enter_context(Failures(running.failures))
-        run = start(task, inputs, running, printing, resources)
-        show = resources.enter_context(shown(printing=printing, log=len(inputs) > 1))
-        progress = Progress(sizes(inputs) if len(inputs) <= SIZED else [1] * len(inputs), show)
+        failed = resources.enter_context(Failures(options.failures))
+        run = start_engine(task, inputs, options, printing, resources)
+        show = resources.enter_context(progress_display(printing=printing, log=len(inputs) > 1))
+        progress = Progress(
+            sizes(inputs) if len(inputs) <= MAX_SIZED_FILES else [1] * len(inputs), show
+        )
 
-        def tell(index: int, heard: Heard) -> None:
+        def report(index: int, file_progress: FileProgress) -> None:
             interruption.check()
-            progress.tell(index, heard)
+            progress.report(index, file_progress)
 
         try:
-            for index, result in run(tell):
+            for index, result in run(report):
                 failed.add(
-                    inputs[index].name, (*result.complaints, *deliver(inputs[index], result))
+                    inputs[index].name, (*result.errors, *write_outputs(inputs[index], result))
                 )
-                for remark in result.remarks:
-                    say(remark)
+                for warning in result.warnings:
+                    print_message(warning)
                 progress.done(index, result)
                 interruption.check()
         except KeyboardInterrupt:
             print(f"recog: {progress}.", file=sys.stderr)
             raise
     if failed.count and len(inputs) > 1:
-        where = f"; {running.failures} lists them" if running.failures else ""
+        where = f"; {options.failures} lists them" if options.failures else ""
         print(f"recog: {failed.count:,} of {len(inputs):,} files failed{where}.", file=sys.stderr)
     if failed.count:
         raise typer.Exit(1)
 
 
-def start(
-    task: Task, inputs: list[Input], running: Running, ordered: bool, resources: ExitStack
-) -> Callable[[Tell], Iterator[tuple[int, Result]]]:
+def start_engine(
+    task: Task, inputs: list[Input], options: BatchOptions, ordered: bool, resources: ExitStack
+) -> Callable[[ProgressCallback], Iterator[tuple[int, Result]]]:
     """Load the model in the engine that suits the inputs; gives what runs it. What it started ends
     with ``resources``.
 
@@ -227,26 +229,26 @@ def start(
         UsageError: the engine cannot read an input.
     """
     from recog.batch.pool import Pool
-    from recog.batch.work import FileRecogniser, one_by_one
+    from recog.batch.work import FileRecogniser, run_sequentially
     from recog.util.parallel import cores
 
     here = next((entry.name for entry in inputs if entry.here), None)
-    if running.engine == "ray":
+    if options.engine == "ray":
         from recog.batch.ray_engine import RayCluster
 
         if here:
             raise UsageError(f"{here} can be read by this process only, not by --engine ray.")
-        cluster = RayCluster(task, running.jobs, running.threads, ordered=ordered)
+        cluster = RayCluster(task, options.jobs, options.threads, ordered=ordered)
         return partial(resources.enter_context(cluster).run, inputs)
-    threads = running.threads or cores()
+    threads = options.threads or cores()
     if here or len(inputs) == 1:
-        return partial(one_by_one, FileRecogniser(task.with_threads(threads)), inputs)
-    jobs = min(running.jobs or threads, len(inputs))
+        return partial(run_sequentially, FileRecogniser(task.with_threads(threads)), inputs)
+    jobs = min(options.jobs or threads, len(inputs))
     pool = Pool(task.with_threads(max(1, threads // jobs)), jobs, ordered=ordered)
     return partial(resources.enter_context(pool).run, inputs)
 
 
-def deliver(entry: Input, result: Result) -> list[str]:
+def write_outputs(entry: Input, result: Result) -> list[str]:
     """Write and print what came of a file; gives a sentence for what could not be written.
 
     Raises:
@@ -254,32 +256,32 @@ def deliver(entry: Input, result: Result) -> list[str]:
     """
     for path, content in result.files:
         try:
-            place(path, content)
+            store(path, content)
         except UserError as error:
             return [str(error)]
         except OSError as error:
             reason = f"{path} cannot be written ({cause(error)})"
-            if error.errno in HOPELESS:
+            if error.errno in FATAL_ERRORS:
                 raise UserError(
                     f"{reason}; the batch ends here, and --skip-existing goes on from here."
                 ) from None
             return [f"{entry.name}: its result {reason}."]
-    if isinstance(result.printed, Path):
+    if isinstance(result.stdout, Path):
         try:
-            with result.printed.open("rb") as file:
+            with result.stdout.open("rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
             sys.stdout.flush()
         finally:
-            result.printed.unlink()
-    elif isinstance(result.printed, bytes):
-        sys.stdout.buffer.write(result.printed)
+            result.stdout.unlink()
+    elif isinstance(result.stdout, bytes):
+        sys.stdout.buffer.write(result.stdout)
         sys.stdout.flush()
-    elif result.printed is not None:
-        print(result.printed, flush=True)
+    elif result.stdout is not None:
+        print(result.stdout, flush=True)
     return []
 
 
-def keep_references(inputs: Sequence[Input], there: dict[str, str]) -> None:
+def protect_references(inputs: Sequence[Input], existing: dict[str, str]) -> None:
     """Refuse to overwrite a text beside its recording or image: it may be the true transcript, and
     the only one.
 
@@ -292,7 +294,7 @@ def keep_references(inputs: Sequence[Input], there: dict[str, str]) -> None:
     for entry in inputs:
         if (
             entry.target is None
-            or entry.target not in there
+            or entry.target not in existing
             or folder_of(entry.name) != folder_of(entry.target)
         ):
             continue
@@ -304,7 +306,7 @@ def keep_references(inputs: Sequence[Input], there: dict[str, str]) -> None:
                 f"{entry.name} would be overwritten by its own result; give another --output."
             )
         raise UsageError(
-            f"{there[entry.target]} is there already, beside {Path(entry.name).name}, and may be its true text; "
+            f"{existing[entry.target]} is there already, beside {Path(entry.name).name}, and may be its true text; "
             "give another --output, or --skip-existing."
         )
 
@@ -314,7 +316,7 @@ def folder_of(name: str) -> str | Path:
     return name.rpartition("/")[0] if is_url(name) else Path(name).parent.resolve()
 
 
-def distinct_stems(inputs: list[Input], folder: Path) -> None:
+def check_distinct_stems(inputs: list[Input], folder: Path) -> None:
     """Refuse two inputs whose outputs would be kept in the same file.
 
     Raises:

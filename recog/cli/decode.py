@@ -95,8 +95,8 @@ def decode(
         name: value for name, value in (("alpha", alpha), ("beta", beta)) if value is not None
     }
     model = None if lm is None else load_lm(lm)
-    spelled = None if lexicon is None else read_pronunciations(lexicon)
-    if model is not None and model.unit != "word" and spelled is not None:
+    pronunciations = None if lexicon is None else read_pronunciations(lexicon)
+    if model is not None and model.unit != "word" and pronunciations is not None:
         raise UserError(f"{lm}: is a model of characters; --lexicon needs one of words.")
     strings = read_symbols(symbols)
     decoder = Decoder(
@@ -105,18 +105,22 @@ def decode(
         n_best=n_best,
         threads=threads or None,
         lm=model,
-        lexicon=spelled,
-        hotwords=None if hotwords is None else _spelled(read_hotwords(hotwords), strings[1:]),
+        lexicon=pronunciations,
+        hotwords=None
+        if hotwords is None
+        else _usable_hotwords(read_hotwords(hotwords), strings[1:]),
         closed_vocabulary=closed,
         **weights,
     )
-    homophones = None if model is None or spelled is None else Homophones(model, spelled)
+    homophones = (
+        None if model is None or pronunciations is None else Homophones(model, pronunciations)
+    )
     failed = False
     for file in files:
         try:
             for name, found in results(decoder, utterances(file, len(decoder.symbols))):
                 hypotheses = (
-                    found if homophones is None else [written(h, homophones) for h in found]
+                    found if homophones is None else [with_words(h, homophones) for h in found]
                 )
                 print(render(file, name, hypotheses, format, names), flush=True)
         except UserError as error:
@@ -134,7 +138,7 @@ def decode(
         raise typer.Exit(1)
 
 
-def _spelled(hotwords: dict[str, float], symbols: Sequence[str]) -> dict[str, float]:
+def _usable_hotwords(hotwords: dict[str, float], symbols: Sequence[str]) -> dict[str, float]:
     """The hotwords that can be spelled in the symbols; the others are told."""
     from recog.decoding.fusion.hotwords import without_symbol
 
@@ -148,13 +152,14 @@ def _spelled(hotwords: dict[str, float], symbols: Sequence[str]) -> dict[str, fl
     return {phrase: boost for phrase, boost in hotwords.items() if missing[phrase] is None}
 
 
-def written(said: Hypothesis, homophones: Homophones) -> Hypothesis:
+def with_words(hypothesis: Hypothesis, homophones: Homophones) -> Hypothesis:
     """A hypothesis with its words in place of how they are spelled; what no word is spelled like
     stays."""
-    spelled = said.text.split()
-    words = homophones.words(spelled)
+    spellings = hypothesis.text.split()
+    words = homophones.words(spellings)
     return replace(
-        said, text=" ".join(word or own for word, own in zip(words, spelled, strict=True))
+        hypothesis,
+        text=" ".join(word or spelling for word, spelling in zip(words, spellings, strict=True)),
     )
 
 

@@ -77,7 +77,7 @@ def evaluate(
     import sys
 
     import recog
-    from recog.cli.options import keep
+    from recog.cli.options import refuse_overwrite
     from recog.errors import UsageError
     from recog.evaluation.comparison import compare as compare_results
     from recog.evaluation.inputs.pairs import read_hypotheses, read_pairs
@@ -100,7 +100,7 @@ def evaluate(
         )
 
     for option, written in (("--out", out), ("--html", html)):
-        keep(option, written, reference, hypothesis, compare)
+        refuse_overwrite(option, written, reference, hypothesis, compare)
     if out is not None and html is not None and out.resolve() == html.resolve():
         raise UsageError("--out and --html name the same file; give two.")
 

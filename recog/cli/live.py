@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import typer
 
-from recog.cli.batch import check, check_model, read_hotwords
+from recog.cli.batch import check_model, check_options, read_hotwords
 from recog.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def run_live(
     rate: int | None,
     device: str | None,
     *,
-    unfit: list[str],
+    batch_options: list[str],
 ) -> None:
     """Print what is said until the sound ends, or Ctrl-C ends it; then what was begun is finished.
 
@@ -56,34 +56,34 @@ def run_live(
         raise UsageError(
             "Standard input is no pipe; send raw 16-bit samples to it, or leave out the - to speak."
         )
-    if unfit:
-        raise UsageError(f"{', '.join(unfit)} and --live do not go together.")
+    if batch_options:
+        raise UsageError(f"{', '.join(batch_options)} and --live do not go together.")
     from recog.media.audio.capture import microphone, pipe
     from recog.recognition.live import Listener
     from recog.recognition.load import load
     from recog.recognition.speech import SpeechRecogniser
 
-    check(decoding)
+    check_options(decoding)
     hotwords = decoding["hotwords"]
     decoding = {**decoding, "hotwords": {} if hotwords is None else read_hotwords(hotwords)}
     terminal = sys.stdout is not None and sys.stdout.isatty()
-    show = _as_json if format == "json" else _on_terminal if terminal else _finals
-    with ExitStack() as opened:
+    show = _print_json if format == "json" else _print_on_terminal if terminal else _print_finals
+    with ExitStack() as resources:
         source = (
-            opened.enter_context(pipe(sys.stdin.fileno(), rate or PIPE_RATE)) if files else None
+            resources.enter_context(pipe(sys.stdin.fileno(), rate or PIPE_RATE)) if files else None
         )
         check_model(model, "speech", None)
         recogniser = load(model, threads=1, **decoding)
         assert isinstance(recogniser, SpeechRecogniser)
         warm_up(recogniser)
         if source is None:
-            source = opened.enter_context(microphone(rate, device))
+            source = resources.enter_context(microphone(rate, device))
             print("recog: listening; Ctrl-C ends.", file=sys.stderr)
-        opened.enter_context(_until_interrupted(source))
+        resources.enter_context(_until_interrupted(source))
         listener = Listener(recogniser, partials=format == "json" or terminal)
         for block in source.blocks(recogniser.features.sample_rate):
-            _each(listener.feed(block), show)
-        _each(listener.finish(), show)
+            _show_all(listener.feed(block), show)
+        _show_all(listener.finish(), show)
     if format == "txt" and terminal:
         print("\r\x1b[K", end="", flush=True)
     for sentence in filter(None, (source.damage, source.remark)):
@@ -103,24 +103,24 @@ def warm_up(transcriber: SpeechRecogniser) -> None:
         pass
 
 
-def _each(found: Iterator[Heard], show: Callable[[Heard], None]) -> None:
+def _show_all(found: Iterator[Heard], show: Callable[[Heard], None]) -> None:
     for heard in found:
         show(heard)
 
 
-def _as_json(heard: Heard) -> None:
+def _print_json(heard: Heard) -> None:
     from recog.formats.json import line_fields
 
     kind = "final" if heard.is_final else "partial"
     print(json.dumps({"type": kind, **line_fields(heard.line)}, ensure_ascii=False), flush=True)
 
 
-def _finals(heard: Heard) -> None:
+def _print_finals(heard: Heard) -> None:
     if heard.is_final and heard.line.text:
         print(heard.line.text, flush=True)
 
 
-def _on_terminal(heard: Heard) -> None:
+def _print_on_terminal(heard: Heard) -> None:
     """A final stays; a partial text, as much of its end as the row holds, is overwritten by what
     comes next."""
     text = heard.line.text

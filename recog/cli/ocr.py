@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from recog.batch.files import collect
-from recog.cli.batch import Running, run_batch
+from recog.cli.batch import BatchOptions, run_batch
 from recog.cli.options import (
     Alpha,
     Beam,
@@ -108,5 +108,5 @@ def ocr(
     inputs = collect(files, (*IMAGE_SUFFIXES, ".pdf"), output, SUFFIXES.get(format, format))
     if format == "pdf" and output is None and (len(inputs) > 1 or sys.stdout.isatty()):
         raise UsageError("A PDF needs a folder: give --output.")
-    running = Running(skip_existing, names, threads, jobs, log_probs, failures, engine)
+    running = BatchOptions(skip_existing, names, threads, jobs, log_probs, failures, engine)
     run_batch("handwriting", inputs, model, format, decoding, running)

@@ -12,7 +12,7 @@ from recog.errors import UsageError
 TEXTS = (".txt", ".json", ".jsonl", ".srt", ".vtt")  # what is read of a folder
 
 
-def keep(option: str, output: Path | None, *read: Path | None) -> None:
+def refuse_overwrite(option: str, output: Path | None, *read: Path | None) -> None:
     """Refuse to write over what is read: one of these files, or a text in one of these folders.
 
     Raises:

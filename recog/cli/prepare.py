@@ -75,30 +75,30 @@ def prepare(
     apply = Accounted(normalise)
     rows = [replace(row, text=apply(row.text)) for row in read(src)]
     for note in apply.notes("rows"):
-        _say(note)
+        _print(note)
     problems = check_rows(rows)
     for problem in problems[:MAX_REPORTED]:
-        _say(str(problem))
+        _print(str(problem))
     bad = {problem.row_number for problem in problems}
     if bad:
-        _say(f"{len(bad)} of {len(rows)} rows cannot be used and are left out.")
+        _print(f"{len(bad)} of {len(rows)} rows cannot be used and are left out.")
     usable = [row for number, row in enumerate(rows, start=1) if number not in bad]
     if not usable:
         raise UserError(f"{src} has no row that can be used; {out} is not written.")
     kind = modality(usable)
     if check or model:
-        usable = _fitting(usable, model or DEFAULTS[kind])
+        usable = _without_mislabelled(usable, model or DEFAULTS[kind])
     split = split_rows(usable, dev_share=dev_share, seed=seed)
     write_manifest(split.rows, out)
-    _say(f"Split: {split.reason}.")
+    _print(f"Split: {split.reason}.")
     for line in _summary(split.rows, kind):
-        _say(line)
-    _say(f"{len(split.rows)} rows written to {out}.")
+        _print(line)
+    _print(f"{len(split.rows)} rows written to {out}.")
 
 
-def _fitting(rows: list[Row], model: str) -> list[Row]:
+def _without_mislabelled(rows: list[Row], model: str) -> list[Row]:
     """The rows whose text fits, by what the model reads; the others are named."""
-    from recog.batch.progress import shown
+    from recog.batch.progress import progress_display
     from recog.corpora.mislabelled import misfits
     from recog.recognition.dataset import log_probs_of_texts, recognise_rows
     from recog.recognition.load import load
@@ -108,7 +108,7 @@ def _fitting(rows: list[Row], model: str) -> list[Row]:
     write = rule(recogniser.config.normalise, recogniser.config.languages)
     texts = [write(row.text) for row in rows]
     read = []
-    with shown(printing=False, log=False) as show:
+    with progress_display(printing=False, log=False) as show:
         for _, text in recognise_rows(model, rows, beam=0):
             read.append(text)
             show(len(read) / len(rows), f"{len(read):,} of {len(rows):,} rows")
@@ -122,11 +122,11 @@ def _fitting(rows: list[Row], model: str) -> list[Row]:
             if misfit.belongs is None
             else f", which is the text of {_name(rows[misfit.belongs])}"
         )
-        _say(
+        _print(
             f"{_name(row)} has the text '{_brief(row.text)}', and {model} reads '{_brief(heard or '')}'{other}."
         )
     if found:
-        _say(f"{len(found)} of {len(rows)} rows have a text that does not fit and are left out.")
+        _print(f"{len(found)} of {len(rows)} rows have a text that does not fit and are left out.")
     left_out = {misfit.row for misfit in found}
     return [row for number, row in enumerate(rows) if number not in left_out]
 
@@ -178,5 +178,5 @@ def _hours(rows: list[Row]) -> str:
     return f"{seconds / 3600:.2f} hours{more}"
 
 
-def _say(message: str) -> None:
+def _print(message: str) -> None:
     print(message, file=sys.stderr)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recog.cli.options import keep
+from recog.cli.options import refuse_overwrite
 from recog.errors import UsageError, UserError
 from recog.util.atomic_files import write_bytes
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from recog.transcript import Transcript
-    from recog.visualise.draw import Canvas, Type
+    from recog.visualise.draw import Canvas, TextPainter
 
 SECONDS = 300.0  # of a recording in one picture
-WRITTEN = (".png", ".jpg", ".jpeg", ".webp")
-BESIDE = {
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+TRANSCRIPT_SUFFIXES = {
     "handwriting": (".xml", ".json"),
     "speech": (".json", ".TextGrid", ".ctm", ".srt", ".vtt", ".tsv"),
 }  # what a transcript beside a file may be called, the preferred first
@@ -74,28 +74,28 @@ def show(
     what a model reads now.
     """
     from recog.corpora.manifest import modality_of
-    from recog.visualise.draw import Type, encoded
+    from recog.visualise.draw import TextPainter, encoded
 
     if transcript is not None and model is not None:
         raise UsageError("--transcript and --model exclude each other; give one of them.")
-    if output.suffix.lower() not in WRITTEN:
-        raise UsageError(f"--output {output} must end in one of {', '.join(WRITTEN)}.")
-    keep("--output", output, file, transcript)
+    if output.suffix.lower() not in IMAGE_SUFFIXES:
+        raise UsageError(f"--output {output} must end in one of {', '.join(IMAGE_SUFFIXES)}.")
+    refuse_overwrite("--output", output, file, transcript)
     kind = "handwriting" if file.suffix.lower() == ".pdf" else modality_of(file)
     if not file.exists():
         raise UserError(f"{file}: there is no such file.")
-    type_ = Type(font)
+    painter = TextPainter(font)
     found = (
         read(transcript)
         if transcript is not None
         else None
         if model is not None
-        else beside(file, kind)
+        else find_transcript(file, kind)
     )
     if kind == "handwriting":
-        canvas = page_picture(file, page, found, model, type_, threads)
+        canvas = page_picture(file, page, found, model, painter, threads)
     else:
-        canvas = sound_picture(file, found, model, type_, threads, start, seconds)
+        canvas = sound_picture(file, found, model, painter, threads, start, seconds)
     write_bytes(output, encoded(canvas, output.suffix.lower()))
 
 
@@ -118,9 +118,9 @@ def read(path: Path) -> Transcript:
     return READERS[name](text, source=str(path))
 
 
-def beside(file: Path, kind: str) -> Transcript | None:
+def find_transcript(file: Path, kind: str) -> Transcript | None:
     """The transcript beside a file, if there is one; that it is drawn is said."""
-    for suffix in BESIDE[kind]:
+    for suffix in TRANSCRIPT_SUFFIXES[kind]:
         path = file.with_suffix(suffix)
         if path.is_file():
             try:
@@ -138,7 +138,7 @@ def page_picture(
     page: int | None,
     found: Transcript | None,
     model: str | None,
-    type_: Type,
+    painter: TextPainter,
     threads: int,
 ) -> Canvas:
     from recog.media.document.reader import open_document
@@ -155,7 +155,7 @@ def page_picture(
             raise UserError(f"{file} has no page {number}; its last is {len(document)}.")
         image = document.grey(number - 1)
         stored, orientation = document.stored(number - 1)
-    found = read_anew(image, file, model, threads) if found is None else found
+    found = recognise_page(image, file, model, threads) if found is None else found
     if found.duration is not None or (found.size is None and found.lines):
         raise UserError(
             f"The transcript of {file} is of sound, and this is an image; give another."
@@ -165,7 +165,7 @@ def page_picture(
             raise UserError(f"The transcript of {file} has no page {number}; give another.")
         found = found.pages[number - 1]
     found = set_upright(found, image.shape[::-1], stored, orientation)
-    return draw_page(image, replace(found, source=str(file)), type_)
+    return draw_page(image, replace(found, source=str(file)), painter)
 
 
 def set_upright(
@@ -196,13 +196,15 @@ def set_upright(
     return replace(found, lines=lines, size=size[::-1])
 
 
-def read_anew(image: NDArray[np.uint8], file: Path, model: str | None, threads: int) -> Transcript:
+def recognise_page(
+    image: NDArray[np.uint8], file: Path, model: str | None, threads: int
+) -> Transcript:
     """What a model reads on a page."""
     from recog.model.recogniser_folder import DEFAULTS
     from recog.recognition.load import load
 
     recogniser = load(model or DEFAULTS["handwriting"], threads=threads)
-    _fits(recogniser.config.modality, "handwriting", model)
+    _check_modality(recogniser.config.modality, "handwriting", model)
     return recogniser.transcribe(image, name=str(file))
 
 
@@ -210,13 +212,13 @@ def sound_picture(
     file: Path,
     found: Transcript | None,
     model: str | None,
-    type_: Type,
+    painter: TextPainter,
     threads: int,
     start: float,
     seconds: float | None,
 ) -> Canvas:
     from recog.media.audio.reader import open_sound
-    from recog.visualise.sound import RATE, draw_sound
+    from recog.visualise.spectrogram import RATE, draw_sound
 
     with open_sound(file, sample_rate=RATE) as sound:
         sound.amplify()
@@ -225,7 +227,7 @@ def sound_picture(
         for warning in sound.warnings:
             print(f"recog: {warning}", file=sys.stderr)
     if found is None:
-        found = heard(wave, RATE, start, file, model, threads)
+        found = recognise_sound(wave, RATE, start, file, model, threads)
     if found.size is not None:
         raise UserError(
             f"The transcript of {file} is of an image, and this is sound; give another."
@@ -235,10 +237,12 @@ def sound_picture(
             f"recog: {file} goes on for {duration:.0f} seconds; give --start and --seconds for more.",
             file=sys.stderr,
         )
-    return draw_sound(wave, replace(found, source=str(file), duration=duration), type_, start=start)
+    return draw_sound(
+        wave, replace(found, source=str(file), duration=duration), painter, start=start
+    )
 
 
-def heard(
+def recognise_sound(
     wave: NDArray[np.float32], rate: int, start: float, file: Path, model: str | None, threads: int
 ) -> Transcript:
     """What a model recognises in a stretch of a recording, with the times of the whole."""
@@ -247,7 +251,7 @@ def heard(
     from recog.recognition.speech import SpeechRecogniser
 
     recogniser = load(model or DEFAULTS["speech"], threads=threads)
-    _fits(recogniser.config.modality, "speech", model)
+    _check_modality(recogniser.config.modality, "speech", model)
     assert isinstance(recogniser, SpeechRecogniser)
     found = recogniser.transcribe(wave, sample_rate=rate, name=str(file))
     lines = [
@@ -265,6 +269,6 @@ def heard(
     return replace(found, lines=tuple(lines))
 
 
-def _fits(modality: str, wanted: str, model: str | None) -> None:
+def _check_modality(modality: str, wanted: str, model: str | None) -> None:
     if modality != wanted:
         raise UsageError(f"The model '{model}' is for {modality}, not for {wanted}.")

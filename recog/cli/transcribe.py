@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from recog.batch.files import collect
-from recog.cli.batch import Running, run_batch
+from recog.cli.batch import BatchOptions, run_batch
 from recog.cli.live import run_live
 from recog.cli.options import (
     Alpha,
@@ -117,7 +117,7 @@ def transcribe(
             decoding,
             rate,
             device,
-            unfit=[name for name in batch if batch[name]],
+            batch_options=[name for name in batch if batch[name]],
         )
         return
     if rate is not None or device is not None:
@@ -127,7 +127,7 @@ def transcribe(
             "Give FILES or FOLDERS to transcribe, - for standard input, or --live to speak."
         )
     inputs = collect(files, SOUND_SUFFIXES, output, SUFFIXES.get(format, format))
-    running = Running(skip_existing, names, threads, jobs, log_probs, failures, engine)
+    running = BatchOptions(skip_existing, names, threads, jobs, log_probs, failures, engine)
     run_batch("speech", inputs, model, format, decoding, running)
 
 

@@ -13,7 +13,7 @@ from functools import cache
 _LAM, _TATWEEL, _NOT_JOINED, _JOINED = "\u0644", "\u0640", "\u200c", "\u200d"
 
 
-def shaped(text: str) -> str:
+def shape_arabic(text: str) -> str:
     """A text in logical order with its Arabic letters as they are written; everything else
     stays."""
     forms = _forms()
@@ -25,15 +25,15 @@ def shaped(text: str) -> str:
             continue
         before = next((other for other in reversed(letters[:k]) if not _is_mark(other)), " ")
         after = next((other for other in letters[k + 1 :] if not _is_mark(other)), " ")
-        own = forms[letter]
-        joined = "<final>" in own and _reaches(before, "<initial>")
-        joining = "<initial>" in own and _reaches(after, "<final>")
+        forms_of_letter = forms[letter]
+        joined = "<final>" in forms_of_letter and _reaches(before, "<initial>")
+        joining = "<initial>" in forms_of_letter and _reaches(after, "<final>")
         kind = (
             ("<medial>" if joining else "<final>")
             if joined
             else ("<initial>" if joining else "<isolated>")
         )
-        result.append(own.get(kind, letter))
+        result.append(forms_of_letter.get(kind, letter))
     return "".join(result).replace(_NOT_JOINED, "").replace(_JOINED, "")
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from recog.errors import UserError
 from recog.text.bidi import base_direction, is_right_to_left, to_display
-from recog.visualise.arabic import shaped
+from recog.visualise.arabic import shape_arabic
 
 Canvas = NDArray[np.uint8]  # (height, width, 3), blue, green, red
 Colour = tuple[int, int, int]  # blue, green, red
@@ -65,7 +65,7 @@ def blank(width: int, height: int, colour: Colour = WHITE) -> Canvas:
     return np.full((height, width, 3), colour, np.uint8)
 
 
-class Type:
+class TextPainter:
     """Writes text of any script on a canvas.
 
     Args:
@@ -92,7 +92,7 @@ class Type:
         return self._width(self._shown(text), size, weight)
 
     def _shown(self, text: str) -> str:
-        return shown(text, joined=self._joined)
+        return drawable(text, joined=self._joined)
 
     def _measure(self, text: str, size: int, weight: int) -> int:
         # Blanks at the end have no width of their own
@@ -146,7 +146,7 @@ class Type:
         """Write words in a row, each in its colour, in the order in which they are seen; gives
         their width."""
         at = x
-        for number, (word, colour) in enumerate(seen(list(words))):
+        for number, (word, colour) in enumerate(visual_order(list(words))):
             at += self.space(size) if number else 0
             at += self.put(canvas, word, at, y, size, colour, weight)
         return round(at - x)
@@ -181,7 +181,7 @@ def is_font(path: Path) -> bool:
     return max(ends, default=0) <= len(data) and {record[:4] for record in records} >= _TABLES
 
 
-def shown(text: str, *, joined: bool = False) -> str:
+def drawable(text: str, *, joined: bool = False) -> str:
     """A text as OpenCV has to get it: from left to right, at most 400 characters, without control
     and formatting characters, of which it does not take all.
 
@@ -193,10 +193,10 @@ def shown(text: str, *, joined: bool = False) -> str:
     text = text if len(text) <= MAX_LETTERS else text[: MAX_LETTERS - 1] + "…"
     if not is_right_to_left(text):
         return text
-    return to_display(shaped(text) if joined else text)
+    return to_display(shape_arabic(text) if joined else text)
 
 
-def seen(words: Sequence[tuple[str, Colour]]) -> list[tuple[str, Colour]]:
+def visual_order(words: Sequence[tuple[str, Colour]]) -> list[tuple[str, Colour]]:
     """Words in the order in which they stand from left to right."""
     text = " ".join(word for word, _ in words)
     if not is_right_to_left(text):
@@ -209,11 +209,11 @@ def seen(words: Sequence[tuple[str, Colour]]) -> list[tuple[str, Colour]]:
     return [word for turned, run in ordered for word in (run[::-1] if turned else run)]
 
 
-def legend(canvas: Canvas, type_: Type, right: int, y: int, size: int) -> None:
+def legend(canvas: Canvas, painter: TextPainter, right: int, y: int, size: int) -> None:
     """The scale of colours, ending at ``right``, on the line ``y``."""
     length = 120
-    at = right - type_.width("sure", size)
-    type_.put(canvas, "sure", at, y, size, SOFT)
+    at = right - painter.width("sure", size)
+    painter.put(canvas, "sure", at, y, size, SOFT)
     for k in range(length):
         x = at - 8 - length + k
         cv2.line(
@@ -223,7 +223,7 @@ def legend(canvas: Canvas, type_: Type, right: int, y: int, size: int) -> None:
             colour_of(k / (length - 1)),
             1,
         )
-    type_.put(canvas, "unsure", at - 16 - length - type_.width("unsure", size), y, size, SOFT)
+    painter.put(canvas, "unsure", at - 16 - length - painter.width("unsure", size), y, size, SOFT)
 
 
 def encoded(canvas: NDArray[np.uint8], suffix: str) -> bytes:

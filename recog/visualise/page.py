@@ -22,7 +22,7 @@ from recog.visualise.draw import (
     WHITE,
     Canvas,
     Colour,
-    Type,
+    TextPainter,
     blank,
     colour_of,
     legend,
@@ -39,7 +39,7 @@ Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Placed:
+class PlacedLine:
     """A line in the picture: ``outline`` and ``baseline`` as points of shape (n, 2) in pixels of
     it; ``found`` where the transcript has either, and it is not the whole image."""
 
@@ -70,7 +70,7 @@ class Placed:
         return float(cv2.contourArea(self.outline.astype(np.float32))) / max(self.length, 1.0)
 
 
-def draw_page(image: NDArray[np.uint8], transcript: Transcript, type_: Type) -> Canvas:
+def draw_page(image: NDArray[np.uint8], transcript: Transcript, painter: TextPainter) -> Canvas:
     """The picture: the page on the left or, where it is very wide, above.
 
     Args:
@@ -88,20 +88,20 @@ def draw_page(image: NDArray[np.uint8], transcript: Transcript, type_: Type) -> 
         cv2.resize(image, shape, interpolation=smaller)[:, :, None].astype(np.uint8), 3, axis=2
     )
     placed = _placed(transcript, image.shape, scale)
-    left = _outlined(page, placed, type_)
-    right = _written(blank(*shape), placed, type_)
+    left = _outlined(page, placed, painter)
+    right = _written(blank(*shape), placed, painter)
     gap = blank(MARGIN, shape[1]) if beside else blank(shape[0], MARGIN)
     both = np.concatenate([left, gap, right], axis=1 if beside else 0)
     canvas = blank(max(both.shape[1], 700) + 2 * MARGIN, both.shape[0] + HEADER + MARGIN)
     canvas[HEADER : HEADER + both.shape[0], MARGIN : MARGIN + both.shape[1]] = both
-    _header(canvas, transcript, type_)
+    _header(canvas, transcript, painter)
     return canvas
 
 
-def _placed(transcript: Transcript, shape: tuple[int, ...], scale: float) -> list[Placed]:
+def _placed(transcript: Transcript, shape: tuple[int, ...], scale: float) -> list[PlacedLine]:
     height, width = shape
-    own = transcript.size if transcript.size and min(transcript.size) > 0 else (width, height)
-    across, down = scale * width / own[0], scale * height / own[1]
+    own_size = transcript.size if transcript.size and min(transcript.size) > 0 else (width, height)
+    across, down = scale * width / own_size[0], scale * height / own_size[1]
     most = np.array([width * scale, height * scale])
 
     def points(found: tuple[Point, ...]) -> Points:
@@ -118,12 +118,12 @@ def _placed(transcript: Transcript, shape: tuple[int, ...], scale: float) -> lis
             baseline = np.array([(x0, y0 + 0.75 * (y1 - y0)), (x1, y0 + 0.75 * (y1 - y0))])
         colour = colour_of(line.confidence, PLAIN[number % len(PLAIN)])
         placed.append(
-            Placed(line, number, outline, baseline, colour, bool(line.polygon or line.baseline))
+            PlacedLine(line, number, outline, baseline, colour, bool(line.polygon or line.baseline))
         )
     return placed
 
 
-def _outlined(page: Canvas, placed: list[Placed], type_: Type) -> Canvas:
+def _outlined(page: Canvas, placed: list[PlacedLine], painter: TextPainter) -> Canvas:
     """The page with each line's outline, baseline and number."""
     placed = [one for one in placed if one.found]
     filled = page.copy()
@@ -137,16 +137,16 @@ def _outlined(page: Canvas, placed: list[Placed], type_: Type) -> Canvas:
         cv2.polylines(
             page, [np.rint(one.baseline * 8).astype(np.int32)], False, one.colour, 2, cv2.LINE_AA, 3
         )
-    size = _size(placed, type_)
+    size = _size(placed, painter)
     for one in placed:
-        _number(page, one, type_, max(12, round(0.7 * size)))
+        _number(page, one, painter, max(12, round(0.7 * size)))
     return page
 
 
-def _number(page: Canvas, one: Placed, type_: Type, size: int) -> None:
+def _number(page: Canvas, one: PlacedLine, painter: TextPainter, size: int) -> None:
     """The line's number on a tag of its colour, before its beginning where there is room."""
     text = str(one.number)
-    width, height = type_.width(text, size, 600) + size, round(1.35 * size)
+    width, height = painter.width(text, size, 600) + size, round(1.35 * size)
     left = round(min(max(one.baseline[0][0] - width - 3, 0), page.shape[1] - width))
     top = round(min(max(one.baseline[0][1] - 0.8 * height, 0), page.shape[0] - height))
     radius = height // 2
@@ -155,38 +155,40 @@ def _number(page: Canvas, one: Placed, type_: Type, size: int) -> None:
     cv2.rectangle(
         page, (left + radius, top), (left + width - radius, top + 2 * radius), one.colour, -1
     )
-    type_.put(page, text, left + size / 2, top + 1.03 * size, size, WHITE, 600)
+    painter.put(page, text, left + size / 2, top + 1.03 * size, size, WHITE, 600)
 
 
-def _size(placed: list[Placed], type_: Type) -> int:
+def _size(placed: list[PlacedLine], painter: TextPainter) -> int:
     """The size of letters that suits a page's lines: at which most are as long as they are
     written."""
     height = median([one.height for one in placed] or [30.0])
     wanted = [
-        20 * one.length / max(1, type_.width(one.line.text, 20)) for one in placed if one.line.text
+        20 * one.length / max(1, painter.width(one.line.text, 20))
+        for one in placed
+        if one.line.text
     ]
     fitting = float(np.quantile(wanted, 0.25)) if wanted else 0.0
     size = min(max(fitting, LETTERS[0] * height), LETTERS[1] * height)
     return round(min(max(size, SMALLEST), LARGEST))
 
 
-def _written(panel: Canvas, placed: list[Placed], type_: Type) -> Canvas:
+def _written(panel: Canvas, placed: list[PlacedLine], painter: TextPainter) -> Canvas:
     """The text of each line where it stands on the page, its words coloured, its number and
     confidence small beside."""
     cv2.rectangle(panel, (0, 0), (panel.shape[1] - 1, panel.shape[0] - 1), RULE, 1)
-    size = _size(placed, type_)
+    size = _size(placed, painter)
     for one in placed:
         words = _words(one)
-        natural = type_.run_width((word for word, _ in words), size)
+        natural = painter.run_width((word for word, _ in words), size)
         fitting = max(SMALLEST, min(size, round(size * one.length / max(natural, 1))))
         if abs(one.angle) <= LEVEL:
-            _line(panel, one, words, type_, fitting, *one.middle)
+            _line(panel, one, words, painter, fitting, *one.middle)
         else:
-            panel = _turned(panel, one, words, type_, fitting)
+            panel = _turned(panel, one, words, painter, fitting)
     return panel
 
 
-def _words(one: Placed) -> list[tuple[str, Colour]]:
+def _words(one: PlacedLine) -> list[tuple[str, Colour]]:
     """A line's words with their colours, those of its text where they are not the same."""
     line = one.line
     plain = INK if line.confidence is None else one.colour
@@ -197,37 +199,37 @@ def _words(one: Placed) -> list[tuple[str, Colour]]:
 
 def _line(
     panel: Canvas,
-    one: Placed,
+    one: PlacedLine,
     words: list[tuple[str, Colour]],
-    type_: Type,
+    painter: TextPainter,
     size: int,
     middle: float,
     level: float,
 ) -> None:
     """Write a line around ``middle``, as long as its baseline where it can be."""
     small = max(9, round(0.6 * size))
-    width = type_.run_width((word for word, _ in words), size)
+    width = painter.run_width((word for word, _ in words), size)
     left = middle - one.length / 2
     if is_right_to_left(one.line.text) and base_direction(one.line.text) == "R":
         left = middle + one.length / 2 - width
-    left = max(left, type_.width("000", small))
-    left = max(2, min(left, panel.shape[1] - width - type_.width("100 %", small) - 8))
-    type_.put(
-        panel, str(one.number), left - type_.width(str(one.number), small) - 6, level, small, SOFT
+    left = max(left, painter.width("000", small))
+    left = max(2, min(left, panel.shape[1] - width - painter.width("100 %", small) - 8))
+    painter.put(
+        panel, str(one.number), left - painter.width(str(one.number), small) - 6, level, small, SOFT
     )
-    type_.run(panel, words, left, level, size)
+    painter.run(panel, words, left, level, size)
     if one.line.confidence is not None:
         sure = f"{100 * min(1.0, max(0.0, one.line.confidence)):.0f}"
-        type_.put(panel, sure, left + width + 6, level, small, SOFT)
+        painter.put(panel, sure, left + width + 6, level, small, SOFT)
 
 
 def _turned(
-    panel: Canvas, one: Placed, words: list[tuple[str, Colour]], type_: Type, size: int
+    panel: Canvas, one: PlacedLine, words: list[tuple[str, Colour]], painter: TextPainter, size: int
 ) -> Canvas:
     """The same for a line that runs another way: written level, then turned onto its baseline."""
     length = round(min(one.length, 4 * max(panel.shape)))
     strip = blank(max(length, 1) + 12 * size, 3 * size)
-    _line(strip, one, words, type_, size, strip.shape[1] / 2, 2 * size)
+    _line(strip, one, words, painter, size, strip.shape[1] / 2, 2 * size)
     (x, y), angle = one.middle, math.radians(one.angle)
     cos, sin = math.cos(angle), math.sin(angle)
     cx, cy = strip.shape[1] / 2, 2.0 * size
@@ -237,7 +239,7 @@ def _turned(
     return np.asarray(np.minimum(panel, turned), np.uint8)
 
 
-def _header(canvas: Canvas, transcript: Transcript, type_: Type) -> None:
+def _header(canvas: Canvas, transcript: Transcript, painter: TextPainter) -> None:
     words = [
         word.confidence
         for line in transcript.lines
@@ -250,9 +252,9 @@ def _header(canvas: Canvas, transcript: Transcript, type_: Type) -> None:
     if words:
         about += f", mean confidence {100 * sum(words) / len(words):.0f} %"
     y = HEADER - 22
-    at = MARGIN + type_.put(
+    at = MARGIN + painter.put(
         canvas, transcript.source.replace("\\", "/").rpartition("/")[2], MARGIN, y, 20, INK, 600
     )
-    type_.put(canvas, about, at + 16, y, 16, SOFT)
+    painter.put(canvas, about, at + 16, y, 16, SOFT)
     if words:
-        legend(canvas, type_, canvas.shape[1] - MARGIN, y, 15)
+        legend(canvas, painter, canvas.shape[1] - MARGIN, y, 15)

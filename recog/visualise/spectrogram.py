@@ -15,7 +15,17 @@ from recog.formats.timed.line_breaking import units_of
 from recog.model.config import SpectrogramConfig
 from recog.transcript import Line, Transcript
 from recog.util.display import clock
-from recog.visualise.draw import INK, RULE, SOFT, Canvas, Colour, Type, blank, colour_of, legend
+from recog.visualise.draw import (
+    INK,
+    RULE,
+    SOFT,
+    Canvas,
+    Colour,
+    TextPainter,
+    blank,
+    colour_of,
+    legend,
+)
 
 RATE = 16_000
 _CONFIG = SpectrogramConfig(bands=80)
@@ -33,7 +43,7 @@ _SHADES = ((255, 255, 255), (236, 222, 208), (190, 140, 105), (110, 60, 40), (45
 
 
 @dataclass(frozen=True)
-class Said:
+class TimedWord:
     """A word in a picture: when, and in which colour; ``guessed`` where its line's time is shared
     out by length."""
 
@@ -46,7 +56,7 @@ class Said:
 
 
 def draw_sound(
-    wave: NDArray[np.float32], transcript: Transcript, type_: Type, *, start: float = 0.0
+    wave: NDArray[np.float32], transcript: Transcript, painter: TextPainter, *, start: float = 0.0
 ) -> Canvas:
     """The picture.
 
@@ -61,25 +71,29 @@ def draw_sound(
     loudest = float(np.percentile(frames, 99.7)) if frames.size else 0.0
     length = min(ROW_SECONDS, max(2.0, seconds))
     words = [
-        word for word in _said(transcript) if word.end > start and word.start < start + seconds
+        word
+        for word in _timed_words(transcript)
+        if word.end > start and word.start < start + seconds
     ]
     rows = []
     for number in range(max(1, math.ceil(seconds / length - 1e-9))):
         first = start + number * length  # seconds into the recording
-        own = [w for w in words if w.start < first + length and w.end > first][:MAX_WORDS]
+        forms_of_letter = [w for w in words if w.start < first + length and w.end > first][
+            :MAX_WORDS
+        ]
         part = frames[round((first - start) / HOP) : round((first - start + length) / HOP)]
-        rows.append(_row(part - loudest, own, first, length, type_))
+        rows.append(_row(part - loudest, forms_of_letter, first, length, painter))
     height = HEADER + sum(row.shape[0] for row in rows)
     canvas = blank(LEFT + WIDTH + RIGHT, height)
     at = HEADER
     for row in rows:
         canvas[at : at + row.shape[0]] = row
         at += row.shape[0]
-    _header(canvas, transcript, type_, start, seconds, any(word.guessed for word in words))
+    _header(canvas, transcript, painter, start, seconds, any(word.guessed for word in words))
     return canvas
 
 
-def _said(transcript: Transcript) -> list[Said]:
+def _timed_words(transcript: Transcript) -> list[TimedWord]:
     """Every word with a time, in order of time."""
     found = []
     for number, line in enumerate(transcript.lines):
@@ -87,7 +101,9 @@ def _said(transcript: Transcript) -> list[Said]:
         sure = _confidences(line, len(units)) if timed else [line.confidence] * len(units)
         for unit, confidence in zip(units, sure, strict=True):
             found.append(
-                Said(unit.text, unit.start, unit.end, colour_of(confidence, INK), not timed, number)
+                TimedWord(
+                    unit.text, unit.start, unit.end, colour_of(confidence, INK), not timed, number
+                )
             )
     return sorted(found, key=lambda word: word.start)
 
@@ -99,11 +115,15 @@ def _confidences(line: Line, count: int) -> list[float | None]:
 
 
 def _row(
-    frames: NDArray[np.float32], words: Sequence[Said], first: float, length: float, type_: Type
+    frames: NDArray[np.float32],
+    words: Sequence[TimedWord],
+    first: float,
+    length: float,
+    painter: TextPainter,
 ) -> Canvas:
     """One row: words, bars of their confidence, spectrogram, seconds."""
     scale = WIDTH / length
-    spots = _spots(words, first, first + length, scale, type_)
+    spots = _spots(words, first, first + length, scale, painter)
     levels = max([level for level, _ in spots], default=0) + 1
     above = levels * LEVEL + 6
     row = blank(LEFT + WIDTH + RIGHT, above + BAR + SPECTRUM + BELOW)
@@ -122,20 +142,20 @@ def _row(
         y = above - 6 - level * LEVEL
         if level:
             cv2.line(row, (round(a), y + 3), (round(a), above), RULE, 1)
-        type_.put(row, word.text, x, y, SIZE, word.colour, 300 if word.guessed else 450)
-    _axes(row, top, first, length, scale, type_)
+        painter.put(row, word.text, x, y, SIZE, word.colour, 300 if word.guessed else 450)
+    _axes(row, top, first, length, scale, painter)
     return row
 
 
 def _spots(
-    words: Sequence[Said], first: float, last: float, scale: float, type_: Type
+    words: Sequence[TimedWord], first: float, last: float, scale: float, painter: TextPainter
 ) -> list[tuple[int, float]]:
     """The level above the spectrogram at which each word is written, and where it begins: over its
     middle, and not over another."""
     ends: list[float] = []
     spots = []
     for word in words:
-        width = type_.width(word.text, SIZE)
+        width = painter.width(word.text, SIZE)
         middle = LEFT + ((max(word.start, first) + min(word.end, last)) / 2 - first) * scale
         x = min(max(middle - width / 2, LEFT), LEFT + WIDTH + RIGHT - width - 4)
         level = next((k for k, end in enumerate(ends) if end + 8 <= x), len(ends))
@@ -166,7 +186,9 @@ def _spectrum(frames: NDArray[np.float32], width: int) -> Canvas:
     )
 
 
-def _axes(row: Canvas, top: int, first: float, length: float, scale: float, type_: Type) -> None:
+def _axes(
+    row: Canvas, top: int, first: float, length: float, scale: float, painter: TextPainter
+) -> None:
     bottom = top + SPECTRUM
     cv2.line(row, (LEFT, bottom), (LEFT + WIDTH, bottom), SOFT, 1)
     low, high = (float(hz_to_mel(hz)) for hz in (_CONFIG.low, _CONFIG.high))
@@ -174,20 +196,30 @@ def _axes(row: Canvas, top: int, first: float, length: float, scale: float, type
         y = round(bottom - SPECTRUM * (float(hz_to_mel(hz)) - low) / (high - low))
         cv2.line(row, (LEFT - 5, y), (LEFT, y), SOFT, 1)
         text = f"{hz} Hz" if hz < 1000 else f"{hz // 1000} kHz"
-        type_.put(row, text, LEFT - 9 - type_.width(text, 11), y + 4, 11, SOFT)
+        painter.put(row, text, LEFT - 9 - painter.width(text, 11), y + 4, 11, SOFT)
     second = math.ceil(first - 1e-6)
     while second <= first + length + 1e-6:
         x = round(LEFT + (second - first) * scale)
         cv2.line(row, (x, bottom), (x, bottom + 5), SOFT, 1)
         text = clock(second)
-        type_.put(
-            row, text, min(x - type_.width(text, 12) / 2, row.shape[1] - 40), bottom + 19, 12, SOFT
+        painter.put(
+            row,
+            text,
+            min(x - painter.width(text, 12) / 2, row.shape[1] - 40),
+            bottom + 19,
+            12,
+            SOFT,
         )
         second += 1
 
 
 def _header(
-    canvas: Canvas, transcript: Transcript, type_: Type, start: float, seconds: float, guessed: bool
+    canvas: Canvas,
+    transcript: Transcript,
+    painter: TextPainter,
+    start: float,
+    seconds: float,
+    guessed: bool,
 ) -> None:
     words = [
         word.confidence
@@ -204,7 +236,7 @@ def _header(
         about += "; thin words: their times are a guess"
     y = HEADER - 24
     name = transcript.source.replace("\\", "/").rpartition("/")[2]
-    at = LEFT + type_.put(canvas, name, LEFT, y, 20, INK, 600)
-    type_.put(canvas, about, at + 16, y, 16, SOFT)
+    at = LEFT + painter.put(canvas, name, LEFT, y, 20, INK, 600)
+    painter.put(canvas, about, at + 16, y, 16, SOFT)
     if words:
-        legend(canvas, type_, canvas.shape[1] - RIGHT, y, 15)
+        legend(canvas, painter, canvas.shape[1] - RIGHT, y, 15)
