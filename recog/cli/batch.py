@@ -1,4 +1,4 @@
-"""A batch of files through a model: what ``recog transcribe`` and ``recog ocr`` do."""
+"""Run a model on a batch of files, for ``recog transcribe`` and ``recog ocr``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from recog.batch.files import Input, sizes, store
 from recog.batch.interruption import Interruption
 from recog.batch.outputs import existing_results
 from recog.batch.remote import is_url
+from recog.cli.options import BatchOptions
 from recog.errors import UsageError, UserError, cause
 from recog.util.atomic_files import write_text
 
@@ -27,32 +27,9 @@ if TYPE_CHECKING:
     from recog.batch.work import FileProgress, ProgressCallback, Result, Task
     from recog.model.recogniser_folder import Bundle
 
-MAX_SIZED_FILES = 10_000  # files up to which their sizes are looked up, for the time left
-# what fails for one result will fail for all
+MAX_SIZED_FILES = 10_000  # above, progress counts files and not bytes
+# errors that every further file would meet, too
 FATAL_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
-
-
-@dataclass(frozen=True)
-class BatchOptions:
-    """How a batch is run, and nothing that changes a result.
-
-    Attributes:
-        skip_existing: leave out inputs whose result is there.
-        names: print each file's name and a tab before its text.
-        threads: cores to use in all; 0 for every one.
-        jobs: files at the same time, which share the cores; 0 for one a core.
-        log_probs: folder for the network's outputs.
-        failures: file that lists the inputs that failed, and why.
-        engine: "local" or "ray".
-    """
-
-    skip_existing: bool = False
-    names: bool = False
-    threads: int = 0
-    jobs: int = 0
-    log_probs: Path | None = None
-    failures: Path | None = None
-    engine: str = "local"
 
 
 def run_batch(
@@ -63,8 +40,17 @@ def run_batch(
     decoding: dict[str, Any],
     options: BatchOptions,
 ) -> None:
-    """Recognise every input. One that fails is reported and the others go on; then the exit code is
-    1."""
+    """Recognise every input.
+
+    An input that fails is reported and the others go on.
+
+    Args:
+        decoding: options of :func:`recog.load`, with ``hotwords`` as the path of a file.
+
+    Raises:
+        UsageError: options do not go together.
+        typer.Exit: with code 1, if an input failed.
+    """
     check_options(decoding)
     hotwords = decoding["hotwords"]
     decoding = {**decoding, "hotwords": {} if hotwords is None else read_hotwords(hotwords)}
@@ -72,13 +58,13 @@ def run_batch(
     if options.skip_existing:
         inputs = [entry for entry in inputs if entry.target not in existing]
         if not inputs:
-            with Failures(options.failures):  # none: a list of an earlier run holds no longer
+            with Failures(options.failures):  # empties the list of an earlier run
                 return
     else:
         protect_references(inputs, existing)
     if decoding.get("layout") == "xml" and any(is_url(entry.name) for entry in inputs):
         raise UsageError(
-            "--layout xml reads files beside the images, and those of a URL are not at hand; copy both first."
+            "--layout xml reads files beside the images, which it cannot by URL; copy both first."
         )
     if options.log_probs is not None:
         check_distinct_stems(inputs, options.log_probs)
@@ -101,7 +87,7 @@ def run_batch(
 
 
 def check_options(decoding: dict[str, Any]) -> None:
-    """Refuse options that do not go together, before any work.
+    """Check that decoding options go together, before any work.
 
     Raises:
         UsageError: naming them.
@@ -132,11 +118,11 @@ def check_options(decoding: dict[str, Any]) -> None:
 
 
 def check_model(model: str, modality: str, language: str | None) -> Bundle:
-    """Open a model; refuse one for something else or of other languages.
+    """Open a model and check that it is of this modality and knows the language.
 
     Raises:
         UserError: there is no such model.
-        UsageError: it is for something else, or does not know the language.
+        UsageError: it is of another modality, or does not know the language.
     """
     from recog.model.recogniser_folder import open_bundle
 
@@ -156,8 +142,10 @@ def check_model(model: str, modality: str, language: str | None) -> Bundle:
 
 
 def supported_hotwords(bundle: Bundle, hotwords: dict[str, float]) -> dict[str, float]:
-    """The hotwords that the model can write; the others are told, here and not once in each
-    process."""
+    """The hotwords that the model can write.
+
+    Reports the others here, and not once in each process.
+    """
     from recog.recognition.base import usable_hotwords
 
     usable, left_out = usable_hotwords(bundle, hotwords)
@@ -167,8 +155,10 @@ def supported_hotwords(bundle: Bundle, hotwords: dict[str, float]) -> dict[str, 
 
 
 def write_symbols(bundle: Bundle, decoding: dict[str, Any], folder: Path) -> None:
-    """Write down, where a model's outputs will be kept, of what they are: its sounds where words
-    are found in them."""
+    """Write ``symbols.json``: the symbols that the log-probabilities in ``folder`` are of.
+
+    They are phones where the model decodes words through a lexicon.
+    """
     from recog.recognition.base import model_of_words
     from recog.recognition.options import Options
 
@@ -179,10 +169,10 @@ def write_symbols(bundle: Bundle, decoding: dict[str, Any], folder: Path) -> Non
 
 
 def run_engine(task: Task, inputs: list[Input], options: BatchOptions) -> None:
-    """Start the engine, write and print what it gives, tell how it goes.
+    """Run the engine, deliver its results and show progress.
 
     Raises:
-        typer.Exit: 1, where a file is not whole.
+        typer.Exit: with code 1, if a file failed or was read in part.
     """
     from recog.batch.progress import Progress, progress_display
 
@@ -222,8 +212,15 @@ def run_engine(task: Task, inputs: list[Input], options: BatchOptions) -> None:
 def start_engine(
     task: Task, inputs: list[Input], options: BatchOptions, ordered: bool, resources: ExitStack
 ) -> Callable[[ProgressCallback], Iterator[tuple[int, Result]]]:
-    """Load the model in the engine that suits the inputs; gives what runs it. What it started ends
-    with ``resources``.
+    """Load the model in the engine that suits the inputs.
+
+    Args:
+        ordered: whether results come in the order of the inputs.
+        resources: ends the engine.
+
+    Returns:
+        A function that runs the engine: it takes a callback for progress, and yields the number of
+        an input and its result.
 
     Raises:
         UsageError: the engine cannot read an input.
@@ -249,10 +246,10 @@ def start_engine(
 
 
 def write_outputs(entry: Input, result: Result) -> list[str]:
-    """Write and print what came of a file; gives a sentence for what could not be written.
+    """Write and print the result of a file; returns errors in sentences.
 
     Raises:
-        UserError: nothing more can be written, as on a full disk.
+        UserError: no further file can be written either, as on a full disk.
     """
     for path, content in result.files:
         try:
@@ -282,14 +279,13 @@ def write_outputs(entry: Input, result: Result) -> list[str]:
 
 
 def protect_references(inputs: Sequence[Input], existing: dict[str, str]) -> None:
-    """Refuse to overwrite a text beside its recording or image: it may be the true transcript, and
-    the only one.
+    """Refuse to overwrite a text beside its recording or image, which may be the reference.
 
     Args:
-        there: targets whose result exists, and the file that shows it.
+        existing: targets that have a result, and the file that holds it.
 
     Raises:
-        UsageError: naming the first such file.
+        UsageError: naming the first of them.
     """
     for entry in inputs:
         if (
@@ -306,18 +302,18 @@ def protect_references(inputs: Sequence[Input], existing: dict[str, str]) -> Non
                 f"{entry.name} would be overwritten by its own result; give another --output."
             )
         raise UsageError(
-            f"{existing[entry.target]} is there already, beside {Path(entry.name).name}, and may be its true text; "
-            "give another --output, or --skip-existing."
+            f"{existing[entry.target]} is there already, beside {Path(entry.name).name}, "
+            "and may be its true text; give another --output, or --skip-existing."
         )
 
 
 def folder_of(name: str) -> str | Path:
-    """The folder of a path or URL, the same whatever way leads there."""
+    """The folder of a path or URL, with links resolved."""
     return name.rpartition("/")[0] if is_url(name) else Path(name).parent.resolve()
 
 
 def check_distinct_stems(inputs: list[Input], folder: Path) -> None:
-    """Refuse two inputs whose outputs would be kept in the same file.
+    """Refuse two inputs whose log-probabilities would be saved in the same file.
 
     Raises:
         UsageError: naming both.
@@ -327,16 +323,16 @@ def check_distinct_stems(inputs: list[Input], folder: Path) -> None:
         other = owners.setdefault(entry.stem, entry.name)
         if other != entry.name:
             raise UsageError(
-                f"{other} and {entry.name} would both be kept as {folder / entry.stem}.npz; rename one."
+                f"{other} and {entry.name} would both be saved as {folder / entry.stem}.npz; "
+                "rename one of them."
             )
 
 
 def read_hotwords(path: Path) -> dict[str, float]:
-    """Phrases and boosts: a phrase a line, after it a tab and its boost where it is not the usual
-    one.
+    """Read hotwords and their boosts: a phrase a line, optionally with a tab and a boost.
 
     Raises:
-        UserError: the file cannot be read, or a boost is no number.
+        UserError: the file cannot be read, or a boost is not a number within range.
     """
     from recog.decoding.decoder import HOTWORD_BOOST
     from recog.decoding.validation import MAX_BOOST
@@ -353,7 +349,8 @@ def read_hotwords(path: Path) -> dict[str, float]:
             raise UserError(f"{path}, line {number}: '{boost.strip()}' is not a number.") from None
         if not 0.0 <= value <= MAX_BOOST:
             raise UserError(
-                f"{path}, line {number}: the boost is {value:g}; it must lie between 0 and {MAX_BOOST:g}."
+                f"{path}, line {number}: the boost is {value:g}; "
+                f"it must lie between 0 and {MAX_BOOST:g}."
             )
         boosts[phrase.strip()] = value
     return boosts

@@ -1,4 +1,4 @@
-"""``recog transcribe --live``: what a microphone or a pipe brings, while it does."""
+"""``recog transcribe --live``: transcribe a microphone or a pipe in real time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from recog.recognition.live import Heard
     from recog.recognition.speech import SpeechRecogniser
 
-PIPE_RATE = 16_000  # samples a second of a pipe, unless told
+PIPE_RATE = 16_000  # default sampling rate of a pipe, Hz
 
 
 def run_live(
@@ -34,17 +34,22 @@ def run_live(
     *,
     batch_options: list[str],
 ) -> None:
-    """Print what is said until the sound ends, or Ctrl-C ends it; then what was begun is finished.
+    """Transcribe until the sound ends or Ctrl-C is pressed; then finish the last segment.
 
     Args:
-        files: none for the microphone, "-" for standard input.
-        unfit: options that were given, and are of a batch.
-        format: "txt": finals, one a line, and on a terminal the partial text below them; "json":
-            one object a line.
+        files: empty for the microphone, ["-"] for standard input.
+        format: "txt" prints final texts, a line each, and on a terminal the partial text below
+            them; "json" prints an object a line.
+        batch_options: names of options that the user gave and that only a batch has.
+
+    Raises:
+        UsageError: options do not go together.
+        typer.Exit: with code 1, if the sound was cut off.
     """
     if files not in ([], ["-"]):
         raise UsageError(
-            "--live hears the microphone, or standard input (-), and no files; leave out --live for them."
+            "--live transcribes the microphone, or standard input (-), and no files; "
+            "leave out --live for them."
         )
     if format not in ("txt", "json"):
         raise UsageError(f"--live writes txt or json, line by line, and not {format}.")
@@ -93,7 +98,7 @@ def run_live(
 
 
 def warm_up(transcriber: SpeechRecogniser) -> None:
-    """Let whatever has to be compiled or loaded be so before anybody speaks."""
+    """Compile and load everything before anybody speaks."""
     from recog.recognition.live import Listener
 
     rate = transcriber.features.sample_rate
@@ -103,28 +108,30 @@ def warm_up(transcriber: SpeechRecogniser) -> None:
         pass
 
 
-def _show_all(found: Iterator[Heard], show: Callable[[Heard], None]) -> None:
-    for heard in found:
-        show(heard)
+def _show_all(results: Iterator[Heard], show: Callable[[Heard], None]) -> None:
+    for result in results:
+        show(result)
 
 
-def _print_json(heard: Heard) -> None:
+def _print_json(result: Heard) -> None:
     from recog.formats.json import line_fields
 
-    kind = "final" if heard.is_final else "partial"
-    print(json.dumps({"type": kind, **line_fields(heard.line)}, ensure_ascii=False), flush=True)
+    kind = "final" if result.is_final else "partial"
+    print(json.dumps({"type": kind, **line_fields(result.line)}, ensure_ascii=False), flush=True)
 
 
-def _print_finals(heard: Heard) -> None:
-    if heard.is_final and heard.line.text:
-        print(heard.line.text, flush=True)
+def _print_finals(result: Heard) -> None:
+    if result.is_final and result.line.text:
+        print(result.line.text, flush=True)
 
 
-def _print_on_terminal(heard: Heard) -> None:
-    """A final stays; a partial text, as much of its end as the row holds, is overwritten by what
-    comes next."""
-    text = heard.line.text
-    if heard.is_final:
+def _print_on_terminal(result: Heard) -> None:
+    """Print a text on a terminal.
+
+    A partial text is cut to the end that fits in a row, and the next text overwrites it.
+    """
+    text = result.line.text
+    if result.is_final:
         print(f"\r\x1b[K{text}", end="\n" if text else "", flush=True)
         return
     columns = shutil.get_terminal_size().columns - 1
@@ -137,7 +144,7 @@ def _print_on_terminal(heard: Heard) -> None:
 
 @contextmanager
 def _until_interrupted(source: Source) -> Iterator[None]:
-    """The first Ctrl-C ends the sound, the second one everything."""
+    """Let the first Ctrl-C end the sound and the second one the program."""
 
     def stop(number: int, frame: Any) -> None:
         source.stop()

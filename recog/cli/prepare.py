@@ -1,5 +1,4 @@
-"""``recog prepare LAYOUT SRC OUT.jsonl``: a corpus as it is given out -> a checked manifest with
-splits."""
+"""``recog prepare LAYOUT SRC OUT.jsonl``: a published corpus to a checked manifest with splits."""
 
 from __future__ import annotations
 
@@ -27,35 +26,36 @@ def prepare(
     src: Annotated[
         Path,
         typer.Argument(
-            metavar="SRC", help="The corpus's folder, or for tsv, page and alto a file."
+            metavar="SRC", help="Folder of the corpus, or for tsv, page and alto a file."
         ),
     ],
-    out: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="The manifest to write.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="Manifest to write.")],
     dev_share: Annotated[
-        float, typer.Option(help="Share of the rows for dev, where the corpus has no dev set.")
+        float, typer.Option(help="Share of the rows for the dev split, if the corpus has none.")
     ] = 0.1,
-    seed: Annotated[int, typer.Option(help="Which groups go to dev.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the dev split.")] = 0,
     normalise: Annotated[
-        str, typer.Option(metavar="RULE", help=f"Text rule: {', '.join(RULES)}.")
+        str, typer.Option(metavar="RULE", help=f"Text normalisation: {', '.join(RULES)}.")
     ] = "collapse",
     columns: Annotated[
-        str | None, typer.Option(help="tsv: names of the columns, as path,group,text.")
+        str | None, typer.Option(help="tsv: names of the columns, such as path,group,text.")
     ] = None,
     pattern: Annotated[
         str | None, typer.Option(help="filenames: regular expression with (?P<text>...).")
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Find the rows whose text does not fit, with a model.")
+        bool,
+        typer.Option("--check", help="Find mislabelled rows with a model, and leave them out."),
     ] = False,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="The model for --check; else a shipped one.")
+        str | None, typer.Option("--model", "-m", help="Model for --check. Default: a shipped one.")
     ] = None,
 ) -> None:
-    """Read a corpus in a known layout, check every row, split it by speaker or writer, and write a
-    manifest.
+    """Turn a corpus in a known layout into a manifest: check its rows, split it by speaker or
+    writer.
 
-    Rows that cannot be used are named and left out; with --check also those whose text belongs to
-    other media, by what a model reads there. Text is kept in logical order.
+    Unusable rows are listed and left out; with --check also mislabelled rows, whose text a model
+    finds to belong to other media. Text stays in logical order.
     """
     from recog.corpora.manifest import modality, write_manifest
     from recog.corpora.splits import split_rows
@@ -97,7 +97,7 @@ def prepare(
 
 
 def _without_mislabelled(rows: list[Row], model: str) -> list[Row]:
-    """The rows whose text fits, by what the model reads; the others are named."""
+    """The rows whose text fits what the model reads. Reports the others."""
     from recog.batch.progress import progress_display
     from recog.corpora.mislabelled import misfits
     from recog.recognition.dataset import log_probs_of_texts, recognise_rows
@@ -107,32 +107,35 @@ def _without_mislabelled(rows: list[Row], model: str) -> list[Row]:
     recogniser = load(model, looks="once")
     write = rule(recogniser.config.normalise, recogniser.config.languages)
     texts = [write(row.text) for row in rows]
-    read = []
+    readings = []
     with progress_display(printing=False, log=False) as show:
         for _, text in recognise_rows(model, rows, beam=0):
-            read.append(text)
-            show(len(read) / len(rows), f"{len(read):,} of {len(rows):,} rows")
-    found = misfits(
-        texts, read, lambda row, candidates: log_probs_of_texts(recogniser, rows[row], candidates)
+            readings.append(text)
+            show(len(readings) / len(rows), f"{len(readings):,} of {len(rows):,} rows")
+    mislabelled = misfits(
+        texts,
+        readings,
+        lambda row, candidates: log_probs_of_texts(recogniser, rows[row], candidates),
     )
-    for misfit in found[:MAX_REPORTED]:
-        row, heard = rows[misfit.row], read[misfit.row]
+    for misfit in mislabelled[:MAX_REPORTED]:
+        row, reading = rows[misfit.row], readings[misfit.row] or ""
         other = (
             ""
             if misfit.belongs is None
             else f", which is the text of {_name(rows[misfit.belongs])}"
         )
         _print(
-            f"{_name(row)} has the text '{_brief(row.text)}', and {model} reads '{_brief(heard or '')}'{other}."
+            f"{_name(row)} has the text '{_brief(row.text)}', "
+            f"and {model} reads '{_brief(reading)}'{other}."
         )
-    if found:
-        _print(f"{len(found)} of {len(rows)} rows have a text that does not fit and are left out.")
-    left_out = {misfit.row for misfit in found}
+    if mislabelled:
+        _print(f"{len(mislabelled)} of {len(rows)} rows have a text that does not fit; left out.")
+    left_out = {misfit.row for misfit in mislabelled}
     return [row for number, row in enumerate(rows) if number not in left_out]
 
 
 def _name(row: Row) -> str:
-    """A row's media, and where in it: what tells it from the others."""
+    """A row's media, and its time or place in it."""
     if row.start is not None:
         return f"{row.media} from {row.start:g} s"
     if row.line is not None and (points := row.line.baseline or row.line.polygon):
@@ -145,7 +148,7 @@ def _brief(text: str) -> str:
 
 
 def _summary(rows: list[Row], kind: str) -> list[str]:
-    """Rows, groups and hours of each split, and the largest groups."""
+    """Numbers of rows and groups and the hours of each split, and the largest groups."""
     lines = []
     for name in ("train", "dev", "test"):
         part = [row for row in rows if row.split == name]
@@ -163,7 +166,7 @@ def _summary(rows: list[Row], kind: str) -> list[str]:
 
 
 def _hours(rows: list[Row]) -> str:
-    """The sum of the rows' times; files whose header does not tell are counted apart."""
+    """The total length of the rows. Files of unknown length are counted apart."""
     from recog.corpora.validate import sound_duration
 
     seconds = 0.0
