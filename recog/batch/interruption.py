@@ -1,8 +1,8 @@
-"""Ctrl-C in a batch is not lost.
+"""Make sure that Ctrl-C ends a batch.
 
-Python drops whatever is raised in a finaliser or in the callback of a weak reference, and so a
-``KeyboardInterrupt`` that happens to fall into one: the batch would go on as if nothing had been
-asked of it. It is remembered here, and raised again.
+Python drops exceptions that are raised in a finaliser or in the callback of a weak reference. A
+``KeyboardInterrupt`` that falls into one would be lost, and the batch would go on. So it is stored
+here and raised again.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ from types import FrameType, TracebackType
 
 
 class Interruption:
-    """A context manager in which ``SIGINT`` raises ``KeyboardInterrupt``, as ever, and
-    :meth:`check` does so once more.
+    """A context manager in which :meth:`check` raises again after a ``SIGINT``.
 
-    Does nothing outside the main thread, or where ``SIGINT`` is ignored, as in what a shell runs in
-    the background.
+    Does nothing outside the main thread, or if ``SIGINT`` is ignored, as in the background of a
+    shell.
     """
 
     def __init__(self) -> None:
@@ -42,11 +41,7 @@ class Interruption:
             self._installed = False
 
     def check(self) -> None:
-        """Raise what was asked for and has been lost.
-
-        Raises:
-            KeyboardInterrupt: there was a ``SIGINT``.
-        """
+        """Raise ``KeyboardInterrupt`` if there was a ``SIGINT``."""
         if self._interrupted:
             raise KeyboardInterrupt
 

@@ -1,10 +1,9 @@
-"""The engine of one machine: a pool of processes, each with a loaded model, each at work on one
-file.
+"""The engine of one machine: a pool of processes, each with a model and a file in progress.
 
-Processes and not threads, though a model costs each of them 150 MB (speech) to 210 MB (pages):
-files from strangers go through libraries in C, and one that brings such a library down must cost
-the batch one file and not all. What a process read when it died is reported, another takes its
-place. The first one starts alone, as it may have to compile the decoder for all.
+It uses processes and not threads, though a model costs each of them 150 MB (speech) to 210 MB
+(pages). Untrusted files go through C libraries, and a file that crashes such a library must cost
+the batch that file only. The file is reported, and a new process replaces the dead one. The first
+process starts alone, because it may have to compile the decoder for all.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from recog.batch.work import FileProgress, FileRecogniser, ProgressCallback, Res
 from recog.errors import UserError
 
 REPORT_INTERVAL = 0.5  # seconds
-# files for each worker that may be done before an earlier one is, where results are in order
+# files for each worker that may be finished before an earlier one, if results are in order
 AHEAD = 8
 READY = "ready"
 
@@ -40,9 +39,9 @@ class Worker:
     """A process that recognises one file at a time."""
 
     def __init__(self, task: Task) -> None:
-        # for its temporary files: it may have no time to remove them
+        # for temporary files, which a killed worker leaves behind
         self.folder = tempfile.mkdtemp(prefix="recog-")
-        # the same everywhere, and nothing half-inherited
+        # not "fork": works on every system, and inherits no locks
         context = multiprocessing.get_context("spawn")
         self.pipe, child_pipe = context.Pipe()
         self.process = context.Process(
@@ -50,19 +49,19 @@ class Worker:
         )
         with sigint_blocked():
             self.process.start()
-        child_pipe.close()  # so that its death is the pipe's end
+        child_pipe.close()  # so that the pipe ends with the process
         self.ready = False
         self.index: int | None = None  # of the file in work
         self.entry: Input | None = None  # that file
 
     def assign(self, index: int, entry: Input) -> None:
-        """Have it recognise a file."""
+        """Send a file to the worker."""
         self.index, self.entry = index, entry
-        with suppress(OSError):  # it is dead, as the next look at its pipe will find
+        with suppress(OSError):  # it is dead; _receive() will find out
             self.pipe.send((index, entry))
 
     def end(self) -> None:
-        """End it at once, if it lives, and remove what it leaves."""
+        """Kill the process and remove its temporary files."""
         self.process.kill()
         self.process.join()
         self.pipe.close()
@@ -73,7 +72,7 @@ class Worker:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def exit_reason(self) -> str:
-        """How it ended, for a sentence."""
+        """How the process ended, as part of a sentence."""
         self.process.join(timeout=5)
         code = self.process.exitcode or 0
         if code >= 0:
@@ -87,15 +86,14 @@ class Worker:
 
 
 class Pool:
-    """Workers for a batch. A context manager; when it is entered, a first worker has loaded the
-    model.
+    """The workers of a batch, as a context manager that starts with one loaded worker.
 
     Args:
-        jobs: files at the same time.
-        ordered: give results in the order of the inputs, instead of as they come.
+        jobs: number of files in progress at the same time.
+        ordered: yield results in the order of the inputs, instead of as they come.
 
     Raises:
-        UserError: when entered: the model cannot be loaded.
+        UserError: on entry, if the model cannot be loaded.
     """
 
     def __init__(self, task: Task, jobs: int, *, ordered: bool) -> None:
@@ -126,14 +124,13 @@ class Pool:
     def run(
         self, entries: Sequence[Input], report: ProgressCallback
     ) -> Iterator[tuple[int, Result]]:
-        """Recognise each input; gives its number and what came of it.
+        """Recognise the inputs; yields the number of each and its result.
 
         Args:
-            tell: called, about twice a second, with the number of an input in work and how far it
-                is.
+            report: called about twice a second with the number of an input and its progress.
 
         Raises:
-            UserError: no worker can be started any more.
+            UserError: no further worker can be started.
         """
         results = self._unordered(entries, report)
         return in_order(results) if self._ordered else results
@@ -162,14 +159,8 @@ class Pool:
                 if index is None:
                     continue
                 if message is None:
-                    yield (
-                        index,
-                        Result(
-                            errors=(
-                                f"{entries[index].name}: the process that read it {worker.exit_reason()}.",
-                            )
-                        ),
-                    )
+                    reason = f"the process that read it {worker.exit_reason()}"
+                    yield index, Result(errors=(f"{entries[index].name}: {reason}.",))
                 elif isinstance(message, Result):
                     worker.index = worker.entry = None
                     yield index, message
@@ -186,10 +177,10 @@ class Pool:
         return [worker for worker in self._workers if worker.pipe in ready]
 
     def _receive(self, worker: Worker) -> Result | FileProgress | None:
-        """What a worker has to say; None where it has become ready, or has died.
+        """The next message of a worker; None if it has become ready or has died.
 
         Raises:
-            UserError: it could not be started, and it was the only one.
+            UserError: the only worker could not be started.
         """
         try:
             message = worker.pipe.recv()
@@ -204,7 +195,7 @@ class Pool:
         exit_reason = worker.exit_reason()
         worker.end()
         if not worker.ready:
-            self._jobs = len(self._workers)  # the others go on without it
+            self._jobs = len(self._workers)  # go on with the others
             if not self._workers:
                 raise message or UserError(
                     f"The process that loads the model {exit_reason}; try fewer --jobs."
@@ -213,7 +204,7 @@ class Pool:
 
 
 def in_order(results: Iterator[tuple[int, Result]]) -> Iterator[tuple[int, Result]]:
-    """The same in the order of their numbers, which begin at 0."""
+    """Yield results in the order of their numbers, which begin at 0."""
     waiting: dict[int, Result] = {}
     next_index = 0
     for index, result in results:
@@ -225,12 +216,15 @@ def in_order(results: Iterator[tuple[int, Result]]) -> Iterator[tuple[int, Resul
 
 @contextmanager
 def sigint_blocked() -> Iterator[None]:
-    """Ctrl-C goes to every process, and one that is just starting would say much about it: what
-    starts in here never sees it. Here it waits for the end of the context."""
+    """Block ``SIGINT`` in this thread and in processes that start meanwhile.
+
+    Ctrl-C goes to every process, and a starting one would print a traceback. In this process the
+    signal is delivered at the end of the context.
+    """
     if sys.platform == "win32":
         yield
         return
-    resource_tracker.ensure_running()  # which would take the block away when it starts
+    resource_tracker.ensure_running()  # it would unblock the signal when it starts
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -239,19 +233,19 @@ def sigint_blocked() -> Iterator[None]:
 
 
 def worker_main(pipe: Connection, task: Task, folder: str) -> None:
-    """A worker's life: load the model, recognise what comes through the pipe until it closes.
+    """Main function of a worker: load the model, recognise files until the pipe closes.
 
     Args:
         folder: for temporary files.
     """
     tempfile.tempdir = folder
-    # Ctrl-C goes to all; who leads the batch ends the others
+    # Ctrl-C goes to all processes; the main process ends the workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_exit_with_parent, args=(folder,), daemon=True).start()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
         recognise = FileRecogniser(task)
-        recognise.warm_up()  # before the others start: they find what this one compiled
+        recognise.warm_up()  # before the others start, which load the compiled code
     except UserError as error:
         pipe.send(error)
         return
@@ -264,7 +258,7 @@ def worker_main(pipe: Connection, task: Task, folder: str) -> None:
         pipe.send(UserError("There is not enough memory for the model; try fewer --jobs."))
         return
     pipe.send(READY)
-    # who leads the batch is gone, and this process goes, too
+    # the pipe breaks when the main process is gone
     with suppress(EOFError, ConnectionError):
         while True:
             _, entry = pipe.recv()
@@ -274,8 +268,7 @@ def worker_main(pipe: Connection, task: Task, folder: str) -> None:
 def recognise_safely(
     recognise: FileRecogniser, entry: Input, report: Callable[[FileProgress], None]
 ) -> Result:
-    """What comes of a file; a fault of recog's own is told in the result, too, and must not end a
-    batch."""
+    """Recognise a file; an unexpected exception becomes an error in the result."""
     try:
         return recognise(entry, report)
     except Exception as error:
@@ -286,7 +279,7 @@ def recognise_safely(
 
 
 def throttled(send: Callable[[FileProgress], None]) -> Callable[[FileProgress], None]:
-    """How far a file is, told at most twice a second and not after each of a thousand segments."""
+    """Limit progress reports to two a second; a recording may have a thousand segments."""
     last = time.monotonic()
 
     def report(file_progress: FileProgress) -> None:
@@ -300,8 +293,7 @@ def throttled(send: Callable[[FileProgress], None]) -> Callable[[FileProgress], 
 
 
 def _exit_with_parent(folder: str) -> None:
-    """End when the process that leads the batch has ended, even by kill -9, so that a batch begun
-    again is alone."""
+    """End with the main process, even after kill -9, so that a restarted batch is alone."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

@@ -1,4 +1,4 @@
-"""How far a batch is: a bar on a terminal, a line now and then in a log."""
+"""Show the progress of a batch: a bar on a terminal, lines in a log."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from recog.batch.work import FileProgress, Result
 from recog.util.display import clock
 
 LOG_INTERVAL = 30.0  # seconds
-# called with the share that is done, and what to say of it
+# called with the fraction that is done (None: unknown) and a text
 Show = Callable[[float | None, str], None]
 
 
 class Progress:
-    """Counts what is done of a batch and estimates what is left.
+    """Counts the finished work of a batch and estimates the time left.
 
-    The time left is the time gone by, times what is left over what is done. A file counts for its
-    size: one long recording among short ones is most of the work.
+    The time left is proportional to the work left. Files are weighted by size, because a long
+    recording among short ones is most of the work.
 
     Args:
-        weights: of each input, in the order of their numbers; in whatever unit.
-        show: is told after each change.
+        weights: of the inputs, in their order and in any unit.
+        show: called after each change.
     """
 
     def __init__(self, weights: Sequence[int], show: Show) -> None:
@@ -37,12 +37,12 @@ class Progress:
         self.seconds = 0.0
 
     def report(self, index: int, file_progress: FileProgress) -> None:
-        """A file is so far."""
+        """Record the progress of a file."""
         self._in_progress[index] = file_progress
         self._show(self.fraction(), str(self))
 
     def done(self, index: int, result: Result) -> None:
-        """A file is done, well or not."""
+        """Record that a file is finished or has failed."""
         self._in_progress.pop(index, None)
         self._done_weight += self._weights[index]
         self.files += 1
@@ -50,8 +50,10 @@ class Progress:
         self._show(self.fraction(), str(self))
 
     def fraction(self) -> float | None:
-        """Of the work that is done, 0 to 1; None where a single file does not say how long it
-        is."""
+        """The fraction of the work that is done, 0 to 1.
+
+        None if the batch is a single file of unknown length.
+        """
         started = sum(
             self._weights[index] * min(1.0, file_progress.done / file_progress.total)
             for index, file_progress in self._in_progress.items()
@@ -73,21 +75,21 @@ class Progress:
                 + (f" of about {clock(seconds / fraction, hours=True)}" if fraction else "")
             )
         if fraction:
-            parts.append(
-                f"{clock((time.monotonic() - self._start_time) * (1 - fraction) / fraction, hours=True)} left"
-            )
+            left = (time.monotonic() - self._start_time) * (1 - fraction) / fraction
+            parts.append(f"{clock(left, hours=True)} left")
         return ", ".join(parts)
 
 
 @contextmanager
 def progress_display(*, printing: bool, log: bool = True) -> Iterator[Show]:
-    """Gives what shows progress on standard error: a bar where that is a terminal, else a line
-    every half minute.
+    """Gives a function that shows progress on standard error.
+
+    On a terminal that is a bar, else a line every half minute.
 
     Args:
-        printing: results go to standard output, which must not be the same terminal; if it is,
-            nothing is shown.
-        log: whether there may be lines where there is no terminal.
+        printing: whether results go to standard output. If that is a terminal, too, no progress is
+            shown.
+        log: whether lines are printed if there is no terminal.
     """
     if not sys.stderr.isatty():
         yield _log_display() if log else lambda fraction, text: None
@@ -118,7 +120,7 @@ def _bar() -> Iterator[Show]:
     from rich.progress import Progress as Bar
 
     columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"))
-    # rich would print what goes to standard output on its own console, standard error
+    # no redirect: rich would print standard output on its console, which is standard error
     with Bar(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
         task = bar.add_task("", total=None)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from recog.batch.failures import Failures, print_message
-from recog.batch.files import Input, sizes, store
+from recog.batch.files import Input, sizes, write_result
 from recog.batch.interruption import Interruption
 from recog.batch.outputs import existing_results
 from recog.batch.remote import is_url
@@ -229,16 +229,16 @@ def start_engine(
     from recog.batch.work import FileRecogniser, run_sequentially
     from recog.util.parallel import cores
 
-    here = next((entry.name for entry in inputs if entry.here), None)
+    in_process = next((entry.name for entry in inputs if entry.in_process_only), None)
     if options.engine == "ray":
         from recog.batch.ray_engine import RayCluster
 
-        if here:
-            raise UsageError(f"{here} can be read by this process only, not by --engine ray.")
+        if in_process:
+            raise UsageError(f"{in_process} can be read by this process only, not by --engine ray.")
         cluster = RayCluster(task, options.jobs, options.threads, ordered=ordered)
         return partial(resources.enter_context(cluster).run, inputs)
     threads = options.threads or cores()
-    if here or len(inputs) == 1:
+    if in_process or len(inputs) == 1:
         return partial(run_sequentially, FileRecogniser(task.with_threads(threads)), inputs)
     jobs = min(options.jobs or threads, len(inputs))
     pool = Pool(task.with_threads(max(1, threads // jobs)), jobs, ordered=ordered)
@@ -253,7 +253,7 @@ def write_outputs(entry: Input, result: Result) -> list[str]:
     """
     for path, content in result.files:
         try:
-            store(path, content)
+            write_result(path, content)
         except UserError as error:
             return [str(error)]
         except OSError as error:

@@ -1,4 +1,4 @@
-"""A recording as rows of spectrogram, with its words above them when they are said."""
+"""Draw a recording as rows of spectrogram, with its words at their times."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from recog.visualise.draw import (
 
 RATE = 16_000
 _CONFIG = SpectrogramConfig(bands=80)
-HOP = _CONFIG.hop / RATE  # seconds from frame to frame
+HOP = _CONFIG.hop / RATE  # seconds between frames
 ROW_SECONDS = 10.0
 WIDTH = 1600  # pixels of a row's sound
 LEFT, RIGHT, HEADER, BELOW = 62, 24, 56, 30
 SPECTRUM, BAR = 120, 7  # pixels high
-SIZE, LEVEL = 16, 21  # of a word's letters, and what a level of words is high
+FONT_SIZE, LEVEL = 16, 21  # pixels of a word, and of a level of words
 MAX_LEVELS, MAX_WORDS = 6, 400  # of a row
-RANGE = 11.0  # nats of mel power from the loudest to white: 48 dB
+RANGE = 11.0  # nats of mel power from loudest to white: 48 dB
 HERTZ = (500, 1000, 2000, 4000)
 # from quiet to loud
 _SHADES = ((255, 255, 255), (236, 222, 208), (190, 140, 105), (110, 60, 40), (45, 15, 15))
@@ -44,8 +44,13 @@ _SHADES = ((255, 255, 255), (236, 222, 208), (190, 140, 105), (110, 60, 40), (45
 
 @dataclass(frozen=True)
 class TimedWord:
-    """A word in a picture: when, and in which colour; ``guessed`` where its line's time is shared
-    out by length."""
+    """A word in a picture.
+
+    Attributes:
+        start, end: seconds into the recording.
+        guessed: whether its times are estimated from its length in a line without word times.
+        line: number of its line, from 0.
+    """
 
     text: str
     start: float
@@ -58,13 +63,13 @@ class TimedWord:
 def draw_sound(
     wave: NDArray[np.float32], transcript: Transcript, painter: TextPainter, *, start: float = 0.0
 ) -> Canvas:
-    """The picture.
+    """Draw the spectrogram of an excerpt of a recording, with its words.
 
     Args:
         wave: (samples,) at 16 kHz.
-        transcript: of the whole recording; what lies outside the wave is not shown.
-        type_: what text is written with.
-        start: seconds into the recording at which ``wave`` begins.
+        transcript: of the whole recording; words outside the excerpt are left out.
+        painter: draws the text.
+        start: seconds into the recording at which the excerpt begins.
     """
     seconds = len(wave) / RATE
     frames = log_mel(wave, _CONFIG)
@@ -78,11 +83,9 @@ def draw_sound(
     rows = []
     for number in range(max(1, math.ceil(seconds / length - 1e-9))):
         first = start + number * length  # seconds into the recording
-        forms_of_letter = [w for w in words if w.start < first + length and w.end > first][
-            :MAX_WORDS
-        ]
+        row_words = [w for w in words if w.start < first + length and w.end > first][:MAX_WORDS]
         part = frames[round((first - start) / HOP) : round((first - start + length) / HOP)]
-        rows.append(_row(part - loudest, forms_of_letter, first, length, painter))
+        rows.append(_row(part - loudest, row_words, first, length, painter))
     height = HEADER + sum(row.shape[0] for row in rows)
     canvas = blank(LEFT + WIDTH + RIGHT, height)
     at = HEADER
@@ -94,24 +97,24 @@ def draw_sound(
 
 
 def _timed_words(transcript: Transcript) -> list[TimedWord]:
-    """Every word with a time, in order of time."""
-    found = []
+    """The words of a transcript with their times, in order of time."""
+    words = []
     for number, line in enumerate(transcript.lines):
         units, timed = units_of(line)
-        sure = _confidences(line, len(units)) if timed else [line.confidence] * len(units)
-        for unit, confidence in zip(units, sure, strict=True):
-            found.append(
+        confidences = _confidences(line, len(units), timed)
+        for unit, confidence in zip(units, confidences, strict=True):
+            words.append(
                 TimedWord(
                     unit.text, unit.start, unit.end, colour_of(confidence, INK), not timed, number
                 )
             )
-    return sorted(found, key=lambda word: word.start)
+    return sorted(words, key=lambda word: word.start)
 
 
-def _confidences(line: Line, count: int) -> list[float | None]:
-    """Of a line's units: the words', or the line's where words fell into several units."""
-    sure = [word.confidence for word in line.words if word.text.split()]
-    return sure if len(sure) == count else [line.confidence] * count
+def _confidences(line: Line, count: int, timed: bool) -> list[float | None]:
+    """The confidences of a line's ``count`` units: those of its words, else that of the line."""
+    confidences = [word.confidence for word in line.words if word.text.split()]
+    return confidences if timed and len(confidences) == count else [line.confidence] * count
 
 
 def _row(
@@ -121,7 +124,7 @@ def _row(
     length: float,
     painter: TextPainter,
 ) -> Canvas:
-    """One row: words, bars of their confidence, spectrogram, seconds."""
+    """A row: words, bars of their confidence, spectrogram, time axis."""
     scale = WIDTH / length
     spots = _spots(words, first, first + length, scale, painter)
     levels = max([level for level, _ in spots], default=0) + 1
@@ -137,12 +140,12 @@ def _row(
         cv2.rectangle(row, (round(a) + 1, above), (round(b) - 1, above + BAR - 3), word.colour, -1)
         line = row[above : top + SPECTRUM, round(a)]
         line[:] = np.rint(0.55 * line + 0.45 * np.array(word.colour)).astype(np.uint8)
-        if word.start < first:  # begun in the row above
+        if word.start < first:  # its text is in the row above
             continue
         y = above - 6 - level * LEVEL
         if level:
             cv2.line(row, (round(a), y + 3), (round(a), above), RULE, 1)
-        painter.put(row, word.text, x, y, SIZE, word.colour, 300 if word.guessed else 450)
+        painter.put(row, word.text, x, y, FONT_SIZE, word.colour, 300 if word.guessed else 450)
     _axes(row, top, first, length, scale, painter)
     return row
 
@@ -150,12 +153,14 @@ def _row(
 def _spots(
     words: Sequence[TimedWord], first: float, last: float, scale: float, painter: TextPainter
 ) -> list[tuple[int, float]]:
-    """The level above the spectrogram at which each word is written, and where it begins: over its
-    middle, and not over another."""
+    """The level above the spectrogram and the left edge of each word.
+
+    A word is centred on its time, on the lowest level at which it does not overlap others.
+    """
     ends: list[float] = []
     spots = []
     for word in words:
-        width = painter.width(word.text, SIZE)
+        width = painter.width(word.text, FONT_SIZE)
         middle = LEFT + ((max(word.start, first) + min(word.end, last)) / 2 - first) * scale
         x = min(max(middle - width / 2, LEFT), LEFT + WIDTH + RIGHT - width - 4)
         level = next((k for k, end in enumerate(ends) if end + 8 <= x), len(ends))
@@ -169,10 +174,10 @@ def _spots(
 
 
 def _spectrum(frames: NDArray[np.float32], width: int) -> Canvas:
-    """(height, width, 3): low frequencies at the bottom, loud ones dark.
+    """An image of a spectrogram (height, width, 3): low frequencies at the bottom, loud is dark.
 
     Args:
-        frames: (n, bands) log mel power above the loudest's.
+        frames: (n, bands) log mel power relative to the loudest.
     """
     level = np.clip((frames.T[::-1] + RANGE) / RANGE, 0.0, 1.0).astype(np.float32)
     image = cv2.resize(level, (width, SPECTRUM), interpolation=cv2.INTER_LINEAR)

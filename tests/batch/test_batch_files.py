@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recog.batch.failures import Failures
-from recog.batch.files import Input, collect, sizes, store
+from recog.batch.files import Input, collect, sizes, write_result
 from recog.batch.outputs import existing_results
 from recog.errors import UserError
 from recog.util.atomic_files import encoded, write_bytes
@@ -179,7 +179,7 @@ def test_a_result_is_on_the_disk_before_it_has_its_name(
     monkeypatch.setattr(os, "fsync", watched)
     write_bytes(target, b"one")
     (tmp_path / "beside").write_bytes(b"two")
-    store(str(tmp_path / "b.txt"), tmp_path / "beside")
+    write_result(str(tmp_path / "b.txt"), tmp_path / "beside")
     assert named == [False, True]
     assert target.read_bytes() == b"one" and (tmp_path / "b.txt").read_bytes() == b"two"
 

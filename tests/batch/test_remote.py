@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from recog.batch import remote
-from recog.batch.files import Input, collect, store
+from recog.batch.files import Input, collect, write_result
 from recog.batch.outputs import existing_results
 from recog.cli import app
 from recog.errors import UsageError, UserError
@@ -84,7 +84,7 @@ def test_results_that_are_there(memory, tmp_path):
 
 
 def test_a_result_is_written_whole_or_not_at_all(memory, monkeypatch):
-    store("memory://deep/er/a.txt", b"text")
+    write_result("memory://deep/er/a.txt", b"text")
     assert memory.cat("/deep/er/a.txt") == b"text"
 
     class Full(type(memory.open("/deep/er/b.txt", "wb"))):
@@ -97,7 +97,7 @@ def test_a_result_is_written_whole_or_not_at_all(memory, monkeypatch):
     with pytest.raises(
         UserError, match=r"memory://deep/er/b.txt: cannot be written .*No space left"
     ):
-        store("memory://deep/er/b.txt", b"text")
+        write_result("memory://deep/er/b.txt", b"text")
     assert not memory.exists("/deep/er/b.txt")
 
 
@@ -156,7 +156,7 @@ def test_a_warning_names_the_url(memory):
     ],
 )
 def test_urls_of_nothing(url, kind, message, memory):
-    with pytest.raises(kind, match=message), Input(url).opened():
+    with pytest.raises(kind, match=message), Input(url).open():
         pass
 
 

@@ -295,7 +295,7 @@ def test_page_of_a_line_image(tmp_path):
     [
         (("weather.wav",), 2, "TEXT"),
         (("weather.wav", "weather.txt", "--format", "manifest"), 2, "--output"),
-        (("weather.wav", "weather.txt", "--output", "weather.txt"), 2, "is among what is read"),
+        (("weather.wav", "weather.txt", "--output", "weather.txt"), 2, "is among the inputs"),
         (("absent.wav", "weather.txt"), 1, "absent.wav"),
         (("weather.wav", "absent.txt"), 1, "absent.txt"),
         (("garden.png", "garden.gt.txt", "--format", "srt"), 2, "is an image"),

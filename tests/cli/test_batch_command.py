@@ -313,7 +313,7 @@ def test_kept_outputs_of_one_name_are_refused_before_work(tmp_path):
     done = command("transcribe", tmp_path / "a", tmp_path / "b", "--log-probs", tmp_path / "kept")
     assert (
         done.returncode == 2
-        and "would both be kept" in done.stderr
+        and "would both be saved" in done.stderr
         and not (tmp_path / "kept").exists()
     )
 

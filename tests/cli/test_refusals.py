@@ -40,7 +40,7 @@ def test_what_is_scored_is_not_written_over(tmp_path: Path) -> None:
         ("--out", hypothesis),
     ):
         result = command("evaluate", reference, hypothesis, *options)
-        assert result.exit_code == 2 and "is among what is read" in result.output
+        assert result.exit_code == 2 and "is among the inputs" in result.output
     assert command("evaluate", tmp_path, tmp_path, "--out", reference).exit_code == 2
     same = tmp_path / "report.html"
     assert command("evaluate", reference, hypothesis, "--out", same, "--html", same).exit_code == 2

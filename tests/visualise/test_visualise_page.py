@@ -203,7 +203,7 @@ def test_mistakes_give_one_sentence(tmp_path: Path) -> None:
     out = tmp_path / "o.png"
     for code, sentence, arguments in (
         (2, "must end in one of", (image, "-o", tmp_path / "o.gif")),
-        (2, "is among what is read", (image, "-o", image)),
+        (2, "is among the inputs", (image, "-o", image)),
         (2, "exclude each other", (image, "-o", out, "--transcript", image, "--model", "m")),
         (2, "not a transcript with places", (image, "-o", out, "--transcript", tmp_path / "t.txt")),
         (1, "not valid JSON", (image, "-o", out, "--transcript", tmp_path / "cut.json")),
