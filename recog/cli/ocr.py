@@ -60,8 +60,10 @@ def ocr(
     decoding: DecodingOptions = DecodingOptions(),
     batch: BatchOptions = BatchOptions(),
 ) -> None:
-    """Read images of handwritten pages or lines (PNG, JPEG, WebP, TIFF, BMP) and documents of many
-    pages (PDF, TIFF)."""
+    """Read images of handwritten pages or lines, and documents of many pages.
+
+    Images are PNG, JPEG, WebP, TIFF or BMP, documents PDF or TIFF.
+    """
     from recog.corpora.files import IMAGE_SUFFIXES
     from recog.formats import SUFFIXES
 

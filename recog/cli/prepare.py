@@ -51,8 +51,7 @@ def prepare(
         str | None, typer.Option("--model", "-m", help="Model for --check. Default: a shipped one.")
     ] = None,
 ) -> None:
-    """Turn a corpus in a known layout into a manifest: check its rows, split it by speaker or
-    writer.
+    """Turn a corpus in a known layout into a checked manifest, split by speaker or writer.
 
     Unusable rows are listed and left out; with --check also mislabelled rows, whose text a model
     finds to belong to other media. Text stays in logical order.

@@ -53,8 +53,10 @@ def transcribe(
         str | None, typer.Option(help="Microphone of --live: a number or part of its name.")
     ] = None,
 ) -> None:
-    """Transcribe recordings: wav, flac, ogg, opus, mp3, aiff, m4a, webm, wma, mp4 and more, of any
-    length."""
+    """Transcribe recordings of any length.
+
+    Formats are wav, flac, ogg, opus, mp3, aiff, m4a, webm, wma, mp4 and more.
+    """
     from recog.corpora.files import SOUND_SUFFIXES
     from recog.formats import SUFFIXES
 
