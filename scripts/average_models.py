@@ -38,11 +38,13 @@ def average(model: str, trained_on: str, out: Path, share: float) -> None:
         b = {name: value for name, value in b.items() if not name.startswith("early")}
     if base.config.symbols != bundle.config.symbols or base.config.sounds != bundle.config.sounds:
         raise UserError(
-            f"{base.path} and {bundle.path} have other symbols; only models with the same ones can be averaged."
+            f"{base.path} and {bundle.path} have other symbols; only models with the same ones can "
+            "be averaged."
         )
     if {name: t.shape for name, t in a.items()} != {name: t.shape for name, t in b.items()}:
         raise UserError(
-            f"{base.path} and {bundle.path} are other networks; only two of the same shape can be averaged."
+            f"{base.path} and {bundle.path} are other networks; only two of the same shape can be "
+            "averaged."
         )
     mean = half_precision(
         {name: (1.0 - share) * a[name].float() + share * b[name].float() for name in b}

@@ -1,4 +1,4 @@
-"""``recog prepare LAYOUT SRC OUT.jsonl``: a published corpus to a checked manifest with splits."""
+"""``recog prepare``: a published corpus to a checked manifest with splits."""
 
 from __future__ import annotations
 

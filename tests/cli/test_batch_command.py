@@ -336,7 +336,8 @@ def test_what_is_kept_is_what_the_text_came_from(tmp_path):
     said = command("transcribe", *sounds, *options)
     assert said.returncode == 0, said.stderr
     again = command(
-        "decode", *(tmp_path / f"{sound.stem}.npz" for sound in sounds), "--symbols", tmp_path / "symbols.json",
+        "decode", *(tmp_path / f"{sound.stem}.npz" for sound in sounds), "--symbols",
+        tmp_path / "symbols.json",
         "--lm", model / "lm.bin", "--lexicon", model / "pronunciations.tsv", "--closed-vocabulary",
         "--beam", str(tuned["beam"]), "--alpha", str(tuned["alpha"]), "--beta", str(tuned["beta"]),
     )  # fmt: skip

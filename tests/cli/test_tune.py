@@ -122,8 +122,10 @@ def test_a_tuned_model_keeps_its_language_model_and_uses_it(tmp_path: Path) -> N
     out = tmp_path / "tuned"
     said: list[str] = []
     summary = tune_model(
-        recog.load("english-speech", beam=0, threads=1), rows, lm=tmp_path / "own.bin", out=out, what="samples",
-        metric="wer", beam=8, sentence=False, fixed=frozenset({"unknown_cost", "temperature", "beam"}), say=said.append,
+        recog.load("english-speech", beam=0, threads=1), rows, lm=tmp_path / "own.bin", out=out,
+        what="samples",
+        metric="wer", beam=8, sentence=False, fixed=frozenset({"unknown_cost", "temperature",
+        "beam"}), say=said.append,
     )  # fmt: skip
     assert "best path" in summary and len(said) > 5
     config = json.loads((out / "config.json").read_text())
@@ -153,7 +155,8 @@ def test_a_model_reads_each_line_with_the_language_model_of_its_language(tmp_pat
     tune_model(
         recog.load("latin-handwriting", beam=0, threads=1), rows, lm=tmp_path / "maison.bin",
         languages={"English": tmp_path / "garden.bin"}, out=out, what="samples",
-        metric="cer", beam=8, sentence=False, fixed=frozenset({"temperature", "beam"}), say=lambda _: None,
+        metric="cer", beam=8, sentence=False, fixed=frozenset({"temperature", "beam"}),
+        say=lambda _: None,
     )  # fmt: skip
     assert "have a model of it: English." in (out / "README.md").read_text()
     decoding = json.loads((out / "config.json").read_text())["decoding"]
@@ -179,13 +182,16 @@ def test_a_model_reads_each_line_with_the_language_model_of_its_language(tmp_pat
     again = tmp_path / "again"
     tune_model(
         recog.load(out, beam=0, threads=1), rows, lm=None, out=again, what="samples", metric="cer",
-        beam=8, sentence=False, fixed=frozenset({"alpha", "beta", "temperature", "beam"}), say=lambda _: None,
+        beam=8, sentence=False, fixed=frozenset({"alpha", "beta", "temperature", "beam"}),
+        say=lambda _: None,
     )  # fmt: skip
     assert (again / "lm-english.bin").read_bytes() == (out / "lm-english.bin").read_bytes()
     with pytest.raises(UsageError, match="beside a usual one"):
         tune_model(
-            recog.load("latin-handwriting", beam=0), rows, lm=None, languages={"English": tmp_path / "garden.bin"},
-            out=again, what="x", metric="cer", beam=8, sentence=False, fixed=frozenset(), say=lambda _: None,
+            recog.load("latin-handwriting", beam=0), rows, lm=None,
+            languages={"English": tmp_path / "garden.bin"},
+            out=again, what="x", metric="cer", beam=8, sentence=False, fixed=frozenset(),
+            say=lambda _: None,
         )  # fmt: skip
 
 
@@ -196,7 +202,8 @@ def test_words_that_the_language_model_lacks_are_left_to_the_letters(tmp_path: P
     write_binary(estimate(["zoo zebra", "zebra zoo"], unit="word", order=2), tmp_path / "zoo.bin")
     said: list[str] = []
     tune_model(
-        recog.load("english-speech", beam=0, threads=1), dev_rows(tmp_path), lm=tmp_path / "zoo.bin", out=tmp_path / "tuned",
+        recog.load("english-speech", beam=0, threads=1), dev_rows(tmp_path),
+        lm=tmp_path / "zoo.bin", out=tmp_path / "tuned",
         what="samples", metric="cer", beam=8, sentence=False,
         fixed=frozenset({"alpha", "beta", "unknown_cost", "temperature", "beam"}), say=said.append,
     )  # fmt: skip
@@ -233,8 +240,10 @@ def test_a_model_tuned_without_a_language_model_still_hears_sounds(tmp_path: Pat
     bare = bundle.config.model_copy(update={"decoding": DecodingConfig()})
     update_bundle(bundle, tmp_path / "bare", bare, {}, bundle.card)
     tune_model(
-        recog.load(tmp_path / "bare", beam=0, threads=1), dev_rows(tmp_path), lm=None, out=tmp_path / "tuned",
-        what="samples", metric="cer", beam=8, sentence=False, fixed=frozenset({"beam"}), say=lambda _: None,
+        recog.load(tmp_path / "bare", beam=0, threads=1), dev_rows(tmp_path), lm=None,
+        out=tmp_path / "tuned",
+        what="samples", metric="cer", beam=8, sentence=False, fixed=frozenset({"beam"}),
+        say=lambda _: None,
     )  # fmt: skip
     assert open_bundle(tmp_path / "tuned").config.decoding.sounds
 
