@@ -1,4 +1,4 @@
-"""Old place of :class:`Recogniser` and :func:`load`, for programs that import them from here."""
+"""Old place of :class:`Recogniser` and :func:`load`; programs still import them here."""
 
 from recog.recognition.base import Recogniser
 from recog.recognition.load import load
