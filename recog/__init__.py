@@ -51,8 +51,10 @@ _PLACES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import the public names when they are first used: ``recog --help`` must not wait for ONNX
-    Runtime."""
+    """Import a public name when it is first used.
+
+    So ``recog --help`` does not wait for ONNX Runtime.
+    """
     if name not in _PLACES:
         raise AttributeError(f"module 'recog' has no attribute {name!r}")
     return getattr(import_module(_PLACES[name]), name)

@@ -1,4 +1,4 @@
-"""Where :func:`align_text` was; programs that import it from here go on."""
+"""Old place of :func:`align_text`, for programs that import it from here."""
 
 from recog.recognition.forced_alignment import align_text
 

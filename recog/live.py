@@ -1,4 +1,4 @@
-"""Where :class:`Listener` was; programs that import it from here go on."""
+"""Old place of :class:`Listener`, for programs that import it from here."""
 
 from recog.recognition.live import Listener
 

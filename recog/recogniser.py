@@ -1,4 +1,4 @@
-"""Where :class:`Recogniser` and :func:`load` were; programs that import them from here go on."""
+"""Old place of :class:`Recogniser` and :func:`load`; programs still import them here."""
 
 from recog.recognition.base import Recogniser
 from recog.recognition.load import load

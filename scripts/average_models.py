@@ -41,11 +41,13 @@ def average(model: str, trained_on: str, out: Path, share: float) -> None:
         or base.config.sounds != model_folder.config.sounds
     ):
         raise UserError(
-            f"{base.path} and {model_folder.path} have other symbols; only models with the same ones can be averaged."
+            f"{base.path} and {model_folder.path} have other symbols; only models with the same ones can "
+            "be averaged."
         )
     if {name: t.shape for name, t in a.items()} != {name: t.shape for name, t in b.items()}:
         raise UserError(
-            f"{base.path} and {model_folder.path} are other networks; only two of the same shape can be averaged."
+            f"{base.path} and {model_folder.path} are other networks; only two of the same shape can be "
+            "averaged."
         )
     mean = half_precision(
         {name: (1.0 - share) * a[name].float() + share * b[name].float() for name in b}

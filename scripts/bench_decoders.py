@@ -45,8 +45,9 @@ import numpy as np
 
 ALPHA, BETA = 0.8, 1.0  # natural log
 TOKENS, THRESHOLD = 10, 10.0
-PRUNED = """Pruned: recog and flashlight-text 10 symbols a frame, threshold 10; ctcdecode 10 symbols, cutoff_prob 0.995;
-fast-ctc-decode symbols above 0.0067 (e**-5); pyctcdecode symbols above e**-5, beams within 10 of the best (its defaults)."""
+PRUNED = """Pruned: recog and flashlight-text 10 symbols a frame, threshold 10;
+ctcdecode 10 symbols, cutoff_prob 0.995; fast-ctc-decode symbols above 0.0067 (e**-5);
+pyctcdecode symbols above e**-5, beams within 10 of the best (its defaults)."""
 LETTERS = {
     32: " 'abcdefghijklmnopqrstuvwxyz-.,",
     100: " 'abcdefghijklmnopqrstuvwxyz-.,ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!?:;()/&\"àâæçèéêëîïôœùûüÀÂÇÈÉÊËÎ",
@@ -84,7 +85,8 @@ def flashlight_text(job: dict[str, Any]) -> tuple[Decode, Callable[[Any], Any]]:
         decoder = _flashlight_lexicon(fl, job, space, tokens, threshold)
     else:
         options = fl.LexiconFreeDecoderOptions(
-            beam_size=job["beam"], beam_size_token=tokens, beam_threshold=threshold, lm_weight=0.0, sil_score=0.0,
+            beam_size=job["beam"], beam_size_token=tokens, beam_threshold=threshold,
+            lm_weight=0.0, sil_score=0.0,
             log_add=True, criterion_type=fl.CriterionType.CTC,
         )  # fmt: skip
         decoder = fl.LexiconFreeDecoder(options, fl.ZeroLM(), space, 0, [])
@@ -156,7 +158,8 @@ def ctcdecode(job: dict[str, Any]) -> tuple[Decode, Callable[[Any], Any]]:
     labels = ["\0", *job["letters"]]
     top, share = (TOKENS, 0.995) if job["pruned"] else (len(labels), 1.0)
     decoder = original.CTCBeamDecoder(
-        labels, job["lm"], alpha=ALPHA, beta=BETA, cutoff_top_n=top, cutoff_prob=share, beam_width=job["beam"],
+        labels, job["lm"], alpha=ALPHA, beta=BETA, cutoff_top_n=top, cutoff_prob=share,
+        beam_width=job["beam"],
         num_processes=1, log_probs_input=True,
     )  # fmt: skip
 

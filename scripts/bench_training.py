@@ -226,7 +226,8 @@ def train_pylaia(job: dict[str, Any], clock: Clock) -> None:
 
     n = len(CONVOLUTIONS)
     command(
-        create_model.main, job["symbols"], "--fixed_input_height", str(job["height"]), "--common.train_path", out,
+        create_model.main, job["symbols"], "--fixed_input_height", str(job["height"]),
+        "--common.train_path", out,
         "--crnn.cnn_num_features", each(c for c, *_ in CONVOLUTIONS),
         "--crnn.cnn_kernel_size", each(k for _, k, *_ in CONVOLUTIONS),
         "--crnn.cnn_stride", each(s for _, _, s, _ in CONVOLUTIONS),
@@ -237,7 +238,8 @@ def train_pylaia(job: dict[str, Any], clock: Clock) -> None:
         "--crnn.rnn_dropout", str(DROPOUT), "--crnn.lin_dropout", str(DROPOUT),
     )  # fmt: skip
     command(
-        train_ctc.main, job["symbols"], json.dumps([job["images"]]), job["train_table"], job["dev_table"],
+        train_ctc.main, job["symbols"], json.dumps([job["images"]]), job["train_table"],
+        job["dev_table"],
         "--common.train_path", out, "--data.batch_size", str(job["batches"]["pylaia"]),
         "--trainer.max_epochs", str(clock.epochs + 2), "--trainer.num_sanity_val_steps", "0",
         "--train.early_stopping_patience", "100", "--train.delimiters", '["<space>"]',
@@ -289,7 +291,8 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         kept.append((name, text))
     if len(kept) <= arguments.batch:
         sys.exit(
-            f"{arguments.lines}: has {len(kept)} lines that can be trained on; more than a batch is needed."
+            f"{arguments.lines}: has {len(kept)} lines that can be trained on; more than a batch "
+            "is needed."
         )
     dev, train = kept[: arguments.batch], kept[arguments.batch :]
     job = {
@@ -311,7 +314,8 @@ def prepare(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     for split, rows in (("train", train), ("dev", dev)):
         files = "".join(f"{images / name}.png\n" for name, _ in rows)
         tokens = "".join(
-            f"{name} {' '.join('<space>' if c == ' ' else c for c in text if c == ' ' or c in symbols)}\n"
+            f"{name} "
+            f"{' '.join('<space>' if c == ' ' else c for c in text if c == ' ' or c in symbols)}\n"
             for name, text in rows
         )
         for kind, content in (("list", files), ("table", tokens)):
@@ -357,7 +361,8 @@ def recipe(job: dict[str, Any]) -> dict[str, Any]:
     }
     source = {"path": str(Path(job["folder"]) / "lines.jsonl"), "name": "lines"}
     return {
-        "name": "bench", "modality": "handwriting", "data": [source], "strip": {"height": job["height"], "even": False},
+        "name": "bench", "modality": "handwriting", "data": [source],
+        "strip": {"height": job["height"], "even": False},
         "encoder": encoder, "training": training,
     }  # fmt: skip
 
@@ -400,11 +405,13 @@ def measure(name: str, python: str, job: dict[str, Any]) -> dict[str, Any]:
 def report(results: dict[str, list[dict[str, Any]]], job: dict[str, Any]) -> None:
     batches = ", ".join(f"{name} {size}" for name, size in job["batches"].items())
     print(
-        f"\n{job['lines']} lines an epoch, one thread; lines a batch: {batches}; {job['epochs']} epochs a turn; "
+        f"\n{job['lines']} lines an epoch, one thread; lines a batch: {batches}; {job['epochs']} "
+        "epochs a turn; "
         f"precision: {job['precision']}.\n"
     )
     print(
-        "| | parameters | padding % | lines per CPU-second | thousand columns per CPU-second | recog is faster by |"
+        "| | parameters | padding % | lines per CPU-second | thousand columns per CPU-second | "
+        "recog is faster by |"
     )
     print("|---|---|---|---|---|---|")
     ours = results.get("recog", [])
@@ -430,7 +437,8 @@ def report(results: dict[str, list[dict[str, Any]]], job: dict[str, Any]) -> Non
         )
         shown = f"{name}, torch {last['torch']}"
         print(
-            f"| {shown} | {last['parameters']:,} | {padding:.1f} | {speed:.2f} | {columns:.2f} | {ratio} |"
+            f"| {shown} | {last['parameters']:,} | {padding:.1f} | {speed:.2f} | {columns:.2f} | "
+            f"{ratio} |"
         )
 
 

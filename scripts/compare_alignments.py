@@ -47,7 +47,10 @@ for path, text in json.load(sys.stdin):
         decoder.process_raw(sound.tobytes(), full_utt=True)
         decoder.end_utt()
         # frames of 10 ms; an end is the last frame, a pronunciation's number stands in brackets
-        words = [(s.word.split("(")[0], s.start_frame / 100, (s.end_frame + 1) / 100) for s in decoder.seg()]
+        words = [
+            (s.word.split("(")[0], s.start_frame / 100, (s.end_frame + 1) / 100)
+            for s in decoder.seg()
+        ]
         results.append([word for word in words if not word[0].startswith(("<", "["))])
     except RuntimeError:
         results.append(None)
@@ -147,7 +150,8 @@ def report(ours: list[Times], theirs: list[Times], frame: float, asked: int) -> 
     rest = np.concatenate(theirs[1::2]) - np.concatenate(ours[1::2])
     offset = float(np.median(fit))
     print(
-        f"{len(ours)} of {asked} utterances; {len(fit)} words to fit the offset, {len(rest)} to compare"
+        f"{len(ours)} of {asked} utterances; {len(fit)} words to fit the offset, {len(rest)} to "
+        "compare"
     )
     print(
         f"offset {1000 * offset:.0f} ms, {offset / frame:.2f} frames (fitted apart: "
@@ -161,7 +165,8 @@ def report(ours: list[Times], theirs: list[Times], frame: float, asked: int) -> 
         error = 1000 * np.abs(rest[:, k] - offset)
         median, nine = np.percentile(error, (50, 90))
         print(
-            f"word {name}: median {median:.0f} ms, 90 % within {nine:.0f} ms, mean {error.mean():.0f} ms"
+            f"word {name}: median {median:.0f} ms, 90 % within {nine:.0f} ms, mean "
+            f"{error.mean():.0f} ms"
         )
 
 

@@ -188,7 +188,8 @@ def train(task: Task, name: str, hidden: int, seed: int, key: str) -> dict[str, 
     losses = logged_losses(out / "training" / "log.jsonl")
     row |= {"first_loss": losses[0], "last_loss": losses[-1]}
     report.say(
-        f"{key}: dev CER {100 * row['cer']:.1f} %, WER {100 * row['wer']:.1f} % after {row['updates']} updates; "
+        f"{key}: dev CER {100 * row['cer']:.1f} %, WER {100 * row['wer']:.1f} % after "
+        f"{row['updates']} updates; "
         f"loss {losses[0]:.2f} to {losses[-1]:.2f}"
     )
     return row
@@ -201,7 +202,7 @@ def logged_losses(log: Path) -> list[float]:
 
 
 # ---- speeds
-# --------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def speeds(task: Task, keys: dict[str, str], rounds: int) -> dict[str, dict[str, float]]:
@@ -258,7 +259,7 @@ def seconds_to_use(model_folder: RecogniserFolder, features: list[NDArray[np.flo
 
 
 # ---- results
-# -------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def table(results: dict[str, Any]) -> str:
@@ -268,9 +269,11 @@ def table(results: dict[str, Any]) -> str:
         runs.setdefault(row["network"], []).append(row)
     settings = results["settings"]
     lines = [
-        f"{settings['recipe']} from scratch, {settings['minutes']:g} minutes of one thread's CPU time each.",
+        f"{settings['recipe']} from scratch, {settings['minutes']:g} minutes of one thread's CPU "
+        "time each.",
         "",
-        "| network | units | parameters | updates | dev CER % | dev WER % | training, x real time | use, x real time |",
+        "| network | units | parameters | updates | dev CER % | dev WER % | training, x real time "
+        "| use, x real time |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for name, rows in sorted(runs.items(), key=lambda run: mean(run[1], "cer")):
@@ -313,7 +316,8 @@ class Results:
             difference = first_difference(self.content["settings"], settings)
             if difference:
                 raise UserError(
-                    f"{folder}: holds a comparison with other settings ({difference}); give another --out."
+                    f"{folder}: holds a comparison with other settings ({difference}); give "
+                    "another --out."
                 )
 
     def save(self) -> None:

@@ -2,7 +2,7 @@
 """recog and other recognisers on the same lines or clips: error rates with 95 % intervals, and CPU
 time.
 
-    python -m venv peer && peer/bin/pip install rapidocr onnxruntime      # and for sound: pocketsphinx
+    python -m venv peer && peer/bin/pip install rapidocr onnxruntime  # for sound: pocketsphinx
     python scripts/compare_peers.py DATA --rapidocr peer/bin/python --tesseract tesseract
     python scripts/compare_peers.py DATA --pocketsphinx peer/bin/python
 
@@ -46,7 +46,10 @@ RATE = 16_000
 RAPIDOCR = """
 import json, sys, time, cv2
 from rapidocr import RapidOCR
-engine = RapidOCR(params={"EngineConfig.onnxruntime.intra_op_num_threads": 1, "EngineConfig.onnxruntime.inter_op_num_threads": 1})
+engine = RapidOCR(params={
+    "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+    "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+})
 texts, begin = [], time.process_time()
 for path in json.load(sys.stdin):
     found = engine(cv2.imread(path), use_det=False, use_cls=False, use_rec=True)
@@ -106,7 +109,8 @@ def main() -> None:
 
     contestants: dict[str, Callable[[list[str]], Answer]] = {f"recog, {model}": own}
     for name, python, program in (
-        ("RapidOCR", arguments.rapidocr, RAPIDOCR), ("pocketsphinx", arguments.pocketsphinx, POCKETSPHINX),
+        ("RapidOCR", arguments.rapidocr, RAPIDOCR), ("pocketsphinx", arguments.pocketsphinx,
+        POCKETSPHINX),
     ):  # fmt: skip
         if python:
             contestants[name] = lambda paths, python=python, program=program: in_environment(

@@ -56,13 +56,17 @@ SAMPLES, SEED = 2000, 1  # of the bootstrap over pages
 RAPIDOCR = """
 import json, sys, time, cv2
 from rapidocr import RapidOCR
-threads = {"EngineConfig.onnxruntime.intra_op_num_threads": 1, "EngineConfig.onnxruntime.inter_op_num_threads": 1}
+threads = {
+    "EngineConfig.onnxruntime.intra_op_num_threads": 1,
+    "EngineConfig.onnxruntime.inter_op_num_threads": 1,
+}
 engine = RapidOCR(params=threads)
 for path in json.load(sys.stdin):
     begin = time.process_time()
     result = engine(cv2.imread(path))
     boxes = [] if result.boxes is None else result.boxes.tolist()
-    print("RESULT " + json.dumps([time.process_time() - begin, boxes, list(result.txts or ())]), flush=True)
+    texts = list(result.txts or ())
+    print("RESULT " + json.dumps([time.process_time() - begin, boxes, texts]), flush=True)
 """
 FEET = 0.8  # of a box's height, where its baseline is taken to be
 
@@ -240,12 +244,14 @@ def turn_table(folders: list[Path], reader: HandwritingRecogniser) -> None:
                 right[turns] += back == turns
                 if back != turns:
                     wrong.append(
-                        f"{path.name} turned by {90 * turns}: {90 * ((turns - back) % 4)} degrees off"
+                        f"{path.name} turned by {90 * turns}: {90 * ((turns - back) % 4)} degrees "
+                        "off"
                     )
         total, count = total + right, count + len(pages)
         of = "".join(f"{n:>7}" for n in right)
         print(
-            f"{folder.name[:23]:24}{len(pages):>7}{of}   {np.median(seconds):.2f} {max(seconds):.2f}",
+            f"{folder.name[:23]:24}{len(pages):>7}{of}   {np.median(seconds):.2f} "
+            f"{max(seconds):.2f}",
             flush=True,
         )
         print("".join(f"    {line}\n" for line in wrong), end="")

@@ -75,7 +75,7 @@ def output(*arguments: str) -> str:
 
 
 # ---- the parts
-# -------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def samples() -> Cases:
@@ -331,14 +331,17 @@ def _pages() -> str:
                     image, "abc defgh", (20, y), cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, 1.0, (30,), 2
                 )
                 lines += (
-                    f'<TextLine id="l{y}"><Coords points="15,{y - 30} 230,{y - 30} 230,{y + 12} 15,{y + 12}"/>'
-                    f'<Baseline points="20,{y} 225,{y}"/><TextEquiv><Unicode>abc</Unicode></TextEquiv></TextLine>'
+                    f'<TextLine id="l{y}"><Coords points="15,{y - 30} 230,{y - 30} 230,{y + 12} '
+                    f'15,{y + 12}"/>'
+                    f'<Baseline points="20,{y} '
+                    f'225,{y}"/><TextEquiv><Unicode>abc</Unicode></TextEquiv></TextLine>'
                 )
             cv2.imwrite(str(folder / f"{split}{number}.png"), image)
             (folder / f"{split}{number}.xml").write_text(
                 '<PcGts xmlns="http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15">'
                 f'<Page imageFilename="{split}{number}.png" imageWidth="260" imageHeight="200">'
-                f'<TextRegion id="r"><Coords points="0,0 260,0 260,200 0,200"/>{lines}</TextRegion></Page></PcGts>',
+                '<TextRegion id="r"><Coords points="0,0 260,0 260,200 '
+                f'0,200"/>{lines}</TextRegion></Page></PcGts>',
                 encoding="utf-8",
             )
     return """

@@ -77,7 +77,8 @@ def check(folder: Path, arguments: argparse.Namespace) -> None:
         "a result is missing or differs, or something was left behind"
     )
     print(
-        f"left alone: {len(final)} results, all complete, none written twice, none missing, nothing left behind"
+        f"left alone: {len(final)} results, all complete, none written twice, none missing, "
+        "nothing left behind"
     )
 
 

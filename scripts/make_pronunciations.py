@@ -51,7 +51,8 @@ def check(known: Pronunciations) -> None:
     ]
     sounds = sum(len(known[word][0]) for word in held)
     print(
-        f"{HELD} words: {sum(map(bool, wrong)) / HELD:.1%} said wrong, {sum(wrong) / sounds:.1%} of the sounds"
+        f"{HELD} words: {sum(map(bool, wrong)) / HELD:.1%} said wrong, {sum(wrong) / sounds:.1%} "
+        "of the sounds"
     )
 
 

@@ -4,8 +4,8 @@ are behind.
 
     python scripts/measure_long.py joined FOLDER [--clips 40] [--shuffle SEED] WER of clips, and of
                                                                   the recordings that they join to
-    python scripts/measure_long.py hours FOLDER [--hours 3]       peak memory and speed of `recog transcribe` on a long file
-    python scripts/measure_long.py live FOLDER [--clips 10]       delay of partial texts, and what they cost
+    python scripts/measure_long.py hours FOLDER [--hours 3]  peak memory and speed of a long file
+    python scripts/measure_long.py live FOLDER [--clips 10]  delay and cost of partial texts
 
 FOLDER holds clips in LibriSpeech's layout. One thread; nothing is kept but with `hours --out FILE`
 the long file.
@@ -137,10 +137,12 @@ def hours(rows: list[Row], length: float, kind: str, out: Path | None, model: st
     seconds, cpu = written / RATE, used.ru_utime + used.ru_stime
     print(done.stderr, end="")
     print(
-        f"{seconds / 3600:.2f} h of {kind}, exit code {done.returncode}, {len(done.stdout.split())} words"
+        f"{seconds / 3600:.2f} h of {kind}, exit code {done.returncode}, "
+        f"{len(done.stdout.split())} words"
     )
     print(
-        f"peak memory {used.ru_maxrss / 1024:.0f} MiB; {wall:.0f} s of wall clock, {cpu:.0f} s of CPU"
+        f"peak memory {used.ru_maxrss / 1024:.0f} MiB; {wall:.0f} s of wall clock, {cpu:.0f} s of "
+        "CPU"
     )
     print(f"{seconds / wall:.0f} times real time, {seconds / cpu:.0f} a CPU-second")
 
@@ -186,10 +188,12 @@ def live(model: SpeechRecogniser, rows: list[Row]) -> None:
     cpu = time.process_time() - started
     print(f"partial texts are behind the sound by {spoken(behind)} s")
     print(
-        f"{matched} of {total} final words stood in a partial text before, {spoken(late)} s after their end"
+        f"{matched} of {total} final words stood in a partial text before, {spoken(late)} s after "
+        "their end"
     )
     print(
-        f"{len(wave) / RATE:.0f} s of sound took {cpu:.1f} s of CPU: {100 * cpu * RATE / len(wave):.0f} % of a core"
+        f"{len(wave) / RATE:.0f} s of sound took {cpu:.1f} s of CPU: "
+        f"{100 * cpu * RATE / len(wave):.0f} % of a core"
     )
 
 

@@ -74,7 +74,8 @@ class Strip:
 
 
 def write_strip(
-    text: str, hand: Hand, rng: random.Random, noise: np.random.Generator, *, gap: float | None = None,
+    text: str, hand: Hand, rng: random.Random, noise: np.random.Generator, *,
+    gap: float | None = None,
     underlined: bool = False,
 ) -> Strip:  # fmt: skip
     """A line of words, its first letter at the strip's left but for a margin that swashes need.
@@ -182,7 +183,8 @@ class Sheet:
         return self.pixels.shape[1]
 
     def line(
-        self, pieces: Sequence[tuple[str, Hand, float]], y: float, *, angle: float = 0.0, truth: bool = True,
+        self, pieces: Sequence[tuple[str, Hand, float]], y: float, *, angle: float = 0.0,
+        truth: bool = True,
         gap: float | None = None, underlined: bool = False,
     ) -> None:  # fmt: skip
         """Write a line, of pieces of several hands where a form is filled in.

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """More training lines for words and hands that the corpora lack: prose in open handwriting fonts.
 
-    mkdir fonts && cd fonts && npm pack $(cat .../pipelines/handwriting/fonts.txt)     # or other handwriting faces
-    cd $RECOG_CORPORA; python .../scripts/render_handwriting.py fonts text/en.txt.xz text/fr.txt.xz handwriting/rendered
+    mkdir fonts && cd fonts && npm pack $(cat .../pipelines/handwriting/fonts.txt)
+    cd $RECOG_CORPORA
+    python .../scripts/render_handwriting.py fonts text/en.txt.xz text/fr.txt.xz handwriting/rendered
 
 Writes OUT/NAME.webp with OUT/NAME.gt.txt, as any bare folder of lines. Three kinds: English prose,
 French prose, and what registers and indices are full of (capitals, numbers, references in brackets,

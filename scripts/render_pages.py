@@ -150,7 +150,10 @@ class Composer:
 
     def date(self) -> str:
         rng = self.rng
-        return f"{rng.randint(1, 31)}{rng.choice(['.', '-', '/', ' '])}{rng.randint(1, 12)}. {rng.randint(1780, 1975)}"
+        return (
+            f"{rng.randint(1, 31)}{rng.choice(['.', '-', '/', ' '])}{rng.randint(1, 12)}. "
+            f"{rng.randint(1780, 1975)}"
+        )
 
     def fitting(self, hand: Hand, width: float) -> str:
         """As many words as a width holds; one at least, cut where it is too long."""
@@ -170,7 +173,8 @@ class Composer:
     # Blocks
 
     def block(
-        self, box: Box, hand: Hand, pitch: float, *, rows: int = 1000, justified: bool = False, indent: float = 0.0,
+        self, box: Box, hand: Hand, pitch: float, *, rows: int = 1000, justified: bool = False,
+        indent: float = 0.0,
     ) -> float:  # fmt: skip
         """Paragraphs in a box, ``pitch`` pixels from line to line; the y at which they end.
 
@@ -658,7 +662,8 @@ class Composer:
 
 
 KINDS = {
-    "letter": 0.13, "typescript": 0.06, "print": 0.09, "notebook": 0.1, "register": 0.12, "notes": 0.1,
+    "letter": 0.13, "typescript": 0.06, "print": 0.09, "notebook": 0.1, "register": 0.12,
+    "notes": 0.1,
     "form": 0.06, "card": 0.04, "title": 0.05, "sparse": 0.05, "dense": 0.05, "facing": 0.15,
 }  # fmt: skip
 
@@ -810,7 +815,8 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     fonts = load_fonts(arguments.hands, arguments.prints)
     print(
-        f"{len(fonts.hands)} hands, {len(fonts.prints)} prints, {len(fonts.typewriters)} typewriters"
+        f"{len(fonts.hands)} hands, {len(fonts.prints)} prints, {len(fonts.typewriters)} "
+        "typewriters"
     )
     texts = [prose(path) for path in arguments.texts] or [[BUILT_IN]]
     global _press

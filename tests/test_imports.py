@@ -1,5 +1,4 @@
-"""A module imports from its own station and from those before it, and no two modules import each
-other.
+"""A module imports from its own station and from earlier ones, and no two import each other.
 
 Every import counts: of the module, inside of functions, for type checkers alone, and by a name in a
 string.
@@ -151,3 +150,70 @@ def test_every_kind_of_import_is_seen(tmp_path: Path, line: str) -> None:
     assert later(found) == {("recog.errors", "recog.cli")}
     with pytest.raises(CycleError):
         check_no_cycle(found)
+
+
+# Rooms whose lines and docstrings are still to do; to be removed when they are done.
+LINES_TO_DO: tuple[str, ...] = (
+    "recog/corpora/",
+    "recog/ctcdecode.py",
+    "recog/decoding/",
+    "recog/evaluation/",
+    "recog/formats/",
+    "recog/lm/",
+    "recog/media/",
+    "recog/model/",
+    "recog/nn/",
+    "recog/recognition/",
+    "recog/segment/",
+    "recog/text/",
+    "recog/training/",
+    "recog/tuning/",
+    "recog/util/",
+)
+DOCSTRINGS_TO_DO: tuple[str, ...] = (
+    "recog/corpora/",
+    "recog/ctcdecode.py",
+    "recog/decoding/",
+    "recog/errors.py",
+    "recog/evaluation/",
+    "recog/features/",
+    "recog/formats/",
+    "recog/lm/",
+    "recog/media/",
+    "recog/model/",
+    "recog/nn/",
+    "recog/recognition/",
+    "recog/segment/",
+    "recog/text/",
+    "recog/training/",
+    "recog/transcript.py",
+    "recog/tuning/",
+    "recog/util/",
+)
+
+
+def done(names: tuple[str, ...]) -> dict[str, Path]:
+    """The files of the package, but those of rooms in ``names``, by their path below the root."""
+    files = {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "recog").rglob("*.py")}
+    return {name: path for name, path in sorted(files.items()) if not name.startswith(names)}
+
+
+def test_no_line_has_more_than_100_columns() -> None:
+    lines = [
+        f"{name}:{number}"
+        for name, path in done(LINES_TO_DO).items()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if len(line) > 100
+    ]
+    assert lines == []
+
+
+def test_first_lines_of_docstrings_stand_on_their_own() -> None:
+    kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    first_lines = [
+        (name, text.partition("\n\n")[0])
+        for name, path in done(DOCSTRINGS_TO_DO).items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, kinds) and (text := ast.get_docstring(node))
+    ]
+    assert [pair for pair in first_lines if len(pair[1]) > 90 or "\n" in pair[1]] == []

@@ -1,4 +1,4 @@
-"""What is wrong with the files of a batch: said at once, and listed at the end."""
+"""Report the files of a batch that fail, and list them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 class Failures:
-    """Says on standard error what is wrong with a file, and lists path and reason where a list is
-    asked for.
+    """Prints the errors of files on standard error and, given a path, writes a list of them.
 
-    The list grows beside its place as ``FILE.part``, so that a batch that is killed leaves what it
-    knew, and has its name when the batch ends; without failures it is empty. A tab separates path
-    and reason; tabs, line ends and backslashes in a path are escaped as in C.
+    The list grows as ``FILE.part``, which a killed batch leaves behind, and is renamed to ``FILE``
+    at the end of the batch. Without failures it is empty. A tab separates path and reason; tabs,
+    line ends and backslashes in a path are escaped as in C.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -38,7 +37,7 @@ class Failures:
                 part.open("w", encoding="utf-8", errors="surrogateescape")
             )
             self._resources.callback(part.replace, self._path)
-            self._resources.callback(self._list.close)  # before it gets its name
+            self._resources.callback(self._list.close)  # before the renaming
         return self
 
     def __exit__(
@@ -50,16 +49,16 @@ class Failures:
         self._resources.close()
 
     def add(self, name: str, reasons: Iterable[str]) -> None:
-        """A file is not whole, for these reasons; for none, it is."""
+        """Report the errors of a file. Without errors the file is not counted."""
         reasons = tuple(reasons)
         self.count += bool(reasons)
         for reason in reasons:
-            say(reason)
+            print_message(reason)
             if self._list is not None:
                 row = name.translate(ESCAPES), reason.removeprefix(f"{name}: ").translate(ESCAPES)
                 print(*row, sep="\t", file=self._list, flush=True)
 
 
-def say(sentence: str) -> None:
+def print_message(sentence: str) -> None:
     """Print a sentence on standard error, on one line."""
     print(f"recog: {one_line(sentence)}", file=sys.stderr, flush=True)

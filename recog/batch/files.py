@@ -1,4 +1,4 @@
-"""Inputs and outputs of a batch: which files, what each is called, where its result goes."""
+"""The inputs of a batch, and the place of each result."""
 
 from __future__ import annotations
 
@@ -20,21 +20,23 @@ STDIN = "-"
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One file of a batch. Strings and not paths, which would take five times the memory: a batch
-    may have 100,000.
+    """A file of a batch.
+
+    Holds strings, because paths would take five times the memory and a batch may have 100,000
+    files.
 
     Attributes:
-        name: its path or URL as it was given, or ``-`` for standard input.
-        target: path or URL of its result; None for standard output.
+        name: path or URL as the user gave it, or ``-`` for standard input.
+        target: path or URL of the result; None for standard output.
     """
 
     name: str
     target: str | None = None
 
     @property
-    def here(self) -> bool:
-        """Whether only this process can read it."""
-        return self.name == STDIN or self.name.startswith(remote.HERE)
+    def in_process_only(self) -> bool:
+        """Whether no other process can read the file."""
+        return self.name == STDIN or self.name.startswith(remote.IN_MEMORY)
 
     @property
     def stem(self) -> str:
@@ -44,16 +46,16 @@ class Input:
         return remote.stem(self.name) if remote.is_url(self.name) else Path(self.name).stem
 
     @contextmanager
-    def opened(self) -> Iterator[Path | BinaryIO]:
-        """What to read: a path (of a local copy, for a URL), or a stream.
+    def open(self) -> Iterator[Path | BinaryIO]:
+        """Gives the path of the file (for a URL, of a local copy) or a stream.
 
         Raises:
-            UserError: there is nothing of this name.
+            UserError: there is no such file.
         """
         if self.name == STDIN:
             yield sys.stdin.buffer
         elif remote.is_url(self.name):
-            with remote.fetched(self.name) as path:
+            with remote.downloaded(self.name) as path:
                 yield path
         else:
             path = existing_path(Path(self.name))
@@ -65,11 +67,16 @@ class Input:
 def collect(
     arguments: Sequence[str], suffixes: Iterable[str], output: str | Path | None, extension: str
 ) -> list[Input]:
-    """Expand files, folders, their URLs and ``-`` into inputs, each with its output.
+    """Expand files, folders, their URLs and ``-`` into inputs.
 
-    A file is taken whatever it is called; in a folder, searched with everything below it, those
-    with a known suffix that are not hidden. What lies in ``output``, where that is a folder within,
-    are results and no inputs; so is a file that has the place of another's result.
+    A file is an input whatever its name is. Folders are searched recursively for files with a known
+    suffix that are not hidden. Results of an earlier batch are no inputs: files below ``output``,
+    and files at the place of another input's result.
+
+    Args:
+        suffixes: of input files, with the dot.
+        output: folder of the results, or its URL; None for standard output.
+        extension: of the results, without the dot.
 
     Raises:
         UsageError: ``-`` twice, an empty folder, or two inputs with one output.
@@ -77,31 +84,36 @@ def collect(
     """
     known = frozenset(suffixes)
     out = None if output is None else remote.local(str(output))
-    found: list[Input] = []
+    inputs: list[Input] = []
     for argument in map(remote.local, arguments):
-        inside = within(argument, known, out)
-        if inside is None:
+        names = files_in(argument, known, out)
+        if names is None:
             entry = Input(argument)
-            found.append(Input(argument, target(out, entry.stem, extension)))
+            inputs.append(Input(argument, target_of(out, entry.stem, extension)))
             continue
-        if not inside:
+        if not names:
             raise UsageError(
                 f"{argument}: no file in this folder has a suffix of {', '.join(sorted(known))}."
             )
         entries = [
-            Input(below(argument, name), target(out, str(Path(name).with_suffix("")), extension))
-            for name in inside
+            Input(
+                join_path(argument, name),
+                target_of(out, str(Path(name).with_suffix("")), extension),
+            )
+            for name in names
         ]
-        results = _results(entries)
-        found += [entry for entry in entries if not results or _absolute(entry.name) not in results]
-    if sum(entry.name == STDIN for entry in found) > 1:
+        results = _result_places(entries)
+        inputs += [
+            entry for entry in entries if not results or _absolute(entry.name) not in results
+        ]
+    if sum(entry.name == STDIN for entry in inputs) > 1:
         raise UsageError("Standard input (-) can be read only once.")
-    _distinct(found)
-    return found
+    _check_distinct(inputs)
+    return inputs
 
 
-def _results(inputs: Sequence[Input]) -> set[str]:
-    """Where the results of inputs go, but for what would be its own result."""
+def _result_places(inputs: Sequence[Input]) -> set[str]:
+    """The places of the results, except those of inputs that would overwrite themselves."""
     places = (
         (_absolute(entry.name), _absolute(entry.target))
         for entry in inputs
@@ -114,10 +126,10 @@ def _absolute(name: str) -> str:
     return name if remote.is_url(name) else os.path.abspath(name)  # noqa: PTH100
 
 
-def within(
+def files_in(
     argument: str, suffixes: frozenset[str], leave_out: str | None = None
 ) -> list[str] | None:
-    """The files below a folder, as names within it; None where the argument is no folder.
+    """The files below a folder, relative to it; None if the argument is not a folder.
 
     Args:
         leave_out: path or URL of a folder whose files are left out.
@@ -130,19 +142,21 @@ def within(
     return [os.path.relpath(name, argument) for name in walk(argument, suffixes, leave_out=others)]
 
 
-def below(folder: str, name: str) -> str:
+def join_path(folder: str, name: str) -> str:
     """The path or URL of a file within a folder."""
     return remote.join(folder, name) if remote.is_url(folder) else str(Path(folder, name))
 
 
-def target(output: str | None, stem: str, extension: str) -> str | None:
-    """Where the result of an input goes that has this name, without its suffix, in its folder."""
+def target_of(output: str | None, stem: str, extension: str) -> str | None:
+    """The path or URL of the result of an input that has the path ``stem`` below its folder."""
     if output is None:
         return None
-    return below(output, f"{Path(stem).as_posix() if remote.is_url(output) else stem}.{extension}")
+    return join_path(
+        output, f"{Path(stem).as_posix() if remote.is_url(output) else stem}.{extension}"
+    )
 
 
-def _distinct(inputs: Sequence[Input]) -> None:
+def _check_distinct(inputs: Sequence[Input]) -> None:
     owners: dict[str, str] = {}
     for entry in inputs:
         if entry.target is None:
@@ -158,19 +172,22 @@ def _distinct(inputs: Sequence[Input]) -> None:
 
 
 def sizes(inputs: Sequence[Input]) -> list[int]:
-    """Bytes of each input, at least 1; 1 for all where they are not cheaply known of all."""
+    """The size of each input in bytes, at least 1; all 1 if one of them cannot be looked up."""
     if any(entry.name == STDIN or remote.is_url(entry.name) for entry in inputs):
         return [1] * len(inputs)
-    found = [1] * len(inputs)
+    result = [1] * len(inputs)
     for i, entry in enumerate(inputs):
         with suppress(OSError):
-            found[i] = max(1, Path(entry.name).stat().st_size)
-    return found
+            result[i] = max(1, Path(entry.name).stat().st_size)
+    return result
 
 
-def place(target: str, content: bytes | Path) -> None:
-    """Put a result in its place, a path or URL, all or nothing: its content, or a file that has it
-    and is gone then."""
+def write_result(target: str, content: bytes | Path) -> None:
+    """Write a result atomically to a path or URL.
+
+    Args:
+        content: of the result, or a file to move there.
+    """
     if remote.is_url(target):
         remote.write(target, content)
         if isinstance(content, Path):

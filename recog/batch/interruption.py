@@ -1,8 +1,8 @@
-"""Ctrl-C in a batch is not lost.
+"""Make sure that Ctrl-C ends a batch.
 
-Python drops whatever is raised in a finaliser or in the callback of a weak reference, and so a
-``KeyboardInterrupt`` that happens to fall into one: the batch would go on as if nothing had been
-asked of it. It is remembered here, and raised again.
+Python drops exceptions that are raised in a finaliser or in the callback of a weak reference. A
+``KeyboardInterrupt`` that falls into one would be lost, and the batch would go on. So it is stored
+here and raised again.
 """
 
 from __future__ import annotations
@@ -13,22 +13,21 @@ from types import FrameType, TracebackType
 
 
 class Interruption:
-    """A context manager in which ``SIGINT`` raises ``KeyboardInterrupt``, as ever, and
-    :meth:`check` does so once more.
+    """A context manager in which :meth:`check` raises again after a ``SIGINT``.
 
-    Does nothing outside the main thread, or where ``SIGINT`` is ignored, as in what a shell runs in
-    the background.
+    Does nothing outside the main thread, or if ``SIGINT`` is ignored, as in the background of a
+    shell.
     """
 
     def __init__(self) -> None:
-        self._came = False
-        self._heeding = False
+        self._interrupted = False
+        self._installed = False
 
     def __enter__(self) -> Interruption:
         main = threading.current_thread() is threading.main_thread()
         if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._heed)
-            self._heeding = True
+            signal.signal(signal.SIGINT, self._on_sigint)
+            self._installed = True
         return self
 
     def __exit__(
@@ -37,19 +36,15 @@ class Interruption:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._heeding:
+        if self._installed:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            self._heeding = False
+            self._installed = False
 
     def check(self) -> None:
-        """Raise what was asked for and has been lost.
-
-        Raises:
-            KeyboardInterrupt: there was a ``SIGINT``.
-        """
-        if self._came:
+        """Raise ``KeyboardInterrupt`` if there was a ``SIGINT``."""
+        if self._interrupted:
             raise KeyboardInterrupt
 
-    def _heed(self, number: int, frame: FrameType | None) -> None:
-        self._came = True
+    def _on_sigint(self, number: int, frame: FrameType | None) -> None:
+        self._interrupted = True
         raise KeyboardInterrupt

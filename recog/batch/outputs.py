@@ -1,5 +1,4 @@
-"""What is written for a file: most formats one file, PAGE one for each page, PDF with its
-pictures."""
+"""The files that are written for an input: mostly one, in PAGE one for each page."""
 
 from __future__ import annotations
 
@@ -22,9 +21,10 @@ if TYPE_CHECKING:
     from recog.transcript import Transcript
 
 
-def finished(inputs: Iterable[Input], format: str) -> dict[str, str]:
-    """The targets whose result is there already, and the file that shows it: of pages in a file
-    each, the first, which is written last.
+def existing_results(inputs: Iterable[Input], format: str) -> dict[str, str]:
+    """The targets that have a result, and the file that proves it.
+
+    Of PAGE files of several pages that is the first, which is written last.
 
     Raises:
         UserError: the folder of a URL cannot be listed.
@@ -32,41 +32,40 @@ def finished(inputs: Iterable[Input], format: str) -> dict[str, str]:
     from recog.formats.saving import page_path
 
     targets = [entry.target for entry in inputs if entry.target is not None]
-    shown = {
+    candidates = {
         target: (target, page_path(target, 1)) if format == "page" else (target,)
         for target in targets
     }
-    wanted = [name for names in shown.values() for name in names]
-    found = remote.present(name for name in wanted if remote.is_url(name))
-    found |= _present(name for name in wanted if not remote.is_url(name))
+    names = [name for candidate in candidates.values() for name in candidate]
+    existing = remote.existing(name for name in names if remote.is_url(name))
+    existing |= _existing_paths(name for name in names if not remote.is_url(name))
     return {
-        target: found[name]
-        for target, names in shown.items()
-        for name in [next((name for name in names if name in found), None)]
+        target: existing[name]
+        for target, candidate in candidates.items()
+        for name in [next((name for name in candidate if name in existing), None)]
         if name is not None
     }
 
 
-def _present(paths: Iterable[str]) -> dict[str, str]:
-    """Those that are there, each with the path that it has there, which may differ in its Unicode
-    composition."""
+def _existing_paths(paths: Iterable[str]) -> dict[str, str]:
+    """The paths that exist, with their names on disk, which may differ in Unicode composition."""
     folders: dict[str, dict[str, str]] = {}
     for path in paths:
         folder, name = os.path.split(path)
         folders.setdefault(folder, {})[name] = path
-    found: dict[str, str] = {}
+    existing: dict[str, str] = {}
     for folder, names in folders.items():
         place = existing_path(Path(folder))
         with suppress(OSError):
             for name, entry in match_names(names, set(os.listdir(place))).items():  # noqa: PTH208
                 path = names[name] if (name, Path(folder)) == (entry, place) else str(place / entry)
-                if Path(path).exists():  # a link that leads nowhere is no result
-                    found[names[name]] = path
-    return found
+                if Path(path).exists():  # not for a broken link
+                    existing[names[name]] = path
+    return existing
 
 
-def contents(entry: Input, transcript: Transcript, format: str) -> list[tuple[str, bytes]]:
-    """Path and content of what is to be written, that which shows that all is done last."""
+def result_files(entry: Input, transcript: Transcript, format: str) -> list[tuple[str, bytes]]:
+    """The paths and contents of the files to write; the last one proves that all are written."""
     from recog.formats.saving import transcript_files
 
     assert entry.target is not None
@@ -77,10 +76,10 @@ def contents(entry: Input, transcript: Transcript, format: str) -> list[tuple[st
 
 
 class SpooledPdf:
-    """A searchable PDF that grows page by page in a file beside its place.
+    """A searchable PDF that is written page by page to a temporary file.
 
     Attributes:
-        path: of that file; whoever leads the batch moves it.
+        path: of the temporary file, which the main process of the batch moves to its place.
     """
 
     def __init__(self, path: Path, writer: PdfWriter) -> None:
@@ -88,35 +87,35 @@ class SpooledPdf:
         self._writer = writer
 
     def add(self, page: Transcript, document: Document, index: int) -> None:
-        """A page and its picture; a page that cannot be read has none."""
+        """Add a page with its picture; a page that cannot be read has no picture."""
         from recog.media.errors import MediaError
 
         try:
             picture = document.picture(index)
         except MediaError:
             picture = None
-        with _told(self.path):
+        with _write_errors(self.path):
             self._writer.add(page, picture)
 
 
 @contextmanager
-def spooled_pdf(entry: Input, *, beside: bool = True) -> Iterator[SpooledPdf]:
-    """A PDF for an input, whole when the context ends; where it ends in an error nothing is left.
+def spooled_pdf(entry: Input, *, beside_target: bool = True) -> Iterator[SpooledPdf]:
+    """Gives a PDF to write for an input. An error in the context removes it.
 
     Args:
-        beside: whether it may grow beside its place; else it does in the folder for temporary
-            files.
+        beside_target: write the temporary file beside the target, and not in the folder for
+            temporary files.
     """
     from recog.formats.layout.pdf import PdfWriter
 
-    place = spool_of(entry) if beside else None
-    with _told(place or Path(tempfile.gettempdir())):
+    place = spool_of(entry) if beside_target else None
+    with _write_errors(place or Path(tempfile.gettempdir())):
         path, file = _spool(place)
     try:
         with file:
             writer = PdfWriter(file, entry.stem)
             yield SpooledPdf(path, writer)
-            with _told(path):
+            with _write_errors(path):
                 writer.finish()
                 file.flush()
     except BaseException:
@@ -125,7 +124,7 @@ def spooled_pdf(entry: Input, *, beside: bool = True) -> Iterator[SpooledPdf]:
 
 
 def spool_of(entry: Input) -> Path | None:
-    """Where the PDF of an input grows: beside its place, if that is on this machine."""
+    """The temporary file of an input's PDF, beside the target; None if that is a URL."""
     if entry.target is None or remote.is_url(entry.target):
         return None
     return partial_path(Path(entry.target))
@@ -140,9 +139,11 @@ def _spool(path: Path | None) -> tuple[Path, BinaryIO]:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """What cannot be written is told as that: elsewhere an error of the system means that a file
-    cannot be read."""
+def _write_errors(path: Path) -> Iterator[None]:
+    """Turn OS errors into a UserError that says that the file cannot be written.
+
+    Elsewhere an OS error means that an input cannot be read.
+    """
     try:
         yield
     except OSError as error:

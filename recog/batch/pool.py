@@ -1,10 +1,9 @@
-"""The engine of one machine: a pool of processes, each with a loaded model, each at work on one
-file.
+"""The engine of one machine: a pool of processes, each with a model and a file in progress.
 
-Processes and not threads, though a model costs each of them 150 MB (speech) to 210 MB (pages):
-files from strangers go through libraries in C, and one that brings such a library down must cost
-the batch one file and not all. What a process read when it died is reported, another takes its
-place. The first one starts alone, as it may have to compile the decoder for all.
+It uses processes and not threads, though a model costs each of them 150 MB (speech) to 210 MB
+(pages). Untrusted files go through C libraries, and a file that crashes such a library must cost
+the batch that file only. The file is reported, and a new process replaces the dead one. The first
+process starts alone, because it may have to compile the decoder for all.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ from types import TracebackType
 
 from recog.batch.files import Input
 from recog.batch.outputs import spool_of
-from recog.batch.work import FileRecogniser, Heard, Result, Task, Tell
+from recog.batch.work import FileProgress, FileRecogniser, ProgressCallback, Result, Task
 from recog.errors import UserError
 
-TOLD_EVERY = 0.5  # seconds
-# files for each worker that may be done before an earlier one is, where results are in order
+REPORT_INTERVAL = 0.5  # seconds
+# files for each worker that may be finished before an earlier one, if results are in order
 AHEAD = 8
 READY = "ready"
 
@@ -40,27 +39,29 @@ class Worker:
     """A process that recognises one file at a time."""
 
     def __init__(self, task: Task) -> None:
-        # for its temporary files: it may have no time to remove them
+        # for temporary files, which a killed worker leaves behind
         self.folder = tempfile.mkdtemp(prefix="recog-")
-        # the same everywhere, and nothing half-inherited
+        # not "fork": works on every system, and inherits no locks
         context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, task, self.folder), daemon=True)
-        with undisturbed():
+        self.pipe, child_pipe = context.Pipe()
+        self.process = context.Process(
+            target=worker_main, args=(child_pipe, task, self.folder), daemon=True
+        )
+        with sigint_blocked():
             self.process.start()
-        theirs.close()  # so that its death is the pipe's end
+        child_pipe.close()  # so that the pipe ends with the process
         self.ready = False
         self.index: int | None = None  # of the file in work
         self.entry: Input | None = None  # that file
 
-    def give(self, index: int, entry: Input) -> None:
-        """Have it recognise a file."""
+    def assign(self, index: int, entry: Input) -> None:
+        """Send a file to the worker."""
         self.index, self.entry = index, entry
-        with suppress(OSError):  # it is dead, as the next look at its pipe will find
+        with suppress(OSError):  # it is dead; _receive() will find out
             self.pipe.send((index, entry))
 
     def end(self) -> None:
-        """End it at once, if it lives, and remove what it leaves."""
+        """Kill the process and remove its temporary files."""
         self.process.kill()
         self.process.join()
         self.pipe.close()
@@ -70,8 +71,8 @@ class Worker:
                 spool.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def fate(self) -> str:
-        """How it ended, for a sentence."""
+    def exit_reason(self) -> str:
+        """How the process ended, as part of a sentence."""
         self.process.join(timeout=5)
         code = self.process.exitcode or 0
         if code >= 0:
@@ -85,15 +86,14 @@ class Worker:
 
 
 class Pool:
-    """Workers for a batch. A context manager; when it is entered, a first worker has loaded the
-    model.
+    """The workers of a batch, as a context manager that starts with one loaded worker.
 
     Args:
-        jobs: files at the same time.
-        ordered: give results in the order of the inputs, instead of as they come.
+        jobs: number of files in progress at the same time.
+        ordered: yield results in the order of the inputs, instead of as they come.
 
     Raises:
-        UserError: when entered: the model cannot be loaded.
+        UserError: on entry, if the model cannot be loaded.
     """
 
     def __init__(self, task: Task, jobs: int, *, ordered: bool) -> None:
@@ -121,110 +121,110 @@ class Pool:
         while self._workers:
             self._workers.pop().end()
 
-    def run(self, entries: Sequence[Input], tell: Tell) -> Iterator[tuple[int, Result]]:
-        """Recognise each input; gives its number and what came of it.
+    def run(
+        self, entries: Sequence[Input], report: ProgressCallback
+    ) -> Iterator[tuple[int, Result]]:
+        """Recognise the inputs; yields the number of each and its result.
 
         Args:
-            tell: called, about twice a second, with the number of an input in work and how far it
-                is.
+            report: called about twice a second with the number of an input and its progress.
 
         Raises:
-            UserError: no worker can be started any more.
+            UserError: no further worker can be started.
         """
-        results = self._unordered(entries, tell)
+        results = self._unordered(entries, report)
         return in_order(results) if self._ordered else results
 
-    def _unordered(self, entries: Sequence[Input], tell: Tell) -> Iterator[tuple[int, Result]]:
-        following = 0  # the next input to hand out
+    def _unordered(
+        self, entries: Sequence[Input], report: ProgressCallback
+    ) -> Iterator[tuple[int, Result]]:
+        next_index = 0  # the next input to hand out
         while True:
-            in_work = [worker.index for worker in self._workers if worker.index is not None]
-            unfinished = len(entries) - following + len(in_work)
+            in_progress = [worker.index for worker in self._workers if worker.index is not None]
+            unfinished = len(entries) - next_index + len(in_progress)
             if not unfinished:
                 return
             while len(self._workers) < min(self._jobs, unfinished):
                 self._start()
             limit = len(entries)
             if self._ordered:
-                limit = min(limit, min(in_work, default=following) + AHEAD * self._jobs)
+                limit = min(limit, min(in_progress, default=next_index) + AHEAD * self._jobs)
             for worker in self._workers:
-                if worker.ready and worker.index is None and following < limit:
-                    worker.give(following, entries[following])
-                    following += 1
-            for worker in self._heard_from():
+                if worker.ready and worker.index is None and next_index < limit:
+                    worker.assign(next_index, entries[next_index])
+                    next_index += 1
+            for worker in self._readable_workers():
                 index = worker.index
                 message = self._receive(worker)
                 if index is None:
                     continue
                 if message is None:
-                    yield (
-                        index,
-                        Result(
-                            complaints=(
-                                f"{entries[index].name}: the process that read it {worker.fate()}.",
-                            )
-                        ),
-                    )
+                    reason = f"the process that read it {worker.exit_reason()}"
+                    yield index, Result(errors=(f"{entries[index].name}: {reason}.",))
                 elif isinstance(message, Result):
                     worker.index = worker.entry = None
                     yield index, message
                 else:
-                    tell(index, message)
+                    report(index, message)
 
     def _start(self) -> Worker:
         worker = Worker(self._task)
         self._workers.append(worker)
         return worker
 
-    def _heard_from(self) -> list[Worker]:
+    def _readable_workers(self) -> list[Worker]:
         ready = set(wait([worker.pipe for worker in self._workers]))
         return [worker for worker in self._workers if worker.pipe in ready]
 
-    def _receive(self, worker: Worker) -> Result | Heard | None:
-        """What a worker has to say; None where it has become ready, or has died.
+    def _receive(self, worker: Worker) -> Result | FileProgress | None:
+        """The next message of a worker; None if it has become ready or has died.
 
         Raises:
-            UserError: it could not be started, and it was the only one.
+            UserError: the only worker could not be started.
         """
         try:
             message = worker.pipe.recv()
         except (EOFError, OSError):
             message = None
-        if isinstance(message, Result | Heard):
+        if isinstance(message, Result | FileProgress):
             return message
         if message == READY:
             worker.ready = True
             return None
         self._workers.remove(worker)
-        fate = worker.fate()
+        exit_reason = worker.exit_reason()
         worker.end()
         if not worker.ready:
-            self._jobs = len(self._workers)  # the others go on without it
+            self._jobs = len(self._workers)  # go on with the others
             if not self._workers:
                 raise message or UserError(
-                    f"The process that loads the model {fate}; try fewer --jobs."
+                    f"The process that loads the model {exit_reason}; try fewer --jobs."
                 )
         return None
 
 
 def in_order(results: Iterator[tuple[int, Result]]) -> Iterator[tuple[int, Result]]:
-    """The same in the order of their numbers, which begin at 0."""
+    """Yield results in the order of their numbers, which begin at 0."""
     waiting: dict[int, Result] = {}
-    following = 0
+    next_index = 0
     for index, result in results:
         waiting[index] = result
-        while following in waiting:
-            yield following, waiting.pop(following)
-            following += 1
+        while next_index in waiting:
+            yield next_index, waiting.pop(next_index)
+            next_index += 1
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
-    """Ctrl-C goes to every process, and one that is just starting would say much about it: what
-    starts in here never sees it. Here it waits for the end of the context."""
+def sigint_blocked() -> Iterator[None]:
+    """Block ``SIGINT`` in this thread and in processes that start meanwhile.
+
+    Ctrl-C goes to every process, and a starting one would print a traceback. In this process the
+    signal is delivered at the end of the context.
+    """
     if sys.platform == "win32":
         yield
         return
-    resource_tracker.ensure_running()  # which would take the block away when it starts
+    resource_tracker.ensure_running()  # it would unblock the signal when it starts
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -232,20 +232,20 @@ def undisturbed() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def serve(pipe: Connection, task: Task, folder: str) -> None:
-    """A worker's life: load the model, recognise what comes through the pipe until it closes.
+def worker_main(pipe: Connection, task: Task, folder: str) -> None:
+    """Main function of a worker: load the model, recognise files until the pipe closes.
 
     Args:
         folder: for temporary files.
     """
     tempfile.tempdir = folder
-    # Ctrl-C goes to all; who leads the batch ends the others
+    # Ctrl-C goes to all processes; the main process ends the workers
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_leave_with_parent, args=(folder,), daemon=True).start()
+    threading.Thread(target=_exit_with_parent, args=(folder,), daemon=True).start()
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
         recognise = FileRecogniser(task)
-        recognise.warm_up()  # before the others start: they find what this one compiled
+        recognise.warm_up()  # before the others start, which load the compiled code
     except UserError as error:
         pipe.send(error)
         return
@@ -258,44 +258,42 @@ def serve(pipe: Connection, task: Task, folder: str) -> None:
         pipe.send(UserError("There is not enough memory for the model; try fewer --jobs."))
         return
     pipe.send(READY)
-    # who leads the batch is gone, and this process goes, too
+    # the pipe breaks when the main process is gone
     with suppress(EOFError, ConnectionError):
         while True:
             _, entry = pipe.recv()
-            pipe.send(guarded(recognise, entry, seldom(pipe.send)))
+            pipe.send(recognise_safely(recognise, entry, throttled(pipe.send)))
 
 
-def guarded(recognise: FileRecogniser, entry: Input, tell: Callable[[Heard], None]) -> Result:
-    """What comes of a file; a fault of recog's own is told in the result, too, and must not end a
-    batch."""
+def recognise_safely(
+    recognise: FileRecogniser, entry: Input, report: Callable[[FileProgress], None]
+) -> Result:
+    """Recognise a file; an unexpected exception becomes an error in the result."""
     try:
-        return recognise(entry, tell)
+        return recognise(entry, report)
     except Exception as error:
         traceback.print_exc()
         return Result(
-            complaints=(
-                f"{entry.name}: recog itself failed on it ({type(error).__name__}: {error}).",
-            )
+            errors=(f"{entry.name}: recog itself failed on it ({type(error).__name__}: {error}).",)
         )
 
 
-def seldom(send: Callable[[Heard], None]) -> Callable[[Heard], None]:
-    """How far a file is, told at most twice a second and not after each of a thousand segments."""
+def throttled(send: Callable[[FileProgress], None]) -> Callable[[FileProgress], None]:
+    """Limit progress reports to two a second; a recording may have a thousand segments."""
     last = time.monotonic()
 
-    def tell(heard: Heard) -> None:
+    def report(file_progress: FileProgress) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last >= TOLD_EVERY:
+        if now - last >= REPORT_INTERVAL:
             last = now
-            send(heard)
+            send(file_progress)
 
-    return tell
+    return report
 
 
-def _leave_with_parent(folder: str) -> None:
-    """End when the process that leads the batch has ended, even by kill -9, so that a batch begun
-    again is alone."""
+def _exit_with_parent(folder: str) -> None:
+    """End with the main process, even after kill -9, so that a restarted batch is alone."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])

@@ -1,4 +1,4 @@
-"""How far a batch is: a bar on a terminal, a line now and then in a log."""
+"""Show the progress of a batch: a bar on a terminal, lines in a log."""
 
 from __future__ import annotations
 
@@ -7,102 +7,106 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from recog.batch.work import Heard, Result
+from recog.batch.work import FileProgress, Result
 from recog.util.display import clock
 
-LOGGED_EVERY = 30.0  # seconds
-# called with the share that is done, and what to say of it
+LOG_INTERVAL = 30.0  # seconds
+# called with the fraction that is done (None: unknown) and a text
 Show = Callable[[float | None, str], None]
 
 
 class Progress:
-    """Counts what is done of a batch and estimates what is left.
+    """Counts the finished work of a batch and estimates the time left.
 
-    The time left is the time gone by, times what is left over what is done. A file counts for its
-    size: one long recording among short ones is most of the work.
+    The time left is proportional to the work left. Files are weighted by size, because a long
+    recording among short ones is most of the work.
 
     Args:
-        weights: of each input, in the order of their numbers; in whatever unit.
-        show: is told after each change.
+        weights: of the inputs, in their order and in any unit.
+        show: called after each change.
     """
 
     def __init__(self, weights: Sequence[int], show: Show) -> None:
         self._weights = weights
         self._whole = sum(weights)
         self._done_weight = 0
-        self._in_work: dict[int, Heard] = {}
+        self._in_progress: dict[int, FileProgress] = {}
         self._show = show
-        self._begin = time.monotonic()
+        self._start_time = time.monotonic()
         self.files = 0
         self.seconds = 0.0
 
-    def tell(self, index: int, heard: Heard) -> None:
-        """A file is so far."""
-        self._in_work[index] = heard
-        self._show(self.share(), str(self))
+    def report(self, index: int, file_progress: FileProgress) -> None:
+        """Record the progress of a file."""
+        self._in_progress[index] = file_progress
+        self._show(self.fraction(), str(self))
 
     def done(self, index: int, result: Result) -> None:
-        """A file is done, well or not."""
-        self._in_work.pop(index, None)
+        """Record that a file is finished or has failed."""
+        self._in_progress.pop(index, None)
         self._done_weight += self._weights[index]
         self.files += 1
         self.seconds += result.seconds
-        self._show(self.share(), str(self))
+        self._show(self.fraction(), str(self))
 
-    def share(self) -> float | None:
-        """Of the work that is done, 0 to 1; None where a single file does not say how long it
-        is."""
+    def fraction(self) -> float | None:
+        """The fraction of the work that is done, 0 to 1.
+
+        None if the batch is a single file of unknown length.
+        """
         started = sum(
-            self._weights[index] * min(1.0, heard.done / heard.total)
-            for index, heard in self._in_work.items()
-            if heard.total
+            self._weights[index] * min(1.0, file_progress.done / file_progress.total)
+            for index, file_progress in self._in_progress.items()
+            if file_progress.total
         )
         if len(self._weights) == 1 and not started and not self.files:
             return None
         return min(1.0, (self._done_weight + started) / self._whole)
 
     def __str__(self) -> str:
-        share, total = self.share(), len(self._weights)
-        seconds = self.seconds + sum(heard.done for heard in self._in_work.values())
+        fraction, total = self.fraction(), len(self._weights)
+        seconds = self.seconds + sum(
+            file_progress.done for file_progress in self._in_progress.values()
+        )
         parts = [f"{self.files:,} of {total:,} files"] if total > 1 else []
         if seconds:
             parts.append(
                 clock(seconds, hours=True)
-                + (f" of about {clock(seconds / share, hours=True)}" if share else "")
+                + (f" of about {clock(seconds / fraction, hours=True)}" if fraction else "")
             )
-        if share:
-            parts.append(
-                f"{clock((time.monotonic() - self._begin) * (1 - share) / share, hours=True)} left"
-            )
+        if fraction:
+            left = (time.monotonic() - self._start_time) * (1 - fraction) / fraction
+            parts.append(f"{clock(left, hours=True)} left")
         return ", ".join(parts)
 
 
 @contextmanager
-def shown(*, printing: bool, log: bool = True) -> Iterator[Show]:
-    """Gives what shows progress on standard error: a bar where that is a terminal, else a line
-    every half minute.
+def progress_display(*, printing: bool, log: bool = True) -> Iterator[Show]:
+    """Gives a function that shows progress on standard error.
+
+    On a terminal that is a bar, else a line every half minute.
 
     Args:
-        printing: results go to standard output, which must not be the same terminal; if it is,
-            nothing is shown.
-        log: whether there may be lines where there is no terminal.
+        printing: whether results go to standard output. If that is a terminal, too, no progress is
+            shown.
+        log: whether lines are printed if there is no terminal.
     """
     if not sys.stderr.isatty():
-        yield _logged() if log else lambda share, text: None
+        yield _log_display() if log else lambda fraction, text: None
     elif printing and sys.stdout.isatty():
-        yield lambda share, text: None
+        yield lambda fraction, text: None
     else:
         with _bar() as show:
             yield show
 
 
-def _logged() -> Show:
+def _log_display() -> Show:
     last = time.monotonic()
 
-    def show(share: float | None, text: str) -> None:
+    def show(fraction: float | None, text: str) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last >= LOGGED_EVERY:
+        if now - last >= LOG_INTERVAL:
             last = now
             print(f"recog: {text}.", file=sys.stderr, flush=True)
 
@@ -116,13 +120,16 @@ def _bar() -> Iterator[Show]:
     from rich.progress import Progress as Bar
 
     columns = (BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"))
-    # rich would print what goes to standard output on its own console, standard error
+    # no redirect: rich would print standard output on its console, which is standard error
     with Bar(*columns, console=Console(stderr=True), transient=True, redirect_stdout=False) as bar:
         task = bar.add_task("", total=None)
 
-        def show(share: float | None, text: str) -> None:
+        def show(fraction: float | None, text: str) -> None:
             bar.update(
-                task, total=None if share is None else 1.0, completed=share or 0.0, description=text
+                task,
+                total=None if fraction is None else 1.0,
+                completed=fraction or 0.0,
+                description=text,
             )
 
         yield show

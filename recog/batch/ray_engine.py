@@ -1,11 +1,11 @@
-"""The engine of a Ray cluster: Ray Data's ``map_batches`` with an actor for each file at a time, as
-Ray's documentation has it for batch inference with a model
-(https://docs.ray.io/en/latest/data/batch_inference.html).
+"""The engine of a Ray cluster.
 
-An actor is a :class:`recog.batch.pool.Pool` of one process: a file that crashes a decoder costs
-that file on a cluster, too, where Ray would give it to one actor after another. What recognises is
-what recognises locally, and results come back to the process that leads the batch, which writes
-them: the files are the same, and no node but this one needs the place where they go.
+It uses ``map_batches`` of Ray Data, with actors that recognise a file at a time, as in Ray's
+documentation of batch inference (https://docs.ray.io/en/latest/data/batch_inference.html).
+
+An actor is a :class:`recog.batch.pool.Pool` of one process. So a file that crashes a library costs
+that file only; Ray would send it to one actor after another. Results come back to the main process,
+which writes them: no other node needs access to the output folder.
 """
 
 from __future__ import annotations
@@ -21,36 +21,37 @@ import numpy as np
 
 from recog.batch.files import Input
 from recog.batch.pool import Pool
-from recog.batch.work import FileRecogniser, Heard, Result, Task, Tell
+from recog.batch.work import FileProgress, FileRecogniser, ProgressCallback, Result, Task
 from recog.errors import UserError
 
-MAX_BLOCKS = 2000  # what Ray schedules one by one: below that, a file each
+MAX_BLOCKS = 2000  # that Ray schedules; up to as many files, each is a block
 
 
 class RayCluster:
-    """A connection to the cluster of ``RAY_ADDRESS``, or the one that runs on this machine; else
-    one is started here. A context manager.
+    """A connection to a Ray cluster, as a context manager.
+
+    The cluster is that of ``RAY_ADDRESS``, or that on this machine, which is started if necessary.
 
     Args:
-        task: what to do; its model must be where each node can read it.
-        jobs: files at the same time in the whole cluster; 0 for one a core.
-        threads: cores to use in all; 0 for every one.
-        ordered: give results in the order of the inputs, instead of as they come.
+        task: what to do; every node must be able to read its model.
+        jobs: number of files in progress at the same time in the cluster; 0 for one a core.
+        threads: cores to use in all; 0 for every core.
+        ordered: yield results in the order of the inputs, instead of as they come.
 
     Raises:
-        UserError: when entered: Ray is not installed or cannot be reached, or the model cannot be
+        UserError: on entry, if Ray is not installed or cannot be reached, or the model cannot be
             loaded.
     """
 
     def __init__(self, task: Task, jobs: int, threads: int, *, ordered: bool) -> None:
-        self._task = replace(task, distant=True)
+        self._task = replace(task, remote=True)
         self._jobs = jobs
         self._threads = threads
         self._ordered = ordered
-        self._ours = False
+        self._owns_cluster = False
 
     def __enter__(self) -> RayCluster:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # recog reports to nobody
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no telemetry
         os.environ.setdefault("RAY_DATA_LOG_LEVEL", "WARNING")
         try:
             import ray
@@ -59,7 +60,7 @@ class RayCluster:
             raise UserError(
                 'The engine ray is not installed; install it with: pip install "recog[ray]"'
             ) from None
-        # what is wrong with the model or the options is said here, in a sentence
+        # reports errors of the model or the options here, in a sentence
         FileRecogniser(self._task)
         if not ray.is_initialized():
             try:
@@ -68,7 +69,7 @@ class RayCluster:
                 raise UserError(
                     f"Ray cannot be started or reached ({first_line(error)})."
                 ) from None
-            self._ours = True
+            self._owns_cluster = True
         return self
 
     def __exit__(
@@ -77,16 +78,20 @@ class RayCluster:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._ours:
+        if self._owns_cluster:
             import ray
 
             ray.shutdown()
 
-    def run(self, entries: Sequence[Input], tell: Tell) -> Iterator[tuple[int, Result]]:
-        """Recognise each input; gives its number and what came of it. ``tell`` is not called.
+    def run(
+        self, entries: Sequence[Input], report: ProgressCallback
+    ) -> Iterator[tuple[int, Result]]:
+        """Recognise the inputs; yields the number of each and its result.
+
+        ``report`` is not called.
 
         Raises:
-            UserError: Ray gave up.
+            UserError: Ray failed.
         """
         import ray
 
@@ -111,7 +116,7 @@ class RayCluster:
                 batch_size=None, batch_format="numpy", prefetch_batches=0
             ):
                 yield from zip(map(int, batch["index"]), batch["result"], strict=True)
-        except Exception as error:  # Ray wraps what an actor raised into classes of its own
+        except Exception as error:  # Ray wraps the exceptions of an actor
             cause = getattr(error, "cause", None)
             raise (
                 cause
@@ -128,24 +133,24 @@ class Actor:
         self._entered = False
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Columns ``index`` and ``entry`` -> ``index`` and ``result``.
+        """Turn the columns ``index`` and ``entry`` into ``index`` and ``result``.
 
         Raises:
             UserError: the model cannot be loaded on this node.
         """
-        if not self._entered:  # not in the constructor, which Ray would repeat for ever
+        if not self._entered:  # not in the constructor, which Ray would retry for ever
             self._pool.__enter__()
             self._entered = True
         results = np.empty(len(batch["entry"]), dtype=object)
-        for i, (_, result) in enumerate(self._pool.run(list(batch["entry"]), untold)):
+        for i, (_, result) in enumerate(self._pool.run(list(batch["entry"]), ignore_progress)):
             results[i] = result.in_memory()
         return {"index": batch["index"], "result": results}
 
 
-def untold(index: int, heard: Heard) -> None:
-    """How far a file is stays on its node."""
+def ignore_progress(index: int, file_progress: FileProgress) -> None:
+    """Ignore the progress of a file, which stays on its node."""
 
 
 def first_line(error: Exception) -> str:
-    """What an exception says, shortly."""
+    """The first line of an exception's message, at most 200 characters."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")

@@ -1,8 +1,6 @@
-"""Files by URL (``s3://bucket/folder``, ``memory://folder``, what else fsspec knows): listed,
-fetched, written.
+"""Files by URL (``s3://bucket/folder`` and whatever fsspec knows): list, download, write.
 
-fsspec is in the extras ``fsspec`` and ``ray``. A ``file://`` URL needs none of this: it is a path,
-see :func:`local`.
+fsspec is in the extras ``fsspec`` and ``ray``. ``file://`` URLs work without it, see :func:`local`.
 """
 
 from __future__ import annotations
@@ -23,35 +21,35 @@ from recog.errors import UsageError, UserError
 from recog.util.folders import match_names, visible_names
 
 SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-HERE = "memory://"  # what no other process can read
+IN_MEMORY = "memory://"  # files that no other process can read
 
 
 def is_url(name: str) -> bool:
-    """Whether a name has a scheme, and is no path."""
+    """Whether a name is a URL and not a path."""
     return SCHEME.match(name) is not None
 
 
 def local(name: str) -> str:
-    """A ``file://`` URL as the path that it is; any other name as it is."""
+    """The path of a ``file://`` URL; any other name unchanged."""
     return url2pathname(urlsplit(name).path) if name.lower().startswith("file://") else name
 
 
 def stem(url: str) -> str:
-    """The name without folder and suffix."""
+    """The file name without folder and suffix."""
     return posixpath.splitext(posixpath.basename(url))[0]
 
 
 def join(url: str, *parts: str) -> str:
-    """The URL of something below a folder."""
+    """The URL of a file below a folder."""
     return "/".join((url.rstrip("/"), *parts)) if not url.endswith("://") else url + "/".join(parts)
 
 
 def filesystem(url: str) -> tuple[Any, str]:
-    """The file system that a URL belongs to, and the path in it.
+    """The fsspec file system of a URL, and the path in it.
 
     Raises:
-        UserError: fsspec, or what it needs for this scheme, is not installed.
-        UsageError: there is no such scheme.
+        UserError: fsspec, or a package that it needs for the scheme, is not installed.
+        UsageError: the scheme is unknown.
     """
     try:
         from fsspec.core import url_to_fs
@@ -61,7 +59,7 @@ def filesystem(url: str) -> tuple[Any, str]:
         ) from None
     try:
         system, path = url_to_fs(url)
-    except ImportError as error:  # fsspec's sentence names the package
+    except ImportError as error:  # fsspec names the package
         raise UserError(f"{url}: {error}.") from None
     except ValueError as error:
         raise UsageError(f"{url}: {error}.") from None
@@ -69,17 +67,19 @@ def filesystem(url: str) -> tuple[Any, str]:
 
 
 def listing(url: str, suffixes: frozenset[str], leave_out: str | None = None) -> list[str] | None:
-    """The files below a folder that have one of the suffixes, as names within it, in order, without
-    those that are hidden; None where the URL is that of a file, or of nothing.
+    """The files below a folder, relative to it and sorted; None if the URL is not a folder.
+
+    Hidden files are left out.
 
     Args:
+        suffixes: of the files, with the dot.
         leave_out: path or URL of a folder whose files are left out.
 
     Raises:
-        UserError: it cannot be listed.
+        UserError: the folder cannot be listed.
     """
     system, path = filesystem(url)
-    with said(url, "listed"):
+    with user_errors(url, "listed"):
         if not system.isdir(path):
             return None
         root = path.rstrip("/") + "/"
@@ -93,61 +93,63 @@ def listing(url: str, suffixes: frozenset[str], leave_out: str | None = None) ->
         return sorted(name for name in names if posixpath.splitext(name)[1].lower() in suffixes)
 
 
-def present(urls: Iterable[str]) -> dict[str, str]:
-    """Those that are there, each with the URL that it has there, which may differ in its Unicode
-    composition; found by listing each folder once.
+def existing(urls: Iterable[str]) -> dict[str, str]:
+    """The URLs that exist, with their stored names, which may differ in Unicode composition.
+
+    Lists each folder once.
 
     Raises:
-        UserError: a folder is there and cannot be listed.
+        UserError: a folder exists and cannot be listed.
     """
     folders: dict[str, dict[str, str]] = {}
     for url in urls:
         folder, _, name = url.rpartition("/")
         folders.setdefault(folder + "/", {})[name] = url
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     for folder, names in folders.items():
         system, path = filesystem(folder)
-        with said(folder, "listed"):
+        with user_errors(folder, "listed"):
             system.invalidate_cache(path)
             try:
-                there = {posixpath.basename(str(name)) for name in system.ls(path, detail=False)}
+                entries = {posixpath.basename(str(name)) for name in system.ls(path, detail=False)}
             except FileNotFoundError:
                 continue
-        found |= {
-            names[name]: folder + stored for name, stored in match_names(names, there).items()
+        result |= {
+            names[name]: folder + stored for name, stored in match_names(names, entries).items()
         }
-    return found
+    return result
 
 
 @contextmanager
-def fetched(url: str) -> Iterator[Path]:
-    """A local copy of a file, deleted afterwards: decoders seek back and forth, which over a
-    network is slow.
+def downloaded(url: str) -> Iterator[Path]:
+    """Gives a temporary local copy of a file, because decoders seek, which is slow by network.
 
     Raises:
-        UserError: it cannot be read.
+        UserError: the file cannot be read.
     """
     system, path = filesystem(url)
     with tempfile.TemporaryDirectory(prefix="recog-") as folder:
         copy = Path(folder, "file" + posixpath.splitext(path)[1])
-        with said(url, "read"):
+        with user_errors(url, "read"):
             system.get_file(path, str(copy))
         try:
             yield copy
-        except UserError as error:  # the name that the user knows
+        except UserError as error:  # the user knows the URL
             raise type(error)(str(error).replace(str(copy), url)) from None
 
 
 def write(url: str, content: bytes | Path) -> None:
-    """Write a file, or the content of a local one, all or nothing where the file system can: object
-    stores can, and those that rename.
+    """Write a file, atomically if the file system can: object stores can, and those that rename.
+
+    Args:
+        content: of the file, or a local file that has it.
 
     Raises:
-        UserError: it cannot be written.
+        UserError: the file cannot be written.
     """
     system, path = filesystem(url)
     with (
-        said(url, "written"),
+        user_errors(url, "written"),
         content.open("rb") if isinstance(content, Path) else io.BytesIO(content) as source,
     ):
         system.makedirs(posixpath.dirname(path), exist_ok=True)
@@ -156,9 +158,12 @@ def write(url: str, content: bytes | Path) -> None:
 
 
 @contextmanager
-def said(url: str, done: str) -> Iterator[None]:
-    """Whatever a file system's own library raises, as a sentence; they have no exception in
-    common."""
+def user_errors(url: str, done: str) -> Iterator[None]:
+    """Turn exceptions of fsspec's libraries, which have no common class, into a UserError.
+
+    Args:
+        done: what cannot be done, as in "cannot be read".
+    """
     try:
         yield
     except UserError:

@@ -1,4 +1,4 @@
-"""One file through a model: what every engine does with it, in whatever process it runs."""
+"""Recognise a file of a batch, the same in every engine."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 
 from recog.batch.failures import ESCAPES
 from recog.batch.files import Input
-from recog.batch.outputs import contents, spooled_pdf
+from recog.batch.outputs import result_files, spooled_pdf
 from recog.errors import UserError
 from recog.recognition.load import load
 
 if TYPE_CHECKING:
     from recog.transcript import Transcript
 
-LONG = 4 << 20  # bytes of a recording from which its duration is asked for, to say how far it is
+LONG = 4 << 20  # bytes; of larger recordings the duration is read, to show progress
 
 
 @dataclass(frozen=True)
 class Task:
-    """What to do with each file of a batch: all that a worker is told.
+    """What a worker does with each file of a batch.
 
     Attributes:
         model: name or path.
@@ -34,9 +34,9 @@ class Task:
         format: of the results, see :mod:`recog.formats`.
         names: whether a printed text has the file's name and a tab before it.
         one_line: whether a printed text is joined to one line.
-        log_probs: folder for the network's outputs.
-        alone: whether there is one file only, whose progress is worth more trouble.
-        distant: whether this happens on another machine than the one where results are written.
+        log_probs: folder for the network's log-probabilities.
+        single: whether the batch has one file only; then progress needs its duration.
+        remote: whether the worker is on another machine than the results.
     """
 
     model: str
@@ -45,62 +45,59 @@ class Task:
     names: bool = False
     one_line: bool = True
     log_probs: str | None = None
-    alone: bool = False
-    distant: bool = False
+    single: bool = False
+    remote: bool = False
 
     def with_threads(self, threads: int) -> Task:
-        """The same with so many threads for each file: its segments, or its lines."""
+        """The same task with this number of threads for the segments or lines of a file."""
         return replace(self, options={**self.options, "threads": threads})
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one file. A worker makes it, and the process that leads the batch writes and
-    prints it.
+    """The result of a file. A worker makes it, and the main process writes and prints it.
 
     Attributes:
-        files: path (or URL) and content of what is to be written, the transcript last: where it
-            stands, all is done. Content too large for memory is a file, beside that path, to be
-            moved there.
-        printed: what goes to standard output, or a file with that, to be removed.
-        complaints: a sentence for each thing wrong with the file; without any, it is whole.
-        remarks: other sentences on the file, which is whole all the same.
+        files: path (or URL) and content of the files to write, the transcript last: it proves that
+            all are written. A path as content is a temporary file to move there.
+        stdout: text for standard output, or a temporary file with it.
+        errors: sentences on what failed; without any the file is done.
+        warnings: other sentences for the user.
         seconds: of sound recognised.
     """
 
     files: tuple[tuple[str, bytes | Path], ...] = ()
-    printed: str | bytes | Path | None = None
-    complaints: tuple[str, ...] = ()
-    remarks: tuple[str, ...] = ()
+    stdout: str | bytes | Path | None = None
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     seconds: float = 0.0
 
     def in_memory(self) -> Result:
-        """The same with the content of its files, which are removed: for a journey to another
-        machine."""
+        """The same result with temporary files read into memory, to send to another machine."""
         files = tuple(
-            (path, taken(content) if isinstance(content, Path) else content)
+            (path, read_and_remove(content) if isinstance(content, Path) else content)
             for path, content in self.files
         )
-        printed = taken(self.printed) if isinstance(self.printed, Path) else self.printed
-        return replace(self, files=files, printed=printed)
+        stdout = read_and_remove(self.stdout) if isinstance(self.stdout, Path) else self.stdout
+        return replace(self, files=files, stdout=stdout)
 
 
 @dataclass(frozen=True)
-class Heard:
-    """How far a file in work is: seconds of sound done, and of how many where that is known."""
+class FileProgress:
+    """Progress of a recording: seconds done, and its length in seconds if that is known."""
 
     done: float
     total: float | None = None
 
 
-Tell = Callable[[int, Heard], None]  # called with an input's number
+ProgressCallback = Callable[[int, FileProgress], None]  # called with an input's number
 
 
 class FileRecogniser:
-    """A loaded model at work on a batch.
+    """Recognises files with a loaded model.
 
     Raises:
-        UserError: when it is made: the model cannot be loaded, or the options do not go together.
+        UserError: the model cannot be loaded, or the options do not go together.
     """
 
     def __init__(self, task: Task) -> None:
@@ -108,56 +105,56 @@ class FileRecogniser:
         self._recogniser = load(task.model, **task.options)
 
     def warm_up(self) -> None:
-        """Do what the first file would wait for."""
+        """Compile and load what the first file would wait for."""
         self._recogniser.warm_up()
 
-    def __call__(self, entry: Input, tell: Callable[[Heard], None] | None = None) -> Result:
-        """Recognise one file. What is wrong with the file is told in the result."""
+    def __call__(
+        self, entry: Input, report: Callable[[FileProgress], None] | None = None
+    ) -> Result:
+        """Recognise a file. Its errors are in the result."""
         try:
-            with entry.opened() as source:
-                return self._recognise(entry, source, tell)
+            with entry.open() as source:
+                return self._recognise(entry, source, report)
         except UserError as error:
-            return Result(complaints=(str(error),))
+            return Result(errors=(str(error),))
         except MemoryError:
-            return Result(complaints=(f"{entry.name}: there is not enough memory for it.",))
+            return Result(errors=(f"{entry.name}: there is not enough memory for it.",))
         except OSError as error:
-            return Result(
-                complaints=(f"{entry.name}: cannot be read ({error.strerror or error}).",)
-            )
+            return Result(errors=(f"{entry.name}: cannot be read ({error.strerror or error}).",))
 
     def _recognise(
-        self, entry: Input, source: Path | BinaryIO, tell: Callable[[Heard], None] | None
+        self, entry: Input, source: Path | BinaryIO, report: Callable[[FileProgress], None] | None
     ) -> Result:
-        # an image is done at once
-        tell = tell if self._recogniser.config.modality == "speech" else None
-        total = self._duration(source) if tell and isinstance(source, Path) else None
-        kept: list[NDArray[np.float32]] = []
+        # an image has no progress
+        report = report if self._recogniser.config.modality == "speech" else None
+        total = self._duration(source) if report and isinstance(source, Path) else None
+        log_probs: list[NDArray[np.float32]] = []
         transcribe: Callable[..., Transcript] = partial(
             self._recogniser.transcribe,
             source,
             name=entry.name,
-            advance=(lambda done: tell(Heard(done, total))) if tell else None,
-            keep=kept.append if self.task.log_probs else None,
+            advance=(lambda done: report(FileProgress(done, total))) if report else None,
+            keep=log_probs.append if self.task.log_probs else None,
         )
         pdf = None
         if self.task.format == "pdf":
-            with spooled_pdf(entry, beside=not self.task.distant) as spooled:
+            with spooled_pdf(entry, beside_target=not self.task.remote) as spooled:
                 transcript = transcribe(on_page=spooled.add)
             pdf = spooled.path
         else:
             transcript = transcribe()
-        # a local copy has a name that the user does not know
+        # the user does not know the name of a local copy
         if transcript.warnings and str(source) != entry.name:
             warnings, damage = (
                 tuple(sentence.replace(str(source), entry.name) for sentence in sentences)
                 for sentences in (transcript.warnings, transcript.damage)
             )
             transcript = replace(transcript, warnings=warnings, damage=damage)
-        return self._result(entry, transcript, kept, pdf)
+        return self._result(entry, transcript, log_probs, pdf)
 
     def _duration(self, path: Path) -> float | None:
-        """Seconds of a recording, where that is cheaply known and worth knowing."""
-        if not self.task.alone and path.stat().st_size < LONG:
+        """The length of a recording in seconds; None for a small file of many."""
+        if not self.task.single and path.stat().st_size < LONG:
             return None
         from recog.media.audio.reader import open_sound
 
@@ -168,58 +165,61 @@ class FileRecogniser:
         self,
         entry: Input,
         transcript: Transcript,
-        kept: list[NDArray[np.float32]],
+        log_probs: list[NDArray[np.float32]],
         pdf: Path | None = None,
     ) -> Result:
         from recog.formats import WRITERS
 
         files: list[tuple[str, bytes | Path]] = []
         if self.task.log_probs is not None:
-            files.append((str(log_probs_path(self.task.log_probs, entry)), packed(kept)))
-        printed: str | Path | None = None
+            files.append(
+                (str(log_probs_path(self.task.log_probs, entry)), pack_log_probs(log_probs))
+            )
+        stdout: str | Path | None = None
         if pdf is not None and entry.target is not None:
             files.append((entry.target, pdf))
         elif pdf is not None:
-            printed = pdf
+            stdout = pdf
         elif entry.target is not None:
-            files += contents(entry, transcript, self.task.format)
+            files += result_files(entry, transcript, self.task.format)
         elif self.task.format == "txt":
             text = WRITERS["txt"](transcript).removesuffix("\n")
             text = " ".join(text.split("\n")).replace("\f", "") if self.task.one_line else text
-            printed = f"{entry.name.translate(ESCAPES)}\t{text}" if self.task.names else text
+            stdout = f"{entry.name.translate(ESCAPES)}\t{text}" if self.task.names else text
         else:
-            printed = WRITERS[self.task.format](transcript).rstrip("\n")
-        remarks = tuple(
+            stdout = WRITERS[self.task.format](transcript).rstrip("\n")
+        warnings = tuple(
             warning for warning in transcript.warnings if warning not in transcript.damage
         )
-        return Result(tuple(files), printed, transcript.damage, remarks, transcript.duration or 0.0)
+        return Result(tuple(files), stdout, transcript.damage, warnings, transcript.duration or 0.0)
 
 
-def taken(path: Path) -> bytes:
-    """The content of a file, which is removed."""
+def read_and_remove(path: Path) -> bytes:
+    """The content of a file, which is then removed."""
     content = path.read_bytes()
     path.unlink()
     return content
 
 
 def log_probs_path(folder: str | Path, entry: Input) -> Path:
-    """Where an input's log-probabilities are kept."""
+    """The file for an input's log-probabilities."""
     return Path(folder) / f"{entry.stem}.npz"
 
 
-def packed(pieces: Sequence[NDArray[np.float32]]) -> bytes:
-    """A file's log-probabilities, an array (frames, symbols) for each segment or line: what ``recog
-    decode`` reads, with the ``symbols.json`` beside it."""
+def pack_log_probs(pieces: Sequence[NDArray[np.float32]]) -> bytes:
+    """An ``.npz`` of log-probabilities (frames, symbols), an array for each segment or line.
+
+    ``recog decode`` reads it, with the ``symbols.json`` beside it.
+    """
     buffer = io.BytesIO()
     arrays: dict[str, Any] = {f"{i:05d}": piece for i, piece in enumerate(pieces)}
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
 
 
-def one_by_one(
-    recognise: FileRecogniser, entries: Sequence[Input], tell: Tell
+def run_sequentially(
+    recognise: FileRecogniser, entries: Sequence[Input], report: ProgressCallback
 ) -> Iterator[tuple[int, Result]]:
-    """The engine for a single file, and for what only this process can read: no other processes,
-    one after another."""
+    """The engine without other processes, for a single file or files in this process's memory."""
     for index, entry in enumerate(entries):
-        yield index, recognise(entry, partial(tell, index))
+        yield index, recognise(entry, partial(report, index))

@@ -1,5 +1,9 @@
-"""The front door: ``recog COMMAND``. One module a command; each imports what it needs only when it
-runs."""
+"""The command line: ``recog COMMAND``. One module a command.
+
+A command imports the recogniser only when it runs, so that ``recog --help`` is fast.
+``options`` holds the options that commands share. ``batch`` and ``live`` are the two ways in which
+``transcribe`` runs; ``ocr`` shares the first.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +32,12 @@ from recog.cli import (
     transcribe,
     tune,
 )
+from recog.cli.options import Command
 from recog.errors import UsageError, UserError, cause, one_line
 
 app = typer.Typer(
     name="recog",
-    help="Speech and handwriting to text on your own machine, and the tool to train your own recogniser.",
+    help="Transcribe speech and read handwriting on your own machine, and train your own models.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -40,42 +45,44 @@ app = typer.Typer(
 )
 
 
-def guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """A user's mistake gives one sentence and exit code 1, wrong usage 2, an interruption 130;
-    never a traceback."""
+def with_error_messages(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn errors into one sentence and an exit code, without a traceback.
+
+    The code is 1 for a user's mistake, 2 for wrong usage, 130 after Ctrl-C.
+    """
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
         except UsageError as error:
-            _leave(error, 2)
+            _exit(error, 2)
         except UserError as error:
-            _leave(error, 1)
+            _exit(error, 1)
         except KeyboardInterrupt:
-            if threading.active_count() > 1:  # files in work: Python would wait for them
+            if threading.active_count() > 1:  # Python would wait for the files in progress
                 print("recog: interrupted.", file=sys.stderr, flush=True)
                 sys.stdout.flush()
                 os._exit(130)
-            _leave("interrupted.", 130)
+            _exit("interrupted.", 130)
         except MemoryError:
-            _leave("there is not enough memory for this; try fewer --threads.", 1)
-        except BrokenPipeError:  # the reader of our output left, as `| head` does
+            _exit("there is not enough memory for this; try fewer --threads.", 1)
+        except BrokenPipeError:  # the reader of our output is gone, as with `| head`
             raise typer.Exit(141) from None
         except OSError as error:
-            _leave(_explained(error), 1)
+            _exit(_os_error_message(error), 1)
 
     return run
 
 
-def _explained(error: OSError) -> str:
+def _os_error_message(error: OSError) -> str:
     if not error.filename:
         return f"{error.strerror or error}."
     name = str(error.filename).removesuffix(".part")  # the name that the user gave
     return f"{name}: {cause(error)}."
 
 
-def _leave(message: object, code: int) -> None:
+def _exit(message: object, code: int) -> None:
     print(f"recog: {one_line(message)}", file=sys.stderr)
     raise typer.Exit(code) from None
 
@@ -92,7 +99,7 @@ for name, command in (
     ("prepare", prepare.prepare),
     ("models", models.models),
 ):
-    app.command(name)(guarded(command))
+    app.command(name, cls=Command)(with_error_messages(command))
 
 lm_app = typer.Typer(
     help="Train, prune, mix and measure n-gram language models.", no_args_is_help=True
@@ -103,12 +110,12 @@ for lm_name, lm_command in (
     ("mix", lm.mix),
     ("perplexity", lm.perplexity),
 ):
-    lm_app.command(lm_name)(guarded(lm_command))
+    lm_app.command(lm_name)(with_error_messages(lm_command))
 app.add_typer(lm_app, name="lm")
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(value: bool) -> None:
+    if value:
         typer.echo(f"recog {recog.__version__}")
         raise typer.Exit
 
@@ -123,8 +130,10 @@ def _options(
 
 
 class StandardOutput(io.FileIO):
-    """Standard output whose errors say what could not be written; after one it is given up, and
-    Python does not try again as it ends."""
+    """Standard output that names itself in its errors.
+
+    After an error it writes to the null device, so that Python does not fail again as it ends.
+    """
 
     def __init__(self) -> None:
         super().__init__(sys.stdout.fileno(), "w", closefd=False)
@@ -139,21 +148,26 @@ class StandardOutput(io.FileIO):
 
 
 def open_streams() -> None:
-    """Give what was closed of standard input, output and error (a daemon has none) to the null
-    device, so that no file is opened in its place."""
+    """Open closed standard streams on the null device (a daemon has none).
+
+    Else the first file that is opened would take the place of one of them.
+    """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
         if getattr(sys, name) is None:
-            stream = open(number, mode, encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
-            setattr(sys, name, stream)
+            encoding: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
+            setattr(sys, name, open(number, mode, **encoding, closefd=False))  # noqa: SIM115
 
 
 def main() -> None:
-    """Run the command line. Text is UTF-8 whatever the locale, and a file name's odd bytes come out
-    as they went in."""
+    """Run the command line.
+
+    Text is UTF-8 whatever the locale is, and file names that are not valid text come out
+    unchanged.
+    """
     open_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         if not sys.stdout.isatty():

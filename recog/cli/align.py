@@ -1,4 +1,4 @@
-"""``recog align``: times, or boxes, for a text that is known."""
+"""``recog align``: forced alignment, the times or boxes of the words of a known text."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from recog.cli.options import keep
+from recog.cli.options import OptionalModel, Threads, refuse_overwrite
 from recog.errors import UsageError, UserError
 from recog.util.atomic_files import write_text
 
 if TYPE_CHECKING:
     from recog.corpora.rows import Row
+    from recog.recognition.base import Recogniser
     from recog.transcript import Transcript, Word
 
-LONGEST_ROW = 20.0  # seconds of a training row
-PAD = 0.15  # seconds of the silence on either side that such a row keeps
+MAX_ROW_SECONDS = 20.0  # of a row of a training manifest
+PAD = 0.15  # seconds of silence around a row
 
 
 def align(
@@ -29,49 +30,75 @@ def align(
         Path,
         typer.Argument(
             metavar="TEXT",
-            help="Its text: .txt with a cue a line, or any format recog writes but pdf; - is standard input.",
+            help="Its text: .txt with a cue a line, or any format recog writes but pdf; "
+            "- is standard input.",
         ),
     ],
-    model: Annotated[
-        str | None,
-        typer.Option("--model", "-m", help="Name of a shipped model or path of a model folder."),
-    ] = None,
+    model: OptionalModel = None,
     format: Annotated[
         Literal["srt", "vtt", "tsv", "ctm", "textgrid", "page", "alto", "json", "manifest"],
-        typer.Option("--format", "-f"),
+        typer.Option("--format", "-f", help="manifest: rows to train a model on."),
     ] = "json",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File to write; else standard output.")
+        Path | None, typer.Option("--output", "-o", help="File to write. Default: standard output.")
     ] = None,
     min_confidence: Annotated[
-        float,
-        typer.Option(min=0.0, max=1.0, help="Lines less sure than this stay out of a manifest."),
+        float, typer.Option(min=0.0, max=1.0, help="Leave less confident lines out of a manifest.")
     ] = 0.3,
-    threads: Annotated[
-        int, typer.Option("--threads", min=0, max=1024, help="Threads; 0 for every core.")
-    ] = 0,
+    threads: Threads = 0,
 ) -> None:
-    """Find out when each word of a known text is said in a recording, however long, or where it
-    stands in an image."""
+    """Align a known text with a recording of any length, or with an image of a line.
+
+    Gives each word's time in the recording, or its box in the image.
+    """
     if format == "manifest" and output is None:
         raise UsageError("A manifest names files from where it stands; give --output.")
-    keep("--output", output, media, text)
+    refuse_overwrite("--output", output, media, text)
     if not media.exists():
         raise UserError(f"{media}: there is no such file.")
-    lines = read_lines_of(text)
+    lines = read_text_lines(text)
     from recog.corpora.data import modality_of
     from recog.corpora.manifest import write_manifest
     from recog.formats import WRITERS
     from recog.model.recogniser_folder import DEFAULTS
-    from recog.recognition.forced_alignment import DOUBTFUL, align_text
+    from recog.recognition.forced_alignment import align_text
     from recog.recognition.load import load
 
     modality = modality_of(media)
     recogniser = load(model or DEFAULTS[modality], looks="once", threads=threads)
-    if recogniser.config.modality != modality:
+    _check_modality(recogniser, modality, media, format)
+    transcript = align_text(recogniser, media, lines)
+    _report_doubtful(transcript, media)
+    if format == "manifest":
+        assert output is not None  # by the first check
+        rows = training_rows(transcript, media, min_confidence=min_confidence)
+        if not rows:
+            raise UserError(
+                f"No line of {text} fits {media}; "
+                "lower --min-confidence, or give the text of this file."
+            )
+        write_manifest(rows, output)
+    elif output is not None:
+        write_text(output, WRITERS[format](transcript))
+    else:
+        print(WRITERS[format](transcript).rstrip("\n"), flush=True)
+    for warning in transcript.warnings:
+        print(f"recog: {warning}", file=sys.stderr)
+    if transcript.damage:
+        raise typer.Exit(1)
+
+
+def _check_modality(recogniser: Recogniser, modality: str, media: Path, format: str) -> None:
+    """Check that the model and the format suit the file.
+
+    Raises:
+        UsageError: one of them does not.
+    """
+    config = recogniser.config
+    if config.modality != modality:
         kinds = {"speech": "sound", "handwriting": "an image"}
         raise UsageError(
-            f"The model '{recogniser.config.name}' is for {recogniser.config.modality}, and {media} is {kinds[modality]}."
+            f"The model '{config.name}' is for {config.modality}, and {media} is {kinds[modality]}."
         )
     if modality == "handwriting" and format not in ("page", "alto", "json", "manifest"):
         raise UsageError(
@@ -81,42 +108,29 @@ def align(
         raise UsageError(
             f"{media} is sound, and {format.upper()} describes images; use another --format."
         )
-    transcript = align_text(recogniser, media, lines)
+
+
+def _report_doubtful(transcript: Transcript, media: Path) -> None:
+    """Warn of lines whose text does not fit the file."""
+    from recog.recognition.forced_alignment import DOUBTFUL
+
     doubtful = [line for line in transcript.lines if (line.confidence or 0.0) < DOUBTFUL]
     if doubtful:
         print(
-            f"recog: {len(doubtful)} of {len(transcript.lines)} lines do not fit {media}, the first of them "
-            f"'{doubtful[0].text[:60]}'; their places are a guess.",
+            f"recog: {len(doubtful)} of {len(transcript.lines)} lines do not fit {media}, "
+            f"the first of them '{doubtful[0].text[:60]}'; their places are a guess.",
             file=sys.stderr,
         )
-    if format == "manifest":
-        assert output is not None  # by the first check
-        rows = training_rows(transcript, media, least=min_confidence)
-        if not rows:
-            raise UserError(
-                f"No line of {text} fits {media}; lower --min-confidence, or give the text of this file."
-            )
-        write_manifest(rows, output)
-    else:
-        content = WRITERS[format](transcript)
-        if output is not None:
-            write_text(output, content)
-        else:
-            print(content.rstrip("\n"), flush=True)
-    for warning in transcript.warnings:
-        print(f"recog: {warning}", file=sys.stderr)
-    if transcript.damage:
-        raise typer.Exit(1)
 
 
-def read_lines_of(path: Path) -> list[str]:
-    """The lines, cues or utterances of a text, in any format that recog writes but PDF; ``-`` is
-    standard input.
+def read_text_lines(path: Path) -> list[str]:
+    """The lines, cues or utterances of a text file; ``-`` is standard input.
 
-    Of a trn file's alternates the first is taken.
+    The text may be in any format that recog writes but PDF. Of alternates in a trn file the first
+    is taken.
 
     Raises:
-        UserError: it cannot be read, or is of another kind.
+        UserError: the file cannot be read, or is in another format.
     """
     from recog.formats import READABLE, READERS, check_suffix, format_of
     from recog.formats.timed import trn
@@ -139,28 +153,34 @@ def read_lines_of(path: Path) -> list[str]:
 
 
 def training_rows(
-    transcript: Transcript, media: Path, *, least: float, longest: float = LONGEST_ROW
+    transcript: Transcript,
+    media: Path,
+    *,
+    min_confidence: float,
+    max_seconds: float = MAX_ROW_SECONDS,
 ) -> list[Row]:
-    """Rows of a manifest, one a line; one that takes more than ``longest`` seconds is cut at its
-    longest pauses.
+    """Rows of a training manifest, one for each line.
 
     Args:
-        least: lines of lower confidence are left out.
+        min_confidence: lines of lower confidence are left out.
+        max_seconds: longer lines are cut at their longest pauses.
     """
     from recog.corpora.rows import Row
 
     if transcript.size is not None:
         return [
-            Row(media, line.text) for line in transcript.lines if (line.confidence or 0.0) >= least
+            Row(media, line.text)
+            for line in transcript.lines
+            if (line.confidence or 0.0) >= min_confidence
         ]
     words = [word for line in transcript.lines for word in line.words]
     before = {id(word): previous.end or 0.0 for previous, word in pairwise(words)}
     after = {id(word): following.start for word, following in pairwise(words)}
     rows = []
     for line in transcript.lines:
-        if (line.confidence or 0.0) < least:
+        if (line.confidence or 0.0) < min_confidence:
             continue
-        for part in _parts(list(line.words), longest):
+        for part in _split_at_pauses(list(line.words), max_seconds):
             start, end = part[0].start or 0.0, part[-1].end or 0.0
             free_from, free_to = (
                 before.get(id(part[0]), 0.0),
@@ -175,13 +195,15 @@ def training_rows(
     return rows
 
 
-def _parts(words: list[Word], longest: float) -> list[list[Word]]:
-    """Words in order, cut at the longest pause, the one nearest the middle of several, until no
-    part is too long."""
-    waiting, parts = [words], []
-    while waiting:
-        part = waiting.pop()
-        if len(part) < 2 or (part[-1].end or 0.0) - (part[0].start or 0.0) <= longest:
+def _split_at_pauses(words: list[Word], max_seconds: float) -> list[list[Word]]:
+    """Words in order, cut at the longest pause until no part is too long.
+
+    Of equal pauses that nearest the middle is cut.
+    """
+    stack, parts = [words], []
+    while stack:
+        part = stack.pop()
+        if len(part) < 2 or (part[-1].end or 0.0) - (part[0].start or 0.0) <= max_seconds:
             parts.append(part)
             continue
         cut = max(
@@ -191,5 +213,5 @@ def _parts(words: list[Word], longest: float) -> list[list[Word]]:
                 -abs(2 * k - len(part)),
             ),
         )
-        waiting += [part[cut:], part[:cut]]
+        stack += [part[cut:], part[:cut]]
     return parts

@@ -1,4 +1,4 @@
-"""A batch of files through a model: what ``recog transcribe`` and ``recog ocr`` do."""
+"""Run a model on a batch of files, for ``recog transcribe`` and ``recog ocr``."""
 
 from __future__ import annotations
 
@@ -8,51 +8,28 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from recog.batch.failures import Failures, say
-from recog.batch.files import Input, place, sizes
+from recog.batch.failures import Failures, print_message
+from recog.batch.files import Input, sizes, write_result
 from recog.batch.interruption import Interruption
-from recog.batch.outputs import finished
+from recog.batch.outputs import existing_results
 from recog.batch.remote import is_url
+from recog.cli.options import BatchOptions
 from recog.errors import UsageError, UserError, cause
 from recog.util.atomic_files import write_text
 
 if TYPE_CHECKING:
-    from recog.batch.work import Heard, Result, Task, Tell
+    from recog.batch.work import FileProgress, ProgressCallback, Result, Task
     from recog.model.recogniser_folder import RecogniserFolder
 
-SIZED = 10_000  # files up to which their sizes are looked up, for the time left
-# what fails for one result will fail for all
-HOPELESS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
-
-
-@dataclass(frozen=True)
-class Running:
-    """How a batch is run, and nothing that changes a result.
-
-    Attributes:
-        skip_existing: leave out inputs whose result is there.
-        names: print each file's name and a tab before its text.
-        threads: cores to use in all; 0 for every one.
-        jobs: files at the same time, which share the cores; 0 for one a core.
-        log_probs: folder for the network's outputs.
-        failures: file that lists the inputs that failed, and why.
-        engine: "local" or "ray".
-    """
-
-    skip_existing: bool = False
-    names: bool = False
-    threads: int = 0
-    jobs: int = 0
-    log_probs: Path | None = None
-    failures: Path | None = None
-    engine: str = "local"
+MAX_SIZED_FILES = 10_000  # above, progress counts files and not bytes
+# errors that every further file would meet, too
+FATAL_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 
 def run_batch(
@@ -61,47 +38,56 @@ def run_batch(
     model: str,
     format: str,
     decoding: dict[str, Any],
-    running: Running,
+    options: BatchOptions,
 ) -> None:
-    """Recognise every input. One that fails is reported and the others go on; then the exit code is
-    1."""
-    check(decoding)
+    """Recognise every input.
+
+    An input that fails is reported and the others go on.
+
+    Args:
+        decoding: options of :func:`recog.load`, with ``hotwords`` as the path of a file.
+
+    Raises:
+        UsageError: options do not go together.
+        typer.Exit: with code 1, if an input failed.
+    """
+    check_options(decoding)
     hotwords = decoding["hotwords"]
     decoding = {**decoding, "hotwords": {} if hotwords is None else read_hotwords(hotwords)}
-    there = finished(inputs, format)
-    if running.skip_existing:
-        inputs = [entry for entry in inputs if entry.target not in there]
+    existing = existing_results(inputs, format)
+    if options.skip_existing:
+        inputs = [entry for entry in inputs if entry.target not in existing]
         if not inputs:
-            with Failures(running.failures):  # none: a list of an earlier run holds no longer
+            with Failures(options.failures):  # empties the list of an earlier run
                 return
     else:
-        keep_references(inputs, there)
+        protect_references(inputs, existing)
     if decoding.get("layout") == "xml" and any(is_url(entry.name) for entry in inputs):
         raise UsageError(
-            "--layout xml reads files beside the images, and those of a URL are not at hand; copy both first."
+            "--layout xml reads files beside the images, which it cannot by URL; copy both first."
         )
-    if running.log_probs is not None:
-        distinct_stems(inputs, running.log_probs)
+    if options.log_probs is not None:
+        check_distinct_stems(inputs, options.log_probs)
     model_folder = check_model(model, modality, decoding.get("language"))
-    decoding["hotwords"] = told_hotwords(model_folder, decoding["hotwords"])
-    if running.log_probs is not None:
-        keep_symbols(model_folder, decoding, running.log_probs)
+    decoding["hotwords"] = supported_hotwords(model_folder, decoding["hotwords"])
+    if options.log_probs is not None:
+        write_symbols(model_folder, decoding, options.log_probs)
     from recog.batch.work import Task
 
     task = Task(
         model,
         decoding,
         format,
-        names=running.names,
-        one_line=len(inputs) > 1 or running.names,
-        log_probs=None if running.log_probs is None else str(running.log_probs),
-        alone=len(inputs) == 1,
+        names=options.names,
+        one_line=len(inputs) > 1 or options.names,
+        log_probs=None if options.log_probs is None else str(options.log_probs),
+        single=len(inputs) == 1,
     )
-    lead(task, inputs, running)
+    run_engine(task, inputs, options)
 
 
-def check(decoding: dict[str, Any]) -> None:
-    """Refuse options that do not go together, before any work.
+def check_options(decoding: dict[str, Any]) -> None:
+    """Check that decoding options go together, before any work.
 
     Raises:
         UsageError: naming them.
@@ -132,11 +118,11 @@ def check(decoding: dict[str, Any]) -> None:
 
 
 def check_model(model: str, modality: str, language: str | None) -> RecogniserFolder:
-    """Open a model; refuse one for something else or of other languages.
+    """Open a model and check that it is of this modality and knows the language.
 
     Raises:
         UserError: there is no such model.
-        UsageError: it is for something else, or does not know the language.
+        UsageError: it is of another modality, or does not know the language.
     """
     from recog.model.recogniser_folder import open_recogniser_folder
 
@@ -155,9 +141,11 @@ def check_model(model: str, modality: str, language: str | None) -> RecogniserFo
     return model_folder
 
 
-def told_hotwords(model_folder: RecogniserFolder, hotwords: dict[str, float]) -> dict[str, float]:
-    """The hotwords that the model can write; the others are told, here and not once in each
-    process."""
+def supported_hotwords(model_folder: RecogniserFolder, hotwords: dict[str, float]) -> dict[str, float]:
+    """The hotwords that the model can write.
+
+    Reports the others here, and not once in each process.
+    """
     from recog.recognition.decoders import usable_hotwords
 
     usable, left_out = usable_hotwords(model_folder, hotwords)
@@ -166,9 +154,11 @@ def told_hotwords(model_folder: RecogniserFolder, hotwords: dict[str, float]) ->
     return usable
 
 
-def keep_symbols(model_folder: RecogniserFolder, decoding: dict[str, Any], folder: Path) -> None:
-    """Write down, where a model's outputs will be kept, of what they are: its sounds where words
-    are found in them."""
+def write_symbols(model_folder: RecogniserFolder, decoding: dict[str, Any], folder: Path) -> None:
+    """Write ``symbols.json``: the symbols that the log-probabilities in ``folder`` are of.
+
+    They are phones where the model decodes words through a lexicon.
+    """
     from recog.recognition.decoders import word_language_model
     from recog.recognition.options import Options
 
@@ -182,121 +172,129 @@ def keep_symbols(model_folder: RecogniserFolder, decoding: dict[str, Any], folde
     write_text(folder / "symbols.json", json.dumps(list(symbols), ensure_ascii=False) + "\n")
 
 
-def lead(task: Task, inputs: list[Input], running: Running) -> None:
-    """Start the engine, write and print what it gives, tell how it goes.
+def run_engine(task: Task, inputs: list[Input], options: BatchOptions) -> None:
+    """Run the engine, deliver its results and show progress.
 
     Raises:
-        typer.Exit: 1, where a file is not whole.
+        typer.Exit: with code 1, if a file failed or was read in part.
     """
-    from recog.batch.progress import Progress, shown
+    from recog.batch.progress import Progress, progress_display
 
     printing = any(entry.target is None for entry in inputs)
     with ExitStack() as resources:
         interruption = resources.enter_context(Interruption())
-        failed = resources.enter_context(Failures(running.failures))
-        run = start(task, inputs, running, printing, resources)
-        show = resources.enter_context(shown(printing=printing, log=len(inputs) > 1))
-        progress = Progress(sizes(inputs) if len(inputs) <= SIZED else [1] * len(inputs), show)
+        failed = resources.enter_context(Failures(options.failures))
+        run = start_engine(task, inputs, options, printing, resources)
+        show = resources.enter_context(progress_display(printing=printing, log=len(inputs) > 1))
+        progress = Progress(
+            sizes(inputs) if len(inputs) <= MAX_SIZED_FILES else [1] * len(inputs), show
+        )
 
-        def tell(index: int, heard: Heard) -> None:
+        def report(index: int, file_progress: FileProgress) -> None:
             interruption.check()
-            progress.tell(index, heard)
+            progress.report(index, file_progress)
 
         try:
-            for index, result in run(tell):
+            for index, result in run(report):
                 failed.add(
-                    inputs[index].name, (*result.complaints, *deliver(inputs[index], result))
+                    inputs[index].name, (*result.errors, *write_outputs(inputs[index], result))
                 )
-                for remark in result.remarks:
-                    say(remark)
+                for warning in result.warnings:
+                    print_message(warning)
                 progress.done(index, result)
                 interruption.check()
         except KeyboardInterrupt:
             print(f"recog: {progress}.", file=sys.stderr)
             raise
     if failed.count and len(inputs) > 1:
-        where = f"; {running.failures} lists them" if running.failures else ""
+        where = f"; {options.failures} lists them" if options.failures else ""
         print(f"recog: {failed.count:,} of {len(inputs):,} files failed{where}.", file=sys.stderr)
     if failed.count:
         raise typer.Exit(1)
 
 
-def start(
-    task: Task, inputs: list[Input], running: Running, ordered: bool, resources: ExitStack
-) -> Callable[[Tell], Iterator[tuple[int, Result]]]:
-    """Load the model in the engine that suits the inputs; gives what runs it. What it started ends
-    with ``resources``.
+def start_engine(
+    task: Task, inputs: list[Input], options: BatchOptions, ordered: bool, resources: ExitStack
+) -> Callable[[ProgressCallback], Iterator[tuple[int, Result]]]:
+    """Load the model in the engine that suits the inputs.
+
+    Args:
+        ordered: whether results come in the order of the inputs.
+        resources: ends the engine.
+
+    Returns:
+        A function that runs the engine: it takes a callback for progress, and yields the number of
+        an input and its result.
 
     Raises:
         UsageError: the engine cannot read an input.
     """
     from recog.batch.pool import Pool
-    from recog.batch.work import FileRecogniser, one_by_one
+    from recog.batch.work import FileRecogniser, run_sequentially
     from recog.util.parallel import cores
 
-    here = next((entry.name for entry in inputs if entry.here), None)
-    if running.engine == "ray":
+    in_process = next((entry.name for entry in inputs if entry.in_process_only), None)
+    if options.engine == "ray":
         from recog.batch.ray_engine import RayCluster
 
-        if here:
-            raise UsageError(f"{here} can be read by this process only, not by --engine ray.")
-        cluster = RayCluster(task, running.jobs, running.threads, ordered=ordered)
+        if in_process:
+            raise UsageError(f"{in_process} can be read by this process only, not by --engine ray.")
+        cluster = RayCluster(task, options.jobs, options.threads, ordered=ordered)
         return partial(resources.enter_context(cluster).run, inputs)
-    threads = running.threads or cores()
-    if here or len(inputs) == 1:
-        return partial(one_by_one, FileRecogniser(task.with_threads(threads)), inputs)
-    jobs = min(running.jobs or threads, len(inputs))
+    threads = options.threads or cores()
+    if in_process or len(inputs) == 1:
+        return partial(run_sequentially, FileRecogniser(task.with_threads(threads)), inputs)
+    jobs = min(options.jobs or threads, len(inputs))
     pool = Pool(task.with_threads(max(1, threads // jobs)), jobs, ordered=ordered)
     return partial(resources.enter_context(pool).run, inputs)
 
 
-def deliver(entry: Input, result: Result) -> list[str]:
-    """Write and print what came of a file; gives a sentence for what could not be written.
+def write_outputs(entry: Input, result: Result) -> list[str]:
+    """Write and print the result of a file; returns errors in sentences.
 
     Raises:
-        UserError: nothing more can be written, as on a full disk.
+        UserError: no further file can be written either, as on a full disk.
     """
     for path, content in result.files:
         try:
-            place(path, content)
+            write_result(path, content)
         except UserError as error:
             return [str(error)]
         except OSError as error:
             reason = f"{path} cannot be written ({cause(error)})"
-            if error.errno in HOPELESS:
+            if error.errno in FATAL_ERRORS:
                 raise UserError(
                     f"{reason}; the batch ends here, and --skip-existing goes on from here."
                 ) from None
             return [f"{entry.name}: its result {reason}."]
-    if isinstance(result.printed, Path):
+    if isinstance(result.stdout, Path):
         try:
-            with result.printed.open("rb") as file:
+            with result.stdout.open("rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
             sys.stdout.flush()
         finally:
-            result.printed.unlink()
-    elif isinstance(result.printed, bytes):
-        sys.stdout.buffer.write(result.printed)
+            result.stdout.unlink()
+    elif isinstance(result.stdout, bytes):
+        sys.stdout.buffer.write(result.stdout)
         sys.stdout.flush()
-    elif result.printed is not None:
-        print(result.printed, flush=True)
+    elif result.stdout is not None:
+        print(result.stdout, flush=True)
     return []
 
 
-def keep_references(inputs: Sequence[Input], there: dict[str, str]) -> None:
-    """Refuse to overwrite a text beside its recording or image: it may be the true transcript, and
-    the only one.
+def protect_references(inputs: Sequence[Input], existing: dict[str, str]) -> None:
+    """Refuse to overwrite a text beside its recording or image, which may be the reference.
 
     Args:
-        there: targets whose result exists, and the file that shows it.
+        existing: targets that have a result, and the file that holds it.
 
     Raises:
-        UsageError: naming the first such file.
+        UsageError: naming the first of them.
     """
     for entry in inputs:
         if (
             entry.target is None
-            or entry.target not in there
+            or entry.target not in existing
             or folder_of(entry.name) != folder_of(entry.target)
         ):
             continue
@@ -308,18 +306,18 @@ def keep_references(inputs: Sequence[Input], there: dict[str, str]) -> None:
                 f"{entry.name} would be overwritten by its own result; give another --output."
             )
         raise UsageError(
-            f"{there[entry.target]} is there already, beside {Path(entry.name).name}, and may be its true text; "
-            "give another --output, or --skip-existing."
+            f"{existing[entry.target]} is there already, beside {Path(entry.name).name}, "
+            "and may be its true text; give another --output, or --skip-existing."
         )
 
 
 def folder_of(name: str) -> str | Path:
-    """The folder of a path or URL, the same whatever way leads there."""
+    """The folder of a path or URL, with links resolved."""
     return name.rpartition("/")[0] if is_url(name) else Path(name).parent.resolve()
 
 
-def distinct_stems(inputs: list[Input], folder: Path) -> None:
-    """Refuse two inputs whose outputs would be kept in the same file.
+def check_distinct_stems(inputs: list[Input], folder: Path) -> None:
+    """Refuse two inputs whose log-probabilities would be saved in the same file.
 
     Raises:
         UsageError: naming both.
@@ -329,16 +327,16 @@ def distinct_stems(inputs: list[Input], folder: Path) -> None:
         other = owners.setdefault(entry.stem, entry.name)
         if other != entry.name:
             raise UsageError(
-                f"{other} and {entry.name} would both be kept as {folder / entry.stem}.npz; rename one."
+                f"{other} and {entry.name} would both be saved as {folder / entry.stem}.npz; "
+                "rename one of them."
             )
 
 
 def read_hotwords(path: Path) -> dict[str, float]:
-    """Phrases and boosts: a phrase a line, after it a tab and its boost where it is not the usual
-    one.
+    """Read hotwords and their boosts: a phrase a line, optionally with a tab and a boost.
 
     Raises:
-        UserError: the file cannot be read, or a boost is no number.
+        UserError: the file cannot be read, or a boost is not a number within range.
     """
     from recog.decoding.decoder import HOTWORD_BOOST
     from recog.decoding.validation import MAX_BOOST
@@ -355,7 +353,8 @@ def read_hotwords(path: Path) -> dict[str, float]:
             raise UserError(f"{path}, line {number}: '{boost.strip()}' is not a number.") from None
         if not 0.0 <= value <= MAX_BOOST:
             raise UserError(
-                f"{path}, line {number}: the boost is {value:g}; it must lie between 0 and {MAX_BOOST:g}."
+                f"{path}, line {number}: the boost is {value:g}; "
+                f"it must lie between 0 and {MAX_BOOST:g}."
             )
         boosts[phrase.strip()] = value
     return boosts

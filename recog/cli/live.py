@@ -1,4 +1,4 @@
-"""``recog transcribe --live``: what a microphone or a pipe brings, while it does."""
+"""``recog transcribe --live``: transcribe a microphone or a pipe in real time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import typer
 
-from recog.cli.batch import check, check_model, read_hotwords
+from recog.cli.batch import check_model, check_options, read_hotwords
 from recog.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from recog.recognition.live import LiveResult
     from recog.recognition.speech import SpeechRecogniser
 
-PIPE_RATE = 16_000  # samples a second of a pipe, unless told
+PIPE_RATE = 16_000  # default sampling rate of a pipe, Hz
 
 
 def run_live(
@@ -32,19 +32,24 @@ def run_live(
     rate: int | None,
     device: str | None,
     *,
-    unfit: list[str],
+    batch_options: list[str],
 ) -> None:
-    """Print what is said until the sound ends, or Ctrl-C ends it; then what was begun is finished.
+    """Transcribe until the sound ends or Ctrl-C is pressed; then finish the last segment.
 
     Args:
-        files: none for the microphone, "-" for standard input.
-        unfit: options that were given, and are of a batch.
-        format: "txt": finals, one a line, and on a terminal the partial text below them; "json":
-            one object a line.
+        files: empty for the microphone, ["-"] for standard input.
+        format: "txt" prints final texts, a line each, and on a terminal the partial text below
+            them; "json" prints an object a line.
+        batch_options: names of options that the user gave and that only a batch has.
+
+    Raises:
+        UsageError: options do not go together.
+        typer.Exit: with code 1, if the sound was cut off.
     """
     if files not in ([], ["-"]):
         raise UsageError(
-            "--live hears the microphone, or standard input (-), and no files; leave out --live for them."
+            "--live transcribes the microphone, or standard input (-), and no files; "
+            "leave out --live for them."
         )
     if format not in ("txt", "json"):
         raise UsageError(f"--live writes txt or json, line by line, and not {format}.")
@@ -56,34 +61,34 @@ def run_live(
         raise UsageError(
             "Standard input is no pipe; send raw 16-bit samples to it, or leave out the - to speak."
         )
-    if unfit:
-        raise UsageError(f"{', '.join(unfit)} and --live do not go together.")
+    if batch_options:
+        raise UsageError(f"{', '.join(batch_options)} and --live do not go together.")
     from recog.media.audio.capture import microphone, pipe
     from recog.recognition.live import Listener
     from recog.recognition.load import load
     from recog.recognition.speech import SpeechRecogniser
 
-    check(decoding)
+    check_options(decoding)
     hotwords = decoding["hotwords"]
     decoding = {**decoding, "hotwords": {} if hotwords is None else read_hotwords(hotwords)}
     terminal = sys.stdout is not None and sys.stdout.isatty()
-    show = _as_json if format == "json" else _on_terminal if terminal else _finals
-    with ExitStack() as opened:
+    show = _print_json if format == "json" else _print_on_terminal if terminal else _print_finals
+    with ExitStack() as resources:
         source = (
-            opened.enter_context(pipe(sys.stdin.fileno(), rate or PIPE_RATE)) if files else None
+            resources.enter_context(pipe(sys.stdin.fileno(), rate or PIPE_RATE)) if files else None
         )
         check_model(model, "speech", None)
         recogniser = load(model, threads=1, **decoding)
         assert isinstance(recogniser, SpeechRecogniser)
         warm_up(recogniser)
         if source is None:
-            source = opened.enter_context(microphone(rate, device))
+            source = resources.enter_context(microphone(rate, device))
             print("recog: listening; Ctrl-C ends.", file=sys.stderr)
-        opened.enter_context(_until_interrupted(source))
+        resources.enter_context(_until_interrupted(source))
         listener = Listener(recogniser, partials=format == "json" or terminal)
         for block in source.blocks(recogniser.features.sample_rate):
-            _each(listener.feed(block), show)
-        _each(listener.finish(), show)
+            _show_all(listener.feed(block), show)
+        _show_all(listener.finish(), show)
     if format == "txt" and terminal:
         print("\r\x1b[K", end="", flush=True)
     for sentence in filter(None, (source.damage, source.remark)):
@@ -93,7 +98,7 @@ def run_live(
 
 
 def warm_up(transcriber: SpeechRecogniser) -> None:
-    """Let whatever has to be compiled or loaded be so before anybody speaks."""
+    """Compile and load everything before anybody speaks."""
     from recog.recognition.live import Listener
 
     rate = transcriber.features.sample_rate
@@ -103,26 +108,28 @@ def warm_up(transcriber: SpeechRecogniser) -> None:
         pass
 
 
-def _each(found: Iterator[LiveResult], show: Callable[[LiveResult], None]) -> None:
-    for result in found:
+def _show_all(results: Iterator[LiveResult], show: Callable[[LiveResult], None]) -> None:
+    for result in results:
         show(result)
 
 
-def _as_json(result: LiveResult) -> None:
+def _print_json(result: LiveResult) -> None:
     from recog.formats.json import line_fields
 
     kind = "final" if result.is_final else "partial"
     print(json.dumps({"type": kind, **line_fields(result.line)}, ensure_ascii=False), flush=True)
 
 
-def _finals(result: LiveResult) -> None:
+def _print_finals(result: LiveResult) -> None:
     if result.is_final and result.line.text:
         print(result.line.text, flush=True)
 
 
-def _on_terminal(result: LiveResult) -> None:
-    """A final stays; a partial text, as much of its end as the row holds, is overwritten by what
-    comes next."""
+def _print_on_terminal(result: LiveResult) -> None:
+    """Print a text on a terminal.
+
+    A partial text is cut to the end that fits in a row, and the next text overwrites it.
+    """
     text = result.line.text
     if result.is_final:
         print(f"\r\x1b[K{text}", end="\n" if text else "", flush=True)
@@ -137,7 +144,7 @@ def _on_terminal(result: LiveResult) -> None:
 
 @contextmanager
 def _until_interrupted(source: LiveSource) -> Iterator[None]:
-    """The first Ctrl-C ends the sound, the second one everything."""
+    """Let the first Ctrl-C end the sound and the second one the program."""
 
     def stop(number: int, frame: Any) -> None:
         source.stop()

@@ -1,4 +1,4 @@
-"""``recog lm``: n-gram language models: train, prune, mix, and measure them."""
+"""``recog lm``: train, prune, mix and measure n-gram language models."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ DEFAULT_ORDER = {"word": 3, "character": 6}
 
 
 Out = Annotated[
-    Path, typer.Option("--out", "-o", help="The model to write: .arpa, .arpa.gz, .arpa.xz or .bin.")
+    Path, typer.Option("--out", "-o", help="Model to write: .arpa, .arpa.gz, .arpa.xz or .bin.")
 ]
 Quantise = Annotated[
-    bool, typer.Option("--quantise", help="A .bin of half the size, a little less exact.")
+    bool, typer.Option("--quantise", help="Quantise a .bin: half the size, slightly less exact.")
 ]
 PruneTo = Annotated[
     int | None,
@@ -29,20 +29,20 @@ Threshold = Annotated[
     float | None,
     typer.Option(
         min=0,
-        help="Prune by entropy: n-grams without which perplexity rises by less, relatively (1e-8).",
+        help="Prune by entropy: remove n-grams that change perplexity by less (relative, 1e-8).",
     ),
 ]
 Normalise = Annotated[
     str,
     typer.Option(
-        help="How text is normalised first: none, basic, collapse, plain, diplomatic, spoken or words."
+        help="Text normalisation: none, basic, collapse, plain, diplomatic, spoken or words."
     ),
 ]
 Display = Annotated[
     bool,
     typer.Option(
         "--display",
-        help="Take right-to-left texts in display order, as a model of handwriting writes a line: for such a model's use.",
+        help="Right-to-left texts in display order (visual order), for handwriting models.",
     ),
 ]
 
@@ -55,21 +55,25 @@ def train(
     order: Annotated[
         int | None,
         typer.Option(
-            min=1, max=16, help="The longest n-gram. Default: 3 for words, 6 for characters."
+            min=1,
+            max=16,
+            help="Order: length of the longest n-gram. Default: 3 for words, 6 for characters.",
         ),
     ] = None,
-    unit: Annotated[Literal["word", "character"], typer.Option(help="What a token is.")] = "word",
+    unit: Annotated[
+        Literal["word", "character"], typer.Option(help="Unit of the n-grams.")
+    ] = "word",
     prune_counts: Annotated[
         str,
         typer.Option(
             metavar="0,1,...",
-            help="By order, leave out n-grams seen at most this often; the last goes on.",
+            help="Count cutoffs by order: leave out n-grams as rare; the last goes on.",
         ),
     ] = "0",
     vocabulary: Annotated[
         str | None,
         typer.Option(
-            metavar="N|FILE", help="The N most frequent words only, or those of a file, one a line."
+            metavar="N|FILE", help="Only the N most frequent words, or those of a file, one a line."
         ),
     ] = None,
     prune_to: PruneTo = None,
@@ -78,9 +82,12 @@ def train(
     display: Display = False,
     quantise: Quantise = False,
     memory: Annotated[
-        int, typer.Option(min=16, metavar="MIB", help="For counts; more goes to temporary files.")
+        int,
+        typer.Option(
+            min=16, metavar="MIB", help="Memory for counts; more goes to temporary files."
+        ),
     ] = 1024,
-    workdir: Annotated[Path | None, typer.Option(help="The folder for temporary files.")] = None,
+    workdir: Annotated[Path | None, typer.Option(help="Folder for temporary files.")] = None,
 ) -> None:
     """Estimate an n-gram model from text: interpolated modified Kneser-Ney, as lmplz does it."""
     from recog.lm.estimation.kneser_ney import estimate
@@ -99,37 +106,34 @@ def train(
 
 
 def prune(
-    model: Annotated[Path, typer.Argument(help="A model: ARPA (plain, .gz, .xz) or .bin.")],
-    out: Annotated[
-        Path, typer.Argument(help="The model to write: .arpa, .arpa.gz, .arpa.xz or .bin.")
-    ],
+    model: Annotated[Path, typer.Argument(help="Model: ARPA (plain, .gz, .xz) or .bin.")],
+    out: Annotated[Path, typer.Argument(help="Model to write: .arpa, .arpa.gz, .arpa.xz or .bin.")],
     prune_to: PruneTo = None,
     threshold: Threshold = None,
     quantise: Quantise = False,
 ) -> None:
-    """Leave out the n-grams that a model hardly misses (entropy pruning).
+    """Make a model smaller by entropy pruning.
 
-    A model file holds no counts, by which recog lm train --prune-to weighs histories; where you
-    have the text, prune there. With neither --prune-to nor --threshold the model is only written in
-    another form.
+    If you have the text, use recog lm train --prune-to: it weighs histories by their counts, which
+    a model file does not hold. With neither --prune-to nor --threshold the model is only converted.
     """
     _check(out, quantise, [model], prune_to, threshold)
     _write(_pruned(_read(model), prune_to, threshold), out, quantise)
 
 
 def mix(
-    models: Annotated[list[Path], typer.Argument(help="Two models or more.")],
+    models: Annotated[list[Path], typer.Argument(help="Two or more models.")],
     out: Out,
     weights: Annotated[
         str | None,
         typer.Option(
-            metavar="W,W,...", help="Of each model, as 0.7,0.3; they are scaled to sum to 1."
+            metavar="W,W,...", help="Weights of the models, such as 0.7,0.3; scaled to sum to 1."
         ),
     ] = None,
     tune: Annotated[
         list[Path] | None,
         typer.Option(
-            metavar="TEXT", help="Choose the weights that suit this text; may be repeated."
+            metavar="TEXT", help="Find the weights that suit this text best; may be repeated."
         ),
     ] = None,
     normalise: Normalise = "none",
@@ -151,20 +155,21 @@ def mix(
     shares = _numbers("--weights", weights) if weights is not None else []
     if shares and (len(shares) != len(models) or min(shares) < 0 or sum(shares) <= 0):
         raise UsageError(
-            f"--weights {weights}: {len(models)} models need {len(models)} weights of 0 or more, not all 0."
+            f"--weights {weights}: {len(models)} models need {len(models)} weights "
+            "of 0 or more, not all 0."
         )
-    read = [_read(model) for model in models]
+    loaded = [_read(model) for model in models]
     if tune:
-        shares = list(tune_weights(read, list(_lines(tune, normalise, display))))
+        shares = list(tune_weights(loaded, list(_lines(tune, normalise, display))))
         chosen = ", ".join(
             f"{share:.4f} {model}" for share, model in zip(shares, models, strict=True)
         )
         typer.echo(f"Weights: {chosen}", err=True)
-    _write(interpolate(read, [share / sum(shares) for share in shares]), out, quantise)
+    _write(interpolate(loaded, [share / sum(shares) for share in shares]), out, quantise)
 
 
 def perplexity(
-    model: Annotated[Path, typer.Argument(help="A model: ARPA (plain, .gz, .xz) or .bin.")],
+    model: Annotated[Path, typer.Argument(help="Model: ARPA (plain, .gz, .xz) or .bin.")],
     text: Annotated[
         list[Path], typer.Argument(help="Texts in UTF-8, one sentence a line; .gz and .xz too.")
     ],
@@ -172,8 +177,7 @@ def perplexity(
     display: Display = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """How well a model foresees a text: perplexity, with and without the words that it does not
-    know."""
+    """Measure a model's perplexity on a text, with and without out-of-vocabulary words."""
     import dataclasses
     import json
 
@@ -188,7 +192,8 @@ def perplexity(
         typer.echo(json.dumps(values, indent=1, allow_nan=False))
         return
     typer.echo(
-        f"perplexity  {result.including_unknown:.2f}  ({result.tokens} tokens, ends of lines among them)"
+        f"perplexity  {result.including_unknown:.2f}  "
+        f"({result.tokens} tokens, ends of lines among them)"
     )
     typer.echo(f"without unknown  {result.excluding_unknown:.2f}  ({result.unknown} unknown)")
     typer.echo(f"log10 probability  {result.log10:.4f}")
@@ -201,7 +206,11 @@ def _check(
     prune_to: int | None = None,
     threshold: float | None = None,
 ) -> None:
-    """What would otherwise be found out after the work."""
+    """Check the options before the work.
+
+    Raises:
+        UsageError: they do not go together, or the model cannot be written there.
+    """
     from recog.errors import UsageError
 
     if not out.name.lower().endswith(SUFFIXES):
@@ -242,19 +251,20 @@ def _numbers(option: str, text: str, *, whole: bool = False) -> list[float]:
         numbers = []
     if not numbers or not all(abs(number) < 1e15 for number in numbers):
         raise UsageError(
-            f"{option} {text}: give {'whole numbers' if whole else 'numbers'} with commas between them."
+            f"{option} {text}: give {'whole numbers' if whole else 'numbers'} "
+            "with commas between them."
         )
     return numbers
 
 
-def _vocabulary(given: str | None) -> int | set[str] | None:
+def _vocabulary(value: str | None) -> int | set[str] | None:
     from recog.lm.text import read_text
 
-    if given is None:
+    if value is None:
         return None
-    if given.isascii() and given.isdigit():
-        return int(given)
-    return {line.strip() or " " for line in read_text([given]) if line}
+    if value.isascii() and value.isdigit():
+        return int(value)
+    return {line.strip() or " " for line in read_text([value]) if line}
 
 
 def _pruned(ngrams: NGrams, size: int | None, threshold: float | None) -> NGrams:

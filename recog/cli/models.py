@@ -1,4 +1,4 @@
-"""``recog models``: what is shipped."""
+"""``recog models``: list the shipped models and print their cards."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def models(
         config = open_any(shipped_name).config
         size = sum(file.stat().st_size for file in path.iterdir()) / 1e6
         languages = ", ".join(config.languages) or "any language"
-        # as tuned, if it is
+        # error rates as tuned, if the model was tuned
         dev = config.dev | (config.decoding.dev if isinstance(config, ModelConfig) else {})
         rates = [
             f"dev {key.upper()} {100 * dev[key]:.1f} %"
@@ -42,7 +42,7 @@ def models(
 
 
 def open_any(name: str) -> ModelFolder[Any]:
-    """A model of any kind, by name or folder."""
+    """Open a model of any kind by name or folder."""
     from recog.model.folder import modality_of, pretrained
     from recog.model.language_model import open_language_model_folder
     from recog.model.page_model import open_page_model_folder

@@ -1,5 +1,4 @@
-"""``recog prepare LAYOUT SRC OUT.jsonl``: a corpus as it is given out -> a checked manifest with
-splits."""
+"""``recog prepare``: a published corpus to a checked manifest with splits."""
 
 from __future__ import annotations
 
@@ -27,35 +26,35 @@ def prepare(
     src: Annotated[
         Path,
         typer.Argument(
-            metavar="SRC", help="The corpus's folder, or for tsv, page and alto a file."
+            metavar="SRC", help="Folder of the corpus, or for tsv, page and alto a file."
         ),
     ],
-    out: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="The manifest to write.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.jsonl", help="Manifest to write.")],
     dev_share: Annotated[
-        float, typer.Option(help="Share of the rows for dev, where the corpus has no dev set.")
+        float, typer.Option(help="Share of the rows for the dev split, if the corpus has none.")
     ] = 0.1,
-    seed: Annotated[int, typer.Option(help="Which groups go to dev.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the dev split.")] = 0,
     normalise: Annotated[
-        str, typer.Option(metavar="RULE", help=f"Text rule: {', '.join(RULES)}.")
+        str, typer.Option(metavar="RULE", help=f"Text normalisation: {', '.join(RULES)}.")
     ] = "collapse",
     columns: Annotated[
-        str | None, typer.Option(help="tsv: names of the columns, as path,group,text.")
+        str | None, typer.Option(help="tsv: names of the columns, such as path,group,text.")
     ] = None,
     pattern: Annotated[
         str | None, typer.Option(help="filenames: regular expression with (?P<text>...).")
     ] = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Find the rows whose text does not fit, with a model.")
+        bool,
+        typer.Option("--check", help="Find mislabelled rows with a model, and leave them out."),
     ] = False,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="The model for --check; else a shipped one.")
+        str | None, typer.Option("--model", "-m", help="Model for --check. Default: a shipped one.")
     ] = None,
 ) -> None:
-    """Read a corpus in a known layout, check every row, split it by speaker or writer, and write a
-    manifest.
+    """Turn a corpus in a known layout into a checked manifest, split by speaker or writer.
 
-    Rows that cannot be used are named and left out; with --check also those whose text belongs to
-    other media, by what a model reads there. Text is kept in logical order.
+    Unusable rows are listed and left out; with --check also mislabelled rows, whose text a model
+    finds to belong to other media. Text stays in logical order.
     """
     from recog.corpora.data import modality
     from recog.corpora.manifest import write_manifest
@@ -76,30 +75,30 @@ def prepare(
     apply = TrackedRule(normalise)
     rows = [replace(row, text=apply(row.text)) for row in read(src)]
     for note in apply.notes("rows"):
-        _say(note)
+        _print(note)
     problems = check_rows(rows)
     for problem in problems[:MAX_REPORTED]:
-        _say(str(problem))
+        _print(str(problem))
     bad = {problem.row_number for problem in problems}
     if bad:
-        _say(f"{len(bad)} of {len(rows)} rows cannot be used and are left out.")
+        _print(f"{len(bad)} of {len(rows)} rows cannot be used and are left out.")
     usable = [row for number, row in enumerate(rows, start=1) if number not in bad]
     if not usable:
         raise UserError(f"{src} has no row that can be used; {out} is not written.")
     kind = modality(usable)
     if check or model:
-        usable = _fitting(usable, model or DEFAULTS[kind])
+        usable = _without_mislabelled(usable, model or DEFAULTS[kind])
     split = split_rows(usable, dev_share=dev_share, seed=seed)
     write_manifest(split.rows, out)
-    _say(f"Split: {split.reason}.")
+    _print(f"Split: {split.reason}.")
     for line in _summary(split.rows, kind):
-        _say(line)
-    _say(f"{len(split.rows)} rows written to {out}.")
+        _print(line)
+    _print(f"{len(split.rows)} rows written to {out}.")
 
 
-def _fitting(rows: list[Row], model: str) -> list[Row]:
-    """The rows whose text fits, by what the model reads; the others are named."""
-    from recog.batch.progress import shown
+def _without_mislabelled(rows: list[Row], model: str) -> list[Row]:
+    """The rows whose text fits what the model reads. Reports the others."""
+    from recog.batch.progress import progress_display
     from recog.corpora.mislabelled import find_mislabelled
     from recog.recognition.dataset import log_probs_of_texts, recognise_rows
     from recog.recognition.load import load
@@ -108,32 +107,35 @@ def _fitting(rows: list[Row], model: str) -> list[Row]:
     recogniser = load(model, looks="once")
     write = rule(recogniser.config.normalise, recogniser.config.languages)
     texts = [write(row.text) for row in rows]
-    read = []
-    with shown(printing=False, log=False) as show:
+    readings = []
+    with progress_display(printing=False, log=False) as show:
         for _, text in recognise_rows(model, rows, beam=0):
-            read.append(text)
-            show(len(read) / len(rows), f"{len(read):,} of {len(rows):,} rows")
-    found = find_mislabelled(
-        texts, read, lambda row, candidates: log_probs_of_texts(recogniser, rows[row], candidates)
+            readings.append(text)
+            show(len(readings) / len(rows), f"{len(readings):,} of {len(rows):,} rows")
+    mislabelled = find_mislabelled(
+        texts,
+        readings,
+        lambda row, candidates: log_probs_of_texts(recogniser, rows[row], candidates),
     )
-    for fault in found[:MAX_REPORTED]:
-        row, heard = rows[fault.row], read[fault.row]
+    for fault in mislabelled[:MAX_REPORTED]:
+        row, reading = rows[fault.row], readings[fault.row] or ""
         other = (
             ""
             if fault.better_row is None
             else f", which is the text of {_name(rows[fault.better_row])}"
         )
-        _say(
-            f"{_name(row)} has the text '{_brief(row.text)}', and {model} reads '{_brief(heard or '')}'{other}."
+        _print(
+            f"{_name(row)} has the text '{_brief(row.text)}', "
+            f"and {model} reads '{_brief(reading)}'{other}."
         )
-    if found:
-        _say(f"{len(found)} of {len(rows)} rows have a text that does not fit and are left out.")
-    left_out = {fault.row for fault in found}
+    if mislabelled:
+        _print(f"{len(mislabelled)} of {len(rows)} rows have a text that does not fit; left out.")
+    left_out = {fault.row for fault in mislabelled}
     return [row for number, row in enumerate(rows) if number not in left_out]
 
 
 def _name(row: Row) -> str:
-    """A row's media, and where in it: what tells it from the others."""
+    """A row's media, and its time or place in it."""
     if row.start is not None:
         return f"{row.media} from {row.start:g} s"
     if row.line is not None and (points := row.line.baseline or row.line.polygon):
@@ -146,7 +148,7 @@ def _brief(text: str) -> str:
 
 
 def _summary(rows: list[Row], kind: str) -> list[str]:
-    """Rows, groups and hours of each split, and the largest groups."""
+    """Numbers of rows and groups and the hours of each split, and the largest groups."""
     lines = []
     for name in ("train", "dev", "test"):
         part = [row for row in rows if row.split == name]
@@ -164,7 +166,7 @@ def _summary(rows: list[Row], kind: str) -> list[str]:
 
 
 def _hours(rows: list[Row]) -> str:
-    """The sum of the rows' times; files whose header does not tell are counted apart."""
+    """The total length of the rows. Files of unknown length are counted apart."""
     from recog.corpora.validate import sound_duration
 
     seconds = 0.0
@@ -179,5 +181,5 @@ def _hours(rows: list[Row]) -> str:
     return f"{seconds / 3600:.2f} hours{more}"
 
 
-def _say(message: str) -> None:
+def _print(message: str) -> None:
     print(message, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""``recog show``: what was recognised, drawn."""
+"""``recog show``: draw a transcript on its page or spectrogram."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from recog.cli.options import keep
+from recog.cli.options import Threads, refuse_overwrite
 from recog.errors import UsageError, UserError
 from recog.util.atomic_files import write_bytes
 
@@ -18,92 +18,89 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from recog.transcript import Transcript
-    from recog.visualise.draw import Canvas, Type
+    from recog.visualise.draw import Canvas, TextPainter
 
-SECONDS = 300.0  # of a recording in one picture
-WRITTEN = (".png", ".jpg", ".jpeg", ".webp")
-BESIDE = {
+MAX_SECONDS = 300.0  # of a recording in a picture
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+TRANSCRIPT_SUFFIXES = {
     "handwriting": (".xml", ".json"),
     "speech": (".json", ".TextGrid", ".ctm", ".srt", ".vtt", ".tsv"),
-}  # what a transcript beside a file may be called, the preferred first
+}  # of a transcript beside a file, the preferred first
 
 
 def show(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A page, an image of one line, or a recording.")
+        Path, typer.Argument(metavar="FILE", help="Page, image of a line, or recording.")
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="PICTURE", help="A .png, .jpg or .webp to write."),
+        typer.Option(
+            "--output", "-o", metavar="PICTURE", help="Picture to write: .png, .jpg or .webp."
+        ),
     ],
     transcript: Annotated[
         Path | None,
         typer.Option(
-            help="Draw this one: PAGE, ALTO, JSON; for sound also TextGrid, ctm, srt, vtt or tsv."
+            help="Transcript to draw: PAGE, ALTO, JSON; for sound TextGrid, ctm, srt, vtt or tsv."
         ),
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", "-m", help="Recognise with this model, whatever lies beside FILE."),
+        typer.Option(
+            "--model", "-m", help="Recognise with this model, even if a transcript exists."
+        ),
     ] = None,
     page: Annotated[
-        int | None,
-        typer.Option(min=1, help="Of a PDF or a TIFF of several pages: which. Default: the first."),
+        int | None, typer.Option(min=1, help="Page of a PDF or TIFF. Default: the first.")
     ] = None,
-    start: Annotated[
-        float, typer.Option(min=0.0, help="Of a recording: the second to begin at.")
-    ] = 0.0,
+    start: Annotated[float, typer.Option(min=0.0, help="Start in a recording, in seconds.")] = 0.0,
     seconds: Annotated[
         float | None,
-        typer.Option(
-            min=0.1, max=600.0, help="Of a recording: how many seconds. Default: 300 at most."
-        ),
+        typer.Option(min=0.1, max=600.0, help="Seconds of a recording. Default: 300 at most."),
     ] = None,
     font: Annotated[
         Path | None,
         typer.Option(
-            help="A TrueType font that you trust, for scripts that OpenCV's own fonts lack, and for Arabic."
+            help="TrueType font that you trust, for Arabic and scripts that OpenCV's fonts lack."
         ),
     ] = None,
-    threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads; 0 for every core.")] = 0,
+    threads: Threads = 0,
 ) -> None:
-    """Draw a page with its lines, texts and confidences, or a recording's spectrogram with the
-    words above it.
+    """Draw the transcript of a page or recording with its confidences.
 
-    What is drawn is --transcript; or what FILE.xml, FILE.json and so on beside FILE says; or else
-    what a model reads now.
+    A page is drawn with its lines and texts, a recording as a spectrogram with its words. The
+    transcript is --transcript, or a file beside FILE (FILE.xml, FILE.json and so on), or what a
+    model recognises.
     """
     from recog.corpora.data import modality_of
-    from recog.visualise.draw import Type, encoded
+    from recog.visualise.draw import TextPainter, encoded
 
     if transcript is not None and model is not None:
         raise UsageError("--transcript and --model exclude each other; give one of them.")
-    if output.suffix.lower() not in WRITTEN:
-        raise UsageError(f"--output {output} must end in one of {', '.join(WRITTEN)}.")
-    keep("--output", output, file, transcript)
+    if output.suffix.lower() not in IMAGE_SUFFIXES:
+        raise UsageError(f"--output {output} must end in one of {', '.join(IMAGE_SUFFIXES)}.")
+    refuse_overwrite("--output", output, file, transcript)
     kind = "handwriting" if file.suffix.lower() == ".pdf" else modality_of(file)
     if not file.exists():
         raise UserError(f"{file}: there is no such file.")
-    type_ = Type(font)
-    found = (
-        read(transcript)
-        if transcript is not None
-        else None
-        if model is not None
-        else beside(file, kind)
-    )
+    painter = TextPainter(font)
+    existing = None
+    if transcript is not None:
+        existing = read_transcript(transcript)
+    elif model is None:
+        existing = find_transcript(file, kind)
     if kind == "handwriting":
-        canvas = page_picture(file, page, found, model, type_, threads)
+        canvas = page_picture(file, page, existing, model, painter, threads)
     else:
-        canvas = sound_picture(file, found, model, type_, threads, start, seconds)
+        canvas = sound_picture(file, existing, model, painter, threads, start, seconds)
     write_bytes(output, encoded(canvas, output.suffix.lower()))
 
 
-def read(path: Path) -> Transcript:
-    """The transcript in a file.
+def read_transcript(path: Path) -> Transcript:
+    """Read a transcript from a file.
 
     Raises:
-        UsageError: it is no transcript with places or times.
+        UsageError: it is not a transcript with places or times.
         UserError: the file cannot be read.
     """
     from recog.formats import READERS, format_of
@@ -113,32 +110,33 @@ def read(path: Path) -> Transcript:
     name = format_of(path, text)
     if name is None:
         raise UsageError(
-            f"{path} is not a transcript with places or times: give .xml, .hocr, .json, .TextGrid, .ctm, .srt, .vtt or .tsv."
+            f"{path} is not a transcript with places or times: "
+            "give .xml, .hocr, .json, .TextGrid, .ctm, .srt, .vtt or .tsv."
         )
     return READERS[name](text, source=str(path))
 
 
-def beside(file: Path, kind: str) -> Transcript | None:
-    """The transcript beside a file, if there is one; that it is drawn is said."""
-    for suffix in BESIDE[kind]:
+def find_transcript(file: Path, kind: str) -> Transcript | None:
+    """Find the transcript beside a file and report that it is drawn; None if there is none."""
+    for suffix in TRANSCRIPT_SUFFIXES[kind]:
         path = file.with_suffix(suffix)
         if path.is_file():
             try:
-                found = read(path)
+                transcript = read_transcript(path)
             except UserError as error:
                 print(f"recog: {error} It is not drawn.", file=sys.stderr)
                 continue
             print(f"recog: drawing {path}; give --model to recognise anew.", file=sys.stderr)
-            return found
+            return transcript
     return None
 
 
 def page_picture(
     file: Path,
     page: int | None,
-    found: Transcript | None,
+    transcript: Transcript | None,
     model: str | None,
-    type_: Type,
+    painter: TextPainter,
     threads: int,
 ) -> Canvas:
     from recog.media.document.reader import open_document
@@ -155,35 +153,36 @@ def page_picture(
             raise UserError(f"{file} has no page {number}; its last is {len(document)}.")
         image = document.grey(number - 1)
         stored, orientation = document.stored(number - 1)
-    found = read_anew(image, file, model, threads) if found is None else found
-    if found.duration is not None or (found.size is None and found.lines):
+    transcript = recognise_page(image, file, model, threads) if transcript is None else transcript
+    if transcript.duration is not None or (transcript.size is None and transcript.lines):
         raise UserError(
             f"The transcript of {file} is of sound, and this is an image; give another."
         )
-    if found.pages:
-        if number > len(found.pages):
+    if transcript.pages:
+        if number > len(transcript.pages):
             raise UserError(f"The transcript of {file} has no page {number}; give another.")
-        found = found.pages[number - 1]
-    found = set_upright(found, image.shape[::-1], stored, orientation)
-    return draw_page(image, replace(found, source=str(file)), type_)
+        transcript = transcript.pages[number - 1]
+    transcript = set_upright(transcript, image.shape[::-1], stored, orientation)
+    return draw_page(image, replace(transcript, source=str(file)), painter)
 
 
 def set_upright(
-    found: Transcript, upright: tuple[int, int], stored: tuple[int, int], orientation: int
+    transcript: Transcript, upright: tuple[int, int], stored: tuple[int, int], orientation: int
 ) -> Transcript:
-    """A transcript of an image as a camera stored it, as its size tells, on the image as it stands
-    upright.
+    """Rotate a transcript of an image as the camera stored it to the upright image.
+
+    A transcript that has the size of the upright image stays as it is.
 
     Args:
         upright, stored: (width, height) of the image.
-        orientation: of Exif, from the second to the first; mirrored ones leave the transcript as it
-            is.
+        orientation: of Exif, from the stored to the upright image. Mirrored ones leave the
+            transcript as it is.
     """
     from recog.formats.layout.page_layout import same_shape
     from recog.formats.layout.rotation import rotate_line
 
     turns = {6: 3, 8: 1}.get(orientation)
-    size = found.size
+    size = transcript.size
     if (
         turns is None
         or size is None
@@ -191,65 +190,69 @@ def set_upright(
         or same_shape(size, upright)
         or not same_shape(size, stored)
     ):
-        return found
-    lines = tuple(rotate_line(line, turns, size) for line in found.lines)
-    return replace(found, lines=lines, size=size[::-1])
+        return transcript
+    lines = tuple(rotate_line(line, turns, size) for line in transcript.lines)
+    return replace(transcript, lines=lines, size=size[::-1])
 
 
-def read_anew(image: NDArray[np.uint8], file: Path, model: str | None, threads: int) -> Transcript:
-    """What a model reads on a page."""
+def recognise_page(
+    image: NDArray[np.uint8], file: Path, model: str | None, threads: int
+) -> Transcript:
+    """Recognise a page."""
     from recog.model.recogniser_folder import DEFAULTS
     from recog.recognition.load import load
 
     recogniser = load(model or DEFAULTS["handwriting"], threads=threads)
-    _fits(recogniser.config.modality, "handwriting", model)
+    _check_modality(recogniser.config.modality, "handwriting", model)
     return recogniser.transcribe(image, name=str(file))
 
 
 def sound_picture(
     file: Path,
-    found: Transcript | None,
+    transcript: Transcript | None,
     model: str | None,
-    type_: Type,
+    painter: TextPainter,
     threads: int,
     start: float,
     seconds: float | None,
 ) -> Canvas:
     from recog.media.audio.reader import open_sound
-    from recog.visualise.sound import RATE, draw_sound
+    from recog.visualise.spectrogram import RATE, draw_sound
 
     with open_sound(file, sample_rate=RATE) as sound:
         sound.amplify()
-        wave = sound.read(start=start, end=start + (seconds or SECONDS))
+        wave = sound.read(start=start, end=start + (seconds or MAX_SECONDS))
         duration = sound.duration
         for warning in sound.warnings:
             print(f"recog: {warning}", file=sys.stderr)
-    if found is None:
-        found = heard(wave, RATE, start, file, model, threads)
-    if found.size is not None:
+    if transcript is None:
+        transcript = recognise_sound(wave, RATE, start, file, model, threads)
+    if transcript.size is not None:
         raise UserError(
             f"The transcript of {file} is of an image, and this is sound; give another."
         )
     if duration is not None and duration > start + len(wave) / RATE + 0.5 and seconds is None:
         print(
-            f"recog: {file} goes on for {duration:.0f} seconds; give --start and --seconds for more.",
+            f"recog: {file} is {duration:.0f} seconds long; give --start and --seconds for more.",
             file=sys.stderr,
         )
-    return draw_sound(wave, replace(found, source=str(file), duration=duration), type_, start=start)
+    return draw_sound(
+        wave, replace(transcript, source=str(file), duration=duration), painter, start=start
+    )
 
 
-def heard(
+def recognise_sound(
     wave: NDArray[np.float32], rate: int, start: float, file: Path, model: str | None, threads: int
 ) -> Transcript:
-    """What a model recognises in a stretch of a recording, with the times of the whole."""
+    """Recognise an excerpt of a recording; times are those of the whole recording."""
     from recog.model.recogniser_folder import DEFAULTS
     from recog.recognition.load import load
     from recog.recognition.speech import SpeechRecogniser
 
     recogniser = load(model or DEFAULTS["speech"], threads=threads)
-    _fits(recogniser.config.modality, "speech", model)
+    _check_modality(recogniser.config.modality, "speech", model)
     assert isinstance(recogniser, SpeechRecogniser)
-    found = recogniser.transcribe(wave, sample_rate=rate, name=str(file))
+    transcript = recogniser.transcribe(wave, sample_rate=rate, name=str(file))
     lines = [
         replace(
             line,
@@ -260,11 +263,11 @@ def heard(
                 for w in line.words
             ),
         )
-        for line in found.lines
+        for line in transcript.lines
     ]
-    return replace(found, lines=tuple(lines))
+    return replace(transcript, lines=tuple(lines))
 
 
-def _fits(modality: str, wanted: str, model: str | None) -> None:
-    if modality != wanted:
-        raise UsageError(f"The model '{model}' is for {modality}, not for {wanted}.")
+def _check_modality(modality: str, expected: str, model: str | None) -> None:
+    if modality != expected:
+        raise UsageError(f"The model '{model}' is for {modality}, not for {expected}.")

@@ -1,4 +1,4 @@
-"""``recog train``: a recipe or a bare folder to a model."""
+"""``recog train``: a recipe or a folder of data to a model."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ def train(
     what: Annotated[
         Path,
         typer.Argument(
-            metavar="RECIPE.yaml|FOLDER|MANIFEST.jsonl", help="A recipe, or the data itself."
+            metavar="RECIPE.yaml|FOLDER|MANIFEST.jsonl", help="A recipe, or the training data."
         ),
     ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Model folder to write; for a recipe, runs/NAME."),
+        typer.Option("--out", "-o", help="Model folder to write. Default of a recipe: runs/NAME."),
     ] = None,
     base: Annotated[
-        str | None, typer.Option("--from", help="Model to train on from (name or folder).")
+        str | None, typer.Option("--from", help="Model to fine-tune (name or folder).")
     ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Passes over the data; else chosen by its size.")
+        int | None, typer.Option(min=1, help="Number of epochs. Default: by the amount of data.")
     ] = None,
     rate: Annotated[
         float | None, typer.Option("--learning-rate", help="Peak learning rate.")
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="cpu, cuda, cuda:1, ...; else a GPU where there is one.")
+        str | None, typer.Option(help="cpu, cuda, cuda:1, ... Default: a GPU if there is one.")
     ] = None,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 for every core.")] = 0,
     freeze: Annotated[
@@ -40,31 +40,80 @@ def train(
         typer.Option(
             min=0.0,
             max=1.0,
-            help="Share of the run for which the convolutions of --from stay as they are.",
+            help="Fine-tuning: share of the run in which the convolutional layers are frozen.",
         ),
     ] = None,
     lm: Annotated[
-        Literal["base", "own"],
+        Literal["base", "adapt"],
         typer.Option(
-            help="The language model: that of --from, or one of the texts trained on, mixed with it."
+            help="Fine-tuning: keep the language model of --from, or adapt it: mix it with a model "
+            "of the training texts."
         ),
     ] = "base",
     accumulate: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Batches to an update.")
+        int | None,
+        typer.Option(min=1, max=1024, help="Gradient accumulation: batches for one update."),
     ] = None,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Throw away the progress of an earlier run.")
+        bool, typer.Option("--restart", help="Discard the progress of an earlier run.")
     ] = False,
 ) -> None:
-    """Train a model: a recogniser, or by a recipe of modality text a neural language model for
-    rescoring, of modality page one that finds the lines of pages.
+    """Train or fine-tune a model.
 
-    The same command, given again after an interruption, goes on where it stopped.
+    A recipe of modality text trains a neural language model for rescoring, of modality page a model
+    that detects the lines of pages; anything else a recogniser.
+
+    The same command resumes after an interruption.
 
     A recogniser on several GPUs: torchrun --nproc_per_node=N -m recog train ...
     """
     if not what.exists():
         raise UserError(f"{what}: there is no such file or folder.")
+    _check_installed()
+    from recog.model.page_model import is_page_model
+    from recog.training.language_model.recipe import is_language_recipe
+    from recog.training.page_model.recipe import is_page_recipe
+    from recog.training.recogniser.recipe import RunOptions
+
+    options = RunOptions(
+        epochs, rate, device, threads, freeze, accumulate, own_text=lm == "adapt", restart=restart
+    )
+    for_recognisers = freeze is not None or accumulate is not None or lm == "adapt"
+    if is_language_recipe(what):
+        from recog.training.language_model.run import run_language
+
+        if base is not None or for_recognisers:
+            raise UsageError(
+                "--from, --freeze, --lm and --accumulate are for recognisers; "
+                "this recipe is of a language model."
+            )
+        _check_single_process("A language model")
+        run_language(what, out, options)
+        return
+    page_base = base is not None and is_page_model(base)
+    if page_base or is_page_recipe(what):
+        from recog.training.page_model.run import run_page
+
+        if (base is not None and not page_base) or for_recognisers:
+            raise UsageError(
+                "--freeze, --lm, --accumulate and --from another kind of model are for recognisers."
+            )
+        if page_base and is_page_recipe(what):
+            raise UsageError("A recipe names its base itself: leave out --from.")
+        _check_single_process("A page model")
+        run_page(what, out, options, base)
+        return
+    from recog.training.recogniser.run import run
+
+    run(what, out, base, options)
+
+
+def _check_installed() -> None:
+    """Check that the extra ``train`` is installed.
+
+    Raises:
+        UserError: it is not.
+    """
     try:
         import onnx  # noqa: F401
         import torch  # noqa: F401
@@ -72,46 +121,9 @@ def train(
         raise UserError(
             f"Training needs {error.name or 'torch'}: pip install 'recog[train]'."
         ) from None
-    from recog.training.recipe_base import RunOptions, is_recipe
-
-    options = RunOptions(
-        epochs, rate, device, threads, freeze, accumulate, own_text=lm == "own", restart=restart
-    )
-    if is_recipe(what, "text"):
-        from recog.training.language_model.run import train_language_model
-
-        if base is not None or freeze is not None or accumulate is not None or lm == "own":
-            raise UsageError(
-                "--from, --freeze, --lm and --accumulate are for recognisers; this recipe is of a language model."
-            )
-        _alone("A language model")
-        train_language_model(what, out, options)
-        return
-    from recog.model.page_model import is_page_model
-
-    page_base = base is not None and is_page_model(base)
-    if page_base or is_recipe(what, "page"):
-        if (
-            (base is not None and not page_base)
-            or freeze is not None
-            or accumulate is not None
-            or lm == "own"
-        ):
-            raise UsageError(
-                "--freeze, --lm, --accumulate and --from another kind of model are for recognisers."
-            )
-        if page_base and is_recipe(what, "page"):
-            raise UsageError("A recipe names its base itself: leave out --from.")
-        from recog.training.page_model.run import train_page_model
-
-        _alone("A page model")
-        train_page_model(what, out, options, base)
-        return
-    from recog.training.recogniser.run import train_recogniser
-
-    train_recogniser(what, out, base, options)
 
 
-def _alone(what: str) -> None:
+def _check_single_process(what: str) -> None:
+    """Refuse torchrun for models that are trained in one process."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise UsageError(f"{what} is trained in one process: leave torchrun out.")

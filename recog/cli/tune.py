@@ -1,12 +1,16 @@
-"""``recog tune``: how a model's outputs are best decoded, written into the model."""
+"""``recog tune``: decoding weights that suit a model, written into the model."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+from recog.cli.options import Threads
+from recog.errors import UsageError
 
 if TYPE_CHECKING:
     from recog.model.config import View
@@ -15,143 +19,146 @@ if TYPE_CHECKING:
 def tune(
     model: Annotated[
         str,
-        typer.Argument(metavar="MODEL", help="Name of a shipped model or path of a model folder."),
+        typer.Argument(metavar="MODEL", help="Name of a shipped model, or path of a model folder."),
     ],
     data: Annotated[
         Path,
         typer.Argument(
             metavar="DATA",
-            help="A manifest, a folder or a recipe: its rows of dev, or of no split.",
+            help="Manifest, folder or recipe: its rows of the dev split, or of no split.",
         ),
     ],
     lm: Annotated[
         Path | None,
-        typer.Option("--lm", help="n-gram model (ARPA or .bin) to tune and to put into the model."),
+        typer.Option(help="n-gram language model (ARPA or .bin) to tune and add to the model."),
     ] = None,
     lm_for: Annotated[
         list[str] | None,
         typer.Option(
-            "--lm-for",
             metavar="LANGUAGE=FILE",
-            help="Another, for lines that are likely in this language; may be repeated.",
+            help="Another n-gram model, for lines in this language; may be repeated.",
         ),
     ] = None,
     rescore: Annotated[
         Path | None,
         typer.Option(
-            "--rescore",
-            metavar="FOLDER",
-            help="Neural language model to weigh and to put into the model.",
+            metavar="FOLDER", help="Neural language model for rescoring, to tune and add."
         ),
     ] = None,
-    view: Annotated[
+    variant: Annotated[
         list[str] | None,
         typer.Option(
-            "--view",
             metavar="SLANT,WIDTH",
-            help="Take lines leaned by so many columns a row and so many times as wide, speech (no slant) so many times as "
-            "slow; another one: beside the first, for what is doubtful. Else as the model has it.",
+            help="Test-time augmentation: slant lines by so many columns a row, and stretch lines "
+            "or speech (slant 0) by this factor. The first variant is always read, further ones if "
+            "the line is doubtful. Default: as in the model.",
         ),
     ] = None,
-    doubt: Annotated[
+    uncertainty: Annotated[
         float | None,
         typer.Option(
             min=0,
             max=100,
-            help="Take lines or speech in all views where the network is less sure than this: the mean of -ln P of what it "
-            "reads. 0 for all of them. Else as the model has it.",
+            hidden=True,
+            help="Uncertainty (mean of -ln P along the best path) above which the further variants "
+            "are read; 0 for every line. Default: as in the model.",
         ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", "-o", help="Folder for the tuned model; else MODEL itself is changed."
+            "--out", "-o", help="Folder for the tuned model. Default: change MODEL itself."
         ),
     ] = None,
     metric: Annotated[
         Literal["wer", "cer"] | None,
-        typer.Option(help="What to lower. Default: wer for speech, cer for handwriting."),
+        typer.Option(help="Error rate to minimise. Default: wer for speech, cer for handwriting."),
     ] = None,
-    beam: Annotated[
-        int, typer.Option(min=1, max=10_000, help="Width of the beam while searching.")
-    ] = 25,
+    beam: Annotated[int, typer.Option(min=1, max=10_000, help="Beam width of the search.")] = 25,
     sentence: Annotated[
-        bool, typer.Option("--sentence", help="Each utterance is a sentence, from <s> to </s>.")
+        bool, typer.Option("--sentence", help="Score each utterance as a sentence, <s> to </s>.")
     ] = False,
     fixed: Annotated[
         list[str] | None,
         typer.Option(
-            "--fix", help="Leave alpha, beta, unknown_cost, temperature, beam or rescoring alone."
+            "--fix",
+            hidden=True,
+            help="Keep alpha, beta, unknown_cost, temperature, beam or rescoring as in the model.",
         ),
     ] = None,
-    threads: Annotated[int, typer.Option(min=0, max=1024, help="Threads; 0 for every core.")] = 0,
+    threads: Threads = 0,
 ) -> None:
-    """Find the language model's weights, the temperature and the beam that suit a model best, on
-    data that it was not trained on, and how sure of its words it may be; all of it goes into the
-    model's config."""
-    from recog.errors import UsageError
+    """Tune decoding on data that the model was not trained on.
+
+    Finds the weights of the language models, the temperature, the beam width and the calibration of
+    the confidences, and writes them into the model's config.
+    """
     from recog.model.config import views_fault
     from recog.recognition.load import load
-    from recog.training.recogniser.rows import dev_rows
-    from recog.tuning.model import TuneOptions, tune_model
-    from recog.tuning.search import STEPS
+    from recog.training.recogniser.data import dev_rows
+    from recog.tuning.model import tune_model
 
-    unknown = set(fixed or []) - {*STEPS, "beam", "rescoring"}
-    if unknown:
-        raise UsageError(
-            f"--fix {sorted(unknown)[0]} is none of {', '.join(STEPS)}, beam and rescoring."
-        )
-    pairs = [text.partition("=") for text in lm_for or []]
-    for text, (language, _, path) in zip(lm_for or [], pairs, strict=True):
-        if not language.strip() or not path:
-            raise UsageError(
-                f"--lm-for {text}: give a language and a file, as in English=english.bin."
-            )
-    named = [language.strip() for language, _, _ in pairs]
-    for language in named:
-        if named.count(language) > 1:
-            raise UsageError(
-                f"--lm-for {language} is there {named.count(language)} times; give one file for a language."
-            )
-    views = tuple(_view(text) for text in view or [])
+    _check_fixed(fixed or [])
+    languages = _language_models(lm_for or [])
+    variants = tuple(map(_variant, variant or []))
     recogniser = load(model, beam=0, looks="auto", threads=threads)
-    fault = views_fault(recogniser.config.modality, views) if views else None
+    fault = views_fault(recogniser.config.modality, variants) if variants else None
     if fault:
-        raise UsageError(f"--view: {fault}.")
+        raise UsageError(f"--variant: {fault}.")
     if out is None and not Path(model).is_dir():
         raise UsageError(f"{model} is a shipped model; give --out for the tuned one.")
-    rows = dev_rows(data)
-
-    def say(text: str) -> None:
-        print(text, file=sys.stderr)
-
     summary = tune_model(
         recogniser,
-        rows,
-        TuneOptions(
-            lm=lm,
-            languages={
-                language: Path(path) for language, (_, _, path) in zip(named, pairs, strict=True)
-            },
-            out=out or Path(model),
-            what=data.stem,
-            metric=metric or ("wer" if recogniser.config.modality == "speech" else "cer"),
-            beam=beam,
-            sentence=sentence,
-            fixed=frozenset(fixed or ()),
-            views=views,
-            doubt=doubt,
-            rescore=rescore,
-        ),
-        say,
+        dev_rows(data),
+        lm=lm,
+        languages=languages,
+        out=out or Path(model),
+        what=data.stem,
+        metric=metric or ("wer" if recogniser.config.modality == "speech" else "cer"),
+        beam=beam,
+        sentence=sentence,
+        fixed=frozenset(fixed or ()),
+        say=_print_progress,
+        views=variants,
+        doubt=uncertainty,
+        rescore=rescore,
     )
     print(summary)
 
 
-def _view(text: str) -> View:
+def _print_progress(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _check_fixed(names: Sequence[str]) -> None:
+    """Refuse unknown names of ``--fix``."""
+    from recog.tuning.search import STEPS
+
+    unknown = sorted(set(names) - {*STEPS, "beam", "rescoring"})
+    if unknown:
+        raise UsageError(f"--fix {unknown[0]} is none of {', '.join(STEPS)}, beam and rescoring.")
+
+
+def _language_models(arguments: Sequence[str]) -> dict[str, Path]:
+    """The files of ``--lm-for``, by language."""
+    paths: dict[str, Path] = {}
+    for argument in arguments:
+        language, _, path = argument.partition("=")
+        language = language.strip()
+        if not language or not path:
+            raise UsageError(
+                f"--lm-for {argument}: give a language and a file, as in English=english.bin."
+            )
+        if language in paths:
+            raise UsageError(f"--lm-for {language} is given twice; give one file for a language.")
+        paths[language] = Path(path)
+    return paths
+
+
+def _variant(text: str) -> View:
+    """The variant that a ``--variant`` describes."""
     from pydantic import ValidationError
 
-    from recog.errors import UsageError
     from recog.model.config import View
 
     try:
@@ -159,5 +166,6 @@ def _view(text: str) -> View:
         return View(slant=slant, width=width)
     except (ValueError, ValidationError):
         raise UsageError(
-            f"--view {text}: give a slant from -1 to 1 and a width from 0.5 to 2, as in -0.12,1.08."
+            f"--variant {text}: give a slant from -1 to 1 and a width from 0.5 to 2, "
+            "as in -0.12,1.08."
         ) from None

@@ -1,1 +1,5 @@
-"""Transcripts to look at: a page with its lines and what they say, a spectrogram with its words."""
+"""Draw transcripts: a page with its lines and texts, a spectrogram with its words.
+
+``arabic`` joins Arabic letters, ``draw`` has text and colours for both kinds of picture, ``page``
+and ``spectrogram`` draw them.
+"""

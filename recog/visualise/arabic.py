@@ -1,8 +1,7 @@
-"""Arabic letters in the shapes that they have within a word, for drawing with a font but without a
-shaper.
+"""Shape Arabic letters, for drawing with a font but without a text shaper.
 
-The shapes are Unicode's presentation forms, from its own table: a letter that has an initial form
-joins the one after it, one that has a final form joins the one before (Unicode, section 9.2).
+The shapes are Unicode's presentation forms. A letter with an initial form joins the next letter, a
+letter with a final form joins the previous one (Unicode, section 9.2).
 """
 
 from __future__ import annotations
@@ -13,9 +12,8 @@ from functools import cache
 _LAM, _TATWEEL, _NOT_JOINED, _JOINED = "\u0644", "\u0640", "\u200c", "\u200d"
 
 
-def shaped(text: str) -> str:
-    """A text in logical order with its Arabic letters as they are written; everything else
-    stays."""
+def shape_arabic(text: str) -> str:
+    """Replace the Arabic letters of a text in logical order by their presentation forms."""
     forms = _forms()
     letters = _ligated(text)
     result = []
@@ -25,20 +23,20 @@ def shaped(text: str) -> str:
             continue
         before = next((other for other in reversed(letters[:k]) if not _is_mark(other)), " ")
         after = next((other for other in letters[k + 1 :] if not _is_mark(other)), " ")
-        own = forms[letter]
-        joined = "<final>" in own and _reaches(before, "<initial>")
-        joining = "<initial>" in own and _reaches(after, "<final>")
+        forms_of_letter = forms[letter]
+        joined = "<final>" in forms_of_letter and _reaches(before, "<initial>")
+        joining = "<initial>" in forms_of_letter and _reaches(after, "<final>")
         kind = (
             ("<medial>" if joining else "<final>")
             if joined
             else ("<initial>" if joining else "<isolated>")
         )
-        result.append(own.get(kind, letter))
+        result.append(forms_of_letter.get(kind, letter))
     return "".join(result).replace(_NOT_JOINED, "").replace(_JOINED, "")
 
 
 def _ligated(text: str) -> list[str]:
-    """The characters, a lam with the alef after it as one."""
+    """The characters of a text, a lam and its alef as one."""
     forms = _forms()
     letters: list[str] = []
     for letter in text:
@@ -59,7 +57,7 @@ def _is_mark(letter: str) -> bool:
 
 @cache
 def _forms() -> dict[str, dict[str, str]]:
-    """Of each letter, and of lam with each alef, its form by the name that Unicode gives it."""
+    """The presentation forms of each letter, and of lam with alef, by their names in Unicode."""
     forms: dict[str, dict[str, str]] = {}
     for code in (*range(0xFB50, 0xFC00), *range(0xFE80, 0xFEFD)):
         kind, *letters = unicodedata.decomposition(chr(code)).split() or [""]

@@ -1,9 +1,8 @@
-"""What both kinds of picture are drawn with: text of most scripts, and colours that tell how sure a
-word is.
+"""Draw text of most scripts, and colours for confidences.
 
-Text is OpenCV's own from version 5 on, whose built-in fonts have Latin, Greek, Cyrillic, Hebrew,
-Arabic, Chinese, Japanese and Korean letters (the Arabic ones unjoined); a character that a font
-does not have is drawn as a question mark.
+Text needs OpenCV 5, whose built-in fonts have Latin, Greek, Cyrillic, Hebrew, Arabic, Chinese,
+Japanese and Korean letters (the Arabic ones unjoined). A character that the font lacks is drawn as
+a question mark.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 
 from recog.errors import UserError
 from recog.text.bidi import base_direction, is_right_to_left, to_display
-from recog.visualise.arabic import shaped
+from recog.visualise.arabic import shape_arabic
 
 Canvas = NDArray[np.uint8]  # (height, width, 3), blue, green, red
 Colour = tuple[int, int, int]  # blue, green, red
@@ -30,9 +29,12 @@ WHITE: Colour = (255, 255, 255)
 INK: Colour = (38, 33, 30)
 SOFT: Colour = (120, 112, 105)
 RULE: Colour = (222, 218, 214)
-# of lines without a confidence, in turn From unsure to sure. Red and blue, which colour-blind
-# people can tell apart, and as dark as text has to be on white.
-PLAIN: tuple[Colour, ...] = ((160, 95, 30), (105, 120, 15))
+PLAIN: tuple[Colour, ...] = (
+    (160, 95, 30),
+    (105, 120, 15),
+)  # of lines without a confidence, in turn
+# By confidence: from red to blue, which colour-blind people can tell apart, and dark enough for
+# text on white.
 _SCALE = (
     (0.0, (25, 35, 190)),
     (0.4, (25, 72, 185)),
@@ -40,17 +42,17 @@ _SCALE = (
     (0.85, (140, 100, 50)),
     (1.0, (150, 75, 20)),
 )
-_UNSEEN = re.compile(
+_INVISIBLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]+"
 )
-_BOUNDS = (1_000_000, 10_000)  # of the image that text is measured for: wide enough never to wrap
+_BOUNDS = (1_000_000, 10_000)  # of the image to measure text for: wide enough never to wrap
 _TABLES = {b"cmap", b"head", b"hhea", b"hmtx", b"maxp"}  # that every font has
 MAX_LETTERS = 400
-ASCENT, DESCENT = 1.0, 0.35  # of the size, what letters need above and below their line
+ASCENT, DESCENT = 1.0, 0.35  # of letters above and below the baseline, in font sizes
 
 
 def colour_of(confidence: float | None, other: Colour = INK) -> Colour:
-    """From red for 0 to blue for 1; ``other`` where there is no confidence."""
+    """The colour of a confidence, red for 0 to blue for 1; ``other`` for none."""
     if confidence is None or not math.isfinite(confidence):
         return other
     at = [stop for stop, _ in _SCALE]
@@ -65,8 +67,8 @@ def blank(width: int, height: int, colour: Colour = WHITE) -> Canvas:
     return np.full((height, width, 3), colour, np.uint8)
 
 
-class Type:
-    """Writes text of any script on a canvas.
+class TextPainter:
+    """Draws text of any script on a canvas.
 
     Args:
         font: a TrueType or OpenType file; None for OpenCV's own.
@@ -84,7 +86,7 @@ class Type:
         self._face = cv2.FontFace("sans")
         if font is not None and not (is_font(font) and self._face.set(str(font))):
             raise UserError(f"{font} is not a font that can be read; give a TrueType file (.ttf).")
-        self._joined = font is not None  # OpenCV's own font has Arabic letters as they stand alone
+        self._joined = font is not None  # OpenCV's font has only isolated Arabic letters
         self._width = lru_cache(maxsize=20_000)(self._measure)
 
     def width(self, text: str, size: int, weight: int = 400) -> int:
@@ -92,10 +94,10 @@ class Type:
         return self._width(self._shown(text), size, weight)
 
     def _shown(self, text: str) -> str:
-        return shown(text, joined=self._joined)
+        return drawable(text, joined=self._joined)
 
     def _measure(self, text: str, size: int, weight: int) -> int:
-        # Blanks at the end have no width of their own
+        # spaces at the end have no width
         return (
             int(cv2.getTextSize(_BOUNDS, text, (0, 0), self._face, size, weight)[2]) if text else 0
         )
@@ -110,8 +112,10 @@ class Type:
         colour: Colour = INK,
         weight: int = 400,
     ) -> int:
-        """Write a text from ``x`` on the line ``y``, as far as the canvas goes; gives its width in
-        pixels."""
+        """Draw a text that starts at ``x`` on the baseline ``y``; returns its width in pixels.
+
+        The canvas clips the text.
+        """
         text = self._shown(text)
         width = self._width(text, size, weight)
         left, top = round(x), round(y - ASCENT * size)
@@ -134,7 +138,7 @@ class Type:
             )
         return width
 
-    def run(
+    def put_words(
         self,
         canvas: Canvas,
         words: Iterable[tuple[str, Colour]],
@@ -143,16 +147,15 @@ class Type:
         size: int,
         weight: int = 400,
     ) -> int:
-        """Write words in a row, each in its colour, in the order in which they are seen; gives
-        their width."""
+        """Draw words in visual order, each in its colour; returns their width in pixels."""
         at = x
-        for number, (word, colour) in enumerate(seen(list(words))):
+        for number, (word, colour) in enumerate(visual_order(list(words))):
             at += self.space(size) if number else 0
             at += self.put(canvas, word, at, y, size, colour, weight)
         return round(at - x)
 
-    def run_width(self, words: Iterable[str], size: int, weight: int = 400) -> int:
-        """The width of what :meth:`run` writes."""
+    def width_of_words(self, words: Iterable[str], size: int, weight: int = 400) -> int:
+        """The width in pixels of what :meth:`put_words` draws."""
         widths = [self.width(word, size, weight) for word in words]
         return sum(widths) + self.space(size) * max(0, len(widths) - 1)
 
@@ -162,8 +165,10 @@ class Type:
 
 
 def is_font(path: Path) -> bool:
-    """Whether a file is a whole TrueType font by its table directory: OpenCV does not look before
-    it reads."""
+    """Whether a file is a complete TrueType font by its table directory.
+
+    OpenCV does not check that itself.
+    """
     try:
         data = path.read_bytes()
     except OSError:
@@ -181,23 +186,21 @@ def is_font(path: Path) -> bool:
     return max(ends, default=0) <= len(data) and {record[:4] for record in records} >= _TABLES
 
 
-def shown(text: str, *, joined: bool = False) -> str:
-    """A text as OpenCV has to get it: from left to right, at most 400 characters, without control
-    and formatting characters, of which it does not take all.
+def drawable(text: str, *, joined: bool = False) -> str:
+    """Prepare a text for OpenCV: in visual order, printable, at most 400 characters.
 
     Args:
-        joined: whether Arabic letters are given in the shapes that they have in a word, which not
-            every font has.
+        joined: whether to shape Arabic letters, whose presentation forms not every font has.
     """
-    text = _UNSEEN.sub(" ", text[: 2 * MAX_LETTERS]).strip()
+    text = _INVISIBLE.sub(" ", text[: 2 * MAX_LETTERS]).strip()
     text = text if len(text) <= MAX_LETTERS else text[: MAX_LETTERS - 1] + "…"
     if not is_right_to_left(text):
         return text
-    return to_display(shaped(text) if joined else text)
+    return to_display(shape_arabic(text) if joined else text)
 
 
-def seen(words: Sequence[tuple[str, Colour]]) -> list[tuple[str, Colour]]:
-    """Words in the order in which they stand from left to right."""
+def visual_order(words: Sequence[tuple[str, Colour]]) -> list[tuple[str, Colour]]:
+    """Words in their order from left to right."""
     text = " ".join(word for word, _ in words)
     if not is_right_to_left(text):
         return list(words)
@@ -209,11 +212,11 @@ def seen(words: Sequence[tuple[str, Colour]]) -> list[tuple[str, Colour]]:
     return [word for turned, run in ordered for word in (run[::-1] if turned else run)]
 
 
-def legend(canvas: Canvas, type_: Type, right: int, y: int, size: int) -> None:
-    """The scale of colours, ending at ``right``, on the line ``y``."""
+def legend(canvas: Canvas, painter: TextPainter, right: int, y: int, size: int) -> None:
+    """Draw the colour scale of confidences, which ends at ``right``, on the baseline ``y``."""
     length = 120
-    at = right - type_.width("sure", size)
-    type_.put(canvas, "sure", at, y, size, SOFT)
+    at = right - painter.width("sure", size)
+    painter.put(canvas, "sure", at, y, size, SOFT)
     for k in range(length):
         x = at - 8 - length + k
         cv2.line(
@@ -223,14 +226,15 @@ def legend(canvas: Canvas, type_: Type, right: int, y: int, size: int) -> None:
             colour_of(k / (length - 1)),
             1,
         )
-    type_.put(canvas, "unsure", at - 16 - length - type_.width("unsure", size), y, size, SOFT)
+    painter.put(canvas, "unsure", at - 16 - length - painter.width("unsure", size), y, size, SOFT)
 
 
 def encoded(canvas: NDArray[np.uint8], suffix: str) -> bytes:
-    """The content of an image file; ``suffix`` with its dot says of which format."""
+    """Encode an image; ``suffix`` is that of the format, with its dot."""
     done, data = cv2.imencode(suffix, canvas)
     if not done:
         raise UserError(
-            f"A picture of {canvas.shape[1]} x {canvas.shape[0]} pixels cannot be written as {suffix}."
+            f"A picture of {canvas.shape[1]} x {canvas.shape[0]} pixels cannot be written "
+            f"as {suffix}."
         )
     return bytes(data.tobytes())

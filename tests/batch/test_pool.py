@@ -13,8 +13,8 @@ import pytest
 
 from recog.batch.files import Input
 from recog.batch.outputs import spool_of
-from recog.batch.pool import Pool, in_order, seldom
-from recog.batch.work import FileRecogniser, Heard, Result, Task, one_by_one
+from recog.batch.pool import Pool, in_order, throttled
+from recog.batch.work import FileProgress, FileRecogniser, Result, Task, run_sequentially
 from recog.errors import UserError
 
 SAMPLES = Path(__file__).parent.parent.parent / "data" / "samples"
@@ -22,7 +22,7 @@ TASK = Task("english-speech", {"beam": 0, "threads": 1})
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs signals and named pipes")
 
 
-def quiet(index: int, heard: Heard) -> None:
+def quiet(index: int, file_progress: FileProgress) -> None:
     pass
 
 
@@ -30,17 +30,17 @@ def test_results_come_in_order_where_that_is_asked_for_and_are_those_of_one_proc
     names = [str(SAMPLES / name) for name in ("letter.wav", "numbers.wav", "weather.wav")]
     (tmp_path / "empty.wav").touch()
     inputs = [Input(name) for name in [*names, str(tmp_path / "empty.wav"), names[1]]]
-    alone = [result for _, result in one_by_one(FileRecogniser(TASK), inputs, quiet)]
-    assert alone[1].printed and alone[3].complaints and not alone[3].printed
+    single = [result for _, result in run_sequentially(FileRecogniser(TASK), inputs, quiet)]
+    assert single[1].stdout and single[3].errors and not single[3].stdout
     with Pool(TASK, 2, ordered=True) as pool:
-        assert list(pool.run(inputs, quiet)) == list(enumerate(alone))
+        assert list(pool.run(inputs, quiet)) == list(enumerate(single))
 
 
 def test_in_order():
     shuffled = [
-        (2, Result(printed="c")),
-        (0, Result(printed="a")),
-        (1, Result(printed="b")),
+        (2, Result(stdout="c")),
+        (0, Result(stdout="a")),
+        (1, Result(stdout="b")),
         (3, Result()),
     ]
     assert [index for index, _ in in_order(iter(shuffled))] == [0, 1, 2, 3]
@@ -62,11 +62,9 @@ def test_a_crash_costs_one_file(tmp_path, number):
         threading.Thread(target=kill_at, args=(pool, 1, number), daemon=True).start()
         results = dict(pool.run(inputs, quiet))
     assert sorted(results) == [0, 1, 2, 3]
-    assert results[1].complaints[0].startswith(f"{inputs[1].name}: the process that read it")
-    assert number.name in results[1].complaints[0]
-    assert all(
-        results[i].printed == results[0].printed and not results[i].complaints for i in (0, 2, 3)
-    )
+    assert results[1].errors[0].startswith(f"{inputs[1].name}: the process that read it")
+    assert number.name in results[1].errors[0]
+    assert all(results[i].stdout == results[0].stdout and not results[i].errors for i in (0, 2, 3))
 
 
 def kill_at(pool: Pool, index: int, number: int) -> None:
@@ -98,10 +96,10 @@ def test_progress_is_told_seldom(monkeypatch):
     clock = count(0.0, 0.2)
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     said = []
-    tell = seldom(said.append)
+    report = throttled(said.append)
     for i in range(10):
-        tell(Heard(i))
-    assert [heard.done for heard in said] == [2, 5, 8]
+        report(FileProgress(i))
+    assert [file_progress.done for file_progress in said] == [2, 5, 8]
 
 
 @posix
@@ -115,5 +113,5 @@ def test_a_crash_leaves_no_half_of_a_pdf(tmp_path):
         assert folder.exists()
         threading.Thread(target=kill_at, args=(pool, 0, signal.SIGSEGV), daemon=True).start()
         [(_, result)] = pool.run([entry], quiet)
-    assert "SIGSEGV" in result.complaints[0] and not folder.exists()
+    assert "SIGSEGV" in result.errors[0] and not folder.exists()
     assert (tmp_path / "out").exists() and list((tmp_path / "out").iterdir()) == []

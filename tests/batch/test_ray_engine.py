@@ -42,7 +42,7 @@ def test_an_actor_recognises_and_says_what_fails(tmp_path):
     done = actor({"index": [7, 8], "entry": entries})
     actor._pool.__exit__(None, None, None)
     assert done["index"] == [7, 8] and done["result"][0] == FileRecogniser(task)(entries[0])
-    assert done["result"][1].complaints == (f"{entries[1].name}: there is no such file.",)
+    assert done["result"][1].errors == (f"{entries[1].name}: there is no such file.",)
 
 
 @pytest.mark.slow
@@ -67,14 +67,14 @@ def test_two_nodes_give_the_same_files(tmp_path):
     local = subprocess.run(
         [sys.executable, "-m", "recog", *arguments, "-o", tmp_path / "local"], capture_output=True
     )
-    distant = subprocess.run(
+    remote = subprocess.run(
         [sys.executable, "-c", program, *arguments, "-o", tmp_path / "ray", "--engine", "ray"],
         capture_output=True,
         text=True,
         env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
     )
-    assert local.returncode == distant.returncode == 1, distant.stderr
-    assert "broken.wav" in distant.stderr and "Traceback" not in distant.stderr
+    assert local.returncode == remote.returncode == 1, remote.stderr
+    assert "broken.wav" in remote.stderr and "Traceback" not in remote.stderr
     files = {
         path.relative_to(tmp_path / "local"): path.read_bytes()
         for path in (tmp_path / "local").rglob("*.json")

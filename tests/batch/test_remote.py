@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from recog.batch import remote
-from recog.batch.files import Input, collect, place
-from recog.batch.outputs import finished
+from recog.batch.files import Input, collect, write_result
+from recog.batch.outputs import existing_results
 from recog.cli import app
 from recog.errors import UsageError, UserError
 
@@ -76,15 +76,15 @@ def test_results_that_are_there(memory, tmp_path):
         str(tmp_path / "here.txt"),
     ]
     inputs = [Input("x", name) for name in [*names, str(tmp_path / "absent.txt")]]
-    assert finished(inputs, "txt") == {names[0]: names[0], names[3]: names[3]}
+    assert existing_results(inputs, "txt") == {names[0]: names[0], names[3]: names[3]}
     memory.pipe_file("/out/book-0001.xml", b"")
-    assert finished([Input("x", "memory://out/book.xml")], "page") == {
+    assert existing_results([Input("x", "memory://out/book.xml")], "page") == {
         "memory://out/book.xml": "memory://out/book-0001.xml"
     }
 
 
 def test_a_result_is_written_whole_or_not_at_all(memory, monkeypatch):
-    place("memory://deep/er/a.txt", b"text")
+    write_result("memory://deep/er/a.txt", b"text")
     assert memory.cat("/deep/er/a.txt") == b"text"
 
     class Full(type(memory.open("/deep/er/b.txt", "wb"))):
@@ -97,7 +97,7 @@ def test_a_result_is_written_whole_or_not_at_all(memory, monkeypatch):
     with pytest.raises(
         UserError, match=r"memory://deep/er/b.txt: cannot be written .*No space left"
     ):
-        place("memory://deep/er/b.txt", b"text")
+        write_result("memory://deep/er/b.txt", b"text")
     assert not memory.exists("/deep/er/b.txt")
 
 
@@ -156,7 +156,7 @@ def test_a_warning_names_the_url(memory):
     ],
 )
 def test_urls_of_nothing(url, kind, message, memory):
-    with pytest.raises(kind, match=message), Input(url).opened():
+    with pytest.raises(kind, match=message), Input(url).open():
         pass
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import recog
-from recog.cli.align import read_lines_of, training_rows
+from recog.cli.align import read_text_lines, training_rows
 from recog.corpora.manifest import read_manifest
 from recog.corpora.rows import Row
 from recog.decoding.ctc.viterbi import Timing
@@ -187,7 +187,7 @@ def test_training_rows():
         sentence("c d e", [(3.2, 10.0), (12.0, 22.0), (22.5, 30.0)]),
     )
     rows = training_rows(
-        Transcript("x.wav", lines, duration=30.1), Path("x.wav"), least=0.2, longest=20
+        Transcript("x.wav", lines, duration=30.1), Path("x.wav"), min_confidence=0.2, max_seconds=20
     )
     assert [(row.text, row.start, row.end) for row in rows] == [
         ("a b", 0.85, 3.0),  # no silence before the next word
@@ -195,7 +195,7 @@ def test_training_rows():
         ("d e", 11.85, 30.05),
     ]
     image = Transcript("p.png", (Line("x y", confidence=0.9),), size=(9, 9))
-    assert training_rows(image, Path("p.png"), least=0.2) == [Row(Path("p.png"), "x y")]
+    assert training_rows(image, Path("p.png"), min_confidence=0.2) == [Row(Path("p.png"), "x y")]
 
 
 def test_texts_are_read_by_their_suffix(tmp_path):
@@ -204,10 +204,10 @@ def test_texts_are_read_by_their_suffix(tmp_path):
     )
     (tmp_path / "a.txt").write_text("\ufeffone two\r\n\r\nthree\n", encoding="utf-8")
     (tmp_path / "b.txt").write_bytes(b"caf\xe9")
-    assert read_lines_of(tmp_path / "a.srt") == ["one two"]
-    assert read_lines_of(tmp_path / "a.txt") == ["one two", "three"]
+    assert read_text_lines(tmp_path / "a.srt") == ["one two"]
+    assert read_text_lines(tmp_path / "a.txt") == ["one two", "three"]
     with pytest.raises(UserError, match="not UTF-8"):
-        read_lines_of(tmp_path / "b.txt")
+        read_text_lines(tmp_path / "b.txt")
 
 
 def test_the_command_writes_what_it_is_asked_for(tmp_path):
@@ -295,7 +295,7 @@ def test_page_of_a_line_image(tmp_path):
     [
         (("weather.wav",), 2, "TEXT"),
         (("weather.wav", "weather.txt", "--format", "manifest"), 2, "--output"),
-        (("weather.wav", "weather.txt", "--output", "weather.txt"), 2, "is among what is read"),
+        (("weather.wav", "weather.txt", "--output", "weather.txt"), 2, "is among the inputs"),
         (("absent.wav", "weather.txt"), 1, "absent.wav"),
         (("weather.wav", "absent.txt"), 1, "absent.txt"),
         (("garden.png", "garden.gt.txt", "--format", "srt"), 2, "is an image"),

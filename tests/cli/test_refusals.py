@@ -40,7 +40,7 @@ def test_what_is_scored_is_not_written_over(tmp_path: Path) -> None:
         ("--out", hypothesis),
     ):
         result = command("evaluate", reference, hypothesis, *options)
-        assert result.exit_code == 2 and "is among what is read" in result.output
+        assert result.exit_code == 2 and "is among the inputs" in result.output
     assert command("evaluate", tmp_path, tmp_path, "--out", reference).exit_code == 2
     same = tmp_path / "report.html"
     assert command("evaluate", reference, hypothesis, "--out", same, "--html", same).exit_code == 2
@@ -209,7 +209,8 @@ def test_configs_of_strangers(key: str, value: object, told: str, tmp_path: Path
 @pytest.mark.skipif(sys.platform == "win32", reason="closes streams as a POSIX shell does")
 @pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- 2>&-"])
 def test_work_is_done_without_streams(closed: str, tmp_path: Path) -> None:
-    line = f'"{sys.executable}" -m recog ocr --layout line "{SAMPLES}/garden.png" -o "{tmp_path}/out" {closed}'
+    image, out = f"{SAMPLES}/garden.png", f"{tmp_path}/out"
+    line = f'"{sys.executable}" -m recog ocr --layout line "{image}" -o "{out}" {closed}'
     assert subprocess.run(["sh", "-c", line], capture_output=True, timeout=120).returncode == 0
     assert (tmp_path / "out" / "garden.txt").read_text().strip()
 

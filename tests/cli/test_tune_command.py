@@ -13,12 +13,12 @@ from recog.cli import app
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--lm-for", "English=a.bin", "--lm-for", "English =b.bin"), "English is there 2 times"),
+        (("--lm-for", "English=a.bin", "--lm-for", "English =b.bin"), "English is given twice"),
         (("--lm-for", "English"), "give a language and a file"),
         (("--fix", "nothing"), "nothing is none of"),
-        (("--view", "0.1"), "--view 0.1: give a slant"),
-        (("--view", "0.1,3"), "--view 0.1,3: give a slant"),
-        (("--view", "0.1,x"), "--view 0.1,x: give a slant"),
+        (("--view", "0.1"), "--variant 0.1: give a slant"),
+        (("--view", "0.1,3"), "--variant 0.1,3: give a slant"),
+        (("--view", "0.1,x"), "--variant 0.1,x: give a slant"),
     ],
 )
 def test_wrong_options_are_named(options: tuple[str, ...], said: str, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from recog.cli.align import read_lines_of
+from recog.cli.align import read_text_lines
 from recog.errors import UserError
 from recog.evaluation import evaluate, read_pairs
 from recog.formats import SUFFIXES, WRITERS
@@ -130,7 +130,7 @@ def test_a_name_that_says_nothing(tmp_path: Path, name: str) -> None:
     odd = odd.rename(odd.with_suffix(".out"))
     ((pair,), _) = read_pairs(put(tmp_path, "x", "txt", transcript), odd)
     assert (pair.hypothesis or "").split() == transcript.text.split()
-    assert read_lines_of(odd) == [line.text for line in transcript.lines]
+    assert read_text_lines(odd) == [line.text for line in transcript.lines]
 
 
 @pytest.mark.parametrize(
@@ -160,13 +160,13 @@ def test_markup_is_never_scored_or_aligned_as_words(
     with pytest.raises(UserError, match=said):
         read_pairs(path, path)
     with pytest.raises(UserError, match=said):
-        read_lines_of(path)
+        read_text_lines(path)
 
 
 @pytest.mark.parametrize("name", OF_SOUND + OF_PAGES)
 def test_every_format_is_a_text_to_align(tmp_path: Path, name: str) -> None:
     transcript = WRITTEN if name in ("page", "alto", "hocr") else SPOKEN
-    words = " ".join(read_lines_of(put(tmp_path, "x", name, transcript))).split()
+    words = " ".join(read_text_lines(put(tmp_path, "x", name, transcript))).split()
     assert words == transcript.text.split()
 
 
@@ -174,11 +174,11 @@ def test_texts_of_many_recordings_are_not_aligned_with_one(tmp_path: Path) -> No
     (tmp_path / "a.trn").write_text(
         "i {uh / @} want (um) {kilos / kilogrammes} (s-1)\n(really) (s-2)\nso { what (s-3)\n"
     )
-    assert read_lines_of(tmp_path / "a.trn") == ["i uh want um kilos", "really", "so { what"]
+    assert read_text_lines(tmp_path / "a.trn") == ["i uh want um kilos", "really", "so { what"]
     for name in ("rows.jsonl", "all.stm"):
         (tmp_path / name).write_text('{"media": "a.wav", "text": "x"}\n')
         with pytest.raises(UserError, match="holds the texts of many recordings"):
-            read_lines_of(tmp_path / name)
+            read_text_lines(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -202,4 +202,4 @@ def test_textgrids_of_praat_in_utf_16(tmp_path: Path, mark: bytes, encoding: str
         path.write_bytes(mark + content.replace("\n", "\r\n").encode(encoding))
         ((pair,), _) = read_pairs(path, path)
         assert pair.reference == pair.hypothesis == "good day größer"
-        assert read_lines_of(path) == ["good day", "größer"]
+        assert read_text_lines(path) == ["good day", "größer"]

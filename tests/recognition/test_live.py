@@ -18,7 +18,7 @@ import pytest
 import soundfile
 
 import recog
-from recog.cli.live import _on_terminal
+from recog.cli.live import _print_on_terminal
 from recog.errors import UserError
 from recog.formats import json as json_format
 from recog.media.audio import capture as stream
@@ -285,8 +285,8 @@ def test_no_microphone(monkeypatch):
 
 def test_a_partial_text_is_overwritten(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "11")
-    _on_terminal(LiveResult(Line("the quick brown fox"), False))
-    _on_terminal(LiveResult(Line("the quick brown fox"), True))
+    _print_on_terminal(LiveResult(Line("the quick brown fox"), False))
+    _print_on_terminal(LiveResult(Line("the quick brown fox"), True))
     shown = capsys.readouterr().out
     assert (
         "…brown fox" in shown
@@ -305,7 +305,7 @@ def test_a_guess_of_which_nothing_is_left_is_taken_back(model, capsys, monkeypat
     ]
     assert found[0] == LiveResult(Line("a guess", start=0.0, end=found[0].line.end), False)
     assert found[-1].is_final and found[-1].line.text == ""
-    _on_terminal(found[-1])
+    _print_on_terminal(found[-1])
     assert capsys.readouterr().out == "\r\x1b[K"
 
 

@@ -110,8 +110,8 @@ def test_the_progress_bar_leaves_standard_output_alone():
     import pty
 
     program = (
-        "from recog.batch.progress import shown\n"
-        "with shown(printing=True) as show:\n"
+        "from recog.batch.progress import progress_display\n"
+        "with progress_display(printing=True) as show:\n"
         "    for text in ('one', 'two'): print(text, flush=True); show(0.5, 'half')\n"
     )
     terminal, screen = pty.openpty()
@@ -145,10 +145,10 @@ def test_bad_files_get_a_sentence_each_and_good_ones_are_done(kind, tmp_path):
     assert "Traceback" not in done.stderr
     *lines, summary = done.stderr.strip().splitlines()
     # and not how far the batch is
-    complaints = [line for line in lines if line.startswith(f"recog: {tmp_path}")]
-    assert len(complaints) == 5 and summary == "recog: 5 of 6 files failed.", done.stderr
+    errors = [line for line in lines if line.startswith(f"recog: {tmp_path}")]
+    assert len(errors) == 5 and summary == "recog: 5 of 6 files failed.", done.stderr
     for name in [*files, "absent.dat"]:
-        assert sum(name in line for line in complaints) == 1
+        assert sum(name in line for line in errors) == 1
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["renamed.txt"]
     assert (tmp_path / "out/renamed.txt").read_text().strip()
 
@@ -313,17 +313,17 @@ def test_kept_outputs_of_one_name_are_refused_before_work(tmp_path):
     done = command("transcribe", tmp_path / "a", tmp_path / "b", "--log-probs", tmp_path / "kept")
     assert (
         done.returncode == 2
-        and "would both be kept" in done.stderr
+        and "would both be saved" in done.stderr
         and not (tmp_path / "kept").exists()
     )
 
 
 def test_log_probs_are_kept_for_decode(tmp_path):
-    sound, kept = SAMPLES / "numbers.wav", tmp_path / "kept"
-    said = command("transcribe", sound, "--beam", "0", "--log-probs", kept)
+    sound, log_probs = SAMPLES / "numbers.wav", tmp_path / "kept"
+    said = command("transcribe", sound, "--beam", "0", "--log-probs", log_probs)
     assert said.returncode == 0, said.stderr
     again = command(
-        "decode", kept / "numbers.npz", "--symbols", kept / "symbols.json", "--beam", "1"
+        "decode", log_probs / "numbers.npz", "--symbols", log_probs / "symbols.json", "--beam", "1"
     )
     assert again.returncode == 0 and again.stdout.split()[:3] == said.stdout.split()[:3]
 
@@ -336,7 +336,8 @@ def test_what_is_kept_is_what_the_text_came_from(tmp_path):
     said = command("transcribe", *sounds, *options)
     assert said.returncode == 0, said.stderr
     again = command(
-        "decode", *(tmp_path / f"{sound.stem}.npz" for sound in sounds), "--symbols", tmp_path / "symbols.json",
+        "decode", *(tmp_path / f"{sound.stem}.npz" for sound in sounds), "--symbols",
+        tmp_path / "symbols.json",
         "--lm", model / "lm.bin", "--lexicon", model / "pronunciations.tsv", "--closed-vocabulary",
         "--beam", str(tuned["beam"]), "--alpha", str(tuned["alpha"]), "--beta", str(tuned["beta"]),
     )  # fmt: skip

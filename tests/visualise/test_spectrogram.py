@@ -18,10 +18,10 @@ if not hasattr(cv2, "FontFace"):
 from recog.cli import app
 from recog.formats import WRITERS
 from recog.transcript import Line, Transcript, Word
-from recog.visualise.draw import Type, colour_of
-from recog.visualise.sound import BAR, HEADER, LEFT, LEVEL, RATE, SPECTRUM, WIDTH, draw_sound
+from recog.visualise.draw import TextPainter, colour_of
+from recog.visualise.spectrogram import BAR, HEADER, LEFT, LEVEL, RATE, SPECTRUM, WIDTH, draw_sound
 
-TYPE = Type()
+TYPE = TextPainter()
 WORDS = (
     Word("red", 1.0, 2.0, confidence=0.0),
     Word("blue", 6.0, 6.5, confidence=1.0),

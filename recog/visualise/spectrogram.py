@@ -1,4 +1,4 @@
-"""A recording as rows of spectrogram, with its words above them when they are said."""
+"""Draw a recording as rows of spectrogram, with its words at their times."""
 
 from __future__ import annotations
 
@@ -15,27 +15,42 @@ from recog.formats.timed.line_breaking import line_units
 from recog.model.config import SpectrogramConfig
 from recog.transcript import Line, Transcript
 from recog.util.display import clock
-from recog.visualise.draw import INK, RULE, SOFT, Canvas, Colour, Type, blank, colour_of, legend
+from recog.visualise.draw import (
+    INK,
+    RULE,
+    SOFT,
+    Canvas,
+    Colour,
+    TextPainter,
+    blank,
+    colour_of,
+    legend,
+)
 
 RATE = 16_000
 _CONFIG = SpectrogramConfig(bands=80)
-HOP = _CONFIG.hop / RATE  # seconds from frame to frame
+HOP = _CONFIG.hop / RATE  # seconds between frames
 ROW_SECONDS = 10.0
 WIDTH = 1600  # pixels of a row's sound
 LEFT, RIGHT, HEADER, BELOW = 62, 24, 56, 30
 SPECTRUM, BAR = 120, 7  # pixels high
-SIZE, LEVEL = 16, 21  # of a word's letters, and what a level of words is high
+FONT_SIZE, LEVEL = 16, 21  # pixels of a word, and of a level of words
 MAX_LEVELS, MAX_WORDS = 6, 400  # of a row
-RANGE = 11.0  # nats of mel power from the loudest to white: 48 dB
+RANGE = 11.0  # nats of mel power from loudest to white: 48 dB
 HERTZ = (500, 1000, 2000, 4000)
 # from quiet to loud
 _SHADES = ((255, 255, 255), (236, 222, 208), (190, 140, 105), (110, 60, 40), (45, 15, 15))
 
 
 @dataclass(frozen=True)
-class Said:
-    """A word in a picture: when, and in which colour; ``guessed`` where its line's time is shared
-    out by length."""
+class TimedWord:
+    """A word in a picture.
+
+    Attributes:
+        start, end: seconds into the recording.
+        guessed: whether its times are estimated from its length in a line without word times.
+        line: number of its line, from 0.
+    """
 
     text: str
     start: float
@@ -46,64 +61,72 @@ class Said:
 
 
 def draw_sound(
-    wave: NDArray[np.float32], transcript: Transcript, type_: Type, *, start: float = 0.0
+    wave: NDArray[np.float32], transcript: Transcript, painter: TextPainter, *, start: float = 0.0
 ) -> Canvas:
-    """The picture.
+    """Draw the spectrogram of an excerpt of a recording, with its words.
 
     Args:
         wave: (samples,) at 16 kHz.
-        transcript: of the whole recording; what lies outside the wave is not shown.
-        type_: what text is written with.
-        start: seconds into the recording at which ``wave`` begins.
+        transcript: of the whole recording; words outside the excerpt are left out.
+        painter: draws the text.
+        start: seconds into the recording at which the excerpt begins.
     """
     seconds = len(wave) / RATE
     frames = log_mel(wave, _CONFIG)
     loudest = float(np.percentile(frames, 99.7)) if frames.size else 0.0
     length = min(ROW_SECONDS, max(2.0, seconds))
     words = [
-        word for word in _said(transcript) if word.end > start and word.start < start + seconds
+        word
+        for word in _timed_words(transcript)
+        if word.end > start and word.start < start + seconds
     ]
     rows = []
     for number in range(max(1, math.ceil(seconds / length - 1e-9))):
         first = start + number * length  # seconds into the recording
-        own = [w for w in words if w.start < first + length and w.end > first][:MAX_WORDS]
+        row_words = [w for w in words if w.start < first + length and w.end > first][:MAX_WORDS]
         part = frames[round((first - start) / HOP) : round((first - start + length) / HOP)]
-        rows.append(_row(part - loudest, own, first, length, type_))
+        rows.append(_row(part - loudest, row_words, first, length, painter))
     height = HEADER + sum(row.shape[0] for row in rows)
     canvas = blank(LEFT + WIDTH + RIGHT, height)
     at = HEADER
     for row in rows:
         canvas[at : at + row.shape[0]] = row
         at += row.shape[0]
-    _header(canvas, transcript, type_, start, seconds, any(word.guessed for word in words))
+    _header(canvas, transcript, painter, start, seconds, any(word.guessed for word in words))
     return canvas
 
 
-def _said(transcript: Transcript) -> list[Said]:
-    """Every word with a time, in order of time."""
-    found = []
+def _timed_words(transcript: Transcript) -> list[TimedWord]:
+    """The words of a transcript with their times, in order of time."""
+    words = []
     for number, line in enumerate(transcript.lines):
         units, timed = line_units(line)
-        sure = _confidences(line, len(units)) if timed else [line.confidence] * len(units)
-        for unit, confidence in zip(units, sure, strict=True):
-            found.append(
-                Said(unit.text, unit.start, unit.end, colour_of(confidence, INK), not timed, number)
+        confidences = _confidences(line, len(units), timed)
+        for unit, confidence in zip(units, confidences, strict=True):
+            words.append(
+                TimedWord(
+                    unit.text, unit.start, unit.end, colour_of(confidence, INK), not timed, number
+                )
             )
-    return sorted(found, key=lambda word: word.start)
+    return sorted(words, key=lambda word: word.start)
 
 
-def _confidences(line: Line, count: int) -> list[float | None]:
-    """Of a line's units: the words', or the line's where words fell into several units."""
-    sure = [word.confidence for word in line.words if word.text.split()]
-    return sure if len(sure) == count else [line.confidence] * count
+def _confidences(line: Line, count: int, timed: bool) -> list[float | None]:
+    """The confidences of a line's ``count`` units: those of its words, else that of the line."""
+    confidences = [word.confidence for word in line.words if word.text.split()]
+    return confidences if timed and len(confidences) == count else [line.confidence] * count
 
 
 def _row(
-    frames: NDArray[np.float32], words: Sequence[Said], first: float, length: float, type_: Type
+    frames: NDArray[np.float32],
+    words: Sequence[TimedWord],
+    first: float,
+    length: float,
+    painter: TextPainter,
 ) -> Canvas:
-    """One row: words, bars of their confidence, spectrogram, seconds."""
+    """A row: words, bars of their confidence, spectrogram, time axis."""
     scale = WIDTH / length
-    spots = _spots(words, first, first + length, scale, type_)
+    spots = _spots(words, first, first + length, scale, painter)
     levels = max([level for level, _ in spots], default=0) + 1
     above = levels * LEVEL + 6
     row = blank(LEFT + WIDTH + RIGHT, above + BAR + SPECTRUM + BELOW)
@@ -117,25 +140,27 @@ def _row(
         cv2.rectangle(row, (round(a) + 1, above), (round(b) - 1, above + BAR - 3), word.colour, -1)
         line = row[above : top + SPECTRUM, round(a)]
         line[:] = np.rint(0.55 * line + 0.45 * np.array(word.colour)).astype(np.uint8)
-        if word.start < first:  # begun in the row above
+        if word.start < first:  # its text is in the row above
             continue
         y = above - 6 - level * LEVEL
         if level:
             cv2.line(row, (round(a), y + 3), (round(a), above), RULE, 1)
-        type_.put(row, word.text, x, y, SIZE, word.colour, 300 if word.guessed else 450)
-    _axes(row, top, first, length, scale, type_)
+        painter.put(row, word.text, x, y, FONT_SIZE, word.colour, 300 if word.guessed else 450)
+    _axes(row, top, first, length, scale, painter)
     return row
 
 
 def _spots(
-    words: Sequence[Said], first: float, last: float, scale: float, type_: Type
+    words: Sequence[TimedWord], first: float, last: float, scale: float, painter: TextPainter
 ) -> list[tuple[int, float]]:
-    """The level above the spectrogram at which each word is written, and where it begins: over its
-    middle, and not over another."""
+    """The level above the spectrogram and the left edge of each word.
+
+    A word is centred on its time, on the lowest level at which it does not overlap others.
+    """
     ends: list[float] = []
     spots = []
     for word in words:
-        width = type_.width(word.text, SIZE)
+        width = painter.width(word.text, FONT_SIZE)
         middle = LEFT + ((max(word.start, first) + min(word.end, last)) / 2 - first) * scale
         x = min(max(middle - width / 2, LEFT), LEFT + WIDTH + RIGHT - width - 4)
         level = next((k for k, end in enumerate(ends) if end + 8 <= x), len(ends))
@@ -149,10 +174,10 @@ def _spots(
 
 
 def _spectrum(frames: NDArray[np.float32], width: int) -> Canvas:
-    """(height, width, 3): low frequencies at the bottom, loud ones dark.
+    """An image of a spectrogram (height, width, 3): low frequencies at the bottom, loud is dark.
 
     Args:
-        frames: (n, bands) log mel power above the loudest's.
+        frames: (n, bands) log mel power relative to the loudest.
     """
     level = np.clip((frames.T[::-1] + RANGE) / RANGE, 0.0, 1.0).astype(np.float32)
     image = cv2.resize(level, (width, SPECTRUM), interpolation=cv2.INTER_LINEAR)
@@ -166,7 +191,9 @@ def _spectrum(frames: NDArray[np.float32], width: int) -> Canvas:
     )
 
 
-def _axes(row: Canvas, top: int, first: float, length: float, scale: float, type_: Type) -> None:
+def _axes(
+    row: Canvas, top: int, first: float, length: float, scale: float, painter: TextPainter
+) -> None:
     bottom = top + SPECTRUM
     cv2.line(row, (LEFT, bottom), (LEFT + WIDTH, bottom), SOFT, 1)
     low, high = (float(hz_to_mel(hz)) for hz in (_CONFIG.low, _CONFIG.high))
@@ -174,20 +201,30 @@ def _axes(row: Canvas, top: int, first: float, length: float, scale: float, type
         y = round(bottom - SPECTRUM * (float(hz_to_mel(hz)) - low) / (high - low))
         cv2.line(row, (LEFT - 5, y), (LEFT, y), SOFT, 1)
         text = f"{hz} Hz" if hz < 1000 else f"{hz // 1000} kHz"
-        type_.put(row, text, LEFT - 9 - type_.width(text, 11), y + 4, 11, SOFT)
+        painter.put(row, text, LEFT - 9 - painter.width(text, 11), y + 4, 11, SOFT)
     second = math.ceil(first - 1e-6)
     while second <= first + length + 1e-6:
         x = round(LEFT + (second - first) * scale)
         cv2.line(row, (x, bottom), (x, bottom + 5), SOFT, 1)
         text = clock(second)
-        type_.put(
-            row, text, min(x - type_.width(text, 12) / 2, row.shape[1] - 40), bottom + 19, 12, SOFT
+        painter.put(
+            row,
+            text,
+            min(x - painter.width(text, 12) / 2, row.shape[1] - 40),
+            bottom + 19,
+            12,
+            SOFT,
         )
         second += 1
 
 
 def _header(
-    canvas: Canvas, transcript: Transcript, type_: Type, start: float, seconds: float, guessed: bool
+    canvas: Canvas,
+    transcript: Transcript,
+    painter: TextPainter,
+    start: float,
+    seconds: float,
+    guessed: bool,
 ) -> None:
     words = [
         word.confidence
@@ -204,7 +241,7 @@ def _header(
         about += "; thin words: their times are a guess"
     y = HEADER - 24
     name = transcript.source.replace("\\", "/").rpartition("/")[2]
-    at = LEFT + type_.put(canvas, name, LEFT, y, 20, INK, 600)
-    type_.put(canvas, about, at + 16, y, 16, SOFT)
+    at = LEFT + painter.put(canvas, name, LEFT, y, 20, INK, 600)
+    painter.put(canvas, about, at + 16, y, 16, SOFT)
     if words:
-        legend(canvas, type_, canvas.shape[1] - RIGHT, y, 15)
+        legend(canvas, painter, canvas.shape[1] - RIGHT, y, 15)

@@ -20,11 +20,11 @@ from recog.errors import UserError
 from recog.formats import READERS, WRITERS
 from recog.formats.layout.rotation import rotate_line
 from recog.transcript import Line, Transcript, Word
-from recog.visualise.arabic import shaped
-from recog.visualise.draw import INK, Type, blank, colour_of, is_font, seen, shown
+from recog.visualise.arabic import shape_arabic
+from recog.visualise.draw import INK, TextPainter, blank, colour_of, drawable, is_font, visual_order
 from recog.visualise.page import HEADER, MARGIN, MAX_HEIGHT, MAX_WIDTH, draw_page
 
-TYPE = Type()
+TYPE = TextPainter()
 PAPER = np.full((400, 600), 240, np.uint8)
 BAND = ((50.0, 100.0), (350.0, 100.0), (350.0, 140.0), (50.0, 140.0))
 LINE = Line(
@@ -119,23 +119,26 @@ def test_text_of_many_scripts() -> None:
             and not inked(canvas[:, 6 + width :])
         )
     hebrew = [("שלום", INK), ("עולם", INK)]
-    assert shown("שלום") == "םולש" and shown(" a\x00\u202eb\n") == "a b"
-    assert seen(hebrew) == hebrew[::-1] and seen([("a", INK), ("b", INK)]) == [
+    assert drawable("שלום") == "םולש" and drawable(" a\x00\u202eb\n") == "a b"
+    assert visual_order(hebrew) == hebrew[::-1] and visual_order([("a", INK), ("b", INK)]) == [
         ("a", INK),
         ("b", INK),
     ]
     mixed = [("abc", INK), ("def", INK), *hebrew, ("ghi", INK)]
-    assert [word for word, _ in seen(mixed)] == ["abc", "def", "עולם", "שלום", "ghi"]
+    assert [word for word, _ in visual_order(mixed)] == ["abc", "def", "עולם", "שלום", "ghi"]
 
 
 def test_arabic_letters_are_joined() -> None:
-    assert shaped("كتاب") == "\ufedb\ufe98\ufe8e\ufe8f" and shaped("لا") == "\ufefb"
-    assert shaped("سَلام") == "\ufeb3\u064e\ufefc\ufee1" and shaped("دار") == "\ufea9\ufe8d\ufead"
-    assert shaped("پا ب\u0640 abc") == "\ufb58\ufe8e \ufe91\u0640 abc"
-    assert shown("لا", joined=True) == "\ufefb" and shown("لا") == "ال"
+    assert shape_arabic("كتاب") == "\ufedb\ufe98\ufe8e\ufe8f" and shape_arabic("لا") == "\ufefb"
+    assert (
+        shape_arabic("سَلام") == "\ufeb3\u064e\ufefc\ufee1"
+        and shape_arabic("دار") == "\ufea9\ufe8d\ufead"
+    )
+    assert shape_arabic("پا ب\u0640 abc") == "\ufb58\ufe8e \ufe91\u0640 abc"
+    assert drawable("لا", joined=True) == "\ufefb" and drawable("لا") == "ال"
     font = Path("/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")
     if font.exists():
-        assert Type(font).width("كتاب", 40) < Type(font).width("ك ت ا ب", 40)
+        assert TextPainter(font).width("كتاب", 40) < TextPainter(font).width("ك ت ا ب", 40)
 
 
 def test_colours_go_from_red_to_blue() -> None:
@@ -148,7 +151,7 @@ def test_what_is_no_font_is_refused(tmp_path: Path) -> None:
     (tmp_path / "f.ttf").write_bytes(b"\0\1\0\0" + b"\xff" * 500)
     assert not is_font(tmp_path / "f.ttf") and not is_font(tmp_path)
     with pytest.raises(UserError, match=r"f\.ttf is not a font"):
-        Type(tmp_path / "f.ttf")
+        TextPainter(tmp_path / "f.ttf")
 
 
 def run(*arguments: object) -> tuple[int, str]:
@@ -200,7 +203,7 @@ def test_mistakes_give_one_sentence(tmp_path: Path) -> None:
     out = tmp_path / "o.png"
     for code, sentence, arguments in (
         (2, "must end in one of", (image, "-o", tmp_path / "o.gif")),
-        (2, "is among what is read", (image, "-o", image)),
+        (2, "is among the inputs", (image, "-o", image)),
         (2, "exclude each other", (image, "-o", out, "--transcript", image, "--model", "m")),
         (2, "not a transcript with places", (image, "-o", out, "--transcript", tmp_path / "t.txt")),
         (1, "not valid JSON", (image, "-o", out, "--transcript", tmp_path / "cut.json")),

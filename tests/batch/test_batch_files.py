@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recog.batch.failures import Failures
-from recog.batch.files import Input, collect, place, sizes
-from recog.batch.outputs import finished
+from recog.batch.files import Input, collect, sizes, write_result
+from recog.batch.outputs import existing_results
 from recog.errors import UserError
 from recog.util.atomic_files import to_utf8, write_bytes
 from recog.util.folders import walk
@@ -73,10 +73,10 @@ def test_a_result_is_there_in_whatever_composition_its_name_has(tmp_path):
         Input("x", str(tmp_path / f"{one}.txt")),
         Input("y", str(tmp_path / "none" / f"{one}.txt")),
     ]
-    assert list(finished(inputs, "txt")) == [str(tmp_path / f"{one}.txt")]
+    assert list(existing_results(inputs, "txt")) == [str(tmp_path / f"{one}.txt")]
     both = [Input("x", str(tmp_path / f"{one}.txt")), Input("y", str(tmp_path / f"{two}.txt"))]
     if not (tmp_path / f"{one}.txt").exists():
-        assert list(finished(both, "txt")) == [str(tmp_path / f"{two}.txt")]
+        assert list(existing_results(both, "txt")) == [str(tmp_path / f"{two}.txt")]
 
 
 def test_a_folder_that_cannot_be_listed_is_not_left_out_silently(tmp_path, monkeypatch):
@@ -179,7 +179,7 @@ def test_a_result_is_on_the_disk_before_it_has_its_name(
     monkeypatch.setattr(os, "fsync", watched)
     write_bytes(target, b"one")
     (tmp_path / "beside").write_bytes(b"two")
-    place(str(tmp_path / "b.txt"), tmp_path / "beside")
+    write_result(str(tmp_path / "b.txt"), tmp_path / "beside")
     assert named == [False, True]
     assert target.read_bytes() == b"one" and (tmp_path / "b.txt").read_bytes() == b"two"
 
