@@ -141,7 +141,9 @@ def check_model(model: str, modality: str, language: str | None) -> RecogniserFo
     return model_folder
 
 
-def supported_hotwords(model_folder: RecogniserFolder, hotwords: dict[str, float]) -> dict[str, float]:
+def supported_hotwords(
+    model_folder: RecogniserFolder, hotwords: dict[str, float]
+) -> dict[str, float]:
     """The hotwords that the model can write.
 
     Reports the others here, and not once in each process.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from recog.corpora.rows import Row
     from recog.evaluation.comparison import Comparison
     from recog.evaluation.counts import Pair
-    from recog.evaluation.inputs.rules import Normalisation
+    from recog.evaluation.inputs.normalisation import Normalisation
     from recog.evaluation.score import Result
 
 MIN_CONFUSIONS = 20  # that JSON and HTML hold
@@ -187,15 +187,15 @@ def _check(
 
 def _read(reference: Path, hypothesis: Path, compare: Path | None, normalise: str | None) -> Texts:
     """Texts that are there already."""
-    from recog.evaluation.inputs.media import row_finder
+    from recog.evaluation.inputs.media import media_finder
+    from recog.evaluation.inputs.normalisation import normalisation
     from recog.evaluation.inputs.pairs import read_pairs
-    from recog.evaluation.inputs.rules import normalisation
 
     hypotheses = [path for path in (hypothesis, compare) if path is not None]
     pairs, warnings = read_pairs(reference, hypothesis, leave_out=hypotheses)
     rule = normalisation(normalise or "none")
     compared = None if compare is None else read_pairs(reference, compare, leave_out=hypotheses)
-    return Texts(pairs, rule, warnings, partial(row_finder, reference, pairs), compared)
+    return Texts(pairs, rule, warnings, partial(media_finder, reference, pairs), compared)
 
 
 def _recognise(
@@ -206,9 +206,9 @@ def _recognise(
     options: RecognitionOptions,
 ) -> Texts:
     """What a model reads in the data."""
+    from recog.evaluation.inputs.normalisation import normalisation
     from recog.evaluation.inputs.pairs import read_hypotheses
     from recog.evaluation.inputs.recognise import DEFAULT_SPLITS, recognise_pairs
-    from recog.evaluation.inputs.rules import normalisation
     from recog.model.recogniser_folder import open_recogniser_folder
 
     if normalise is None:

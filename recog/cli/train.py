@@ -71,16 +71,14 @@ def train(
         raise UserError(f"{what}: there is no such file or folder.")
     _check_installed()
     from recog.model.page_model import is_page_model
-    from recog.training.language_model.recipe import is_language_recipe
-    from recog.training.page_model.recipe import is_page_recipe
-    from recog.training.recogniser.recipe import RunOptions
+    from recog.training.recipe_base import RunOptions, is_recipe
 
     options = RunOptions(
         epochs, rate, device, threads, freeze, accumulate, own_text=lm == "adapt", restart=restart
     )
     for_recognisers = freeze is not None or accumulate is not None or lm == "adapt"
-    if is_language_recipe(what):
-        from recog.training.language_model.run import run_language
+    if is_recipe(what, "text"):
+        from recog.training.language_model.run import train_language_model
 
         if base is not None or for_recognisers:
             raise UsageError(
@@ -88,24 +86,24 @@ def train(
                 "this recipe is of a language model."
             )
         _check_single_process("A language model")
-        run_language(what, out, options)
+        train_language_model(what, out, options)
         return
     page_base = base is not None and is_page_model(base)
-    if page_base or is_page_recipe(what):
-        from recog.training.page_model.run import run_page
+    if page_base or is_recipe(what, "page"):
+        from recog.training.page_model.run import train_page_model
 
         if (base is not None and not page_base) or for_recognisers:
             raise UsageError(
                 "--freeze, --lm, --accumulate and --from another kind of model are for recognisers."
             )
-        if page_base and is_page_recipe(what):
+        if page_base and is_recipe(what, "page"):
             raise UsageError("A recipe names its base itself: leave out --from.")
         _check_single_process("A page model")
-        run_page(what, out, options, base)
+        train_page_model(what, out, options, base)
         return
-    from recog.training.recogniser.run import run
+    from recog.training.recogniser.run import train_recogniser
 
-    run(what, out, base, options)
+    train_recogniser(what, out, base, options)
 
 
 def _check_installed() -> None:

@@ -95,8 +95,8 @@ def tune(
     """
     from recog.model.config import views_fault
     from recog.recognition.load import load
-    from recog.training.recogniser.data import dev_rows
-    from recog.tuning.model import tune_model
+    from recog.training.recogniser.rows import dev_rows
+    from recog.tuning.model import TuneOptions, tune_model
 
     _check_fixed(fixed or [])
     languages = _language_models(lm_for or [])
@@ -107,22 +107,20 @@ def tune(
         raise UsageError(f"--variant: {fault}.")
     if out is None and not Path(model).is_dir():
         raise UsageError(f"{model} is a shipped model; give --out for the tuned one.")
-    summary = tune_model(
-        recogniser,
-        dev_rows(data),
-        lm=lm,
-        languages=languages,
+    options = TuneOptions(
         out=out or Path(model),
         what=data.stem,
         metric=metric or ("wer" if recogniser.config.modality == "speech" else "cer"),
         beam=beam,
         sentence=sentence,
         fixed=frozenset(fixed or ()),
-        say=_print_progress,
+        lm=lm,
+        languages=languages,
         views=variants,
         doubt=uncertainty,
         rescore=rescore,
     )
+    summary = tune_model(recogniser, dev_rows(data), options, _print_progress)
     print(summary)
 
 

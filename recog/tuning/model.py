@@ -212,7 +212,7 @@ def make_search(
         config.normalise,
         options.sentence,
         recogniser.options.workers,
-        recogniser.reading_order,
+        recogniser.logical_text,
         WordFinder(recogniser.model_folder, models[0]) if by_words else None,
         None,
         report,

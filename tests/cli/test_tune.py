@@ -132,8 +132,7 @@ def test_a_tuned_model_keeps_its_language_model_and_uses_it(tmp_path: Path) -> N
             metric="wer",
             beam=8,
             sentence=False,
-            fixed=frozenset({"unknown_cost", "temperature",
-        "beam"}),
+            fixed=frozenset({"unknown_cost", "temperature", "beam"}),
         ),
         said.append,
     )
