@@ -13,12 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.ctc.viterbi import Timing, spans_of
+from recog.decoding.ctc.word_spans import Timing, word_spans
 from recog.decoding.fusion.hotwords import without_symbol
 from recog.decoding.greedy import best_path
-from recog.decoding.rescoring.combination import SecondPass
+from recog.decoding.rescoring.combination import NBestCombination
 from recog.decoding.rescoring.nbest import RESCORED
-from recog.decoding.rescoring.test_time_augmentation import READINGS, Seen, decode_views, doubt_of
+from recog.decoding.rescoring.test_time_augmentation import (
+    READINGS,
+    Posteriors,
+    decode_variants,
+    uncertainty_of,
+)
 from recog.errors import UsageError
 from recog.media.source import Source
 from recog.model.recogniser_folder import Bundle, ModelConfig, open_bundle, shipped_name
@@ -30,8 +35,9 @@ from recog.text.normalise import rule
 from recog.transcript import Alternative, Line, Transcript, Word, shortened
 
 if TYPE_CHECKING:
-    from recog.decoding.decoder import Decoder, Hypothesis
-    from recog.decoding.lexicon.lexicon_decoding import WordFinder
+    from recog.decoding.decoder import Decoder
+    from recog.decoding.hypothesis import Hypothesis
+    from recog.decoding.lexicon.lexicon_decoding import LexiconDecoder
     from recog.decoding.rescoring.nbest import Rescorer
     from recog.lm.trie import NGramTrie
 
@@ -61,11 +67,11 @@ class Recogniser:
             logger.warning(sentence)
         self.runtime = open_runtime(self.bundle)
         self.alphabet = Alphabet.from_list(self.config.symbols[1:])
-        self.word_finder = make_word_finder(self.bundle, self.options)
+        self.lexicon_decoder = make_lexicon_decoder(self.bundle, self.options)
         self._sound_decoder = (
-            None if self.word_finder is None else self._make_sound_decoder(self.word_finder)
+            None if self.lexicon_decoder is None else self._make_sound_decoder(self.lexicon_decoder)
         )
-        if self.word_finder is None:
+        if self.lexicon_decoder is None:
             _ = self.decoder  # says now what does not go together in the options
         self.rescorer = make_rescorer(self.bundle, self.options)
 
@@ -135,15 +141,15 @@ class Recogniser:
         alpha, _ = self.options.weights(self.config.decoding)
         if len(self.decoders) < 2 or not alpha:  # without a weight they are all the same
             return [0] * len(lines)
-        from recog.decoding.rescoring.language_id import likeliest_models
+        from recog.decoding.rescoring.language_id import identify_languages
 
         texts = [best_path(line) for line in lines]
-        return likeliest_models(
+        return identify_languages(
             [[decoder.weight(text) / alpha for decoder in self.decoders] for text in texts]
         )
 
     def decode(
-        self, seen: Seen, *, before: str | None = None, language: int | None = None
+        self, seen: Posteriors, *, before: str | None = None, language: int | None = None
     ) -> Reading:
         """Text in logical order, word spans in frames, and alternatives where asked for.
 
@@ -155,11 +161,11 @@ class Recogniser:
             language: which of :attr:`decoders`; None finds out.
         """
         temperature = (
-            self.config.decoding.temperature if self.word_finder or self.decoders else 1.0
+            self.config.decoding.temperature if self.lexicon_decoder or self.decoders else 1.0
         )  # a best path has none
-        views = [tempered(self.decoded_of(view), temperature) for view in (seen, *seen.again)]
-        if self.word_finder is not None and seen.sounds is not None:
-            return self._found_words(self.word_finder, views)
+        views = [tempered(self.decoded_of(view), temperature) for view in (seen, *seen.variants)]
+        if self.lexicon_decoder is not None and seen.phones is not None:
+            return self._found_words(self.lexicon_decoder, views)
         log_probs = views[0]
         alternatives: tuple[Alternative, ...] = ()
         if self.decoder is None:
@@ -170,8 +176,8 @@ class Recogniser:
             ]
             best = self._readings(decoder, views, before)
             if self.rescorer is not None:
-                again = SecondPass(decoder, self.rescorer)
-                best = again(best, views, before=before, every=self.options.n_best > 1)[
+                combine = NBestCombination(decoder, self.rescorer)
+                best = combine(best, views, before=before, include_distant=self.options.n_best > 1)[
                     : self.options.n_best
                 ]
             tokens = list(best[0].tokens)
@@ -182,7 +188,7 @@ class Recogniser:
         display = "".join(self.config.symbols[token] for token in tokens)
         spans = [
             (span.word, span.start, span.end, self.calibrated(span.confidence))
-            for span in spans_of(log_probs, tokens, self.config.symbols, timing=self.timing)
+            for span in word_spans(log_probs, tokens, self.config.symbols, timing=self.timing)
         ]
         display = " ".join(display.split())
         text = self.reading_order(display)
@@ -191,25 +197,27 @@ class Recogniser:
             spans = reorder(spans, text)
         return text, spans, alternatives if self.options.n_best > 1 else ()
 
-    def decoded_of(self, seen: Seen) -> NDArray[np.float32]:
+    def decoded_of(self, seen: Posteriors) -> NDArray[np.float32]:
         """What words are found in: (frames, sounds) where they are found in sounds, else (frames,
         symbols)."""
-        return seen.log_probs if self.word_finder is None or seen.sounds is None else seen.sounds
+        return (
+            seen.log_probs if self.lexicon_decoder is None or seen.phones is None else seen.phones
+        )
 
     def looks_again(self, log_probs: NDArray[np.float32]) -> bool:
         """Whether the other views are worth it, by the symbols (frames, symbols) that the first
         gives."""
         decoding = self.config.decoding
-        beam = self.word_finder is not None or bool(self.decoders)
+        beam = self.lexicon_decoder is not None or bool(self.decoders)
         looks = self.options.looks or ("auto" if beam else "once")
         return len(decoding.views) > 1 and (
-            looks == "all" or (looks == "auto" and doubt_of(log_probs) > decoding.doubt)
+            looks == "all" or (looks == "auto" and uncertainty_of(log_probs) > decoding.doubt)
         )
 
-    def _make_sound_decoder(self, word_finder: WordFinder) -> Decoder:
+    def _make_sound_decoder(self, lexicon_decoder: LexiconDecoder) -> Decoder:
         tuned, options = self.config.decoding, self.options
         alpha, beta = options.weights(tuned)
-        return word_finder.decoder(
+        return lexicon_decoder.make_decoder(
             beam_width=max(options.beam or tuned.beam or DEFAULT_BEAM, options.n_best),
             threads=1,
             alpha=alpha,
@@ -219,22 +227,24 @@ class Recogniser:
         )
 
     def _found_words(
-        self, word_finder: WordFinder, views: Sequence[NDArray[np.float32]]
+        self, lexicon_decoder: LexiconDecoder, views: Sequence[NDArray[np.float32]]
     ) -> Reading:
         assert self._sound_decoder is not None
         best = self._readings(self._sound_decoder, views)
         if self.rescorer is not None:
-            again = SecondPass(self._sound_decoder, self.rescorer, word_finder.texts)
-            best = again(best, views, every=self.options.n_best > 1)[: self.options.n_best]
+            combine = NBestCombination(self._sound_decoder, self.rescorer, lexicon_decoder.texts)
+            best = combine(best, views, include_distant=self.options.n_best > 1)[
+                : self.options.n_best
+            ]
         said: dict[str, Hypothesis] = {}
-        for hypothesis, text in zip(best, word_finder.texts(best), strict=True):
+        for hypothesis, text in zip(best, lexicon_decoder.texts(best), strict=True):
             said.setdefault(text, hypothesis)  # two ways to say the same are one reading
         best = [replace(hypothesis, text=text) for text, hypothesis in said.items()]
         spans = [
             (word, span.start, span.end, self.calibrated(span.confidence))
             for word, span in zip(
                 best[0].text.split(),
-                spans_of(views[0], best[0].tokens, word_finder.sounds, timing=self.timing),
+                word_spans(views[0], best[0].tokens, lexicon_decoder.phones, timing=self.timing),
                 strict=True,
             )
         ]
@@ -248,21 +258,23 @@ class Recogniser:
         changing which is the best."""
         wanted = self.options.n_best
         readings = wanted if self.rescorer is None else max(wanted, RESCORED)
-        [found] = decode_views(
-            decoder, [views], before=[before], n_best=readings, each=max(READINGS, wanted)
+        [found] = decode_variants(
+            decoder, [views], before=[before], n_best=readings, per_variant=max(READINGS, wanted)
         )
         return found
 
     def warm_up(self) -> None:
         """Load, and at the first use on a machine compile, what decoding needs, so that no file
         waits for it."""
-        if self.word_finder is not None or self.decoder is not None:
+        if self.lexicon_decoder is not None or self.decoder is not None:
             symbols, sounds = (
                 np.full((2, count), -np.log(max(1, count)), np.float32)
                 for count in (len(self.config.symbols), len(self.config.sounds or ()))
             )
             for before in (None, self.config.symbols[-1]):
-                self.decode(Seen(symbols, sounds if self.config.sounds else None), before=before)
+                self.decode(
+                    Posteriors(symbols, sounds if self.config.sounds else None), before=before
+                )
 
     def reading_order(self, text: str) -> str:
         """The logical order of a text that the network gives: an image of a right-to-left script is
@@ -398,21 +410,21 @@ def own_language_models(bundle: Bundle, options: Options) -> list[Path]:
     return [] if options.beam == 0 else [bundle.file(name) for name in names]
 
 
-def make_word_finder(bundle: Bundle, options: Options) -> WordFinder | None:
+def make_lexicon_decoder(bundle: Bundle, options: Options) -> LexiconDecoder | None:
     """What finds words in the sounds that the model hears; None where it hears none, or there is to
     be no language model of words: then its letters are decoded. A hotword of which nobody knows how
     it is said is left out, with a warning."""
     model = model_of_words(bundle, options)
     if model is None:
         return None
-    from recog.decoding.lexicon.lexicon_decoding import WordFinder
+    from recog.decoding.lexicon.lexicon_decoding import LexiconDecoder
 
-    word_finder = WordFinder(bundle, model, options.hotwords)
-    for phrase in word_finder.unknown:
+    lexicon_decoder = LexiconDecoder(bundle, model, options.hotwords)
+    for phrase in lexicon_decoder.unknown:
         logger.warning(
             "The hotword '%s' is left out: the model does not know how it is said.", phrase
         )
-    return word_finder
+    return lexicon_decoder
 
 
 def model_of_words(bundle: Bundle, options: Options) -> NGramTrie | None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.decoding.greedy import best_path_frames
-from recog.decoding.rescoring.test_time_augmentation import Seen
+from recog.decoding.rescoring.test_time_augmentation import Posteriors
 from recog.segment.speech import SHARED, Segment
 from recog.text.alphabet import BLANK
 
@@ -31,7 +31,7 @@ class Stretch:
 
     start: float
     end: float
-    seen: Seen
+    seen: Posteriors
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Stitcher:
         self._space = symbols.index(" ") if " " in symbols else None
         self._cut: _Cut | None = None
 
-    def __call__(self, segment: Segment, seen: Seen) -> Stretch:
+    def __call__(self, segment: Segment, seen: Posteriors) -> Stretch:
         """The stretch of the next segment. Its first view says where to cut; of the others the same
         share is taken."""
         log_probs = seen.log_probs
@@ -85,12 +85,12 @@ class Stitcher:
         return Stretch(segment.start + first * step, end, _part(seen, *kept))
 
 
-def _part(seen: Seen, low: float, high: float) -> Seen:
+def _part(seen: Posteriors, low: float, high: float) -> Posteriors:
     """The frames of all views between two shares of their numbers."""
     first, last = round(low * len(seen.log_probs)), round(high * len(seen.log_probs))
-    sounds = None if seen.sounds is None else seen.sounds[first:last]
-    return Seen(
-        seen.log_probs[first:last], sounds, tuple(_part(view, low, high) for view in seen.again)
+    sounds = None if seen.phones is None else seen.phones[first:last]
+    return Posteriors(
+        seen.log_probs[first:last], sounds, tuple(_part(view, low, high) for view in seen.variants)
     )
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.ctc.long_alignment import Placement, place, with_gap
-from recog.decoding.ctc.viterbi import Timing, forward_sums
+from recog.decoding.ctc.forward_sum import forward_sums
+from recog.decoding.ctc.long_alignment import LongAlignment, add_gap_column, align_long_text
+from recog.decoding.ctc.word_spans import Timing
 from recog.decoding.greedy import best_path_frames
 from recog.errors import UserError
 from recog.media.audio.reader import open_sound
@@ -66,7 +67,7 @@ class _Heard:
     """A recording, or an image, as a text needs it.
 
     Attributes:
-        log_probs: (frames, columns) of :func:`recog.decoding.ctc.long_alignment.with_gap`; a quiet
+        log_probs: (frames, columns) of :func:`recog.decoding.ctc.long_alignment.add_gap_column`; a quiet
             frame stands before and after each stretch.
         edges: (frames + 1,) where each frame begins, in seconds or pixels; step: their usual
             distance.
@@ -276,7 +277,7 @@ def _listen(
             read.append(columns[[space]])
             starts.append(np.array([frames + len(log_probs)], np.int64))
         edges.append(np.array([end]))
-        rows += [with_gap(log_probs, used, space), quiet]
+        rows += [add_gap_column(log_probs, used, space), quiet]
         frames += len(log_probs) + 1
     edges.append(np.array([end]))
     return _Heard(
@@ -300,7 +301,9 @@ def _find(
         if " " in recogniser.config.symbols
         else None
     )
-    placement = place(heard.log_probs, labels.tolist(), heard.read, heard.starts, space=space)
+    placement = align_long_text(
+        heard.log_probs, labels.tolist(), heard.read, heard.starts, space=space
+    )
     sure = _confidences(heard, labels, placement, spelling.spans)
     last = len(labels) - 1
     begins = [heard.edges[placement.starts[min(a, last)]] for a, _ in spelling.spans]
@@ -318,7 +321,7 @@ def _find(
 
 
 def _confidences(
-    heard: _Heard, labels: NDArray[np.int64], placement: Placement, spans: list[tuple[int, int]]
+    heard: _Heard, labels: NDArray[np.int64], placement: LongAlignment, spans: list[tuple[int, int]]
 ) -> list[float]:
     """For each word e to the mean log-probability of its symbols and of the gaps beside it: the
     forward sum over their alignments to the word's frames and one on either side, by the number of
@@ -341,7 +344,7 @@ def _confidences(
         sizes = np.array([max(1, len(labelling)) for labelling in labellings[part]])
         sure += np.exp(np.minimum(0.0, sums / sizes)).tolist()
     return [
-        value if a < b and placement.fits[a:b].all() else 0.0
+        value if a < b and placement.matched[a:b].all() else 0.0
         for value, (a, b) in zip(sure, spans, strict=True)
     ]
 

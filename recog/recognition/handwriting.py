@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.rescoring.test_time_augmentation import Seen
+from recog.decoding.rescoring.test_time_augmentation import Posteriors
 from recog.errors import UserError
 from recog.features.line_strip import to_columns, to_strip, viewed
 from recog.formats.layout.turning import turned_line
@@ -182,7 +182,7 @@ class HandwritingRecogniser(Recogniser):
         """Log-probabilities (frames, symbols) of a grey line image (height, width)."""
         return self._first(to_strip(image, self.features))
 
-    def look(self, image: NDArray[np.uint8]) -> tuple[Seen, float]:
+    def look(self, image: NDArray[np.uint8]) -> tuple[Posteriors, float]:
         """What the network sees in a grey line image (height, width), in one view or, where that is
         doubtful, in all; and how many of the image's pixels a frame of the first is wide."""
         strip = to_strip(image, self.features)
@@ -192,9 +192,9 @@ class HandwritingRecogniser(Recogniser):
         if not self.looks_again(log_probs):
             others = []
         again = tuple(
-            Seen(self.runtime.log_probs(to_columns(viewed(strip, view)))) for view in others
+            Posteriors(self.runtime.log_probs(to_columns(viewed(strip, view)))) for view in others
         )
-        return Seen(log_probs, again=again), self.config.encoder.subsampling * image.shape[
+        return Posteriors(log_probs, variants=again), self.config.encoder.subsampling * image.shape[
             1
         ] / columns
 
@@ -265,7 +265,7 @@ class HandwritingRecogniser(Recogniser):
             every: keep those in which nothing can be read.
         """
 
-        def read(found: Found) -> tuple[LineCrop, Seen, float] | None:
+        def read(found: Found) -> tuple[LineCrop, Posteriors, float] | None:
             try:
                 crop = cut_line(image, found[1], found[0] or None)
             except UserError:  # a sliver at the page's edge
@@ -273,7 +273,7 @@ class HandwritingRecogniser(Recogniser):
             return crop, *self.look(crop.image)
 
         count, before = 0, None
-        results: Iterable[tuple[LineCrop, Seen, float] | None]
+        results: Iterable[tuple[LineCrop, Posteriors, float] | None]
         results = parallel(read, found, self.options.workers)
         languages: Iterator[int] = repeat(0)
         if len(self.decoders) > 1:
@@ -308,7 +308,7 @@ class HandwritingRecogniser(Recogniser):
 
     def _line(
         self,
-        seen: Seen,
+        seen: Posteriors,
         before: str | None,
         place: Callable[[float, float], Box],
         language: int,

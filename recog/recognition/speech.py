@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.rescoring.test_time_augmentation import Seen
+from recog.decoding.rescoring.test_time_augmentation import Posteriors
 from recog.features.log_mel import log_mel, normalise, stretched
 from recog.media.audio.reader import SoundReader, open_sound
 from recog.media.errors import MediaError
@@ -192,7 +192,7 @@ class SpeechRecogniser(Recogniser):
         """Log-probabilities (frames, symbols) of a segment of at most 30 s."""
         return self._view(log_mel(wave, self.features), View()).log_probs
 
-    def look(self, wave: NDArray[np.float32]) -> Seen:
+    def look(self, wave: NDArray[np.float32]) -> Posteriors:
         """What the network hears in a segment of at most 30 s, in one view or, where that is
         doubtful, in all."""
         frames = log_mel(wave, self.features)
@@ -200,15 +200,15 @@ class SpeechRecogniser(Recogniser):
         seen = self._view(frames, first)
         if not self.looks_again(seen.log_probs):
             return seen
-        return seen._replace(again=tuple(self._view(frames, view) for view in others))
+        return seen._replace(variants=tuple(self._view(frames, view) for view in others))
 
-    def _view(self, frames: NDArray[np.float32], view: View) -> Seen:
+    def _view(self, frames: NDArray[np.float32], view: View) -> Posteriors:
         """Of log-mel frames that are not normalised."""
         found = self.runtime.log_probs(normalise(stretched(frames, view.width), self.features))
         symbols = len(self.config.symbols)
-        return Seen(found[:, :symbols], found[:, symbols:] if self.config.sounds else None)
+        return Posteriors(found[:, :symbols], found[:, symbols:] if self.config.sounds else None)
 
-    def _piece(self, segment: Segment) -> tuple[Segment, Seen]:
+    def _piece(self, segment: Segment) -> tuple[Segment, Posteriors]:
         return segment, self.look(segment.wave)
 
     def line(self, stretch: Stretch) -> Line:

@@ -26,7 +26,7 @@ Edge = tuple[int, int, float, Pair]  # of a lattice: from where, to where, its s
 
 
 def learn_spelling(known: Pronunciations, *, seed: int = 1) -> NGrams | None:
-    """The model of :class:`recog.lm.g2p.Speller`, of the usual ways in which words are said.
+    """The model of :class:`recog.lm.g2p.G2P`, of the usual ways in which words are said.
 
     Returns:
         None where there are too few words to learn from.

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from recog.corpora.rows import Row
-from recog.decoding.lexicon.lexicon_decoding import WordFinder
+from recog.decoding.lexicon.lexicon_decoding import LexiconDecoder
 from recog.decoding.rescoring.nbest import Rescorer
 from recog.errors import UsageError, UserError
 from recog.evaluation.confidence import expected_calibration_error, reliability, reliability_svg
@@ -103,7 +103,7 @@ def tune_model(
 
     search = Search(
         config.symbols, utterances, models, metric, config.normalise, sentence, recogniser.options.workers,
-        recogniser.reading_order, _word_finder(recogniser.bundle, models), None, report,
+        recogniser.reading_order, _lexicon_decoder(recogniser.bundle, models), None, report,
     )  # fmt: skip
     old = config.decoding
     start = Setting(old.alpha, old.beta, old.unknown_cost, old.temperature, beam)
@@ -115,11 +115,11 @@ def tune_model(
         found = search.choose_beam(found)
     baseline = best_path_result(search)
     by_letters = False
-    if search.word_finder is not None and search.measure(found) > rate_of(baseline, metric):
+    if search.lexicon_decoder is not None and search.measure(found) > rate_of(baseline, metric):
         say(
             "Words are found worse in the sounds than the letters alone spell them; searching in the letters."
         )
-        search, by_letters = replace(search, word_finder=None, results={}), True
+        search, by_letters = replace(search, lexicon_decoder=None, results={}), True
         if anew:
             search, _ = _better_begin(search, Setting(beam=beam), names)
         found = search.run(Setting(beam=beam), names)
@@ -154,8 +154,8 @@ def tune_model(
     if neural is not None and decoding.rescoring is not None:
         files |= neural[1]
     # with what it takes the words of the language model to be said like
-    if search.word_finder is not None:
-        files[PRONUNCIATIONS] = pronunciations_bytes(search.word_finder.pronunciations)
+    if search.lexicon_decoder is not None:
+        files[PRONUNCIATIONS] = pronunciations_bytes(search.lexicon_decoder.pronunciations)
     if calibration:
         table = reliability(fitted, right)
         files[PLOT] = reliability_svg(
@@ -286,9 +286,9 @@ def _file_names(languages: Mapping[str, Path]) -> dict[str, str]:
     return names
 
 
-def _word_finder(bundle: Bundle, lms: Sequence[NGramTrie]) -> WordFinder | None:
+def _lexicon_decoder(bundle: Bundle, lms: Sequence[NGramTrie]) -> LexiconDecoder | None:
     return (
-        WordFinder(bundle, lms[0])
+        LexiconDecoder(bundle, lms[0])
         if bundle.config.sounds and lms and lms[0].unit == "word"
         else None
     )

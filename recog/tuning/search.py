@@ -11,14 +11,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.ctc.viterbi import spans_of
-from recog.decoding.decoder import Decoder, Hypothesis
+from recog.decoding.ctc.word_spans import word_spans
+from recog.decoding.decoder import Decoder
 from recog.decoding.greedy import best_path
-from recog.decoding.lexicon.lexicon_decoding import WordFinder
-from recog.decoding.rescoring.combination import SecondPass
-from recog.decoding.rescoring.language_id import likeliest_models
+from recog.decoding.hypothesis import Hypothesis
+from recog.decoding.lexicon.lexicon_decoding import LexiconDecoder
+from recog.decoding.rescoring.combination import NBestCombination
+from recog.decoding.rescoring.language_id import identify_languages
 from recog.decoding.rescoring.nbest import RESCORED, Rescorer
-from recog.decoding.rescoring.test_time_augmentation import Seen, decode_views
+from recog.decoding.rescoring.test_time_augmentation import Posteriors, decode_variants
 from recog.evaluation.counts import Pair
 from recog.evaluation.score import Result, evaluate
 from recog.lm.trie import NGramTrie
@@ -42,7 +43,7 @@ class Utterance:
     """What is decoded again and again: what the network makes of its pieces, and its true text."""
 
     name: str
-    pieces: tuple[Seen, ...]
+    pieces: tuple[Posteriors, ...]
     text: str
     group: str | None
 
@@ -71,7 +72,7 @@ class Search:
         normalise: name of the normalisation of texts.
         sentence: see :class:`recog.decoding.Decoder`.
         in_order: from the order in which the network reads to that of the text.
-        word_finder: for a model that hears sounds, with the usual language model; then these are
+        lexicon_decoder: for a model that hears sounds, with the usual language model; then these are
             decoded.
         rescorer: orders the readings anew.
         report: called with each setting and its result.
@@ -85,7 +86,7 @@ class Search:
     sentence: bool = False
     threads: int | None = None
     in_order: Callable[[str], str] = str
-    word_finder: WordFinder | None = None
+    lexicon_decoder: LexiconDecoder | None = None
     rescorer: Rescorer | None = None
     report: Callable[[Setting, Result], None] = lambda setting, result: None
     results: dict[Setting, Result] = field(default_factory=dict)
@@ -117,7 +118,9 @@ class Search:
         if rescorer is None:
             return [[best for best, *_ in pieces] for pieces in self.readings(setting, 1)]
         found = self.readings(setting, RESCORED)
-        passes = [SecondPass(decoder, rescorer, self.texts) for decoder in self.decoders(setting)]
+        passes = [
+            NBestCombination(decoder, rescorer, self.texts) for decoder in self.decoders(setting)
+        ]
         return [
             [
                 passes[model](readings, self.views(piece, setting))[0]
@@ -134,25 +137,25 @@ class Search:
             pieces = [
                 self.views(piece, setting) for i in own for piece in self.utterances[i].pieces
             ]
-            best = iter(decode_views(decoder, pieces, n_best=n_best))
+            best = iter(decode_variants(decoder, pieces, n_best=n_best))
             for i in own:
                 found[i] = [next(best) for _ in self.utterances[i].pieces]
         return found
 
-    def views(self, piece: Seen, setting: Setting) -> list[NDArray[np.float32]]:
+    def views(self, piece: Posteriors, setting: Setting) -> list[NDArray[np.float32]]:
         """What is decoded of a piece."""
-        return [tempered(self.seen(view), setting.temperature) for view in (piece, *piece.again)]
+        return [tempered(self.seen(view), setting.temperature) for view in (piece, *piece.variants)]
 
     @cached_property
     def models(self) -> list[int]:
         """Which of the language models each utterance is decoded with."""
         # sounds are decoded with the usual one
-        if len(self.lms) < 2 or self.word_finder is not None:
+        if len(self.lms) < 2 or self.lexicon_decoder is not None:
             return [0] * len(self.utterances)
         scorers = [Decoder(self.symbols, lm=lm, alpha=1.0, beta=0.0) for lm in self.lms]
         texts = [[best_path(piece.log_probs) for piece in u.pieces] for u in self.utterances]
         return [
-            likeliest_models([[sum(map(scorer.weight, text)) for scorer in scorers]])[0]
+            identify_languages([[sum(map(scorer.weight, text)) for scorer in scorers]])[0]
             for text in texts
         ]
 
@@ -164,12 +167,12 @@ class Search:
         )
         return " ".join(" ".join(pieces).split())
 
-    def seen(self, piece: Seen) -> NDArray[np.float32]:
+    def seen(self, piece: Posteriors) -> NDArray[np.float32]:
         """What is decoded of one view."""
-        if self.word_finder is None:
+        if self.lexicon_decoder is None:
             return piece.log_probs
-        assert piece.sounds is not None
-        return piece.sounds
+        assert piece.phones is not None
+        return piece.phones
 
     def text(self, hypothesis: Hypothesis) -> str:
         """What is written of it."""
@@ -177,19 +180,19 @@ class Search:
 
     def texts(self, hypotheses: Sequence[Hypothesis]) -> list[str]:
         """What is written of each."""
-        if self.word_finder is None:
+        if self.lexicon_decoder is None:
             return [hypothesis.text for hypothesis in hypotheses]
-        return self.word_finder.texts(hypotheses)
+        return self.lexicon_decoder.texts(hypotheses)
 
     def spans(self, piece: NDArray[np.float32], hypothesis: Hypothesis) -> list[Span]:
         """The words of a piece that was decoded, in the order of the text, with their raw
         confidences."""
-        symbols = self.symbols if self.word_finder is None else self.word_finder.sounds
-        found = spans_of(piece, hypothesis.tokens, symbols)
+        symbols = self.symbols if self.lexicon_decoder is None else self.lexicon_decoder.phones
+        found = word_spans(piece, hypothesis.tokens, symbols)
         words = (
             [s.word for s in found]
-            if self.word_finder is None
-            else self.word_finder.written(hypothesis)
+            if self.lexicon_decoder is None
+            else self.lexicon_decoder.words_of(hypothesis)
         )
         shown = [(word, s.start, s.end, s.confidence) for word, s in zip(words, found, strict=True)]
         text = self.in_order(" ".join(words))
@@ -205,8 +208,8 @@ class Search:
             "unknown_cost": setting.unknown_cost,
             "sentence": self.sentence,
         }
-        if self.word_finder is not None:
-            return [self.word_finder.decoder(**options)]
+        if self.lexicon_decoder is not None:
+            return [self.lexicon_decoder.make_decoder(**options)]
         return [Decoder(self.symbols, lm=lm, **options) for lm in (self.lms or (None,))]
 
     def run(self, start: Setting, names: Sequence[str]) -> Setting:

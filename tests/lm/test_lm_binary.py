@@ -8,13 +8,12 @@ import zlib
 
 import numpy as np
 import pytest
-from reference_models import entries, reference, score
+from reference_models import check_ngrams, entries, reference, score
 
 from recog.errors import UserError
 from recog.lm import binary
 from recog.lm.arpa import read_arpa, write_arpa
 from recog.lm.binary import HEADER, load_lm, open_binary, read_binary, write_binary
-from recog.lm.check import check_ngrams
 from recog.lm.tables import Level, NGrams
 from recog.lm.trie import NGramTrie
 

@@ -17,7 +17,7 @@ from recog.corpora.rows import Row
 from recog.corpora.splits import split_rows
 from recog.corpora.validate import needed_frames
 from recog.errors import UserError
-from recog.lm.g2p import Speller
+from recog.lm.g2p import G2P
 from recog.text.alphabet import Alphabet, describe
 from recog.text.bidi import to_display, to_logical
 from recog.text.normalise import Accounted, has_digits
@@ -147,9 +147,9 @@ def grouped(row: Row, pattern: str) -> Row:
     return replace(row, group=found[1] if found.re.groups else found[0])
 
 
-def spelled(words: Sequence[str], speller: Speller) -> dict[str, str]:
+def spelled(words: Sequence[str], g2p: G2P) -> dict[str, str]:
     """How words are said by their spelling, those that cannot be left out."""
-    return {word: said for word, said in zip(words, speller.say(words), strict=True) if said}
+    return {word: said for word, said in zip(words, g2p.pronounce(words), strict=True) if said}
 
 
 def spoken_as_written(text: str, recipe: Recipe) -> bool:
@@ -180,7 +180,7 @@ def prepare(
     base: Alphabet | None = None,
     pronunciations: Pronunciations | None = None,
     sounds: Alphabet | None = None,
-    speller: Speller | None = None,
+    g2p: G2P | None = None,
     leave_out: Sequence[Path] = (),
     advance: Callable[[int], None] = lambda total: None,
 ) -> Dataset:
@@ -189,7 +189,7 @@ def prepare(
     Args:
         base: alphabet of a model to train on from; its symbols keep their places, new ones follow.
         pronunciations: of words, in ``sounds``; rows of which every word is there teach those too.
-        speller: what says the words of the train rows that are not there.
+        g2p: what says the words of the train rows that are not there.
         leave_out: folders within the sources that are not looked into, such as the one that the
             model goes to.
         advance: called with the number of rows after each row whose features are ready.
@@ -212,13 +212,13 @@ def prepare(
             [*base.symbols, *(s for s in alphabet.symbols if s not in base)]
         )
 
-    if pronunciations and speller is not None:
+    if pronunciations and g2p is not None:
         new = {
             word for row, _ in rows if row.split == "train" for word in row.text.split()
         } - pronunciations.keys()
         pronunciations = {
             **pronunciations,
-            **{word: (said,) for word, said in spelled(sorted(new), speller).items()},
+            **{word: (said,) for word, said in spelled(sorted(new), g2p).items()},
         }
 
     config = recipe.spectrogram if recipe.modality == "speech" else recipe.strip

@@ -17,7 +17,7 @@ import torch.distributed as dist
 from recog.corpora.manifest import load_data, modality, modality_of
 from recog.errors import UsageError, UserError
 from recog.lm.binary import binary_bytes
-from recog.lm.g2p import open_speller
+from recog.lm.g2p import open_g2p
 from recog.model.config import MEMORYLESS
 from recog.model.folder import GRAPH, PRONUNCIATIONS, SPELLING, TRAINING_PLOT, WEIGHTS
 from recog.model.recogniser_folder import Bundle, ModelConfig, open_bundle, write_bundle
@@ -240,7 +240,7 @@ def _data(recipe: Recipe, folder: Path, bundle: Bundle | None, report: Reporter)
     said, sounds = _pronunciations(recipe, bundle)
     data = prepare(
         recipe, cache, base=alphabet, pronunciations=said, sounds=sounds,
-        speller=open_speller(bundle) if bundle and said else None, leave_out=[folder.parent], advance=advance,
+        g2p=open_g2p(bundle) if bundle and said else None, leave_out=[folder.parent], advance=advance,
     )  # fmt: skip
     report.stop()
     if dist.is_initialized() and leads:
