@@ -168,7 +168,7 @@ def _runs(inputs: _Inputs, piece: _Piece, length: int) -> list[tuple[int, int, i
     runs: list[tuple[int, int, int]] = []
     for k, j in _longest_rising(sorted(pairs)):
         first_k, first_j, count = runs[-1] if runs else (0, 0, 0)
-        if k - j == first_k - first_j and k <= first_k + count:
+        if runs and k - j == first_k - first_j and k <= first_k + count:
             runs[-1] = first_k, first_j, k + length - first_k
         elif k >= first_k + count and j >= first_j + count:
             runs.append((k, j, length))

@@ -131,6 +131,20 @@ def test_hardly_any_frames(frames):
     assert not placement.matched.any() and (placement.ends <= frames).all()
 
 
+def test_a_text_may_begin_without_a_gap():
+    words = some_words(200, 9)
+    log_probs, begins = sounded(words, 9)
+    labels, first = labels_of(words)
+    placement = align_long_text(
+        add_gap_column(log_probs, range(SYMBOLS), SPACE),
+        labels[1:],
+        *best_path_frames(log_probs),
+        space=SPACE,
+        fine_cells=2**10,
+    )
+    assert placement.starts[np.array(first) - 1].tolist() == begins
+
+
 def test_without_a_space():
     word = [2, 3, 4, 5, 6, 7]
     log_probs, _ = sounded([word], 0)
