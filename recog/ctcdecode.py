@@ -6,32 +6,31 @@
     beam_results, beam_scores, timesteps, out_lens = decoder.decode(probs, seq_lens)
     text = "".join(labels[n] for n in beam_results[0][0][: out_lens[0][0]])
 
-Torch tensors in, torch tensors out (on the CPU); NumPy arrays in, NumPy arrays out, and torch is
-not imported. Names, defaults, shapes and signs are ctcdecode's 1.0.2: probabilities in unless
-``log_probs_input``, scores negated (natural log, lower is better), any ``blank_id``, and a model of
-words closes the vocabulary even where alpha and beta are 0.
+Torch tensors in give torch tensors out, on the CPU. NumPy arrays give NumPy arrays, and torch is
+not imported. Names, defaults, shapes and signs are those of ctcdecode 1.0.2: inputs are
+probabilities unless ``log_probs_input`` is set, scores are negated (natural log, lower is better),
+``blank_id`` is free, and a model of words closes the vocabulary even if alpha and beta are 0.
 
-Where ctcdecode is plainly wrong, this does what the name promises:
+These results differ from ctcdecode's, where that is plainly wrong:
 
-- Scores: ctcdecode's add up the alignments that its beam kept. Here each is the exact sum over all
-  of a labelling's alignments, and rows are ordered by it: never a higher (worse) score for the same
-  labels. Where two labellings are nearly as probable this may put ctcdecode's second in front,
-  being the more probable one.
-- With a language model, ctcdecode's rows are ordered by something else than their scores, which are
-  no probabilities either. Here beam_scores are minus (ln P_ctc + alpha ln P_lm + beta n), for n
-  words or, with a model of characters, n labels, ascending. The model starts after ``<s>``;
-  ``</s>`` is never counted, as in ctcdecode's order.
-- With a model of words, ctcdecode lets the last word be unfinished at no charge. Here every row
-  consists of whole words, and the last is charged like all others.
-- ``cutoff_prob`` of ctcdecode compares ln(1 + sum), so that above 0.693 it never prunes. Here
-  labels are added from the most probable until their sum reaches it. The blank is never cut off.
-- ``timesteps`` of ctcdecode may repeat and run backwards. Here they rise: the frames at which the
-  labels start on the labelling's most probable alignment (on ordinary outputs nearly always
-  ctcdecode's own).
-- What was not filled is uninitialised memory in ctcdecode. Here labels beyond ``out_lens`` are
-  ``blank_id``, timesteps 0, and rows that were not found have the score +inf and no labels.
-- A model that is not there ends ctcdecode's process, wrong shapes hang it, NaN and logits pass
-  silently. Here these are exceptions: :class:`recog.errors.UserError` for files,
+- Scores: ctcdecode adds up the alignments in its beam. Here a score is the exact sum over all
+  alignments of a labelling, and rows are ordered by it: the score of the same labels is never
+  higher (worse). Of two labellings that are nearly as probable, ctcdecode's second may come first.
+- With a language model, ctcdecode does not order rows by their scores, which are no probabilities
+  either. Here beam_scores are minus (ln P_ctc + alpha ln P_lm + beta n), ascending, for n words or,
+  with a model of characters, n labels. The model starts after ``<s>``; ``</s>`` never counts, as in
+  ctcdecode's order.
+- With a model of words, ctcdecode lets the last word be unfinished for free. Here every row has
+  whole words, and the last word counts like all others.
+- ``cutoff_prob``: ctcdecode compares ln(1 + sum), so that it never prunes above 0.693. Here labels
+  are added from the most probable on until their sum reaches it. The blank is never cut off.
+- ``timesteps``: ctcdecode's may repeat and run backwards. Here they rise: the frames at which the
+  labels start on the labelling's most probable alignment. On ordinary outputs these are nearly
+  always ctcdecode's.
+- Unused elements are uninitialised memory in ctcdecode. Here labels beyond ``out_lens`` are
+  ``blank_id``, timesteps are 0, and missing rows have the score +inf and no labels.
+- A missing model ends ctcdecode's process, wrong shapes hang it, and it accepts NaN and logits.
+  Here these are exceptions: :class:`recog.errors.UserError` for files, and
   :class:`recog.decoding.InvalidInputError`, a ``ValueError``, for arguments.
 """
 
@@ -46,7 +45,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.decoder import Decoder, Hypothesis
+from recog.decoding.decoder import Decoder
+from recog.decoding.hypothesis import Hypothesis
 from recog.decoding.streaming import StreamingDecoder
 from recog.decoding.validation import POSITIVE_TOLERANCE, Floats, InvalidInputError, as_array
 from recog.lm.tables import BEGIN, END, UNKNOWN
@@ -63,7 +63,7 @@ Answer = tuple[Any, Any, Any, Any]
 
 
 class _Shared:
-    """Options, and what both decoders do alike."""
+    """Options and methods of both decoders."""
 
     def __init__(
         self,
@@ -113,8 +113,8 @@ class _Shared:
             sentence=True,
         )
         # as in ctcdecode a text begins after <s>, but </s> is not counted
-        if decoder.language is not None:
-            decoder.language = replace(decoder.language, end_token=-1)
+        if decoder.fusion is not None:
+            decoder.fusion = replace(decoder.fusion, end_token=-1)
         return decoder
 
     def character_based(self) -> bool | None:
@@ -126,8 +126,10 @@ class _Shared:
         return None if self._model is None else self._model.order
 
     def dict_size(self) -> int | None:
-        """How many of the language model's words the labels can spell, 0 for one of characters;
-        None without a model."""
+        """Number of the language model's words that the labels can spell.
+
+        0 for a model of characters, None without a model.
+        """
         if self._model is None:
             return None
         if self._model.unit == "character":
@@ -136,18 +138,17 @@ class _Shared:
         return sum(word not in SPECIAL and letters.issuperset(word) for word in self._model.words)
 
     def reset_params(self, alpha: float, beta: float) -> None:
-        """Other weights for the language model, from the next call on; without one nothing
-        happens."""
+        """Set the language model's weights from the next call on; no effect without a model."""
         if self._model is not None:
             self._decoder = self._make(alpha, beta)
 
     def _utterances(self, probs: Any, seq_lens: Any) -> list[Floats]:
-        """Each utterance's log-probabilities, (time, symbols), the blank first."""
+        """Return each utterance's log-probabilities, (time, symbols), the blank first."""
         batch = as_array(probs)
         if batch.ndim != 3 or batch.shape[2] != len(self._labels):
             raise InvalidInputError(
-                f"probs has shape {batch.shape}, where (batch, time, {len(self._labels)}) is expected: "
-                "as many columns as labels."
+                f"probs has shape {batch.shape}, where (batch, time, {len(self._labels)}) is "
+                "expected: as many columns as labels."
             )
         if batch.dtype.kind not in "fiu":
             raise InvalidInputError(
@@ -183,19 +184,19 @@ class _Shared:
             raise InvalidInputError(f"probs has NaN in utterance {index}.")
         if values.size and (values.min() < 0.0 or values.max() > 1.0 + POSITIVE_TOLERANCE):
             raise InvalidInputError(
-                f"probs has values from {values.min():g} to {values.max():g} in utterance {index}: probabilities lie "
-                "between 0 and 1; apply softmax to scores, or set log_probs_input for log-probabilities."
+                f"probs has values from {values.min():g} to {values.max():g} in utterance {index}: "
+                "probabilities lie between 0 and 1; apply softmax to scores, or set "
+                "log_probs_input for log-probabilities."
             )
         return np.log(np.maximum(values, SMALLEST))
 
-    def _pack(self, found: Sequence[list[Hypothesis]], beams: int, longest: int) -> Answer:
-        """Rectangular arrays of ragged rows: (batch, beams, longest), scores and lengths (batch,
-        beam_width)."""
-        results = np.full((len(found), beams, longest), self._blank_id, np.int32)
-        timesteps = np.zeros((len(found), beams, longest), np.int32)
-        scores = np.full((len(found), self._beam_width), np.inf, np.float32)
-        out_lens = np.zeros((len(found), self._beam_width), np.int32)
-        for i, hypotheses in enumerate(found):
+    def _pack(self, rows: Sequence[list[Hypothesis]], beams: int, longest: int) -> Answer:
+        """Pack hypotheses into arrays (batch, beams, longest) and (batch, beam_width)."""
+        results = np.full((len(rows), beams, longest), self._blank_id, np.int32)
+        timesteps = np.zeros((len(rows), beams, longest), np.int32)
+        scores = np.full((len(rows), self._beam_width), np.inf, np.float32)
+        out_lens = np.zeros((len(rows), self._beam_width), np.int32)
+        for i, hypotheses in enumerate(rows):
             for k, hypothesis in enumerate(hypotheses):
                 length = len(hypothesis.tokens)
                 scores[i, k], out_lens[i, k] = -hypothesis.score, length
@@ -208,21 +209,21 @@ class CTCBeamDecoder(_Shared):
     """CTC beam search over whole utterances.
 
     Args:
-        labels: the strings of the columns, the blank's among them.
+        labels: the strings of the columns, with the blank's.
         model_path: a language model of words or characters: ARPA, plain or compressed, or recog's
-            binary; None or "" for none. KenLM's own binaries cannot be read.
+            binary; None or "" for none. KenLM's binaries cannot be read.
         alpha: weight of ln P_lm.
         beta: added for each word, or with a model of characters for each label.
         cutoff_top_n: extend prefixes only by this many of a frame's most probable labels.
         cutoff_prob: extend them only by the most probable labels that together reach this
             probability; 1 for all.
-        beam_width: prefixes kept, and rows returned.
-        num_processes: utterances decoded at once, by threads.
+        beam_width: prefixes in the beam, and rows in the result.
+        num_processes: threads, one for each utterance.
         blank_id: the blank's index.
-        log_probs_input: ``probs`` are natural logarithms.
+        log_probs_input: whether ``probs`` are natural logarithms.
 
     Raises:
-        UserError: the language model is not there or cannot be read.
+        UserError: the language model is missing or cannot be read.
         InvalidInputError: an option out of range.
     """
 
@@ -238,20 +239,19 @@ class CTCBeamDecoder(_Shared):
             ``beam_results`` (batch, beam_width, time) int32, indices of labels; ``beam_scores``
             (batch, beam_width) float32, minus the natural logarithm, ascending; ``timesteps``
             (batch, beam_width, time) int32, a frame for each label; ``out_lens`` (batch,
-            beam_width) int32, how many labels. Tensors if ``probs`` is one.
+            beam_width) int32, numbers of labels. Tensors if ``probs`` is a tensor.
 
         Raises:
-            InvalidInputError: wrong shapes, NaN, or values that are no probabilities.
+            InvalidInputError: wrong shapes, NaN, or values that are not probabilities.
         """
-        found = self._decoder.decode(self._utterances(probs, seq_lens))
-        return _as_given(self._pack(found, self._beam_width, as_array(probs).shape[1]), probs)
+        rows = self._decoder.decode(self._utterances(probs, seq_lens))
+        return _like_input(self._pack(rows, self._beam_width, as_array(probs).shape[1]), probs)
 
 
 class OnlineCTCBeamDecoder(_Shared):
-    """CTC beam search over utterances that come in chunks; the arguments are
-    :class:`CTCBeamDecoder`'s.
+    """CTC beam search over utterances that arrive in chunks.
 
-    The answer after the last chunk is what :class:`CTCBeamDecoder` gives of all chunks at once.
+    The arguments are those of :class:`CTCBeamDecoder`, and so is the result after the last chunk.
     """
 
     def decode(
@@ -265,57 +265,56 @@ class OnlineCTCBeamDecoder(_Shared):
 
         Args:
             probs: (batch, time, labels), as for :meth:`CTCBeamDecoder.decode`.
-            states: one for each utterance, the same in each of its calls.
-            is_eos_s: for each, whether this is its last chunk.
+            states: a state for each utterance, the same in each of its calls.
+            is_eos_s: whether this is the last chunk, for each utterance.
             seq_lens: (batch,) frames of each chunk; None takes all.
 
         Returns:
-            As :meth:`CTCBeamDecoder.decode`, but ``beam_results`` and ``timesteps`` are as large as
-            what was found, and utterances that go on have no rows: (batch, 0, 0) where all do.
+            As :meth:`CTCBeamDecoder.decode`, but ``beam_results`` and ``timesteps`` are only as
+            large as needed. Unfinished utterances have no rows: (batch, 0, 0) if all are.
 
         Raises:
-            InvalidInputError: see there; or as many states or flags as utterances are missing, a
-                state is given twice, or one has had its last chunk.
+            InvalidInputError: as :meth:`CTCBeamDecoder.decode`; or the numbers of utterances,
+                states and flags differ, a state is given twice, or had its last chunk before.
         """
         inputs = self._utterances(probs, seq_lens)
         if not len(states) == len(is_eos_s) == len(inputs):
             raise InvalidInputError(
-                f"there are {len(inputs)} utterances, {len(states)} states and {len(is_eos_s)} is_eos_s; "
-                "give one of each for an utterance."
+                f"there are {len(inputs)} utterances, {len(states)} states and {len(is_eos_s)} "
+                "is_eos_s; give one of each for an utterance."
             )
         if len({id(state) for state in states}) < len(states):
             raise InvalidInputError("states has the same one twice; each utterance needs its own.")
 
-        def advance(state: DecoderState, log_probs: Floats, last: bool) -> list[Hypothesis]:
+        def feed(state: DecoderState, log_probs: Floats, last: bool) -> list[Hypothesis]:
             state.stream.feed(log_probs)
             return state.stream.finish() if last else []
 
         if self._decoder.threads == 1 or len(inputs) == 1:
-            found = [advance(*item) for item in zip(states, inputs, is_eos_s, strict=True)]
+            rows = [feed(*item) for item in zip(states, inputs, is_eos_s, strict=True)]
         else:
-            with ThreadPoolExecutor(self._decoder.threads) as pool:  # the kernels leave the GIL
-                found = list(pool.map(advance, states, inputs, is_eos_s))
-        beams = max(map(len, found), default=0)
-        longest = max((len(hypothesis.tokens) for rows in found for hypothesis in rows), default=0)
-        return _as_given(self._pack(found, beams, longest), probs)
+            with ThreadPoolExecutor(self._decoder.threads) as pool:  # kernels release the GIL
+                rows = list(pool.map(feed, states, inputs, is_eos_s))
+        beams = max(map(len, rows), default=0)
+        longest = max((len(hypothesis.tokens) for row in rows for hypothesis in row), default=0)
+        return _like_input(self._pack(rows, beams, longest), probs)
 
 
 class DecoderState:
-    """What is kept of one utterance between its chunks: made for the first, and not used again
-    after the last.
+    """State of an utterance between its chunks; it cannot be used after the last.
 
     Args:
-        decoder: the one that will decode it, with the weights that it has now.
+        decoder: the decoder, with its current weights.
     """
 
     def __init__(self, decoder: OnlineCTCBeamDecoder) -> None:
         self.stream = StreamingDecoder(decoder._decoder)
 
 
-def _as_given(answer: Answer, probs: Any) -> Answer:
-    """The arrays, or tensors of them where the input was one."""
+def _like_input(answer: Answer, probs: Any) -> Answer:
+    """Convert the arrays to tensors if the input was a tensor."""
     if not hasattr(probs, "detach"):
         return answer
-    import torch  # whoever has a tensor has it
+    import torch  # installed, since the input is a tensor
 
     return tuple(torch.from_numpy(array) for array in answer)  # type: ignore[return-value]

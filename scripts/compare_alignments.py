@@ -28,7 +28,7 @@ import recog
 from recog.corpora import importer
 from recog.corpora.data import load_data
 from recog.corpora.rows import Row
-from recog.decoding.ctc.viterbi import Timing, spans_of
+from recog.decoding.ctc.word_spans import Timing, word_spans
 from recog.media.audio.reader import read_sound
 from recog.recognition.speech import SpeechRecogniser
 from recog.text.normalise import rule
@@ -124,10 +124,12 @@ def compared(model: SpeechRecogniser, row: Row, path: Path, sounds: bool) -> tup
         return str(path), "", np.zeros((0, 2))
     if said is not None and heard is not None:
         symbols = model.config.sounds or ()
-        spans = spans_of(heard, [symbols.index(sound) for sound in said], symbols, timing=Timing())
+        spans = word_spans(
+            heard, [symbols.index(sound) for sound in said], symbols, timing=Timing()
+        )
     else:
         labels = model.alphabet.encode(text, skip_unknown=True)
-        spans = spans_of(letters, labels, model.config.symbols, timing=Timing())
+        spans = word_spans(letters, labels, model.config.symbols, timing=Timing())
     return (
         str(path),
         text,

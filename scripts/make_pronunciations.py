@@ -17,7 +17,7 @@ import random
 from pathlib import Path
 
 from recog.lm.binary import load_lm
-from recog.lm.g2p import Speller
+from recog.lm.g2p import G2P
 from recog.lm.trie import NGramTrie
 from recog.model.recogniser_folder import open_recogniser_folder
 from recog.text.pronunciations import Pronunciations, encode_pronunciations, read_cmudict
@@ -29,12 +29,12 @@ RECIPE = Path(__file__).parents[1] / "pipelines" / "speech" / "english-speech.ya
 HELD = 2_000  # words that --check holds back
 
 
-def speller(known: Pronunciations) -> Speller:
+def g2p(known: Pronunciations) -> G2P:
     model = train_g2p(
         {word: ways for word, ways in known.items() if word.replace("'", "").isalpha()}
     )
     assert model is not None  # the dictionary is large
-    return Speller(NGramTrie.from_ngrams(model))
+    return G2P(NGramTrie.from_ngrams(model))
 
 
 def check(known: Pronunciations) -> None:
@@ -44,7 +44,7 @@ def check(known: Pronunciations) -> None:
     words = sorted(word for word in known if word.isalpha())
     random.Random(1).shuffle(words)
     held = words[:HELD]
-    said = speller({word: known[word] for word in words[HELD:]}).say(held)
+    said = g2p({word: known[word] for word in words[HELD:]}).pronounce(held)
     wrong = [
         min(Levenshtein.distance(one, way) for way in known[word])
         for word, one in zip(held, said, strict=True)
@@ -71,7 +71,7 @@ def pronounce(words: list[str], known: Pronunciations) -> Pronunciations:
     """Each word in all ways of the dictionary, as its stem with an 's, or as it is spelled."""
     found = {word: known[word] if word in known else possessive(word, known) for word in words}
     rest = [word for word, ways in found.items() if not ways]
-    found |= {word: (said,) for word, said in zip(rest, speller(known).say(rest), strict=True)}
+    found |= {word: (said,) for word, said in zip(rest, g2p(known).pronounce(rest), strict=True)}
     return {word: ways for word, ways in found.items() if any(ways)}
 
 

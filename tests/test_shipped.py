@@ -13,7 +13,7 @@ import pytest
 from rapidfuzz.distance import Levenshtein
 
 import recog
-from recog.decoding.rescoring.test_time_augmentation import Seen
+from recog.decoding.rescoring.test_time_augmentation import Posteriors
 from recog.model.folder import pretrained
 from recog.model.onnx_check import check_onnx
 from recog.model.recogniser_folder import open_recogniser_folder, shipped
@@ -98,7 +98,7 @@ def test_blanks_alone_decode_to_nothing(beam, frames):
     model = recog.load("english-speech", beam=beam)
     log_probs = np.full((frames, len(model.config.symbols)), -20.0, np.float32)
     log_probs[:, 0] = -1e-6
-    assert model.decode(Seen(log_probs)) == ("", [], ())
+    assert model.decode(Posteriors(log_probs)) == ("", [], ())
 
 
 @pytest.mark.parametrize(("model", "media"), PAIRS, ids=lambda value: getattr(value, "name", value))
@@ -123,7 +123,7 @@ def test_int8_reads_almost_what_float32_reads(loaded, model: str, media: Path):
     twin = recog.load(model, beam=0)
     twin.runtime.log_probs = in_torch  # type: ignore[method-assign]
     content = read_sound(media) if media.suffix == ".wav" else read_image(media)
-    exact, rounded = (r.decode(Seen(r.log_probs(content)))[0] for r in (twin, recogniser))
+    exact, rounded = (r.decode(Posteriors(r.log_probs(content)))[0] for r in (twin, recogniser))
     allowed = 0.1 * len(exact) if model == "english-speech" else 0.03 * len(exact)
     assert Levenshtein.distance(exact, rounded) <= allowed, (exact, rounded)
 

@@ -1,5 +1,4 @@
-"""The decoder as others see it: options in, hypotheses out. The work is done in
-:mod:`recog.decoding.beam.search`."""
+"""The decoder: options and log-probabilities in, hypotheses out."""
 
 from __future__ import annotations
 
@@ -7,11 +6,12 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from recog.decoding.hypothesis import Hypothesis
 from recog.decoding.validation import (
     Floats,
     InvalidInputError,
@@ -26,87 +26,59 @@ from recog.lm.text import UNKNOWN_COST
 
 if TYPE_CHECKING:
     from recog.decoding.beam.search import Search
-    from recog.decoding.fusion.tables import Language
+    from recog.decoding.fusion.tables import ShallowFusion
     from recog.lm.trie import NGramTrie
 
 MAX_BEAM = 1_000_000
 HOTWORD_BOOST = 5.0
 
 
-@dataclass(frozen=True)
-class Hypothesis:
-    """One reading of an utterance.
-
-    Attributes:
-        text: the tokens' symbols, joined.
-        score: what the N-best is ordered by, higher is better: ``log_prob`` + alpha ln P_lm + beta
-            n + boosts, where n counts words or, of a character model, characters; without a
-            language model and hotwords ``log_prob``.
-        log_prob: natural log of the labelling's probability, summed over all its alignments
-            (float64).
-        tokens: symbol indices, without blanks.
-        timesteps: for each token the frame at which it starts on the most probable alignment;
-            rising.
-    """
-
-    text: str
-    score: float
-    log_prob: float
-    tokens: tuple[int, ...]
-    timesteps: tuple[int, ...]
-
-
 class Decoder:
     """CTC prefix beam search (Hannun et al. 2014), with n-gram language models and hotwords.
 
-    After each frame the ``beam_width`` prefixes with the most probability over all their alignments
-    are kept, weighted by the language model where there is one. The best path's labelling always
-    joins the final candidates (unless the vocabulary is closed), and candidates are compared by
-    their exact sums: without a model the first hypothesis is at any width at least as probable as
-    best path's.
+    After each frame the ``beam_width`` most probable prefixes stay, summed over all their
+    alignments and weighted by the language model. Final candidates are compared by their exact
+    sums. The best path's labelling is always among them, unless the vocabulary is closed. So
+    without a model the first hypothesis is at least as probable as best path's, at any width.
 
-    A model of words scores a word where it ends, at a space or at the end; inside, the unigram of
-    the best word that the spelling may become is a look-ahead. Unknown words can be spelled: at
-    P(<unk>) and ``unknown_cost`` a character. Where only the best text is asked for, prefixes
-    recombine: of those that the model continues alike (the same context, the same beginning of a
-    word) the most probable one goes on, which makes a narrow beam as good as a much wider one. A
-    model of characters scores each one.
+    A model of words scores a word at its end, a space or the end of the text. Before that, the
+    unigram of the best word that begins so serves as a look-ahead. Unknown words cost P(<unk>) and
+    ``unknown_cost`` for each character. Where only the best text is requested, prefixes recombine:
+    of those with the same context and the same beginning of a word, the most probable stays. This
+    makes a narrow beam as good as a much wider one. A model of characters scores each character.
 
     Args:
         symbols: the strings of indices 0 to n - 1. Index 0 is the blank, whatever its string; the
             others may be of any length.
-        beam_width: prefixes kept, from 1.
-        n_best: hypotheses returned for an utterance at most, 1 to ``beam_width``.
-        threads: utterances decoded at once; None takes one for each CPU this process may use.
+        beam_width: prefixes in the beam, from 1.
+        n_best: the most hypotheses for an utterance, 1 to ``beam_width``.
+        threads: utterances to decode at once; None for the number of CPUs this process may use.
         beam_size_token: extend prefixes only by this many of a frame's most probable symbols, the
-            blank counted; None does not limit them.
+            blank included; None for no limit.
         cutoff_prob: extend prefixes only by a frame's most probable symbols that together reach
-            this probability; None or 1 does not limit them.
-        blank_skip: leave frames that are all but certain to be blank out of the search, as long as
-            everything else in all of them has at most this probability, 0 to 0.1. Nothing that the
-            search then cannot see is more probable than that (see
-            :class:`recog.decoding.beam.search.BlankSkipper`); ``log_prob`` counts all frames as
-            ever.
+            this probability; None or 1 for no limit.
+        blank_skip: skip frames that are almost certainly blank, as long as all their other symbols
+            together have at most this probability, 0 to 0.1. Whatever the search misses is not more
+            probable than that (see :class:`recog.decoding.beam.search.BlankSkipper`). ``log_prob``
+            always counts all frames.
         beam_threshold: drop prefixes whose log-probability lies more than this below the best's;
-            None drops none.
+            None for no limit.
         lm: a model of words or of characters, or the path of its file (ARPA, plain or compressed,
             or recog's binary).
         alpha: weight of ln P_lm, from 0.
         beta: added to the score for each word or, with a model of characters, for each character.
-        hotwords: words and phrases to expect, each spelled in the symbols; or, with each, its
-            boost.
-        hotword_boost: added to the score where one of ``hotwords`` occurs as whole words, 0 to 50,
-            natural log.
-        closed_vocabulary: only the words of the model of words, or of the lexicon, nothing else.
-        sentence: an utterance is a sentence: the model begins it with <s> and ends it with </s>. A
-            line of handwriting or a stretch of speech is not.
-        unknown_cost: what each character of an unknown word costs, natural log, weighed by alpha.
-        lexicon: how words are spelled in the symbols, in one or several ways, where that is not by
-            their own characters: where the symbols are sounds, how they are pronounced. Words of
-            the model that it leaves out cannot be found, words that the model does not have cost as
-            unknown ones. Several words may be spelled alike; the one that the model deems the
-            likeliest counts (:class:`recog.decoding.lexicon.homophones.Homophones` tells which they
-            are).
+        hotwords: words and phrases to expect, spelled in the symbols; or a mapping to their boosts.
+        hotword_boost: added to the score where a hotword occurs as whole words, 0 to 50, natural
+            log.
+        closed_vocabulary: allow only the words of the model, or of the lexicon.
+        sentence: whether an utterance is a sentence, from <s> to </s>. A line of handwriting or a
+            stretch of speech is not.
+        unknown_cost: cost of each character of an unknown word, natural log, multiplied by alpha.
+        lexicon: the spellings of each word in the symbols, where these are not its characters: its
+            pronunciations, if the symbols are phones. Words of the model that it lacks are never
+            found; words that the model lacks cost as unknown words. Of several words spelled alike
+            the most probable counts (:class:`recog.decoding.lexicon.homophones.Homophones`
+            chooses).
 
     Raises:
         InvalidInputError: an option out of range.
@@ -161,7 +133,7 @@ class Decoder:
             raise InvalidInputError(f"beam_threshold is {beam_threshold}; it must be at least 0.")
         skip = real("blank_skip", blank_skip, 0.0, 0.1)
         self.sentence = sentence
-        self.language: Language | None = None
+        self.fusion: ShallowFusion | None = None
         boosts = as_boosts(hotwords, hotword_boost)
         alpha, beta = real("alpha", alpha, 0.0), real("beta", beta, -100.0)
         unknown_cost = real("unknown_cost", unknown_cost, 0.0)
@@ -172,11 +144,11 @@ class Decoder:
         self._pruning = Pruning(
             self.beam_width, tokens, cutoff, math.exp(-threshold), skip, recombine
         )
-        # weights of 0 are no model at all
+        # with weights of 0 there is no need for the model
         if boosts or closed_vocabulary or (model is not None and (alpha or beta)):
-            from recog.decoding.fusion.tables import make_language
+            from recog.decoding.fusion.tables import make_fusion
 
-            self.language = make_language(
+            self.fusion = make_fusion(
                 self.symbols,
                 model,
                 alpha=alpha,
@@ -195,22 +167,21 @@ class Decoder:
         before: Sequence[str | None] | None = None,
         n_best: int | None = None,
     ) -> list[list[Hypothesis]]:
-        """Decode a batch; the result for an utterance does not depend on the others.
+        """Decode a batch; an utterance's result does not depend on the others.
 
         Args:
             log_probs: (batch, time, symbols), or a sequence of (time, symbols); natural log, NumPy
                 arrays or torch tensors, computed in float64 from float32 values.
-            lengths: (batch,) frames of each utterance; the rest is padding, whatever it holds. None
-                takes all.
-            before: for each utterance the text that it follows, for the language model: the line
-                above, of which a hyphen at the end lets the word go on.
-            n_best: another number than the decoder's own, 1 to ``beam_width``. Whether prefixes
-                recombine stays as it is; where they do, those that gave way to the best one's are
-                among them again.
+            lengths: (batch,) frames of each utterance; the rest is padding. None takes all.
+            before: for each utterance the text that precedes it, for the language model, such as
+                the line above. After a hyphen at its end, its last word continues.
+            n_best: replaces the decoder's ``n_best``, 1 to ``beam_width``. Prefixes recombine as
+                before; texts that were recombined with the best one are added to the list.
 
         Returns:
-            For each utterance its hypotheses, best first: at most ``n_best``, at least one, no two
-            of the same tokens. No frames give one empty hypothesis of log-probability 0.
+            For each utterance its hypotheses, best first: at most ``n_best``, at least one, all
+            with different tokens. An utterance without frames has an empty hypothesis of
+            log-probability 0.
 
         Raises:
             InvalidInputError: wrong shapes, lengths out of range, NaN, ``+inf``, positive entries,
@@ -235,94 +206,88 @@ class Decoder:
         threads = min(self.threads, len(utterances))
         if threads == 1:
             return [search(*pair) for pair in zip(utterances, texts, strict=True)]
-        with ThreadPoolExecutor(threads) as pool:  # the kernels leave the GIL
+        with ThreadPoolExecutor(threads) as pool:  # kernels release the GIL
             return list(pool.map(search, utterances, texts))
 
     def begin(self, before: str | None = None, *, frames: int = 0) -> Search:
-        """A beam before the first frame; ``frames`` is how many are expected."""
-        from recog.decoding.beam.search import PlainSearch, WeightedSearch
+        """Return a search before its first frame; ``frames`` is the number to expect."""
+        from recog.decoding.beam.search import FusionSearch, PlainSearch
 
-        if self.language is None:
+        if self.fusion is None:
             return PlainSearch(self._pruning, frames)
-        return WeightedSearch(self._pruning, self.language, before, self.sentence, frames)
+        return FusionSearch(self._pruning, self.fusion, before, self.sentence, frames)
 
     def weight(self, tokens: Sequence[int], *, before: str | None = None) -> float:
-        """What the language model and the hotwords add to the log-probability of a text to make its
-        score."""
-        if self.language is None:
+        """Return the score minus the log-probability of a text: language model and hotwords."""
+        if self.fusion is None:
             return 0.0
-        from recog.decoding.beam.search import weight_of
+        from recog.decoding.beam.search import text_weight
 
-        return weight_of(self.language, tokens, before, self.sentence)
+        return text_weight(self.fusion, tokens, before, self.sentence)
 
     def boosts(self, tokens: Sequence[int], *, before: str | None = None) -> float:
-        """The part of :meth:`weight` that is the boosts of the hotwords in a text."""
-        if self.language is None:
+        """Return the part of :meth:`weight` that comes from the hotwords in a text."""
+        if self.fusion is None:
             return 0.0
-        from recog.decoding.beam.search import boosts_of
+        from recog.decoding.beam.search import hotword_boosts
 
-        return boosts_of(self.language, tokens, before, self.sentence)
+        return hotword_boosts(self.fusion, tokens, before, self.sentence)
 
     def _search(self, log_probs: Floats, before: str | None, n_best: int) -> list[Hypothesis]:
-        from recog.decoding.beam.search import (
-            probabilities,  # here, as it imports Numba: a best path never waits for it
-        )
+        # imported here, since Numba is slow to import and best path does not need it
+        from recog.decoding.beam.search import probabilities
 
         if len(log_probs) == 0:
             return [Hypothesis("", self.weight((), before=before), 0.0, (), ())]
         search = self.begin(before, frames=len(log_probs))
         probs, log_scale = probabilities(log_probs)
         search.feed(probs)
-        found = self.hypotheses(search.finish(log_probs, probs, log_scale, n_best))
+        hypotheses = self.hypotheses(search.finish(log_probs, probs, log_scale, n_best))
         return (
-            self._beside_rivals(found, search, log_probs, before, n_best)
+            self._with_alternatives(hypotheses, search, log_probs, before, n_best)
             if n_best > 1 and self._pruning.recombine
-            else found
+            else hypotheses
         )
 
-    def _beside_rivals(
+    def _with_alternatives(
         self,
-        found: list[Hypothesis],
+        hypotheses: list[Hypothesis],
         search: Search,
         log_probs: Floats,
         before: str | None,
         n_best: int,
     ) -> list[Hypothesis]:
-        """The N best once those are among them that recombined with the best."""
-        from recog.decoding.ctc.forward_sum import Sums
+        """Add the texts that were recombined with the best one, and return the N best."""
+        from recog.decoding.ctc.forward_sum import ForwardSums
         from recog.decoding.ctc.viterbi import viterbi
 
-        known, sums = {hypothesis.tokens for hypothesis in found}, Sums(log_probs)
-        for tokens in search.rivals(found[0].tokens, n_best):
+        known, sums = {hypothesis.tokens for hypothesis in hypotheses}, ForwardSums(log_probs)
+        for tokens in search.recombined_alternatives(hypotheses[0].tokens, n_best):
             log_prob = -math.inf if tokens in known else sums(tokens)
             if math.isfinite(log_prob):
-                text = "".join([self.symbols[token] for token in tokens])
-                found.append(
-                    Hypothesis(
-                        text, log_prob + self.weight(tokens, before=before), log_prob, tokens, ()
-                    )
-                )
-        found = sorted(found, key=lambda hypothesis: hypothesis.score, reverse=True)[:n_best]
+                score = log_prob + self.weight(tokens, before=before)
+                hypotheses.append(Hypothesis(self._text(tokens), score, log_prob, tokens, ()))
+        hypotheses = sorted(hypotheses, key=lambda h: h.score, reverse=True)[:n_best]
         return [
             h if h.timesteps else replace(h, timesteps=viterbi(log_probs, h.tokens).starts)
-            for h in found
+            for h in hypotheses
         ]
 
-    def hypotheses(self, found: Sequence[Any]) -> list[Hypothesis]:
-        """What :meth:`recog.decoding.beam.search.Search.finish` found, for people."""
-        rows = [self._hypothesis(*row) for row in zip(*found, strict=True)]
-        return [row for row in rows if row.score > -math.inf] or rows[
-            :1
-        ]  # with a closed vocabulary some may be impossible
+    def hypotheses(self, arrays: Sequence[Any]) -> list[Hypothesis]:
+        """Convert the arrays of :meth:`recog.decoding.beam.search.Search.finish`."""
+        rows = [self._hypothesis(*row) for row in zip(*arrays, strict=True)]
+        # with a closed vocabulary some may be impossible
+        return [row for row in rows if row.score > -math.inf] or rows[:1]
 
     def _hypothesis(
         self, labels: Any, starts: Any, length: int, log_prob: float, score: float
     ) -> Hypothesis:
         tokens = tuple(labels[:length].tolist())
-        text = "".join([self.symbols[token] for token in tokens])
-        return Hypothesis(
-            text, float(score), float(log_prob), tokens, tuple(starts[:length].tolist())
-        )
+        timesteps = tuple(starts[:length].tolist())
+        return Hypothesis(self._text(tokens), float(score), float(log_prob), tokens, timesteps)
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        return "".join([self.symbols[token] for token in tokens])
 
     def _utterances(self, log_probs: Any, lengths: Any) -> list[Floats]:
         if isinstance(log_probs, (list, tuple)):

@@ -1,5 +1,4 @@
-"""Decoding while the log-probabilities still come in: partial texts at any time, and at the end
-what one call gives."""
+"""Streaming decoder: partial texts while log-probabilities arrive, the same final result."""
 
 from __future__ import annotations
 
@@ -8,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from recog.decoding.decoder import Decoder, Hypothesis
+from recog.decoding.decoder import Decoder
+from recog.decoding.hypothesis import Hypothesis
 from recog.decoding.validation import Floats, InvalidInputError, as_log_probs
 
 if TYPE_CHECKING:
@@ -19,15 +19,15 @@ Tokens = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Partial:
-    """How far an unfinished utterance is understood.
+    """The result for an unfinished utterance.
 
     Attributes:
-        frames: how many were fed so far.
-        stable: the text that all prefixes in the beam begin with. It only grows; the final
-            hypotheses begin with it too, except where best path's labelling, which left the beam,
-            turns out more probable by its exact sum, or where a closed vocabulary cuts an
-            unfinished word off.
-        best: the text of the most probable prefix now; begins with ``stable``.
+        frames: the number of frames so far.
+        stable: the text that all prefixes in the beam begin with. It only grows, and the final
+            hypotheses begin with it. There are two exceptions: best path's labelling may have left
+            the beam and turn out more probable by its exact sum, and a closed vocabulary may cut
+            off an unfinished word.
+        best: the text of the most probable prefix; begins with ``stable``.
         stable_tokens: the symbol indices of ``stable``.
         best_tokens: those of ``best``.
     """
@@ -40,17 +40,17 @@ class Partial:
 
 
 class StreamingDecoder:
-    """One utterance, fed in chunks.
+    """Decoder of an utterance that arrives in chunks.
 
-    The beam lives on between chunks, so a frame costs what it costs offline, and :meth:`finish`
-    returns bit for bit what :meth:`Decoder.decode` returns of all frames at once. For its exact
-    sums all log-probabilities are kept, 4 bytes a symbol and frame, and so are all prefixes that
-    ever stood in the beam: cut streams without an end at silences.
+    The beam persists between chunks, so a frame costs the same as offline. :meth:`finish` returns
+    bit for bit the result of :meth:`Decoder.decode` for all frames at once. For the exact sums,
+    all log-probabilities stay in memory, 4 bytes for each symbol and frame, and so do all prefixes
+    that were ever in the beam: cut endless streams at silences.
 
     Args:
-        decoder: the options; any number of streams may share it, in as many threads, but a stream
-            belongs to one.
-        before: the text that this utterance follows; see :meth:`Decoder.decode`.
+        decoder: the options. Streams in several threads may share it; a stream belongs to a single
+            thread.
+        before: the text that precedes this utterance; see :meth:`Decoder.decode`.
 
     Example:
         >>> stream = StreamingDecoder(Decoder(["", "a", "b"]))
@@ -66,13 +66,13 @@ class StreamingDecoder:
         self._before = before
         self._chunks: list[Floats] = []
         self._frames = 0
-        # until there are frames: empty utterances compile nothing
+        # None until there are frames, so that empty utterances compile nothing
         self._search: Search | None = None
         self._finished = False
 
     @property
     def frames(self) -> int:
-        """How many were fed so far."""
+        """The number of frames so far."""
         return self._frames
 
     @property
@@ -88,11 +88,11 @@ class StreamingDecoder:
 
         Raises:
             InvalidInputError: see :func:`recog.decoding.validation.as_log_probs`; or the stream has
-                finished. A chunk that is refused leaves the stream as it was.
+                finished. A rejected chunk leaves the stream unchanged.
         """
         self._check_open()
         chunk = as_log_probs(log_probs, symbols=len(self.decoder.symbols), name="the chunk")
-        chunk = chunk.copy()  # callers like to reuse their buffers
+        chunk = chunk.copy()  # callers may reuse their buffers
         if len(chunk) > 0:
             if self._search is None:
                 self._search = self.decoder.begin(self._before)
@@ -104,7 +104,7 @@ class StreamingDecoder:
         return self.partial()
 
     def partial(self) -> Partial:
-        """What is understood so far.
+        """Return the result so far.
 
         Raises:
             InvalidInputError: the stream has finished.
@@ -116,11 +116,10 @@ class StreamingDecoder:
         return Partial(self._frames, self._text(stable), self._text(best), stable, best)
 
     def finish(self) -> list[Hypothesis]:
-        """The hypotheses of the whole utterance, as :meth:`Decoder.decode` returns them; the stream
-        ends.
+        """End the stream and return the utterance's hypotheses, as :meth:`Decoder.decode` does.
 
         Raises:
-            InvalidInputError: it has ended before.
+            InvalidInputError: the stream has ended before.
         """
         self._check_open()
         search = self._search
@@ -132,7 +131,7 @@ class StreamingDecoder:
             return self.decoder.decode([log_probs], before=[self._before])[0]
         from recog.decoding.beam.search import probabilities
 
-        # again, at once: the scales' sum depends on the order of its terms
+        # of all frames at once, since the scales' sum depends on the order of its terms
         probs, log_scale = probabilities(log_probs)
         return self.decoder.hypotheses(
             search.finish(log_probs, probs, log_scale, self.decoder.n_best)

@@ -1,4 +1,4 @@
-"""What comes in from outside is checked here, once, before any compiled code sees it."""
+"""Checks of the decoder's inputs, before compiled code uses them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from recog.errors import UserError
 
 MAX_BOOST = 50.0  # natural log: e**50 outweighs any acoustics
-# how far above 0 a log-probability may lie: half-precision log-softmax rounds up to 8e-3
+# the most that a log-probability may exceed 0: half-precision log-softmax rounds up to 8e-3
 POSITIVE_TOLERANCE = 1e-2
 
 Floats = NDArray[np.float32]
@@ -21,11 +21,16 @@ Ints = NDArray[np.int32]
 
 @dataclass(frozen=True)
 class Pruning:
-    """What the beam keeps: ``width`` prefixes, extended by the ``tokens`` most probable symbols of
-    a frame and by those that make up ``cutoff`` of its mass, none below ``ratio`` of the best's
-    mass; frames whose symbols other than the blank have at most ``blank_skip`` of probability in
-    sum are not searched; with ``recombine`` one prefix alone of those that the language model
-    continues alike."""
+    """Pruning options of the beam search; see :class:`recog.decoding.Decoder`.
+
+    Attributes:
+        width: prefixes in the beam.
+        tokens: extend prefixes by this many of a frame's most probable symbols.
+        cutoff: extend prefixes by the symbols that make up this share of a frame's mass.
+        ratio: drop prefixes below this share of the best's mass.
+        blank_skip: the most probability that skipping blank frames may lose.
+        recombine: of the prefixes that the language model continues alike, let only the best stay.
+    """
 
     width: int
     tokens: int
@@ -36,13 +41,11 @@ class Pruning:
 
 
 class InvalidInputError(UserError, ValueError):
-    """Log-probabilities, labels or options that cannot be used: a ``ValueError`` with one sentence
-    for people."""
+    """Log-probabilities, labels or options that cannot be used; also a ``ValueError``."""
 
 
 def as_array(values: Any) -> NDArray[Any]:
-    """A NumPy array of a NumPy array, a nested sequence, or a torch tensor (by its methods: torch
-    is not imported)."""
+    """Convert an array, a nested sequence or a torch tensor to NumPy, without importing torch."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         if "float" in str(values.dtype):
@@ -57,11 +60,11 @@ def as_log_probs(values: Any, *, symbols: int | None = None, name: str = "log_pr
     Args:
         values: (time, symbols), natural log, finite or ``-inf``, at most 0 (up to rounding), the
             blank at index 0.
-        symbols: how many symbols there must be; None takes any number from 1.
-        name: what to call it in an error.
+        symbols: the required number of symbols; None for any number from 1.
+        name: the name for errors.
 
     Returns:
-        (time, symbols) float32, C-contiguous; the array itself where it already is.
+        (time, symbols) float32, C-contiguous; not copied if it already is.
 
     Raises:
         InvalidInputError: wrong shape or type, NaN, ``+inf``, positive entries, or a frame with no
@@ -82,15 +85,15 @@ def as_log_probs(values: Any, *, symbols: int | None = None, name: str = "log_pr
         )
     if array.shape[1] == 0:
         raise InvalidInputError(f"{name} has no symbols, not even the blank.")
-    with np.errstate(over="ignore"):  # below float32's range is as good as -inf
-        # kernels take no mapped or frozen arrays
+    with np.errstate(over="ignore"):  # values below float32's range become -inf
+        # kernels take no mapped or read-only arrays
         array = np.require(array, np.float32, ["C", "A", "W"])
     _check_values(array, name)
     return array
 
 
 def _check_values(array: Floats, name: str) -> None:
-    best = array.max(axis=1)  # NaN and +inf come through, so one pass finds everything
+    best = array.max(axis=1)  # NaN and +inf propagate, so a single pass finds everything
     if len(best) == 0:
         return
     highest = best.max()
@@ -109,13 +112,13 @@ def _check_values(array: Floats, name: str) -> None:
 
 
 def as_labels(labels: Sequence[int], symbols: int) -> Ints:
-    """Check a labelling: indices 1 to ``symbols - 1``, no blank among them.
+    """Check a labelling: indices 1 to ``symbols - 1``, without the blank.
 
     Returns:
         (labels,) int32.
 
     Raises:
-        InvalidInputError: an index that is the blank, out of range, or no integer.
+        InvalidInputError: an index is the blank, out of range, or not an integer.
     """
     array = np.asarray(labels)
     if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
@@ -131,10 +134,10 @@ def as_labels(labels: Sequence[int], symbols: int) -> Ints:
 def as_boosts(
     hotwords: Iterable[str] | Mapping[str, float] | None, boost: float
 ) -> dict[str, float]:
-    """Check phrases, each with its boost; those of a plain list have the same one.
+    """Check hotwords and return their boosts; those of a plain list get ``boost``.
 
     Raises:
-        InvalidInputError: a phrase is no text, or a boost is out of range.
+        InvalidInputError: a hotword is not a string, or a boost is out of range.
     """
     if hotwords is None:
         return {}
@@ -156,7 +159,7 @@ def real(name: str, value: float, lowest: float, highest: float = 100.0) -> floa
     """Check a number.
 
     Raises:
-        InvalidInputError: it is none, or out of range.
+        InvalidInputError: it is not a number, or out of range.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise InvalidInputError(f"{name} is {value!r}; it must be a number.")
@@ -171,7 +174,7 @@ def whole(name: str, value: int, highest: int, why: str = "", *, lowest: int = 1
     """Check a whole number.
 
     Raises:
-        InvalidInputError: it is none, or out of range.
+        InvalidInputError: it is not a whole number, or out of range.
     """
     if (
         isinstance(value, bool)

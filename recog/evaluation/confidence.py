@@ -1,6 +1,6 @@
 """How far confidences can be trusted: reliability, calibration error, cross entropy.
 
-A raw confidence (:func:`recog.decoding.ctc.viterbi.spans_of`) puts words in order; what share of
+A raw confidence (:func:`recog.decoding.ctc.word_spans.word_spans`) puts words in order; what share of
 the words of one confidence are right is another thing, and what a
 :class:`recog.model.config.Calibration` maps it to.
 """

@@ -2,15 +2,16 @@
 
 The format: ``\\data\\``, a line ``ngram N=count`` for each order, a section ``\\N-grams:`` for each
 with lines of a log10 probability, N words and (below the highest order) a log10 back-off, and
-``\\end\\``. Fields are separated by spaces and tabs. What tools disagree on is read so:
+``\\end\\``. Fields are separated by spaces and tabs. Tools disagree on some points, which are read
+as follows:
 
-- n-grams whose context is not listed, as SRILM's pruning leaves them: the context is added with the
-  probability that the model gives it and a back-off of 1, which changes no probability.
-- a log-probability up to 0.001 above 0 is a rounding error and read as 0.
-- no ``<unk>``: one of log-probability -100 is added, as KenLM does; ``<UNK>`` stands for it. No
-  ``</s>``: it gets the probability of ``<unk>``. No ``<s>``: it is added without a back-off.
-  ``<s>`` itself always gets -99.
-- lines before ``\\data\\`` and after ``\\end\\`` are comments.
+- An n-gram's context may be missing, as after SRILM's pruning. It is added with the model's
+  probability for it and a back-off of 1, which changes no probability.
+- A log-probability up to 0.001 above 0 is a rounding error and read as 0.
+- Without ``<unk>``, an ``<unk>`` of log-probability -100 is added, as KenLM does; ``<UNK>`` is an
+  alias of it. A missing ``</s>`` gets the probability of ``<unk>``. A missing ``<s>`` is added
+  without a back-off. ``<s>`` itself always gets -99.
+- Lines before ``\\data\\`` and after ``\\end\\`` are comments.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import lzma
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from itertools import chain, pairwise, repeat
+from itertools import chain, islice, pairwise, repeat
 from pathlib import Path
 from typing import IO
 
@@ -28,19 +29,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.errors import UserError
-from recog.lm.files import read_blocks, replacing
+from recog.lm.arpa_lines import ArpaLines
+from recog.lm.files import replacing
 from recog.lm.rows import add_contexts, empty_level, sort_order
 from recog.lm.tables import BEGIN, END, MAX_ORDER, SPACE, UNKNOWN, Level, NGrams, Unit
 from recog.lm.trie import LOG10_BEGIN, MAX_NODES
 
-MAX_LINE = 1 << 16  # bytes
 MAX_COMMENT_LINES = 1000  # before \data\
-ROUNDING = 1e-3  # how far a log-probability may stand above 0
-LARGEST = 1e30  # of any number: sums of them and natural logarithms stay within float32
+ROUNDING = 1e-3  # the most that a log-probability may exceed 0
+LARGEST = 1e30  # number allowed: sums and natural logarithms of these fit into float32
 LOG10_UNKNOWN = -100.0
-CHUNK = 50_000  # lines written at a time
+CHUNK = 50_000  # lines to write at a time
 COUNT = re.compile(rb"ngram[ \t]+([0-9]{1,3})[ \t]*=[ \t]*([0-9]{1,18})")
-ODD_SPACE = re.compile(rb"[\x0b\x0c]")  # for bytes.split they are spaces, here part of a word
+ODD_SPACE = re.compile(rb"[\x0b\x0c]")  # spaces for bytes.split, but parts of words here
 FIELD = re.compile(rb"[^ \t]+")
 SPECIALS = (UNKNOWN.encode(), BEGIN.encode(), END.encode())
 
@@ -49,14 +50,14 @@ def read_arpa(path: str | Path, *, unit: Unit | None = None) -> NGrams:
     """Read an ARPA file.
 
     Args:
-        path: plain, gzip or xz, told by content; UTF-8.
+        path: a plain, gzip or xz file in UTF-8.
         unit: whether its tokens are words or characters. By default characters, if all but the
-            special entries are one character long and ``|``, the space, is one of them; else words.
+            special entries are a single character and ``|``, the space, is among them; else words.
 
     Raises:
-        UserError: the file cannot be read or is not such a model; the message names the line.
+        UserError: the file cannot be read or is not an ARPA model; the message names the line.
     """
-    lines = _Lines(Path(path))
+    lines = ArpaLines(Path(path))
     counts = _read_counts(lines)
     words, index, unigrams = _read_unigrams(lines, counts[0])
     levels = [unigrams]
@@ -72,8 +73,9 @@ def read_arpa(path: str | Path, *, unit: Unit | None = None) -> NGrams:
 
 
 def write_arpa(ngrams: NGrams, path: str | Path) -> None:
-    """Write an ARPA file, compressed if the name ends in ``.gz`` or ``.xz``. Reading it gives the
-    same numbers again.
+    """Write an ARPA file, compressed if the name ends in ``.gz`` or ``.xz``.
+
+    Reading it gives exactly the same numbers.
 
     Raises:
         UserError: the file cannot be written.
@@ -100,7 +102,7 @@ def _write(ngrams: NGrams, file: IO[bytes] | gzip.GzipFile | lzma.LZMAFile) -> N
             columns = [
                 map(ngrams.words.__getitem__, column.tolist()) for column in level.ids[rows].T
             ]
-            # NumPy writes the shortest decimal number that reads as the same float32
+            # NumPy writes the shortest decimal number that parses to the same float32
             fields = [
                 level.log_prob[rows].astype(str).tolist(),
                 map(" ".join, zip(*columns, strict=True)),
@@ -113,92 +115,10 @@ def _write(ngrams: NGrams, file: IO[bytes] | gzip.GzipFile | lzma.LZMAFile) -> N
     file.write(b"\n\\end\\\n")
 
 
-class _Lines:
-    """The lines of a file, one by one or all up to the next section, with the number of the last
-    for messages."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.number = 0  # of the line taken last, from 1
-        self._batches = self._read()
-        self._batch: list[bytes] = []
-        self._next = 0
-
-    def error(self, message: str, number: int | None = None) -> UserError:
-        return UserError(f"{self.path}, line {number or self.number}: {message}.")
-
-    def take(self) -> bytes | None:
-        """The next line that is not blank, without white space around it; None at the end of the
-        file."""
-        while self._next < len(self._batch) or self._fill():
-            line = self._batch[self._next].strip(b" \t")
-            self._next += 1
-            self.number += 1
-            if line:
-                return line
-        return None
-
-    def put_back(self) -> None:
-        """Undo the last ``take``, which gave a line."""
-        self._next -= 1
-        self.number -= 1
-
-    def run(self) -> tuple[range, list[bytes]]:
-        """Some of the lines up to the next one that begins with a backslash, and their numbers;
-        none when there are no more."""
-        while self._next < len(self._batch) or self._fill():
-            rest = self._batch[self._next :] if self._next else self._batch
-            stop = next((i for i, line in enumerate(rest) if line[:1] == b"\\"), len(rest))
-            if stop == 0:
-                break
-            numbers = range(self.number + 1, self.number + 1 + stop)
-            self._next += stop
-            self.number += stop
-            return numbers, rest[:stop]
-        return range(0), []
-
-    def finish(self) -> None:
-        """Read on to the file's end, where compressed data has its checksum."""
-        while self._fill():
-            pass
-
-    def _fill(self) -> bool:
-        self._batch, self._next = next(self._batches, []), 0
-        return bool(self._batch)
-
-    def _read(self) -> Iterator[list[bytes]]:
-        pending, number = b"", 1  # the number of the batch's first line
-        for block in read_blocks(self.path):
-            if number == 1 and len(pending) < 3:
-                block, pending = (pending + block).removeprefix(b"\xef\xbb\xbf"), b""
-            *batch, pending = (pending + block).split(b"\n")
-            if max(map(len, batch), default=0) > MAX_LINE or len(pending) > MAX_LINE:
-                raise self.error(
-                    f"a line from here on is longer than {MAX_LINE} bytes; this is no ARPA file",
-                    number,
-                )
-            if batch:
-                yield self._without_returns(batch, number)
-                number += len(batch)
-        if pending:
-            yield self._without_returns([pending], number)
-
-    def _without_returns(self, batch: list[bytes], number: int) -> list[bytes]:
-        if any(b"\r" in line for line in batch):
-            batch = [line.removesuffix(b"\r") for line in batch]
-            for i, line in enumerate(batch):
-                if b"\r" in line:
-                    raise self.error(
-                        "there is a carriage return inside the line; remove it", number + i
-                    )
-        return batch
-
-
-def _read_counts(lines: _Lines) -> list[int]:
-    """How many n-grams of each order the file announces; none of it is trusted before they were
-    read."""
+def _read_counts(lines: ArpaLines) -> list[int]:
+    """Read the header's number of n-grams of each order, which may be wrong."""
     for _ in range(MAX_COMMENT_LINES):
-        line = lines.take()
+        line = lines.next_line()
         if line is None or line == b"\\data\\":
             break
     if line != b"\\data\\":
@@ -206,79 +126,85 @@ def _read_counts(lines: _Lines) -> list[int]:
             f"{lines.path}: is no language model in the ARPA format: it has no line \\data\\."
         )
     counts: list[int] = []
-    while line := lines.take():
+    while line := lines.next_line():
         if line.startswith(b"\\"):
             lines.put_back()
             break
         match = COUNT.fullmatch(line)
         if not match or int(match[1]) != len(counts) + 1:
             raise lines.error(
-                f"'ngram {len(counts) + 1}=' and a count, or the section \\1-grams: is expected here"
+                f"'ngram {len(counts) + 1}=' and a count, or the section \\1-grams: "
+                "is expected here"
             )
         counts.append(int(match[2]))
         if len(counts) > MAX_ORDER or sum(counts) + len(SPECIALS) >= MAX_NODES:
             raise lines.error(
-                f"recog reads models up to order {MAX_ORDER} and of fewer than {MAX_NODES:,} n-grams"
+                f"recog reads models up to order {MAX_ORDER} and of fewer than "
+                f"{MAX_NODES:,} n-grams"
             )
     if not counts:
         raise lines.error("'ngram 1=' and the number of words is expected here")
     return counts
 
 
-def _expect(lines: _Lines, header: str) -> None:
-    line = lines.take()
+def _expect(lines: ArpaLines, header: str) -> None:
+    line = lines.next_line()
     if line is None:
         raise lines.error(f"the file ends before {header}; it is cut off")
     if line != header.encode():
         raise lines.error(f"{header} is expected here")
 
 
-def _read_unigrams(lines: _Lines, count: int) -> tuple[tuple[str, ...], dict[bytes, int], Level]:
-    """The vocabulary in its order, the index of each word as it stands in the file, and the
-    unigrams."""
-    place: dict[bytes, int] = {}  # in the file
+def _read_unigrams(lines: ArpaLines, count: int) -> tuple[tuple[str, ...], dict[bytes, int], Level]:
+    """Read the unigrams.
+
+    Returns:
+        The sorted vocabulary, the index of each word of the file, and the unigrams.
+    """
+    position: dict[bytes, int] = {}  # in the file
     log_probs: list[float] = []
     backoffs: list[float] = []
     for numbers, fields in _read_section(lines, 1, count):
         for number, (_, word, _) in zip(numbers, fields, strict=True):
-            if word in place:
+            if word in position:
                 raise lines.error(f"the word {_show(word)} is listed twice", number)
             if not _is_utf8(word):
                 raise lines.error("is not UTF-8 text; convert the file to UTF-8", number)
-            place[word] = len(place)
+            position[word] = len(position)
         log_probs += _log_probs(lines, numbers, [row[0] for row in fields]).tolist()
         backoffs += _finite(lines, numbers, [row[2] for row in fields]).tolist()
-    own = place.keys() - set(SPECIALS)
+    regular = position.keys() - set(SPECIALS)
     unknown, begin, end = SPECIALS
-    if unknown not in place and b"<UNK>" in place:
-        place[unknown] = place[b"<UNK>"]
-        own.remove(b"<UNK>")
+    if unknown not in position and b"<UNK>" in position:
+        position[unknown] = position[b"<UNK>"]
+        regular.remove(b"<UNK>")
     for word in SPECIALS:
-        if word not in place:
-            place[word] = len(log_probs)
-            log_probs.append(log_probs[place[unknown]] if word == end else LOG10_UNKNOWN)
+        if word not in position:
+            position[word] = len(log_probs)
+            log_probs.append(log_probs[position[unknown]] if word == end else LOG10_UNKNOWN)
             backoffs.append(0.0)
-    log_probs[place[begin]] = LOG10_BEGIN
-    composed = {name: _composed(name) for name in own}
+    log_probs[position[begin]] = LOG10_BEGIN
+    composed = {name: _composed(name) for name in regular}
     # bytes of UTF-8 sort as code points do
-    names = [*SPECIALS, *sorted(own, key=composed.__getitem__)]
-    for one, other in pairwise(names[len(SPECIALS) :]):
-        if composed[one] == composed[other]:
+    names = [*SPECIALS, *sorted(regular, key=composed.__getitem__)]
+    for left, right in pairwise(names[len(SPECIALS) :]):
+        if composed[left] == composed[right]:
             raise lines.error(
-                f"the words {_show(one)} and {_show(other)} are the same in Unicode's composed form"
+                f"the words {_show(left)} and {_show(right)} are the same in Unicode's "
+                "composed form"
             )
-    order = [place[name] for name in names]
+    order = [position[name] for name in names]
     rank = {old: new for new, old in enumerate(order)}
     ids = np.arange(len(names), dtype=np.int32)[:, None]
     level = Level(
         ids, np.array(log_probs, np.float32)[order], np.array(backoffs, np.float32)[order]
     )
     words = tuple(composed.get(name, name).decode() for name in names)
-    return words, {word: rank[old] for word, old in place.items()}, level
+    return words, {word: rank[old] for word, old in position.items()}, level
 
 
 def _composed(word: bytes) -> bytes:
-    """NFC, as texts are when they are scored."""
+    """Return a word in NFC, as texts are normalised for scoring."""
     return word if word.isascii() else unicodedata.normalize("NFC", word.decode()).encode()
 
 
@@ -291,11 +217,11 @@ def _is_utf8(word: bytes) -> bool:
 
 
 def _read_level(
-    lines: _Lines, n: int, count: int, index: dict[bytes, int], words: Sequence[str]
+    lines: ArpaLines, n: int, count: int, index: dict[bytes, int], words: Sequence[str]
 ) -> Level:
-    """The n-grams of an order above the first, sorted."""
+    """Read the n-grams of an order above the first, and sort them."""
     parts: list[tuple[NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]] = []
-    where: list[Sequence[int]] = []  # line numbers
+    line_numbers: list[Sequence[int]] = []
     for numbers, fields in _read_section(lines, n, count):
         flat = list(chain.from_iterable(fields))
         ids = np.empty((len(fields), n), np.int32)
@@ -310,38 +236,32 @@ def _read_level(
             )
         log_prob = _log_probs(lines, numbers, flat[:: n + 2])
         parts.append((ids, log_prob, _finite(lines, numbers, flat[n + 1 :: n + 2])))
-        where.append(numbers)
+        line_numbers.append(numbers)
     if not parts:
         return empty_level(n)
     ids, log_prob, backoff = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     order, repeated = sort_order(ids, len(words))
     if len(repeated):
-        place = int(np.arange(len(ids))[order][repeated].min())
-        number = next(
-            numbers[place - end + len(numbers)] for numbers, end in _ends(where) if place < end
-        )
-        text = " ".join(words[i] for i in ids[place])
+        row = int(np.arange(len(ids))[order][repeated].min())
+        number = next(islice(chain.from_iterable(line_numbers), row, None))
+        text = " ".join(words[i] for i in ids[row])
         raise lines.error(f"the {n}-gram {_show(text.encode())} is listed twice", number)
     return Level(ids[order], log_prob[order], backoff[order])
 
 
-def _ends(parts: list[Sequence[int]]) -> Iterator[tuple[Sequence[int], int]]:
-    end = 0
-    for part in parts:
-        end += len(part)
-        yield part, end
-
-
 def _read_section(
-    lines: _Lines, n: int, count: int
+    lines: ArpaLines, n: int, count: int
 ) -> Iterator[tuple[Sequence[int], list[list[bytes]]]]:
-    """A section's lines in batches: their numbers, and of each the log-probability, the n words and
-    the back-off."""
+    """Read a section in batches.
+
+    Yields:
+        Line numbers, and for each line the log-probability, the n words and the back-off.
+    """
     _expect(lines, f"\\{n}-grams:")
-    found = 0
+    total = 0
     numbers: Sequence[int]
     while True:
-        numbers, batch = lines.run()
+        numbers, batch = lines.section_lines()
         if not batch:
             break
         if ODD_SPACE.search(b"\n".join(batch)):
@@ -351,11 +271,11 @@ def _read_section(
         if not all(fields):
             numbers = [number for number, row in zip(numbers, fields, strict=True) if row]
             fields = [row for row in fields if row]
-        found += len(fields)
-        if found > count:
-            place = count - found  # counted from the batch's end
+        total += len(fields)
+        if total > count:
             raise lines.error(
-                f"there are more {n}-grams than the {count} that \\data\\ announces", numbers[place]
+                f"there are more {n}-grams than the {count} that \\data\\ announces",
+                numbers[count - total],
             )
         for number, row in zip(numbers, fields, strict=True):
             if len(row) == n + 1:
@@ -367,13 +287,13 @@ def _read_section(
                 )
         if fields:
             yield numbers, fields
-    if found < count:
+    if total < count:
         raise lines.error(
-            f"there are only {found} {n}-grams up to here and \\data\\ announces {count}"
+            f"there are only {total} {n}-grams up to here and \\data\\ announces {count}"
         )
 
 
-def _finite(lines: _Lines, numbers: Sequence[int], texts: list[bytes]) -> NDArray[np.float32]:
+def _finite(lines: ArpaLines, numbers: Sequence[int], texts: list[bytes]) -> NDArray[np.float32]:
     try:
         values = np.array(list(map(float, texts)))
         bad = np.flatnonzero(~(np.abs(values) <= LARGEST))
@@ -395,7 +315,7 @@ def _is_number(text: bytes) -> bool:
     return True
 
 
-def _log_probs(lines: _Lines, numbers: Sequence[int], texts: list[bytes]) -> NDArray[np.float32]:
+def _log_probs(lines: ArpaLines, numbers: Sequence[int], texts: list[bytes]) -> NDArray[np.float32]:
     values = _finite(lines, numbers, texts)
     above = np.flatnonzero(values > ROUNDING)
     if len(above):
@@ -406,11 +326,11 @@ def _log_probs(lines: _Lines, numbers: Sequence[int], texts: list[bytes]) -> NDA
 
 
 def _show(text: bytes) -> str:
-    """A word of the file for a message: short, without control characters."""
+    """Return a word of the file for a message: short, without control characters."""
     shown = "".join(c if c.isprintable() else "\ufffd" for c in text[:160].decode(errors="replace"))
     return repr(shown if len(shown) <= 40 else shown[:37] + "...")
 
 
 def _guess_unit(words: Sequence[str]) -> Unit:
-    own = words[len(SPECIALS) :]
-    return "character" if SPACE in own and all(len(word) == 1 for word in own) else "word"
+    regular = words[len(SPECIALS) :]
+    return "character" if SPACE in regular and all(len(word) == 1 for word in regular) else "word"

@@ -1,18 +1,18 @@
-"""n-gram models in recog's own file: the trie's arrays one after the other, opened by memory map.
+"""recog's binary format of n-gram models: the arrays of a trie, opened by memory map.
 
-Layout, little-endian. The header: magic, version, CRC-32 of all that follows it; then unit, layout,
-order, the file's size, the number of n-grams of each order, the length of each section. The
-sections, each on a multiple of 64 bytes:
+All numbers are little-endian. The header has magic, version and the CRC-32 of all that follows;
+then unit, layout, order, the file's size, the number of n-grams of each order, and the length of
+each section. Sections start at multiples of 64 bytes. There are two layouts:
 
-- plain: the vocabulary (UTF-8, a line feed between words), ``word``, ``log_prob``, ``backoff``,
-  ``begin``, ``suffix`` as in :class:`NGramTrie`. Nothing is copied on opening.
-- quantised, a quarter of the size: unigrams keep their float32; for every other order
-  log-probabilities and back-offs are one byte each, an index into 256 values, the means of bins of
+- Plain: the vocabulary (UTF-8, a line feed between words), ``word``, ``log_prob``, ``backoff``,
+  ``begin``, ``suffix`` as in :class:`NGramTrie`. Opening copies nothing.
+- Quantised, a quarter of the size: unigrams keep their float32. For every other order,
+  log-probabilities and back-offs are a byte each, an index into 256 values, the means of bins of
   equal population (Federico and Bertoldi 2006, as KenLM's ``-q 8 -b 8``); a back-off of 0 stays
-  exact. Words and suffixes take as many bytes as they need, ``begin`` is a byte a node, its number
-  of children. Opening expands all this, in about 30 ms for a million n-grams.
+  exact. Words and suffixes take as many bytes as they need. ``begin`` has a byte for each node, its
+  number of children. Opening expands all this, in about 30 ms for a million n-grams.
 
-What opening checks makes the arrays safe for compiled code, whoever wrote the file.
+Opening checks the arrays, so that compiled code may use them whoever wrote the file.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from recog.errors import UserError
 from recog.lm.arpa import read_arpa
+from recog.lm.check import check_trie
 from recog.lm.files import replacing
 from recog.lm.tables import MAX_ORDER, NGrams, Unit
 from recog.lm.trie import MAX_NODES, NGramTrie
@@ -37,10 +38,10 @@ KENLM_MAGIC = b"mmap lm "
 VERSION = 1
 UNITS: tuple[Unit, ...] = ("word", "character")
 PLAIN, QUANTISED = 0, 1
-SECTIONS = 8  # the most that a layout has
+SECTIONS = 8  # the most in a layout
 ALIGNMENT = 64
 BINS = 256
-MANY = 255  # children: the number stands in a list of its own
+MANY = 255  # children: from here on the number stands in a separate list
 
 _PREFIX = struct.Struct("<8sII")  # magic, version, CRC-32 of the rest of the file
 # unit, layout, order, file size, counts, section lengths
@@ -66,10 +67,10 @@ class _Header:
 
 
 def write_binary(model: NGrams | NGramTrie, path: str | Path, *, quantise: bool = False) -> None:
-    """Write a model to be opened at once.
+    """Write a model in the binary format.
 
     Args:
-        quantise: in the small layout. Log-probabilities above the unigrams change a little.
+        quantise: use the small layout. Log-probabilities above the unigrams change a little.
 
     Raises:
         UserError: the file cannot be written.
@@ -99,7 +100,7 @@ def write_binary(model: NGrams | NGramTrie, path: str | Path, *, quantise: bool 
 
 
 def binary_bytes(model: NGrams | NGramTrie) -> bytes:
-    """What a quantised file of a model holds."""
+    """Return the content of a model's quantised file."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "lm.bin"
         write_binary(model, path, quantise=True)
@@ -107,8 +108,9 @@ def binary_bytes(model: NGrams | NGramTrie) -> bytes:
 
 
 def open_binary(path: str | Path) -> NGramTrie:
-    """Open what :func:`write_binary` wrote. The file must not be changed in place while the model
-    is in use.
+    """Open a file in the binary format.
+
+    The file must not be changed in place while the model is in use.
 
     Raises:
         UserError: it cannot be read, is another kind of file, of a newer version, cut off or
@@ -124,23 +126,24 @@ def open_binary(path: str | Path) -> NGramTrie:
         header, sections = _open_sections(path, content)
         words = tuple(bytes(sections[0]).decode().split("\n"))
         trie = (_map if header.layout == PLAIN else _unpack)(header, words, sections[1:])
-        trie.verify()
+        check_trie(trie)
     except ValueError as error:  # UnicodeDecodeError too
         raise UserError(f"{path}: is damaged ({error}); copy or write it again.") from None
     return trie
 
 
 def read_binary(path: str | Path) -> NGrams:
-    """The tables of a file that :func:`write_binary` wrote. Raises UserError as :func:`open_binary`
-    does."""
+    """Read the tables of a file in the binary format; errors as for :func:`open_binary`."""
     return open_binary(path).to_ngrams()
 
 
 def load_lm(path: str | Path) -> NGramTrie:
-    """A model from an ARPA file (plain, gzip, xz) or recog's binary one, told by content.
+    """Load a model from an ARPA file (plain, gzip, xz) or recog's binary format.
+
+    The content decides, not the name.
 
     Raises:
-        UserError: it cannot be read or is neither.
+        UserError: the file cannot be read, or has another format.
     """
     path = Path(path)
     try:
@@ -152,7 +155,8 @@ def load_lm(path: str | Path) -> NGramTrie:
         return open_binary(path)
     if magic == KENLM_MAGIC:
         raise UserError(
-            f"{path}: is KenLM's binary form, which only KenLM reads; give the ARPA file it was built from."
+            f"{path}: is KenLM's binary form, which only KenLM reads; "
+            "give the ARPA file it was built from."
         )
     return NGramTrie.from_ngrams(read_arpa(path))
 
@@ -162,13 +166,14 @@ def _aligned(size: int) -> int:
 
 
 def _open_sections(path: Path, content: Bytes) -> tuple[_Header, list[Bytes]]:
-    """The header and the sections, within the file whatever the header claims."""
+    """Return the header and the sections, after checking that they lie within the file."""
     if len(content) < HEADER or bytes(content[: len(MAGIC)]) != MAGIC:
         raise UserError(f"{path}: is not one of recog's binary language models, or is cut off.")
     _, version, checksum = _PREFIX.unpack_from(content.data)
     if version != VERSION:
         raise UserError(
-            f"{path}: has version {version} of the format; this recog reads {VERSION}: update recog."
+            f"{path}: has version {version} of the format; this recog reads {VERSION}: "
+            "update recog."
         )
     unit, layout, order, size, *numbers = _REST.unpack_from(content.data, _PREFIX.size)
     counts, lengths = numbers[:MAX_ORDER], numbers[MAX_ORDER:]
@@ -201,7 +206,7 @@ def _bytes(array: NDArray, dtype: str) -> Bytes:
 
 
 def _view(section: Bytes, dtype: str, count: int) -> NDArray:
-    """A section as numbers, which must be as many as the header makes them."""
+    """Return a section as numbers, after checking their count."""
     if len(section) != count * np.dtype(dtype).itemsize:
         raise ValueError("a section's size does not fit the number of n-grams")
     return section.view(dtype)
@@ -234,7 +239,7 @@ def _map(header: _Header, words: tuple[str, ...], sections: list[Bytes]) -> NGra
 
 def _pack(trie: NGramTrie) -> list[Bytes]:
     starts, order = trie.level_starts, trie.order
-    # the nodes of the bigrams, and of the trigrams if those are inner
+    # first nodes of the bigrams, and of the trigrams if those are inner
     first, third = starts[2], starts[min(3, order)]
     probs = [
         _quantise(trie.log_prob[starts[n] : starts[n + 1]], zero=False) for n in range(2, order + 1)
@@ -285,7 +290,7 @@ def _unpack(header: _Header, words: tuple[str, ...], sections: list[Bytes]) -> N
     word[0], word[1:first] = -1, np.arange(size)
     word[first:] = _widen(narrow_word, size, nodes - first)
     suffix = np.zeros(inner, np.int32)
-    suffix[first:third] = word[first:third] + 1  # of two words that is the last one's unigram
+    suffix[first:third] = word[first:third] + 1  # of a bigram: its last word's unigram
     suffix[third:] = _widen(narrow_suffix, inner, inner - third)
     return NGramTrie(
         header.unit, words, word, log_prob, backoff, _begins(few, many, inner), suffix, starts
@@ -303,20 +308,20 @@ def _begins(few: Bytes, many: Bytes, inner: int) -> NDArray[np.int32]:
 
 
 def _quantise(values: NDArray[np.float32], *, zero: bool) -> tuple[NDArray[np.float32], Bytes]:
-    """256 values, and for each number which of them is nearest.
+    """Return 256 values, and for each number the index of the nearest.
 
     Args:
-        zero: keep 0 as it is, as the first of the values.
+        zero: make 0 the first of the values, so that it stays exact.
     """
-    kept = 1 if zero else 0
+    reserved = 1 if zero else 0
     rest = np.sort(values[values != 0] if zero else values).astype(np.float64)
     book = np.zeros(BINS)
     centres = np.unique(rest)
-    if len(centres) > BINS - kept:
-        edges = len(rest) * np.arange(BINS - kept + 1) // (BINS - kept)
+    if len(centres) > BINS - reserved:
+        edges = len(rest) * np.arange(BINS - reserved + 1) // (BINS - reserved)
         centres = np.add.reduceat(rest, edges[:-1]) / np.diff(edges)
-    book[kept : kept + len(centres)] = centres
-    codes = kept + np.searchsorted((centres[1:] + centres[:-1]) / 2, values)
+    book[reserved : reserved + len(centres)] = centres
+    codes = reserved + np.searchsorted((centres[1:] + centres[:-1]) / 2, values)
     if zero:
         codes[values == 0] = 0
     return book.astype(np.float32), codes.astype(np.uint8)
@@ -332,7 +337,7 @@ def _look_up(
 
 
 def _width(size: int) -> int:
-    """Bytes for indices below ``size``."""
+    """Return the number of bytes for indices below ``size``."""
     return max(1, -(-(size - 1).bit_length() // 8))
 
 

@@ -1,5 +1,4 @@
-"""Files of language models: read as a bounded stream, decompressed on the way, and written all or
-not at all."""
+"""Files of language models: bounded, decompressed reading, and atomic writing."""
 
 from __future__ import annotations
 
@@ -17,15 +16,14 @@ from recog.errors import UserError, cause
 from recog.util.atomic_files import atomic_file
 
 BLOCK = 1 << 20  # bytes
-MAX_EXPANSION = 200  # n-gram models shrink to a tenth, bombs to a thousandth
-FREE_BYTES = 64 << 20  # what any file may expand to
+MAX_EXPANSION = 200  # n-gram models compress to a tenth, decompression bombs to a thousandth
+FREE_BYTES = 64 << 20  # any file may expand to this size
 XZ_MEMORY = 256 << 20  # xz -9 needs 65 MiB
 GZIP_MAGIC, XZ_MAGIC = b"\x1f\x8b", b"\xfd7zXZ\x00"
 
 
 def read_blocks(path: Path) -> Iterator[bytes]:
-    """The file's content in blocks of about a MiB; gzip and xz, told by their first bytes, are
-    decompressed.
+    """Yield a file's content in blocks of about a MiB, decompressed if it is gzip or xz.
 
     Raises:
         UserError: the file is missing, unreadable or damaged, or expands to far more than text
@@ -55,8 +53,7 @@ def _plain_blocks(file: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
 
 
 def _xz_blocks(file: IO[bytes]) -> Iterator[bytes]:
-    """The content of one or several xz streams, in memory that is bounded whatever their headers
-    ask for."""
+    """Yield the content of xz streams, in bounded memory whatever their headers require."""
     compressed = file.read(BLOCK)
     while compressed:
         stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY)
@@ -81,16 +78,15 @@ def _bounded(path: Path, blocks: Iterator[bytes], limit: int) -> Iterator[bytes]
         total += len(block)
         if total > limit:
             raise UserError(
-                f"{path}: expands to more than {MAX_EXPANSION} times its size, as no language model does; decompress it"
-                " yourself if you trust it."
+                f"{path}: expands to more than {MAX_EXPANSION} times its size, as no language "
+                "model does; decompress it yourself if you trust it."
             )
         yield block
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write to that takes the place of ``path`` at the end, or leaves nothing behind
-    after an error.
+    """Open a file that replaces ``path`` at the end, and leaves nothing behind after an error.
 
     Raises:
         UserError: the folder is missing or not writable, or the disk is full.

@@ -1,9 +1,8 @@
-"""Neural language models in use: a model folder -> log-probabilities of texts, by ONNX Runtime, no
-torch.
+"""Neural language models: log-probabilities of texts, with ONNX Runtime and without torch.
 
-The texts of a list are scored in one run, padded on the right. The network reads from left to
-right, and what is rounded in it is rounded for each place by itself, so that a text's score depends
-neither on its neighbours nor on the padding.
+The texts of a list are scored in a single run, padded on the right. The network reads from left to
+right and quantises each position separately, so a text's score depends neither on its neighbours
+nor on the padding.
 """
 
 from __future__ import annotations
@@ -33,22 +32,22 @@ from recog.model.language_model import (
 from recog.model.onnx_session import open_session, run_graph
 from recog.text.normalise import rule
 
-# what the graph has that recognisers' have not
+# operators that recognisers' graphs do not have
 OPERATORS = frozenset({"Abs", "Div", "Gather", "Gemm", "Round"})
-MAX_BATCH = 64  # texts in one run
-MAX_OUTPUT = 1 << 22  # log-probabilities in one run, 16 MiB; longer texts take several
+MAX_BATCH = 64  # texts in a run
+MAX_OUTPUT = 1 << 22  # log-probabilities in a run, 16 MiB; longer texts take several runs
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class State:
-    """Where a text leaves off.
+    """The model's state after a text.
 
     Attributes:
         last: index of the last symbol, which the network has not read yet.
         hidden, cell: (layers, 1, hidden) float32, the network's state before that symbol.
-        begun: the beginning of a word that goes on, of a model of words.
+        begun: the beginning of an unfinished word, for models of words.
     """
 
     last: int
@@ -60,18 +59,19 @@ class State:
 class NeuralLM:
     """An LSTM language model of words or characters. Thread-safe.
 
-    Texts go through the model's own normalisation first; what its vocabulary lacks scores as
-    ``<unk>``.
+    Texts are first normalised as the model's training text was. Tokens outside the vocabulary score
+    as ``<unk>``.
 
     Args:
         model_folder: the model.
         threads: of ONNX Runtime.
-        unknown_cost: what each character of an unknown word costs beside P(<unk>), natural log; for
+        unknown_cost: cost of each character of an unknown word besides P(<unk>), natural log; for
             models of words.
-        graph: another ONNX file of the same model than its ``model.onnx`` (for comparisons).
+        graph: an ONNX file to use in place of the model's ``model.onnx``.
 
     Raises:
-        UserError: the graph is damaged, is not the config's, or holds what recog does not run.
+        UserError: the graph is damaged, does not fit the config, or has operators that recog does
+            not run.
     """
 
     def __init__(
@@ -88,39 +88,36 @@ class NeuralLM:
         self.expected: frozenset[str] = frozenset()
         path = graph or model_folder.file(GRAPH)
         self._session = open_session(path, also=OPERATORS, threads=threads)
-        found = [
-            (v.name, tuple(v.shape))
-            for v in (*self._session.get_inputs(), *self._session.get_outputs())
+        interface = [
+            (value.name, tuple(value.shape))
+            for value in (*self._session.get_inputs(), *self._session.get_outputs())
         ]
         network = self.config.network
         state = (network.layers, "batch", network.hidden)
         symbols = len(self.config.symbols)
         inputs = [("tokens", ("batch", "time")), ("hidden", state), ("cell", state)]
         after = [("hidden_after", state), ("cell_after", state)]
-        self._chooses = len(found) == 7  # older graphs give the probabilities at all places
-        if self._chooses:
-            expected = [
-                *inputs,
-                ("places", ("wanted",)),
-                ("log_probs", ("wanted", symbols)),
-                *after,
-            ]
+        # older graphs give the probabilities at all positions
+        self._selects = len(interface) == 7
+        if self._selects:
+            outputs = [("places", ("wanted",)), ("log_probs", ("wanted", symbols))]
         else:
-            expected = [*inputs, ("log_probs", ("batch", "time", symbols)), *after]
-        if found != expected:
+            outputs = [("log_probs", ("batch", "time", symbols))]
+        if interface != [*inputs, *outputs, *after]:
             raise UserError(
                 f"{path}: the network does not have the inputs and outputs that the config says."
             )
         self._index = {symbol: i for i, symbol in enumerate(self.config.symbols)}
+        # cached, since a hypothesis is normalised several times
         self._normalise = lru_cache(maxsize=4096)(
             rule(self.config.normalise, self.config.languages)
-        )  # a reading is looked at several times
+        )
 
     @classmethod
     def open(
         cls, path: str | Path, *, threads: int = 1, unknown_cost: float = UNKNOWN_COST
     ) -> NeuralLM:
-        """The model in a folder.
+        """Open the model in a folder.
 
         Raises:
             UserError: it is not the folder of a neural language model, or is damaged.
@@ -131,7 +128,7 @@ class NeuralLM:
     def within(
         cls, recogniser: ModelFolder[Any], *, threads: int = 1, unknown_cost: float = UNKNOWN_COST
     ) -> NeuralLM:
-        """The one that a recogniser has in its own folder.
+        """Open the neural language model in a recogniser's folder.
 
         Raises:
             UserError: it is missing or damaged.
@@ -146,14 +143,16 @@ class NeuralLM:
         )
 
     def with_unknown_cost(self, cost: float) -> NeuralLM:
-        """The same model with another ``unknown_cost``."""
+        """Return the same model with another ``unknown_cost``."""
         other = copy(self)
         other.unknown_cost = cost
         return other
 
     def expecting(self, phrases: Iterable[str]) -> NeuralLM:
-        """The same model for texts in which somebody expects some phrases: where their words are
-        unknown to it they cost P(<unk>), and nothing for their characters."""
+        """Return the same model without the ``unknown_cost`` for the words of some phrases.
+
+        Unknown words among them cost P(<unk>) alone.
+        """
         other = copy(self)
         other.expected = frozenset(
             word for phrase in phrases for word in self._normalise(phrase).split()
@@ -162,19 +161,14 @@ class NeuralLM:
 
     @property
     def symbols(self) -> tuple[str, ...]:
-        """The vocabulary by index; ``<unk>`` and ``</s>`` first, the space of a character model as
-        ``|``."""
+        """The vocabulary by index: ``<unk>``, ``</s>``, and others; ``|`` is a space character."""
         return self.config.symbols
 
-    # ---- where a text stands
-    # -----------------------------------------------------------------------------------------
-
     def start(self, *, sentence: bool | None = None) -> State:
-        """Before any text: after ``</s>``, or anywhere between two words.
+        """Return the state before any text: after ``</s>``, or anywhere between two words.
 
         Args:
-            sentence: whether what follows is the beginning of a sentence; by default as the model
-                was trained.
+            sentence: whether the text begins a sentence; by default as the model was trained.
         """
         network = self.config.network
         last = END_ID
@@ -188,15 +182,15 @@ class NeuralLM:
         return State(last, zeros, zeros)
 
     def read(self, text: str, after: State | None = None, *, sentence: bool | None = None) -> State:
-        """Where a line, or a sentence, leaves off, ready for the next one.
+        """Return the state after a line or a sentence, ready for the next.
 
-        Of running text, a space stands between two lines, but none where the first ends in a
-        hyphen: there its last word goes on without the hyphen.
+        In running text a space stands between two lines. After a hyphen there is none: the last
+        word continues without the hyphen.
 
         Args:
             text: the line.
-            after: the state that the line before it left.
-            sentence: whether ``</s>`` closes it; by default as the model was trained.
+            after: the state after the line before.
+            sentence: whether ``</s>`` ends it; by default as the model was trained.
         """
         state = after or self.start(sentence=sentence)
         sentence = self._sentence(sentence)
@@ -211,13 +205,6 @@ class NeuralLM:
         begun = tokens.pop() if unfinished else ""
         return replace(self._follow(state, self._ids(tokens)[0]), begun=begun)
 
-    def next_log_probs(self, state: State) -> Floats:
-        """(symbols,) natural log of the probability of each symbol after a text."""
-        return self.run(np.array([[state.last]], np.int64), state.hidden, state.cell)[0][0, 0]
-
-    # ---- scores
-    # ------------------------------------------------------------------------------------------------------
-
     def score(
         self,
         texts: Sequence[str],
@@ -225,16 +212,16 @@ class NeuralLM:
         *,
         sentence: bool | None = None,
     ) -> NDArray[np.float64]:
-        """Natural log of each text's probability, (texts,) float64.
+        """Return the natural log of each text's probability, (texts,) float64.
 
         Args:
-            texts: for instance the readings of one line; white space around them counts nothing.
-            before: the line that each of them follows, or where :meth:`read` left off.
-            sentence: whether each is a whole sentence: after ``<s>``, which is ``</s>`` here, and
-                with ``</s>`` at its end. By default as the model was trained.
+            texts: such as the hypotheses for a line; white space around them is ignored.
+            before: the line that precedes each of them, or the state from :meth:`read`.
+            sentence: whether each is a whole sentence, from ``<s>`` (the same as ``</s>`` here) to
+                ``</s>``. By default as the model was trained.
         """
-        found = self.token_log_probs(texts, before, sentence=sentence)
-        return np.array([float(values.sum()) for values in found], np.float64)
+        log_probs = self.token_log_probs(texts, before, sentence=sentence)
+        return np.array([float(values.sum()) for values in log_probs], np.float64)
 
     def token_log_probs(
         self,
@@ -243,8 +230,7 @@ class NeuralLM:
         *,
         sentence: bool | None = None,
     ) -> list[NDArray[np.float64]]:
-        """For each text the natural log of the probability of each of its tokens after those before
-        it, ``</s>`` among them where the text is a sentence; see :meth:`score`."""
+        """Return ln P of each text's tokens, and of ``</s>`` after sentences; see :meth:`score`."""
         if isinstance(before, str):
             before = self.read(before, sentence=sentence) if before else None
         state = before or self.start(sentence=sentence)
@@ -255,25 +241,25 @@ class NeuralLM:
             ids, cost = self._ids(self._tokens(text, state))
             rows.append((*ids, *end))
             costs.append(cost + [0.0] * len(end))
-        found: dict[tuple[int, ...], NDArray[np.float64]] = {}
-        # so that a run has little padding
+        log_probs: dict[tuple[int, ...], NDArray[np.float64]] = {}
+        # sorted, so that a run has little padding
         by_length = sorted(set(rows), key=lambda row: (len(row), row))
         for first in range(0, len(by_length), MAX_BATCH):
             batch = by_length[first : first + MAX_BATCH]
-            found.update(zip(batch, self._conditionals(batch, state), strict=True))
+            log_probs.update(zip(batch, self._conditionals(batch, state), strict=True))
         return [
-            found[row] - np.array(cost, np.float64) for row, cost in zip(rows, costs, strict=True)
+            log_probs[row] - np.array(cost, np.float64)
+            for row, cost in zip(rows, costs, strict=True)
         ]
 
     def alike(self, texts: Sequence[str]) -> bool:
-        """Whether all texts are the same to the model: words that differ in what its normalisation
-        looks away from."""
+        """Whether all texts are the same after the model's normalisation."""
         return len({self._normalise(text).strip() for text in texts}) <= 1
 
     def _conditionals(
         self, rows: Sequence[Sequence[int]], state: State
     ) -> Iterator[NDArray[np.float64]]:
-        """The log-probabilities of the tokens of each row, all after ``state``."""
+        """Yield the log-probabilities of each row's tokens; all rows start after ``state``."""
         targets = np.full((len(rows), max(map(len, rows))), UNKNOWN_ID, np.int64)
         for row, ids in zip(targets, rows, strict=True):
             row[: len(ids)] = ids
@@ -282,8 +268,8 @@ class NeuralLM:
             np.repeat(state.hidden, len(rows), axis=1),
             np.repeat(state.cell, len(rows), axis=1),
         )
-        found = self.stream(inputs, targets, carried, alike=True)
-        for row, ids in zip(found, rows, strict=True):
+        log_probs = self.stream(inputs, targets, carried, alike=True)
+        for row, ids in zip(log_probs, rows, strict=True):
             yield row[: len(ids)]
 
     def stream(
@@ -294,12 +280,20 @@ class NeuralLM:
         *,
         alike: bool = False,
     ) -> NDArray[np.float64]:
-        """The log-probabilities (batch, time) float64 of ``targets``, each after the ``inputs``
-        (batch, time) up to it and the states (layers, batch, hidden) before them; as many steps in
-        a run as memory allows. ``alike`` says that these states are the same for all rows: what
-        follows equal beginnings is then computed once."""
+        """Return the log-probability of each target, given the inputs up to it.
+
+        Args:
+            inputs: (batch, time) symbols.
+            targets: (batch, time) symbols, each after the input at the same position.
+            carried: hidden and cell states (layers, batch, hidden) before the inputs.
+            alike: whether these states are the same in all rows. Equal beginnings are then computed
+                only once.
+
+        Returns:
+            (batch, time) float64, computed in as many steps at a time as memory allows.
+        """
         batch, time = targets.shape
-        found = np.zeros((batch, time), np.float64)
+        result = np.zeros((batch, time), np.float64)
         hidden, cell = carried
         steps = max(1, MAX_OUTPUT // (max(1, batch) * len(self.symbols)))
         kinds = np.zeros(batch, np.int64) if alike else np.arange(batch)
@@ -307,19 +301,27 @@ class NeuralLM:
             part = slice(first, first + steps)
             places, which, kinds = _distinct(inputs[:, part], kinds)
             log_probs, hidden, cell = self._run(inputs[:, part], hidden, cell, places)
-            found[:, part] = log_probs[which, targets[:, part]]
-        if not np.isfinite(found).all():
+            result[:, part] = log_probs[which, targets[:, part]]
+        if not np.isfinite(result).all():
             raise UserError(
-                f"{self.path}: the model's outputs are no probabilities; it is damaged, train it again."
+                f"{self.path}: the model's outputs are no probabilities; it is damaged, "
+                "train it again."
             )
-        return found
+        return result
 
     def run(
         self, tokens: NDArray[np.int64], hidden: Floats, cell: Floats
     ) -> tuple[Floats, Floats, Floats]:
-        """One run of the network: ``tokens`` (batch, time) after the states (layers, batch, hidden)
-        give the log-probabilities (batch, time, symbols) of what follows each, and the states after
-        the last."""
+        """Run the network.
+
+        Args:
+            tokens: (batch, time).
+            hidden, cell: (layers, batch, hidden), the states before the tokens.
+
+        Returns:
+            Log-probabilities (batch, time, symbols) of the symbol after each token, and the states
+            after the last.
+        """
         batch, time = tokens.shape
         places = (np.arange(batch)[:, None] + batch * np.arange(time)).ravel()
         log_probs, hidden, cell = self._run(tokens, hidden, cell, places)
@@ -328,18 +330,18 @@ class NeuralLM:
     def _run(
         self, tokens: NDArray[np.int64], hidden: Floats, cell: Floats, places: NDArray[np.int64]
     ) -> tuple[Floats, Floats, Floats]:
-        """The same, the log-probabilities (places, symbols) of what follows the tokens at
-        ``places`` (time * batch + row)."""
+        """Run the network for the log-probabilities (places, symbols) at some positions alone.
+
+        Args:
+            places: time * batch + row, for each position.
+        """
         feed = {"tokens": tokens, "hidden": hidden, "cell": cell}
-        if self._chooses:
+        if self._selects:
             feed["places"] = places
         log_probs, hidden, cell = run_graph(self._session, self.path, feed)
-        if not self._chooses:
+        if not self._selects:
             log_probs = log_probs[places % len(tokens), places // len(tokens)]
         return log_probs, hidden, cell
-
-    # ---- texts to symbols
-    # --------------------------------------------------------------------------------------------
 
     def _sentence(self, sentence: bool | None) -> bool:
         return self.config.sentence if sentence is None else sentence
@@ -349,7 +351,7 @@ class NeuralLM:
         return tokens_of(state.begun + text, self.config.unit) if text else []
 
     def _ids(self, tokens: Sequence[str]) -> tuple[list[int], list[float]]:
-        """The symbols' indices, and what each costs beside its probability."""
+        """Return the tokens' indices, and the cost of each besides its probability."""
         ids = [self._index.get(token, UNKNOWN_ID) for token in tokens]
         if self.config.unit == "character":
             return ids, [0.0] * len(ids)
@@ -362,7 +364,7 @@ class NeuralLM:
         return ids, costs
 
     def _follow(self, state: State, ids: list[int]) -> State:
-        """The state some symbols later, no word begun."""
+        """Return the state after some symbols, without an unfinished word."""
         if not ids:
             return replace(state, begun="")
         hidden, cell = state.hidden, state.cell
@@ -378,15 +380,15 @@ class NeuralLM:
 def _distinct(
     tokens: NDArray[np.int64], kinds: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Where texts that begin alike part.
+    """Find the distinct beginnings of rows, to compute each only once.
 
     Args:
         tokens: (batch, time).
-        kinds: (batch,) numbers, the same for rows that were alike up to here.
+        kinds: (batch,) numbers, equal for rows that are the same so far.
 
     Returns:
-        Places (time * batch + row), one for each different beginning; (batch, time) which of them
-        is each row's at each time; and the kinds after the last token.
+        A place (time * batch + row) for each distinct beginning; (batch, time) the index of each
+        position's place; and the kinds after the last token.
     """
     batch, time = tokens.shape
     places: list[int] = []
@@ -394,7 +396,7 @@ def _distinct(
     known: dict[tuple[int, int], int] = {}  # (kind, token) -> the kind after it
     for row, (kind, sequence) in enumerate(zip(kinds.tolist(), tokens.tolist(), strict=True)):
         for t, token in enumerate(sequence):
-            # the kinds that came in are numbered apart
+            # the kinds of the arguments have separate numbers
             before = (kind, token) if t else (-1 - kind, token)
             if before not in known:
                 known[before] = len(places)

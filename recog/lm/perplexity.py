@@ -1,4 +1,4 @@
-"""How well an n-gram model predicts a text: log-probabilities of lines, and perplexity."""
+"""Measure an n-gram model on a text: log-probabilities of lines, and perplexity."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _UNKNOWN_ID, _BEGIN_ID, _END_ID = range(len((UNKNOWN, BEGIN, END)))
 
 @dataclass(frozen=True)
 class LineScore:
-    """What a model says of a line.
+    """A model's score of a line.
 
     Attributes:
-        log10: of its probability.
-        tokens: how many were predicted, ``</s>`` included.
-        unknown: how many of them are not in the vocabulary.
-        unknown_log10: the part of ``log10`` that is theirs.
+        log10: of the line's probability.
+        tokens: the number of predicted tokens, ``</s>`` included.
+        unknown: the number of tokens that are not in the vocabulary.
+        unknown_log10: the unknown tokens' part of ``log10``.
     """
 
     log10: float
@@ -36,15 +36,15 @@ class LineScore:
 
 @dataclass(frozen=True)
 class Perplexity:
-    """What a model says of a text, as KenLM's ``query`` counts it.
+    """A model's perplexity on a text, as KenLM's ``query`` counts it.
 
     Attributes:
-        including_unknown: 10 to the power of minus the mean log10 of all tokens, unknown words at
-            what ``<unk>`` gets.
-        excluding_unknown: the same over the known tokens alone, still after the unknown ones; NaN
-            where there are none.
-        tokens: how many were predicted, a ``</s>`` a line included.
-        unknown: how many of them are not in the vocabulary.
+        including_unknown: 10 to the power of minus the mean log10 of all tokens; unknown words have
+            the probability of ``<unk>``.
+        excluding_unknown: the same for the known tokens alone, with unknown tokens in their
+            contexts; NaN without known tokens.
+        tokens: the number of predicted tokens, with a ``</s>`` for each line.
+        unknown: the number of tokens that are not in the vocabulary.
         log10: of the whole text's probability.
     """
 
@@ -61,12 +61,11 @@ def perplexity(
     """Measure a model on a text.
 
     Args:
-        lines: each scored on its own; blank ones are passed over.
-        sentence: each line follows ``<s>`` and is followed by ``</s>``; otherwise it follows
-            nothing and just stops.
+        lines: each is scored separately; blank ones are skipped.
+        sentence: whether each line is a sentence, from ``<s>`` to ``</s>``.
 
     Raises:
-        UserError: there is no token in the text.
+        UserError: the text has no tokens.
     """
     scores = list(score_lines(model, (line for line in lines if line.strip()), sentence=sentence))
     count, unknown = sum(score.tokens for score in scores), sum(score.unknown for score in scores)
@@ -81,15 +80,10 @@ def perplexity(
         )
 
 
-def score_line(model: NGrams | NGramTrie, line: str, *, sentence: bool = True) -> LineScore:
-    """Score one line; of many, :func:`score_lines` is much faster."""
-    return next(score_lines(model, [line], sentence=sentence))
-
-
 def score_lines(
     model: NGrams | NGramTrie, lines: Iterable[str], *, sentence: bool = True
 ) -> Iterator[LineScore]:
-    """Score each line on its own, as :func:`perplexity` does; a blank one is an empty sentence."""
+    """Score each line separately, as :func:`perplexity` does; a blank one is an empty sentence."""
     trie = model if isinstance(model, NGramTrie) else NGramTrie.from_ngrams(model)
     batch: list[list[str]] = []
     size = 0
@@ -121,11 +115,11 @@ def _score_batch(
 def token_log_probs(
     trie: NGramTrie, lines: Sequence[Sequence[str]], *, sentence: bool = True
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.float64]]:
-    """The probability of each token of some lines after those before it in its line.
+    """Return the probability of each token, given the tokens before it in its line.
 
     Returns:
-        (tokens,) the line of each predicted token, (tokens,) whether it is unknown, (tokens,)
-        natural log of its probability; with ``sentence`` a line's last token is ``</s>``.
+        (tokens,) the line of each predicted token, (tokens,) whether it is unknown, and (tokens,)
+        the natural log of its probability. With ``sentence`` a line's last token is ``</s>``.
     """
     index = trie.index
     ids: list[int] = []
@@ -149,11 +143,13 @@ def token_log_probs(
 def _log_probs(
     trie: NGramTrie, ids: NDArray[np.int64], first: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """(tokens,) natural log of each token's probability after those before it, back to the last
-    that is ``first``.
+    """Return the natural log of each token's probability in its line, (tokens,).
 
-    All tokens at once, one pass an order: the n-gram that ends in a token extends the one a word
-    shorter that ends in the token before, if the model lists that.
+    All tokens are scored at once, with a pass for each order. The n-gram that ends at a token
+    extends the shorter n-gram that ends at the token before, if the model lists that.
+
+    Args:
+        first: (tokens,) whether a token is the first of its line.
     """
     node = trie.find(np.zeros_like(ids), ids)
     log_prob = trie.log_prob[node].astype(np.float64)

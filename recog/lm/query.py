@@ -1,8 +1,7 @@
-"""Kernels that ask an n-gram model for a word's probability after a state, for the decoder's
-compiled loops.
+"""Compiled queries of an n-gram model, for the decoder's kernels.
 
 The model is the breadth-first trie of :mod:`recog.lm.trie`. A state is the node of the longest
-context of the model that the words so far end in: 0, the root, knows nothing of them.
+context in the model that the words so far end in. State 0, the root, is the empty context.
 """
 
 # mypy: disallow-untyped-defs=False
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
 
 
 class Query(NamedTuple):
-    """A trie's arrays as kernels take them: contiguous and read-only, whether mapped from a file or
-    made in memory."""
+    """A trie's arrays for kernels: contiguous and read-only, in memory or mapped from a file."""
 
     word: Any  # (nodes,) int32
     log_prob: Any  # (nodes,) float32, natural log
@@ -31,43 +29,35 @@ class Query(NamedTuple):
 
 
 def frozen(array: Any, dtype: Any) -> Any:
-    """The array as kernels expect it: of one type, contiguous, aligned, read-only; copied only
-    where it must be."""
+    """Return a contiguous, aligned, read-only view of an array, copied only if necessary."""
     result = np.require(array, dtype, ["C", "A"]).view()
     result.flags.writeable = False
     return result
 
 
 def make_query(trie: NGramTrie | None) -> Query:
-    """The kernels' view of a trie; of None an empty one, never to be asked."""
-    if trie is None:
-        return Query(
-            *(
-                frozen([0], dtype)
-                for dtype in (np.int32, np.float32, np.float32, np.int32, np.int32)
-            )
-        )
-    return Query(
-        frozen(trie.word, np.int32),
-        frozen(trie.log_prob, np.float32),
-        frozen(trie.backoff, np.float32),
-        frozen(trie.begin, np.int32),
-        frozen(trie.suffix, np.int32),
+    """Return a trie's arrays; for None arrays that are never read."""
+    types = (np.int32, np.float32, np.float32, np.int32, np.int32)
+    arrays = (
+        [[0]] * len(types)
+        if trie is None
+        else [trie.word, trie.log_prob, trie.backoff, trie.begin, trie.suffix]
     )
+    return Query(*map(frozen, arrays, types))
 
 
 @helper
 def child(lm, node, word):
-    """The node of a context's extension by a word, or -1."""
+    """Return the node of a context's extension by a word, or -1."""
     if node == 0:
         return np.int64(word) + 1  # unigrams stand in the order of the vocabulary
     low, high = np.int64(lm.begin[node]), np.int64(lm.begin[node + 1]) - 1
     while low <= high:
         middle = (low + high) >> 1
-        found = lm.word[middle]
-        if found == word:
+        other = lm.word[middle]
+        if other == word:
             return middle
-        if found < word:
+        if other < word:
             low = middle + 1
         else:
             high = middle - 1
@@ -76,8 +66,11 @@ def child(lm, node, word):
 
 @helper
 def state_after(lm, state, node, word):
-    """The state after a word whose n-gram was found at ``node``, the child of ``state``: itself, if
-    it is a context."""
+    """Return the state after a word.
+
+    Args:
+        node: the child of ``state`` for the word, or -1. It is the new state if it is a context.
+    """
     while node < 0 or node >= len(lm.backoff):
         if state == 0:
             return np.int64(0)
@@ -88,8 +81,10 @@ def state_after(lm, state, node, word):
 
 @helper
 def score(lm, state, word):
-    """Natural log of P(word | state), and the state after it (Katz 1987: back-offs until the n-gram
-    is listed)."""
+    """Return ln P(word | state), and the state after the word (Katz 1987).
+
+    Backs off until the n-gram is listed.
+    """
     log_prob = 0.0
     node = child(lm, state, word)
     while node < 0:

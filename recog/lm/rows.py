@@ -1,5 +1,4 @@
-"""Tables of n-grams row by row: keys to sort and search them by, their contexts, their
-probabilities."""
+"""Rows of n-gram tables: keys to sort and search by, missing contexts, probabilities."""
 
 from __future__ import annotations
 
@@ -16,10 +15,12 @@ Ids = NDArray[np.int32]
 
 
 def row_keys(ids: Ids, size: int) -> NDArray[Any]:
-    """(rows,) one key a row of word indices below ``size``: keys sort as rows do, and compare
-    faster.
+    """Return a key for each row of word indices, (rows,); keys sort like the rows, but faster.
 
-    They are integers where rows of that length fit 63 bits, else byte strings.
+    Keys are integers if the rows fit into 63 bits, else byte strings.
+
+    Args:
+        size: word indices are below this.
     """
     n = ids.shape[1]
     if size**n < 2**63:
@@ -27,17 +28,17 @@ def row_keys(ids: Ids, size: int) -> NDArray[Any]:
         for column in ids.T:
             key = key * size + column
         return key
-    # big-endian bytes compare as the numbers do; NumPy drops null bytes at the end, which keys of
-    # one length may lack
+    # big-endian bytes compare as the numbers do. NumPy drops null bytes at the end, which does no
+    # harm to keys of equal length
     return np.ascontiguousarray(ids, ">i4").view(f"S{4 * n}").ravel()
 
 
 def sort_order(ids: Ids, size: int) -> tuple[NDArray[np.int64] | slice, NDArray[np.int64]]:
-    """What sorts the rows, and which rows of the result are the same as the one before.
+    """Return the index that sorts rows, and the sorted positions of repeated rows.
 
     Returns:
-        An index that puts rows in lexicographic order (of equal ones the first stays first), and
-        the positions in that order of all rows that repeat another.
+        An index that puts rows in lexicographic order (stable), and the positions in that order of
+        all rows that equal the row before.
     """
     keys = row_keys(ids, size)
     if np.all(keys[1:] > keys[:-1]):
@@ -48,12 +49,12 @@ def sort_order(ids: Ids, size: int) -> tuple[NDArray[np.int64] | slice, NDArray[
 
 
 def empty_level(n: int) -> Level:
+    """Return a level without n-grams."""
     return Level(np.empty((0, n), np.int32), np.empty(0, np.float32), np.empty(0, np.float32))
 
 
 def log_probs(trie: NGramTrie, ids: Ids) -> NDArray[np.float64]:
-    """(rows,) natural log of the probability that the model gives each row's last word after the
-    others."""
+    """Return ln P of each row's last word, given the others; (rows,)."""
     state, log_prob = np.zeros(len(ids), np.int64), np.zeros(len(ids))
     for word in ids.T:
         log_prob, state = trie.advance(state, word)
@@ -61,13 +62,13 @@ def log_probs(trie: NGramTrie, ids: Ids) -> NDArray[np.float64]:
 
 
 def add_contexts(words: tuple[str, ...], levels: Sequence[Level]) -> list[Level]:
-    """The levels with every n-gram's context listed one level below.
+    """Add the missing contexts of n-grams to the level below.
 
-    A context that was not listed gets the probability that the model gives it by backing off, and a
-    back-off of 1, which an unlisted context has too: no probability changes.
+    A missing context gets the probability that the model gives it by backing off, and a back-off of
+    1, which a missing context has too. So no probability changes.
 
     Args:
-        levels: unigrams first, sorted; each word has its unigram.
+        levels: unigrams first, sorted; each word has a unigram.
     """
     size = len(words)
     additions: dict[int, Ids] = {}

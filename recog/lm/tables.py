@@ -1,5 +1,7 @@
-"""An n-gram model as plain tables, one for each order: what estimation makes, files hold and
-queries are built from."""
+"""An n-gram model as plain tables, one for each order.
+
+Estimation makes them, files contain them, and the trie is built from them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 UNKNOWN, BEGIN, END = "<unk>", "<s>", "</s>"
-SPACE = "|"  # how a character model's files write the space between words
+SPACE = "|"  # the space between words in a character model's files
 MAX_ORDER = 16
 
 Unit = Literal["word", "character"]
@@ -21,12 +23,12 @@ class Level:
     """The n-grams of one order.
 
     Attributes:
-        ids: (count, n) int32, indices into the vocabulary, oldest word first; rows sorted
-            lexicographically, no two alike.
+        ids: (count, n) int32, indices into the vocabulary, oldest word first; rows are sorted
+            lexicographically and unique.
         log_prob: (count,) float32, log10 of the last word's probability after the others; at most
             0.
-        backoff: (count,) float32, log10 of the factor for words not seen after this n-gram; 0 where
-            there is none, and throughout the highest order.
+        backoff: (count,) float32, log10 of the factor for words that are not listed after this
+            n-gram; 0 where there is none, and throughout the highest order.
     """
 
     ids: NDArray[np.int32]
@@ -39,8 +41,10 @@ class Level:
 
 @dataclass(frozen=True)
 class NGrams:
-    """A back-off model (Katz 1987): P(w | h) is that of the n-gram h w where it is listed, else the
-    back-off of h (1 where h is not listed) times P(w | h without its oldest word).
+    """A back-off model (Katz 1987).
+
+    P(w | h) is the probability of the n-gram h w if it is listed, else the back-off of h (1 if h is
+    not listed) times P(w | h without its oldest word).
 
     Attributes:
         unit: whether a token is a word or a character (with ``|`` for the space).

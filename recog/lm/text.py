@@ -1,4 +1,4 @@
-"""Text as a language model takes it: lines from files, tokens from lines."""
+"""Text for language models: lines of files, tokens of lines."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from recog.errors import UserError
 from recog.lm.files import read_blocks
 from recog.lm.tables import BEGIN, END, SPACE, UNKNOWN, Unit
 
-HYPHENS = ("-", "¬", "⸗", "‐", "\u00ad")  # at the end of a line: the word goes on in the next
-# of each character of an unknown word: about the entropy of a letter, natural log
+HYPHENS = ("-", "¬", "⸗", "‐", "\u00ad")  # at the end of a line: its last word continues
+# for each character of an unknown word, natural log: about the entropy of a letter
 UNKNOWN_COST = 2.0
-# bytes: 2,000 pages in one line are no text, but they can be a few kilobytes of gzip
+# bytes, or 2,000 pages, which may be a few kilobytes of gzip
 LONGEST_LINE = 1 << 24
 _RESERVED = frozenset((UNKNOWN, BEGIN, END))
 
 
 def tokens(line: str, unit: Unit) -> list[str]:
-    """The tokens of a line in Unicode's composed form (NFC), without ``<s>`` and ``</s>``.
+    """Return the tokens of a line in Unicode's composed form (NFC), without sentence marks.
 
-    A word is what stands between white space. A character is one code point; white space inside the
-    line is one ``|``. What would be read as something else is unknown: the words ``<unk>``, ``<s>``
-    and ``</s>``, and a character ``|``.
+    Words are separated by white space. A character is a code point, and white space inside the line
+    becomes a single ``|``. Reserved tokens in the line count as unknown: the words ``<unk>``,
+    ``<s>`` and ``</s>``, and the character ``|``.
     """
     words = unicodedata.normalize("NFC", line).split()
     if unit == "word":
@@ -39,11 +39,11 @@ def tokens(line: str, unit: Unit) -> list[str]:
 
 
 def read_text(paths: Iterable[Path | str]) -> Iterator[str]:
-    """The lines of UTF-8 files one after the other; gzip and xz are unpacked on the way.
+    """Yield the lines of UTF-8 files, decompressed if they are gzip or xz.
 
     Raises:
-        UserError: a file that cannot be read, is damaged or cut off, is not UTF-8, expands beyond
-            what text does, or has a line of over 16 MiB.
+        UserError: a file cannot be read, is damaged or cut off, is not UTF-8, expands to far more
+            than text does, or has a line of over 16 MiB.
     """
     for path in map(Path, paths):
         for number, line in enumerate(_lines(path), 1):

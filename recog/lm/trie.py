@@ -1,16 +1,14 @@
-"""An n-gram model as a breadth-first trie: what the binary file holds and the decoder's kernels
-query.
+"""An n-gram model as a breadth-first trie, for binary files and for the decoder's kernels.
 
 Node 0 is the root, the empty context. Nodes 1 to V are the unigrams in the order of the vocabulary,
-then come the bigrams, and so on; the n-grams of one order stand in lexicographic order of their
-word indices, oldest word first. So a node's children, the n-grams that extend it by one word, are
-consecutive and sorted by that word, and an n-gram is found by one binary search a word. (Such a
-trie is KenLM's: Heafield 2011, section 3.2.)
+followed by the bigrams, and so on. The n-grams of an order are sorted lexicographically by their
+word indices, oldest word first. So a node's children, the n-grams that extend it by a word, are
+consecutive and sorted by that word, and a binary search for each word finds an n-gram. KenLM has
+the same trie (Heafield 2011, section 3.2).
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from recog.lm.tables import BEGIN, END, MAX_ORDER, UNKNOWN, Level, NGrams, Unit
+from recog.lm.tables import MAX_ORDER, Level, NGrams, Unit
 
 LN10 = math.log(10.0)
 MAX_NODES = 2**31 - 1  # nodes are int32
@@ -28,8 +26,7 @@ LOG10_BEGIN = -99.0  # <s> is never predicted
 
 @dataclass(frozen=True, eq=False)
 class NGramTrie:
-    """A back-off model, ready to be queried; the arrays may be mapped from a file and are never
-    written to.
+    """A back-off model for queries; its arrays may be mapped from a file and stay unchanged.
 
     Attributes:
         unit: whether a token is a word or a character.
@@ -38,16 +35,16 @@ class NGramTrie:
         word: (nodes,) int32, index of the n-gram's last word; -1 for the root.
         log_prob: (nodes,) float32, natural log of the last word's probability after the others; 0
             for the root.
-        backoff: (inner,) float32, natural log of the factor for words that are no child of the
-            node; 0 for the root. Inner nodes are all those below the highest order, the root
-            included: 0 to ``inner - 1``.
+        backoff: (inner,) float32, natural log of the factor for words that are not a child of the
+            node; 0 for the root. Inner nodes are those below the highest order, with the root: 0 to
+            ``inner - 1``.
         begin: (inner + 1,) int32: the children of inner node i are the nodes ``begin[i]`` to
             ``begin[i + 1] - 1``.
-        suffix: (inner,) int32, the node of the longest proper suffix that the model lists: of ``a b
-            c`` that is ``b c``, or ``c`` where ``b c`` is not listed; the root for a unigram.
-        level_starts: (order + 2,) first node of each order: the n-grams of order n are the nodes
-            ``level_starts[n]`` to ``level_starts[n + 1] - 1``; order 0 is the root, and the last
-            entry the number of nodes.
+        suffix: (inner,) int32, the node of the longest proper suffix that the model lists: for ``a
+            b c`` this is ``b c``, or ``c`` if ``b c`` is not listed; the root for a unigram.
+        level_starts: (order + 2,) first node of each order. The n-grams of order n are the nodes
+            ``level_starts[n]`` to ``level_starts[n + 1] - 1``. Order 0 is the root, and the last
+            entry is the number of nodes.
     """
 
     unit: Unit
@@ -78,41 +75,40 @@ class NGramTrie:
 
     @cached_property
     def parent(self) -> NDArray[np.int32]:
-        """(nodes - 1,) the parent of each node but the root: node i's is ``parent[i - 1]``."""
+        """The parent of each node i but the root, ``parent[i - 1]``; (nodes - 1,)."""
         return np.repeat(np.arange(self.inner, dtype=np.int32), np.diff(self.begin))
 
     @cached_property
     def _keys(self) -> NDArray[np.int64]:
-        """(nodes - 1,) parent and word of each node but the root as one number: strictly
-        increasing."""
+        """Parent and word of each node but the root as a number; (nodes - 1,), rising."""
         return self.parent.astype(np.int64) * len(self.words) + self.word[1:]
 
     def find(self, nodes: ArrayLike, words: ArrayLike) -> NDArray[np.int64]:
-        """The children of some nodes by some words, element by element.
+        """Return the child of each node by a word, element by element.
 
         Args:
-            nodes: any shape; -1 is allowed and has no children.
-            words: indices into the vocabulary, of the same shape; -1 is allowed and finds nothing.
+            nodes: any shape; -1 has no children.
+            words: indices into the vocabulary, of the same shape; -1 is no child.
 
         Returns:
-            The nodes, -1 where the model does not list the n-gram.
+            The children, -1 where the model does not list the n-gram.
         """
         words = np.asarray(words, np.int64)
-        wanted = np.asarray(nodes, np.int64) * len(self.words) + words
-        return np.where(words >= 0, search(self._keys, wanted, 1), -1)
+        keys = np.asarray(nodes, np.int64) * len(self.words) + words
+        return np.where(words >= 0, search(self._keys, keys, 1), -1)
 
     def advance(
         self, states: ArrayLike, words: ArrayLike
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-        """Say some words after some states, all at once, as the decoder's kernels do one by one.
+        """Return each word's probability after a state, and the next state.
 
         Args:
-            states: (n,) inner nodes; 0, the root, knows nothing of the words before.
-            words: (n,) indices into the vocabulary, 0 (``<unk>``) for a word that is not in it.
+            states: (n,) inner nodes; 0, the root, is the empty context.
+            words: (n,) indices into the vocabulary, 0 (``<unk>``) for unknown words.
 
         Returns:
-            (n,) natural log of each word's probability after its state, and (n,) the states then:
-            nodes of the longest contexts of the model that the words so far end in.
+            (n,) natural log of each word's probability after its state, and (n,) the next states:
+            nodes of the longest contexts in the model that the words so far end in.
         """
         state, words = np.array(states, np.int64), np.asarray(words, np.int64)
         if len(words) and not 0 <= words.min() <= words.max() < len(self.words):
@@ -124,7 +120,7 @@ class NGramTrie:
             state[rows] = self.suffix[state[rows]]
             node[rows] = self.find(state[rows], words[rows])
         total += self.log_prob[node]
-        # an n-gram that is nobody's context
+        # n-grams that are not a context
         while len(rows := np.flatnonzero((node < 0) | (node >= self.inner))):
             after = self.find(self.suffix[state[rows]], words[rows])
             node[rows] = np.where(state[rows] == 0, 0, after)
@@ -133,8 +129,7 @@ class NGramTrie:
 
     @classmethod
     def from_ngrams(cls, ngrams: NGrams) -> NGramTrie:
-        """The trie of some tables. Raises ValueError where they are not as :class:`NGrams`
-        promises."""
+        """Build the trie of tables. Raises ValueError if they are not valid :class:`NGrams`."""
         starts = _level_starts(ngrams)
         size, inner = len(ngrams.words), starts[-2]
         keys: list[NDArray[np.int64]] = []
@@ -165,8 +160,10 @@ class NGramTrie:
         )
 
     def to_ngrams(self) -> NGrams:
-        """The tables of this trie; log-probabilities rounded to float32 once more, by at most one
-        unit in the last place."""
+        """Return the tables of this trie.
+
+        Log-probabilities are rounded to float32 again, by at most a unit in the last place.
+        """
         rows = np.empty((1, 0), np.int32)
         levels = []
         for n in range(1, self.order + 1):
@@ -180,41 +177,15 @@ class NGramTrie:
             levels.append(Level(rows, log_prob, backoff.astype(np.float32)))
         return NGrams(self.unit, self.words, tuple(levels))
 
-    def verify(self) -> None:
-        """Check all that kernels rely on, each array once: no index leads outside, no search and no
-        chain of suffixes can go on for ever, every number is finite. Raises ValueError that says
-        what is wrong.
-        """
-        _verify_words(self.words)
-        _verify_shape(self)
-        _verify_children(self)
-        for n in range(1, self.order):
-            low, high = self.level_starts[n], self.level_starts[n + 1]
-            suffix = self.suffix[low:high]
-            if n == 1 and suffix.any():
-                raise ValueError("a unigram's suffix is not the root")
-            # suffixes of a lower order end every chain of them at the root
-            if n > 1 and len(suffix) and (suffix.min() <= 0 or suffix.max() >= low):
-                raise ValueError(f"a suffix of the {n}-grams lies outside the lower orders")
-            if n > 1 and np.any(self.word[suffix] != self.word[low:high]):
-                raise ValueError(f"a suffix of the {n}-grams ends in another word")
-        if not (
-            np.isfinite(self.log_prob).all()
-            and np.isfinite(self.backoff).all()
-            and self.log_prob.max() <= 0
-        ):
-            raise ValueError("a log-probability is positive or not a finite number")
-
 
 def _natural(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-    """log10 by order to natural log by node, 0 for the root. float64 between, so that each is
-    rounded once."""
+    """Convert log10 by order to natural log by node; in float64, so that each is rounded once."""
     joined = np.concatenate([np.zeros(1, np.float32), *parts])
     return (joined.astype(np.float64) * LN10).astype(np.float32)
 
 
 def _level_starts(ngrams: NGrams) -> tuple[int, ...]:
-    """Where each order begins; ValueError where the tables' outer shape is not as promised."""
+    """Return the first node of each order; ValueError where the tables' shapes are wrong."""
     size = len(ngrams.words)
     if not 1 <= ngrams.order <= MAX_ORDER:
         raise ValueError(f"a model has orders 1 to {MAX_ORDER}, not {ngrams.order}")
@@ -236,25 +207,27 @@ def _level_starts(ngrams: NGrams) -> tuple[int, ...]:
     return tuple(starts)
 
 
-def search(keys: NDArray[Any], wanted: NDArray[Any], first: int = 0) -> NDArray[np.int64]:
-    """Where each wanted key stands in the sorted keys, counted from ``first``; -1 where it is
-    absent."""
+def search(keys: NDArray[Any], queries: NDArray[Any], first: int = 0) -> NDArray[np.int64]:
+    """Return each query's position in sorted keys, counted from ``first``; -1 where absent."""
     if not len(keys):
-        return np.full(np.shape(wanted), -1)
-    position = keys.searchsorted(wanted)
-    found = keys[np.minimum(position, len(keys) - 1)] == wanted
-    return np.where(found, position + first, -1)
+        return np.full(np.shape(queries), -1)
+    position = keys.searchsorted(queries)
+    present = keys[np.minimum(position, len(keys) - 1)] == queries
+    return np.where(present, position + first, -1)
 
 
 def _parents(
     ids: NDArray[np.int32], keys: list[NDArray[np.int64]], starts: tuple[int, ...], size: int
 ) -> NDArray[np.int64]:
-    """(rows,) the node of each row's context, -1 where it is absent, by the keys of the orders
-    below."""
+    """Return the node of each row's context, -1 where it is absent; (rows,).
+
+    Args:
+        keys: of the orders below.
+    """
     rows, n = ids.shape
     if n == 1 or not rows:
         return np.zeros(rows, np.int64)
-    # rows are sorted, so those of one context stand together: each context is looked up once
+    # rows are sorted, so those of a context are consecutive, and each context is looked up once
     fresh = np.concatenate([[True], np.any(ids[1:, :-1] != ids[:-1, :-1], axis=1)])
     context = ids[fresh, :-1].astype(np.int64)
     node = context[:, 0] + 1
@@ -269,64 +242,20 @@ def _suffixes(
     parents: list[NDArray[np.int64]],
     starts: tuple[int, ...],
 ) -> NDArray[np.int32]:
-    """(inner,) each inner node's longest proper suffix: its parent's suffix extended by its word,
-    else a shorter one."""
+    """Return each inner node's longest proper suffix, (inner,).
+
+    This is its parent's suffix extended by its word, or a shorter one.
+    """
     size = len(ngrams.words)
-    lower = np.empty(0, np.int64)  # the keys of all orders below: each order's continue the last's
+    lower = np.empty(0, np.int64)  # the keys of all orders below, which rise from order to order
     suffix = np.zeros(starts[-2], np.int32)
     for n in range(2, ngrams.order):
         lower = np.concatenate([lower, keys[n - 2]])
         word = ngrams.levels[n - 1].ids[:, -1].astype(np.int64)
         state = suffix[parents[n - 1]].astype(np.int64)
-        found = search(lower, state * size + word, 1)
-        while len(missing := np.flatnonzero(found < 0)):  # ends: the root's children are all words
+        nodes = search(lower, state * size + word, 1)
+        while len(missing := np.flatnonzero(nodes < 0)):  # ends: the root's children are all words
             state[missing] = suffix[state[missing]]
-            found[missing] = search(lower, state[missing] * size + word[missing], 1)
-        suffix[starts[n] : starts[n + 1]] = found
+            nodes[missing] = search(lower, state[missing] * size + word[missing], 1)
+        suffix[starts[n] : starts[n + 1]] = nodes
     return suffix
-
-
-def _verify_words(words: tuple[str, ...]) -> None:
-    if words[:3] != (UNKNOWN, BEGIN, END):
-        raise ValueError("the vocabulary does not begin with <unk>, <s> and </s>")
-    if any(left >= right for left, right in itertools.pairwise(words[3:])):
-        raise ValueError("the vocabulary is not sorted, or a word stands in it twice")
-    if not {UNKNOWN, BEGIN, END}.isdisjoint(words[3:]):
-        raise ValueError("<unk>, <s> or </s> stands twice in the vocabulary")
-    together = "".join(words)
-    if any(space in together for space in " \t\r\n") or "" in words:
-        raise ValueError("a word of the vocabulary is empty or contains white space")
-
-
-def _verify_shape(trie: NGramTrie) -> None:
-    """The lengths of all arrays, so that those that follow may index one by another."""
-    starts = trie.level_starts
-    if not 1 <= trie.order <= MAX_ORDER or starts[:3] != (0, 1, 1 + len(trie.words)):
-        raise ValueError("the orders do not fit the vocabulary")
-    if any(low > high for low, high in itertools.pairwise(starts)) or trie.nodes > MAX_NODES:
-        raise ValueError("the orders' counts are not possible")
-    lengths = [
-        len(array) for array in (trie.word, trie.log_prob, trie.backoff, trie.begin, trie.suffix)
-    ]
-    if lengths != [trie.nodes, trie.nodes, trie.inner, trie.inner + 1, trie.inner]:
-        raise ValueError("the arrays' lengths do not fit the orders' counts")
-
-
-def _verify_children(trie: NGramTrie) -> None:
-    """Each node but the root is the child of one node of the order below, and children are sorted
-    by their words."""
-    begin, starts, word = trie.begin, trie.level_starts, trie.word
-    if np.any(begin[1:] < begin[:-1]) or any(
-        begin[low] != high for low, high in itertools.pairwise(starts)
-    ):
-        raise ValueError("the children of the nodes do not follow one another")
-    if word[0] != -1 or not np.array_equal(word[1 : starts[2]], np.arange(len(trie.words))):
-        raise ValueError("the unigrams are not the vocabulary in its order")
-    if word[1:].min() < 0 or word.max() >= len(trie.words):
-        raise ValueError("an n-gram's word is not in the vocabulary")
-    first = np.zeros(trie.nodes + 1, np.bool_)
-    first[begin] = True
-    if not np.all(first[2:-1] | (word[2:] > word[1:-1])):
-        raise ValueError("a node's children are not sorted, or one stands there twice")
-    if trie.suffix[0] != 0:
-        raise ValueError("the root's suffix is not the root")

@@ -1,8 +1,8 @@
-"""Features -> log-probabilities by ONNX Runtime, no torch but for the networks that ONNX has no
-operators for.
+"""From features to log-probabilities, with ONNX Runtime.
 
-One item a call: dynamic int8 takes its activation scale from the whole tensor, so a neighbour in a
-batch would change the result. Items run in parallel on threads instead; each call uses one.
+Torch is needed only for networks that ONNX has no operators for. Each call runs a single item:
+dynamic int8 takes its activation scale from the whole tensor, so other items in a batch would
+change the result. Items run in parallel on threads instead, and each call uses a single thread.
 """
 
 from __future__ import annotations
@@ -19,27 +19,29 @@ from recog.model.folder import GRAPH
 from recog.model.onnx_session import open_session, run_graph
 from recog.model.recogniser_folder import RecogniserFolder
 
-TORCH_BACKEND = "recog.nn.torch_runtime"  # by its name: a later station, which imports torch
+TORCH_BACKEND = "recog.nn.torch_runtime"  # imported by name, as it needs torch
 
 
 class Runtime(Protocol):
     """A loaded network. Thread-safe."""
 
     def log_probs(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Log-probabilities, natural log, of one item's features (columns, height): of the symbols,
-        (frames, symbols), and beside them of the sounds, where the model hears any, (frames,
-        symbols + sounds).
+        """Return the log-probabilities of an item's features.
 
-        No columns give no frames.
+        Args:
+            features: (columns, height). No columns give no frames.
+
+        Returns:
+            (frames, symbols) natural log. Models that recognise phones too have their columns after
+            those of the symbols.
         """
 
 
 def open_runtime(model_folder: RecogniserFolder) -> Runtime:
-    """Load a model's network: in ONNX Runtime, or in torch where it has a cell that no ONNX
-    operator computes.
+    """Load a model's network, in torch if ONNX lacks an operator, else in ONNX Runtime.
 
     Raises:
-        UserError: it cannot be loaded, or needs torch and there is none.
+        UserError: it cannot be loaded, or needs torch, which is not installed.
     """
     encoder = model_folder.config.encoder
     if not encoder.torch_only:
@@ -48,11 +50,11 @@ def open_runtime(model_folder: RecogniserFolder) -> Runtime:
         backend = import_module(TORCH_BACKEND)
     except ModuleNotFoundError as error:
         raise UserError(
-            f"{model_folder.path}: ONNX has no operator for the {encoder.recurrence}, so this model runs in torch only, and "
-            f"{error.name} is not installed: pip install 'recog[train]'."
+            f"{model_folder.path}: ONNX has no operator for the {encoder.recurrence}, so this model "
+            f"runs in torch only, and {error.name} is not installed: pip install 'recog[train]'."
         ) from None
-    found: Runtime = backend.TorchRuntime(model_folder)
-    return found
+    runtime: Runtime = backend.TorchRuntime(model_folder)
+    return runtime
 
 
 class OnnxRuntime:
@@ -60,7 +62,7 @@ class OnnxRuntime:
 
     Args:
         model_folder: the model.
-        graph: another ONNX file of the same model than its ``model.onnx`` (for comparisons).
+        graph: an ONNX file to use in place of the model's ``model.onnx``.
     """
 
     def __init__(self, model_folder: RecogniserFolder, *, graph: Path | None = None) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.decoding.greedy import best_path_frames
-from recog.decoding.rescoring.test_time_augmentation import Seen
+from recog.decoding.rescoring.test_time_augmentation import Posteriors
 from recog.segment.speech import SHARED, Segment
 from recog.text.alphabet import BLANK
 
@@ -33,7 +33,7 @@ class Chunk:
 
     start: float
     end: float
-    posteriors: Seen
+    posteriors: Posteriors
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class ChunkMerger:
         self._space = symbols.index(" ") if " " in symbols else None
         self._boundary: _Boundary | None = None
 
-    def __call__(self, segment: Segment, posteriors: Seen) -> Chunk:
+    def __call__(self, segment: Segment, posteriors: Posteriors) -> Chunk:
         """Cut the next segment.
 
         The first variant decides where. The others are cut at the same shares of their frames.
@@ -92,14 +92,14 @@ class ChunkMerger:
         return Chunk(segment.start + first * step, end, _slice(posteriors, *shares))
 
 
-def _slice(posteriors: Seen, low: float, high: float) -> Seen:
+def _slice(posteriors: Posteriors, low: float, high: float) -> Posteriors:
     """Frames of all variants between two shares of their number, 0 to 1."""
     first, last = round(low * len(posteriors.log_probs)), round(high * len(posteriors.log_probs))
-    sounds = None if posteriors.sounds is None else posteriors.sounds[first:last]
-    return Seen(
+    sounds = None if posteriors.phones is None else posteriors.phones[first:last]
+    return Posteriors(
         posteriors.log_probs[first:last],
         sounds,
-        tuple(_slice(variant, low, high) for variant in posteriors.again),
+        tuple(_slice(variant, low, high) for variant in posteriors.variants),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from recog.corpora.data import modality
 from recog.corpora.line_images import line_image
 from recog.corpora.rows import Row
-from recog.decoding.rescoring.test_time_augmentation import Seen
+from recog.decoding.rescoring.test_time_augmentation import Posteriors
 from recog.errors import UsageError, UserError
 from recog.media.audio.reader import read_sound
 from recog.recognition.base import Recogniser
@@ -89,7 +89,7 @@ def recognise_row(recogniser: Recogniser, row: Row) -> str:
     return read_row(recogniser, row).text
 
 
-def row_posteriors(recogniser: Recogniser, row: Row) -> Iterator[Seen]:
+def row_posteriors(recogniser: Recogniser, row: Row) -> Iterator[Posteriors]:
     """Posteriors of a row: of its line, or of each segment of its recording.
 
     Raises:

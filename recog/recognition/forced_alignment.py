@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.ctc.long_alignment import Placement, place, with_gap
-from recog.decoding.ctc.viterbi import Timing, forward_sums
+from recog.decoding.ctc.forward_sum import forward_sums
+from recog.decoding.ctc.long_alignment import LongAlignment, add_gap_column, align_long_text
+from recog.decoding.ctc.word_spans import Timing
 from recog.decoding.greedy import best_path_frames
 from recog.errors import UserError
 from recog.media.audio.reader import open_sound
@@ -63,7 +64,7 @@ class _Emissions:
     """Log-probabilities of a recording or an image, for the symbols of one text.
 
     Attributes:
-        log_probs: (frames, columns) of :func:`recog.decoding.ctc.long_alignment.with_gap`; a quiet
+        log_probs: (frames, columns) of :func:`recog.decoding.ctc.long_alignment.add_gap_column`; a quiet
             frame stands before and after each chunk.
         edges: (frames + 1,) where each frame begins, in seconds or pixels.
         step: usual distance of two edges.
@@ -289,7 +290,7 @@ def _collect_emissions(
             path.append(columns[[space]])
             starts.append(np.array([frames + len(log_probs)], np.int64))
         edges.append(np.array([end]))
-        rows += [with_gap(log_probs, used, space), quiet]
+        rows += [add_gap_column(log_probs, used, space), quiet]
         frames += len(log_probs) + 1
     edges.append(np.array([end]))
     return _Emissions(
@@ -313,7 +314,7 @@ def _locate_words(
         if " " in recogniser.config.symbols
         else None
     )
-    placement = place(
+    placement = align_long_text(
         emissions.log_probs, labels.tolist(), emissions.path, emissions.starts, space=space
     )
     confidences = _confidences(emissions, labels, placement, spelling.spans)
@@ -339,7 +340,7 @@ def _locate_words(
 def _confidences(
     emissions: _Emissions,
     labels: NDArray[np.int64],
-    placement: Placement,
+    placement: LongAlignment,
     spans: list[tuple[int, int]],
 ) -> list[float]:
     """Confidence of each word: e to the mean log-probability of its symbols and gaps.
@@ -365,7 +366,7 @@ def _confidences(
         sizes = np.array([max(1, len(labelling)) for labelling in labellings[part]])
         confidences += np.exp(np.minimum(0.0, sums / sizes)).tolist()
     return [
-        value if a < b and placement.fits[a:b].all() else 0.0
+        value if a < b and placement.matched[a:b].all() else 0.0
         for value, (a, b) in zip(confidences, spans, strict=True)
     ]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.rescoring.test_time_augmentation import Seen
+from recog.decoding.rescoring.test_time_augmentation import Posteriors
 from recog.features.log_mel import log_mel, normalise, time_stretch
 from recog.media.audio.reader import SoundReader, open_sound
 from recog.media.errors import MediaError
@@ -196,22 +196,22 @@ class SpeechRecogniser(Recogniser):
         """Log-probabilities (frames, symbols) of a segment of at most 30 s."""
         return self._variant(log_mel(wave, self.features), View()).log_probs
 
-    def posteriors(self, wave: NDArray[np.float32]) -> Seen:
+    def posteriors(self, wave: NDArray[np.float32]) -> Posteriors:
         """Posteriors of a segment of at most 30 s, in all variants if the first is uncertain."""
         frames = log_mel(wave, self.features)
         first, *others = self.config.decoding.views
         posteriors = self._variant(frames, first)
         if not self.needs_augmentation(posteriors.log_probs):
             return posteriors
-        return posteriors._replace(again=tuple(self._variant(frames, view) for view in others))
+        return posteriors._replace(variants=tuple(self._variant(frames, view) for view in others))
 
-    def _variant(self, frames: NDArray[np.float32], view: View) -> Seen:
+    def _variant(self, frames: NDArray[np.float32], view: View) -> Posteriors:
         """Posteriors of one variant of log-mel frames that are not normalised yet."""
         outputs = self.runtime.log_probs(normalise(time_stretch(frames, view.width), self.features))
         symbols = len(self.config.symbols)
-        return Seen(outputs[:, :symbols], outputs[:, symbols:] if self.config.sounds else None)
+        return Posteriors(outputs[:, :symbols], outputs[:, symbols:] if self.config.sounds else None)
 
-    def _segment_posteriors(self, segment: Segment) -> tuple[Segment, Seen]:
+    def _segment_posteriors(self, segment: Segment) -> tuple[Segment, Posteriors]:
         return segment, self.posteriors(segment.wave)
 
     def line(self, chunk: Chunk) -> Line:

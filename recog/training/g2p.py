@@ -28,7 +28,7 @@ Edge = tuple[int, int, float, Pair]  # of a lattice: from node, to node, score, 
 
 
 def train_g2p(lexicon: Pronunciations, *, seed: int = 1) -> NGrams | None:
-    """Train the model of :class:`recog.lm.g2p.Speller` on first pronunciations.
+    """Train the model of :class:`recog.lm.g2p.G2P` on first pronunciations.
 
     Returns:
         None if there are too few words.

@@ -9,7 +9,7 @@ from itertools import product
 
 import numpy as np
 
-from recog.decoding.rescoring.nbest import MARGIN, RESCORED, LanguageModel, Rescorer, contenders
+from recog.decoding.rescoring.nbest import MARGIN, RESCORED, LanguageModel, Rescorer, within_margin
 from recog.evaluation.counts import Counts, Pair
 from recog.evaluation.score import evaluate
 from recog.tuning.search import Search, Setting
@@ -37,7 +37,7 @@ def choose_rescorer(
         None if rescoring gains nothing.
     """
     pieces = [
-        contenders(piece) for pieces in search.readings(setting, RESCORED) for piece in pieces
+        within_margin(piece) for pieces in search.readings(setting, RESCORED) for piece in pieces
     ]
     texts = [search.transcripts(piece) for piece in pieces]
     neural = [[lm.score(piece) for piece in texts] for lm in lms]

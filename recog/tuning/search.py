@@ -13,14 +13,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.ctc.viterbi import spans_of
-from recog.decoding.decoder import Decoder, Hypothesis
+from recog.decoding.ctc.word_spans import word_spans
+from recog.decoding.decoder import Decoder
 from recog.decoding.greedy import best_path
-from recog.decoding.lexicon.lexicon_decoding import WordFinder
-from recog.decoding.rescoring.combination import SecondPass
-from recog.decoding.rescoring.language_id import likeliest_models
+from recog.decoding.hypothesis import Hypothesis
+from recog.decoding.lexicon.lexicon_decoding import LexiconDecoder
+from recog.decoding.rescoring.combination import NBestCombination
+from recog.decoding.rescoring.language_id import identify_languages
 from recog.decoding.rescoring.nbest import RESCORED, Rescorer
-from recog.decoding.rescoring.test_time_augmentation import Seen, decode_views
+from recog.decoding.rescoring.test_time_augmentation import Posteriors, decode_variants
 from recog.evaluation.counts import Pair
 from recog.evaluation.result import Result
 from recog.evaluation.score import evaluate
@@ -46,7 +47,7 @@ class Utterance:
     """An utterance or line: the network's outputs for its pieces, and its reference text."""
 
     name: str
-    pieces: tuple[Seen, ...]
+    pieces: tuple[Posteriors, ...]
     text: str
     group: str | None
 
@@ -74,7 +75,7 @@ class Search:
         normalise: name of the normalisation of texts.
         sentence: see :class:`recog.decoding.Decoder`.
         in_order: converts the network's order of a text to the logical order.
-        word_finder: the lexicon of a model with phones; the phones are then decoded.
+        lexicon_decoder: the lexicon of a model with phones; the phones are then decoded.
         rescorer: rescores the N-best lists.
         report: called with each setting and its result.
     """
@@ -87,7 +88,7 @@ class Search:
     sentence: bool = False
     threads: int | None = None
     in_order: Callable[[str], str] = str
-    word_finder: WordFinder | None = None
+    lexicon_decoder: LexiconDecoder | None = None
     rescorer: Rescorer | None = None
     report: Callable[[Setting, Result], None] = lambda setting, result: None
     results: dict[Setting, Result] = field(default_factory=dict)
@@ -120,7 +121,7 @@ class Search:
             return [[best for best, *_ in pieces] for pieces in self.readings(setting, 1)]
         candidates = self.readings(setting, RESCORED)
         passes = [
-            SecondPass(decoder, rescorer, self.transcripts) for decoder in self.decoders(setting)
+            NBestCombination(decoder, rescorer, self.transcripts) for decoder in self.decoders(setting)
         ]
         return [
             [
@@ -140,28 +141,28 @@ class Search:
             pieces = [
                 self.views(piece, setting) for i in chosen for piece in self.utterances[i].pieces
             ]
-            best = iter(decode_views(decoder, pieces, n_best=n_best))
+            best = iter(decode_variants(decoder, pieces, n_best=n_best))
             for i in chosen:
                 hypotheses[i] = [next(best) for _ in self.utterances[i].pieces]
         return hypotheses
 
-    def views(self, piece: Seen, setting: Setting) -> list[NDArray[np.float32]]:
+    def views(self, piece: Posteriors, setting: Setting) -> list[NDArray[np.float32]]:
         """Log-probabilities of a piece's variants, at the setting's temperature."""
         return [
             apply_temperature(self.log_probs(view), setting.temperature)
-            for view in (piece, *piece.again)
+            for view in (piece, *piece.variants)
         ]
 
     @cached_property
     def models(self) -> list[int]:
         """Index of each utterance's language model."""
         # phones are decoded with the usual one
-        if len(self.lms) < 2 or self.word_finder is not None:
+        if len(self.lms) < 2 or self.lexicon_decoder is not None:
             return [0] * len(self.utterances)
         scorers = [Decoder(self.symbols, lm=lm, alpha=1.0, beta=0.0) for lm in self.lms]
         texts = [[best_path(piece.log_probs) for piece in u.pieces] for u in self.utterances]
         return [
-            likeliest_models([[sum(map(scorer.weight, text)) for scorer in scorers]])[0]
+            identify_languages([[sum(map(scorer.weight, text)) for scorer in scorers]])[0]
             for text in texts
         ]
 
@@ -173,12 +174,12 @@ class Search:
         )
         return " ".join(" ".join(pieces).split())
 
-    def log_probs(self, piece: Seen) -> NDArray[np.float32]:
+    def log_probs(self, piece: Posteriors) -> NDArray[np.float32]:
         """Log-probabilities of one variant: of phones with a lexicon, else of symbols."""
-        if self.word_finder is None:
+        if self.lexicon_decoder is None:
             return piece.log_probs
-        assert piece.sounds is not None
-        return piece.sounds
+        assert piece.phones is not None
+        return piece.phones
 
     def transcript(self, hypothesis: Hypothesis) -> str:
         """The text of a hypothesis."""
@@ -186,18 +187,18 @@ class Search:
 
     def transcripts(self, hypotheses: Sequence[Hypothesis]) -> list[str]:
         """The texts of hypotheses."""
-        if self.word_finder is None:
+        if self.lexicon_decoder is None:
             return [hypothesis.text for hypothesis in hypotheses]
-        return self.word_finder.texts(hypotheses)
+        return self.lexicon_decoder.texts(hypotheses)
 
     def spans(self, piece: NDArray[np.float32], hypothesis: Hypothesis) -> list[Span]:
         """The words of a decoded piece in logical order, with their raw confidences."""
-        symbols = self.symbols if self.word_finder is None else self.word_finder.sounds
-        spans = spans_of(piece, hypothesis.tokens, symbols)
+        symbols = self.symbols if self.lexicon_decoder is None else self.lexicon_decoder.phones
+        spans = word_spans(piece, hypothesis.tokens, symbols)
         words = (
             [s.word for s in spans]
-            if self.word_finder is None
-            else self.word_finder.written(hypothesis)
+            if self.lexicon_decoder is None
+            else self.lexicon_decoder.words_of(hypothesis)
         )
         shown = [(word, s.start, s.end, s.confidence) for word, s in zip(words, spans, strict=True)]
         text = self.in_order(" ".join(words))
@@ -213,8 +214,8 @@ class Search:
             "unknown_cost": setting.unknown_cost,
             "sentence": self.sentence,
         }
-        if self.word_finder is not None:
-            return [self.word_finder.decoder(**options)]
+        if self.lexicon_decoder is not None:
+            return [self.lexicon_decoder.make_decoder(**options)]
         return [Decoder(self.symbols, lm=lm, **options) for lm in (self.lms or (None,))]
 
     def run(self, start: Setting, names: Sequence[str]) -> Setting:

@@ -14,8 +14,8 @@ import recog
 from recog.cli.align import read_text_lines, training_rows
 from recog.corpora.manifest import read_manifest
 from recog.corpora.rows import Row
-from recog.decoding.ctc.viterbi import Timing
-from recog.decoding.rescoring.test_time_augmentation import Seen
+from recog.decoding.ctc.word_spans import Timing
+from recog.decoding.rescoring.test_time_augmentation import Posteriors
 from recog.errors import UserError
 from recog.formats.timed import textgrid
 from recog.recognition.forced_alignment import align_text
@@ -71,7 +71,7 @@ def saying(speech, tmp_path):
             return np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
 
         model = type(speech)(speech.model_folder, replace(speech.options, threads=1))
-        model.look = lambda wave: Seen(log_probs(wave))
+        model.look = lambda wave: Posteriors(log_probs(wave))
         return model, path
 
     return make

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import recog
-from recog.decoding.rescoring.test_time_augmentation import Seen
+from recog.decoding.rescoring.test_time_augmentation import Posteriors
 from recog.errors import UsageError, UserError
 from recog.evaluation.counts import Pair
 from recog.evaluation.score import evaluate
@@ -72,7 +72,12 @@ def test_a_language_model_that_knows_better_gets_a_weight() -> None:
     x = (x - np.log(np.exp(x).sum(axis=1, keepdims=True))).astype(np.float32)
     lm = NGramTrie.from_ngrams(estimate(["ab ab ab ab"] * 5, unit="word", order=2))
     search = Search(
-        SYMBOLS, [Utterance("u", (Seen(x),), "ab ab ab", None)], [lm], "wer", "none", threads=1
+        SYMBOLS,
+        [Utterance("u", (Posteriors(x),), "ab ab ab", None)],
+        [lm],
+        "wer",
+        "none",
+        threads=1,
     )
     start = Setting(alpha=0.0, beta=0.0)
     assert search.measure(start) > 0
@@ -87,7 +92,7 @@ def test_a_new_language_model_tells_whether_rows_are_sentences() -> None:
     faint = np.log(np.array([[0.9, 0.08, 0.01, 0.01], [0.9, 0.01, 0.08, 0.01]], np.float32))
     lm = NGramTrie.from_ngrams(estimate(["ab"] * 200 + ["ba"] * 200, unit="word", order=2))
     search = Search(
-        SYMBOLS, [Utterance("u", (Seen(faint),), "ab", None)], [lm], "wer", "none", threads=1
+        SYMBOLS, [Utterance("u", (Posteriors(faint),), "ab", None)], [lm], "wer", "none", threads=1
     )
     start = Setting(alpha=2.0, beta=-1.0, unknown_cost=5.0)
     assert search.pairs(start)[0].hypothesis == "", "nothing said costs nothing"
@@ -97,7 +102,7 @@ def test_a_new_language_model_tells_whether_rows_are_sentences() -> None:
     plain = np.log(np.full((1, 4), 0.01, np.float32))
     plain[0, 1] = np.log(0.97)
     alike = Search(
-        SYMBOLS, [Utterance("u", (Seen(plain),), "a", None)], [], "wer", "none", threads=1
+        SYMBOLS, [Utterance("u", (Posteriors(plain),), "a", None)], [], "wer", "none", threads=1
     )
     assert best_start(alike, start, []) == (alike, start), "what is no better stays as it was"
 
@@ -142,7 +147,7 @@ def test_a_tuned_model_keeps_its_language_model_and_uses_it(tmp_path: Path) -> N
     assert (out / "lm.bin").read_bytes() == (tmp_path / "own.bin").read_bytes()
     assert HEADING in (out / "README.md").read_text()
     tuned = recog.load(out)
-    assert tuned.decoder is not None and tuned.decoder.language is not None
+    assert tuned.decoder is not None and tuned.decoder.fusion is not None
     assert tuned.transcribe(tmp_path / "letter.wav").text
     assert recog.load(out, beam=0).decoder is None
     (out / "lm.bin").write_bytes(b"another")
@@ -256,7 +261,7 @@ def test_words_that_the_language_model_lacks_are_left_to_the_letters(tmp_path: P
         and decoding["dev"]["cer"] <= decoding["dev"]["best_path_cer"] + 0.05
     )
     model = recog.load(tmp_path / "tuned")
-    assert model.word_finder is None and model.decoder is not None
+    assert model.lexicon_decoder is None and model.decoder is not None
     assert not {"zoo", "zebra"} & set(model.transcribe(SAMPLES / "numbers.wav").text.split())
 
 
@@ -320,14 +325,14 @@ class Heard:
     @property
     def utterances(self) -> list[Utterance]:
         return [
-            Utterance("u", (Seen(np.zeros((1, 2)), None),), " ".join(count * ["a"]), None)
+            Utterance("u", (Posteriors(np.zeros((1, 2)), None),), " ".join(count * ["a"]), None)
             for count in self.counts
         ]
 
     def hypotheses(self, _: Setting) -> list[list[int]]:
         return [[count] for count in self.counts]
 
-    def seen(self, piece: Seen) -> np.ndarray:
+    def seen(self, piece: Posteriors) -> np.ndarray:
         return piece.log_probs
 
     def spans(self, _: np.ndarray, count: int) -> list[Span]:

@@ -6,8 +6,7 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
-from recog.decoding import Decoder, Hypothesis, InvalidInputError, log_prob_of, viterbi
-from recog.decoding import greedy as best_path
+from recog.decoding import Decoder, Hypothesis, InvalidInputError, best_path, log_prob_of, viterbi
 from recog.decoding.beam.search import BlankSkipper, probabilities
 from recog.decoding.streaming import StreamingDecoder
 from recog.errors import UserError

@@ -6,8 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from recog.decoding import best_path_frames
-from recog.decoding import greedy as best_path
+from recog.decoding import best_path, best_path_frames
 
 
 def one_hot(path: list[int], symbols: int) -> np.ndarray:

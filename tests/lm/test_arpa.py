@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference_models import entries, score
+from reference_models import check_ngrams, entries, score
 
 from recog.errors import UserError
 from recog.lm import files
 from recog.lm.arpa import read_arpa, write_arpa
-from recog.lm.check import check_ngrams
 from recog.lm.rows import row_keys, sort_order
 from recog.lm.tables import Level, NGrams
 

@@ -143,7 +143,7 @@ def test_reserved_words_are_unknown_with_one_notice(caplog):
         counts = count_ngrams(["a <s> b", "</s> <unk> a"], Workspace(1 << 20), order=1)
     assert counts.levels[0].counts.tolist() == [3, 2, 2, 2, 1]
     assert [record.getMessage() for record in caplog.records] == [
-        "The text spells <unk>, <s> or </s>; 3 tokens count as unknown."
+        "The text contains <unk>, <s> or </s>; 3 tokens count as unknown."
     ]
 
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from recog.lm.g2p import LONGEST, Speller
+from recog.lm.g2p import G2P, LONGEST
 from recog.lm.trie import NGramTrie
 from recog.training.g2p import MIN_WORDS, align_letters, train_g2p
 
@@ -35,26 +35,26 @@ def words(count: int, seed: int) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def speller() -> Speller:
+def g2p() -> G2P:
     model = train_g2p({word: (said(word),) for word in words(1500, 1)})
     assert model is not None
-    return Speller(NGramTrie.from_ngrams(model))
+    return G2P(NGramTrie.from_ngrams(model))
 
 
-def test_new_words_are_said_by_the_rules(speller: Speller) -> None:
+def test_new_words_are_said_by_the_rules(g2p: G2P) -> None:
     new = [word for word in words(300, 2) if word not in set(words(1500, 1))]
-    right = sum(one == said(word) for word, one in zip(new, speller.say(new), strict=True))
+    right = sum(one == said(word) for word, one in zip(new, g2p.pronounce(new), strict=True))
     assert len(new) > 100 and right >= 0.95 * len(new)
 
 
-def test_a_word_is_said_alike_alone_and_among_others(speller: Speller) -> None:
+def test_a_word_is_said_alike_alone_and_among_others(g2p: G2P) -> None:
     some = words(60, 3)
-    assert speller.say(some) == [speller.say([word])[0] for word in some]
+    assert g2p.pronounce(some) == [g2p.pronounce([word])[0] for word in some]
 
 
-def test_what_has_unknown_letters_or_no_end_is_not_said(speller: Speller) -> None:
-    assert speller.say(["", "baé", "b" * (LONGEST + 1), "ba"]) == ["", "", "", "bA"]
-    assert speller.say([]) == []
+def test_what_has_unknown_letters_or_no_end_is_not_said(g2p: G2P) -> None:
+    assert g2p.pronounce(["", "baé", "b" * (LONGEST + 1), "ba"]) == ["", "", "", "bA"]
+    assert g2p.pronounce([]) == []
 
 
 def test_sounds_are_shared_out_to_the_letters_that_stand_for_them() -> None:
@@ -76,4 +76,4 @@ def test_a_model_of_single_letters_says_words_too() -> None:
     from recog.lm.estimation.kneser_ney import estimate
 
     model = estimate(["aA bB", "bB aA", "aX", "aA"], unit="word", order=1)
-    assert Speller(NGramTrie.from_ngrams(model)).say(["ab", "ba", "c"]) == ["AB", "BA", ""]
+    assert G2P(NGramTrie.from_ngrams(model)).pronounce(["ab", "ba", "c"]) == ["AB", "BA", ""]

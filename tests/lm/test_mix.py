@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from reference_models import distribution_sums, entries, score
+from reference_models import check_ngrams, distribution_sums, entries, score
 
 from recog.errors import UserError
-from recog.lm.check import check_ngrams
 from recog.lm.estimation.kneser_ney import estimate
 from recog.lm.estimation.mix import mix, tune_weights
 from recog.lm.perplexity import perplexity

@@ -9,9 +9,13 @@ from reference_models import entries, reference, score
 from recog.errors import UserError
 from recog.lm import perplexity as module
 from recog.lm.arpa import read_arpa
-from recog.lm.perplexity import perplexity, score_line, score_lines
+from recog.lm.perplexity import LineScore, perplexity, score_lines
 from recog.lm.tables import Level, NGrams
 from recog.lm.trie import NGramTrie
+
+
+def score_line(model, line: str, **options) -> LineScore:
+    return next(score_lines(model, [line], **options))
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 from recog.cli.train import train
-from recog.decoding.decoder import Hypothesis
+from recog.decoding.hypothesis import Hypothesis
 from recog.decoding.rescoring.nbest import rescore
 from recog.errors import UsageError, UserError
 from recog.lm.neural import NeuralLM, _distinct
@@ -183,7 +183,7 @@ def test_a_score_is_the_sum_of_conditionals(letters, sentence):
 def test_continuations_by_one_symbol_sum_to_one(letters):
     lm = letters[0]
     for state in (lm.start(), lm.read("ab c"), lm.read("da-")):
-        log_probs = lm.next_log_probs(state)
+        log_probs = lm.run(np.array([[state.last]]), state.hidden, state.cell)[0][0, 0]
         assert np.exp(log_probs.astype(np.float64)).sum() == pytest.approx(1.0, abs=1e-5)
         # the others are no texts: </s> and the space
         scores = lm.score(["a", "b", "c", "d", "é"], state)

@@ -14,9 +14,9 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 import recog
-from recog.decoding.decoder import Hypothesis
-from recog.decoding.rescoring.nbest import Rescorer, contenders
-from recog.decoding.rescoring.test_time_augmentation import Seen
+from recog.decoding.hypothesis import Hypothesis
+from recog.decoding.rescoring.nbest import Rescorer, within_margin
+from recog.decoding.rescoring.test_time_augmentation import Posteriors
 from recog.errors import UserError
 from recog.model.language_model import LanguageNetworkConfig
 from recog.model.recogniser_folder import open_recogniser_folder
@@ -49,7 +49,7 @@ def doubtful(text: str) -> Utterance:
     """Frames in which "a" is always a little more probable than "b"."""
     frame = np.log(np.array([0.05, 0.5, 0.45], np.float32))
     blank = np.log(np.array([0.98, 0.01, 0.01], np.float32))
-    return Utterance(text, (Seen(np.stack([frame, blank] * 2)),), text, None)
+    return Utterance(text, (Posteriors(np.stack([frame, blank] * 2)),), text, None)
 
 
 def test_a_neural_model_gets_the_weight_at_which_the_errors_are_fewest() -> None:
@@ -195,7 +195,7 @@ def test_a_damaged_one_is_told(tuned: Path, tmp_path: Path) -> None:
 def test_readings_far_behind_the_best_are_not_asked_about() -> None:
     readings = [Hypothesis("x", score, score, (), ()) for score in (-1.0, -6.9, -7.1)]
     assert (
-        contenders(readings) == readings[:2]
-        and contenders(readings, 6.5) == readings
-        and contenders([]) == []
+        within_margin(readings) == readings[:2]
+        and within_margin(readings, 6.5) == readings
+        and within_margin([]) == []
     )

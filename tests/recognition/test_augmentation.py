@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import recog
-from recog.decoding.ctc.viterbi import Timing, spans_of
+from recog.decoding.ctc.word_spans import Timing, word_spans
 from recog.decoding.greedy import best_path
-from recog.decoding.rescoring.test_time_augmentation import decode_views
+from recog.decoding.rescoring.test_time_augmentation import decode_variants
 from recog.errors import UserError
 from recog.media.audio.reader import read_sound
 from recog.media.image.reader import read_image
@@ -45,19 +45,19 @@ def test_doubtful_lines_are_looked_at_in_all_views(model: Path):
     counts = {}
     for looks in ("once", "auto", "all", None):
         reader = recog.load(model, looks=looks, threads=1)
-        counts[looks] = len(reader.posteriors(image)[0].again)
+        counts[looks] = len(reader.posteriors(image)[0].variants)
         clear, _ = reader.posteriors(np.full_like(image, 255))
-        assert len(clear.again) == (looks == "all")  # a blank line is beyond doubt
+        assert len(clear.variants) == (looks == "all")  # a blank line is beyond doubt
     assert counts == {"once": 0, "auto": 1, "all": 1, None: 1}
-    assert len(recog.load(model, beam=0, threads=1).posteriors(image)[0].again) == 0
+    assert len(recog.load(model, beam=0, threads=1).posteriors(image)[0].variants) == 0
 
 
 def test_what_is_read_is_what_all_views_say(model: Path):
     reader = recog.load(model, threads=1)
     seen, _ = reader.posteriors(read_image(SAMPLES / "garden.png"))
-    assert len(seen.log_probs) > 1.2 * len(seen.again[0].log_probs)  # the first is the wider one
+    assert len(seen.log_probs) > 1.2 * len(seen.variants[0].log_probs)  # the first is the wider one
     assert reader.decoder is not None
-    [[best]] = decode_views(reader.decoder, [[seen.log_probs, seen.again[0].log_probs]])
+    [[best]] = decode_variants(reader.decoder, [[seen.log_probs, seen.variants[0].log_probs]])
     assert reader.transcribe(SAMPLES / "garden.png").text == " ".join(best.text.split())
     assert reader.decode(seen)[0] == " ".join(best.text.split())
 
@@ -76,8 +76,10 @@ def test_rows_of_a_corpus_and_tuning_take_all_views(model: Path, tmp_path: Path)
     (tmp_path / "garden.gt.txt").write_bytes((SAMPLES / "garden.gt.txt").read_bytes())
     rows = dev_rows(tmp_path)
     assert [
-        len(piece.again) for piece in row_posteriors(recog.load(model, threads=1), rows[0])
-    ] == [1]
+        len(piece.variants) for piece in row_posteriors(recog.load(model, threads=1), rows[0])
+    ] == [
+        1
+    ]
     tune_model(
         recog.load(model, beam=0, looks="auto", threads=1),
         rows,
@@ -139,12 +141,14 @@ def test_speech_is_heard_again_more_slowly(tmp_path: Path):
     once, twice = (recog.load(tmp_path / "m", looks=looks, threads=1) for looks in ("once", None))
     wave = read_sound(SAMPLES / "letter.wav")
     seen = twice.posteriors(wave)
-    assert len(seen.again) == 1 and len(once.posteriors(wave).again) == 0
-    assert len(seen.again[0].log_probs) == pytest.approx(1.25 * len(seen.log_probs), abs=2)
-    assert seen.sounds is not None and seen.again[0].sounds is not None
-    assert len(seen.again[0].sounds) == len(seen.again[0].log_probs)
+    assert len(seen.variants) == 1 and len(once.posteriors(wave).variants) == 0
+    assert len(seen.variants[0].log_probs) == pytest.approx(1.25 * len(seen.log_probs), abs=2)
+    assert seen.phones is not None and seen.variants[0].phones is not None
+    assert len(seen.variants[0].phones) == len(seen.variants[0].log_probs)
     assert twice.decode(seen)[0] == twice.transcribe(SAMPLES / "letter.wav").text
-    assert twice.decode(seen._replace(again=()))[0] == once.transcribe(SAMPLES / "letter.wav").text
+    assert (
+        twice.decode(seen._replace(variants=()))[0] == once.transcribe(SAMPLES / "letter.wav").text
+    )
     lines = [model.transcribe(SAMPLES / "letter.wav").lines[0] for model in (once, twice)]
     assert lines[0].end is not None and lines[1].end == pytest.approx(
         lines[0].end, abs=0.3
@@ -172,7 +176,7 @@ def test_confidences_of_a_best_path_are_those_of_the_network():
     reader = recog.load("latin-handwriting", beam=0, threads=1)
     seen, _ = reader.posteriors(read_image(SAMPLES / "garden.png"))
     assert reader.config.decoding.temperature != 1.0
-    spans = spans_of(
+    spans = word_spans(
         seen.log_probs,
         best_path(seen.log_probs),
         reader.config.symbols,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recog.decoding.greedy import best_path_frames
-from recog.decoding.rescoring.test_time_augmentation import Seen
+from recog.decoding.rescoring.test_time_augmentation import Posteriors
 from recog.recognition.chunk_merging import Chunk, ChunkMerger
 from recog.segment.speech import SHARED, Segment
 
@@ -49,7 +49,7 @@ def heard(
 
 def stitched(pieces, symbols=SYMBOLS) -> list[Chunk]:
     chunk_merger = ChunkMerger(step=STEP, symbols=symbols)
-    return [chunk_merger(segment, Seen(log_probs)) for segment, log_probs in pieces]
+    return [chunk_merger(segment, Posteriors(log_probs)) for segment, log_probs in pieces]
 
 
 def text_of(chunks) -> str:
@@ -133,11 +133,11 @@ def test_other_views_are_cut_at_the_same_share():
     ]
     sounds = views[1][:, :2]
     chunk = ChunkMerger(step=STEP, symbols=("", " ", "a"))(
-        segment, Seen(views[0], again=(Seen(views[1], sounds),))
+        segment, Posteriors(views[0], variants=(Posteriors(views[1], sounds),))
     )
     assert len(chunk.posteriors.log_probs) == round(8.0 / STEP)
-    [other] = chunk.posteriors.again
+    [other] = chunk.posteriors.variants
     first, last = round(0.2 * len(views[1])), round(1.0 * len(views[1]))
     assert np.array_equal(other.log_probs, views[1][first:last]) and np.array_equal(
-        other.sounds, sounds[first:last]
+        other.phones, sounds[first:last]
     )

@@ -123,7 +123,7 @@ def test_words_that_sound_alike_are_written_as_the_language_model_has_them(
     model: RecogniserFolder, corpus: Path
 ) -> None:
     recogniser = recog.load(model.path)
-    assert recogniser.word_finder is not None
+    assert recogniser.lexicon_decoder is not None
     right = 0
     for i, text in enumerate(TEXTS):
         transcript = recogniser.transcribe(corpus / f"clip{i:02d}.wav")
@@ -146,7 +146,7 @@ def test_letters_are_decoded_where_words_are_not_to_be_found(
     model: RecogniserFolder, corpus: Path, options: dict
 ) -> None:
     recogniser = recog.load(model.path, **options)
-    assert recogniser.word_finder is None
+    assert recogniser.lexicon_decoder is None
     assert set(recogniser.transcribe(corpus / "clip00.wav").text) <= set("so en a")
 
 
@@ -154,7 +154,7 @@ def test_hotwords_that_are_in_the_dictionary_are_heard(
     model: RecogniserFolder, corpus: Path
 ) -> None:
     recogniser = recog.load(model.path, hotwords={"no sea": 40.0})
-    assert recogniser.word_finder is not None
+    assert recogniser.lexicon_decoder is not None
     assert "no sea" in recogniser.transcribe(corpus / "clip00.wav").text
 
 
@@ -162,7 +162,7 @@ def test_a_hotword_that_nobody_can_say_is_left_out_and_no_other(
     model: RecogniserFolder, corpus: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     recogniser = recog.load(model.path, hotwords={"esso": 2.0, "no sea": 40.0})
-    assert recogniser.word_finder is not None
+    assert recogniser.lexicon_decoder is not None
     assert "no sea" in recogniser.transcribe(corpus / "clip00.wav").text
     assert caplog.messages == [
         "The hotword 'esso' is left out: the model does not know how it is pronounced."
@@ -238,10 +238,10 @@ def test_intermediate_heads_that_the_base_has_no_layer_for_are_refused(
 
 
 def test_a_space_at_the_end_is_no_word(model: RecogniserFolder) -> None:
-    finder = recog.load(model.path).word_finder
+    finder = recog.load(model.path).lexicon_decoder
     assert finder is not None
     said = Hypothesis("x y ", 0.0, 0.0, (), ())
-    assert finder.written(said) == ["so", "see"] and finder.written(replace(said, text=" ")) == []
+    assert finder.words_of(said) == ["so", "see"] and finder.words_of(replace(said, text=" ")) == []
 
 
 def test_new_sounds_for_a_model_that_has_its_own_are_refused(
@@ -268,8 +268,8 @@ def test_a_file_of_pronunciations_that_was_changed_is_told(
 def test_words_of_the_folder_that_the_dictionary_lacks_are_said_by_their_spelling(
     corpus: Path, tmp_path: Path
 ) -> None:
-    class Speller:
-        def say(self, words: list[str]) -> list[str]:
+    class G2P:
+        def pronounce(self, words: list[str]) -> list[str]:
             return ["x" if word == "so" else "" for word in words]
 
     from recog.text.alphabet import Alphabet
@@ -279,7 +279,7 @@ def test_words_of_the_folder_that_the_dictionary_lacks_are_said_by_their_spellin
     known = {word: ways for word, ways in SAID.items() if word not in ("so", "no")}
     data = prepare(
         read_recipe(recipe(corpus, tmp_path, "null", 1)), tmp_path / "features",
-        pronunciations=known, phones=Alphabet((" ", "x", "y", "z")), speller=Speller(),
+        pronunciations=known, phones=Alphabet((" ", "x", "y", "z")), g2p=G2P(),
     )  # fmt: skip
     assert data.pronunciations == {**known, "so": ("x",)}
     said = {example.text: example.phones for example in data.train}

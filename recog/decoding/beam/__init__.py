@@ -1,13 +1,13 @@
 """Prefix beam search over CTC outputs, in compiled kernels.
 
-types          Numba types of what passes between Python and the kernels
-beam           the beam between two frames
 prefix_trie    prefixes, in arrays and a hash table
+beam           the beam between two frames
 heap           the best candidates
-expand         extensions of prefixes in one frame
+expand         pruning of a frame's symbols, and extensions of prefixes
 recombination  prefixes that the language model continues alike
 step           the beam through the frames
 finish         from the last beam to hypotheses
-search         one utterance through all of it
+types          Numba types of the kernels' arguments
 kernels        compiled entry points, one a file
+search         one utterance through all of it
 """

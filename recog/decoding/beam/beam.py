@@ -1,5 +1,4 @@
-"""The beam between two frames, and the room that a frame's work takes: what the kernels of the
-search share."""
+"""The beam between two frames, and the search kernels' working memory for a frame."""
 
 # mypy: disallow-untyped-defs=False
 
@@ -11,65 +10,63 @@ import numpy as np
 
 from recog.decoding.beam.prefix_trie import ROOT, Trie
 
-COUNT, LIFTS = 0, 1  # in Beam.marks
-# masses are multiplied by LIFT when the best falls below LOW, divided above LIFT
+COUNT, LIFTS = 0, 1  # indices into Beam.counters
+# masses are multiplied by LIFT when the best falls below LOW, and divided when it exceeds LIFT
 LOW, LIFT = 2.0**-200, 2.0**200
-ROW = np.dtype(  # of the beam: a prefix, and the masses of its alignments but for their sum
+ROW = np.dtype(  # of the beam: a prefix, and the masses of its alignments
     [
-        ("blank", "f8"),  # of those that end in blank
-        ("last", "f8"),  # of those that end in its last label
+        ("blank", "f8"),  # mass of the alignments that end in blank
+        ("last", "f8"),  # mass of the alignments that end in the last label
         ("node", "i8"),
         ("parent", "i8"),  # the node's parent
-        ("label", "i8"),  # its last label
+        ("label", "i8"),  # the last label
     ]
 )
-NEXT = np.dtype(  # what becomes of a row in one frame
+NEXT = np.dtype(  # a row's values after the frame
     [
         ("blank", "f8"), ("last", "f8"), ("total", "f8"),
         ("child", "i8"),  # first row whose parent is this row, or -1
-        ("sibling", "i8"),  # the next such row
-        ("kept", "i8"),
+        ("sibling", "i8"),  # next row with the same parent
+        ("keep", "i8"),
     ]
 )  # fmt: skip
 CANDIDATE = np.dtype(
     [
         ("score", "f8"),
-        ("code", "i8"),  # what it is: a rank below width stays, width + rank * symbols + s extends
+        # rank of a prefix that stays, or width + rank * symbols + s for its extension by s
+        ("code", "i8"),
         ("node", "i8"),  # of a prefix that enters
     ]
 )
 
 
 class Beam(NamedTuple):
-    """The live prefixes. Rows keep their place for as long as their prefix lives; ``ranking`` sorts
-    them.
+    """The prefixes in the beam, unsorted; ``ranking`` sorts them.
 
-    Few arrays, of records: kernels hand all of a tuple's arrays on with every call, and compile a
-    type for each.
+    There are few arrays, because kernels pass all arrays of a tuple with every call.
     """
 
     rows: Any  # (width,) ROW
-    total: Any  # (width,) float64, their masses: blank + last
+    total: Any  # (width,) float64, mass of each row: blank + last
     ranking: Any  # (width,) int64, rows by falling total
-    # (2,) int64: rows in use; how many times the masses were multiplied by LIFT, less than 0 where
-    # divided
-    marks: Any
+    # (2,) int64: rows in use; multiplications of all masses by LIFT, minus divisions
+    counters: Any
 
 
 class Scratch(NamedTuple):
-    """Room for one frame's work."""
+    """Working memory for a frame."""
 
     rows: Any  # (width,) NEXT
     heap: Any  # (width,) CANDIDATE, the best candidates, worst first
-    short: Any  # (symbols,) int64, the symbols worth a look
-    breaks: Any  # (symbols,) int64, those of them that hold a space
-    listed: Any  # (symbols,) bool, whether a symbol is worth a look
-    # (power of two,) int64, rows + 1 hashed by all that their future depends on, 0 where free
-    alike: Any
+    short: Any  # (symbols,) int64, the shortlist of symbols
+    breaks: Any  # (symbols,) int64, symbols of the shortlist that contain a space
+    listed: Any  # (symbols,) bool, whether a symbol is in the shortlist
+    # (power of two,) int64, rows + 1 hashed by all that their continuations depend on, 0 where free
+    by_future: Any
 
 
 def new_beam(width: int, trie: Trie, mass: float) -> Beam:
-    """A beam that holds the empty prefix, with this mass. Runs in Python."""
+    """Make a beam that contains only the empty prefix, with this mass. Runs in Python."""
     beam = Beam(
         np.zeros(width, ROW), np.zeros(width), np.zeros(width, np.int64), np.array([1, 0], np.int64)
     )
@@ -80,7 +77,7 @@ def new_beam(width: int, trie: Trie, mass: float) -> Beam:
 
 
 def make_scratch(width: int, symbols: int) -> Scratch:
-    """Room for a beam of this width. Runs in Python."""
+    """Make working memory for a beam of this width. Runs in Python."""
     return Scratch(
         np.zeros(width, NEXT), np.zeros(width, CANDIDATE),
         np.zeros(symbols, np.int64), np.zeros(symbols, np.int64), np.zeros(symbols, np.bool_),

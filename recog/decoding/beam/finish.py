@@ -1,5 +1,4 @@
-"""From a beam at the end of its frames to hypotheses: which labellings can be among the best, their
-exact sums, and the times of their labels."""
+"""Compiled functions from the last beam to hypotheses, with exact sums and label times."""
 
 # mypy: disallow-untyped-defs=False
 
@@ -9,7 +8,7 @@ import numpy as np
 
 from recog.decoding.beam.beam import COUNT, LIFT, LIFTS
 from recog.decoding.beam.heap import sort_down
-from recog.decoding.beam.prefix_trie import NOBODY, ROOT, child_of
+from recog.decoding.beam.prefix_trie import NO_PARENT, ROOT, child_of
 from recog.decoding.ctc.trellis import forward, viterbi_path
 from recog.util.jit import helper, maker
 
@@ -18,8 +17,10 @@ LOG_LIFT = float(np.log(LIFT))
 
 @helper
 def best_path_node(probs, trie):
-    """The node of the best path's labels, and the path's log-probability; the trie must have
-    room."""
+    """Return the node of the best path's labels, and the path's log-probability.
+
+    The trie must have room for the labels.
+    """
     node, before, log_prob = np.int64(ROOT), 0, 0.0
     for t in range(len(probs)):
         best = 0
@@ -35,25 +36,24 @@ def best_path_node(probs, trie):
 
 @maker
 def candidates(beam, best_path, path_log_prob, n_best):
-    """Nodes that can be among the N best by their exact sums, and a lower bound of the log of those
-    sums.
+    """Return the nodes that can be among the N best, and a lower bound of the log of their sums.
 
     All prefixes together have mass 1, so an exact sum exceeds the mass in the beam by at most what
-    the beam has lost. A prefix that even so stays below the mass of N others need not be summed.
+    the beam has lost. A prefix that still stays below the mass of N others need not be summed.
     """
-    scale, held = LIFT ** -float(beam.marks[LIFTS]), 0.0
-    for i in range(beam.marks[COUNT]):
-        held += beam.total[i] * scale
-    lost = max(0.0, 1.0 - held) + 1e-9  # for rounding
-    bar = beam.total[beam.ranking[n_best - 1]] * scale if n_best <= beam.marks[COUNT] else 0.0
-    nodes = np.empty(beam.marks[COUNT] + 1, np.int64)
+    scale, remaining = LIFT ** -float(beam.counters[LIFTS]), 0.0
+    for i in range(beam.counters[COUNT]):
+        remaining += beam.total[i] * scale
+    lost = max(0.0, 1.0 - remaining) + 1e-9  # for rounding
+    bar = beam.total[beam.ranking[n_best - 1]] * scale if n_best <= beam.counters[COUNT] else 0.0
+    nodes = np.empty(beam.counters[COUNT] + 1, np.int64)
     size, least, best_path_due = 0, 0.0, lost >= bar
-    for rank in range(beam.marks[COUNT]):
+    for rank in range(beam.counters[COUNT]):
         i = beam.ranking[rank]
         if beam.total[i] > 0.0 and beam.total[i] * scale + lost >= bar:
             nodes[size] = beam.rows[i]["node"]
             size += 1
-            least = np.log(beam.total[i]) - beam.marks[LIFTS] * LOG_LIFT
+            least = np.log(beam.total[i]) - beam.counters[LIFTS] * LOG_LIFT
             best_path_due = best_path_due and beam.rows[i]["node"] != best_path
     if best_path_due:
         nodes[size] = best_path
@@ -64,15 +64,16 @@ def candidates(beam, best_path, path_log_prob, n_best):
 
 @maker
 def exact_sums(probs, trie, nodes, least):
-    """Log of the forward sum of each of some nodes, over the part of the trie that leads to them.
+    """Return the log of the forward sum of each node, to a relative error of 1e-12.
 
-    ``least`` is a lower bound of the results, which are exact to a relative error of 1e-12.
+    Sums over the part of the trie that leads to the nodes. ``least`` is a lower bound of the
+    results.
     """
     size, longest, shortest = 0, 0, np.int64(2**62)
-    length = np.zeros(trie.size[0], np.int64)  # plus 1; 0 for nodes that lead nowhere
+    length = np.zeros(trie.size[0], np.int64)  # plus 1; 0 for nodes that lead to none of them
     for k in range(len(nodes)):
         node = nodes[k]
-        while node != NOBODY and length[node] == 0:
+        while node != NO_PARENT and length[node] == 0:
             length[node] = 1
             node = np.int64(trie.nodes[node]["parent"])
     counts = np.zeros(len(probs) + 3, np.int64)
@@ -84,7 +85,7 @@ def exact_sums(probs, trie, nodes, least):
             size += 1
     for n in range(2, longest + 2):
         counts[n] += counts[n - 1]
-    parent, label, place = (
+    parent, label, position = (
         np.zeros(size, np.int64),
         np.zeros(size, np.int64),
         np.zeros(len(length), np.int64),
@@ -92,23 +93,23 @@ def exact_sums(probs, trie, nodes, least):
     used = counts.copy()
     for node in range(ROOT, len(length)):
         if length[node] > 0:
-            place[node] = used[length[node]]
+            position[node] = used[length[node]]
             used[length[node]] += 1
-            parent[place[node]] = place[trie.nodes[node]["parent"]]
-            label[place[node]] = trie.nodes[node]["label"]
+            parent[position[node]] = position[trie.nodes[node]["parent"]]
+            label[position[node]] = trie.nodes[node]["label"]
     for k in range(len(nodes)):
         shortest = min(shortest, length[nodes[k]] - 1)
     negligible = least - np.log(1e12 * len(probs) * size)
     sums = forward(probs, parent, label, counts[1 : longest + 2], shortest, negligible)
     result = np.empty(len(nodes))
     for k in range(len(nodes)):
-        result[k] = sums[place[nodes[k]]]
+        result[k] = sums[position[nodes[k]]]
     return result
 
 
 @maker
 def falling(values):
-    """Indices that sort values from the highest down."""
+    """Return the indices that sort values from the highest down."""
     order = np.empty(len(values), np.int64)
     for k in range(len(values)):
         order[k] = k
@@ -118,7 +119,7 @@ def falling(values):
 
 @maker
 def labels_of(trie, node):
-    """A prefix's labels, int32."""
+    """Return a prefix's labels, int32."""
     length, below = 0, node
     while below != ROOT:
         length += 1
@@ -131,9 +132,8 @@ def labels_of(trie, node):
 
 
 @maker
-def spelled_out(log_probs, trie, nodes):
-    """Labels of some prefixes and the frames at which they start, both (nodes, longest), and the
-    labels' numbers."""
+def align_labels(log_probs, trie, nodes):
+    """Return labels and start frames of prefixes, both (nodes, longest), and numbers of labels."""
     longest, lengths = 0, np.zeros(len(nodes), np.int64)
     for k in range(len(nodes)):
         lengths[k] = len(labels_of(trie, nodes[k]))
@@ -144,8 +144,8 @@ def spelled_out(log_probs, trie, nodes):
     )
     ends = np.empty(longest, np.int32)
     for k in range(len(nodes)):
-        own = labels_of(trie, nodes[k])
-        for j in range(len(own)):
-            labels[k, j] = own[j]
-        viterbi_path(log_probs, own, starts[k, : lengths[k]], ends[: lengths[k]])
+        prefix = labels_of(trie, nodes[k])
+        for j in range(len(prefix)):
+            labels[k, j] = prefix[j]
+        viterbi_path(log_probs, prefix, starts[k, : lengths[k]], ends[: lengths[k]])
     return labels, starts, lengths

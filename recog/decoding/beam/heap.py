@@ -1,4 +1,4 @@
-"""Kernels that sort, and that keep the best candidates in a heap with the worst on top."""
+"""Compiled sorting, and a heap of the best candidates with the worst on top."""
 
 # mypy: disallow-untyped-defs=False
 
@@ -9,8 +9,10 @@ from recog.util.jit import helper, inlined
 
 @helper
 def sort_down(order, count, key):
-    """Sort ``order[:count]`` by falling ``key[order]``, equals by rising index (Shell sort; few
-    gaps, as a beam is nearly in order from the frame before)."""
+    """Sort ``order[:count]`` by falling ``key[order]``, equal keys by rising index.
+
+    Shell sort with few gaps, since a beam is nearly sorted from the frame before.
+    """
     for gap in (1750, 301, 57, 10, 1):
         for i in range(gap, count):
             item = order[i]
@@ -27,8 +29,10 @@ def sort_down(order, count, key):
 
 @helper
 def sift(heap, i, new_score, new_code):
-    """Put a candidate at ``i`` of the heap and let it sink. Worse is a lower score, and of equals
-    the later code."""
+    """Put a candidate at ``i`` of the heap and let it sink.
+
+    A lower score is worse, and of equal scores the higher code.
+    """
     size = len(heap)
     while True:
         j = 2 * i + 1
@@ -53,5 +57,6 @@ def _worse(candidate, score, code):
 
 @inlined
 def heapify(heap):
+    """Turn an array of candidates into a heap."""
     for i in range(len(heap) // 2 - 1, -1, -1):
         sift(heap, i, heap[i]["score"], heap[i]["code"])

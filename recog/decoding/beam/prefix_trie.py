@@ -1,5 +1,4 @@
-"""The prefix trie of the beam search: arrays and a hash table, for kernels. Finding or making a
-child takes O(1)."""
+"""The prefix trie of the beam search: arrays and a hash table, O(1) to find a child."""
 
 # mypy: disallow-untyped-defs=False
 
@@ -12,21 +11,19 @@ from numpy.typing import NDArray
 
 from recog.util.jit import helper
 
-NOBODY, ROOT = 0, 1  # nodes of every trie: the parent of the empty prefix, and the empty prefix
+NO_PARENT, ROOT = 0, 1  # nodes of every trie: the parent of the empty prefix, and the empty prefix
 MULTIPLIER = 0x2545F4914F6CDD1D  # of xorshift64* (Marsaglia 2003; Vigna 2016)
-
-
 NODE = np.dtype(
     [
         ("parent", "i4"),
-        ("label", "i4"),  # that the node adds to its parent; 0 for the empty prefix
-        ("row", "i4"),  # 1 + where in the beam the prefix stands, or 0
+        ("label", "i4"),  # last label of the prefix; 0 for the empty prefix
+        ("row", "i4"),  # 1 + the prefix's row in the beam, or 0
     ]
 )
 
 
 class Trie(NamedTuple):
-    """Prefixes by number. A parent's number is lower than its children's."""
+    """Prefixes as numbered nodes. A parent's number is lower than its children's."""
 
     nodes: Any  # (capacity,) NODE
     # (power of two,) int32: nodes hashed by parent and label, open addressing, 0 where free
@@ -35,8 +32,10 @@ class Trie(NamedTuple):
 
 
 def make_trie(capacity: int) -> Trie:
-    """A trie of the empty prefix, with room for this many nodes. Runs in Python, as all that makes
-    arrays does: NumPy's constructors are what Numba takes longest to compile."""
+    """Make a trie of the empty prefix, with room for ``capacity`` nodes. Runs in Python.
+
+    Numba compiles NumPy's constructors slowly, so arrays are made in Python.
+    """
     slots = 1 << max(4, (2 * capacity - 1).bit_length())
     trie = Trie(np.zeros(capacity, NODE), np.zeros(slots, np.int32), np.zeros(1, np.int64))
     trie.size[0] = ROOT + 1
@@ -44,7 +43,7 @@ def make_trie(capacity: int) -> Trie:
 
 
 def with_room(trie: Trie, extra: int) -> Trie:
-    """The trie, or a larger copy, with room for ``extra`` more nodes. Runs in Python."""
+    """Return the trie, or a larger copy, with room for ``extra`` more nodes. Runs in Python."""
     size = int(trie.size[0])
     if size + extra <= len(trie.nodes):
         return trie
@@ -55,7 +54,7 @@ def with_room(trie: Trie, extra: int) -> Trie:
     slots = _hashed(
         larger.nodes["parent"][waiting], larger.nodes["label"][waiting], len(larger.table) - 1
     )
-    # all try their slots at once; of those that want the same free one the first gets it
+    # all nodes try their slots at once; the first of several gets a free slot
     while len(waiting):
         free = larger.table[slots] == 0
         _, first = np.unique(slots[free], return_index=True)
@@ -68,7 +67,7 @@ def with_room(trie: Trie, extra: int) -> Trie:
 
 
 def _hashed(parent: NDArray[np.int32], label: NDArray[np.int32], mask: int) -> NDArray[np.int64]:
-    """The slots where :func:`_slot` begins to look."""
+    """Return the slots where :func:`_slot` begins its search."""
     with np.errstate(over="ignore"):
         key = (parent.astype(np.int64) * 1_000_003 + label) * np.int64(MULTIPLIER)
     return (key ^ (key >> 31)) & mask
@@ -76,7 +75,7 @@ def _hashed(parent: NDArray[np.int32], label: NDArray[np.int32], mask: int) -> N
 
 @helper
 def _slot(trie, parent, label):
-    """Where in the table the child stands, or the free place where it belongs."""
+    """Return the table's slot of a child, or the free slot for it."""
     mask = len(trie.table) - 1
     key = (parent * 1_000_003 + label) * MULTIPLIER
     slot = (key ^ (key >> 31)) & mask
@@ -91,8 +90,10 @@ def _slot(trie, parent, label):
 
 @helper
 def child_of(trie, parent, label):
-    """The node of a parent's extension by a label, made where it is new; the trie must have room
-    for it."""
+    """Return the node of a parent's extension by a label.
+
+    A new node is made if there is none; the trie must have room for it.
+    """
     slot = _slot(trie, parent, label)
     node = np.int64(trie.table[slot])
     if node == 0:

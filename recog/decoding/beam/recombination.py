@@ -1,10 +1,10 @@
-"""Kernels that let one prefix of the beam stand for all that the language model continues as it
-does this one.
+"""Recombination: of prefixes that the language model continues alike, only the best stays.
 
-Where a model of words knows the last two, texts that differ further back go the same ways from then
-on. Left apart, a beam of 100 is full of them; with one of each kind it reaches further (on
-LibriSpeech dev, a beam of 100 has fewer errors than one of 800 without). The others leave a note of
-what they gave way to: :func:`rivals` are the texts that they would have made of the best one.
+If a model of words sees two words of context, texts that differ further back have the same
+continuations from then on. Without recombination a beam of 100 is full of them. With it the beam
+reaches further: on LibriSpeech dev, a beam of 100 has fewer errors than a beam of 800 without. Each
+dropped prefix stores its successor, from which :func:`recombined_alternatives` builds the texts
+that were lost to the best text.
 """
 
 # mypy: disallow-untyped-defs=False
@@ -20,58 +20,61 @@ from recog.decoding.beam.beam import COUNT
 from recog.decoding.beam.prefix_trie import MULTIPLIER, ROOT, Trie
 from recog.util.jit import helper, inlined
 
-CHAIN = 20  # successors of successors that are followed
+CHAIN = 20  # the most successors of successors to follow
 
 
 @helper
-def recombine_alike(beam, work, places):
-    """Mark, by a mass below 0, the rows that another one can stand for: the language model, the
-    lexicon and the hotwords stand where they do for the other, which has at least as much mass that
-    ends in blank and as much that ends in their last label. Whatever follows, the other's text gets
-    at least as much of it, but for what the row that is dropped would still have got from its own
-    parent, where that lives on and the other's does not: seldom, and little, the best text is lost
-    by that.
+def recombine_prefixes(beam, scratch, states):
+    """Mark the rows that another row dominates, by a mass below 0.
 
-    A row that is dropped no longer feeds those that extend it and stand in the beam: these live on
-    what they have.
+    Both have the same state of language model, lexicon and hotwords, and the same last label. The
+    dominating row has at least as much mass that ends in blank, and as much that ends in the label.
+    So every continuation of it is at least as probable. The exception is mass that the dropped row
+    would still have got from its parent; this seldom costs the best text, and then little.
+
+    A dropped row no longer passes mass to its children in the beam.
     """
-    work.alike[:] = 0
-    mask = len(work.alike) - 1
-    for i in range(beam.marks[COUNT]):
-        place, label, mine = places[beam.rows[i]["node"]], beam.rows[i]["label"], work.rows[i]
-        slot = _slot(place, label) & mask
-        while work.alike[slot] != 0:
-            j = work.alike[slot] - 1
-            if beam.rows[j]["label"] == label and _same_future(place, places[beam.rows[j]["node"]]):
-                theirs = work.rows[j]
-                if theirs["blank"] >= mine["blank"] and theirs["last"] >= mine["last"]:
-                    _give_way(places, beam.rows[i]["node"], beam.rows[j]["node"], mine, theirs)
+    scratch.by_future[:] = 0
+    mask = len(scratch.by_future) - 1
+    for i in range(beam.counters[COUNT]):
+        prefix, label, row = states[beam.rows[i]["node"]], beam.rows[i]["label"], scratch.rows[i]
+        slot = _slot(prefix, label) & mask
+        while scratch.by_future[slot] != 0:
+            j = scratch.by_future[slot] - 1
+            if beam.rows[j]["label"] == label and _same_future(
+                prefix, states[beam.rows[j]["node"]]
+            ):
+                other = scratch.rows[j]
+                if other["blank"] >= row["blank"] and other["last"] >= row["last"]:
+                    _drop(states, beam.rows[i]["node"], beam.rows[j]["node"], row, other)
                     break
-                if theirs["blank"] <= mine["blank"] and theirs["last"] <= mine["last"]:
-                    _give_way(places, beam.rows[j]["node"], beam.rows[i]["node"], theirs, mine)
-                    work.alike[slot] = i + 1
+                if other["blank"] <= row["blank"] and other["last"] <= row["last"]:
+                    _drop(states, beam.rows[j]["node"], beam.rows[i]["node"], other, row)
+                    scratch.by_future[slot] = i + 1
                     break
             slot = (slot + 1) & mask
-        if work.alike[slot] == 0:
-            work.alike[slot] = i + 1
+        if scratch.by_future[slot] == 0:
+            scratch.by_future[slot] = i + 1
 
 
 @inlined
-def _give_way(places, node, successor, less, more):
-    """Mark the row of a prefix, and note its successor; of several times the one at which it was
-    strongest."""
+def _drop(states, node, successor, less, more):
+    """Mark a prefix's row ``less`` as dropped, and store its successor.
+
+    If a prefix is dropped several times, the drop with the largest share of mass counts.
+    """
     share = less["total"] / more["total"]
     less["total"] = -1.0
-    if share > places[node]["share"]:
-        places[node]["share"] = share
-        places[node]["successor"] = successor
+    if share > states[node]["share"]:
+        states[node]["share"] = share
+        states[node]["successor"] = successor
 
 
 @inlined
-def _slot(place, label):
+def _slot(prefix, label):
     key = (
-        (np.int64(place["state"]) * 1_000_003 + place["lex"]) * 1_000_003
-        + place["hot"] * 1_009
+        (np.int64(prefix["state"]) * 1_000_003 + prefix["lexicon_node"]) * 1_000_003
+        + prefix["hotword_state"] * 1_009
         + label
     ) * MULTIPLIER
     return key ^ (key >> 31)
@@ -79,53 +82,56 @@ def _slot(place, label):
 
 @inlined
 def _same_future(a, b):
-    """An unknown word's future depends on its length alone."""
+    """Whether two prefixes have the same continuations.
+
+    An unknown word's continuations depend on its length alone.
+    """
     return (
         a["state"] == b["state"]
-        and a["lex"] == b["lex"]
-        and a["hot"] == b["hot"]
-        and (a["lex"] >= 0 or a["spelled"] == b["spelled"])
+        and a["lexicon_node"] == b["lexicon_node"]
+        and a["hotword_state"] == b["hotword_state"]
+        and (a["lexicon_node"] >= 0 or a["spelled"] == b["spelled"])
     )
 
 
-def rivals(trie: Trie, places: Any, labels: Sequence[int], count: int) -> list[tuple[int, ...]]:
-    """Texts that gave way to one that was found: what went on in their place is in it, and its end
-    is theirs too.
+def recombined_alternatives(
+    trie: Trie, states: Any, labels: Sequence[int], count: int
+) -> list[tuple[int, ...]]:
+    """Return texts that were recombined with a text. Runs in Python.
 
-    Runs in Python.
+    Each has a dropped prefix's labels, followed by the text's labels from the successor on.
 
     Args:
-        trie, places: after the last frame.
-        labels: of the text that was found.
-        count: rivals wanted at most; those that were nearest to it, by their masses where they gave
-            way, come first.
+        trie, states: after the last frame.
+        labels: the text.
+        count: the most texts to return; those whose masses were nearest when dropped come first.
     """
     size = int(trie.size[0])
     nodes = trie.nodes[:size]
-    depth = np.full(size, -1, np.int64)  # of the prefixes of the text
+    depth = np.full(size, -1, np.int64)  # of the text's prefixes
     node, depth[ROOT] = ROOT, 0
     for k, label in enumerate(labels):
-        found = np.flatnonzero((nodes["parent"] == node) & (nodes["label"] == label))
-        if not len(found):
+        children = np.flatnonzero((nodes["parent"] == node) & (nodes["label"] == label))
+        if not len(children):
             break
-        node = int(found[0])
+        node = int(children[0])
         depth[node] = k + 1
-    successor = places["successor"][:size].astype(np.int64)
-    own = np.flatnonzero(successor)
-    share, after = places["share"][own], successor[own]
+    successor = states["successor"][:size].astype(np.int64)
+    dropped = np.flatnonzero(successor)
+    share, after = states["share"][dropped], successor[dropped]
     for _ in range(CHAIN):
-        going_on = np.flatnonzero((depth[after] < 0) & (successor[after] > 0))
-        if not len(going_on):
+        unresolved = np.flatnonzero((depth[after] < 0) & (successor[after] > 0))
+        if not len(unresolved):
             break
-        share[going_on] *= places["share"][after[going_on]]
-        after[going_on] = successor[after[going_on]]
+        share[unresolved] *= states["share"][after[unresolved]]
+        after[unresolved] = successor[after[unresolved]]
     ends = np.flatnonzero(depth[after] >= 0)
     ends = ends[np.argsort(-share[ends], kind="stable")]
     texts = dict.fromkeys([tuple(labels)])
     for end in ends:
         if len(texts) > count:
             break
-        texts[(*_labels_of(nodes, int(own[end])), *labels[depth[after[end]] :])] = None
+        texts[(*_labels_of(nodes, int(dropped[end])), *labels[depth[after[end]] :])] = None
     return [*texts][1:]
 
 

@@ -1,24 +1,24 @@
-"""Kernels that take a beam of prefixes through the frames (Hannun et al. 2014, "First-Pass Large
-Vocabulary Continuous Speech Recognition using Bi-Directional Recurrent DNNs"): alignments are
-summed, and those of a prefix that end in blank and those that end in its last label share one row
-of the beam.
+"""Compiled prefix beam search: take a beam of prefixes through the frames.
 
-What makes it fast, without changing what is found:
+Sums the alignments of each prefix (Hannun et al. 2014, "First-Pass Large Vocabulary Continuous
+Speech Recognition using Bi-Directional Recurrent DNNs"). A row of the beam has the mass of the
+alignments that end in blank, and of those that end in the prefix's last label. These make it fast
+without changing the result:
 
-- Masses are plain float64, each frame's probabilities summing to 1, rescaled by powers of two: no
-  logarithm in the loop.
-- A prefix that is not in the beam has one parent, so extensions never have to be merged with one
-  another. Mass merges only inside the beam, from parent to child, and the trie is consulted only
-  for the few extensions that enter.
-- To enter, an extension needs more than the least of the beam. With rows and symbols both sorted,
-  each row's scan stops at the first symbol that cannot, and the whole scan at the first row that
-  cannot; in a typical frame that is at once.
+- Masses are plain float64, rescaled by powers of two: no logarithm in the loop. Each frame's
+  probabilities sum to 1.
+- A prefix outside the beam has one parent, so extensions never have to be merged with one another.
+  Mass merges only inside the beam, from parent to child. The trie is needed only for the few
+  extensions that enter.
+- An extension enters if it exceeds the smallest mass of the beam. Rows and symbols are both sorted:
+  each row's scan stops at the first symbol that is too small, the whole scan at the first such row.
+  In a typical frame that is at once.
 
-With a language model the masses are weighted ones (see :mod:`recog.decoding.fusion.kernels`): a
-scan stops where even the largest factor would not be enough, and the model is asked only for what
-is left. Without one, ``fusion``, ``places`` and ``rows`` are None, and Numba leaves their branches
-out of what it compiles. Prefixes that a model continues alike :mod:`recombine
-<recog.decoding.beam.recombination>` where the best text alone is wanted.
+With a language model the masses are weighted (see :mod:`recog.decoding.fusion.kernels`). A scan
+stops where even the largest factor would not be enough, and the model is asked only about what
+remains. Without a model, ``fusion``, ``states`` and ``rows`` are None, and Numba compiles no code
+for their branches. Where only the best text is needed, prefixes that the model continues alike are
+recombined (:mod:`recog.decoding.beam.recombination`).
 """
 
 # mypy: disallow-untyped-defs=False
@@ -28,33 +28,35 @@ from __future__ import annotations
 import numpy as np
 
 from recog.decoding.beam.beam import COUNT, LIFT, LIFTS, LOW
-from recog.decoding.beam.expand import extend, shortlist
+from recog.decoding.beam.expand import expand, shortlist
 from recog.decoding.beam.heap import sort_down
 from recog.decoding.beam.prefix_trie import child_of
-from recog.decoding.beam.recombination import recombine_alike
-from recog.decoding.fusion.kernels import settle_place
+from recog.decoding.beam.recombination import recombine_prefixes
+from recog.decoding.fusion.kernels import store_prefix_state
 from recog.util.jit import helper
 
 
 @helper
-def _stay(p, beam, trie, work, places):
-    """Masses of the prefixes in the beam after one more frame, and the links from parents to
-    children in the beam."""
-    count = beam.marks[COUNT]
+def _update_masses(p, beam, trie, scratch, states):
+    """Compute the masses of the beam's prefixes after a frame, and link parents to children.
+
+    Returns the largest and the smallest mass.
+    """
+    count = beam.counters[COUNT]
     best, least = 0.0, np.inf
     for i in range(count):
-        work.rows[i]["child"] = -1
+        scratch.rows[i]["child"] = -1
     for i in range(count):
-        row, after = beam.rows[i], work.rows[i]
+        row, after = beam.rows[i], scratch.rows[i]
         label, mass = row["label"], row["last"]
         j = np.int64(trie.nodes[row["parent"]]["row"]) - 1
         if j >= 0:
             flow = beam.rows[j]["blank"] if beam.rows[j]["label"] == label else beam.total[j]
-            if places is not None:
-                flow *= places[row["node"]]["factor"]
+            if states is not None:
+                flow *= states[row["node"]]["factor"]
             mass += flow
-            after["sibling"] = work.rows[j]["child"]
-            work.rows[j]["child"] = i
+            after["sibling"] = scratch.rows[j]["child"]
+            scratch.rows[j]["child"] = i
         last, blank = mass * p[label], beam.total[i] * p[0]
         total = last + blank
         after["last"], after["blank"], after["total"] = last, blank, total
@@ -64,80 +66,79 @@ def _stay(p, beam, trie, work, places):
 
 
 @helper
-def _enter(beam, trie, work, filled, symbols, fusion, places, rows):
-    """Let the heap's extensions take the rows of the prefixes that fell out of it."""
-    count, width = beam.marks[COUNT], len(beam.rows)
+def _insert_extensions(beam, trie, scratch, filled, symbols, fusion, states, rows):
+    """Write the heap's extensions into the rows of the prefixes that left the heap."""
+    count, width = beam.counters[COUNT], len(beam.rows)
     for i in range(count):
-        work.rows[i]["kept"] = False
+        scratch.rows[i]["keep"] = False
     for k in range(filled):
-        if work.heap[k]["code"] < width:
-            work.rows[beam.ranking[work.heap[k]["code"]]]["kept"] = True
+        if scratch.heap[k]["code"] < width:
+            scratch.rows[beam.ranking[scratch.heap[k]["code"]]]["keep"] = True
         else:  # all nodes before any row is overwritten: a parent may be among those that leave
-            extension = work.heap[k]["code"] - width
+            extension = scratch.heap[k]["code"] - width
             parent = beam.rows[beam.ranking[extension // symbols]]["node"]
-            work.heap[k]["node"] = child_of(trie, parent, extension % symbols)
+            scratch.heap[k]["node"] = child_of(trie, parent, extension % symbols)
             if fusion is not None:
-                settle_place(
-                    fusion, places, rows, parent, extension % symbols, work.heap[k]["node"]
+                store_prefix_state(
+                    fusion, states, rows, parent, extension % symbols, scratch.heap[k]["node"]
                 )
     for i in range(count):
-        if not work.rows[i]["kept"]:
+        if not scratch.rows[i]["keep"]:
             trie.nodes[beam.rows[i]["node"]]["row"] = 0
     i = 0
     for k in range(filled):
-        if work.heap[k]["code"] >= width:
-            while i < count and work.rows[i]["kept"]:
+        if scratch.heap[k]["code"] >= width:
+            while i < count and scratch.rows[i]["keep"]:
                 i += 1
-            node = work.heap[k]["node"]
+            node = scratch.heap[k]["node"]
             beam.rows[i]["node"] = node
             beam.rows[i]["parent"] = trie.nodes[node]["parent"]
             beam.rows[i]["label"] = trie.nodes[node]["label"]
             trie.nodes[node]["row"] = i + 1
-            work.rows[i]["blank"] = 0.0
-            work.rows[i]["last"] = work.rows[i]["total"] = work.heap[k]["score"]
-            if i == beam.marks[COUNT]:
+            scratch.rows[i]["blank"] = 0.0
+            scratch.rows[i]["last"] = scratch.rows[i]["total"] = scratch.heap[k]["score"]
+            if i == beam.counters[COUNT]:
                 beam.ranking[i] = i
-                beam.marks[COUNT] += 1
+                beam.counters[COUNT] += 1
             i += 1
 
 
 @helper
-def _settle(beam, trie, work, ratio):
-    """Take over the new masses, drop the rows below ``ratio`` of the best, sort the others, and
-    keep clear of underflow and overflow."""
-    count, kept, best = beam.marks[COUNT], np.int64(0), 0.0
+def _commit(beam, trie, scratch, ratio):
+    """Store the new masses, drop rows below ``ratio`` of the best, rescale, and sort."""
+    count, size, best = beam.counters[COUNT], np.int64(0), 0.0
     for i in range(count):
-        best = max(best, work.rows[i]["total"])
+        best = max(best, scratch.rows[i]["total"])
     lift = 1.0
     if best < LOW:
         lift = LIFT
-        beam.marks[LIFTS] += 1
+        beam.counters[LIFTS] += 1
     elif best > LIFT:
         lift = LOW
-        beam.marks[LIFTS] -= 1
+        beam.counters[LIFTS] -= 1
     bar = best * ratio
     for i in range(count):
-        if work.rows[i]["total"] < bar:
+        if scratch.rows[i]["total"] < bar:
             trie.nodes[beam.rows[i]["node"]]["row"] = 0
             continue
-        if kept < i:
-            beam.rows[kept]["node"] = beam.rows[i]["node"]
-            beam.rows[kept]["parent"] = beam.rows[i]["parent"]
-            beam.rows[kept]["label"] = beam.rows[i]["label"]
-            trie.nodes[beam.rows[i]["node"]]["row"] = kept + 1
-        beam.rows[kept]["blank"] = work.rows[i]["blank"] * lift
-        beam.rows[kept]["last"] = work.rows[i]["last"] * lift
-        beam.total[kept] = work.rows[i]["total"] * lift
-        kept += 1
-    if kept < count:
-        beam.marks[COUNT] = kept
-        for i in range(kept):
+        if size < i:
+            beam.rows[size]["node"] = beam.rows[i]["node"]
+            beam.rows[size]["parent"] = beam.rows[i]["parent"]
+            beam.rows[size]["label"] = beam.rows[i]["label"]
+            trie.nodes[beam.rows[i]["node"]]["row"] = size + 1
+        beam.rows[size]["blank"] = scratch.rows[i]["blank"] * lift
+        beam.rows[size]["last"] = scratch.rows[i]["last"] * lift
+        beam.total[size] = scratch.rows[i]["total"] * lift
+        size += 1
+    if size < count:
+        beam.counters[COUNT] = size
+        for i in range(size):
             beam.ranking[i] = i
-    sort_down(beam.ranking, kept, beam.total)
+    sort_down(beam.ranking, size, beam.total)
 
 
 @helper
-def advance(probs, beam, trie, work, tokens, cutoff, ratio, recombine, fusion, places, rows):
+def step_frames(probs, beam, trie, scratch, tokens, cutoff, ratio, recombine, fusion, states, rows):
     """Take the beam through more frames.
 
     Args:
@@ -145,33 +146,32 @@ def advance(probs, beam, trie, work, tokens, cutoff, ratio, recombine, fusion, p
         tokens, cutoff: extend by the ``tokens`` most probable symbols of a frame, and by those that
             make up ``cutoff`` of its mass; the number of symbols and 1.0 switch them off.
         ratio: drop prefixes below this share of the best's mass; 0.0 switches it off.
-        recombine: with a language model, drop prefixes that another one can stand for.
-        fusion, places, rows: see :mod:`recog.decoding.fusion.kernels`; None without a language
+        recombine: with a language model, drop prefixes that it continues like a better one.
+        fusion, states, rows: see :mod:`recog.decoding.fusion.kernels`; None without a language
             model.
 
     Returns:
-        How many frames it went through: fewer than all where the trie, or the places, have no room
-        for another.
+        The number of frames done: fewer than given where the trie or the states are full.
     """
     frames, symbols = probs.shape
     width, room = len(beam.rows), len(trie.nodes)
     pruned = tokens < symbols or cutoff < 1.0
-    if places is not None:
-        room = min(room, len(places))
+    if states is not None:
+        room = min(room, len(states))
     for t in range(frames):
         if trie.size[0] + width > room:
             return np.int64(t)
         p = probs[t]
-        best, least = _stay(p, beam, trie, work, places)
+        best, least = _update_masses(p, beam, trie, scratch, states)
         bar = best * ratio
-        if beam.marks[COUNT] == width:
+        if beam.counters[COUNT] == width:
             bar = max(bar, least)
-        size = shortlist(p, beam, bar, tokens, cutoff, work, fusion, places)
-        filled = extend(p, beam, work, size, bar, pruned, fusion, places, rows)
+        size = shortlist(p, beam, bar, tokens, cutoff, scratch, fusion, states)
+        filled = expand(p, beam, scratch, size, bar, pruned, fusion, states, rows)
         if filled >= 0:
-            _enter(beam, trie, work, filled, symbols, fusion, places, rows)
-        if places is not None:  # noqa: SIM102 (Numba leaves out only what None alone rules out)
+            _insert_extensions(beam, trie, scratch, filled, symbols, fusion, states, rows)
+        if states is not None:  # noqa: SIM102 (Numba leaves out only what None alone rules out)
             if recombine:
-                recombine_alike(beam, work, places)
-        _settle(beam, trie, work, ratio)
+                recombine_prefixes(beam, scratch, states)
+        _commit(beam, trie, scratch, ratio)
     return np.int64(frames)

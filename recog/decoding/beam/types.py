@@ -1,4 +1,4 @@
-"""Numba's types of what passes between Python and the compiled entry points of the beam search."""
+"""Numba types of the arguments of the beam search's compiled entry points."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from numba import boolean, float32, float64, from_dtype, int32, int64, types
 
 from recog.decoding.beam.beam import CANDIDATE, NEXT, ROW, Beam, Scratch
 from recog.decoding.beam.prefix_trie import NODE, Trie
+from recog.decoding.fusion.character_cache import Rows
 from recog.decoding.fusion.kernels import NODE as LEXICON_NODE
-from recog.decoding.fusion.kernels import OPTIONS, PLACE, Fusion, Rows
+from recog.decoding.fusion.kernels import OPTIONS, PREFIX_STATE, FusionTables
 from recog.lm.query import Query
 
 
 def frozen(kind: Any, axes: int = 1) -> Any:
-    """The type of a read-only array, as :func:`recog.lm.query.frozen` makes it."""
+    """Return the type of a read-only array from :func:`recog.lm.query.frozen`."""
     return types.Array(kind, axes, "C", readonly=True)
 
 
@@ -44,14 +45,14 @@ FUSION = types.NamedTuple(
         frozen(from_dtype(LEXICON_NODE)),
         frozen(int32),  # members
         frozen(float64, 2),  # unknown
-        frozen(int32, 2),  # hot_next
-        frozen(float64, 2),  # hot_gain
+        frozen(int32, 2),  # hotword_next
+        frozen(float64, 2),  # hotword_gain
         QUERY,
     ),
-    Fusion,
+    FusionTables,
 )
-PLACES = from_dtype(PLACE)[::1]
+PREFIX_STATES = from_dtype(PREFIX_STATE)[::1]
 ROWS = types.NamedTuple((float64[:, ::1], int32[:, ::1], int32[::1], int32[::1], int64[::1]), Rows)
 START = types.UniTuple(int64, 4)
-# see recog.decoding.beam.kernels.plain_finish.end
-FOUND = (int32[:, ::1], int32[:, ::1], int64[::1], float64[::1])
+# see recog.decoding.beam.kernels.plain_finish.finish
+HYPOTHESES = (int32[:, ::1], int32[:, ::1], int64[::1], float64[::1])

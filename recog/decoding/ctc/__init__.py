@@ -1,7 +1,8 @@
-"""Sums and maxima over CTC alignments of a known text.
+"""Sums and maxima over the CTC alignments of a known text.
 
-trellis         the kernels
+trellis         compiled kernels
 forward_sum     log-probability of a text
-viterbi         times of symbols, characters and words
+viterbi         frames of a text's symbols
+word_spans      times and confidences of words and characters
 long_alignment  long texts in long recordings, by anchors
 """

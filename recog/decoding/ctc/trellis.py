@@ -1,8 +1,7 @@
-"""Kernels on the CTC trellis of known labellings: sums and maxima over all their alignments (Graves
-et al. 2006).
+"""Kernels on the CTC trellis of known labellings: sums and maxima (Graves et al. 2006).
 
-Sums are kept as a mantissa of at least 2**-256 and an exponent in units of 256 bits, one for each
-prefix: several times faster than logarithms, however unlikely a labelling is. What is lost beside a
+A sum is a mantissa of at least 2**-256 and an exponent in units of 256 bits, for each prefix. This
+is several times faster than logarithms, however improbable a labelling is. The part lost beside a
 prefix's total is below 2**-765 of it, and probability only shrinks from there: a sum above
 e**CERTAIN has every digit.
 """
@@ -17,17 +16,20 @@ from recog.util.jit import kernel, maker
 
 STEP = 2.0**-256
 LOG_STEP = float(np.log(STEP))
-PLAIN = -650.0  # natural log: where nothing below it matters, float64 needs no exponents beside it
-CERTAIN = -480.0  # natural log, of frames that sum to 1
+PLAIN = -650.0  # natural log: sums above this need no separate exponent in float64
+CERTAIN = -480.0  # natural log, for frames that sum to 1
 # natural log: alignments this far below the best of their frame seldom become the best
 DEPTH = 30.0
-ROUNDING = 1e-3  # natural log, more than what is lost where log-probabilities are added up
+ROUNDING = 1e-3  # natural log, more than the rounding error of added log-probabilities
 
 
 @kernel("Tuple((float64[:, ::1], float64))(float32[:, ::1])")
 def probabilities(log_probs):
-    """Each frame's probabilities scaled to sum to 1, (time, symbols), and the sum of the logs of
-    the scales."""
+    """Scale probabilities to sum to 1 in each frame.
+
+    Returns:
+        (time, symbols) float64, and the sum of the logs of the frames' scales.
+    """
     frames, symbols = log_probs.shape
     probs = np.empty((frames, symbols), np.float64)
     log_scale = 0.0
@@ -47,11 +49,10 @@ def probabilities(log_probs):
 
 @maker
 def _forward_plain(probs, parent, label, first, shortest, floor):
-    """:func:`forward` where all masses that matter are numbers that float64 has: above ``floor``,
-    and at most 1."""
+    """:func:`forward` for masses between ``floor`` and 1 that need no separate exponent."""
     frames, nodes, longest = len(probs), len(parent), len(first) - 2
     blank, last = np.zeros(nodes), np.zeros(nodes)
-    repeats = np.zeros(nodes, np.bool_)  # whether its label is its parent's
+    repeats = np.zeros(nodes, np.bool_)  # whether the label equals the parent's
     for u in range(1, nodes):
         repeats[u] = label[u] == label[parent[u]]
     blank[0] = 1.0
@@ -84,17 +85,17 @@ def _forward_plain(probs, parent, label, first, shortest, floor):
 
 @kernel("float64[::1](float64[:, ::1], int64[::1], int64[::1], int64[::1], int64, float64)")
 def forward(probs, parent, label, first, shortest, negligible):
-    """Log of the forward sum over all alignments of each of several labellings that share prefixes.
+    """Return the log of the forward sums of several labellings that share prefixes.
 
     Args:
         probs: (time, symbols) probabilities, each frame's sum at most 1.
-        parent: (nodes,) the prefix that a node extends by one label. Node 0 is the empty prefix.
-        label: (nodes,) the label it adds; label[0] is 0.
+        parent: (nodes,) the prefix that a node extends by a label. Node 0 is the empty prefix.
+        label: (nodes,) the added label; label[0] is 0.
         first: (longest + 2,) nodes are sorted by length; those of length n are first[n] up to
             first[n + 1].
-        shortest: the length from which results are wanted; those of shorter prefixes are undefined.
-        negligible: natural log of a mass; a prefix with less is emptied, which takes from a sum at
-            most time * nodes times as much. -inf empties none.
+        shortest: the least length of the results; those of shorter prefixes are undefined.
+        negligible: natural log of a mass. A prefix with less is set to 0, which changes a sum by at
+            most time * nodes times that mass. -inf sets none.
 
     Returns:
         (nodes,) natural log; -inf where no alignment fits.
@@ -102,10 +103,9 @@ def forward(probs, parent, label, first, shortest, negligible):
     if negligible > PLAIN:
         return _forward_plain(probs, parent, label, first, shortest, np.exp(negligible))
     frames, nodes, longest = len(probs), len(parent), len(first) - 2
-    # mass of the alignments that end in blank, of those that end in the node's label,
-    blank = np.zeros(nodes)
-    last = np.zeros(nodes)
-    exponent = np.zeros(nodes, np.int64)  # both in units of STEP ** exponent
+    # masses of the alignments that end in blank, and of those that end in the node's label, in
+    # units of STEP ** exponent
+    blank, last, exponent = np.zeros(nodes), np.zeros(nodes), np.zeros(nodes, np.int64)
     floor_exponent, floor = np.int64(2**62), 0.0
     if negligible > -np.inf:
         floor_exponent = np.int64(negligible / LOG_STEP)
@@ -113,10 +113,10 @@ def forward(probs, parent, label, first, shortest, negligible):
     blank[0] = 1.0
     low, high = 0, 0  # lengths of the shortest and the longest prefix that have mass
     for t in range(frames):
-        # shorter ones cannot grow any more
+        # shorter prefixes can no longer reach a result
         bottom, top = max(low, shortest - (frames - 1 - t)), min(high + 1, longest)
         low, high = longest, 0
-        for length in range(top, bottom - 1, -1):  # downwards: parents still hold the frame before
+        for length in range(top, bottom - 1, -1):  # down, as parents are still a frame behind
             for u in range(first[length], first[length + 1]):
                 v = parent[u]
                 entering = 0.0
@@ -159,27 +159,29 @@ def forward(probs, parent, label, first, shortest, negligible):
 
 @maker
 def _best_alignment(log_probs, labels, starts, ends, rest, depth):
-    """:func:`viterbi_path` without what lies more than ``depth`` below the best of its frame, and
-    an upper bound of the log-probability of all alignments that this left out.
+    """Compute :func:`viterbi_path` without states more than ``depth`` below their frame's best.
 
     Args:
-        rest: (time,) log-probability of the best symbols of all frames from each one on, its own
-            included; 0 follows.
+        rest: (time + 1,) for each frame the log-probability of the best symbols of this frame and
+            all later ones; 0 at the end.
+
+    Returns:
+        The log-probability, and an upper bound for the alignments left out.
     """
     frames, count = len(log_probs), len(labels)
     back = np.empty((frames, count + 1), np.uint8)
     blank, last = np.empty(count + 1), np.empty(count)  # blank[j] precedes label j
     blank[:] = last[:] = -np.inf
     blank[0] = 0.0
-    # of the labels that are alive, the last one included
+    # first and last label within depth
     begin, end, highest, missed = 0, 0, 0.0, -np.inf
     for t in range(frames):
         p_blank = np.float64(log_probs[t, 0])
         bar = highest + rest[t] - rest[t + 1] - depth
-        # those before no longer reach the end
+        # earlier labels can no longer reach the end
         bottom, top = max(begin, count - (frames - t)), min(count, end + 1)
         begin, end, highest = count, bottom, -np.inf
-        for j in range(top, bottom - 1, -1):  # downwards: lower ones still hold the frame before
+        for j in range(top, bottom - 1, -1):  # down, as lower labels are still a frame behind
             before = last[j - 1] if j > 0 else -np.inf
             code = 0
             if j < count:
@@ -234,17 +236,18 @@ def _best_alignment(log_probs, labels, starts, ends, rest, depth):
 
 @kernel("float64(float32[:, ::1], int32[::1], int32[::1], int32[::1])")
 def viterbi_path(log_probs, labels, starts, ends):
-    """Log-probability of the most probable alignment; its first frame and one past its last of each
-    label go to ``starts`` and ``ends``. -inf, and nothing written, where no alignment fits. Of
-    equally probable ways into a state, staying in it comes first.
+    """Find the most probable alignment, and return its log-probability.
 
-    What lies far below the best of its frame is left out at first, and kept where something of it
-    might yet have become the best: with the best symbol of every later frame it would have been as
-    probable as what was found.
+    The first frame and one past the last of each label go to ``starts`` and ``ends``. Where no
+    alignment fits, the result is -inf and nothing is written. Of equally probable ways into a
+    state, staying in it comes first.
 
-    Back-pointers take time * (labels + 1) bytes: bits 0-1 say where a label was entered from (0
-    itself, 1 the blank before it, 2 the label before that), bit 2 that a blank was entered from the
-    label before it.
+    States far below the best of their frame are left out at first. The search is repeated with all
+    states if, with the best symbol of every later frame, one of them could have become the best.
+
+    Back-pointers take time * (labels + 1) bytes. Bits 0-1 say where a label was entered from: 0
+    itself, 1 the blank before it, 2 the label before that. Bit 2 says that a blank was entered from
+    the label before it.
     """
     rest = np.zeros(len(log_probs) + 1)
     for t in range(len(log_probs) - 1, -1, -1):

@@ -1,5 +1,4 @@
-"""Words and phrases that the user expects, as an automaton over characters (Aho and Corasick
-1975)."""
+"""Expected words and phrases as an automaton over characters (Aho and Corasick 1975)."""
 
 from __future__ import annotations
 
@@ -12,42 +11,42 @@ from numpy.typing import NDArray
 
 from recog.decoding.validation import MAX_BOOST, InvalidInputError
 
-SPACES = (" ", "▁", "|")  # of these the first that occurs in the symbols stands between words
+SPACES = (" ", "▁", "|")  # the first of these that occurs in the symbols separates words
 MAX_CELLS = 50_000_000
-MAX_SUM = 300.0  # natural log, of the boosts of phrases that end in one another
+MAX_SUM = 300.0  # natural log, of the boosts of phrases that end at the same character
 
 
 @dataclass(frozen=True)
 class Hotwords:
-    """An automaton's tables. The boost of a phrase is lent out as it is spelled, in equal parts for
-    each character, taken back where the spelling turns away from it, and kept where the phrase is
-    complete, as whole words.
+    """The automaton's tables.
+
+    Each character of a phrase adds an equal part of its boost as a loan. A text that diverges from
+    the phrase loses the loan; a complete phrase, of whole words, keeps the boost.
 
     Attributes:
-        following: (states, codes) int32, the state after a state and a character; state 0 knows of
-            no phrase.
-        gain: (states,) float64, natural log: the boosts of the phrases that are complete on
-            entering the state.
-        lent: (states,) float64, natural log: what is lent to a prefix in this state.
+        following: (states, codes) int32, the state after a state and a character; in state 0 no
+            phrase has begun.
+        gain: (states,) float64, natural log: boosts of the phrases that this state completes.
+        loan: (states,) float64, natural log: part of an unfinished phrase's boost.
         start: the state at the beginning of a text.
         words: whether phrases begin and end at spaces (code 0).
     """
 
     following: NDArray[np.int32]
     gain: NDArray[np.float64]
-    lent: NDArray[np.float64]
+    loan: NDArray[np.float64]
     start: int
     words: bool
 
     @property
     def bound(self) -> float:
-        """The most that one character can add, natural log."""
-        steps = (self.lent + self.gain)[self.following] - self.lent[:, None]
+        """The most that a character can add, natural log."""
+        steps = (self.loan + self.gain)[self.following] - self.loan[:, None]
         return max(0.0, float(steps.max(initial=0.0)))
 
 
 def no_hotwords(codes: int) -> Hotwords:
-    """The automaton of no phrase."""
+    """Return the automaton without phrases."""
     return Hotwords(np.zeros((1, codes), np.int32), np.zeros(1), np.zeros(1), 0, False)
 
 
@@ -55,9 +54,8 @@ def build_hotwords(boosts: Mapping[str, float], codes: dict[str, int], *, words:
     """Build the automaton.
 
     Args:
-        boosts: for each phrase what it adds to the score where it occurs, natural log, 0 to 50.
-        codes: a number from 0 for each character that can be spelled; 0 is the space where there is
-            one.
+        boosts: phrases, and the boost of the score for each, natural log, 0 to 50.
+        codes: a number from 0 for each character; 0 is the space if there is one.
         words: whether phrases must begin and end at spaces.
 
     Raises:
@@ -67,7 +65,7 @@ def build_hotwords(boosts: Mapping[str, float], codes: dict[str, int], *, words:
     if not boosts:
         return no_hotwords(max(codes.values(), default=0) + 1)
     children: list[dict[int, int]] = [{}]
-    gain, lent = [0.0], [0.0]
+    gain, loan = [0.0], [0.0]
     for phrase, boost in boosts.items():
         if not 0.0 <= boost <= MAX_BOOST:
             raise InvalidInputError(
@@ -75,28 +73,28 @@ def build_hotwords(boosts: Mapping[str, float], codes: dict[str, int], *, words:
             )
         spelling = _spell(phrase, codes, words)
         node, letters = 0, sum(code != 0 for code in spelling) or 1
-        seen = 0
+        count = 0
         for position, code in enumerate(spelling):
             if code not in children[node]:
                 children[node][code] = len(children)
                 children.append({})
                 gain.append(0.0)
-                lent.append(0.0)
+                loan.append(0.0)
             node = children[node][code]
-            seen += code != 0
-            if position < len(spelling) - 1:  # whole, it is a gain
-                lent[node] = max(lent[node], boost * seen / letters)
+            count += code != 0
+            if position < len(spelling) - 1:  # a whole phrase has a gain
+                loan[node] = max(loan[node], boost * count / letters)
         gain[node] = max(gain[node], float(boost))
     size = max(codes.values()) + 1
     if len(children) * size > MAX_CELLS:
         raise InvalidInputError(
             f"{len(boosts)} hotwords are too many for an alphabet of {size} characters."
         )
-    return _link(children, np.array(gain), np.array(lent), size, words)
+    return _link(children, np.array(gain), np.array(loan), size, words)
 
 
 def without_symbol(phrase: str, symbols: Iterable[str]) -> str | None:
-    """The first character of a phrase that no symbol has; None where it can be spelled.
+    """Return the first character of a phrase that no symbol has, or None.
 
     Args:
         symbols: the strings of the symbols, or the characters in them.
@@ -124,11 +122,11 @@ def _spell(phrase: str, codes: dict[str, int], words: bool) -> list[int]:
 def _link(
     children: list[dict[int, int]],
     gain: NDArray[np.float64],
-    lent: NDArray[np.float64],
+    loan: NDArray[np.float64],
     size: int,
     words: bool,
 ) -> Hotwords:
-    """Failure links, breadth first, folded into a full table."""
+    """Resolve failure links, breadth first, into a full table."""
     following = np.zeros((len(children), size), np.int32)
     failure = [0] * len(children)
     queue = deque([0])
@@ -137,14 +135,15 @@ def _link(
         if node:
             following[node] = following[failure[node]]
             gain[node] += gain[failure[node]]
-            lent[node] = max(lent[node], lent[failure[node]])
+            loan[node] = max(loan[node], loan[failure[node]])
         for code, below in children[node].items():
             failure[below] = int(following[failure[node], code]) if node else 0
             queue.append(below)
         for code, below in children[node].items():
             following[node, code] = below
-    if float((gain + lent).max()) > MAX_SUM:
+    if float((gain + loan).max()) > MAX_SUM:
         raise InvalidInputError(
-            "too many hotwords end in one another; their boosts add up beyond what can be weighed."
+            "too many hotwords end in one another; their boosts add up to more than "
+            f"{MAX_SUM:g}. Lower the boosts."
         )
-    return Hotwords(following, gain, lent, int(following[0, 0]) if words else 0, words)
+    return Hotwords(following, gain, loan, int(following[0, 0]) if words else 0, words)

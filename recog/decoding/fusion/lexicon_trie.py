@@ -1,5 +1,4 @@
-"""The vocabulary as a trie of characters, so that the beam knows inside a word which words it may
-become."""
+"""The vocabulary as a trie of characters, which gives the words that begin with a prefix."""
 
 from __future__ import annotations
 
@@ -13,17 +12,15 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Lexicon:
-    """Nodes in breadth-first order, 0 the root; a node's children are consecutive and sorted by
-    character.
+    """A trie in breadth-first order, node 0 the root; children are consecutive and sorted.
 
     Attributes:
         begin: (nodes + 1,) int32; the children of node i are begin[i] to begin[i + 1] - 1.
-        code: (nodes,) int32, the character that leads to the node; 0 for the root.
-        word: (nodes,) int32, where in ``members`` the words that end there begin, or -1.
-        members: (words,) int32, the indices of the words, the most probable first of those that are
-            spelled alike; the last of them as ``-1 - index``.
-        best: (nodes,) float64, natural log of the most probable word's unigram at or below the
-            node.
+        code: (nodes,) int32, the node's character; 0 for the root.
+        word: (nodes,) int32, start in ``members`` of the words that end at the node, or -1.
+        members: (words,) int32, the indices of the words. Words that are spelled alike stand
+            together, the most probable first, and the last of them as ``-1 - index``.
+        best: (nodes,) float64, natural log of the best word's unigram at or below the node.
         depth: (nodes,) int32, characters from the root.
     """
 
@@ -38,36 +35,27 @@ class Lexicon:
 def build_lexicon(
     words: Sequence[str], indices: NDArray[np.int32], log_prob: NDArray[Any], codes: dict[str, int]
 ) -> Lexicon:
-    """Build the trie; words with a character that has no code, or with code 0 (the space), are left
-    out.
+    """Build the trie; words with a space, or a character without a code, are left out.
 
     Args:
-        words: as they are spelled; several may be alike.
-        indices: (words,) what to call each in :attr:`Lexicon.members`.
-        log_prob: (words,) natural log of its probability without context.
-        codes: a number from 0 for each character that can be spelled.
+        words: their spellings; several may be the same.
+        indices: (words,) the index of each word in :attr:`Lexicon.members`.
+        log_prob: (words,) natural log of each word's probability without context.
+        codes: a number from 0 for each character; 0 is the space.
     """
     lengths, flat = _encode(words, codes)
-    starts = (
-        np.concatenate(([0], np.cumsum(lengths)[:-1])).astype(np.int64) if len(lengths) else lengths
-    )
-    spelled = np.ones(len(words), bool)
+    starts = np.cumsum(lengths) - lengths
+    valid = lengths > 0
     owner = np.repeat(np.arange(len(words)), lengths)
-    spelled[owner[flat <= 0]] = False
-    spelled &= lengths > 0
-    alive = np.flatnonzero(spelled)
+    valid[owner[flat <= 0]] = False
+    alive = np.flatnonzero(valid)
     alive = alive[_sorting(flat, starts[alive], lengths[alive])]
 
     node_of = np.zeros(len(words), np.int64)
-    code, parent, best, depth = (
-        [np.zeros(1, np.int32)],
-        [np.zeros(0, np.int64)],
-        [np.full(1, -np.inf)],
-        [0],
-    )
-    ends = [np.zeros(0, np.int64)]
+    code, parent, best = [np.zeros(1, np.int32)], [np.zeros(0, np.int64)], [np.full(1, -np.inf)]
+    depth, ends = [0], [np.zeros(0, np.int64)]
     size = 1
-    while len(alive):  # level by level: what shares a parent and a character shares a node
+    while len(alive):  # level by level: words with equal parents and characters share a node
         d = len(depth) - 1
         above, here = node_of[alive], flat[starts[alive] + d]
         new = np.ones(len(alive), bool)
@@ -105,24 +93,23 @@ def build_lexicon(
 def _encode(
     words: Sequence[str], codes: dict[str, int]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Lengths of the words, and the codes of all their characters one after the other; -1 where
-    there is none."""
+    """Return the words' lengths, and the codes of all characters; -1 for characters without one."""
     lengths = np.fromiter(map(len, words), np.int64, len(words))
     points = np.frombuffer("".join(words).encode("utf-32-le", "surrogatepass"), np.uint32)
     known = np.array(sorted(map(ord, codes)), np.uint32)
     if len(known) == 0 or len(points) == 0:
         return lengths, np.full(len(points), -1, np.int64)
-    place = np.minimum(np.searchsorted(known, points), len(known) - 1)
+    position = np.minimum(np.searchsorted(known, points), len(known) - 1)
     numbers = np.array([codes[chr(point)] for point in known], np.int64)
-    return lengths, np.where(known[place] == points, numbers[place], -1)
+    return lengths, np.where(known[position] == points, numbers[position], -1)
 
 
 def _sorting(
     flat: NDArray[np.int64], starts: NDArray[np.int64], lengths: NDArray[np.int64]
 ) -> NDArray[np.int64]:
-    """The order that sorts words by their codes, shorter ones first."""
+    """Return the order that sorts words by their codes, shorter words first."""
     order = np.arange(len(starts))
-    if _rising(flat, starts, lengths):
+    if _sorted(flat, starts, lengths):
         return order
     for d in range(int(lengths.max()) - 1, -1, -1):  # least significant character first, stably
         key = np.where(lengths > d, flat[np.minimum(starts + d, len(flat) - 1)], 0)
@@ -130,14 +117,12 @@ def _sorting(
     return order
 
 
-def _rising(flat: NDArray[np.int64], starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> bool:
-    """Whether each word sorts after the one before, as a vocabulary sorted by code point mostly
-    does."""
+def _sorted(flat: NDArray[np.int64], starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> bool:
+    """Whether the words are sorted already, as most vocabularies sorted by code point are."""
     undecided = np.arange(max(0, len(starts) - 1))
     d = 0
     while len(undecided):
-        ended = lengths[undecided] <= d
-        undecided = undecided[~ended]
+        undecided = undecided[lengths[undecided] > d]
         later = undecided + 1
         if (lengths[later] <= d).any():
             return False

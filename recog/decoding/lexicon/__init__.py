@@ -1,5 +1,5 @@
-"""From phones to written words.
+"""From phones to words.
 
-lexicon_decoding  phones to words by dictionary and language model
-homophones        "there", "their" or "they're"
+lexicon_decoding  phones to words, by dictionary and language model
+homophones        words that sound alike, by context
 """

@@ -1,4 +1,4 @@
-"""Which words were said, of those that sound alike: "there", "their" or "they're"."""
+"""Choose among words that sound alike: "there", "their" or "they're"."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from numpy.typing import NDArray
 
 from recog.lm.trie import NGramTrie
 
-STATES = 16  # contexts of the language model that are kept after each word
+STATES = 16  # language model states that the search keeps after each word
 UNKNOWN = 0  # the language model's index of <unk>
+
+# of a position in the texts: the best row of each text, and for each row its word among its
+# homophones and the row before it
+Step = tuple[dict[int, int], NDArray[np.int64], NDArray[np.int64]]
 
 
 class Homophones:
-    """Words by how they sound, told apart by the words on both sides of them.
+    """Homophones, told apart by the words on both sides of them.
 
     Args:
         lm: a model of words.
-        lexicon: how words are spelled in the symbols of a network; those that the model does not
-            have are unknown to it.
-        hotwords: words and phrases of the lexicon to expect, and what each adds to the score of its
-            words where they stand together, natural log.
+        lexicon: the pronunciations of words; words that the model lacks count as unknown.
+        hotwords: words and phrases of the lexicon, and the boost of each, natural log. The boost is
+            added to the score of its words where they stand together.
     """
 
     def __init__(
@@ -31,103 +34,100 @@ class Homophones:
         hotwords: Mapping[str, float] | None = None,
     ) -> None:
         self._lm = lm
-        self._alike: dict[str, list[str]] = {}
+        self._words: dict[str, list[str]] = {}  # by pronunciation
         self._ids: dict[str, NDArray[np.int64]] = {}
-        for word, ways in lexicon.items():
-            for said in ways:
-                self._alike.setdefault(said, []).append(word)
-        # by how their first words sound
+        for word, pronunciations in lexicon.items():
+            for sound in pronunciations:
+                self._words.setdefault(sound, []).append(word)
+        # by the pronunciation of their first words
         self._hotwords: dict[str, list[tuple[list[str], float]]] = {}
         for phrase, boost in (hotwords or {}).items():
             words = phrase.split()
-            for said in dict.fromkeys(lexicon[words[0]]):
-                self._hotwords.setdefault(said, []).append((words, boost))
+            for sound in dict.fromkeys(lexicon[words[0]]):
+                self._hotwords.setdefault(sound, []).append((words, boost))
 
-    def words(self, said: Sequence[str]) -> list[str | None]:
-        """The likeliest words of a text that is given as it is said; None for those that no word
-        sounds like."""
-        return self.words_of_each([said])[0]
+    def words(self, sounds: Sequence[str]) -> list[str | None]:
+        """Return the most probable words for the pronunciations of a text's words.
+
+        None stands where no word has the pronunciation.
+        """
+        return self.words_of_each([sounds])[0]
 
     def words_of_each(self, texts: Sequence[Sequence[str]]) -> list[list[str | None]]:
-        """The same of several texts, side by side.
+        """Return :meth:`words` of several texts.
 
-        The search is Viterbi's over the contexts of the language model, the likeliest of them kept.
+        A Viterbi search over the language model's states, which keeps the :data:`STATES` best.
         """
-        lengths = np.array([len(said) for said in texts], np.int64)
-        text = np.arange(len(texts))  # of each row
-        expected = [self._expected(said) for said in texts] if self._hotwords else []
+        lengths = np.array([len(sounds) for sounds in texts], np.int64)
+        text = np.arange(len(texts))  # the text of each row
+        boosts = [self._expected(sounds) for sounds in texts] if self._hotwords else []
         scores, states = np.zeros(len(texts)), np.zeros(len(texts), np.int64)
-        steps: list[tuple[dict[int, int], NDArray[np.int64], NDArray[np.int64]]] = []
-        for place in range(lengths.max(initial=0)):
-            rows = np.flatnonzero(lengths[text] > place)
-            ids = [self._alike_ids(texts[i][place]) for i in text[rows]]
-            counts = np.array([len(one) for one in ids])
+        steps: list[Step] = []
+        for position in range(lengths.max(initial=0)):
+            rows = np.flatnonzero(lengths[text] > position)
+            ids = [self._word_ids(texts[i][position]) for i in text[rows]]
+            counts = np.array([len(each) for each in ids])
             before = np.repeat(rows, counts)
-            which = np.arange(len(before)) - np.repeat(np.cumsum(counts) - counts, counts)
+            choice = np.arange(len(before)) - np.repeat(np.cumsum(counts) - counts, counts)
             log_prob, after = self._lm.advance(states[before], np.concatenate(ids))
-            total, of = scores[before] + log_prob, text[before]
+            total, owner = scores[before] + log_prob, text[before]
             if self._hotwords:
                 total += np.concatenate(
-                    [self._boosts(texts[i][place], expected[i].get(place, {})) for i in text[rows]]
+                    [
+                        self._boosts(texts[i][position], boosts[i].get(position, {}))
+                        for i in text[rows]
+                    ]
                 )
-            order = np.lexsort((-total, of))
-            _, first = np.unique(np.stack((of, after))[:, order], axis=1, return_index=True)
-            kept = order[np.sort(first)]
-            begins = np.flatnonzero(np.diff(of[kept], prepend=-1))
-            rank = np.arange(len(kept)) - np.repeat(begins, np.diff(begins, append=len(kept)))
-            kept = kept[rank < STATES]
-            text, scores, states = of[kept], total[kept], after[kept]
-            best = np.flatnonzero(np.diff(text, prepend=-1))
-            steps.append(
-                (
-                    dict(zip(text[best].tolist(), best.tolist(), strict=True)),
-                    which[kept],
-                    before[kept],
-                )
-            )
-        return [self._traced(i, said, steps) for i, said in enumerate(texts)]
+            best = _best_states(owner, after, total)
+            text, scores, states = owner[best], total[best], after[best]
+            first = np.flatnonzero(np.diff(text, prepend=-1))
+            tops = dict(zip(text[first].tolist(), first.tolist(), strict=True))
+            steps.append((tops, choice[best], before[best]))
+        return [self._trace_back(i, sounds, steps) for i, sounds in enumerate(texts)]
 
-    def _alike_ids(self, one: str) -> NDArray[np.int64]:
-        """The language model's indices of the words that sound so; one unknown word where there are
-        none."""
-        if one not in self._ids:
-            words = self._alike.get(one, [""])
-            self._ids[one] = np.array(
+    def _word_ids(self, sound: str) -> NDArray[np.int64]:
+        """Return the language model's indices of a sound's words; <unk> where it has none."""
+        if sound not in self._ids:
+            words = self._words.get(sound, [""])
+            self._ids[sound] = np.array(
                 [self._lm.index.get(word, UNKNOWN) for word in words], np.int64
             )
-        return self._ids[one]
+        return self._ids[sound]
 
-    def _expected(self, said: Sequence[str]) -> dict[int, dict[str, float]]:
-        """For the words of a text at which a hotword may stand, by how it sounds, those of the
-        hotword, and their boosts."""
-        found: dict[int, dict[str, float]] = {}
-        for place, one in enumerate(said):
-            for words, boost in self._hotwords.get(one, []):
-                heard = said[place : place + len(words)]
-                if len(heard) == len(words) and all(
-                    w in self._alike.get(s, ()) for w, s in zip(words, heard, strict=True)
+    def _expected(self, sounds: Sequence[str]) -> dict[int, dict[str, float]]:
+        """Return the boosts of hotwords' words, by position in a text and by word."""
+        expected: dict[int, dict[str, float]] = {}
+        for position, sound in enumerate(sounds):
+            for words, boost in self._hotwords.get(sound, []):
+                here = sounds[position : position + len(words)]
+                if len(here) == len(words) and all(
+                    word in self._words.get(s, ()) for word, s in zip(words, here, strict=True)
                 ):
-                    for k, word in enumerate(words, place):
-                        boosts = found.setdefault(k, {})
+                    for k, word in enumerate(words, position):
+                        boosts = expected.setdefault(k, {})
                         boosts[word] = max(boost, boosts.get(word, 0.0))
-        return found
+        return expected
 
-    def _boosts(self, one: str, boosts: Mapping[str, float]) -> NDArray[np.float64]:
-        """Of each word that sounds so."""
-        return np.array([boosts.get(word, 0.0) for word in self._alike.get(one, [""])])
+    def _boosts(self, sound: str, boosts: Mapping[str, float]) -> NDArray[np.float64]:
+        return np.array([boosts.get(word, 0.0) for word in self._words.get(sound, [""])])
 
-    def _traced(
-        self,
-        i: int,
-        said: Sequence[str],
-        steps: Sequence[tuple[dict[int, int], NDArray[np.int64], NDArray[np.int64]]],
-    ) -> list[str | None]:
-        """The words of a text, from its last back."""
-        found: list[str | None] = []
-        row = steps[len(said) - 1][0][i] if said else 0
-        for one, (_, which, before) in zip(
-            reversed(said), reversed(steps[: len(said)]), strict=True
-        ):
-            found.append(self._alike.get(one, [None])[which[row]])
+    def _trace_back(self, i: int, sounds: Sequence[str], steps: Sequence[Step]) -> list[str | None]:
+        words: list[str | None] = []
+        row = steps[len(sounds) - 1][0][i] if sounds else 0
+        backwards = zip(reversed(sounds), reversed(steps[: len(sounds)]), strict=True)
+        for sound, (_, choice, before) in backwards:
+            words.append(self._words.get(sound, [None])[choice[row]])
             row = int(before[row])
-        return found[::-1]
+        return words[::-1]
+
+
+def _best_states(
+    owner: NDArray[np.int64], states: NDArray[np.int64], scores: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Return the rows to keep: the best of each state, and the best :data:`STATES` of each text."""
+    order = np.lexsort((-scores, owner))
+    _, first = np.unique(np.stack((owner, states))[:, order], axis=1, return_index=True)
+    best = order[np.sort(first)]
+    begins = np.flatnonzero(np.diff(owner[best], prepend=-1))
+    rank = np.arange(len(best)) - np.repeat(begins, np.diff(begins, append=len(best)))
+    return np.asarray(best[rank < STATES])

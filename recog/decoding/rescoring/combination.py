@@ -1,146 +1,136 @@
-"""The second pass over what a beam found: a neural language model orders the readings anew, and
-those that do best by it lend each other words.
+"""N-best combination: a neural language model reorders and combines the beam's hypotheses.
 
-The N best of a long line or stretch differ in a few places only, and seldom is one of them right in
-all: what each has right is put together, a run of words at a time, for as long as that makes the
-best one better (as Rastrow et al. 2011, "Efficient discriminative training of long-span language
-models", climb from the N-best, here over its own words).
+The best hypothesis takes over runs of words from the others for as long as the neural model's score
+rises; see :mod:`recog.decoding.rescoring.hill_climbing`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from recog.decoding.decoder import Decoder, Hypothesis
-from recog.decoding.rescoring.nbest import Rescorer, contenders
-from recog.decoding.rescoring.test_time_augmentation import Tokens, Weigher, mixed
+from recog.decoding.decoder import Decoder
+from recog.decoding.hypothesis import Hypothesis
+from recog.decoding.rescoring.hill_climbing import MAX_CANDIDATES, Tokens, climb, new_combinations
+from recog.decoding.rescoring.nbest import Rescorer, within_margin
+from recog.decoding.rescoring.test_time_augmentation import VariantScorer
 from recog.decoding.validation import Floats
 
-ROUNDS = 3  # times that words are lent
-LENT = 40  # readings of a round that are put together at most
-BEHIND = 3.0  # natural log; by the n-gram model alone, how far behind the best these may be
+ROUNDS = 3  # of hill climbing
+BEHIND = 3.0  # natural log: how far a combination may lie behind the best before rescoring
+
+Ranking = list[tuple[str, Hypothesis]]  # written texts and hypotheses, best first
+
+
+def _texts_of(hypotheses: Sequence[Hypothesis]) -> list[str]:
+    return [hypothesis.text for hypothesis in hypotheses]
 
 
 @dataclass(frozen=True)
-class SecondPass:
-    """Order readings anew.
+class NBestCombination:
+    """Rescore and combine the hypotheses of an utterance.
 
     Args:
-        decoder: that found them.
+        decoder: the decoder that made them.
         rescorer: the neural model.
-        written: what is written of each of several readings; by default their own texts.
+        texts_of: gives the written text of each hypothesis; its ``text`` by default.
     """
 
     decoder: Decoder
     rescorer: Rescorer
-    written: Callable[[Sequence[Hypothesis]], list[str]] = lambda readings: [
-        reading.text for reading in readings
-    ]
+    texts_of: Callable[[Sequence[Hypothesis]], list[str]] = _texts_of
 
     def __call__(
         self,
-        found: Sequence[Hypothesis],
-        views: Sequence[Floats],
+        hypotheses: Sequence[Hypothesis],
+        variants: Sequence[Floats],
         *,
         before: str | None = None,
-        every: bool = False,
+        include_distant: bool = False,
     ) -> list[Hypothesis]:
-        """The readings of one utterance, best first, no two of them written alike; those that were
-        put together have no timesteps.
+        """Return the hypotheses of an utterance, best first, each written text once.
+
+        Combinations have no timesteps.
 
         Args:
-            found: as the decoder orders them.
-            views: of which each reading's log-probability is the mean, (frames, symbols) each.
-            before: the text that this one follows.
-            every: those far behind too, for whoever wants to see them; which is the best does not
-                depend on it.
+            hypotheses: as the decoder orders them.
+            variants: (frames, symbols) each; a hypothesis's log-probability is the mean over them.
+            before: the text that precedes this one.
+            include_distant: return hypotheses beyond the rescorer's margin too. This never changes
+                the best one.
         """
-        near = contenders(found, self.rescorer.margin)
-        ranked = self._climbed(near, self.written(near), views, before, scored=every)
-        if every and len(near) < len(found):
-            far = found[len(near) :]
-            merged = _merged(ranked, self._ordered(far, self.written(far), self.rescorer, before))
+        near = within_margin(hypotheses, self.rescorer.margin)
+        ranked = self._combined(near, variants, before, scored=include_distant)
+        if include_distant and len(near) < len(hypotheses):
+            distant = hypotheses[len(near) :]
+            merged = _merge(ranked, self._ranked(distant, self.texts_of(distant), before))
             ranked = [ranked[0], *(pair for pair in merged if pair[0] != ranked[0][0])]
-        return [reading for _, reading in ranked]
+        return [hypothesis for _, hypothesis in ranked]
 
-    def _climbed(
+    def _combined(
         self,
-        readings: Sequence[Hypothesis],
-        texts: Sequence[str],
-        views: Sequence[Floats],
+        hypotheses: Sequence[Hypothesis],
+        variants: Sequence[Floats],
         before: str | None,
         *,
         scored: bool,
-    ) -> list[tuple[str, Hypothesis]]:
-        """The readings with what is written of them, best first, and those that were put together
-        of their words among them. Where the neural model has nothing to say it is asked only if
-        ``scored`` wants its part of the scores."""
-        # one reading, or words that differ in their case or punctuation alone
+    ) -> Ranking:
+        """Rank the hypotheses and their combinations.
+
+        Where all texts are the same to the neural model, it is only asked if ``scored``.
+        """
+        # one hypothesis, or words that differ in case or punctuation alone
+        texts = self.texts_of(hypotheses)
         if self.rescorer.lm.alike(texts):
-            rescorer = self.rescorer if scored else replace(self.rescorer, weight=0.0)
-            return self._ordered(readings, texts, rescorer, before)
-        ranked = self._ordered(readings, texts, self.rescorer, before)
+            return self._ranked(hypotheses, texts, before, weight=None if scored else 0.0)
+        ranked = self._ranked(hypotheses, texts, before)
         symbols = self.decoder.symbols
         if " " not in symbols:
             return ranked
-        space, weigh = symbols.index(" "), Weigher(self.decoder, views, before)
-        known, bar = {reading.tokens for reading in readings}, readings[0].score - BEHIND
-        for _ in range(ROUNDS):
-            best = ranked[0][1]
-            fresh = _lent(best, [reading for _, reading in ranked[1:]], known, space)
-            made = [
-                reading
-                for reading in map(weigh, fresh)
-                if reading is not None and reading.score >= bar
-            ]
-            if made:
-                ranked = _merged(
-                    ranked, self._ordered(made, self.written(made), self.rescorer, before)
-                )
-            if ranked[0][1] is best:
-                break
+        space, score = symbols.index(" "), VariantScorer(self.decoder, variants, before)
+        known = {hypothesis.tokens for hypothesis in hypotheses}
+        threshold = hypotheses[0].score - BEHIND
+
+        def neighbours(best: Hypothesis) -> Iterable[Tokens]:
+            fresh = new_combinations(best, [other for _, other in ranked[1:]], known, space)
+            tokens = islice(dict.fromkeys(islice(fresh, 2 * MAX_CANDIDATES)), MAX_CANDIDATES)
+            return list(tokens)
+
+        def choose(best: Hypothesis, candidates: Iterable[Tokens]) -> Hypothesis:
+            nonlocal ranked
+            known.update(candidates)
+            combinations = [h for h in map(score, candidates) if h and h.score >= threshold]
+            if combinations:
+                texts = self.texts_of(combinations)
+                ranked = _merge(ranked, self._ranked(combinations, texts, before))
+            return ranked[0][1]
+
+        climb(ranked[0][1], neighbours, choose, ROUNDS)
         return ranked
 
-    def _ordered(
+    def _ranked(
         self,
-        readings: Sequence[Hypothesis],
+        hypotheses: Sequence[Hypothesis],
         texts: Sequence[str],
-        rescorer: Rescorer,
         before: str | None,
-    ) -> list[tuple[str, Hypothesis]]:
-        """Each text once, with the first of the readings that are written so; best first."""
-        each: dict[str, Hypothesis] = {}
-        for text, reading in zip(texts, readings, strict=True):
-            each.setdefault(text, reading)
-        names = {reading.tokens: text for text, reading in each.items()}
-        boosts = [self.decoder.boosts(reading.tokens, before=before) for reading in each.values()]
-        anew = rescorer(list(each.values()), list(each), before=before, boosts=boosts)
-        return [(names[reading.tokens], reading) for reading in anew]
+        *,
+        weight: float | None = None,
+    ) -> Ranking:
+        """Rescore the first hypothesis of each written text, with another ``weight`` if given."""
+        rescorer = self.rescorer if weight is None else replace(self.rescorer, weight=weight)
+        first: dict[str, Hypothesis] = {}
+        for text, hypothesis in zip(texts, hypotheses, strict=True):
+            first.setdefault(text, hypothesis)
+        text_of = {hypothesis.tokens: text for text, hypothesis in first.items()}
+        boosts = [self.decoder.boosts(h.tokens, before=before) for h in first.values()]
+        rescored = rescorer(list(first.values()), list(first), before=before, boosts=boosts)
+        return [(text_of[hypothesis.tokens], hypothesis) for hypothesis in rescored]
 
 
-def _lent(
-    best: Hypothesis, others: Sequence[Hypothesis], known: set[Tokens], space: int
-) -> list[Tokens]:
-    """The best reading with one run of its words as another has it, each of them new; they are
-    known then."""
-    fresh = (
-        tokens
-        for other in others
-        for tokens in mixed(best.tokens, other.tokens, space)
-        if tokens not in known
-    )
-    found = list(islice(dict.fromkeys(islice(fresh, 2 * LENT)), LENT))
-    known.update(found)
-    return found
-
-
-def _merged(
-    ranked: Sequence[tuple[str, Hypothesis]], more: Sequence[tuple[str, Hypothesis]]
-) -> list[tuple[str, Hypothesis]]:
-    """Both lists in one, best first; of what is written alike the better one."""
+def _merge(left: Ranking, right: Ranking) -> Ranking:
+    """Merge two rankings; of equal texts the better hypothesis stays."""
     each: dict[str, Hypothesis] = {}
-    for text, reading in sorted((*ranked, *more), key=lambda pair: pair[1].score, reverse=True):
-        each.setdefault(text, reading)
+    for text, hypothesis in sorted((*left, *right), key=lambda pair: pair[1].score, reverse=True):
+        each.setdefault(text, hypothesis)
     return list(each.items())

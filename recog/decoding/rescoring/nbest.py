@@ -1,7 +1,7 @@
-"""Rescoring the N-best with a neural language model, which reads further back than any n-gram.
+"""Rescore the N-best list with a neural language model, which sees more than an n-gram.
 
-The beam needs a model that answers for every prefix at every frame; a neural one is too slow for
-that, and is asked about the few readings that the beam leaves (Mikolov et al. 2010, "Recurrent
+The beam asks its language model about every prefix at every frame, and a neural model is too slow
+for that. So it scores the few hypotheses that the beam returns (Mikolov et al. 2010, "Recurrent
 neural network based language model", section 3).
 """
 
@@ -15,20 +15,19 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.decoder import Hypothesis
+from recog.decoding.hypothesis import Hypothesis
 from recog.decoding.validation import InvalidInputError
 
 if TYPE_CHECKING:
     from recog.lm.neural import State
 
 
-RESCORED = 20  # readings that are asked for
-# natural log; without those further behind the best as few words were wrong (LibriSpeech dev)
-MARGIN = 6.0
+RESCORED = 20  # hypotheses requested from the beam
+MARGIN = 6.0  # natural log; hypotheses further behind corrected no word of LibriSpeech dev
 
 
 class LanguageModel(Protocol):
-    """What rescoring asks of a model; :class:`recog.lm.neural.NeuralLM` is one."""
+    """The interface of a neural model; :class:`recog.lm.neural.NeuralLM` has it."""
 
     def score(
         self,
@@ -37,11 +36,11 @@ class LanguageModel(Protocol):
         *,
         sentence: bool | None = None,
     ) -> NDArray[np.float64]:
-        """Natural log of the probability of each text, (texts,)."""
+        """Return the natural log of each text's probability, (texts,)."""
         ...
 
     def alike(self, texts: Sequence[str]) -> bool:
-        """Whether the model cannot tell the texts apart."""
+        """Whether the texts are all the same to the model."""
         ...
 
 
@@ -56,33 +55,26 @@ def rescore(
     texts: Sequence[str] | None = None,
     boosts: Sequence[float] | None = None,
 ) -> list[Hypothesis]:
-    """Order the readings of one utterance anew.
+    """Rescore the hypotheses of an utterance and sort them.
 
-    A reading's new score is ``log_prob + boost + (1 - interpolate) * (score - log_prob - boost) +
-    weight * ln P_neural(text)``. In the decoder's ``score``, ``score - log_prob`` is what its
-    n-gram model, its bonus a word or character and its hotwords (the ``boost``) added; at
-    ``interpolate`` 0 all of that stays and the neural model comes on top, at 1 the neural model
-    stands in the place of the n-gram model. ``log_prob``, which is the network's alone, and the
-    hotwords' boosts, of which no model knows, stay as they are.
+    The new score is ``log_prob + boost + (1 - interpolate) * (score - log_prob - boost) + weight *
+    ln P_neural(text)``. In the decoder's ``score``, ``score - log_prob`` comes from its n-gram
+    model, its bonus for each word or character, and its hotwords (``boost``). With ``interpolate``
+    0 the neural model is added to all of that; with 1 it replaces the n-gram model. The network's
+    ``log_prob`` and the hotword boosts never change, since no language model contains them.
 
     Args:
-        hypotheses: as :meth:`recog.decoding.Decoder.decode` gives them for one utterance; the list
-            is left as it is.
+        hypotheses: one utterance's, from :meth:`recog.decoding.Decoder.decode`; left unchanged.
         lm: the neural model.
-        weight: of ln P_neural, 0 to 100; 0 asks the model nothing.
-        interpolate: the share, 0 to 1, of what the decoder added to ``log_prob`` that is taken
-            back, but for boosts.
-        before: the text that this one follows, or where :meth:`recog.lm.neural.NeuralLM.read` left
-            off.
+        weight: of ln P_neural, 0 to 100; with 0 the model is not used.
+        interpolate: the share, 0 to 1, to remove from the n-gram model's part of the score.
+        before: the preceding text, or the state from :meth:`recog.lm.neural.NeuralLM.read`.
         sentence: whether each text is a whole sentence; by default as the model was trained.
-        texts: what the model is asked about in place of the hypotheses' own texts, where these are
-            not what is written.
-        boosts: of the hotwords in each reading, natural log, part of its score; by default none has
-            any.
+        texts: texts for the model, where they are not the hypotheses' texts.
+        boosts: the hotword boosts in each score, natural log; none by default.
 
     Returns:
-        The same readings with their new scores, best first; those of equal score stay in their
-        order.
+        The same hypotheses with new scores, best first; equal scores keep their order.
 
     Raises:
         InvalidInputError: an option out of range.
@@ -92,43 +84,40 @@ def rescore(
             raise InvalidInputError(f"{name} is {value}; it must lie between 0 and {highest:g}.")
     if not hypotheses:
         return []
-    kept = [h.score for h in hypotheses]
+    scores = [h.score for h in hypotheses]
     if interpolate:
         bases = [
             h.log_prob + boost
-            for h, boost in zip(hypotheses, boosts or [0.0] * len(kept), strict=True)
+            for h, boost in zip(hypotheses, boosts or [0.0] * len(scores), strict=True)
         ]
-        kept = [
+        scores = [
             base + (1.0 - interpolate) * (h.score - base)
             for h, base in zip(hypotheses, bases, strict=True)
         ]
-    neural = [0.0] * len(kept)
+    neural = [0.0] * len(scores)
     if weight:
         neural = (
             weight * lm.score(texts or [h.text for h in hypotheses], before, sentence=sentence)
         ).tolist()
-    found = [replace(h, score=a + b) for h, a, b in zip(hypotheses, kept, neural, strict=True)]
+    rescored = [replace(h, score=a + b) for h, a, b in zip(hypotheses, scores, neural, strict=True)]
     # stable: reverse keeps the order of equals
-    return sorted(found, key=lambda h: h.score, reverse=True)
+    return sorted(rescored, key=lambda h: h.score, reverse=True)
 
 
-def contenders(hypotheses: Sequence[Hypothesis], margin: float = MARGIN) -> list[Hypothesis]:
-    """The readings, best first, that are near enough to the best one to be worth a neural model's
-    time."""
-    return [
-        hypothesis for hypothesis in hypotheses if hypothesis.score >= hypotheses[0].score - margin
-    ]
+def within_margin(hypotheses: Sequence[Hypothesis], margin: float = MARGIN) -> list[Hypothesis]:
+    """Return the hypotheses, sorted best first, within a margin of the best score."""
+    return [h for h in hypotheses if h.score >= hypotheses[0].score - margin]
 
 
 @dataclass(frozen=True)
 class Rescorer:
-    """A neural language model and what it counts for; see :func:`rescore`.
+    """A neural language model with its weights; see :func:`rescore`.
 
     Attributes:
         lm: the model.
         weight: of ln P_neural.
-        interpolate: the share that is taken back of what the decoder added.
-        margin: how far behind the best a reading may be, natural log, to be asked about.
+        interpolate: the share to remove from the n-gram model's part of the score.
+        margin: the most that a rescored hypothesis may lie behind the best, natural log.
     """
 
     lm: LanguageModel
@@ -144,8 +133,7 @@ class Rescorer:
         before: str | None = None,
         boosts: Sequence[float] | None = None,
     ) -> list[Hypothesis]:
-        """The readings of one utterance, best first; ``texts`` are they as they are written, and
-        ``boosts`` what their hotwords add."""
+        """Rescore the hypotheses of an utterance; the arguments are those of :func:`rescore`."""
         return rescore(
             hypotheses,
             self.lm,

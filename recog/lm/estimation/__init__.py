@@ -1,7 +1,7 @@
-"""N-gram models from texts.
+"""Estimation of n-gram models from text.
 
 workspace   arrays larger than memory
-counts      n-grams counted and sorted
+counts      counts of n-grams
 kneser_ney  modified Kneser-Ney smoothing
 prune       entropy pruning
 mix         linear interpolation

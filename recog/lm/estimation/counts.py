@@ -1,9 +1,9 @@
-"""Counting n-grams of any order in a text that need not fit in memory.
+"""Count n-grams of any order in a text that may be larger than memory.
 
-Each order is counted from the one below: an n-gram is the row of its context among the (n-1)-grams
-and a word, which fit in one 64-bit key whatever the order, and sort as the words do. Chunks of the
-text give sorted runs of keys, and the runs are merged. The words themselves are held in memory, the
-text is not.
+Each order is counted from the order below. An n-gram is the row of its context among the
+(n-1)-grams, and a word; both fit into a 64-bit key at any order, and keys sort as the words do.
+Chunks of the text give sorted runs of keys, which are then merged. The vocabulary stays in memory,
+the text does not.
 """
 
 from __future__ import annotations
@@ -32,13 +32,12 @@ UNKNOWN_ID, BEGIN_ID, END_ID = range(3)
 
 @dataclass(frozen=True)
 class LevelCounts:
-    """How often the n-grams of one order occur.
+    """Counts of the n-grams of an order.
 
     Attributes:
         keys: (count,) int64, ascending: the row of the n-gram's context one level below (0 for
             unigrams) times the size of the vocabulary, plus its last word.
-        counts: (count,) int64. An n-gram may begin with ``<s>``, which stands once before each
-            line; it never ends so, but for the unigram.
+        counts: (count,) int64. ``<s>`` stands before each line, so only at the start of n-grams.
     """
 
     keys: NDArray[np.int64]
@@ -50,8 +49,13 @@ class LevelCounts:
 
 @dataclass(frozen=True)
 class Counts:
-    """The n-grams of a text. ``words`` as in :class:`recog.lm.tables.NGrams`; each has a unigram,
-    if of count 0."""
+    """Counts of all n-grams of a text.
+
+    Attributes:
+        unit: words or characters.
+        words: the vocabulary, as in :class:`recog.lm.tables.NGrams`.
+        levels: by order. Each word has a unigram, whose count may be 0.
+    """
 
     unit: Unit
     words: tuple[str, ...]
@@ -66,12 +70,15 @@ def count_ngrams(
     order: int = 3,
     vocabulary: int | Collection[str] | None = None,
 ) -> Counts:
-    """Count the n-grams of all orders up to ``order``. A line is a sentence; blank lines are passed
-    over.
+    """Count the n-grams of all orders up to ``order``.
 
     Args:
-        vocabulary: this many of the most frequent words, or these words, whether they occur or not;
-            all others count as ``<unk>``. None: every word of the text.
+        lines: sentences; blank lines are skipped.
+        workspace: for large arrays.
+        unit: words or characters.
+        order: 1 to 16.
+        vocabulary: the number of most frequent words, or the words themselves, which need not occur
+            in the text; all others count as ``<unk>``. None takes every word of the text.
 
     Raises:
         UserError: an order outside 1 to 16, no text, or no word in the vocabulary.
@@ -83,7 +90,7 @@ def count_ngrams(
     first = LevelCounts(np.arange(len(words), dtype=np.int64), np.zeros(len(words), np.int64))
     np.add.at(first.counts, renumbered, text.frequencies)
     levels = [first]
-    # of the n-gram that ends at each token; -1: none
+    # row of the n-gram that ends at each token; -1 for none
     rows = workspace.empty(len(text.ids), np.int64)
     for part in text.chunks:
         rows[part] = renumbered[text.ids[part]]
@@ -112,18 +119,18 @@ class _Numbering(dict[str, int]):
 
 
 def _encode(lines: Iterable[str], unit: Unit, workspace: Workspace) -> _Text:
-    """Write the text to a temporary file as numbers."""
+    """Write the text to a temporary file as word numbers."""
     numbering = _Numbering({word: number for number, word in enumerate(SPECIAL)})
     number_of = numbering.__getitem__
     buffer = array("i")
     ends = [0]
     with tempfile.TemporaryFile(dir=workspace.folder) as file:
         for line in lines:
-            found = tokens(line, unit)
-            if not found:
+            words = tokens(line, unit)
+            if not words:
                 continue
             buffer.append(BEGIN_ID)
-            buffer.extend(map(number_of, found))
+            buffer.extend(map(number_of, words))
             buffer.append(END_ID)
             if len(buffer) >= workspace.block:
                 buffer.tofile(file)
@@ -141,11 +148,11 @@ def _encode(lines: Iterable[str], unit: Unit, workspace: Workspace) -> _Text:
     for part in chunks:
         frequencies += np.bincount(ids[part], minlength=len(numbering))
     if frequencies[UNKNOWN_ID]:
-        spelled = (
+        reserved = (
             "<unk>, <s> or </s>" if unit == "word" else f"{SPACE} (which stands for the space)"
         )
         logger.warning(
-            "The text spells %s; %d tokens count as unknown.", spelled, frequencies[UNKNOWN_ID]
+            "The text contains %s; %d tokens count as unknown.", reserved, frequencies[UNKNOWN_ID]
         )
     return _Text(ids, chunks, list(numbering), frequencies)
 
@@ -153,17 +160,13 @@ def _encode(lines: Iterable[str], unit: Unit, workspace: Workspace) -> _Text:
 def _choose(
     text: _Text, unit: Unit, vocabulary: int | Collection[str] | None
 ) -> tuple[tuple[str, ...], NDArray[np.int32]]:
-    """The vocabulary in its order, and the new number of each word of the text."""
+    """Return the sorted vocabulary, and the new number of each word of the text."""
     if isinstance(vocabulary, int):
         if vocabulary < 1:
             raise UserError(f"A vocabulary has at least one word, not {vocabulary}.")
         frequency = Counter(dict(zip(text.words[3:], text.frequencies[3:].tolist(), strict=True)))
-        chosen = {
-            word
-            for word, _ in sorted(frequency.items(), key=lambda item: (-item[1], item[0]))[
-                :vocabulary
-            ]
-        }
+        by_frequency = sorted(frequency.items(), key=lambda item: (-item[1], item[0]))
+        chosen = {word for word, _ in by_frequency[:vocabulary]}
     elif vocabulary is not None:
         chosen = {token for entry in vocabulary for token in _entry(entry, unit)} - set(SPECIAL)
         if not chosen:
@@ -181,12 +184,12 @@ def _choose(
 def _entry(entry: str, unit: Unit) -> list[str]:
     if unit == "character" and entry in (" ", SPACE):
         return [SPACE]
-    found = tokens(entry, unit)
-    if len(found) != 1:
+    words = tokens(entry, unit)
+    if len(words) != 1:
         raise UserError(
             f"The vocabulary's entry '{entry}' is not one {unit}; write one {unit} a line."
         )
-    return found
+    return words
 
 
 def _next_level(
@@ -198,8 +201,12 @@ def _next_level(
     *,
     last: bool,
 ) -> LevelCounts:
-    """Count one order more. ``rows`` comes with the rows one level below and leaves with those of
-    the new level."""
+    """Count the next order.
+
+    Args:
+        rows: (tokens,) the row of each n-gram one level below; replaced by the new level's rows.
+        last: whether no further level follows, so that ``rows`` is not needed.
+    """
     keys = workspace.empty(len(rows), np.int64)
     counts = workspace.empty(len(rows), np.int64)
     ends: list[int] = []
@@ -220,7 +227,7 @@ def _next_level(
     level = LevelCounts(*merge_runs(keys, counts, ends, workspace))
     if not last:
         for part, start, end in zip(text.chunks, [0, *ends[:-1]], ends, strict=True):
-            # a row of -1 takes the last
-            place = np.append(np.searchsorted(level.keys, keys[start:end]), -1)
-            rows[part] = place[rows[part]]
+            # the last element, -1, is for rows of -1
+            position = np.append(np.searchsorted(level.keys, keys[start:end]), -1)
+            rows[part] = position[rows[part]]
     return level

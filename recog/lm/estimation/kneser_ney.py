@@ -25,13 +25,12 @@ logger = logging.getLogger("recog")
 
 FALLBACK = (0.0, 0.5, 1.0, 1.5)  # lmplz's --discount_fallback
 NEVER = -99.0  # log10 of the probability of <s>
-_SMALLEST = 1e-7  # of a back-off factor: a discount of exactly 0 would make it none
+_SMALLEST = 1e-7  # back-off factor, where a discount of exactly 0 would make it 0
 
 
 @dataclass(frozen=True)
 class CountedNGrams(NGrams):
-    """A model with how often its n-grams stood in the text it comes from, which entropy pruning
-    needs.
+    """A model with the counts of its n-grams, which entropy pruning needs.
 
     Attributes:
         counts: for each level (count,) int64, in the order of its n-grams.
@@ -50,19 +49,20 @@ def estimate(
     memory: int = 1 << 30,
     workdir: Path | None = None,
 ) -> CountedNGrams:
-    """Estimate a model from text, one sentence a line; blank lines are passed over.
+    """Estimate a model from text.
 
     Args:
-        lines: the text, read once; :func:`recog.lm.text.tokens` says what a token is.
-        order: the longest n-gram, 1 to 16.
-        cutoffs: by order, n-grams that occur at most this often are left out, as with lmplz's
-            ``--prune``: 0 for unigrams, never falling; the last holds for all higher orders. Empty:
-            every n-gram stays.
-        vocabulary: this many of the most frequent words, or these words; all others count as
-            ``<unk>``.
-        memory: bytes for counts; what is more goes to temporary files. The vocabulary and the model
+        lines: sentences, read once; blank lines are skipped. :func:`recog.lm.text.tokens` splits
+            them.
+        unit: words or characters.
+        order: of the longest n-gram, 1 to 16.
+        cutoffs: for each order the count up to which n-grams are left out, as in lmplz's
+            ``--prune``: 0 for unigrams, never falling. The last holds for all higher orders. Empty
+            leaves out none.
+        vocabulary: the number of most frequent words, or the words; all others count as ``<unk>``.
+        memory: bytes for counts; larger counts go to temporary files. The vocabulary and the model
             are not bounded.
-        workdir: where those files go; the system's folder for temporary files by default.
+        workdir: the folder for those files; by default the system's temporary folder.
 
     Raises:
         UserError: options outside these ranges, a text without words, no room for temporary files.
@@ -74,27 +74,24 @@ def estimate(
 
 
 def smooth(counts: Counts, workspace: Workspace, *, cutoffs: Sequence[int] = ()) -> CountedNGrams:
-    """The smoothed model of counts.
+    """Return the smoothed model of counts.
 
-    P(w | h) = (c(h w) - D(c(h w))) / c(h .) + gamma(h) P(w | h'), c the adjusted counts, h' the
-    context h without its oldest word; the empty context's is the uniform distribution over the
-    vocabulary without ``<s>`` but with ``<unk>``.
+    P(w | h) = (c(h w) - D(c(h w))) / c(h .) + gamma(h) P(w | h'), where c are the adjusted counts
+    and h' is the context h without its oldest word. Below the empty context lies the uniform
+    distribution over the vocabulary, without ``<s>`` but with ``<unk>``.
     """
     order, size = len(counts.levels), len(counts.words)
     cutoffs = _all_cutoffs(cutoffs, order)
     suffixes = _suffixes(counts, workspace)
-    lower = np.full(1, 1.0 / (size - 1))  # level 0: one empty n-gram
+    lower = np.full(1, 1.0 / (size - 1))  # level 0: the empty n-gram
     levels: list[Level] = []
-    kept_counts: list[NDArray[np.int64]] = []
+    remaining_counts: list[NDArray[np.int64]] = []
     ids = np.zeros((1, 0), np.int32)
     rows_below = np.zeros(1, np.int64)
     for n, level in enumerate(counts.levels, 1):
-        rows = _kept(level, cutoffs[n - 1], workspace) if n > 1 else np.arange(size)
-        if not len(
-            rows
-            # every line is shorter than the order, or all was cut off: no n-gram of a higher order
-            # either
-        ):
+        rows = _above_cutoff(level, cutoffs[n - 1], workspace) if n > 1 else np.arange(size)
+        # all lines are shorter than the order, or all n-grams were cut off: so are higher orders
+        if not len(rows):
             logger.warning("No %d-gram is left; the model's order is %d.", n, n - 1)
             break
         adjusted = _adjusted(counts, n, suffixes, workspace)
@@ -111,42 +108,44 @@ def smooth(counts: Counts, workspace: Workspace, *, cutoffs: Sequence[int] = ())
         if n == 1:
             log_prob[BEGIN_ID] = NEVER
         levels.append(Level(ids, log_prob, np.zeros(len(rows), np.float32)))
-        kept_counts.append(np.array(level.counts[rows]))
+        remaining_counts.append(np.array(level.counts[rows]))
         lower, rows_below = smoothed, rows
-    return CountedNGrams(counts.unit, counts.words, tuple(levels), tuple(kept_counts))
+    return CountedNGrams(counts.unit, counts.words, tuple(levels), tuple(remaining_counts))
 
 
 def _all_cutoffs(cutoffs: Sequence[int], order: int) -> tuple[int, ...]:
-    given = tuple(cutoffs) or (0,)
-    if given[0] != 0:
+    cutoffs = tuple(cutoffs) or (0,)
+    if cutoffs[0] != 0:
         raise UserError(
             "The cut-off of unigrams is 0; to leave out rare words, limit the vocabulary."
         )
-    if len(given) > max(order, 1) or any(a > b for a, b in itertools.pairwise(given)):
+    if len(cutoffs) > max(order, 1) or any(a > b for a, b in itertools.pairwise(cutoffs)):
         raise UserError(
-            f"Cut-offs are at most one for each of {order} orders and never fall, not {given}."
+            f"Cut-offs are at most one for each of {order} orders and never fall, not {cutoffs}."
         )
-    return given + (given[-1],) * (order - len(given))
+    return cutoffs + (cutoffs[-1],) * (order - len(cutoffs))
 
 
 def _suffixes(counts: Counts, workspace: Workspace) -> list[NDArray[np.int64]]:
-    """For each n-gram the row of its last n-1 words one level below."""
+    """Return for each n-gram the row of its last n-1 words one level below."""
     size = len(counts.words)
-    found: list[NDArray[np.int64]] = [np.zeros(size, np.int64)]
+    suffixes: list[NDArray[np.int64]] = [np.zeros(size, np.int64)]
     for below, level in zip(counts.levels, counts.levels[1:], strict=False):
         rows = workspace.empty(len(level), np.int64)
         for part in workspace.blocks(len(level)):
             contexts, words = np.divmod(level.keys[part], size)
-            rows[part] = np.searchsorted(below.keys, found[-1][contexts] * size + words)
-        found.append(rows)
-    return found
+            rows[part] = np.searchsorted(below.keys, suffixes[-1][contexts] * size + words)
+        suffixes.append(rows)
+    return suffixes
 
 
 def _adjusted(
     counts: Counts, n: int, suffixes: list[NDArray[np.int64]], workspace: Workspace
 ) -> NDArray[np.int64]:
-    """How many different words stand before an n-gram; how often it occurs where none can: the
-    highest order, <s> ..."""
+    """Return the adjusted counts: the number of different words that precede each n-gram.
+
+    In the highest order, and for n-grams that begin with <s>, they are the plain counts.
+    """
     level = counts.levels[n - 1]
     if n == len(counts.levels):
         adjusted = level.counts if n > 1 else level.counts.copy()
@@ -162,7 +161,7 @@ def _adjusted(
 
 
 def _first_rows(counts: Counts, n: int) -> tuple[int, int]:
-    """The rows of the n-grams that begin with <s>: they stand together, as rows are sorted."""
+    """Return the range of the n-grams that begin with <s>, which are consecutive."""
     low, high = BEGIN_ID, BEGIN_ID + 1
     for level in counts.levels[1:n]:
         low, high = (
@@ -172,20 +171,18 @@ def _first_rows(counts: Counts, n: int) -> tuple[int, int]:
 
 
 def _discounts(adjusted: NDArray[np.int64], n: int, workspace: Workspace) -> NDArray[np.float64]:
-    """(4,) what is taken from adjusted counts of 0, 1, 2, and 3 or more (Chen and Goodman 1998,
-    equation 26).
+    """Return the discounts of adjusted counts of 0, 1, 2, and 3 or more, (4,).
 
-    lmplz takes the unadjusted count of one n-gram of each lower order into its statistics, the last
-    one in its order: a slip that shows only where there are few n-grams, as with characters, and is
-    not followed here.
+    See Chen and Goodman 1998, equation 26. lmplz has a slip here that shows only where there are
+    few n-grams: for each lower order it counts the last n-gram by its unadjusted count.
     """
-    of_count = np.zeros(6)
+    histogram = np.zeros(6)
     for part in workspace.blocks(len(adjusted)):
-        of_count += np.bincount(np.minimum(adjusted[part], 5), minlength=6)
-    if of_count[1:4].all():
-        y = of_count[1] / (of_count[1] + 2 * of_count[2])
+        histogram += np.bincount(np.minimum(adjusted[part], 5), minlength=6)
+    if histogram[1:4].all():
+        y = histogram[1] / (histogram[1] + 2 * histogram[2])
         k = np.arange(1, 4)
-        discounts = k - (k + 1) * y * of_count[2:5] / of_count[1:4]
+        discounts = k - (k + 1) * y * histogram[2:5] / histogram[1:4]
         if ((discounts >= 0) & (discounts <= k)).all():
             return np.concatenate(([0.0], discounts))
     logger.warning(
@@ -205,34 +202,37 @@ def _level(
     size: int,
     workspace: Workspace,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The probabilities of a level's n-grams, and the interpolation weight of each context (1 for a
-    context of none)."""
+    """Return the probabilities of a level's n-grams, and each context's interpolation weight.
+
+    The weight is 1 for contexts without n-grams.
+    """
     total = workspace.zeros(len(lower), np.float64)
     freed = workspace.zeros(len(lower), np.float64)
     for part in workspace.blocks(len(level)):
         contexts, count = level.keys[part] // size, adjusted[part]
-        kept = np.where(level.counts[part] > cutoff, count, 0)
+        remaining = np.where(level.counts[part] > cutoff, count, 0)
         here = slice(contexts[0], contexts[-1] + 1)  # rows are sorted by context
         total[here] += np.bincount(contexts - here.start, count)
-        # What is cut off counts in full towards the lower order; without that the factors would
-        # exceed 1 (lmplz)
+        # all mass of the n-grams cut off goes to the lower order, as in lmplz; without that the
+        # factors would exceed 1
         freed[here] += np.bincount(
-            contexts - here.start, discounts[np.minimum(kept, 3)] + count - kept
+            contexts - here.start, discounts[np.minimum(remaining, 3)] + count - remaining
         )
     gamma = workspace.empty(len(lower), np.float64)
     smoothed = workspace.empty(len(level), np.float64)
     for part in workspace.blocks(len(lower)):
-        some = total[part] > 0
-        gamma[part] = np.where(some, freed[part], 1.0) / np.where(some, total[part], 1.0)
+        used = total[part] > 0
+        gamma[part] = np.where(used, freed[part], 1.0) / np.where(used, total[part], 1.0)
     for part in workspace.blocks(len(level)):
         contexts = level.keys[part] // size
-        kept = np.where(level.counts[part] > cutoff, adjusted[part], 0)
-        own = (kept - discounts[np.minimum(kept, 3)]) / np.maximum(total[contexts], 1.0)
-        smoothed[part] = own + gamma[contexts] * lower[suffixes[part]]
+        remaining = np.where(level.counts[part] > cutoff, adjusted[part], 0)
+        discounted = remaining - discounts[np.minimum(remaining, 3)]
+        smoothed[part] = discounted / np.maximum(total[contexts], 1.0)
+        smoothed[part] += gamma[contexts] * lower[suffixes[part]]
     return smoothed, gamma
 
 
-def _kept(level: LevelCounts, cutoff: int, workspace: Workspace) -> NDArray[np.int64]:
+def _above_cutoff(level: LevelCounts, cutoff: int, workspace: Workspace) -> NDArray[np.int64]:
     parts = [
         part.start + np.flatnonzero(level.counts[part] > cutoff)
         for part in workspace.blocks(len(level))

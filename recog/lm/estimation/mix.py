@@ -1,4 +1,4 @@
-"""Several n-gram models as one: linear interpolation, with weights tuned on a text."""
+"""Linear interpolation of n-gram models, with weights tuned on a text."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from recog.lm.tables import BEGIN, END, UNKNOWN, Level, NGrams
 from recog.lm.text import tokens
 from recog.lm.trie import LN10, LOG10_BEGIN, NGramTrie
 
-LEAST_GAIN = 1e-7  # of the mean log-likelihood of a token: where tuning stops
+LEAST_GAIN = 1e-7  # of the mean log-likelihood of a token; below it tuning stops
 MAX_ITERATIONS = 1000
 LEAST_BACKOFF = 1e-99
 _SPECIALS = (UNKNOWN, BEGIN, END)
 
 
 class _Part:
-    """One of the models, seen from the common vocabulary."""
+    """A model of the mixture, addressed by the common vocabulary."""
 
     def __init__(self, model: NGrams | NGramTrie, words: Sequence[str]) -> None:
         self.tables, self.trie = _both(model)
-        place = {word: i for i, word in enumerate(words)}
-        self.common = np.array([place[word] for word in self.trie.words], np.int32)  # by own index
-        self.own = np.zeros(len(words), np.int32)  # by common index; what it lacks is its <unk>
-        self.own[self.common] = np.arange(len(self.trie.words))
+        index = {word: i for i, word in enumerate(words)}
+        # from the model's index to the common index, and back; missing words become <unk>
+        self.common = np.array([index[word] for word in self.trie.words], np.int32)
+        self.local = np.zeros(len(words), np.int32)
+        self.local[self.common] = np.arange(len(self.trie.words))
         self.has = np.zeros(len(words), np.bool_)
         self.has[self.common] = True
 
     def ids(self, n: int) -> Ids:
-        """Its n-grams of an order by common index."""
+        """Return the model's n-grams of an order, by common index."""
         if n > self.tables.order:
             return np.empty((0, n), np.int32)
         return self.common[self.tables.levels[n - 1].ids]
 
     def log_probs(self, ids: Ids) -> NDArray[np.float64]:
-        """Natural log of the probability of each row's last word after the others; minus infinity
-        for a word it lacks."""
-        return np.where(self.has[ids[:, -1]], log_probs(self.trie, self.own[ids]), -np.inf)
+        """Return ln P of each row's last word, given the others; -inf for a missing word."""
+        return np.where(self.has[ids[:, -1]], log_probs(self.trie, self.local[ids]), -np.inf)
 
     def backoffs(self, ids: Ids) -> NDArray[np.float64]:
-        """The factor that it backs off with after each row."""
+        """Return the back-off factor after each row."""
         node = np.zeros(len(ids), np.int64)
-        for word in self.own[ids].T:
+        for word in self.local[ids].T:
             node = self.trie.find(node, word)
         listed = (node >= 0) & (node < self.trie.inner)
         return np.where(
@@ -58,15 +58,15 @@ class _Part:
 def mix(models: Sequence[NGrams | NGramTrie], weights: Sequence[float]) -> NGrams:
     """Interpolate models linearly into one (SRILM's ``ngram -mix-lm``; Stolcke 2002).
 
-    The mixture lists every n-gram that one of the models lists, with the weighted mean of their
-    probabilities; back-offs are computed again, so that each context's distribution sums to 1 where
-    the models' do. A word that a model lacks has there the probability 0 (all that model's own
-    words and ``<unk>`` sum to 1 already), and is its ``<unk>`` in a context.
+    The mixture lists every n-gram that any of the models lists, with the weighted mean of their
+    probabilities. Back-offs are computed again, so that each context's distribution sums to 1 if
+    the models' do. A word that a model lacks has probability 0 in it, since the model's words and
+    ``<unk>`` sum to 1 already. In a context it is the model's ``<unk>``.
 
     Args:
         models: all of words or all of characters.
-        weights: one for each, at least 0; their sum is scaled to 1. Models of weight 0 are left
-            out.
+        weights: a weight for each model, at least 0; scaled to the sum 1. Models of weight 0 are
+            left out.
 
     Raises:
         UserError: models of different units, or weights that cannot be used.
@@ -83,7 +83,7 @@ def mix(models: Sequence[NGrams | NGramTrie], weights: Sequence[float]) -> NGram
         order, repeated = sort_order(ids, len(words))
         ids = np.delete(ids[order], repeated, axis=0)
         log_prob = np.full(len(ids), -np.inf)
-        # kept where every word is listed; elsewhere computed again below
+        # stays where every word is listed; elsewhere computed again below
         backoff = np.zeros(len(ids))
         for part, share in parts:
             log_prob = np.logaddexp(log_prob, part.log_probs(ids) + np.log(share))
@@ -100,11 +100,11 @@ def mix(models: Sequence[NGrams | NGramTrie], weights: Sequence[float]) -> NGram
 def tune_weights(
     models: Sequence[NGrams | NGramTrie], lines: Iterable[str], *, sentence: bool = True
 ) -> tuple[float, ...]:
-    """The weights with which the models together predict a text best, by expectation maximisation.
+    """Return the weights with which the models together predict a text best.
 
-    (Dempster, Laird and Rubin 1977; the likelihood is concave in the weights, so its one maximum is
-    found.) A word that some of the models have counts as impossible in those that lack it, as in
-    :func:`mix`; one that all lack is left out.
+    Uses expectation maximisation (Dempster, Laird and Rubin 1977), which finds the only maximum
+    since the likelihood is concave in the weights. A word is impossible in the models that lack it,
+    as in :func:`mix`; words that all models lack are left out.
 
     Args:
         lines: a text that none of the models was trained on.
@@ -146,21 +146,23 @@ def _both(model: NGrams | NGramTrie) -> tuple[NGrams, NGramTrie]:
 
 
 def _shares(models: Sequence[NGrams | NGramTrie], weights: Sequence[float]) -> NDArray[np.float64]:
-    """The weights, checked and scaled to the sum 1."""
+    """Check the weights and scale them to the sum 1."""
     if not models or len(models) != len(weights):
         raise UserError(
-            f"There are {len(models)} language models and {len(weights)} weights; give one weight for each."
+            f"There are {len(models)} language models and {len(weights)} weights; "
+            "give one weight for each."
         )
     if len({model.unit for model in models}) > 1:
         raise UserError("Language models of words and of characters cannot be mixed.")
     shares = np.array(weights, np.float64)
     if not np.isfinite(shares).all() or np.any(shares < 0) or not shares.sum() > 0:
         raise UserError(
-            f"The weights must be numbers of at least 0 and not all 0, not {', '.join(map(str, weights))}."
+            "The weights must be numbers of at least 0 and not all 0, not "
+            f"{', '.join(map(str, weights))}."
         )
     return shares / shares.sum()
 
 
 def _common_words(models: Sequence[NGrams | NGramTrie]) -> tuple[str, ...]:
-    together = set().union(*(model.words for model in models))
-    return (*_SPECIALS, *sorted(together.difference(_SPECIALS)))
+    union = set().union(*(model.words for model in models))
+    return (*_SPECIALS, *sorted(union.difference(_SPECIALS)))

@@ -1,9 +1,9 @@
-"""Entropy pruning: leave out the n-grams that a model hardly misses.
+"""Entropy pruning: leave out n-grams that hardly change a model's predictions.
 
-Sources: Stolcke, "Entropy-based Pruning of Backoff Language Models" (DARPA Broadcast News Workshop
-1998) for the criterion; Chelba et al., "Study on Interaction between Entropy Pruning and Kneser-Ney
-Smoothing" (Interspeech 2010) for weighing histories by their counts in the text: Kneser-Ney's lower
-orders are no estimate of how often a history occurs.
+The criterion is Stolcke's, "Entropy-based Pruning of Backoff Language Models" (DARPA Broadcast News
+Workshop 1998). Histories are weighted by their counts in the text, since Kneser-Ney's lower orders
+do not estimate how often a history occurs: Chelba et al., "Study on Interaction between Entropy
+Pruning and Kneser-Ney Smoothing" (Interspeech 2010).
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from recog.errors import UserError
 from recog.lm.estimation.counts import BEGIN_ID, END_ID
 from recog.lm.estimation.kneser_ney import CountedNGrams
 from recog.lm.tables import Level, NGrams
+from recog.lm.trie import search
 
-_LEAST = 1e-6  # a mass below this is rounding of float32, not to be divided by
+_LEAST = 1e-6  # masses below this are rounding errors of float32, and never divisors
 _LN10 = math.log(10.0)
 
 
 def prune(ngrams: NGrams, threshold: float) -> NGrams:
-    """Leave out the n-grams without which the model's perplexity rises by less than ``threshold``
-    each, relatively.
+    """Leave out each n-gram whose loss raises the perplexity by a share less than ``threshold``.
 
-    Unigrams stay, and contexts of n-grams that stay. Back-offs are computed again: every
-    distribution sums to 1. The weight of a history is its relative frequency where the model knows
-    its counts (:class:`recog.lm.estimation.kneser_ney.CountedNGrams`, which pruning keeps), else
-    its probability by the model itself.
+    Unigrams stay, and so do contexts of n-grams that stay. Back-offs are computed again, so that
+    every distribution sums to 1. The weight of a history is its relative frequency if the model has
+    counts (:class:`recog.lm.estimation.kneser_ney.CountedNGrams`), else its probability in the
+    model.
 
     Raises:
-        UserError: a threshold that is negative or no number.
+        UserError: the threshold is negative or not a number.
     """
     if not (math.isfinite(threshold) and threshold >= 0):
         raise UserError(f"A threshold of pruning is 0 or more, as 1e-8, not {threshold}.")
@@ -41,8 +41,7 @@ def prune(ngrams: NGrams, threshold: float) -> NGrams:
 
 
 def prune_to(ngrams: NGrams, size: int) -> NGrams:
-    """:func:`prune` with the smallest threshold that leaves at most ``size`` n-grams of all orders
-    together.
+    """:func:`prune` to at most ``size`` n-grams of all orders together.
 
     Raises:
         UserError: the vocabulary alone is larger.
@@ -50,7 +49,8 @@ def prune_to(ngrams: NGrams, size: int) -> NGrams:
     words = len(ngrams.words)
     if size < words:
         raise UserError(
-            f"The model has {words} words and cannot be pruned to {size} n-grams; limit the vocabulary first."
+            f"The model has {words} words and cannot be pruned to {size} n-grams; "
+            "limit the vocabulary first."
         )
     if size >= sum(map(len, ngrams.levels)):
         return ngrams
@@ -60,7 +60,7 @@ def prune_to(ngrams: NGrams, size: int) -> NGrams:
 
 
 class _Index:
-    """Finds n-grams, and what the model gives them."""
+    """An index of a model's n-grams, for look-ups and scores."""
 
     def __init__(self, ngrams: NGrams) -> None:
         self.size = len(ngrams.words)
@@ -75,20 +75,18 @@ class _Index:
             self.keys.append(contexts * self.size + level.ids[:, -1])
 
     def rows(self, ids: NDArray[np.int32]) -> NDArray[np.int64]:
-        """(count,) the row of each n-gram (count, n) in its level, -1 where it is not listed; 0 for
-        the empty n-gram."""
-        found = np.zeros(len(ids), np.int64)
+        """Return the row of each n-gram (count, n) in its level, (count,).
+
+        -1 for n-grams that are not listed, 0 for the empty n-gram.
+        """
+        rows = np.zeros(len(ids), np.int64)
         for keys, words in zip(self.keys, ids.T, strict=False):
-            if len(keys) == 0:
-                return np.full(len(ids), -1, np.int64)
-            wanted = found * self.size + words  # below every key where the context was not found
-            place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-            found = np.where(keys[place] == wanted, place, -1)
-        return found
+            # below every key where the context is not listed
+            rows = search(keys, rows * self.size + words)
+        return rows
 
     def score(self, ids: NDArray[np.int32]) -> NDArray[np.float64]:
-        """(count,) log10 of the probability of each last word after the others, backing off where
-        need be."""
+        """Return log10 P of each row's last word, given the others; (count,)."""
         scores = np.zeros(len(ids))
         waiting = np.arange(len(ids))
         for start in range(ids.shape[1]):
@@ -107,8 +105,10 @@ class _Index:
 
 
 def _rises(ngrams: NGrams) -> list[NDArray[np.float64]]:
-    """By level, how much the perplexity rises without each n-gram and those it is a context of, at
-    least; never: inf."""
+    """Return the rise of perplexity without each n-gram, by level; inf for unigrams.
+
+    A context's rise is at least that of the n-grams it is a context of.
+    """
     index = _Index(ngrams)
     weights = _weights(ngrams, index)
     rises = [np.full(len(ngrams.words), np.inf)]
@@ -116,10 +116,10 @@ def _rises(ngrams: NGrams) -> list[NDArray[np.float64]]:
         contexts = index.contexts[n - 1]
         p = 10.0 ** level.log_prob.astype(np.float64)
         log_q = _LN10 * index.score(level.ids[:, 1:])
-        left_p, left_q = _left(contexts, p, np.exp(log_q), len(ngrams.levels[n - 2]))
+        left_p, left_q = _unlisted_mass(contexts, p, np.exp(log_q), len(ngrams.levels[n - 2]))
         factor = _factors(left_p, left_q, ngrams.levels[n - 2].backoff)[contexts]
         left = np.maximum(left_p, 0.0)[contexts]
-        # Stolcke 1998, equations 8 to 10: the n-gram's own loss, and what its mass changes for all
+        # Stolcke 1998, equations 8 to 10: the loss of the n-gram itself, and that of all n-grams
         # that back off
         new_factor = np.log((left + p) / (np.maximum(left_q, 0.0)[contexts] + np.exp(log_q)))
         change = p * (log_q + new_factor - np.log(p)) + left * (new_factor - np.log(factor))
@@ -130,7 +130,7 @@ def _rises(ngrams: NGrams) -> list[NDArray[np.float64]]:
 
 
 def _weights(ngrams: NGrams, index: _Index) -> list[NDArray[np.float64]]:
-    """By level, the probability that a word of a text stands after this n-gram."""
+    """Return for each n-gram the share of a text's words that follow it, by level."""
     if isinstance(ngrams, CountedNGrams):
         total = ngrams.counts[0].sum() - ngrams.counts[0][BEGIN_ID]
         return [counts / total for counts in ngrams.counts]
@@ -141,11 +141,10 @@ def _weights(ngrams: NGrams, index: _Index) -> list[NDArray[np.float64]]:
     return [10.0**log for log in logs]
 
 
-def _left(
+def _unlisted_mass(
     contexts: NDArray[np.int64], p: NDArray[np.float64], q: NDArray[np.float64], size: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """For each context what the words not listed after it have together, by it and by the context
-    one shorter."""
+    """Return each context's mass of unlisted words, by the context and by the next shorter one."""
     listed_p, listed_q = (np.bincount(contexts, mass, size).astype(np.float64) for mass in (p, q))
     return 1.0 - listed_p, 1.0 - listed_q
 
@@ -153,8 +152,10 @@ def _left(
 def _factors(
     left_p: NDArray[np.float64], left_q: NDArray[np.float64], backoff: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """The back-off factors that make distributions sum to 1; where (nearly) every word is listed,
-    those of before."""
+    """Return the back-off factors that make each context's distribution sum to 1.
+
+    Where (nearly) every word is listed, the old factors stay.
+    """
     sound = (left_p > _LEAST) & (left_q > _LEAST)
     return np.where(sound, left_p, 10.0 ** backoff.astype(np.float64)) / np.where(
         sound, left_q, 1.0
@@ -162,11 +163,11 @@ def _factors(
 
 
 def _select(ngrams: NGrams, keep: list[NDArray[np.bool_]]) -> NGrams:
-    # a highest order of which nothing stays is given up
-    keep = [kept for kept in keep if kept.any()]
+    # orders without any n-gram are dropped
+    keep = [rows for rows in keep if rows.any()]
     levels = tuple(
-        Level(level.ids[kept], level.log_prob[kept], level.backoff[kept])
-        for level, kept in zip(ngrams.levels, keep, strict=False)
+        Level(level.ids[rows], level.log_prob[rows], level.backoff[rows])
+        for level, rows in zip(ngrams.levels, keep, strict=False)
     )
     if isinstance(ngrams, CountedNGrams):
         ngrams = dataclasses.replace(
@@ -176,16 +177,15 @@ def _select(ngrams: NGrams, keep: list[NDArray[np.bool_]]) -> NGrams:
 
 
 def normalise(ngrams: NGrams) -> NGrams:
-    """The model with back-offs that make each context's distribution sum to 1, from the shortest
-    contexts up."""
+    """Return the model with back-offs that make each context's distribution sum to 1."""
     index = _Index(ngrams)
     for n, level in enumerate(ngrams.levels[1:], 2):
         p, q = 10.0 ** level.log_prob.astype(np.float64), 10.0 ** index.score(level.ids[:, 1:])
         contexts, below = index.contexts[n - 1], index.backoff[n - 2]
-        factors = _factors(*_left(contexts, p, q, len(below)), below)
+        factors = _factors(*_unlisted_mass(contexts, p, q, len(below)), below)
         extended = np.bincount(contexts, minlength=len(below)) > 0
         index.backoff[n - 2] = np.where(extended, np.log10(factors), 0.0).astype(np.float32)
-    # there may have been a higher order
+    # it may have had back-offs for a higher order
     index.backoff[-1] = np.zeros(len(ngrams.levels[-1]), np.float32)
     levels = (
         dataclasses.replace(a, backoff=b) for a, b in zip(ngrams.levels, index.backoff, strict=True)

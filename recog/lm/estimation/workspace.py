@@ -1,4 +1,4 @@
-"""Arrays that may be larger than memory, and sorted runs of counts merged block by block."""
+"""Arrays that may be larger than memory, and merging of sorted runs of counts."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ from recog.errors import UserError
 
 
 class Workspace:
-    """Hands out arrays: in memory while they fit, then on temporary files that vanish with them.
+    """Makes arrays in memory while they fit, then in temporary files that vanish with them.
 
     Args:
-        memory: how many bytes the arrays in memory may take together; a working block takes about
-            as much again.
-        folder: where temporary files go; the system's folder for them by default.
+        memory: bytes for all arrays in memory together; a working block takes about as much again.
+        folder: for temporary files; the system's temporary folder by default.
     """
 
     def __init__(self, memory: int, folder: Path | None = None) -> None:
         self.folder = Path(folder or tempfile.gettempdir())
-        self.block = max(1 << 10, min(1 << 22, memory // 256))  # elements to work on at a time
+        self.block = max(1 << 10, min(1 << 22, memory // 256))  # elements of a working block
         self._memory = memory
         self._used = 0
 
     def empty(self, count: int, dtype: DTypeLike) -> NDArray[Any]:
-        """An array of ``count`` elements whose content is undefined.
+        """Return an array of ``count`` elements with undefined content.
 
         Raises:
             UserError: there is no room for the file.
@@ -45,13 +44,13 @@ class Workspace:
         return array
 
     def zeros(self, count: int, dtype: DTypeLike) -> NDArray[Any]:
-        """An array of ``count`` zeros."""
+        """Return an array of ``count`` zeros."""
         array = self.empty(count, dtype)
         array[:] = 0
         return array
 
     def blocks(self, count: int) -> Iterator[slice]:
-        """Slices of at most ``block`` that cover ``count`` elements."""
+        """Yield slices of at most ``block`` elements that cover ``count``."""
         return (
             slice(start, min(start + self.block, count)) for start in range(0, count, self.block)
         )
@@ -62,7 +61,7 @@ class Workspace:
     def _mapped(self, count: int, dtype: DTypeLike, size: int) -> NDArray[Any]:
         try:
             with tempfile.TemporaryFile(dir=self.folder) as file:
-                # a full disk is an error here; in a mapped page it is a crash
+                # a full disk is an error here; in a mapped page it would be a crash
                 if hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(file.fileno(), 0, size)
                 return np.memmap(
@@ -70,8 +69,8 @@ class Workspace:
                 )
         except OSError as error:
             raise UserError(
-                f"{self.folder}: {size >> 20} MiB for counts cannot be written there ({error.strerror}); "
-                "give a working folder with more room."
+                f"{self.folder}: {size >> 20} MiB for counts cannot be written there "
+                f"({error.strerror}); give a working folder with more room."
             ) from error
 
 
@@ -81,9 +80,9 @@ def merge_runs(
     """Merge sorted runs, adding the counts of equal keys.
 
     Args:
-        keys: (total,) the runs one after the other, each strictly ascending.
-        counts: (total,) the counts that belong to them.
-        ends: where each run ends.
+        keys: (total,) all runs in a row, each strictly ascending.
+        counts: (total,) the counts of the keys.
+        ends: the end of each run.
 
     Returns:
         The distinct keys, ascending, and their counts.
@@ -95,7 +94,7 @@ def merge_runs(
     size = 0
     while any(start < end for start, end in zip(position, ends, strict=True)):
         stops = [min(start + step, end) for start, end in zip(position, ends, strict=True)]
-        # Up to the smallest last key of the blocks that go on, nothing is missing
+        # up to the smallest last key of unfinished runs, no key is missing
         limits = [keys[stop - 1] for stop, end in zip(stops, ends, strict=True) if stop < end]
         if limits:
             limit = min(limits)
@@ -103,12 +102,12 @@ def merge_runs(
                 start + int(np.searchsorted(keys[start:stop], limit, "right"))
                 for start, stop in zip(position, stops, strict=True)
             ]
-        taken = [
+        parts = [
             slice(start, stop) for start, stop in zip(position, stops, strict=True) if stop > start
         ]
         block, block_counts = _add_equal(
-            np.concatenate([keys[part] for part in taken]),
-            np.concatenate([counts[part] for part in taken]),
+            np.concatenate([keys[part] for part in parts]),
+            np.concatenate([counts[part] for part in parts]),
         )
         merged[size : size + len(block)] = block
         sums[size : size + len(block)] = block_counts
@@ -120,7 +119,7 @@ def merge_runs(
 def _add_equal(
     keys: NDArray[np.int64], counts: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    order = np.argsort(keys, kind="stable")  # fast on what is sorted in stretches
+    order = np.argsort(keys, kind="stable")  # fast on sorted runs
     keys = keys[order]
     first = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
     return keys[first], np.add.reduceat(counts[order], first)

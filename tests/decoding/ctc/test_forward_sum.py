@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recog.decoding import InvalidInputError, log_prob_of
-from recog.decoding.ctc.forward_sum import _by_logarithms
+from recog.decoding.ctc.forward_sum import LOGARITHMIC, _sums
 
 
 def normalised(
@@ -34,7 +34,7 @@ def test_agrees_with_log_add(frames: int, count: int, scale: float) -> None:
     log_probs = normalised(rng, frames, 6, scale)
     labels = rng.integers(1, 6, count).astype(np.int32)
     assert log_prob_of(log_probs, labels.tolist()) == pytest.approx(
-        _by_logarithms(log_probs, labels), abs=1e-9
+        _sums(log_probs, [(0, frames)], [labels.tolist()], LOGARITHMIC)[0], abs=1e-9
     )
 
 

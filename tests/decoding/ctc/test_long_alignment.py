@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from recog.decoding.ctc.long_alignment import _in_order, place, with_gap
+from recog.decoding.ctc.long_alignment import _longest_rising, add_gap_column, align_long_text
 from recog.decoding.greedy import best_path_frames
 
 SPACE = 1
@@ -54,8 +54,8 @@ def labels_of(words: list[list[int]]) -> tuple[list[int], list[int]]:
 
 def run(log_probs: np.ndarray, words: list[list[int]], **options):
     labels, first = labels_of(words)
-    placement = place(
-        with_gap(log_probs, range(SYMBOLS), SPACE),
+    placement = align_long_text(
+        add_gap_column(log_probs, range(SYMBOLS), SPACE),
         labels,
         *best_path_frames(log_probs),
         space=SPACE,
@@ -76,8 +76,8 @@ def test_a_long_text_with_a_passage_that_nobody_says():
     assert time.process_time() - began < 30
     found = placement.starts[first[:2000] + first[2150:]]
     assert (found != np.array(begins)).sum() <= 8  # words beside the passage, at most
-    assert placement.fits[first[:1990]].all() and placement.fits[first[2160:]].all()
-    assert not placement.fits[first[2010:2140]].any()  # 150 words have no room in a pause
+    assert placement.matched[first[:1990]].all() and placement.matched[first[2160:]].all()
+    assert not placement.matched[first[2010:2140]].any()  # 150 words have no room in a pause
     spread = placement.starts[first[2010:2140]]
     assert begins[1998] <= spread[0] and spread[-1] <= begins[2001]
 
@@ -87,7 +87,7 @@ def test_a_passage_that_the_text_leaves_out():
     log_probs, begins = sounded(words, 4)
     placement, first = run(log_probs, words[:200] + words[400:], fine_cells=2**14)
     assert (placement.starts[first] != np.array(begins[:200] + begins[400:])).sum() <= 2
-    assert placement.fits.all()
+    assert placement.matched.all()
     gaps = np.array(first[198:203]) - 1  # a short word may stand anywhere in the passage
     assert (placement.ends - placement.starts)[gaps].sum() > begins[399] - begins[200] - 10
 
@@ -103,17 +103,17 @@ def test_a_text_of_something_else_is_placed_somewhere():
     log_probs, _ = sounded(some_words(100, 7), 8)
     placement, _ = run(log_probs, some_words(90, 9))
     # there is room, so the frames had a say; that they object, confidences tell
-    assert placement.fits.all()
+    assert placement.matched.all()
     placement, _ = run(log_probs, some_words(300, 9))
-    assert not placement.fits.any()
+    assert not placement.matched.any()
 
 
 def test_more_text_than_frames():
     words = some_words(50, 10)
     log_probs, begins = sounded(words[:25], 11)
     placement, first = run(log_probs, words)
-    agree = placement.fits[first[:25]]
-    assert agree.sum() >= 20 and not placement.fits[first[26:]].any()
+    agree = placement.matched[first[:25]]
+    assert agree.sum() >= 20 and not placement.matched[first[26:]].any()
     assert (placement.starts[first[:25]] == np.array(begins))[agree].all()
 
 
@@ -121,14 +121,28 @@ def test_a_piece_too_large_for_viterbi_keeps_what_is_heard():
     words = some_words(50, 12)
     log_probs, begins = sounded(words, 13)
     placement, first = run(log_probs, words, fine_cells=2**40, max_cells=10)
-    assert placement.starts[first].tolist() == begins and placement.fits.mean() > 0.9
+    assert placement.starts[first].tolist() == begins and placement.matched.mean() > 0.9
 
 
 @pytest.mark.parametrize("frames", [0, 1, 3])
 def test_hardly_any_frames(frames):
     log_probs = sounded([[2]], 0)[0][:frames]
     placement, _ = run(log_probs, [[2, 3], [4]])
-    assert not placement.fits.any() and (placement.ends <= frames).all()
+    assert not placement.matched.any() and (placement.ends <= frames).all()
+
+
+def test_a_text_may_begin_without_a_gap():
+    words = some_words(200, 9)
+    log_probs, begins = sounded(words, 9)
+    labels, first = labels_of(words)
+    placement = align_long_text(
+        add_gap_column(log_probs, range(SYMBOLS), SPACE),
+        labels[1:],
+        *best_path_frames(log_probs),
+        space=SPACE,
+        fine_cells=2**10,
+    )
+    assert placement.starts[np.array(first) - 1].tolist() == begins
 
 
 def test_without_a_space():
@@ -137,19 +151,19 @@ def test_without_a_space():
     log_probs = np.delete(log_probs[:-1], SPACE, axis=1)
     text = [symbol - 1 for symbol in word]
     labels, starts = best_path_frames(log_probs)
-    placement = place(
-        with_gap(log_probs, range(27), None), [27, *text, 27], labels, starts, space=None
+    placement = align_long_text(
+        add_gap_column(log_probs, range(27), None), [27, *text, 27], labels, starts, space=None
     )
-    assert placement.starts[1:-1].tolist() == list(range(1, 7)) or placement.fits.all()
+    assert placement.starts[1:-1].tolist() == list(range(1, 7)) or placement.matched.all()
 
 
 def test_a_gap_costs_nothing_in_silence_and_little_in_speech():
     log_probs, _ = sounded([[2]], 0)  # blank, symbol, space
-    gap = with_gap(log_probs, [0, 2], SPACE)[:, -1]
+    gap = add_gap_column(log_probs, [0, 2], SPACE)[:, -1]
     assert gap[0] == log_probs[0, 0] and gap[2] == log_probs[2, SPACE]
     assert gap[1] == pytest.approx(log_probs[1, 2] - 2.0)
 
 
 def test_the_longest_chain():
-    assert _in_order([(0, 5), (1, 1), (2, 2), (3, 9), (4, 3)]) == [(1, 1), (2, 2), (4, 3)]
-    assert _in_order([]) == []
+    assert _longest_rising([(0, 5), (1, 1), (2, 2), (3, 9), (4, 3)]) == [(1, 1), (2, 2), (4, 3)]
+    assert _longest_rising([]) == []

@@ -275,7 +275,7 @@ def naive_beam(
     prefixes, then the best."""
     codes = {symbol: i for i, symbol in enumerate(sorted(set(symbols[1:]) - {" "}), 1)} | {" ": 0}
     automaton = build_hotwords(boosts, codes, words=True)
-    beam = {(): (math.exp(automaton.lent[automaton.start]), 0.0, automaton.start)}
+    beam = {(): (math.exp(automaton.loan[automaton.start]), 0.0, automaton.start)}
     for p in probs:
         new: dict[tuple[int, ...], list] = {}
         for prefix, (blank, last, state) in beam.items():
@@ -285,7 +285,7 @@ def naive_beam(
             for k in range(1, len(p)):
                 after = int(automaton.following[state, codes[symbols[k]]])
                 factor = math.exp(
-                    automaton.gain[after] + automaton.lent[after] - automaton.lent[state]
+                    automaton.gain[after] + automaton.loan[after] - automaton.loan[state]
                 )
                 mass = (blank if prefix and prefix[-1] == k else blank + last) * p[k] * factor
                 new.setdefault((*prefix, k), [0.0, 0.0, after])[1] += mass
@@ -304,7 +304,7 @@ def test_a_narrow_beam_keeps_what_a_naive_one_keeps(width: int) -> None:
         search.feed(probs)
         beam, trie = search._beam, search._trie
         found = {}
-        for row in range(int(beam.marks[COUNT])):
+        for row in range(int(beam.counters[COUNT])):
             node, labels = int(beam.rows[row]["node"]), []
             while node != ROOT:
                 labels.append(int(trie.nodes[node]["label"]))
@@ -409,10 +409,13 @@ def test_what_recombined_is_among_the_n_best_again(
             [log_probs]
         )
         decoder = Decoder(["_", "a", "b", " "], beam_width=40, **options)
-        for with_rivals in (True, False):
+        for with_alternatives in (True, False):
             with monkeypatch.context() as patch:
-                if not with_rivals:
-                    patch.setattr("recog.decoding.beam.recombination.rivals", lambda *arguments: [])
+                if not with_alternatives:
+                    patch.setattr(
+                        "recog.decoding.beam.recombination.recombined_alternatives",
+                        lambda *arguments: [],
+                    )
                 [readings] = decoder.decode([log_probs], n_best=6)
             assert readings[0].score >= decoder.decode([log_probs])[0][0].score - 1e-9
             assert len({reading.tokens for reading in readings}) == len(readings) <= 6
@@ -426,7 +429,9 @@ def test_what_recombined_is_among_the_n_best_again(
                 )
                 assert len(reading.timesteps) == len(reading.tokens)
                 assert reading.text == "".join("_ab "[token] for token in reading.tokens)
-            found[with_rivals] += len({r.tokens for r in truth} & {r.tokens for r in readings})
+            found[with_alternatives] += len(
+                {r.tokens for r in truth} & {r.tokens for r in readings}
+            )
     assert found[True] > 70 and found[True] > 1.7 * found[False], found
 
 
@@ -434,9 +439,9 @@ def test_the_kernels_type_of_the_tables_is_that_of_real_ones() -> None:
     from numba import typeof
 
     from recog.decoding.beam.types import FUSION
-    from recog.decoding.fusion.tables import make_language
+    from recog.decoding.fusion.tables import make_fusion
 
     options = {"alpha": 1.0, "beta": 0.0, "closed_vocabulary": False, "unknown_cost": 1.0}
     for boosts in ({}, {"a": 2.0}):
-        tables = make_language(["", "a", " "], None, hotwords=boosts, **options).fusion
+        tables = make_fusion(["", "a", " "], None, hotwords=boosts, **options).tables
         assert typeof(tables) == FUSION

@@ -67,10 +67,10 @@ def test_boosts_are_those_of_the_phrases_in_the_text(boosts: dict[str, float], t
     automaton = build_hotwords(boosts, CODES, words=True)
     state, total = automaton.start, 0.0
     for character in f"{text} ":
-        before = automaton.lent[state]
+        before = automaton.loan[state]
         state = int(automaton.following[state, CODES[character]])
         total += automaton.gain[state]
-        assert automaton.lent[state] + automaton.gain[state] - before <= automaton.bound + 1e-12
+        assert automaton.loan[state] + automaton.gain[state] - before <= automaton.bound + 1e-12
     padded = f" {text} "
     expected = sum(
         boost * sum(padded[i:].startswith(f" {phrase} ") for i in range(len(padded)))

@@ -7,9 +7,9 @@ import pytest
 
 from recog.decoding import Decoder, log_prob_of
 from recog.decoding.rescoring import combination as module
-from recog.decoding.rescoring.combination import SecondPass
+from recog.decoding.rescoring.combination import NBestCombination
 from recog.decoding.rescoring.nbest import Rescorer
-from recog.decoding.rescoring.test_time_augmentation import decode_views
+from recog.decoding.rescoring.test_time_augmentation import decode_variants
 
 SYMBOLS = ["_", " ", *"abcdefgh"]
 # letters that are less likely, each where the one before it in the alphabet is more so
@@ -52,9 +52,9 @@ def decoder(n_best: int) -> Decoder:
 @pytest.mark.parametrize("shares", [(0.55,), (0.55, 0.6)])
 def test_words_of_several_readings_make_the_best_one(shares: tuple[float, ...]) -> None:
     views = [doubtful(4, share) for share in shares]
-    [found] = decode_views(decoder(5), [views])
+    [found] = decode_variants(decoder(5), [views])
     assert "b d f h" not in [reading.text for reading in found]
-    best, *others = SecondPass(decoder(5), Rescorer(Likes(), 0.5))(found, views)
+    best, *others = NBestCombination(decoder(5), Rescorer(Likes(), 0.5))(found, views)
 
     def worth(text: str) -> tuple[float, float]:
         tokens = [SYMBOLS.index(symbol) for symbol in text]
@@ -74,20 +74,20 @@ def test_words_of_several_readings_make_the_best_one(shares: tuple[float, ...]) 
 
 def test_what_is_far_behind_is_not_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
     views = [doubtful(4)]
-    [found] = decode_views(decoder(5), [views])
+    [found] = decode_variants(decoder(5), [views])
     likes = Likes()
     monkeypatch.setattr(module, "BEHIND", 0.3)  # two such letters cost 0.4
-    best = SecondPass(decoder(5), Rescorer(likes, 0.5))(found, views)[0]
+    best = NBestCombination(decoder(5), Rescorer(likes, 0.5))(found, views)[0]
     assert count(best.text) == 1 and all(count(text) < 2 for text in likes.asked)
 
 
 def test_only_contenders_are_asked_about() -> None:
     views = [doubtful(4, 0.9)]
-    [found] = decode_views(decoder(5), [views])
+    [found] = decode_variants(decoder(5), [views])
     likes = Likes()
-    again = SecondPass(decoder(5), Rescorer(likes, 5.0, margin=1.0))
-    assert again(found, views) == found[:1] and likes.asked == []
-    ranked = again(found, views, every=True)
+    combine = NBestCombination(decoder(5), Rescorer(likes, 5.0, margin=1.0))
+    assert combine(found, views) == found[:1] and likes.asked == []
+    ranked = combine(found, views, include_distant=True)
     assert {reading.tokens for reading in ranked} == {reading.tokens for reading in found}
     assert ranked[0].text == found[0].text and ranked[1].score > ranked[0].score, (
         "who looks at more sees the same text"
@@ -96,24 +96,24 @@ def test_only_contenders_are_asked_about() -> None:
 
 def test_what_is_written_alike_is_one_reading() -> None:
     views = [doubtful(2)]
-    [found] = decode_views(decoder(8), [views])
+    [found] = decode_variants(decoder(8), [views])
     likes = Likes("x")
-    again = SecondPass(
+    combine = NBestCombination(
         decoder(8),
         Rescorer(likes, 0.5),
         lambda readings: [r.text.replace("b", "a") for r in readings],
     )
-    texts = [reading.text for reading in again(found, views)]
+    texts = [reading.text for reading in combine(found, views)]
     assert texts[0] == "a c" and "b c" not in texts
     assert len(likes.asked) == len(set(likes.asked))
 
 
 def test_the_model_is_not_asked_what_it_cannot_tell_apart() -> None:
     views = [doubtful(2)]
-    [found] = decode_views(decoder(8), [views])
+    [found] = decode_variants(decoder(8), [views])
     likes = Likes()
     likes.alike = lambda texts: True
-    ranked = SecondPass(decoder(8), Rescorer(likes, 0.5))(found, views)
+    ranked = NBestCombination(decoder(8), Rescorer(likes, 0.5))(found, views)
     assert [reading.text for reading in ranked] == [
         reading.text for reading in found
     ] and likes.asked == []
@@ -122,8 +122,8 @@ def test_the_model_is_not_asked_what_it_cannot_tell_apart() -> None:
 def test_symbols_without_a_space_are_ordered_only() -> None:
     frames = np.log(np.array([[0.1, 0.5, 0.4], [0.98, 0.01, 0.01]], np.float32))
     plain = Decoder(["_", "a", "b"], beam_width=20, n_best=3, threads=1)
-    [found] = decode_views(plain, [[frames]])
-    assert SecondPass(plain, Rescorer(Likes(), 0.5))(found, [frames])[0].text == "b"
+    [found] = decode_variants(plain, [[frames]])
+    assert NBestCombination(plain, Rescorer(Likes(), 0.5))(found, [frames])[0].text == "b"
 
 
 def test_the_boost_of_a_hotword_survives_though_the_neural_model_takes_the_place_of_the_other() -> (
@@ -131,10 +131,12 @@ def test_the_boost_of_a_hotword_survives_though_the_neural_model_takes_the_place
 ):
     views = [doubtful(3)]
     hot = Decoder(SYMBOLS, beam_width=200, n_best=20, threads=1, hotwords={"c": 4.0})
-    [found] = decode_views(hot, [views])
+    [found] = decode_variants(hot, [views])
     instead = Rescorer(Likes(), 0.5, interpolate=1.0)
     assert (
-        SecondPass(decoder(20), instead)(decode_views(decoder(20), [views])[0], views)[0].text
+        NBestCombination(decoder(20), instead)(decode_variants(decoder(20), [views])[0], views)[
+            0
+        ].text
         == "b d f"
     )
-    assert SecondPass(hot, instead)(found, views)[0].text == "b c f"
+    assert NBestCombination(hot, instead)(found, views)[0].text == "b c f"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recog.decoding.decoder import Decoder
-from recog.decoding.rescoring.language_id import STAY, USUAL, likeliest_models
+from recog.decoding.rescoring.language_id import STAY, USUAL, identify_languages
 from recog.lm.estimation.kneser_ney import estimate
 from recog.lm.trie import NGramTrie
 
@@ -34,7 +34,7 @@ def scorers() -> list[Decoder]:
 
 def chosen(scorers: list[Decoder], texts: list[str]) -> list[int]:
     tokens = [[scorers[0].symbols.index(c) for c in text] for text in texts]
-    return likeliest_models([[scorer.weight(text) for scorer in scorers] for text in tokens])
+    return identify_languages([[scorer.weight(text) for scorer in scorers] for text in tokens])
 
 
 def test_each_text_gets_the_model_of_its_language(scorers: list[Decoder]) -> None:
@@ -62,4 +62,4 @@ def test_no_other_path_is_more_probable(lines: list[tuple[float, ...]]) -> None:
         return float(np.log([start, *moves]).sum() + sum(seen[i, k] for i, k in enumerate(path)))
 
     best = max(map(value, product(range(3), repeat=len(lines))))
-    assert value(tuple(likeliest_models(seen))) == pytest.approx(best)
+    assert value(tuple(identify_languages(seen))) == pytest.approx(best)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recog.decoding.decoder import Hypothesis
+from recog.decoding.hypothesis import Hypothesis
 from recog.decoding.rescoring.nbest import rescore
 from recog.decoding.validation import InvalidInputError
 

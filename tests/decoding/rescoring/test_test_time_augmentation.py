@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from recog.decoding import Decoder, InvalidInputError, log_prob_of
-from recog.decoding.rescoring.test_time_augmentation import decode_views, doubt_of
+from recog.decoding.rescoring.test_time_augmentation import decode_variants, uncertainty_of
 from recog.lm.estimation.kneser_ney import estimate
 from recog.lm.trie import NGramTrie
 
@@ -29,7 +29,7 @@ def spelled(text: str, frames: int) -> np.ndarray:
 def test_one_view_is_decoded_as_ever():
     decoder = Decoder(SYMBOLS, beam_width=20, n_best=4, threads=1)
     lines = matrices(5)
-    assert decode_views(decoder, [[line] for line in lines]) == decoder.decode(lines)
+    assert decode_variants(decoder, [[line] for line in lines]) == decoder.decode(lines)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6])
@@ -41,7 +41,7 @@ def test_the_best_reading_is_the_most_probable_in_the_mean_of_all_labellings(
     decoder = Decoder(SYMBOLS, beam_width=2000, threads=1, lm=model, alpha=alpha, beta=0.2)
     differs = 0
     for first, second in zip(matrices(30), matrices(30, frames=6, seed=4), strict=True):
-        [[best]] = decode_views(decoder, [[first, second]], before=["ab"])
+        [[best]] = decode_variants(decoder, [[first, second]], before=["ab"])
         scores = {}
         for n in range(6):
             for labels in product(range(1, 4), repeat=n):
@@ -58,13 +58,13 @@ def test_the_best_reading_is_the_most_probable_in_the_mean_of_all_labellings(
 def test_lines_of_one_and_of_two_views_keep_their_order():
     decoder = Decoder(SYMBOLS, beam_width=20, threads=1)
     sure = [[spelled("ab", 4)], [spelled("ca", 4), spelled("ca", 5)], [spelled("b", 4)]]
-    assert [best.text for [best] in decode_views(decoder, sure)] == ["ab", "ca", "b"]
-    assert decode_views(decoder, []) == []
+    assert [best.text for [best] in decode_variants(decoder, sure)] == ["ab", "ca", "b"]
+    assert decode_variants(decoder, []) == []
 
 
 def test_what_a_view_has_no_room_for_is_left_out():
     decoder = Decoder(SYMBOLS, beam_width=20, threads=1)
-    [[best]] = decode_views(decoder, [[matrices(1, frames=1)[0], spelled("abc", 6)]])
+    [[best]] = decode_variants(decoder, [[matrices(1, frames=1)[0], spelled("abc", 6)]])
     assert len(best.tokens) <= 1
 
 
@@ -83,7 +83,7 @@ def test_the_best_of_both_views_is_put_together():
     # neither view gives the true text
     narrow = Decoder(symbols, beam_width=1, threads=1, lm=model, alpha=0.01)
     assert [found[0].text for found in narrow.decode(views)] == [first, second]
-    [[best]] = decode_views(narrow, [views])
+    [[best]] = decode_variants(narrow, [views])
     assert best.text == "ca bc ac" and best.timesteps == (0, 1, 2, 3, 4, 5, 6, 7)
     each = [log_prob_of(view, best.tokens) for view in views]
     assert best.log_prob == pytest.approx(np.mean(each)) and len(best.tokens) == 8
@@ -92,18 +92,20 @@ def test_the_best_of_both_views_is_put_together():
 
 def test_as_many_readings_as_the_decoder_gives():
     decoder = Decoder(SYMBOLS, beam_width=50, n_best=3, threads=1)
-    [found] = decode_views(decoder, [matrices(2)])
+    [found] = decode_variants(decoder, [matrices(2)])
     assert len(found) == 3 and len({h.tokens for h in found}) == 3
     assert [h.score for h in found] == sorted((h.score for h in found), reverse=True)
 
 
 def test_doubt_is_of_the_frames_that_are_not_blank():
     probs = np.array([[0.9, 0.1], [0.2, 0.8], [0.5, 0.5], [0.4, 0.6]])
-    assert doubt_of(np.log(probs).astype(np.float32)) == pytest.approx(-np.log([0.8, 0.6]).mean())
+    assert uncertainty_of(np.log(probs).astype(np.float32)) == pytest.approx(
+        -np.log([0.8, 0.6]).mean()
+    )
     assert (
-        doubt_of(np.log([[0.9, 0.1]]).astype(np.float32))
+        uncertainty_of(np.log([[0.9, 0.1]]).astype(np.float32))
         == 0.0
-        == doubt_of(np.zeros((0, 2), np.float32))
+        == uncertainty_of(np.zeros((0, 2), np.float32))
     )
 
 

@@ -68,7 +68,7 @@ def container(format: str, codec: str, *tracks: Spans, picture: float = 0.0) -> 
     return file.getvalue()
 
 
-def spans_of(wave: NDArray[np.float32], rate: int = 16_000) -> Spans:
+def word_spans(wave: NDArray[np.float32], rate: int = 16_000) -> Spans:
     """Where the tone is, in seconds: start and length; pauses of less than 0.2 s are none."""
     loud = np.flatnonzero(np.abs(wave) > 0.1)
     breaks = np.flatnonzero(np.diff(loud) > 0.2 * rate)
@@ -78,7 +78,7 @@ def spans_of(wave: NDArray[np.float32], rate: int = 16_000) -> Spans:
 
 
 def assert_spans(wave: NDArray[np.float32], expected: Spans) -> None:
-    spans = spans_of(wave)
+    spans = word_spans(wave)
     assert len(spans) == len(expected)
     for (start, length), (begin, seconds) in zip(spans, expected, strict=True):
         # Encoders hold back what lies before a gap, and players show it after: up to two frames.
@@ -104,8 +104,8 @@ def test_a_gap_is_silence(format: str, codec: str, picture: float) -> None:
     data = container(format, codec, [(0.0, 2.0), (8.0, 2.0)], picture=picture)
     with open_sound(io.BytesIO(data)) as sound:
         wave = np.concatenate(list(sound.blocks()))
-        late = spans_of(wave)[1][0]
-        assert len(spans_of(wave)) == 2 and late == pytest.approx(8.0, abs=0.1)
+        late = word_spans(wave)[1][0]
+        assert len(word_spans(wave)) == 2 and late == pytest.approx(8.0, abs=0.1)
         assert sound.warnings == []
         for start, end in ((1.5, 3.0), (3.0, 5.0), (7.0, 9.0), (8.5, 9.5)):
             part, whole = (
@@ -171,7 +171,7 @@ def test_joined_files_are_heard_one_after_the_other(format: str, codec: str) -> 
     data = container(format, codec, [(0.0, 12.0)])
     with open_sound(io.BytesIO(data + data)) as sound:
         wave = np.concatenate(list(sound.blocks()))
-        assert len(wave) / 16_000 == pytest.approx(24.0, abs=0.2) and len(spans_of(wave)) == 1
+        assert len(wave) / 16_000 == pytest.approx(24.0, abs=0.2) and len(word_spans(wave)) == 1
         assert sound.warnings == []
 
 

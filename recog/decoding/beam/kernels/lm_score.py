@@ -1,5 +1,4 @@
-"""The compiled entry points that read a text without decoding: its weight, and where it leaves
-off."""
+"""Entry points: a text's weight, and the prefix state after a text."""
 
 # mypy: disallow-untyped-defs=False
 
@@ -9,23 +8,33 @@ import numpy as np
 from numba import float64, int32, int64
 
 from recog.decoding.beam.types import FUSION, START
-from recog.decoding.fusion.kernels import CHARACTERS, SPACE, WORDS, below, likeliest, weigh
+from recog.decoding.fusion.kernels import (
+    CHARACTERS,
+    SPACE,
+    WORDS,
+    best_homophone,
+    lexicon_child,
+    text_weight,
+)
 from recog.lm.query import score
 from recog.util.jit import kernel
 
 
 @kernel(float64(FUSION, int32[::1], START, int64))
-def weight_of(fusion, labels, start, end_token):
-    """:func:`recog.decoding.fusion.kernels.weigh` for Python."""
-    return weigh(fusion, labels, start, end_token)
+def lm_score(fusion, labels, start, end_token):
+    """:func:`recog.decoding.fusion.kernels.text_weight` for Python."""
+    return text_weight(fusion, labels, start, end_token)
 
 
 @kernel(START(FUSION, int32[::1], START))
-def position_after(fusion, codes, start):
-    """The place after some characters, by code; -1 is a character that no symbol has, and unknown
-    to every model."""
+def prefix_state_after(fusion, codes, start):
+    """Return state, lexicon_node, spelled and hotword_state after characters.
+
+    Args:
+        codes: of the characters; -1 for a character that no symbol has.
+    """
     options = fusion.options[0]
-    state, lex, spelled, hot = start
+    state, lexicon_node, spelled, hotword_state = start
     for code in codes:
         if options["kind"] == CHARACTERS:
             token = np.int64(fusion.tokens[code]) if code >= 0 else np.int64(options["unknown"])
@@ -33,14 +42,20 @@ def position_after(fusion, codes, start):
         elif options["kind"] == WORDS:
             if code != SPACE:
                 spelled += 1
-                if lex >= 0:
-                    lex = below(fusion, lex, code)
+                if lexicon_node >= 0:
+                    lexicon_node = lexicon_child(fusion, lexicon_node, code)
             elif spelled > 0:
-                place = np.int64(fusion.lexicon[lex]["word"]) if lex >= 0 else np.int64(-1)
-                if place >= 0:
-                    state = likeliest(fusion, state, place, spelled)[1]
+                entry = (
+                    np.int64(fusion.lexicon[lexicon_node]["word"])
+                    if lexicon_node >= 0
+                    else np.int64(-1)
+                )
+                if entry >= 0:
+                    state = best_homophone(fusion, state, entry, spelled)[1]
                 else:
                     state = score(fusion.lm, state, np.int64(options["unknown"]))[1]
-                lex, spelled = np.int64(0), np.int64(0)
-        hot = np.int64(fusion.hot_next[hot, code]) if code >= 0 else np.int64(0)
-    return state, lex, spelled, hot
+                lexicon_node, spelled = np.int64(0), np.int64(0)
+        hotword_state = (
+            np.int64(fusion.hotword_next[hotword_state, code]) if code >= 0 else np.int64(0)
+        )
+    return state, lexicon_node, spelled, hotword_state

@@ -1,5 +1,4 @@
-"""The compiled way of a beam through frames, with a language model; importing this compiles, or
-loads, it."""
+"""Entry point: take a beam through frames, with a language model."""
 
 # mypy: disallow-untyped-defs=False
 
@@ -7,16 +6,28 @@ from __future__ import annotations
 
 from numba import boolean, float64, int64
 
-from recog.decoding.beam.step import advance
-from recog.decoding.beam.types import BEAM, FUSION, PLACES, ROWS, SCRATCH, TRIE
+from recog.decoding.beam.step import step_frames
+from recog.decoding.beam.types import BEAM, FUSION, PREFIX_STATES, ROWS, SCRATCH, TRIE
 from recog.util.jit import kernel
 
 
 @kernel(
     int64(
-        float64[:, ::1], BEAM, TRIE, SCRATCH, int64, float64, float64, boolean, FUSION, PLACES, ROWS
+        float64[:, ::1],
+        BEAM,
+        TRIE,
+        SCRATCH,
+        int64,
+        float64,
+        float64,
+        boolean,
+        FUSION,
+        PREFIX_STATES,
+        ROWS,
     )
 )
-def extend(probs, beam, trie, work, tokens, cutoff, ratio, recombine, fusion, places, rows):
-    """:func:`recog.decoding.beam.step.advance` for Python."""
-    return advance(probs, beam, trie, work, tokens, cutoff, ratio, recombine, fusion, places, rows)
+def step(probs, beam, trie, scratch, tokens, cutoff, ratio, recombine, fusion, states, rows):
+    """:func:`recog.decoding.beam.step.step_frames` for Python."""
+    return step_frames(
+        probs, beam, trie, scratch, tokens, cutoff, ratio, recombine, fusion, states, rows
+    )

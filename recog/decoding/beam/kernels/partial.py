@@ -1,4 +1,4 @@
-"""The compiled entry point of partial results."""
+"""Entry point: partial results of an unfinished utterance."""
 
 # mypy: disallow-untyped-defs=False
 
@@ -15,11 +15,10 @@ from recog.util.jit import kernel
 
 @kernel(types.UniTuple(int32[::1], 2)(BEAM, TRIE))
 def shared_and_best(beam, trie):
-    """Labels of the longest prefix that all live prefixes begin with, and of the most probable of
-    them."""
+    """Return the labels that all prefixes of the beam begin with, and those of the best prefix."""
     best = beam.rows[beam.ranking[0]]["node"]
     shared = best
-    for i in range(beam.marks[COUNT]):
+    for i in range(beam.counters[COUNT]):
         other = beam.rows[i]["node"]
         if beam.total[i] > 0.0:
             while other != shared:  # a parent's number is lower than its children's

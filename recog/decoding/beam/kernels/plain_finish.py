@@ -1,5 +1,4 @@
-"""The compiled way from a beam to its hypotheses, without a language model; importing this
-compiles, or loads, it."""
+"""Entry point: turn the last beam into hypotheses, without a language model."""
 
 # mypy: disallow-untyped-defs=False
 
@@ -7,28 +6,28 @@ from __future__ import annotations
 
 from numba import float32, float64, int64, types
 
-from recog.decoding.beam.finish import best_path_node, candidates, exact_sums, falling, spelled_out
-from recog.decoding.beam.types import BEAM, FOUND, TRIE
+from recog.decoding.beam.finish import align_labels, best_path_node, candidates, exact_sums, falling
+from recog.decoding.beam.types import BEAM, HYPOTHESES, TRIE
 from recog.util.jit import kernel
 
 
-@kernel(types.Tuple(FOUND)(float32[:, ::1], float64[:, ::1], float64, BEAM, TRIE, int64))
-def end(log_probs, probs, log_scale, beam, trie, n_best):
-    """The hypotheses once the beam has gone through all frames.
+@kernel(types.Tuple(HYPOTHESES)(float32[:, ::1], float64[:, ::1], float64, BEAM, TRIE, int64))
+def finish(log_probs, probs, log_scale, beam, trie, n_best):
+    """Return the hypotheses after the last frame.
 
     Args:
         log_probs: (time, symbols), at least one frame.
-        probs, log_scale: what :func:`recog.decoding.ctc.trellis.probabilities` makes of them.
-        n_best: hypotheses wanted, 1 to the beam's width.
+        probs, log_scale: from :func:`recog.decoding.ctc.trellis.probabilities`.
+        n_best: the most hypotheses to return, 1 to the beam's width.
 
     Returns:
-        For each hypothesis, by falling log-probability: labels and the frame at which each starts,
-        both (hypotheses, longest), undefined beyond the number of labels; that number; log of the
-        forward sum over all alignments.
+        Four arrays with a row for each hypothesis, by falling log-probability: labels and their
+        start frames, both (hypotheses, longest), undefined beyond the number of labels; the number
+        of labels; the log of the forward sum over all alignments.
     """
     best_path, path_log_prob = best_path_node(probs, trie)
     nodes, least = candidates(beam, best_path, path_log_prob, n_best)
     sums = exact_sums(probs, trie, nodes, least)
     best = falling(sums)[:n_best]
-    labels, starts, lengths = spelled_out(log_probs, trie, nodes[best])
+    labels, starts, lengths = align_labels(log_probs, trie, nodes[best])
     return labels, starts, lengths, sums[best] + log_scale

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recog.decoding.ctc.forward_sum import _by_logarithms
-from recog.decoding.ctc.viterbi import Timing, forward_sums, spans_of
+from recog.decoding.ctc.forward_sum import forward_sums, log_prob_of
+from recog.decoding.ctc.word_spans import Timing, word_spans
 from recog.decoding.greedy import best_path
 from recog.decoding.validation import InvalidInputError
 
@@ -34,7 +34,7 @@ PATH = [0, 2, 0, 0, 3, 3, 0, 0, 0, 0, 0, 1, 0, 4, 0, 1, 2, 0]  # "ab c a"
 
 
 def test_words_start_with_their_first_frame_and_reach_into_the_pause():
-    ab, c, a = spans_of(planted(PATH), [2, 3, 1, 4, 1, 2], SYMBOLS)
+    ab, c, a = word_spans(planted(PATH), [2, 3, 1, 4, 1, 2], SYMBOLS)
     assert [(s.word, s.start, s.end) for s in (ab, c, a)] == [
         ("ab", 1, 9),
         ("c", 13, 16),
@@ -44,11 +44,11 @@ def test_words_start_with_their_first_frame_and_reach_into_the_pause():
 
 
 def test_timing_shifts_everything_and_stays_inside():
-    ab, c, a = spans_of(
+    ab, c, a = word_spans(
         planted(PATH), [2, 3, 1, 4, 1, 2], SYMBOLS, timing=Timing(offset=-1.5, reach=1)
     )
     assert [(s.start, s.end) for s in (ab, c, a)] == [(0, 5.5), (11.5, 13.5), (14.5, 16.5)]
-    *_, last = spans_of(planted(PATH), [2, 3, 1, 4, 1, 2], SYMBOLS, timing=Timing(offset=5))
+    *_, last = word_spans(planted(PATH), [2, 3, 1, 4, 1, 2], SYMBOLS, timing=Timing(offset=5))
     assert (last.start, last.end) == (18, 18)
 
 
@@ -60,7 +60,7 @@ def test_timing_out_of_range(offset, reach):
 
 def test_a_symbol_of_several_characters_is_split_evenly():
     symbols = ["", " th", "e c", "at"]
-    the, cat = spans_of(planted([0, 1, 0, 0, 0, 2, 0, 0, 3, 0, 0, 0, 0], 4), [1, 2, 3], symbols)
+    the, cat = word_spans(planted([0, 1, 0, 0, 0, 2, 0, 0, 3, 0, 0, 0, 0], 4), [1, 2, 3], symbols)
     assert (the.word, cat.word) == ("the", "cat")
     assert [(x.character, x.start, x.end) for x in the.characters] == [
         ("t", 1, 3),
@@ -75,9 +75,9 @@ def test_a_symbol_of_several_characters_is_split_evenly():
 
 
 def test_no_words():
-    assert spans_of(planted([0, 1, 0]), [1], SYMBOLS) == []
-    assert spans_of(planted([0]), [], SYMBOLS) == []
-    assert spans_of(np.zeros((0, 5), np.float32), [], SYMBOLS) == []
+    assert word_spans(planted([0, 1, 0]), [1], SYMBOLS) == []
+    assert word_spans(planted([0]), [], SYMBOLS) == []
+    assert word_spans(np.zeros((0, 5), np.float32), [], SYMBOLS) == []
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -86,33 +86,31 @@ def test_the_best_path_needs_no_viterbi_to_give_what_it_gives(seed):
     tokens = best_path(log_probs)
     # another array, the same path but for a blank
     padded = np.concatenate((log_probs, planted([0], sure=0.99)))
-    quick = spans_of(log_probs, tokens, SYMBOLS)
+    quick = word_spans(log_probs, tokens, SYMBOLS)
     assert "".join(SYMBOLS[k] for k in tokens).split() == [span.word for span in quick]
     times = [t for span in quick for x in span.characters for t in (x.start, x.end)]
     assert times == sorted(times) and all(0 <= t <= 30 for t in times)
     from recog.decoding.ctc import viterbi as align
 
-    runs = align._of_best_path(align.as_log_probs(padded), tokens)
+    runs = align.align_best_path(align.as_log_probs(padded), tokens)
     assert runs == align.viterbi(padded, tokens)
 
 
 def test_other_labels_than_the_best_paths_are_aligned():
-    [span] = spans_of(planted([0, 2, 0, 3, 0]), [2, 4], SYMBOLS)
+    [span] = word_spans(planted([0, 2, 0, 3, 0]), [2, 4], SYMBOLS)
     assert span.word == "ac" and span.start == 1 and span.confidence < 0.1
 
 
 def test_confidence_is_the_probability_of_the_word_between_its_spaces():
     log_probs = planted(PATH, sure=0.7)
-    ab, c, a = spans_of(log_probs, [2, 3, 1, 4, 1, 2], SYMBOLS)
+    ab, c, a = word_spans(log_probs, [2, 3, 1, 4, 1, 2], SYMBOLS)
     assert ab.confidence == pytest.approx(
-        math.exp(_by_logarithms(log_probs[:12], np.array([2, 3, 1]))), rel=1e-9
+        math.exp(log_prob_of(log_probs[:12], [2, 3, 1])), rel=1e-9
     )
     assert c.confidence == pytest.approx(
-        math.exp(_by_logarithms(log_probs[11:16], np.array([1, 4, 1]))), rel=1e-9
+        math.exp(log_prob_of(log_probs[11:16], [1, 4, 1])), rel=1e-9
     )
-    assert a.confidence == pytest.approx(
-        math.exp(_by_logarithms(log_probs[15:], np.array([1, 2]))), rel=1e-9
-    )
+    assert a.confidence == pytest.approx(math.exp(log_prob_of(log_probs[15:], [1, 2])), rel=1e-9)
 
 
 @settings(max_examples=40, deadline=None)
@@ -133,7 +131,7 @@ def test_forward_sums_equal_single_ones(stretches, sharpness):
             assert total == (0.0 if not labels else -np.inf)
         else:
             assert total == pytest.approx(
-                _by_logarithms(log_probs[first:after], np.array(labels, int)), rel=1e-9, abs=1e-9
+                log_prob_of(log_probs[first:after], labels), rel=1e-9, abs=1e-9
             )
 
 
