@@ -95,7 +95,9 @@ def open_g2p(model_folder: RecogniserFolder) -> G2P | None:
     Raises:
         UserError: its file is missing or damaged.
     """
-    return G2P(load_lm(model_folder.file(SPELLING))) if SPELLING in model_folder.config.files else None
+    return (
+        G2P(load_lm(model_folder.file(SPELLING))) if SPELLING in model_folder.config.files else None
+    )
 
 
 def _best_of_each(

@@ -15,11 +15,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.ctc.viterbi import Timing, spans_of
+from recog.decoding.ctc.word_spans import Timing, word_spans
 from recog.decoding.greedy import best_path
-from recog.decoding.rescoring.combination import SecondPass
+from recog.decoding.rescoring.combination import NBestCombination
 from recog.decoding.rescoring.nbest import RESCORED
-from recog.decoding.rescoring.test_time_augmentation import READINGS, Seen, decode_views, doubt_of
+from recog.decoding.rescoring.test_time_augmentation import (
+    READINGS,
+    Posteriors,
+    decode_variants,
+    uncertainty_of,
+)
 from recog.media.source import Source
 from recog.model.recogniser_folder import (
     ModelConfig,
@@ -31,8 +36,8 @@ from recog.model.runtime import open_runtime
 from recog.recognition.decoders import (
     DEFAULT_BEAM,
     make_decoder,
+    make_lexicon_decoder,
     make_rescorer,
-    make_word_finder,
     open_language_models,
     usable_hotwords,
 )
@@ -44,7 +49,7 @@ from recog.transcript import Alternative, Line, Transcript, abbreviate
 
 if TYPE_CHECKING:
     from recog.decoding.decoder import Decoder, Hypothesis
-    from recog.decoding.lexicon.lexicon_decoding import WordFinder
+    from recog.decoding.lexicon.lexicon_decoding import LexiconDecoder
     from recog.lm.trie import NGramTrie
 
 logger = logging.getLogger(__name__)
@@ -72,11 +77,11 @@ class Recogniser:
             logger.warning(sentence)
         self.runtime = open_runtime(self.model_folder)
         self.alphabet = Alphabet.from_list(self.config.symbols[1:])
-        self.word_finder = make_word_finder(self.model_folder, self.options)
+        self.lexicon_decoder = make_lexicon_decoder(self.model_folder, self.options)
         self._phone_decoder = (
-            None if self.word_finder is None else self._make_phone_decoder(self.word_finder)
+            None if self.lexicon_decoder is None else self._make_phone_decoder(self.lexicon_decoder)
         )
-        if self.word_finder is None:
+        if self.lexicon_decoder is None:
             _ = self.decoder  # reports now which options exclude each other
         self.rescorer = make_rescorer(self.model_folder, self.options)
 
@@ -156,15 +161,15 @@ class Recogniser:
         alpha, _ = self.options.weights(self.config.decoding)
         if len(self.decoders) < 2 or not alpha:  # without a weight they are all the same
             return [0] * len(lines)
-        from recog.decoding.rescoring.language_id import likeliest_models
+        from recog.decoding.rescoring.language_id import identify_languages
 
         texts = [best_path(line) for line in lines]
-        return likeliest_models(
+        return identify_languages(
             [[decoder.weight(text) / alpha for decoder in self.decoders] for text in texts]
         )
 
     def decode(
-        self, posteriors: Seen, *, before: str | None = None, language: int | None = None
+        self, posteriors: Posteriors, *, before: str | None = None, language: int | None = None
     ) -> DecodedText:
         """Text in logical order, its word spans in frames, and alternatives where asked for.
 
@@ -175,13 +180,15 @@ class Recogniser:
             language: index in :attr:`decoders`; None identifies the language.
         """
         # the best path does not depend on the temperature
-        temperature = self.config.decoding.temperature if self.word_finder or self.decoders else 1.0
+        temperature = (
+            self.config.decoding.temperature if self.lexicon_decoder or self.decoders else 1.0
+        )
         variants = [
             apply_temperature(self.decoded_log_probs(variant), temperature)
-            for variant in (posteriors, *posteriors.again)
+            for variant in (posteriors, *posteriors.variants)
         ]
-        if self.word_finder is not None and posteriors.sounds is not None:
-            return self._decode_phones(self.word_finder, variants)
+        if self.lexicon_decoder is not None and posteriors.phones is not None:
+            return self._decode_phones(self.lexicon_decoder, variants)
         if language is None:
             language = self.line_languages([posteriors.log_probs])[0]
         return self._decode_letters(variants, before, language)
@@ -201,7 +208,7 @@ class Recogniser:
             alternatives = tuple(Alternative(text, round(h.score, 4)) for text, h in texts.items())
         spans = [
             (span.word, span.start, span.end, self.calibrate(span.confidence))
-            for span in spans_of(variants[0], tokens, self.config.symbols, timing=self.timing)
+            for span in word_spans(variants[0], tokens, self.config.symbols, timing=self.timing)
         ]
         display = " ".join("".join(self.config.symbols[token] for token in tokens).split())
         text = self.logical_text(display)
@@ -210,20 +217,20 @@ class Recogniser:
         return text, spans, alternatives if self.options.n_best > 1 else ()
 
     def _decode_phones(
-        self, word_finder: WordFinder, variants: Sequence[NDArray[np.float32]]
+        self, lexicon_decoder: LexiconDecoder, variants: Sequence[NDArray[np.float32]]
     ) -> DecodedText:
         assert self._phone_decoder is not None
-        best = self._nbest(self._phone_decoder, variants, written=word_finder.texts)
+        best = self._nbest(self._phone_decoder, variants, written=lexicon_decoder.texts)
         # two pronunciations of one text are one hypothesis
         by_text: dict[str, Hypothesis] = {}
-        for hypothesis, text in zip(best, word_finder.texts(best), strict=True):
+        for hypothesis, text in zip(best, lexicon_decoder.texts(best), strict=True):
             by_text.setdefault(text, hypothesis)
         best = [replace(hypothesis, text=text) for text, hypothesis in by_text.items()]
         spans = [
             (word, span.start, span.end, self.calibrate(span.confidence))
             for word, span in zip(
                 best[0].text.split(),
-                spans_of(variants[0], best[0].tokens, word_finder.sounds, timing=self.timing),
+                word_spans(variants[0], best[0].tokens, lexicon_decoder.phones, timing=self.timing),
                 strict=True,
             )
         ]
@@ -246,28 +253,28 @@ class Recogniser:
             written: gives the texts of hypotheses; by default their symbols.
         """
         n_best = self.options.n_best
-        [hypotheses] = decode_views(
+        [hypotheses] = decode_variants(
             decoder,
             [variants],
             before=[before],
             n_best=n_best if self.rescorer is None else max(n_best, RESCORED),
-            each=max(READINGS, n_best),
+            per_variant=max(READINGS, n_best),
         )
         if self.rescorer is None:
             return hypotheses
         combine = (
-            SecondPass(decoder, self.rescorer)
+            NBestCombination(decoder, self.rescorer)
             if written is None
-            else SecondPass(decoder, self.rescorer, written)
+            else NBestCombination(decoder, self.rescorer, written)
         )
-        return combine(hypotheses, variants, before=before, every=n_best > 1)[:n_best]
+        return combine(hypotheses, variants, before=before, include_distant=n_best > 1)[:n_best]
 
-    def decoded_log_probs(self, posteriors: Seen) -> NDArray[np.float32]:
+    def decoded_log_probs(self, posteriors: Posteriors) -> NDArray[np.float32]:
         """Log-probabilities to decode: (frames, phones) with a lexicon, else (frames, symbols)."""
         return (
             posteriors.log_probs
-            if self.word_finder is None or posteriors.sounds is None
-            else posteriors.sounds
+            if self.lexicon_decoder is None or posteriors.phones is None
+            else posteriors.phones
         )
 
     def needs_augmentation(self, log_probs: NDArray[np.float32]) -> bool:
@@ -277,16 +284,16 @@ class Recogniser:
             log_probs: (frames, symbols) of the first variant, which say how uncertain the line is.
         """
         decoding = self.config.decoding
-        beam = self.word_finder is not None or bool(self.decoders)
+        beam = self.lexicon_decoder is not None or bool(self.decoders)
         looks = self.options.looks or ("auto" if beam else "once")
         return len(decoding.views) > 1 and (
-            looks == "all" or (looks == "auto" and doubt_of(log_probs) > decoding.doubt)
+            looks == "all" or (looks == "auto" and uncertainty_of(log_probs) > decoding.doubt)
         )
 
-    def _make_phone_decoder(self, word_finder: WordFinder) -> Decoder:
+    def _make_phone_decoder(self, lexicon_decoder: LexiconDecoder) -> Decoder:
         tuned, options = self.config.decoding, self.options
         alpha, beta = options.weights(tuned)
-        return word_finder.decoder(
+        return lexicon_decoder.make_decoder(
             beam_width=max(options.beam or tuned.beam or DEFAULT_BEAM, options.n_best),
             threads=1,
             alpha=alpha,
@@ -297,13 +304,15 @@ class Recogniser:
 
     def warm_up(self) -> None:
         """Load what decoding needs, and compile it at the first use on a machine."""
-        if self.word_finder is not None or self.decoder is not None:
+        if self.lexicon_decoder is not None or self.decoder is not None:
             symbols, sounds = (
                 np.full((2, count), -np.log(max(1, count)), np.float32)
                 for count in (len(self.config.symbols), len(self.config.sounds or ()))
             )
             for before in (None, self.config.symbols[-1]):
-                self.decode(Seen(symbols, sounds if self.config.sounds else None), before=before)
+                self.decode(
+                    Posteriors(symbols, sounds if self.config.sounds else None), before=before
+                )
 
     def logical_text(self, text: str) -> str:
         """The logical order of a text; the network reads every image from left to right."""

@@ -16,7 +16,7 @@ from recog.text.normalise import rule
 
 if TYPE_CHECKING:
     from recog.decoding.decoder import Decoder
-    from recog.decoding.lexicon.lexicon_decoding import WordFinder
+    from recog.decoding.lexicon.lexicon_decoding import LexiconDecoder
     from recog.decoding.rescoring.nbest import Rescorer
     from recog.lm.trie import NGramTrie
 
@@ -124,7 +124,7 @@ def language_model_paths(model_folder: RecogniserFolder, options: Options) -> li
     return [] if options.beam == 0 else [model_folder.file(name) for name in names]
 
 
-def make_word_finder(model_folder: RecogniserFolder, options: Options) -> WordFinder | None:
+def make_lexicon_decoder(model_folder: RecogniserFolder, options: Options) -> LexiconDecoder | None:
     """Make the lexicon decoder, which finds words in phones; None where letters are decoded.
 
     It needs a model with phones and a language model of words. A hotword without a known
@@ -133,14 +133,14 @@ def make_word_finder(model_folder: RecogniserFolder, options: Options) -> WordFi
     model = word_language_model(model_folder, options)
     if model is None:
         return None
-    from recog.decoding.lexicon.lexicon_decoding import WordFinder
+    from recog.decoding.lexicon.lexicon_decoding import LexiconDecoder
 
-    word_finder = WordFinder(model_folder, model, options.hotwords)
-    for phrase in word_finder.unknown:
+    lexicon_decoder = LexiconDecoder(model_folder, model, options.hotwords)
+    for phrase in lexicon_decoder.unknown:
         logger.warning(
             "The hotword '%s' is left out: the model does not know how it is pronounced.", phrase
         )
-    return word_finder
+    return lexicon_decoder
 
 
 def word_language_model(model_folder: RecogniserFolder, options: Options) -> NGramTrie | None:

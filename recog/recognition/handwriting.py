@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.decoding.rescoring.test_time_augmentation import Seen
+from recog.decoding.rescoring.test_time_augmentation import Posteriors
 from recog.errors import UserError
 from recog.features.line_strip import to_columns, to_strip, variant
 from recog.formats.layout.rotation import rotate_line
@@ -193,7 +193,7 @@ class HandwritingRecogniser(Recogniser):
         """Log-probabilities (frames, symbols) of a grey line image (height, width)."""
         return self._first_variant(to_strip(image, self.features))
 
-    def posteriors(self, image: NDArray[np.uint8]) -> tuple[Seen, float]:
+    def posteriors(self, image: NDArray[np.uint8]) -> tuple[Posteriors, float]:
         """Posteriors of a grey line image (height, width), and pixels of it to a frame.
 
         All variants are read where the first is uncertain. Frames are those of the first.
@@ -205,10 +205,10 @@ class HandwritingRecogniser(Recogniser):
         if not self.needs_augmentation(log_probs):
             others = []
         variants = tuple(
-            Seen(self.runtime.log_probs(to_columns(variant(strip, view)))) for view in others
+            Posteriors(self.runtime.log_probs(to_columns(variant(strip, view)))) for view in others
         )
         scale = self.config.encoder.subsampling * image.shape[1] / columns
-        return Seen(log_probs, again=variants), scale
+        return Posteriors(log_probs, variants=variants), scale
 
     def _first_variant(self, strip: NDArray[np.uint8]) -> NDArray[np.float32]:
         log_probs = self.runtime.log_probs(
@@ -287,7 +287,7 @@ class HandwritingRecogniser(Recogniser):
             every: keep lines in which nothing can be read.
         """
 
-        def read(region: SegmentedLine) -> tuple[LineCrop, Seen, float] | None:
+        def read(region: SegmentedLine) -> tuple[LineCrop, Posteriors, float] | None:
             try:
                 crop = cut_line(image, region[1], region[0] or None)
             except UserError:  # a sliver at the page's edge
@@ -295,7 +295,7 @@ class HandwritingRecogniser(Recogniser):
             return crop, *self.posteriors(crop.image)
 
         count, before = 0, None
-        results: Iterable[tuple[LineCrop, Seen, float] | None]
+        results: Iterable[tuple[LineCrop, Posteriors, float] | None]
         results = parallel(read, regions, self.options.workers)
         languages: Iterator[int] = repeat(0)
         if len(self.decoders) > 1:
@@ -331,7 +331,7 @@ class HandwritingRecogniser(Recogniser):
 
     def _line(
         self,
-        posteriors: Seen,
+        posteriors: Posteriors,
         before: str | None,
         place: Callable[[float, float], Box],
         language: int,

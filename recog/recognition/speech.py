@@ -209,7 +209,9 @@ class SpeechRecogniser(Recogniser):
         """Posteriors of one variant of log-mel frames that are not normalised yet."""
         outputs = self.runtime.log_probs(normalise(time_stretch(frames, view.width), self.features))
         symbols = len(self.config.symbols)
-        return Posteriors(outputs[:, :symbols], outputs[:, symbols:] if self.config.sounds else None)
+        return Posteriors(
+            outputs[:, :symbols], outputs[:, symbols:] if self.config.sounds else None
+        )
 
     def _segment_posteriors(self, segment: Segment) -> tuple[Segment, Posteriors]:
         return segment, self.posteriors(segment.wave)

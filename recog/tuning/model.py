@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from recog.corpora.rows import Row
-from recog.decoding.lexicon.lexicon_decoding import WordFinder
+from recog.decoding.lexicon.lexicon_decoding import LexiconDecoder
 from recog.decoding.rescoring.nbest import Rescorer
 from recog.errors import UserError
 from recog.evaluation.confidence import expected_calibration_error, reliability, reliability_svg
@@ -88,7 +88,7 @@ def tune_model(recogniser: Recogniser, rows: Sequence[Row], options: TuneOptions
     neural, neural_files = load_neural(recogniser.model_folder, options.rescore)
     search = make_search(recogniser, rows, models, options, say)
     baseline = evaluate_best_path(search)
-    by_words = search.word_finder is not None
+    by_words = search.lexicon_decoder is not None
     search, setting = search_weights(search, config.decoding, baseline, options, say)
     if neural is not None:
         rescorer = _rescorer(search, setting, neural, config.decoding.rescoring, options, say)
@@ -98,7 +98,7 @@ def tune_model(recogniser: Recogniser, rows: Sequence[Row], options: TuneOptions
     decoding = DecodingConfig(
         lm=lm_file_name("lm", usual) if usual else None,
         languages=language_file_names(others),
-        sounds=not by_words or search.word_finder is not None,
+        sounds=not by_words or search.lexicon_decoder is not None,
         beam=setting.beam,
         alpha=setting.alpha,
         beta=setting.beta,
@@ -117,8 +117,8 @@ def tune_model(recogniser: Recogniser, rows: Sequence[Row], options: TuneOptions
     files |= {decoding.languages[name]: path.read_bytes() for name, path in others.items()}
     if decoding.rescoring is not None:
         files |= neural_files
-    if search.word_finder is not None:  # with the words of the language model
-        files[PRONUNCIATIONS] = encode_pronunciations(search.word_finder.pronunciations)
+    if search.lexicon_decoder is not None:  # with the words of the language model
+        files[PRONUNCIATIONS] = encode_pronunciations(search.lexicon_decoder.pronunciations)
     if calibration:
         title = f"{config.name}: word confidences on {options.what}"
         files[PLOT] = reliability_svg(reliability(confidences, correct), title=title).encode()
@@ -213,7 +213,7 @@ def make_search(
         options.sentence,
         recogniser.options.workers,
         recogniser.logical_text,
-        WordFinder(recogniser.model_folder, models[0]) if by_words else None,
+        LexiconDecoder(recogniser.model_folder, models[0]) if by_words else None,
         None,
         report,
     )
@@ -240,13 +240,15 @@ def search_weights(
     setting = search.run(start, names)
     if "beam" not in options.fixed:
         setting = search.choose_beam(setting)
-    if search.word_finder is None or search.measure(setting) <= rate_of(baseline, options.metric):
+    if search.lexicon_decoder is None or search.measure(setting) <= rate_of(
+        baseline, options.metric
+    ):
         return search, setting
     say(
         "Words are found worse in the sounds than the letters alone spell them; "
         "searching in the letters."
     )
-    search, start = replace(search, word_finder=None, results={}), Setting(beam=options.beam)
+    search, start = replace(search, lexicon_decoder=None, results={}), Setting(beam=options.beam)
     if options.new_lm:
         search, _ = best_start(search, start, names)
     setting = search.run(start, names)

@@ -121,7 +121,8 @@ class Search:
             return [[best for best, *_ in pieces] for pieces in self.readings(setting, 1)]
         candidates = self.readings(setting, RESCORED)
         passes = [
-            NBestCombination(decoder, rescorer, self.transcripts) for decoder in self.decoders(setting)
+            NBestCombination(decoder, rescorer, self.transcripts)
+            for decoder in self.decoders(setting)
         ]
         return [
             [

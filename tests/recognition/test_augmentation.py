@@ -77,9 +77,7 @@ def test_rows_of_a_corpus_and_tuning_take_all_views(model: Path, tmp_path: Path)
     rows = dev_rows(tmp_path)
     assert [
         len(piece.variants) for piece in row_posteriors(recog.load(model, threads=1), rows[0])
-    ] == [
-        1
-    ]
+    ] == [1]
     tune_model(
         recog.load(model, beam=0, looks="auto", threads=1),
         rows,

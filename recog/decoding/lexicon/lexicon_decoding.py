@@ -79,7 +79,9 @@ class LexiconDecoder:
         boosts: dict[str, float] = {}
         for phrase, boost in self._hotwords.items():
             # of two phrases with the same pronunciation the higher boost counts
-            for pronunciation in all_pronunciations(phrase, self.pronunciations, MAX_PRONUNCIATIONS):
+            for pronunciation in all_pronunciations(
+                phrase, self.pronunciations, MAX_PRONUNCIATIONS
+            ):
                 boosts[pronunciation] = max(boost, boosts.get(pronunciation, 0.0))
         return Decoder(
             self.phones,

@@ -86,13 +86,13 @@ class DecodingConfig(Extended):
 
     ``lm`` names the language model's file in the model folder; ``languages`` files of others, each
     used for lines that are likely to be in its language (see
-    :func:`recog.decoding.rescoring.language_id.likeliest_models`); ``sounds`` says whether a model
+    :func:`recog.decoding.rescoring.language_id.identify_languages`); ``sounds`` says whether a model
     that hears sounds finds the words of its language model in them, or in its letters; ``offset``
     is added to the times of words, in frames, as a CTC network emits early or late by about as much
     everywhere; ``temperature`` divides the log-probabilities before they are normalised again:
     above 1 the network counts for less. A line, or a segment of speech, is taken in the first of
     the ``views``, and in the others too where it is more doubtful than ``doubt``
-    (:func:`recog.decoding.rescoring.test_time_augmentation.doubt_of`). With ``rescoring`` the
+    (:func:`recog.decoding.rescoring.test_time_augmentation.uncertainty_of`). With ``rescoring`` the
     model's folder has a neural language model, which orders the readings anew. ``dev`` records what
     tuning measured, for people to read.
     """

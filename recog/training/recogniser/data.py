@@ -11,7 +11,7 @@ from typing import NamedTuple
 from recog.corpora.rows import Row
 from recog.corpora.validate import min_ctc_frames
 from recog.errors import UserError
-from recog.lm.g2p import Speller
+from recog.lm.g2p import G2P
 from recog.text.alphabet import Alphabet, describe
 from recog.text.pronunciations import Pronunciations, encode_pronunciations, pronounce
 from recog.training.recipe_base import Source
@@ -87,7 +87,7 @@ def prepare(
     base: Alphabet | None = None,
     pronunciations: Pronunciations | None = None,
     phones: Alphabet | None = None,
-    speller: Speller | None = None,
+    g2p: G2P | None = None,
     leave_out: Sequence[Path] = (),
     advance: Callable[[int], None] = lambda total: None,
 ) -> Dataset:
@@ -157,12 +157,10 @@ def choose_alphabet(recipe: Recipe, texts: Sequence[str], base: Alphabet | None)
     return Alphabet.from_list([*base.symbols, *(s for s in alphabet.symbols if s not in base)])
 
 
-def new_words(
-    texts: Sequence[str], pronunciations: Pronunciations, speller: Speller
-) -> Pronunciations:
-    """Pronunciations of the words of texts that have none, as far as ``speller`` finds them."""
+def new_words(texts: Sequence[str], pronunciations: Pronunciations, g2p: G2P) -> Pronunciations:
+    """Pronunciations of the words of texts that have none, as far as ``g2p`` finds them."""
     words = sorted({word for text in texts for word in text.split()} - pronunciations.keys())
-    spoken = zip(words, speller.say(words), strict=True)
+    spoken = zip(words, g2p.pronounce(words), strict=True)
     return {word: (phones,) for word, phones in spoken if phones}
 
 

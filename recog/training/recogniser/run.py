@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 
 from recog.errors import UsageError, UserError
-from recog.lm.g2p import open_speller
+from recog.lm.g2p import open_g2p
 from recog.model.folder import WEIGHTS
 from recog.model.recogniser_folder import RecogniserFolder, open_recogniser_folder
 from recog.nn.weights import network_from
@@ -124,7 +124,7 @@ def load_dataset(
         base=Alphabet.from_list(model_folder.config.symbols[1:]) if model_folder else None,
         pronunciations=pronunciations,
         phones=phones,
-        speller=open_speller(model_folder) if model_folder and pronunciations else None,
+        speller=open_g2p(model_folder) if model_folder and pronunciations else None,
         leave_out=[folder.parent],
         advance=advance,
     )
