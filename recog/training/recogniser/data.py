@@ -97,7 +97,7 @@ def prepare(
         folder: for the feature store.
         base: alphabet of the base model; its symbols keep their indices, and new ones follow.
         pronunciations: of words, in ``phones``. Rows whose words are all there have phone labels.
-        speller: pronounces the other words of the train rows.
+        g2p: pronounces the other words of the train rows.
         leave_out: folders within the sources to skip, such as the model's.
         advance: called with the number of rows after each row whose features are ready.
 
@@ -110,8 +110,8 @@ def prepare(
     if not train_texts:
         raise UserError(_nothing_to_train_on(loaded))
     alphabet = choose_alphabet(recipe, train_texts, base)
-    if pronunciations and speller is not None:
-        pronunciations = {**pronunciations, **new_words(train_texts, pronunciations, speller)}
+    if pronunciations and g2p is not None:
+        pronunciations = {**pronunciations, **new_words(train_texts, pronunciations, g2p)}
 
     config = recipe.spectrogram if recipe.modality == "speech" else recipe.strip
     total = len(rows)

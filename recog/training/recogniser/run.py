@@ -124,7 +124,7 @@ def load_dataset(
         base=Alphabet.from_list(model_folder.config.symbols[1:]) if model_folder else None,
         pronunciations=pronunciations,
         phones=phones,
-        speller=open_g2p(model_folder) if model_folder and pronunciations else None,
+        g2p=open_g2p(model_folder) if model_folder and pronunciations else None,
         leave_out=[folder.parent],
         advance=advance,
     )
