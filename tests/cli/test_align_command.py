@@ -71,7 +71,7 @@ def saying(speech, tmp_path):
             return np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
 
         model = type(speech)(speech.bundle, replace(speech.options, threads=1))
-        model.look = lambda wave: Seen(log_probs(wave))
+        model.posteriors = lambda wave: Seen(log_probs(wave))
         return model, path
 
     return make
