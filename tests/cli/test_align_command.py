@@ -71,7 +71,7 @@ def saying(speech, tmp_path):
             return np.log(probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
 
         model = type(speech)(speech.model_folder, replace(speech.options, threads=1))
-        model.look = lambda wave: Posteriors(log_probs(wave))
+        model.posteriors = lambda wave: Posteriors(log_probs(wave))
         return model, path
 
     return make

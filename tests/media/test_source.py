@@ -112,7 +112,7 @@ def test_arrays_that_are_no_sound(array: np.ndarray, rate: object, sentence: str
 
 def test_a_file_says_its_own_rate():
     with pytest.raises(
-        UserError, match="sample_rate is of an array of samples; a file says its own"
+        UserError, match="sample_rate is for an array of samples; a file states its rate"
     ):
         sound_file("a.wav", 16_000)
 

@@ -1,4 +1,4 @@
-"""A line looked at again: which lines are, and what becomes of it."""
+"""Test-time augmentation: which lines are read in all variants, and their texts."""
 
 import json
 from pathlib import Path
@@ -118,7 +118,7 @@ def test_rows_of_a_corpus_and_tuning_take_all_views(model: Path, tmp_path: Path)
 
 
 def test_a_best_path_has_no_use_for_all_views(model: Path):
-    with pytest.raises(UserError, match="takes a beam of at least 1"):
+    with pytest.raises(UserError, match="needs a beam of at least 1"):
         recog.load(model, beam=0, looks="all")
 
 
