@@ -327,7 +327,7 @@ class Heard:
     def hypotheses(self, _: Setting) -> list[list[int]]:
         return [[count] for count in self.counts]
 
-    def seen(self, piece: Seen) -> np.ndarray:
+    def log_probs(self, piece: Seen) -> np.ndarray:
         return piece.log_probs
 
     def spans(self, _: np.ndarray, count: int) -> list[Span]:
