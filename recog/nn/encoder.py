@@ -1,8 +1,8 @@
 """The acoustic and optical model: convolutions, deep bidirectional LSTM, CTC head.
 
 Both modalities use one network. A log-mel spectrogram is an image of ``height`` mel bands, a text
-line an image of ``height`` pixels. The convolutions turn its columns into frames, the LSTM stack (or
-a relative) reads the frames in both directions, and a linear layer scores the symbols of each
+line an image of ``height`` pixels. The convolutions turn its columns into frames, the LSTM stack
+(or a relative) reads the frames in both directions, and a linear layer scores the symbols of each
 frame, the blank first.
 """
 

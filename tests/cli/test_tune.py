@@ -332,7 +332,7 @@ class Heard:
     def hypotheses(self, _: Setting) -> list[list[int]]:
         return [[count] for count in self.counts]
 
-    def seen(self, piece: Posteriors) -> np.ndarray:
+    def log_probs(self, piece: Posteriors) -> np.ndarray:
         return piece.log_probs
 
     def spans(self, _: np.ndarray, count: int) -> list[Span]:

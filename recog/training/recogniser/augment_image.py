@@ -30,7 +30,8 @@ def affine(strip: Strip, rng: np.random.Generator, stretch: float) -> Strip:
         ],
         dtype=np.float64,
     )
-    return cv2.warpAffine(strip, matrix, (out, height), flags=cv2.INTER_LINEAR)  # type: ignore[return-value]
+    warped = cv2.warpAffine(strip, matrix, (out, height), flags=cv2.INTER_LINEAR)
+    return warped  # type: ignore[return-value]
 
 
 def elastic(strip: Strip, rng: np.random.Generator) -> Strip:
@@ -83,7 +84,8 @@ def stroke(strip: Strip, rng: np.random.Generator) -> Strip:
     if kind == 1:
         thin = cv2.erode(strip, np.ones((2, 2), np.uint8))
         return cv2.addWeighted(strip, 0.4, thin, 0.6, 0)  # type: ignore[return-value]
-    return cv2.GaussianBlur(strip, (3, 3), float(rng.uniform(0.4, 1.0)))  # type: ignore[return-value]
+    blurred = cv2.GaussianBlur(strip, (3, 3), float(rng.uniform(0.4, 1.0)))
+    return blurred  # type: ignore[return-value]
 
 
 def augment(strip: Strip, rng: np.random.Generator, stretch: float = 1.0) -> Strip:
@@ -94,7 +96,8 @@ def augment(strip: Strip, rng: np.random.Generator, stretch: float = 1.0) -> Str
         if rng.random() < 0.3:
             strip = elastic(strip, rng)
     else:
-        strip = cv2.resize(strip, (max(8, round(width * stretch)), height))  # type: ignore[assignment]
+        out = (max(8, round(width * stretch)), height)
+        strip = cv2.resize(strip, out)  # type: ignore[assignment]
     if rng.random() < 0.3:
         strip = stroke(strip, rng)
     if rng.random() < 0.6:

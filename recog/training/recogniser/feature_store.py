@@ -49,9 +49,8 @@ def _key(rows: Sequence[Row], config: Features) -> str:
     for row in rows:
         try:
             stat = row.media.stat()
-            digest.update(
-                f"{row.media}|{stat.st_size}|{stat.st_mtime_ns}|{row.start}|{row.end}|{row.line}".encode()
-            )
+            file = f"{row.media}|{stat.st_size}|{stat.st_mtime_ns}"
+            digest.update(f"{file}|{row.start}|{row.end}|{row.line}".encode())
         except OSError:
             digest.update(f"{row.media}|missing".encode())
     return digest.hexdigest()
