@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from recog.corpora import LAYOUTS, importer
+from recog.corpora.page_alignment import AGREEMENT, LineBreaks
 from recog.errors import UsageError, UserError
 from recog.text.normalise import RULES
 
@@ -19,10 +22,17 @@ if TYPE_CHECKING:
 
 MAX_REPORTED = 20
 MAX_GROUPS = 20
+# page images with plain text: the one layout whose lines a model must find
+TRANSCRIBED_PAGES = "transcribed-pages"
 
 
 def prepare(
-    layout: Annotated[str, typer.Argument(metavar="LAYOUT", help=f"One of: {', '.join(LAYOUTS)}.")],
+    layout: Annotated[
+        str,
+        typer.Argument(
+            metavar="LAYOUT", help=f"One of: {', '.join(LAYOUTS)}, {TRANSCRIBED_PAGES}."
+        ),
+    ],
     src: Annotated[
         Path,
         typer.Argument(
@@ -48,13 +58,34 @@ def prepare(
         typer.Option("--check", help="Find mislabelled rows with a model, and leave them out."),
     ] = False,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Model for --check. Default: a shipped one.")
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help=f"Model for --check and {TRANSCRIBED_PAGES}. Default: a shipped one.",
+        ),
     ] = None,
+    line_breaks: Annotated[
+        Literal["auto", "kept", "lost"],
+        typer.Option(help=f"{TRANSCRIBED_PAGES}: is each line of a text a line of the page?"),
+    ] = "auto",
+    min_agreement: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help=f"{TRANSCRIBED_PAGES}: least agreement of a line's text with what the model reads.",
+        ),
+    ] = AGREEMENT,
 ) -> None:
     """Turn a corpus in a known layout into a checked manifest, split by speaker or writer.
 
     Unusable rows are listed and left out; with --check also mislabelled rows, whose text a model
     finds to belong to other media. Text stays in logical order.
+
+    The layout transcribed-pages takes page images with plain text (page.jpg and page.txt). A model
+    finds and reads the lines, and lines that agree with the text become rows. Train on them, and
+    prepare the pages again with the new model: more lines agree.
     """
     from recog.corpora.data import modality
     from recog.corpora.manifest import write_manifest
@@ -69,7 +100,13 @@ def prepare(
         raise UsageError(f"--dev-share is {dev_share:g}; it must lie from 0 to below 1.")
     if out.suffix.lower() != ".jsonl":
         raise UsageError(f"A manifest is a .jsonl file; {out} is none.")
-    read = importer(layout, columns=columns, pattern=pattern)
+    read: Callable[[Path], Iterable[Row]]
+    if layout == TRANSCRIBED_PAGES:
+        read = partial(
+            _aligned_rows, model=model, line_breaks=line_breaks, min_agreement=min_agreement
+        )
+    else:
+        read = importer(layout, columns=columns, pattern=pattern)
     if not src.exists():
         raise UserError(f"{src} is not there; give the folder of the corpus.")
     apply = TrackedRule(normalise)
@@ -86,7 +123,7 @@ def prepare(
     if not usable:
         raise UserError(f"{src} has no row that can be used; {out} is not written.")
     kind = modality(usable)
-    if check or model:
+    if check or (model and layout != TRANSCRIBED_PAGES):
         usable = _without_mislabelled(usable, model or DEFAULTS[kind])
     split = split_rows(usable, dev_share=dev_share, seed=seed)
     write_manifest(split.rows, out)
@@ -94,6 +131,42 @@ def prepare(
     for line in _summary(split.rows, kind):
         _print(line)
     _print(f"{len(split.rows)} rows written to {out}.")
+
+
+def _aligned_rows(
+    folder: Path, *, model: str | None, line_breaks: LineBreaks, min_agreement: float
+) -> list[Row]:
+    """The lines of pages whose text agrees with what a model reads. Reports how many do."""
+    from recog.batch.progress import progress_display
+    from recog.model.recogniser_folder import DEFAULTS
+    from recog.recognition.handwriting import HandwritingRecogniser
+    from recog.recognition.load import load
+    from recog.recognition.transcribed_pages import align_pages, page_files
+
+    recogniser = load(model or DEFAULTS["handwriting"])
+    if not isinstance(recogniser, HandwritingRecogniser):
+        raise UsageError(
+            f"The model '{recogniser.config.name}' is for speech; give one that reads."
+        )
+    count = len(page_files(folder))
+    rows: list[Row] = []
+    lines = pages = 0
+    with progress_display(printing=False, log=False) as show:
+        for page in align_pages(
+            recogniser,
+            folder,
+            line_breaks=line_breaks,
+            min_agreement=min_agreement,
+            on_error=_print,
+        ):
+            pages += 1
+            lines += page.lines
+            rows += page.rows
+            if not page.rows:
+                _print(f"{page.image}: none of its {page.lines} lines agrees with its text.")
+            show(pages / count, f"{pages:,} of {count:,} pages")
+    _print(f"{len(rows):,} of {lines:,} lines on {pages:,} pages agree with their text.")
+    return rows
 
 
 def _without_mislabelled(rows: list[Row], model: str) -> list[Row]:

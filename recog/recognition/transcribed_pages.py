@@ -60,8 +60,8 @@ def align_pages(
     folder: Path,
     *,
     line_breaks: LineBreaks = "auto",
-    least: float = AGREEMENT,
-    problem: Callable[[str], None] = lambda sentence: None,
+    min_agreement: float = AGREEMENT,
+    on_error: Callable[[str], None] = lambda sentence: None,
 ) -> Iterator[AlignedPage]:
     """Align each page image below a folder with the text file beside it.
 
@@ -69,8 +69,8 @@ def align_pages(
         recogniser: a handwriting model that reads pages.
         line_breaks: whether each line of a text is a line of the page: see
             :func:`recog.corpora.page_alignment.align_page`.
-        least: agreement of a line's text with what is read, 0 to 1, from which it becomes a row.
-        problem: called with a sentence for each page that cannot be read; the others go on.
+        min_agreement: agreement of a line's text with what is read, 0 to 1, from which it becomes a row.
+        on_error: called with a sentence for each page that cannot be read; the others go on.
 
     Yields:
         In the order of the file names. The group of a page's rows is the page.
@@ -81,10 +81,10 @@ def align_pages(
             transcript = recogniser.transcribe(image)
             text = read_text(text_file)
         except UserError as error:
-            problem(str(error))
+            on_error(str(error))
             continue
         if transcript.pages:
-            problem(f"{image} has several pages; give an image for each of them.")
+            on_error(f"{image} has several pages; give an image for each of them.")
             continue
         given = "\n".join(write(line) for line in text.splitlines())
         lines = [line for line in transcript.lines if line.baseline]
@@ -92,6 +92,8 @@ def align_pages(
         rows = [
             Row(image, match.text, line=LineShape(line.polygon, line.baseline), group=image.stem)
             for line, match in zip(lines, matches, strict=True)
-            if match is not None and match.agreement >= least and is_clean(line.text, match.text)
+            if match is not None
+            and match.agreement >= min_agreement
+            and is_clean(line.text, match.text)
         ]
         yield AlignedPage(image, rows, len(lines), len(given.split("\n")))

@@ -308,6 +308,7 @@ class Loop(ABC, Generic[Network, Options, ReporterT]):
     def close_epoch(self) -> None:
         """Evaluate on dev, keep the best weights, and save."""
         p = self.progress
+        self.save()  # evaluation takes minutes, in which a run may be stopped
         result = self.evaluate()
         better, value = self.judge(result)
         entry = {
