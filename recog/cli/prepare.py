@@ -74,7 +74,7 @@ def prepare(
         typer.Option(
             min=0.0,
             max=1.0,
-            help=f"{TRANSCRIBED_PAGES}: least agreement of a line's text with what the model reads.",
+            help=f"{TRANSCRIBED_PAGES}: least agreement of a line's text with the model's.",
         ),
     ] = AGREEMENT,
 ) -> None:

@@ -243,7 +243,7 @@ def test_context_is_trained_on_a_network_that_stays(recipe_file: Path, tmp_path:
     assert {name.split(".")[0] for name in after.keys() - before.keys()} == {"context"}
     assert "notes" in both.card
     image = cv2.imread(str(tmp_path / "pages/dev/dev0.png"), cv2.IMREAD_GRAYSCALE)
-    assert PageSegmenter(both).lines(image, notes=True) == PageSegmenter(base).lines(image)
+    assert PageSegmenter(both).lines(image, marginalia=True) == PageSegmenter(base).lines(image)
     recipe.write_text(recipe.read_text().replace("[4, 6, 8, 8, 8]", "[4, 6, 8]"))
     with pytest.raises(UserError, match="another shape"):
         train_page_model(recipe, tmp_path / "other")
