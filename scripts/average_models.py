@@ -4,7 +4,8 @@
     python scripts/average_models.py MODEL TRAINED-ON OUT [--share 0.5]
 
 TRAINED-ON was trained --from MODEL, or from what MODEL was trained from: networks far apart do not
-mix. --share is the weight of TRAINED-ON, from 0 to 1. OUT gets its config, language models and
+mix. Symbols that MODEL lacks are added to it as at the start of a training. --share is the weight of
+TRAINED-ON, from 0 to 1. OUT gets its config, language models and
 card; figures in these are TRAINED-ON's until `recog tune OUT DEV` measures anew. Heads over an
 intermediate layer, which are of use in training only, are left out where MODEL has none.
 """
@@ -21,7 +22,8 @@ from recog.errors import UserError
 from recog.model.folder import GRAPH, WEIGHTS
 from recog.model.recogniser_folder import open_recogniser_folder, update_recogniser_folder
 from recog.nn.export.recogniser import build_onnx, quantise
-from recog.nn.weights import half_precision, load_weights, weights_bytes
+from recog.nn.weights import half_precision, load_weights, network_from, weights_bytes
+from recog.text.alphabet import Alphabet
 
 
 def average(model: str, trained_on: str, out: Path, share: float) -> None:
@@ -31,20 +33,23 @@ def average(model: str, trained_on: str, out: Path, share: float) -> None:
         UserError: the two have other symbols or other networks, or one cannot be read.
     """
     base, model_folder = open_recogniser_folder(model), open_recogniser_folder(trained_on)
-    a, b = load_weights(base), load_weights(model_folder)
+    symbols = model_folder.config.symbols
+    if symbols[: len(base.config.symbols)] != base.config.symbols:
+        raise UserError(
+            f"{base.path} has symbols that {model_folder.path} lacks, or has elsewhere; only a model "
+            "and what was trained from it can be averaged."
+        )
+    a = network_from(base, Alphabet(symbols[1:])).state_dict()
+    b = load_weights(model_folder)
     encoder = model_folder.config.encoder
     if not base.config.encoder.intermediate:
         encoder = encoder.model_copy(update={"intermediate": 0})
         b = {name: value for name, value in b.items() if not name.startswith("early")}
-    if (
-        base.config.symbols != model_folder.config.symbols
-        or base.config.sounds != model_folder.config.sounds
-    ):
-        raise UserError(
-            f"{base.path} and {model_folder.path} have other symbols; only models with the same ones can "
-            "be averaged."
-        )
-    if {name: t.shape for name, t in a.items()} != {name: t.shape for name, t in b.items()}:
+    if base.config.sounds != model_folder.config.sounds:
+        raise UserError(f"{base.path} and {model_folder.path} have other phones.")
+    if {name: a[name].shape for name in a.keys() & b.keys()} != {
+        name: t.shape for name, t in b.items()
+    }:
         raise UserError(
             f"{base.path} and {model_folder.path} are other networks; only two of the same shape can be "
             "averaged."

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save
 import recog
 from recog.errors import UserError
 from recog.model.recogniser_folder import open_recogniser_folder, update_recogniser_folder
+from recog.nn.export.recogniser import build_onnx, quantise
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,8 +73,33 @@ def test_the_mean_of_two_models(tmp_path: Path) -> None:
     )
 
 
+def test_a_base_with_fewer_symbols_grows(tmp_path: Path) -> None:
+    base = open_recogniser_folder("latin-handwriting")
+    symbols = (*base.config.symbols, "\u013a")
+    weights = load_file(base.file("model.safetensors"))
+    for layer in ("head", "shortcut"):
+        for part in ("weight", "bias"):
+            value = weights[f"{layer}.{part}"]
+            weights[f"{layer}.{part}"] = torch.cat((value, torch.ones_like(value[:1])))
+    arrays = {name: t.float().numpy() for name, t in weights.items()}
+    graph = quantise(build_onnx(base.config.encoder, arrays, len(symbols))).SerializeToString()
+    files = {name: base.file(name).read_bytes() for name in base.config.files}
+    update_recogniser_folder(
+        base,
+        tmp_path / "grown",
+        base.config.model_copy(update={"symbols": symbols}),
+        files | {"model.safetensors": save(weights), "model.onnx": graph},
+        base.card,
+    )
+    average_models.average("latin-handwriting", str(tmp_path / "grown"), tmp_path / "mean", 0.5)
+    mean = load_file(open_recogniser_folder(tmp_path / "mean").file("model.safetensors"))
+    similar = weights["head.bias"][list(base.config.symbols).index("l")].float()
+    assert float(mean["head.bias"][-1]) == pytest.approx(0.5 + 0.5 * float(similar), abs=0.005)
+    assert torch.equal(mean["head.bias"][:-1], weights["head.bias"][:-1])
+
+
 def test_models_that_do_not_fit_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="have other symbols"):
+    with pytest.raises(UserError, match="has symbols that"):
         average_models.average("english-speech", "latin-handwriting", tmp_path / "mean", 0.5)
     assert not (tmp_path / "mean").exists()
 
