@@ -1,1 +1,1 @@
-"""Symbols and their normalisation."""
+"""Text: alphabets, normalisation, right-to-left order, numbers and pronunciations."""

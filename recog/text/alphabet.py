@@ -1,4 +1,7 @@
-"""The symbols a model writes, and their indices. Index 0 is the CTC blank and is never a symbol."""
+"""A model's output symbols and their indices.
+
+Index 0 is the CTC blank and never a symbol.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ from dataclasses import dataclass, field
 from recog.errors import UserError
 
 BLANK = 0
-MAX_SYMBOLS = 65_536  # more than any script has; bounds what a damaged config can ask for
+MAX_SYMBOLS = 65_536  # more than any script has; bounds the memory a damaged config can claim
 
 
 def describe(symbol: str) -> str:
-    """A symbol as a person can find it in a file: ``'é' (U+00E9)``."""
+    """Format a symbol so that it can be searched for in a file: ``'é' (U+00E9)``."""
     return f"'{symbol}' ({' '.join(f'U+{ord(c):04X}' for c in symbol)})"
 
 
@@ -55,7 +58,7 @@ class Alphabet:
 
     @classmethod
     def of(cls, texts: Iterable[str], *, min_count: int = 1) -> Alphabet:
-        """The characters of ``texts`` after NFC, in code point order.
+        """Make an alphabet of the characters of ``texts`` after NFC, in code point order.
 
         Args:
             texts: normalised texts.
@@ -71,30 +74,35 @@ class Alphabet:
 
     @classmethod
     def from_list(cls, symbols: Iterable[str]) -> Alphabet:
-        """The inverse of :meth:`to_list`: symbols without the blank, the first gets index 1."""
+        """Make an alphabet from the symbols without the blank; the inverse of :meth:`to_list`.
+
+        The first symbol gets index 1.
+        """
         return cls(tuple(symbols))
 
     def to_list(self) -> list[str]:
-        """The symbols from index 1 on, as a model's config keeps them: the blank is not among
-        them."""
+        """List the symbols from index 1 on, without the blank.
+
+        A model's config stores this list.
+        """
         return list(self.symbols)
 
     def __len__(self) -> int:
-        """The number of classes, the blank included."""
+        """The number of classes, including the blank."""
         return len(self.symbols) + 1
 
     def __contains__(self, symbol: object) -> bool:
         return symbol in self._index
 
     def encode(self, text: str, *, skip_unknown: bool = False) -> list[int]:
-        """The indices of ``text`` after NFC, each from 1 to ``len(self) - 1``.
+        """Convert ``text`` to indices from 1 to ``len(self) - 1``, after NFC.
 
         Args:
             text: in the order the model is trained in (display order for right-to-left scripts).
-            skip_unknown: leave characters outside the alphabet out.
+            skip_unknown: leave out characters outside the alphabet.
 
         Raises:
-            UserError: a character is outside the alphabet; the sentence names every one.
+            UserError: characters are outside the alphabet. The message names each of them.
         """
         indices = [self._index.get(piece, BLANK) for piece in self._pieces(text)]
         if BLANK in indices:
@@ -107,12 +115,13 @@ class Alphabet:
         return indices
 
     def unknown(self, text: str) -> list[str]:
-        """The characters of ``text`` outside the alphabet, each once, in code point order."""
+        """List the characters of ``text`` outside the alphabet, each once, in code point order."""
         return sorted({piece for piece in self._pieces(text) if piece not in self._index})
 
     def decode(self, indices: Iterable[int]) -> str:
-        """The text of ``indices``; blanks write nothing. Repeats are kept: collapsing a CTC path
-        comes before.
+        """Convert indices to text. Blanks are dropped, repeats stay.
+
+        A CTC path must be collapsed before.
 
         Raises:
             ValueError: an index lies outside 0 to ``len(self) - 1``.

@@ -1,25 +1,28 @@
-"""Logical order (as typed) <-> display order (left to right on paper) of lines with right-to-left
-script.
+"""Convert right-to-left lines between logical order and display order.
 
-A recogniser reads a line image from left to right, so lines of Hebrew, Arabic and their relatives
-are trained in display order and given back in logical order. The order is that of the Unicode
-bidirectional algorithm (UAX #9), by python-bidi, with two of its rules for display applied to the
-characters themselves: a bracket in a right-to-left run becomes its mirror image (L4), since that is
-the shape on the paper, and combining marks follow their base (L3), so that a line in display order
-is still well-formed text for NFC.
+Logical order is the order of typing. Display order is the order on paper, from left to right.
+A recogniser reads a line image from left to right. Lines of Hebrew, Arabic and related scripts
+are therefore trained in display order and returned in logical order.
 
-:func:`to_logical` gives a line whose display order is the one given, and gives back the original
-exactly for lines of words, numbers, punctuation and brackets, with these exceptions, in which
-several lines look the same on paper:
+The order is that of the Unicode bidirectional algorithm (UAX #9), by python-bidi. Two of its
+display rules are applied to the characters themselves:
 
-* a number directly before a left-to-right word in a right-to-left line (``<hebrew> 15 abc`` looks
-  like ``<hebrew> abc 15``: the second is returned), and a number between a left-to-right and a
-  right-to-left word in a left-to-right line;
-* neutral characters (spaces, quotes, dashes, brackets that do not pair) where the direction
-  changes, when the line says with an invisible mark (LRM, RLM, embeddings, isolates) where they
-  belong: such marks leave no ink and are dropped;
-* lines whose base direction is not that of most of their words, unless ``base`` is given in both
-    directions.
+* L4: a bracket in a right-to-left run becomes its mirror image, the shape on the paper.
+* L3: combining marks follow their base, so that a line in display order is still well-formed
+  text for NFC.
+
+:func:`to_logical` returns a line whose display order is the given line. It restores the original
+exactly for lines of words, numbers, punctuation and brackets. The exceptions are lines that look
+the same on paper as another line:
+
+* A number directly before a left-to-right word in a right-to-left line. ``<hebrew> 15 abc`` looks
+  like ``<hebrew> abc 15``, and the second is returned.
+* A number between a left-to-right and a right-to-left word in a left-to-right line.
+* Neutral characters (spaces, quotes, dashes, unpaired brackets) where the direction changes, when
+  an invisible mark (LRM, RLM, embeddings, isolates) says where they belong. These marks leave no
+  ink and are dropped.
+* Lines whose base direction is not that of most of their words, unless ``base`` is given in both
+  directions.
 """
 
 from __future__ import annotations
@@ -44,7 +47,7 @@ _P, _Q = "\u034f", "\u180b"
 _PROBES = re.compile(f"[{_P}{_Q}]")
 _MARKED = re.compile(f"{_Q}([^{_P}{_Q}]*){_P}(.)|(.){_P}([^{_P}{_Q}]*){_Q}|(.)", re.DOTALL)
 
-# UAX #9 uses Unicode's BidiMirroring.txt; these are its characters that occur in writing.
+# The characters of Unicode's BidiMirroring.txt (UAX #9) that occur in writing.
 _PAIRS = "()[]{}<>«»‹›≤≥⟦⟧⟨⟩⟪⟫⁅⁆⁽⁾₍₎❨❩❪❫❬❭❮❯❰❱❲❳❴❵⸢⸣⸤⸥⸦⸧⸨⸩〈〉《》「」『』【】〔〕〖〗〘〙〚〛（）［］｛｝＜＞｟｠｢｣"
 _MIRROR = {
     a: b
@@ -54,14 +57,19 @@ _MIRROR = {
 
 
 def is_right_to_left(text: str) -> bool:
-    """Whether ``text`` has a character of a right-to-left script; without one, the two orders are
-    the same."""
+    """Whether ``text`` has a character of a right-to-left script.
+
+    Without any, logical and display order are the same.
+    """
     return _RIGHT_TO_LEFT.search(text) is not None
 
 
 def base_direction(text: str) -> Direction:
-    """The direction of most words, right-to-left when even: the same for a line in display and in
-    logical order, which the standard's rule P2 (the first letter decides) is not."""
+    """The direction of most words; right-to-left when even.
+
+    It is the same for a line in display and in logical order. That does not hold for the standard's
+    rule P2, where the first letter decides.
+    """
     words = {"L": 0, "R": 0}
     previous = ""
     for character in text:
@@ -76,14 +84,14 @@ def base_direction(text: str) -> Direction:
 
 
 def to_display(text: str, *, base: Direction | None = None) -> str:
-    """Logical -> display order, line by line.
+    """Convert logical order to display order, line by line.
 
     Args:
-        text: in logical order; returned as it is when no character is right-to-left.
+        text: in logical order; returned unchanged when no character is right-to-left.
         base: the direction of the paragraph; by default that of most of the line's words.
 
     Returns:
-        As many characters, less the invisible direction marks.
+        The same number of characters, less the invisible direction marks.
     """
     if not is_right_to_left(text):
         return text
@@ -91,12 +99,13 @@ def to_display(text: str, *, base: Direction | None = None) -> str:
 
 
 def to_logical(text: str, *, base: Direction | None = None) -> str:
-    """Display -> logical order, line by line: the inverse of :func:`to_display`, within the limits
-    named above.
+    """Convert display order to logical order, line by line.
+
+    The inverse of :func:`to_display`, within the limits in the module's docstring.
 
     Args:
         text: in display order, as a model writes it.
-        base: as it was given to :func:`to_display`.
+        base: the value that was given to :func:`to_display`.
     """
     if not is_right_to_left(text):
         return text
@@ -108,18 +117,20 @@ def _restore(line: str, base: Direction) -> str:
         return line
     again = _reorder(
         line, base
-    )  # the algorithm is its own inverse but for numbers, whose direction hangs on what precedes
+    )  # the algorithm inverts itself except for numbers: the text before decides their direction
     if _reorder(again, base) == line:
         return again
     backwards = _reverse(
         _reorder(_reverse(line), base)
-    )  # read from the right, what precedes a number is what did logically
+    )  # read from the right, a number has the same text before it as in logical order
     return _numbers_after_words(backwards, base) if _reorder(backwards, base) == line else again
 
 
 def _numbers_after_words(line: str, base: Direction) -> str:
-    """``15 abc`` -> ``abc 15`` wherever that looks the same on paper: what precedes a number in
-    print belongs to it."""
+    """Rewrite ``15 abc`` as ``abc 15`` wherever both look the same on paper.
+
+    In print, a number belongs to the word before it.
+    """
     tokens = line.split(" ")
     kinds = "".join(map(_kind, tokens))
     for match in re.finditer("(n+)(l[ln]*)", kinds):
@@ -134,8 +145,10 @@ def _numbers_after_words(line: str, base: Direction) -> str:
 
 
 def _turn(number: str) -> str:
-    """``%50`` -> ``50%``, ``18-14`` -> ``14-18``: the same ink, where the number was taken for an
-    Arabic one."""
+    """Reverse a number's parts: ``%50`` to ``50%``, ``18-14`` to ``14-18``.
+
+    Both look the same on paper where the algorithm took the number for an Arabic number.
+    """
     return "".join(re.findall(r"\d+|\D", number)[::-1])
 
 
@@ -147,7 +160,7 @@ def _kind(token: str) -> str:
 
 
 def _reorder(line: str, base: Direction) -> str:
-    """UAX #9 on one line, with L3 and L4."""
+    """Apply UAX #9 to one line, with rules L3 and L4."""
     from bidi import get_display
 
     if not is_right_to_left(line):
@@ -171,7 +184,7 @@ def _unprobe(match: re.Match[str]) -> str:
 
 
 def _reverse(line: str) -> str:
-    """Back to front, cluster by cluster, with mirrored brackets."""
+    """Reverse a line cluster by cluster, with mirrored brackets."""
     line = _PROBES.sub("", line)
     clusters = re.findall(f".{_marks()}*", line, re.DOTALL)
     return "".join(_MIRROR.get(c[0], c[0]) + c[1:] for c in reversed(clusters))
@@ -179,8 +192,10 @@ def _reverse(line: str) -> str:
 
 @cache
 def _marks() -> str:
-    """A character class of the non-spacing marks (bidirectional class NSM) of the Basic and
-    Supplementary planes."""
+    """A regular expression class of the non-spacing marks of the first two planes.
+
+    These are the characters of bidirectional class NSM in the Basic and Supplementary planes.
+    """
     marks = [i for i in range(0x300, 0x20000) if unicodedata.bidirectional(chr(i)) == "NSM"]
     ranges: list[tuple[int, int]] = []
     for i in marks:
@@ -193,6 +208,6 @@ def _marks() -> str:
 
 @cache
 def _clusters() -> re.Pattern[str]:
-    """What needs probes: a mirrored character, or any with marks."""
+    """A pattern for the clusters that need probes: mirrored characters and bases with marks."""
     mirrored = "".join(map(re.escape, _MIRROR))
     return re.compile(f"[{mirrored}]{_marks()}*|.{_marks()}+", re.DOTALL)

@@ -1,6 +1,6 @@
-"""Text normalisation: what a model is trained to write, and what an evaluation looks away from.
+"""Text normalisation for training and for scoring.
 
-Rules are named, so that a model's config and an evaluation's result can state them.
+Rules have names, so that a model's config and an evaluation's result can state them.
 """
 
 from __future__ import annotations
@@ -42,23 +42,25 @@ _LONE_QUOTE = re.compile(r"(?<![a-z])'|'(?![a-z])")
 
 
 def collapse(text: str) -> str:
-    """NFC, runs of white space to one space, none at the ends."""
+    """Convert to NFC, collapse white space to single spaces and strip the ends."""
     return _SPACES.sub(" ", unicodedata.normalize("NFC", text)).strip()
 
 
 def plain(text: str) -> str:
-    """:func:`collapse`, with curly quotes and long dashes made plain."""
+    """Apply :func:`collapse`, and replace curly quotes and long dashes by plain ones."""
     return collapse(unicodedata.normalize("NFC", text).translate(_QUOTES))
 
 
 def diplomatic(text: str) -> str:
-    """:func:`plain` without the editorial marks ``# ⋎ ⟦ ⟧ < > ^``."""
+    """Apply :func:`plain`, and remove the editorial marks ``# ⋎ ⟦ ⟧ < > ^``."""
     return plain(unicodedata.normalize("NFC", text).translate(_QUOTES).translate(_MARKS))
 
 
 class _AsciiSpelling(dict[int, str]):
-    """For ``str.translate``: a Latin letter as ASCII spells it (ø as o, ł as l, ß as ss), all else
-    itself."""
+    """A ``str.translate`` table from Latin letters to their ASCII spelling.
+
+    ø becomes o, ł becomes l, ß becomes ss. All other characters stay.
+    """
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -71,18 +73,24 @@ _ASCII_SPELLING = _AsciiSpelling()
 
 
 def spoken(text: str) -> str:
-    """English as it is heard: lower case, letters, apostrophe and space; numbers as English words;
-    accents off, Latin letters as ASCII spells them, everything else a space."""
+    """Reduce English to its spoken form: lower-case letters, apostrophes and spaces.
+
+    Numbers become English words. Accents are removed and Latin letters get their ASCII spelling.
+    Everything else becomes a space.
+    """
     return _letters_only(_in_ascii(spell_numbers(text) if has_digits(text) else text))
 
 
 def spoken_without_numbers(text: str) -> str:
-    """:func:`spoken`, for a language whose numbers nobody says here: digits become spaces."""
+    """Apply :func:`spoken` without spelling out numbers: digits become spaces.
+
+    For languages other than English, because numbers are spelled out in English only.
+    """
     return _letters_only(_in_ascii(text))
 
 
 def _in_ascii(text: str) -> str:
-    """Lower case without accents, as far as there is an ASCII spelling."""
+    """Convert to lower case without accents, where an ASCII spelling exists."""
     text = unicodedata.normalize("NFKD", text.translate(_QUOTES).replace("&", " and ")).lower()
     return "".join(c for c in text if not unicodedata.combining(c)).translate(_ASCII_SPELLING)
 
@@ -92,15 +100,17 @@ def _letters_only(text: str) -> str:
 
 
 def has_digits(text: str) -> bool:
-    """Whether a text has digits or other signs for numbers, of any script."""
+    """Whether a text has digits or other number signs, of any script."""
     if text.isascii():
         return _DIGIT.search(text) is not None
     return any(unicodedata.category(c)[0] == "N" for c in text)
 
 
 class _PunctuationToSpace(dict[int, str]):
-    """For ``str.translate``: a space for every sign and mark of punctuation but the apostrophe, all
-    else itself."""
+    """A ``str.translate`` table from punctuation and signs to spaces.
+
+    The apostrophe and all other characters stay.
+    """
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -113,14 +123,18 @@ _PUNCTUATION_TO_SPACE = _PunctuationToSpace()
 
 
 def basic(text: str) -> str:
-    """For scoring whatever the conventions: lower case, no punctuation, plain quotes, white space
-    collapsed."""
+    """Normalise for scoring across transcription conventions.
+
+    Lower case, no punctuation, plain quotes, collapsed white space.
+    """
     return collapse(plain(text).casefold().translate(_PUNCTUATION_TO_SPACE))
 
 
 def words(text: str) -> str:
-    """For language models of words: :func:`basic`, a word ends after its apostrophe, and every
-    digit is 0."""
+    """Normalise for word language models.
+
+    :func:`basic`, with a word boundary after each apostrophe and every digit as 0.
+    """
     return collapse(_DIGIT.sub("0", basic(text)).replace("'", "' "))
 
 
@@ -136,13 +150,16 @@ RULES: dict[str, Callable[[str], str]] = {
 
 
 def rule(name: str, languages: Collection[str] = ()) -> Callable[[str], str]:
-    """The normalisation called ``name``; :class:`UserError` for an unknown one.
+    """Look up a normalisation by name.
 
     Args:
-        name: one of :data:`RULES`.
-        languages: those of the texts, as a model's config names them; none where they are not
-            known. "spoken" says numbers in English, and leaves them out where English is not among
-            the languages.
+        name: a key of :data:`RULES`.
+        languages: the languages of the texts, as a model's config names them; empty when unknown.
+            "spoken" spells numbers in English, and drops them where English is not among the
+            languages.
+
+    Raises:
+        UserError: the name is unknown.
     """
     if name == "spoken" and not _may_be_english(languages):
         return spoken_without_numbers
@@ -161,8 +178,9 @@ def _may_be_english(languages: Collection[str]) -> bool:
 
 
 class TrackedRule:
-    """A normalisation that keeps account of what it does to texts beyond their spelling: see
-    :meth:`notes`.
+    """A normalisation that counts the texts with spelled-out numbers or lost characters.
+
+    :meth:`notes` reports the counts.
 
     Args:
         name, languages: as for :func:`rule`.
@@ -176,7 +194,7 @@ class TrackedRule:
         self.example = ("", "")
 
     def __call__(self, text: str) -> str:
-        """The text, normalised."""
+        """Normalise a text and count its changes."""
         self.texts += 1
         if self.name == "spoken" and not (text.isascii() and text.replace(" ", "").isalpha()):
             self._account(text)
@@ -193,19 +211,20 @@ class TrackedRule:
         self.lost.update(lost)
 
     def dropped_characters(self, text: str) -> list[str]:
-        """The letters and digits of a text that the rule leaves out, having no spelling for
-        them."""
+        """List the letters and digits of a text that the rule drops for want of a spelling."""
         if self.name != "spoken":
             return []
         text = _in_ascii(spell_numbers(text) if self.rule is spoken and has_digits(text) else text)
         return [c for c in text if c not in _ASCII_LETTERS and unicodedata.category(c)[0] in "LN"]
 
     def notes(self, what: str = "texts") -> list[str]:
-        """Sentences for people: in how many texts numbers are said, and how many lost letters or
-        digits.
+        """Report how many texts have spelled-out numbers, and how many lost letters or digits.
 
         Args:
-            what: the texts are, in the plural.
+            what: a plural noun for the texts.
+
+        Returns:
+            Sentences for the user; empty when there is nothing to report.
         """
         notes = []
         if self.numbers:

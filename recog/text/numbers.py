@@ -1,13 +1,13 @@
-"""Numbers in a text as English words: what a reader most likely says where it has digits."""
+"""Spell numbers in a text as English words, as a speaker most likely reads them."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-# digits read as one number; more are a telephone's or an account's, read digit by digit
+# digits read as one number; longer numbers are telephone or account numbers, read by digit
 LONGEST = 15
-_YEARS = range(1100, 2100)  # "1905" alone is read "nineteen oh five", as a year or not
+_YEARS = range(1100, 2100)  # "1905" alone is read "nineteen oh five", whether it is a year or not
 _MONEY = {
     "$": ("dollar", "dollars"),
     "€": ("euro", "euros"),
@@ -15,9 +15,9 @@ _MONEY = {
     "¥": ("yen", "yen"),
     "¢": ("cent", "cents"),
 }
-# what ½ is in compatibility form, and a number before it
+# the compatibility form of ½, with an optional number before it
 _FRACTION = re.compile(r"(?:(\d+) +)?(\d+)\u2044(\d+)")
-_DATE = re.compile(r"\d+(?:\.\d+){2,}")  # 27.10.1876: no decimal in it
+_DATE = re.compile(r"\d+(?:\.\d+){2,}")  # 27.10.1876 is not a decimal number
 _NUMBER = re.compile(
     r"(?P<money>[$€£¥] ?)?"
     r"(?P<whole>\d{1,3}(?:,\d{3})+(?!\d)|\d+)"
@@ -28,12 +28,12 @@ _NUMBER = re.compile(
 
 
 def spell_numbers(text: str) -> str:
-    """The text with every number as English words, a space on either side of each.
+    """Replace every number by English words, with a space on either side.
 
-    Read are whole numbers, with commas or without, decimals, ordinals (``3rd``), years and decades
-    (``1920s``), percentages, amounts of money with the sign before or behind them, and fractions of
-    one character (``½``). Digits of any script count. A number of more than 15 digits, or one with
-    a zero in front, is read digit by digit.
+    These are read: whole numbers with or without commas, decimals, ordinals (``3rd``), years and
+    decades (``1920s``), percentages, amounts of money with the sign before or after them, and
+    fractions of one character (``½``). Digits of any script count. A number of more than 15 digits,
+    or with a leading zero, is read digit by digit.
     """
     text = "".join(map(_plain_digit, text))
     text = _DATE.sub(lambda match: match[0].replace(".", " "), text)
@@ -46,7 +46,7 @@ def _plain_digit(character: str) -> str:
         return character
     if character.isdecimal():
         return str(unicodedata.decimal(character))
-    return f" {unicodedata.normalize('NFKD', character)} "  # not 10² as 102, not 5½ as 51⁄2
+    return f" {unicodedata.normalize('NFKD', character)} "  # the spaces keep 10² from becoming 102, and 5½ from becoming 51⁄2
 
 
 def _number_words(match: re.Match[str]) -> str:
@@ -76,7 +76,7 @@ def _number_words(match: re.Match[str]) -> str:
 
 
 def _mixed(match: re.Match[str]) -> str:
-    """A fraction, or a number and a fraction: ``five and a half``."""
+    """Spell a fraction, or a number and a fraction: ``five and a half``."""
     fraction = _fraction(int(match[2]), int(match[3]))
     return (
         f"{_cardinal(int(match[1]))} and {fraction.replace('one ', 'a ', 1)}"
@@ -90,7 +90,7 @@ def _fraction(above: int, below: int) -> str:
         named = "half" if above == 1 else "halves"
     elif below == 4:
         named = "quarter" if above == 1 else "quarters"
-    elif below < 2:  # ⅟ before a number that follows
+    elif below < 2:  # ⅟, the numerator before a number
         return f"{_cardinal(above)} over {_cardinal(below)}"
     else:
         named = _words(below, "ordinal") + ("s" if above != 1 else "")
@@ -98,7 +98,10 @@ def _fraction(above: int, below: int) -> str:
 
 
 def _plural(words: str) -> str:
-    """``twenties`` of ``twenty``: of a decade the last word has the ending."""
+    """The plural of a number word: ``twenties`` for ``twenty``.
+
+    In a decade, only the last word takes the ending.
+    """
     if words.endswith("y"):
         return words[:-1] + "ies"
     return words + ("es" if words.endswith("x") else "s")
@@ -109,7 +112,7 @@ def _cardinal(number: int) -> str:
 
 
 def _words(number: int, kind: str) -> str:
-    from num2words import num2words  # only texts with digits need it
+    from num2words import num2words  # imported late: only texts with digits need it
 
     said: str = num2words(number, lang="en", to=kind)
     return said.replace("-", " ").replace(",", "")

@@ -1,13 +1,13 @@
-"""How words are pronounced: a dictionary of words and the sounds they are spoken with.
+"""Pronunciation dictionaries: words and their phones.
 
-English spelling has to be learned word by word, sounds from a few hours of speech. A model that
-hears sounds, and looks the words up, gets more of them right from the same recordings (Miao et al.
-2015, "EESEN: End-to-end speech recognition using deep RNN models and WFST-based decoding", section
-4).
+English spelling has to be learned word by word, but phones can be learned from a few hours of
+speech. A model that predicts phones and looks the words up reads more words correctly from the
+same recordings (Miao et al. 2015, "EESEN: End-to-end speech recognition using deep RNN models and
+WFST-based decoding", section 4).
 
-A file of pronunciations has a word, a tab and its pronunciation on each line; a word with several
-has as many lines, the usual one first. A sound is one character, whichever one likes; the shipped
-ones are the one-letter codes of ARPABET.
+Each line of a dictionary file is a word, a tab and its pronunciation. A word with several
+pronunciations has several lines, the most common first. A phone is any one character; the shipped
+dictionaries use the one-letter codes of ARPABET.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pathlib import Path
 from recog.errors import UserError
 from recog.text.alphabet import Alphabet
 
-Pronunciations = dict[str, tuple[str, ...]]  # word -> how it may be said, the usual way first
+Pronunciations = dict[str, tuple[str, ...]]  # word -> its variants, the most common first
 MAX_BYTES = 64 << 20
 MAX_LENGTH = 200  # characters of a word or of a pronunciation
-SPACE = " "  # between the words of what is said
+SPACE = " "  # between the pronunciations of words
 
-ARPABET = {  # two letters, as in CMUdict -> one letter
+ARPABET = {  # two letters, as in CMUdict -> one
     "AA": "a", "AE": "@", "AH": "A", "AO": "c", "AW": "W", "AY": "Y", "EH": "E", "ER": "R", "EY": "e", "IH": "I",
     "IY": "i", "OW": "o", "OY": "O", "UH": "U", "UW": "u", "B": "b", "CH": "C", "D": "d", "DH": "D", "F": "f",
     "G": "g", "HH": "h", "JH": "J", "K": "k", "L": "l", "M": "m", "N": "n", "NG": "G", "P": "p", "R": "r", "S": "s",
@@ -33,10 +33,10 @@ ARPABET = {  # two letters, as in CMUdict -> one letter
 
 
 def read_pronunciations(path: Path) -> Pronunciations:
-    """Read a file of pronunciations.
+    """Read a pronunciation dictionary.
 
     Raises:
-        UserError: it cannot be read, or a line of it is not a word, a tab and a pronunciation.
+        UserError: the file cannot be read, or a line is not a word, a tab and a pronunciation.
     """
     try:
         if path.stat().st_size > MAX_BYTES:
@@ -71,13 +71,13 @@ def read_pronunciations(path: Path) -> Pronunciations:
 
 
 def encode_pronunciations(pronunciations: Mapping[str, Iterable[str]]) -> bytes:
-    """A file that :func:`read_pronunciations` reads back."""
+    """Encode a dictionary as a file for :func:`read_pronunciations`."""
     lines = (f"{word}\t{said}\n" for word, ways in pronunciations.items() for said in ways)
     return "".join(lines).encode()
 
 
 def phone_alphabet(pronunciations: Pronunciations) -> Alphabet:
-    """What a network hears of these words: the space between them, and their sounds."""
+    """The alphabet of a phone model: the space between words, and the dictionary's phones."""
     return Alphabet(
         (
             SPACE,
@@ -87,8 +87,11 @@ def phone_alphabet(pronunciations: Pronunciations) -> Alphabet:
 
 
 def pronounce(text: str, pronunciations: Pronunciations) -> str | None:
-    """A text as it is usually said, its words apart; None where one of them is not in the
-    dictionary."""
+    """Convert a text to the most common pronunciation of each word, joined by spaces.
+
+    Returns:
+        None if a word is not in the dictionary.
+    """
     try:
         return SPACE.join(pronunciations[word][0] for word in text.split())
     except KeyError:
@@ -96,18 +99,21 @@ def pronounce(text: str, pronunciations: Pronunciations) -> str | None:
 
 
 def all_pronunciations(text: str, pronunciations: Pronunciations, most: int) -> list[str]:
-    """The ways to say a text of words that are all in the dictionary, at most so many; the usual
-    one comes first."""
+    """List up to ``most`` pronunciations of a text, the most common first.
+
+    Every word of the text must be in the dictionary.
+    """
     ways = product(*(pronunciations[word] for word in text.split()))
     return [SPACE.join(way) for way in islice(ways, most)]
 
 
 def read_cmudict(path: Path) -> Pronunciations:
-    """Read the CMU pronouncing dictionary (``word  P R AH0 N ...``, variants as ``word(2)``), without stress, in
-    one-letter codes.
+    """Read the CMU pronouncing dictionary, without stress, in one-letter codes.
+
+    Its lines are ``word  P R AH0 N ...``; variants are written ``word(2)``.
 
     Raises:
-        UserError: it cannot be read, or has a sound that ARPABET has not.
+        UserError: the file cannot be read, or has a phone that is not in ARPABET.
     """
     found: dict[str, list[str]] = {}
     try:

@@ -1,2 +1,1 @@
-"""What every station may use: files, folders, threads, compiled code, distances, numbers for
-people."""
+"""Shared utilities: files, folders, threads, JIT compilation, edit distance, display."""

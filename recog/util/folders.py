@@ -1,5 +1,7 @@
-"""Walking a folder, and comparing the names of files: what a person keeps there, without what
-systems leave."""
+"""Walk folders and compare file names across platforms.
+
+System files are skipped, and names are compared in Unicode's NFC.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,7 @@ from pathlib import Path
 
 from recog.errors import UserError
 
-# What Windows, macOS, Linux and network drives put into folders, beside names that begin with a
-# dot.
+# Names that Windows, macOS, Linux and network drives create, beside those that begin with a dot.
 _LEFT_BY_SYSTEMS = frozenset(
     (
         "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "$recycle.bin", "system volume information",
@@ -22,14 +23,15 @@ _LEFT_BY_SYSTEMS = frozenset(
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is one that people do not see: ``.x``, ``._x.png``,
-    ``Thumbs.db``."""
+    """Whether a file or folder name is hidden: ``.x``, ``._x.png``, ``Thumbs.db``."""
     return name.startswith(".") or name.lower() in _LEFT_BY_SYSTEMS
 
 
 def nfc(name: str) -> str:
-    """A name in Unicode's NFC, in which names are compared: macOS writes ``é`` as two
-    characters."""
+    """Normalise a file name to Unicode's NFC for comparison.
+
+    macOS writes ``é`` as two characters.
+    """
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
@@ -40,23 +42,22 @@ def walk(
     leave_out: Iterable[str | Path] = (),
     files_first: bool = False,
 ) -> Iterator[str]:
-    """The paths of the files beneath a folder, in the order of their names.
+    """Yield the paths of the files in a folder tree, sorted by name.
 
-    Hidden files and folders are left out, and links to folders are not followed. A link that leads
-    nowhere is a file: whoever reads it says so.
+    Hidden files and folders are left out, and links to folders are not followed. A broken link
+    counts as a file, so that the code that reads it reports the error.
 
     Args:
-        folder: where to begin; it may itself be hidden.
-        suffixes: of the files, in lower case; None for any.
-        leave_out: folders whose files are left out, such as the one where results are written. The
-            folder where the walk begins is none of them.
-        files_first: whether the files of a folder come before those of the folders in it.
+        folder: the root; it may itself be hidden.
+        suffixes: suffixes of the files, in lower case; None for any.
+        leave_out: folders to skip, for example the output folder. The root itself is never skipped.
+        files_first: whether the files of a folder come before those of its subfolders.
 
     Raises:
         UserError: a folder cannot be listed.
     """
     others = {os.path.realpath(name) for name in leave_out}
-    # for each open folder what is left of it, the last first
+    # for each open folder its remaining entries, in reverse order
     waiting = [_sorted_entries(folder, files_first)]
     while waiting:
         if not waiting[-1]:
@@ -75,7 +76,7 @@ def walk(
 
 
 def _sorted_entries(folder: str | Path, files_first: bool) -> list[os.DirEntry[str]]:
-    """What is in a folder, the first last."""
+    """The entries of a folder in reverse order, to be popped from the end."""
     try:
         with os.scandir(str(folder)) as listing:
             return sorted(
@@ -88,11 +89,11 @@ def _sorted_entries(folder: str | Path, files_first: bool) -> list[os.DirEntry[s
 
 
 def visible_names(names: Iterable[str], leave_out: str = "") -> Iterator[str]:
-    """Of names within a folder, with ``/`` between their parts, those that :func:`walk` would give.
+    """Filter relative paths to those that :func:`walk` would yield.
 
     Args:
-        names: as a file system of another kind lists them.
-        leave_out: the name within the folder of one whose files are left out; empty for none.
+        names: relative paths with ``/`` between their parts, as another file system lists them.
+        leave_out: relative path of a folder to skip; empty for none.
     """
     for name in names:
         if not any(map(is_hidden, name.split("/"))) and not (
@@ -102,9 +103,9 @@ def visible_names(names: Iterable[str], leave_out: str = "") -> Iterator[str]:
 
 
 def match_names(wanted: Collection[str], there: Collection[str]) -> dict[str, str]:
-    """For the names that are there, in whatever Unicode composition, the name that each has there.
+    """Map wanted names to existing names, whatever their Unicode composition.
 
-    A name that is there as it is wanted is nobody else's.
+    A name that exists exactly as wanted matches no other wanted name.
     """
     exact = {name: name for name in wanted if name in there}
     others = {nfc(name): name for name in there if name not in exact}
@@ -113,11 +114,9 @@ def match_names(wanted: Collection[str], there: Collection[str]) -> dict[str, st
 
 
 def existing_path(path: Path) -> Path:
-    """The path as it stands on the disk, where names that differ only in their Unicode composition
-    are the same.
+    """The path as spelled on disk, whatever its Unicode composition.
 
-    A path that is there as it is, and one that is not there in any composition, come back
-    unchanged.
+    A path that exists as given, or in no composition at all, is returned unchanged.
     """
     if str(path).isascii() or path.exists():
         return path
@@ -131,5 +130,5 @@ def existing_path(path: Path) -> Path:
 
 @lru_cache(maxsize=1024)
 def _names(folder: Path, _changed: int) -> dict[str, str]:
-    """For what is in a folder, from its name in NFC to its name as it stands."""
+    """Map the names in a folder from NFC to their spelling on disk."""
     return {nfc(entry.name): entry.name for entry in os.scandir(folder)}
