@@ -1,5 +1,4 @@
-"""What is meant for the person at the keyboard: one kind of exception, and how errors of the system
-are said."""
+"""Exceptions for the user, and the wording of operating system errors."""
 
 from __future__ import annotations
 
@@ -7,22 +6,25 @@ LINE_ENDS = str.maketrans({"\n": r"\n", "\r": r"\r"})
 
 
 class UserError(Exception):
-    """One sentence: what is wrong, with which file, what to do. The command line prints it without
-    a traceback."""
+    """An error that the user can fix, in one sentence.
+
+    The sentence says what is wrong, with which file, and what to do. The command line prints it
+    without a traceback.
+    """
 
 
 class UsageError(UserError):
-    """The command was called wrongly: exit code 2."""
+    """Wrong usage of the command line: exit code 2."""
 
 
 def cause(error: OSError) -> str:
-    """What an error of the system says, for people."""
-    # a folder was to be made, or looked into
+    """The reason of an operating system error, in plain words."""
+    # raised when a folder is made or opened
     if isinstance(error, FileExistsError | NotADirectoryError):
         return "there is a file where a folder is needed"
     return error.strerror or str(error)
 
 
 def one_line(sentence: object) -> str:
-    """A sentence on one line, whatever file names are in it."""
+    """Escape the line breaks of a sentence, which file names may contain."""
     return str(sentence).translate(LINE_ENDS)

@@ -1,6 +1,6 @@
-"""The one result of everything: a transcript of lines of words.
+"""The result of every recogniser: a transcript of lines of words.
 
-Imports nothing of recog, but for the formats where a transcript is saved.
+Imports nothing of recog at run time except the formats, when a transcript is saved.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Word:
-    """One word.
+    """A recognised word.
 
     Attributes:
         text: the word, in logical order.
@@ -37,7 +37,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another reading of a line, with the decoder's score (natural log, higher is better)."""
+    """An N-best reading of a line, with its score (natural log, higher is better)."""
 
     text: str
     score: float
@@ -45,15 +45,15 @@ class Alternative:
 
 @dataclass(frozen=True, repr=False)
 class Line:
-    """A line of writing or a stretch of speech.
+    """A line of writing or a segment of speech.
 
     Attributes:
         text: the line, in logical order.
-        words: its words, in order; may be empty where no times or boxes were asked for.
+        words: its words, in order; may be empty where no times or boxes were requested.
         start, end: seconds; None for images.
         polygon, baseline: in pixels of the original image; empty for sound.
         confidence: 0 to 1, or None.
-        alternatives: the N-best, best first, this reading included; empty unless asked for.
+        alternatives: the N-best list, best first, including this reading; empty unless requested.
         channel: of the recording, counted from 1; None where its channels were mixed.
     """
 
@@ -83,21 +83,20 @@ class Line:
 
 @dataclass(frozen=True, repr=False)
 class Transcript:
-    """What was recognised in one file.
+    """The transcript of a file.
 
     Attributes:
         source: the file's name as it was given.
-        lines: in reading order or in time.
+        lines: in reading order or in order of time.
         model: name of the model.
         duration: seconds of sound; None for images.
         size: (width, height) of the image in pixels; None for sound.
         warnings: sentences for the user, for instance that a channel was left out.
-        damage: those of the warnings that say that something of the file is missing from the
-            transcript: it is cut short, a page cannot be read. Empty where all of the file was
-            read.
-        pages: of a document of several pages the transcript of each, in order; ``lines`` are then
-            those of all of them, each in pixels of its own page, and ``size`` is that of the first.
-            Else empty.
+        damage: the warnings about parts of the file that are missing from the transcript, for
+            instance a truncated file or an unreadable page. Empty where all of the file was read.
+        pages: the transcript of each page, in order, for a document of several pages; else empty.
+            ``lines`` then holds the lines of all pages, each in pixels of its page, and ``size`` is
+            that of the first page.
     """
 
     source: str
@@ -117,10 +116,10 @@ class Transcript:
         warnings: tuple[str, ...] = (),
         damage: tuple[str, ...] = (),
     ) -> Transcript:
-        """A document of these pages, of which there is at least one; of a single page, that page
-        under this name.
+        """Join the transcripts of pages into the transcript of a document.
 
-        Its warnings and damage are those given and those of its pages.
+        There must be at least one page. A single page is returned as it is, with ``source`` as its name.
+        The warnings and damage of the pages are added to the given ones.
         """
         warnings += tuple(warning for page in pages for warning in page.warnings)
         damage += tuple(sentence for page in pages for sentence in page.damage)
@@ -139,10 +138,9 @@ class Transcript:
 
     @property
     def text(self) -> str:
-        """The lines that are not empty: a page's one below the other, a recording's joined by
-        spaces.
+        """The non-empty lines, joined by line breaks for a page and by spaces for a recording.
 
-        Between the pages of a document stands a line break and a form feed.
+        A line break and a form feed separate the pages of a document.
         """
         if self.pages:
             return "\n\f".join(page.text for page in self.pages)
@@ -164,7 +162,10 @@ class Transcript:
         return f"<Transcript of {self.source!r}: {', '.join(about)}, {abbreviate(self.text)}>"
 
     def to_dict(self) -> dict[str, Any]:
-        """What the JSON file says: ``json.dumps`` of this is the content of ``save("x.json")``."""
+        """Convert to the content of the JSON format.
+
+        ``json.dumps`` of the result is the content of ``save("x.json")``.
+        """
         from recog.formats.json import to_dict
 
         return to_dict(self)
@@ -176,21 +177,21 @@ class Transcript:
         *,
         image: Source | None = None,
     ) -> None:
-        """Write the transcript into a file, whole or not at all; folders on the way are made.
+        """Write the transcript to a file atomically; missing folders are made.
 
         Args:
             path: of the file.
-            format: "txt", "json"; of sound "srt", "vtt", "tsv", "ctm", "textgrid"; of images
-                "page", "alto", "hocr", "pdf" (the picture, with the text to be searched). By
-                default what the suffix says; of a document in PAGE, each page goes into a file of
-                its own, NAME-0001.xml and so on.
+            format: "txt" or "json"; for sound also "srt", "vtt", "tsv", "ctm", "textgrid"; for images
+                also "page", "alto", "hocr", "pdf" (the picture with searchable text). By default the
+                suffix decides. In PAGE, each page of a document becomes a separate file, NAME-0001.xml
+                and so on.
             image: for a PDF the picture of the transcript, as
-                :meth:`recog.HandwritingRecogniser.transcribe` takes it; by default the file that it
-                was read from.
+                :meth:`recog.HandwritingRecogniser.transcribe` takes it; by default the file from which
+                the transcript was read.
 
         Raises:
-            UserError: the format is unknown, is not for this kind of transcript, or the file cannot
-                be written.
+            UserError: the format is unknown, is not for this kind of transcript, or the file cannot be
+                written.
         """
         from recog.formats.saving import save
 
@@ -198,7 +199,10 @@ class Transcript:
 
 
 def abbreviate(value: object) -> str:
-    """The beginning of a text, or of what represents another value, on one line."""
+    """Shorten the ``repr`` of a value, on one line.
+
+    For a text, the text is cut before ``repr`` is taken.
+    """
     if isinstance(value, str):
         return repr(value if len(value) <= SHOWN else value[: SHOWN - 1] + "…")
     shown = repr(value)

@@ -1,4 +1,4 @@
-"""Data that a user names: a manifest or a bare folder, of sound or of images."""
+"""Load a user's data: a manifest or a bare folder, of sound or of images."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ Modality = Literal["speech", "handwriting"]
 
 
 def load_data(path: Path, *, quiet: bool = False, leave_out: Iterable[Path] = ()) -> list[Row]:
-    """A manifest (``.jsonl``) or a bare folder; ``quiet`` and ``leave_out`` as for
-    :func:`read_folder`.
+    """Load the rows of a manifest (``.jsonl``) or a bare folder.
+
+    ``quiet`` and ``leave_out`` are as for :func:`read_folder`.
 
     Raises:
-        UserError: there is nothing at ``path``, or nothing in it that can be used: the sentence
-            says what was looked for.
+        UserError: nothing exists at ``path``, or it has no usable data. The message says what was
+            looked for.
     """
     path = Path(path)
     if path.is_dir():
@@ -45,7 +46,7 @@ def load_data(path: Path, *, quiet: bool = False, leave_out: Iterable[Path] = ()
 
 
 def modality_of(path: Path) -> Modality:
-    """What a file is, by the suffix of its name.
+    """Determine a file's modality by the suffix of its name.
 
     Raises:
         UserError: the suffix is neither a sound's nor an image's.
@@ -61,10 +62,10 @@ def modality_of(path: Path) -> Modality:
 
 
 def modality(rows: Iterable[Row]) -> Modality:
-    """What the rows are.
+    """Determine the modality that all rows share.
 
     Raises:
-        UserError: there are none, or both kinds.
+        UserError: there are no rows, or rows of both modalities.
     """
     first: dict[Modality, Path] = {}
     for row in rows:

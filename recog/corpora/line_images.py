@@ -1,4 +1,4 @@
-"""The picture of a row: its whole image, or the line that its shape cuts out of a page."""
+"""The image of a row: its whole image, or its line cut out of the page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def _page(path: Path, _changed: int) -> NDArray[np.uint8]:
 
 
 def line_image(row: Row) -> NDArray[np.uint8]:
-    """Grey image (height, width) of a row. The last few pages are kept, for rows come page by page.
+    """Read the grey image (height, width) of a row.
+
+    The last few pages are cached, because rows come page by page.
 
     Raises:
         UserError: the image cannot be read, or the line lies outside it.

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and outlast a power cut."""
+"""Write files atomically: whole or not at all, and safe against a power cut."""
 
 from __future__ import annotations
 
@@ -11,47 +11,49 @@ from typing import BinaryIO
 
 
 def flush_to_disk(path: Path) -> None:
-    """Wait until a file's content is on the disk: only then may it take the name by which it counts
-    as done, or a power cut could leave that name with nothing in it.
+    """Wait until a file's content is on the disk.
+
+    Rename a file to its final name only after this. Otherwise a power cut could leave an empty file
+    under that name.
 
     Raises:
-        OSError: it cannot be written, for instance because the disk is full.
+        OSError: the file cannot be written, for instance because the disk is full.
     """
     with path.open("rb+") as file:
         try:
             os.fsync(file.fileno())
         except OSError as error:
-            # a file system that has no such thing
+            # ignored: some file systems do not support fsync
             if error.errno not in (errno.EINVAL, errno.ENOTSUP):
                 raise
 
 
 def to_utf8(text: str) -> bytes:
-    """UTF-8; a file name that is not stands in a result as escapes."""
+    """Encode as UTF-8, with backslash escapes for file names that are not valid Unicode."""
     return text.encode("utf-8", errors="backslashreplace")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a result, all or nothing."""
+    """Write text to a file atomically, as UTF-8."""
     write_bytes(path, to_utf8(text))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file, all or nothing; see :func:`atomic_file`."""
+    """Write a file atomically; see :func:`atomic_file`."""
     with atomic_file(path) as file:
         file.write(content)
 
 
 def partial_path(path: Path) -> Path:
-    """Where the content of a file grows before it takes its name."""
+    """The temporary path to which a file is written before it is renamed."""
     return path.with_name(path.name + ".part")
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` for a new file, which takes its place when the context ends.
+    """Yield a temporary path beside ``path``, and rename it to ``path`` at the end.
 
-    The file must be there by then, and closed. After an error nothing is left of it.
+    The file must exist and be closed when the context ends. After an error it is deleted.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = partial_path(path)
@@ -66,10 +68,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes its place when the context ends.
+    """Open a temporary file for writing, and rename it to ``path`` at the end.
 
-    After an error nothing is left of it. Into what is there and no file, such as a pipe or a
-    device, it writes as it comes.
+    After an error it is deleted. If ``path`` exists and is not a regular file, such as a pipe or a
+    device, it is written to directly.
     """
     if path.exists() and not path.is_file():
         with path.open("wb") as file:

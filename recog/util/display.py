@@ -1,4 +1,4 @@
-"""Numbers and texts as people read them."""
+"""Format numbers and texts for people."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import math
 
 
 def printable(text: str, *, limit: int = 60) -> str:
-    """``text`` for a terminal: control characters as U+FFFD, cut to ``limit`` characters."""
+    """Shorten ``text`` to ``limit`` characters, with control characters as U+FFFD."""
     shown = "".join(c if c.isprintable() else "\ufffd" for c in text[: limit + 1])
     return shown if len(shown) <= limit else shown[: limit - 3] + "..."
 
 
 def percent(rate: float | None) -> str:
-    """A rate in percent with two decimals; "-" for None, "inf" and "n/a" where it is no number."""
+    """Format a rate in percent with two decimals.
+
+    None gives "-", infinity "inf" and NaN "n/a".
+    """
     if rate is None:
         return "-"
     if math.isnan(rate):
@@ -21,7 +24,7 @@ def percent(rate: float | None) -> str:
 
 
 def clock(seconds: float, *, hours: bool = False) -> str:
-    """``1:02:03``, or ``2:03`` below an hour unless ``hours`` are wanted always."""
+    """Format seconds as ``1:02:03``, or as ``2:03`` below an hour unless ``hours`` is set."""
     minutes, second = divmod(round(seconds), 60)
     if hours or minutes >= 60:
         return f"{minutes // 60}:{minutes % 60:02d}:{second:02d}"

@@ -10,7 +10,7 @@ from rapidfuzz.distance import Levenshtein
 def as_numbers(
     reference: Sequence[Hashable], hypothesis: Sequence[Hashable]
 ) -> tuple[list[int], list[int]]:
-    """Two sequences with equal items as equal numbers.
+    """Convert two sequences to integers, with equal items as equal integers.
 
     rapidfuzz compares the items of a list by their hash, and hashes of strings can collide.
     """
@@ -26,9 +26,9 @@ def edit_distance(reference: Sequence[Hashable], hypothesis: Sequence[Hashable])
 
 
 def correct_words(reference: Sequence[str], hypothesis: Sequence[str]) -> list[bool]:
-    """Which words of a hypothesis are right, by an alignment of the smallest edit distance.
+    """Mark the correct words of a hypothesis, by an alignment of minimum edit distance.
 
-    A word is right where the alignment pairs it with an equal word of the reference.
+    A word is correct if the alignment pairs it with an equal word of the reference.
     """
     right = [True] * len(hypothesis)
     for edit in Levenshtein.editops(*as_numbers(reference, hypothesis)):

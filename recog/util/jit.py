@@ -1,11 +1,12 @@
-"""How recog's kernels are compiled: without the GIL, once, and kept in the user's cache folder.
+"""JIT-compile kernels with numba, without the GIL, and cache them in the user's folder.
 
-Numba's own default puts compiled code beside the source, which an installed package may not be able
-to write. Kernels go to ``$NUMBA_CACHE_DIR`` where that is set, else to ``$XDG_CACHE_HOME/recog`` or
-``~/.cache/recog``, and stay in memory where that cannot be written.
+By default numba writes compiled code beside the source, where an installed package may not be
+writable. Kernels are cached in ``$NUMBA_CACHE_DIR`` if it is set, else in
+``$XDG_CACHE_HOME/recog`` or ``~/.cache/recog``. If that folder is not writable, they stay in
+memory.
 
-Numba notices that a kernel's own file changed, not that a file it calls into did: the folder is
-therefore named after the contents of all files with kernels.
+Numba recompiles a kernel when its file changed, but not when a file that it calls into changed.
+The cache folder is therefore named after a hash of all files with kernels.
 """
 
 from __future__ import annotations
@@ -26,31 +27,33 @@ import numba
 from numba.core import event
 
 logger = logging.getLogger("recog")
-config: Any = numba.config  # its attributes are set at run time
-njit: Any = numba.njit  # so that options its stubs leave out may be used
+config: Any = numba.config  # typed Any: its attributes are set at run time
+njit: Any = numba.njit  # typed Any: its stubs lack some options
 F = TypeVar("F", bound=Callable[..., Any])
 
 PACKAGE = Path(__file__).parents[1]
-FOLDERS = ("decoding", "lm")  # with kernels, what they call and their constants, at any depth
+FOLDERS = ("decoding", "lm")  # hold the kernels, their helpers and constants, at any depth
 
 
 def _user_folder() -> Path | None:
     base = os.environ.get("XDG_CACHE_HOME")
     try:
         return (Path(base) if base else Path.home() / ".cache") / "recog"
-    except RuntimeError:  # no home
+    except RuntimeError:  # no home folder
         return None
 
 
 def kernel_files(package: Path = PACKAGE) -> list[Path]:
-    """All files whose code may be part of a kernel, in a fixed order: this one, and what is below
-    ``FOLDERS``."""
+    """List all files whose code may be part of a kernel, in a fixed order.
+
+    These are this file and the files below ``FOLDERS``.
+    """
     below = (path for folder in FOLDERS for path in (package / folder).rglob("*.py"))
     return sorted([package / "util" / "jit.py", *below])
 
 
 def _digest(package: Path = PACKAGE) -> str:
-    """Of all files whose code may be part of a kernel, as they are on disk."""
+    """Hash the contents of all files whose code may be part of a kernel."""
     digest = hashlib.sha256()
     for path in kernel_files(package):
         digest.update(path.read_bytes())
@@ -59,7 +62,7 @@ def _digest(package: Path = PACKAGE) -> str:
 
 @lru_cache(maxsize=1)
 def cache_folder() -> Path | None:
-    """The folder for compiled code, made if need be; None where nothing can be written."""
+    """Make and return the folder for compiled code; None if it is not writable."""
     configured = config.CACHE_DIR
     base = Path(configured) if configured else _user_folder()
     if base is None:
@@ -75,9 +78,11 @@ def cache_folder() -> Path | None:
 
 @contextmanager
 def compile_in_background(module: str) -> Iterator[None]:
-    """Have another process compile a module with kernels, into the cache, while this one does
-    something else; wait for it at the end. Does nothing where it was compiled before, or cannot be
-    kept."""
+    """Compile a module's kernels in a child process while the context runs.
+
+    The compiled code goes to the cache. The context waits for the child at its end. Does nothing if
+    the module was compiled before, or if there is no cache.
+    """
     folder = cache_folder()
     interpreter = Path(sys.executable or "").name.startswith("python")
     done = folder / f"{module}.compiled" if folder else None
@@ -97,11 +102,13 @@ def compile_in_background(module: str) -> Iterator[None]:
 
 
 def kernel(signature: Any) -> Callable[[F], F]:
-    """``numba.njit`` without the GIL, kept in :func:`cache_folder`: for functions that Python
-    calls.
+    """Decorate a function that Python calls: ``numba.njit`` without the GIL, with cache.
+
+    The cache is in :func:`cache_folder`.
 
     Args:
-        signature: compiles, or loads, as the module is imported, and for these types only.
+        signature: the argument types. The function is compiled or loaded for these types only, when
+            the module is imported.
     """
 
     def decorate(function: F) -> F:
@@ -114,26 +121,30 @@ def kernel(signature: Any) -> Callable[[F], F]:
                     function
                 )
         finally:
-            config.CACHE_DIR = before  # other packages' kernels are none of ours
+            config.CACHE_DIR = before  # leave the kernels of other packages alone
 
     return decorate
 
 
 def helper(function: F) -> F:
-    """For functions that only kernels call: compiled into them, without the wrappers that Python
-    would need, and without counting references. They may not make arrays; a kernel that calls them
-    holds what they are given."""
+    """Decorate a function that only kernels call.
+
+    It is compiled into the kernels, without Python wrappers and reference counts. It may not allocate
+    arrays. The calling kernel holds references to its arguments.
+    """
     return _compiled_into_kernels(function, _nrt=False)
 
 
 def inlined(function: F) -> F:
-    """A :func:`helper` that is too small to be called: passing all arrays of its arguments would
-    cost more than it does."""
+    """Decorate a :func:`helper` so small that it is inlined.
+
+    A call would cost more than the function does, since all arrays of its arguments are passed.
+    """
     return _compiled_into_kernels(function, _nrt=False, forceinline=True)
 
 
 def maker(function: F) -> F:
-    """A :func:`helper` that makes arrays."""
+    """Decorate a :func:`helper` that allocates arrays."""
     return _compiled_into_kernels(function)
 
 
@@ -145,7 +156,7 @@ def _compiled_into_kernels(function: F, **options: bool) -> F:
 
 
 class _Notice(event.Listener):
-    """Says once, when something is really being compiled, why the first decoding takes seconds."""
+    """Log once, when a kernel is really compiled, why the first decoding takes seconds."""
 
     def __init__(self) -> None:
         self.said = False

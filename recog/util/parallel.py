@@ -1,4 +1,4 @@
-"""Work on several threads, in order."""
+"""Map a function over items in threads, in order."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 
 def cores() -> int:
-    """CPU cores this process may use."""
+    """The number of CPU cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
@@ -22,8 +22,11 @@ def cores() -> int:
 def parallel(
     function: Callable[[T], R], items: Iterable[T], threads: int
 ) -> Generator[R, None, None]:
-    """``map`` over threads, in order and as soon as may be, with a bounded number of results
-    waiting."""
+    """Map a function over items in threads and yield the results in order.
+
+    Each result is yielded as soon as it is ready and its turn has come. The number of waiting results
+    is bounded.
+    """
     if threads <= 1:
         yield from map(function, items)
         return
@@ -38,7 +41,7 @@ def parallel(
         while waiting:
             yield waiting.popleft().result()
     except KeyboardInterrupt:
-        patient = False  # whoever interrupts does not want to see what runs finish
+        patient = False  # after Ctrl-C, do not wait for the running calls
         raise
     finally:
         pool.shutdown(wait=patient, cancel_futures=True)

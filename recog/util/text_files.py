@@ -1,4 +1,7 @@
-"""Text files of users: UTF-8 or UTF-16 (as Praat and Windows write it), bounded in size."""
+"""Read users' text files: UTF-8 or UTF-16, with a size limit.
+
+Praat and Windows write UTF-16.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
 def decode_text(content: bytes, name: str) -> str:
-    """Decode UTF-8, or UTF-16 with a byte order mark; the mark is removed.
+    """Decode UTF-8, or UTF-16 with a byte order mark, and remove the mark.
 
     Args:
         name: the file's name, for messages.
@@ -36,11 +39,11 @@ def decode_text(content: bytes, name: str) -> str:
 
 
 def read_text(path: Path, *, max_bytes: int = MAX_BYTES, keep_line_ends: bool = False) -> str:
-    """Read a text file.
+    """Read a UTF-8 or UTF-16 text file.
 
     Args:
         max_bytes: size limit.
-        keep_line_ends: whether ``\\r\\n`` and ``\\r`` stay as they are; else they become ``\\n``.
+        keep_line_ends: whether ``\\r\\n`` and ``\\r`` stay; else they become ``\\n``.
 
     Raises:
         UserError: the file is missing, unreadable, larger than ``max_bytes``, or not text.
@@ -57,7 +60,10 @@ def read_text(path: Path, *, max_bytes: int = MAX_BYTES, keep_line_ends: bool = 
 
 
 def split_lines(text: str) -> list[str]:
-    """Split at ``\\n``, ``\\r\\n`` and ``\\r`` alone, not at form feeds; a byte order mark is removed."""
+    """Split at ``\\n``, ``\\r\\n`` and ``\\r``, but not at form feeds.
+
+    A byte order mark is removed.
+    """
     return _unix_line_ends(text.removeprefix("\ufeff")).split("\n")
 
 
