@@ -118,8 +118,8 @@ class Transcript:
     ) -> Transcript:
         """Join the transcripts of pages into the transcript of a document.
 
-        There must be at least one page. A single page is returned as it is, with ``source`` as its name.
-        The warnings and damage of the pages are added to the given ones.
+        There must be at least one page. A single page is returned as it is, with ``source`` as its
+        name. The warnings and damage of the pages are added to the given ones.
         """
         warnings += tuple(warning for page in pages for warning in page.warnings)
         damage += tuple(sentence for page in pages for sentence in page.damage)
@@ -181,17 +181,17 @@ class Transcript:
 
         Args:
             path: of the file.
-            format: "txt" or "json"; for sound also "srt", "vtt", "tsv", "ctm", "textgrid"; for images
-                also "page", "alto", "hocr", "pdf" (the picture with searchable text). By default the
-                suffix decides. In PAGE, each page of a document becomes a separate file, NAME-0001.xml
-                and so on.
+            format: "txt" or "json"; for sound also "srt", "vtt", "tsv", "ctm", "textgrid"; for
+                images also "page", "alto", "hocr", "pdf" (the picture with searchable text). By
+                default the suffix decides. In PAGE, each page of a document becomes a separate
+                file, NAME-0001.xml and so on.
             image: for a PDF the picture of the transcript, as
-                :meth:`recog.HandwritingRecogniser.transcribe` takes it; by default the file from which
-                the transcript was read.
+                :meth:`recog.HandwritingRecogniser.transcribe` takes it; by default the file from
+                which the transcript was read.
 
         Raises:
-            UserError: the format is unknown, is not for this kind of transcript, or the file cannot be
-                written.
+            UserError: the format is unknown, is not for this kind of transcript, or the file cannot
+                be written.
         """
         from recog.formats.saving import save
 

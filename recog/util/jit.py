@@ -129,8 +129,8 @@ def kernel(signature: Any) -> Callable[[F], F]:
 def helper(function: F) -> F:
     """Decorate a function that only kernels call.
 
-    It is compiled into the kernels, without Python wrappers and reference counts. It may not allocate
-    arrays. The calling kernel holds references to its arguments.
+    It is compiled into the kernels, without Python wrappers and reference counts. It may not
+    allocate arrays. The calling kernel holds references to its arguments.
     """
     return _compiled_into_kernels(function, _nrt=False)
 

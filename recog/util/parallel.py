@@ -24,8 +24,8 @@ def parallel(
 ) -> Generator[R, None, None]:
     """Map a function over items in threads and yield the results in order.
 
-    Each result is yielded as soon as it is ready and its turn has come. The number of waiting results
-    is bounded.
+    Each result is yielded as soon as it is ready and its turn has come. The number of waiting
+    results is bounded.
     """
     if threads <= 1:
         yield from map(function, items)
