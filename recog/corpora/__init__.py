@@ -1,8 +1,7 @@
 """Corpora: the manifest, its validator and splits, and an importer for each layout.
 
-An importer is a module with ``rows(src, **options) -> Iterator[Row]``; it reads what the layout
-states (texts, speakers or writers, official splits) and leaves checking and splitting to those who
-come after.
+An importer is a module with ``rows(src, **options) -> Iterator[Row]``. It reads the texts, speakers
+or writers, and official splits of a layout. Validation and splitting come later.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 
 from recog.errors import UsageError
 
-# name -> (module, what it reads)
+# name -> (module, description of the files)
 LAYOUTS: dict[str, tuple[str, str]] = {
     "folder": (
         "recog.corpora.folder",
@@ -59,10 +58,13 @@ LAYOUTS: dict[str, tuple[str, str]] = {
 
 
 def importer(layout: str, **options: Any) -> Callable[[Path], Iterator[Any]]:
-    """The ``rows`` function of a layout, its options bound; None for an option means not given.
+    """Look up the ``rows`` function of a layout and bind its options.
+
+    An option of None counts as not given.
 
     Raises:
-        UsageError: the layout is unknown, or has no such option; the sentence lists those known.
+        UsageError: the layout is unknown, or has no such option. For an unknown layout, the message
+            lists the known layouts.
     """
     if layout not in LAYOUTS:
         raise UsageError(f"There is no layout '{layout}'; use one of {', '.join(LAYOUTS)}.")

@@ -1,5 +1,4 @@
-"""What every importer shares: which suffixes are sound and images, lookup whatever the suffix,
-bounded text files."""
+"""Helpers for importers: media suffixes, look-up by name, size-limited text files."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from recog.errors import UserError
 from recog.util import folders, text_files
 from recog.util.folders import existing_path, is_hidden, nfc
 
-# In order of preference, where one name stands with several suffixes.
+# In order of preference, where a name exists with several suffixes.
 SOUND_SUFFIXES = (
     ".wav", ".flac", ".opus", ".ogg", ".oga", ".mp3", ".aiff", ".aif", ".aifc", ".au", ".sph",
     ".m4a", ".aac", ".mp4", ".webm", ".mkv", ".mka", ".wma", ".amr",
@@ -22,24 +21,24 @@ IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
 def is_sound(path: Path) -> bool:
-    """Whether the name ends as a sound file's does."""
+    """Whether the name has a sound file's suffix."""
     return path.suffix.lower() in SOUND_SUFFIXES
 
 
 def is_image(path: Path) -> bool:
-    """Whether the name ends as an image's does."""
+    """Whether the name has an image file's suffix."""
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 class UnreadableTextError(UserError):
-    """A text that cannot be read, or is none."""
+    """A text file that cannot be read, or is not text."""
 
 
 def read_text(path: Path) -> str:
-    """The text of a file with its line ends; see :func:`recog.util.text_files.read_text`.
+    """Read a text file with its line ends; see :func:`recog.util.text_files.read_text`.
 
     Raises:
-        UnreadableTextError: it is missing, unreadable, too large, or not text.
+        UnreadableTextError: the file is missing, unreadable, too large, or not text.
     """
     try:
         return text_files.read_text(path, keep_line_ends=True)
@@ -48,8 +47,10 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a text file that are not blank, numbered from 1. Only ``\\n`` and ``\\r\\n`` end
-    a line."""
+    """Yield the non-blank lines of a text file, numbered from 1.
+
+    Only ``\\n`` and ``\\r\\n`` end a line.
+    """
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         line = line.removesuffix("\r")
         if line.strip():
@@ -57,12 +58,12 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def find_media(stem: Path, suffixes: tuple[str, ...]) -> Path:
-    """The file called ``stem`` plus one of ``suffixes``, in any case; ``stem`` itself if it is a
-    file. Names are compared in NFC.
+    """Find the media file called ``stem`` plus a suffix of ``suffixes``, in any case.
 
-    A name that already ends in one of the suffixes may stand with another (``x.wav`` kept as
-    ``x.opus``). Where nothing is found, ``stem`` comes back (with the first suffix, if it had
-    none): the validator names it as missing.
+    ``stem`` itself is returned if it is a file. Names are compared in NFC. A name that already ends
+    in a suffix of the list may exist with another suffix (``x.wav`` stored as ``x.opus``). If no
+    file matches, ``stem`` is returned (with the first suffix, if it had none), and the validator
+    reports it as missing.
     """
     folder = existing_path(stem.parent)
     names = _names(folder)
@@ -79,13 +80,16 @@ def find_media(stem: Path, suffixes: tuple[str, ...]) -> Path:
 
 
 def clear_cache() -> None:
-    """Forget the listings of folders, which may have changed since."""
+    """Clear the cached folder listings, which may be out of date."""
     _names.cache_clear()
 
 
 @lru_cache(maxsize=1024)
 def _names(folder: Path) -> dict[str, str]:
-    """Name, also in NFC, and with the suffix in lower case -> name as it stands in ``folder``."""
+    """Map names to their spelling in ``folder``.
+
+    The keys are the name, the name in NFC, and the NFC name with its suffix in lower case.
+    """
     try:
         found = sorted(entry.name for entry in os.scandir(folder) if not entry.is_dir())
     except OSError:
@@ -95,10 +99,9 @@ def _names(folder: Path) -> dict[str, str]:
 
 
 def walk(folder: Path, leave_out: Iterable[Path] = ()) -> Iterator[Path]:
-    """Every file beneath ``folder`` in a fixed order, as :func:`recog.util.folders.walk` gives
-    them.
+    """Yield every file in a folder tree in a fixed order; see :func:`recog.util.folders.walk`.
 
-    A folder that is not there has none: an importer says what it was looking for.
+    A missing folder yields no file, so that the importer reports what it was looking for.
 
     Raises:
         UserError: a folder cannot be listed.
@@ -109,7 +112,7 @@ def walk(folder: Path, leave_out: Iterable[Path] = ()) -> Iterator[Path]:
 
 
 def require_path(path: Path, layout: str, what: str) -> Path:
-    """``path`` if it exists, else a sentence that the folder is not of this layout."""
+    """Return ``path``, or raise a UserError that its folder does not have this layout."""
     if not path.exists():
         raise UserError(
             f"{path.parent} does not look like {layout}: {what} ({path.name}) is not there."
@@ -121,8 +124,10 @@ _SPLITS = {"train": "train", "training": "train", "test": "test", "eval": "test"
 
 
 def split_from_name(name: str) -> str | None:
-    """``train-clean-100`` -> ``train``, ``val`` -> ``dev``, ``test_other`` -> ``test``, anything
-    else -> None."""
+    """Determine the split from a folder's name; None if the name is not a split's.
+
+    ``train-clean-100`` is train, ``val`` is dev, ``test_other`` is test.
+    """
     match = re.fullmatch(
         r"(training|train|devel|dev|validation|valid|val|test|eval)(?:[-_].*|\d*)", name.lower()
     )
@@ -134,11 +139,14 @@ _LIST_SUFFIXES = (".txt", ".lst", ".list", ".ln", ".uttlist")
 
 
 def read_split_lists(src: Path) -> dict[str, str]:
-    """Name -> split, by the lists of names beneath ``src``, at most two folders down.
+    """Map names to splits, by the split lists at most two folders below ``src``.
 
-    A list is called for its split (``trainset.txt``, ``va.lst``, ``TestLines.txt``,
-    ``validation.uttlist``); the first word of each line is the name of a line, a form or a file, of
-    which the suffix does not count.
+    A list is named after its split (``trainset.txt``, ``va.lst``, ``TestLines.txt``,
+    ``validation.uttlist``). The first word of each line is the name of a line, a form or a file.
+    The suffix of an image file does not count.
+
+    Raises:
+        UserError: two lists give different splits for the same name.
     """
     splits: dict[str, str] = {}
     source: dict[str, Path] = {}
@@ -163,7 +171,7 @@ def read_split_lists(src: Path) -> dict[str, str]:
 
 
 def split_from_folder(path: Path, root: Path) -> str | None:
-    """The split that a folder's name between ``root`` and ``path`` states, the outermost first."""
+    """The split in the name of the outermost folder between ``root`` and ``path`` that has a split's name."""
     if not path.is_relative_to(root):
         return None
     return next((s for s in map(split_from_name, path.relative_to(root).parent.parts) if s), None)

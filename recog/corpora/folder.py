@@ -1,4 +1,4 @@
-"""Bare folders, in which a text or XML file stands beside each sound or image."""
+"""Bare folders, with a text or XML file beside each sound or image."""
 
 from __future__ import annotations
 
@@ -33,30 +33,32 @@ def rows(src: Path) -> Iterator[Row]:
 
 
 def read_folder(path: Path, *, quiet: bool = False, leave_out: Iterable[Path] = ()) -> list[Row]:
-    """A bare folder, with those beneath it: ``clip.wav`` + ``clip.txt``, ``line.png`` +
-    ``line.gt.txt``, ``page.jpg`` + ``page.xml`` (PAGE or ALTO, a row for each line of text that is
-    transcribed). Any suffix of sound or image will do.
+    """Read the rows of a bare folder and its subfolders.
 
-    The parent folder is the group when there are several; folders called train, dev and test are
-    the splits when there is a train among them. Names are compared in NFC. Texts that cannot be
-    read are left out, and so are a text without its media and media without a text; unless
-    ``quiet`` the log names them. The order is that of the names.
+    Recognised are ``clip.wav`` + ``clip.txt``, ``line.png`` + ``line.gt.txt``, and ``page.jpg`` +
+    ``page.xml`` (PAGE or ALTO, a row for each transcribed line of text). Sounds and images may have
+    any known suffix.
+
+    The parent folder is the group when there are several. Folders called train, dev and test are
+    the splits when train is among them. Names are compared in NFC. Unreadable texts, texts without
+    media and media without a text are left out; unless ``quiet``, the log names them. The order is
+    that of the names.
 
     Args:
         path: the folder.
         quiet: whether nothing is logged.
-        leave_out: folders within it that are not looked into.
+        leave_out: subfolders to skip.
 
     Raises:
-        UserError: an XML file is damaged, or not one text can be read.
+        UserError: an XML file is damaged, or not a single text can be read.
     """
     root = Path(path)
     clear_cache()
     rows: list[Row] = []
     unreadable: list[str] = []
-    alone: list[Path] = []  # what nothing stands beside
+    alone: list[Path] = []  # texts without media
     media: list[Path] = []
-    used: set[Path] = set()  # texts' and media's, without suffixes
+    used: set[Path] = set()  # paths of texts and media, without suffixes
     for file in walk(root, leave_out):
         if is_sound(file) or is_image(file):
             media.append(file)
@@ -81,7 +83,7 @@ def read_folder(path: Path, *, quiet: bool = False, leave_out: Iterable[Path] = 
 def _log_skipped(
     unreadable: list[str], alone: list[Path], media: list[Path], used: set[Path], root: Path
 ) -> None:
-    """Name in the log what a folder holds and no row has."""
+    """Log the files of a folder that are in no row."""
     for sentence in unreadable[:MAX_REPORTED]:
         logger.warning("left out: %s", sentence)
     if len(unreadable) > MAX_REPORTED:
@@ -108,7 +110,7 @@ def _log_skipped(
 
 
 def _summary(what: str, files: list[Path], root: Path) -> str:
-    """The number of some files and the first names, in a sentence."""
+    """A phrase with the number of files and the names of the first few."""
     names = [file.relative_to(root).as_posix() for file in files[:MAX_NAMED]]
     more = f" and {len(files) - MAX_NAMED:,} more" if len(files) > MAX_NAMED else ""
     count = f"{len(files):,} files" if len(files) > 1 else "a file"
@@ -116,14 +118,13 @@ def _summary(what: str, files: list[Path], root: Path) -> str:
 
 
 def _stem(file: Path) -> Path:
-    """The path without the suffixes by which a text and its media differ, in NFC."""
+    """The path in NFC without the suffixes by which a text and its media differ."""
     name = file.name.removesuffix(".gt.txt") if file.name.endswith(".gt.txt") else file.stem
     return file.with_name(nfc(name))
 
 
 def _rows_of_file(file: Path) -> list[Row] | None:
-    """The rows that a text or XML file beside its media describes; None where there is no such
-    media."""
+    """The rows of a text or XML file; None where its media file is missing."""
     if file.name.endswith(".gt.txt"):
         media = find_media(file.with_name(file.name.removesuffix(".gt.txt")), IMAGE_SUFFIXES)
         return [Row(media, read_text(file).strip())] if is_image(media) and media.exists() else None

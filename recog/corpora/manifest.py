@@ -1,12 +1,12 @@
-"""The manifest: a JSON object on each line for an utterance or a line of writing.
+"""The JSONL manifest: a JSON object on each line for an utterance or a line of writing.
 
     {"media": "wav/a.wav", "text": "hello", "start": 1.5, "end": 2.25, "group": "speaker7",
      "split": "train"}
     {"media": "p1.jpg", "text": "Dear Sir", "line": {"polygon": [[0, 0], ...],
      "baseline": [[0, 30], ...]}}
 
-``media`` is relative to the manifest's folder. Times are seconds, coordinates pixels of the upright
-image. ``text`` is in logical order; ``group`` is the speaker or writer.
+``media`` is relative to the manifest's folder. Times are in seconds, coordinates in pixels of the
+upright image. ``text`` is in logical order. ``group`` is the speaker or writer.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ MAX_REPORTED = 10
 
 
 def read_manifest(path: Path) -> list[Row]:
-    """The rows of a JSONL manifest, their media paths joined to the manifest's folder. Blank lines
-    are skipped.
+    """Read the rows of a JSONL manifest.
+
+    Media paths are joined to the manifest's folder. Blank lines are skipped.
 
     Raises:
-        UserError: the file cannot be read, or lines are wrong: up to 10 are named with their
-            numbers.
+        UserError: the file cannot be read, or lines are invalid. The message names up to 10 of them
+            with their numbers.
     """
     path = Path(path)
     rows: list[Row] = []
@@ -132,8 +133,9 @@ def _points(value: object, least: int) -> tuple[Point, ...]:
 
 
 def write_manifest(rows: Iterable[Row], path: Path) -> None:
-    """Write a manifest whole or not at all, with media paths relative to its folder where the drive
-    is the same.
+    """Write a manifest atomically.
+
+    Media paths are relative to its folder, where both are on the same drive.
 
     Raises:
         UserError: the file cannot be written.

@@ -40,11 +40,11 @@ def find_mislabelled(
     """The rows of which another row's text tells what was read no worse than their own does.
 
     A text that belongs to other media is, for what is read here, one like any other: of it and
-    ``N_DISTRACTORS`` more of about its length it comes first once in ``N_DISTRACTORS`` + 1 times. One that
-    belongs comes first even where the model is wrong in every second letter. Nothing is assumed of
-    how good the model is. Agreement with the text that was read decides quickly and for most; of
-    the few letters of a short line it knows too little, and the model is asked how probable it
-    thinks each of the texts.
+    ``N_DISTRACTORS`` more of about its length it comes first once in ``N_DISTRACTORS`` + 1 times.
+    One that belongs comes first even where the model is wrong in every second letter. Nothing is
+    assumed of how good the model is. Agreement with the text that was read decides quickly and for
+    most; of the few letters of a short line it knows too little, and the model is asked how
+    probable it thinks each of the texts.
 
     Args:
         texts: of all rows, normalised as the model writes.

@@ -147,7 +147,8 @@ def _cut_text(lines: Sequence[str], text: str) -> list[LineText | None]:
     """Cut a running text where the lines of the page break.
 
     All lines are aligned with the text at once by edit distance; each line break falls on the best
-    place near the aligned position: between words, or inside of one where the line ends in a hyphen.
+    place near the aligned position: between words, or inside of one where the line ends in a
+        hyphen.
     """
     read = " ".join(lines)
     place = _places(read, text)

@@ -1,5 +1,7 @@
-"""A row of a corpus: one utterance or line of writing with its text; and what folders say of
-rows."""
+"""Corpus rows: an utterance or a line of writing with its text.
+
+Also groups and splits from folder names.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,13 @@ from pathlib import Path
 from recog.corpora.files import split_from_name
 from recog.transcript import Point
 
-# Of bare folders only these whole names are splits: a "test-7" may well be a person.
+# In bare folders only these whole names are splits: "test-7" may be a person.
 _SPLIT_FOLDERS = frozenset(("train", "training", "dev", "val", "valid", "validation", "test"))
 
 
 @dataclass(frozen=True)
 class LineShape:
-    """Where a line stands on its page, in pixels; one of the two may be empty."""
+    """A line's shape on its page, in pixels; polygon or baseline may be empty."""
 
     polygon: tuple[Point, ...] = ()
     baseline: tuple[Point, ...] = ()
@@ -23,14 +25,14 @@ class LineShape:
 
 @dataclass(frozen=True)
 class Row:
-    """One utterance or line with its text.
+    """An utterance or line of writing with its text.
 
     Attributes:
         media: sound or image file.
-        text: the transcription, in logical order, as it came.
+        text: the transcription, in logical order, not normalised.
         start, end: seconds within the sound; None for its start or end.
-        line: where the line is on a page; None when the image is the line.
-        group: speaker or writer, what a split must keep together; None when unknown.
+        line: the line's shape on a page; None when the image is the line.
+        group: speaker or writer, to be kept in a single split; None when unknown.
         split: "train", "dev" or "test"; None when not decided.
     """
 
@@ -44,8 +46,11 @@ class Row:
 
 
 def group_by_folder(rows: list[Row], root: Path) -> list[Row]:
-    """The rows with their splits from folders named train, dev, test, and with their parent folders
-    as groups when there are several (without the folder that names the split)."""
+    """Set splits and groups of rows from the names of their folders.
+
+    Folders named train, dev or test (or a synonym) are the splits. The parent folders are the
+    groups when there are several of them. A group's name leaves out the folder of the split.
+    """
     found = []
     for row in rows:
         folder = row.media.parent
@@ -60,8 +65,11 @@ def group_by_folder(rows: list[Row], root: Path) -> list[Row]:
 
 
 def usable_splits(rows: list[Row]) -> list[Row]:
-    """Drop splits that decide nothing: without a row to train on, all; without one for dev,
-    "train", so that dev can still be taken from it."""
+    """Drop splits that are incomplete.
+
+    Without a row to train on, all splits are dropped. Without a row for dev, "train" is dropped, so
+    that dev can be taken from it.
+    """
     present = {row.split for row in rows}
     if "train" not in present and None not in present:
         return [replace(row, split=None) for row in rows]

@@ -1,5 +1,7 @@
-"""Train and dev: by speaker or writer, else by file, else by row; always the same for the same data
-and seed."""
+"""Split rows into train and dev by speaker or writer, else by file, else by row.
+
+The split is the same for the same data and seed.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,12 @@ Unit = Literal["given", "group", "file", "row", "none"]
 
 @dataclass(frozen=True)
 class Split:
-    """Rows with their splits, and how they came by them.
+    """Rows with their splits, and the unit of the split.
 
     Attributes:
         rows: as given, in the same order, each with a split.
-        by: what was kept together: "group", "file", "row"; "given" if every row, or dev, was
-            already decided; "none" if nothing was to be taken for dev.
+        by: the unit that was kept together: "group", "file" or "row". It is "given" if the data
+            decided every row, or dev; "none" if nothing was to be taken for dev.
         reason: the same as a sentence for the log.
     """
 
@@ -35,19 +37,21 @@ class Split:
 
 
 def split_rows(rows: list[Row], *, dev_share: float = 0.1, seed: int = 0) -> Split:
-    """Give every row a split.
+    """Assign a split to every row.
 
-    Rows that have one keep it. Where some are for dev already, the rest is for training. Otherwise
-    whole units go to dev until it has about ``dev_share`` of the undecided rows: groups where there
-    are at least two (rows of no group count by file), else files where a file has several rows,
-    else single rows. A group with rows in train or dev by decision follows them. The order of
-    choice is that of SHA-256 over the seed and the unit's name: no random state, no dependence on
-    the order of rows or on where the corpus lies.
+    Rows that have a split keep it. If some rows are for dev already, the rest is for training.
+    Otherwise whole units go to dev until it has about ``dev_share`` of the undecided rows. The
+    units are groups where there are at least two (rows without a group count by file), else files
+    where a file has several rows, else single rows. A group with rows already in train or dev
+    follows them.
+
+    Units are chosen in the order of SHA-256 over the seed and the unit's name. The choice has no
+    random state, and depends neither on the order of rows nor on the location of the corpus.
 
     Args:
         rows: any.
         dev_share: 0 to below 1; above 0, at least one unit goes to dev and one stays for training.
-        seed: changes which.
+        seed: a different seed chooses different units.
 
     Raises:
         UserError: ``dev_share`` is out of range.
@@ -110,15 +114,14 @@ def _result(rows: list[Row], splits: dict[int, str | None], by: Unit, reason: st
 
 
 def _group(row: Row) -> str | None:
-    """The group of a row, which is the same in whatever Unicode composition a folder's name has
-    it."""
+    """The row's group in NFC, so that a folder's Unicode composition does not matter."""
     return None if row.group is None else nfc(row.group)
 
 
 def _units(
     rows: list[Row], indices: list[int]
 ) -> tuple[Literal["group", "file", "row"], dict[int, Hashable]]:
-    """What each row is kept together with."""
+    """The kind of unit to split by, and the unit of each row."""
     names = _names([rows[i] for i in indices])
     groups = {_group(rows[i]) for i in indices} - {None}
     if len(groups) >= 2:
@@ -133,7 +136,7 @@ def _units(
 
 
 def _names(rows: list[Row]) -> dict[Path, str]:
-    """The media without the path they share, so that a corpus splits alike wherever it lies."""
+    """Media paths without their common folder, so that the split ignores the corpus's location."""
     paths = {row.media: os.path.normpath(row.media) for row in rows}
     try:
         common = os.path.commonpath([os.path.dirname(path) for path in paths.values()])  # noqa: PTH120
@@ -146,8 +149,10 @@ def _names(rows: list[Row]) -> dict[Path, str]:
 
 
 def _choose(sizes: Counter[Hashable], share: float, seed: int) -> set[Hashable]:
-    """Units whose rows are about ``share`` of all: in the order of their hashes, each that brings
-    the sum nearer."""
+    """Choose units whose rows are about ``share`` of all.
+
+    In the order of their hashes, each unit is chosen that brings the sum nearer to the target.
+    """
     if len(sizes) < 2:
         return set()
     target = share * sum(sizes.values())
