@@ -171,7 +171,10 @@ def read_split_lists(src: Path) -> dict[str, str]:
 
 
 def split_from_folder(path: Path, root: Path) -> str | None:
-    """The split in the name of the outermost folder between ``root`` and ``path`` that has a split's name."""
+    """The split named by the outermost such folder between ``root`` and ``path``.
+
+    None if no folder is named after a split, or ``path`` is not below ``root``.
+    """
     if not path.is_relative_to(root):
         return None
     return next((s for s in map(split_from_name, path.relative_to(root).parent.parts) if s), None)

@@ -1,5 +1,4 @@
-"""Which rows carry a text that does not belong to their media, judged by what a model reads in
-it."""
+"""Find mislabelled rows by comparing a model's readings with the texts of all rows."""
 
 from __future__ import annotations
 
@@ -10,21 +9,19 @@ import numpy as np
 from rapidfuzz import process
 from rapidfuzz.distance import Levenshtein
 
-N_DISTRACTORS = 50  # texts that a row's own is compared with
-CLEAR_MATCH = 0.6  # a text that agrees with what is read to this share is right, whatever others do
+N_DISTRACTORS = 50  # texts with which a row's text is compared
+CLEAR_MATCH = 0.6  # from this agreement on, a text is right, however well other texts agree
 Probability = Callable[[int, list[str]], Sequence[float]]
-MIN_GAIN = (
-    0.15  # by how much another row's text must agree better to be called the one that belongs
-)
+MIN_GAIN = 0.15  # by how much another row's text must agree better to be named as the right text
 
 
 @dataclass(frozen=True)
 class Mislabelled:
-    """A row whose text says nothing about its media.
+    """A row whose text does not match its media.
 
     Attributes:
         row: its index.
-        agreement: of its text with what the model reads: 1 - edit distance / length of the longer,
+        agreement: of its text with the model's reading: 1 - edit distance / length of the longer,
             0 to 1.
         better_row: index of the row whose text agrees far better, or None.
     """
@@ -37,18 +34,19 @@ class Mislabelled:
 def find_mislabelled(
     texts: Sequence[str], read: Sequence[str | None], log_probs: Probability
 ) -> list[Mislabelled]:
-    """The rows of which another row's text tells what was read no worse than their own does.
+    """Find rows for which another row's text matches the reading at least as well.
 
-    A text that belongs to other media is, for what is read here, one like any other: of it and
-    ``N_DISTRACTORS`` more of about its length it comes first once in ``N_DISTRACTORS`` + 1 times.
-    One that belongs comes first even where the model is wrong in every second letter. Nothing is
-    assumed of how good the model is. Agreement with the text that was read decides quickly and for
-    most; of the few letters of a short line it knows too little, and the model is asked how
-    probable it thinks each of the texts.
+    A text that belongs to other media matches the reading only by chance. Among it and
+    ``N_DISTRACTORS`` more texts of about its length, it ranks first once in ``N_DISTRACTORS`` + 1
+    times. A text that belongs to the media ranks first even if the model gets every second letter
+    wrong. The method assumes nothing about the model's accuracy.
+
+    Agreement with the reading is fast and decides most rows. It is unreliable for the few letters
+    of a short line, so there the model gives the probability of each of the texts.
 
     Args:
         texts: of all rows, normalised as the model writes.
-        read: what the model reads in each row's media; None where that cannot be read.
+        read: the model's reading of each row's media; None where the media cannot be read.
         log_probs: log-probabilities of some texts given the media of the row with this index.
 
     Returns:
@@ -81,8 +79,7 @@ def find_mislabelled(
 
 
 def _nearest_in_length(at: int, lengths: Sequence[int]) -> list[int]:
-    """Indices of the ``N_DISTRACTORS`` whose lengths, in their order, are nearest to that of the one at
-    ``at``."""
+    """Indices of the ``N_DISTRACTORS`` sorted lengths nearest to the length at ``at``."""
     near: list[int] = []
     low, high = at - 1, at + 1
     while len(near) < N_DISTRACTORS and (low >= 0 or high < len(lengths)):
@@ -98,7 +95,7 @@ def _nearest_in_length(at: int, lengths: Sequence[int]) -> list[int]:
 
 
 def _best_text(heard: str, texts: Sequence[str], own: float) -> str | None:
-    """The text that agrees best with what was read, where it clearly does."""
+    """The text that agrees best with the reading, if it is clearly better."""
     best = process.extractOne(heard, texts, scorer=Levenshtein.normalized_similarity)
     if best is None or best[1] < max(0.5, own + MIN_GAIN):
         return None

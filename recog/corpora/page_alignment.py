@@ -1,7 +1,7 @@
-"""The transcript of a page, aligned with the lines that a model reads on it.
+"""Align the transcript of a page with a model's readings of its lines.
 
 Archives have page images with plain text and no line coordinates. A model that reads the lines of
-the page, even badly, tells which part of the text belongs to which line.
+the page, even badly, shows which part of the text belongs to which line.
 """
 
 from __future__ import annotations
@@ -15,15 +15,13 @@ import numpy as np
 from rapidfuzz.distance import Levenshtein
 
 LineBreaks = Literal["kept", "lost", "auto"]
-AGREEMENT = 0.6  # from which a line's text is trusted
-MOVED = 0.75  # agreement of a line that stands elsewhere in the transcript's order
-KEPT = 0.5  # median agreement, line by line, from which the transcript's lines are the page's
+AGREEMENT = 0.6  # minimum for trusting a line's text
+MOVED = 0.75  # minimum agreement of a line that is out of the transcript's order
+KEPT = 0.5  # minimum median agreement for taking the transcript's lines as the page's lines
 WINDOW = 24  # characters around the aligned position in which a line break is sought
 HYPHENS = "-¬=⸗"
-PREFERENCE = (
-    0.03  # agreement by which a line of the transcript comes before a cut of its running text
-)
-LOOSE_END = 3  # characters at an end of a line that only the transcript has, or only the page
+PREFERENCE = 0.03  # agreement by which a cut of the running text must beat a line of the transcript
+LOOSE_END = 3  # limit on extra characters at an end of a line, in the transcript or on the page
 UNCLEAR = re.compile(r"\[[^\]]*\?\]|\[(?:illegible|unclear|unleserlich|illisible)", re.IGNORECASE)
 
 
@@ -33,7 +31,7 @@ class LineText:
 
     Attributes:
         text: from the transcript.
-        agreement: with what the model reads: 1 - edit distance / length of the longer, 0 to 1.
+        agreement: with the model's reading: 1 - edit distance / length of the longer, 0 to 1.
     """
 
     text: str
@@ -43,17 +41,18 @@ class LineText:
 def align_page(
     lines: Sequence[str], transcript: str, *, line_breaks: LineBreaks = "auto"
 ) -> list[LineText | None]:
-    """Find the text of each line of a page in the transcript of the page.
+    """Find the text of each line of a page in the page's transcript.
 
     Args:
-        lines: what a model reads on each line, in reading order.
-        transcript: of the page, normalised as the model writes but for its line breaks.
-        line_breaks: "kept" where each line of the transcript is a line of the page, "lost" where it
-            runs on; "auto" tries both where the lines agree well, and takes for each line what
-            agrees better: transcripts with line breaks often leave divided words whole.
+        lines: the model's reading of each line, in reading order.
+        transcript: of the page, normalised as the model writes except for its line breaks.
+        line_breaks: "kept" where each line of the transcript is a line of the page, "lost" where
+            the transcript is running text. "auto" tries both where the lines agree well, and takes
+            the better agreement for each line, because transcripts with line breaks often leave
+            divided words whole.
 
     Returns:
-        For each line its text, None where the transcript has none for it.
+        For each line its text; None where the transcript has none for it.
     """
     if line_breaks != "lost":
         given = [" ".join(line.split()) for line in transcript.splitlines() if line.strip()]
@@ -67,8 +66,11 @@ def align_page(
 
 
 def is_clean(read: str, text: str) -> bool:
-    """Whether a text can be learned from: no mark of an unclear word, and neither at its begin nor
-    at its end characters that what is read lacks, or the other way round, as of a divided word."""
+    """Whether a text is fit for training.
+
+    It must have no mark of an unclear word. At the start and the end, neither the text nor the
+    reading may have extra characters, as a divided word has.
+    """
     if not text or UNCLEAR.search(text):
         return False
     blocks = Levenshtein.opcodes(read, text)
@@ -91,7 +93,7 @@ def _better(match: LineText | None, cut: LineText | None) -> LineText | None:
 
 
 def agreement(read: str, text: str) -> float:
-    """1 - edit distance / length of the longer text, 0 to 1."""
+    """Agreement of two texts: 1 - edit distance / length of the longer text, 0 to 1."""
     return float(Levenshtein.normalized_similarity(read, text))
 
 
@@ -104,8 +106,11 @@ def _fits(matches: list[LineText | None], lines: Sequence[str], given: list[str]
 
 
 def _match_lines(lines: Sequence[str], given: list[str]) -> list[LineText | None]:
-    """Pair lines with lines of the transcript: in order (dynamic programming), then the rest of
-    them wherever it agrees well."""
+    """Pair the page's lines with the transcript's lines.
+
+    Lines are paired in order first (dynamic programming). The others are then paired in any order
+    where they agree well.
+    """
     scores = np.array([[agreement(read, text) for text in given] for read in lines])
     scores = scores.reshape(len(lines), len(given))
     pairs = _best_path(np.where(scores >= AGREEMENT / 2, scores, -1.0))
@@ -124,7 +129,7 @@ def _match_lines(lines: Sequence[str], given: list[str]) -> list[LineText | None
 
 
 def _best_path(scores: np.ndarray) -> list[tuple[int, int]]:
-    """The pairs (row, column), rising in both, whose scores have the largest sum."""
+    """The pairs (row, column), increasing in both, whose scores have the largest sum."""
     rows, columns = scores.shape
     best = np.zeros((rows + 1, columns + 1))
     for i in range(rows):
@@ -146,9 +151,9 @@ def _best_path(scores: np.ndarray) -> list[tuple[int, int]]:
 def _cut_text(lines: Sequence[str], text: str) -> list[LineText | None]:
     """Cut a running text where the lines of the page break.
 
-    All lines are aligned with the text at once by edit distance; each line break falls on the best
-    place near the aligned position: between words, or inside of one where the line ends in a
-        hyphen.
+    All lines are aligned with the text at once by edit distance. Each line break goes to the best
+    place
+    near the aligned position: between words, or inside a word where the line ends in a hyphen.
     """
     read = " ".join(lines)
     place = _places(read, text)
@@ -185,7 +190,7 @@ def _places(read: str, text: str) -> np.ndarray:
 
 
 def _breaks(text: str, near: int, first: int, line: str) -> list[int]:
-    """Where a line may break near a position: at spaces, and inside of words after a hyphen."""
+    """Candidate line breaks near a position: at spaces, and inside words after a hyphen."""
     last = min(len(text), near + WINDOW)
     inside = line.rstrip().endswith(tuple(HYPHENS))
     places = [k for k in range(first, last + 1) if k == len(text) or text[k] == " " or inside]
@@ -193,7 +198,7 @@ def _breaks(text: str, near: int, first: int, line: str) -> list[int]:
 
 
 def _gain(text: str, start: int, cut: int, after: int, lines: tuple[str, str]) -> float:
-    """How well two lines agree with the text before and after a cut, by their characters."""
+    """Agreement of two lines with the text before and after a cut, weighted by length."""
     first, second = _part(text, start, cut, lines[0]), text[cut:after].strip()
     return sum(
         len(line) * agreement(line, part) for line, part in ((lines[0], first), (lines[1], second))
@@ -201,7 +206,7 @@ def _gain(text: str, start: int, cut: int, after: int, lines: tuple[str, str]) -
 
 
 def _part(text: str, start: int, end: int, line: str) -> str:
-    """The text of a line; a word that goes on in the next line gets the hyphen of the line."""
+    """The text of a line; a word divided at its end gets the line's hyphen."""
     part = text[start:end].strip()
     divided = 0 < end < len(text) and text[end] != " " and text[end - 1] != " "
     return part + line.rstrip()[-1] if divided and line.rstrip().endswith(tuple(HYPHENS)) else part

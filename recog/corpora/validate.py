@@ -1,4 +1,4 @@
-"""The validator: every row that cannot be trained on or scored, with the reason."""
+"""Validate rows: find each row that cannot be trained on or scored, with the reason."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from recog.errors import UserError
 from recog.text.alphabet import Alphabet, describe
 from recog.text.bidi import to_display
 
-# seconds that an end may lie behind the sound's: times are rounded, and headers of MP3 estimate
+# seconds by which an end may exceed the sound: times are rounded, MP3 headers are estimates
 TOLERANCE = 0.1
 
 
@@ -44,16 +44,22 @@ def check_rows(
     normalise: Callable[[str], str] = str,
     frames: Callable[[Row], int] | None = None,
 ) -> list[Problem]:
-    """Look at every row; each bad one gives one problem, the first found.
+    """Check every row and report the first problem of each bad row.
 
-    Checked, in this order: the file is there and not empty; a line has a shape; the times lie
-    within the sound (from its header); the text is not empty after ``normalise``; its characters
-    are in the alphabet; the frames can carry its labels under CTC, which needs a frame for each and
-    one more between two equal neighbours (Graves et al. 2006, sec. 3).
+    The checks, in this order:
+
+    * the file exists and is not empty;
+    * a line has a shape;
+    * the times lie within the sound (from its header);
+    * the text is not empty after ``normalise``;
+    * its characters are in the alphabet;
+    * there are enough frames for its labels under CTC, which needs a frame for each label and
+    another
+      between two equal neighbours (Graves et al. 2006, sec. 3).
 
     Args:
         rows: any.
-        alphabet: of the model; None leaves characters unchecked and counts them as the labels.
+        alphabet: of the model; None skips the check of characters and counts them as the labels.
         normalise: as in training.
         frames: the number of the network's output frames for a row; a :class:`UserError` from it is
             the row's problem.
@@ -71,15 +77,16 @@ def check_rows(
 
 
 def min_ctc_frames(labels: Sequence[object]) -> int:
-    """The fewest frames that CTC can write ``labels`` in: one each, and a blank between equal
-    neighbours."""
+    """The minimum number of frames for ``labels`` under CTC.
+
+    Each label needs a frame, and equal neighbours need a blank between them.
+    """
     return len(labels) + sum(a == b for a, b in pairwise(labels))
 
 
 @lru_cache(maxsize=65_536)
 def sound_duration(path: Path) -> float | None:
-    """Seconds of sound by the file's header; None where it does not say, or only decoding can
-    tell."""
+    """Seconds of sound by the file's header; None where only decoding can tell."""
     import soundfile
 
     try:

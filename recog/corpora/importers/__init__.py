@@ -1,4 +1,4 @@
-"""Importers: a corpus as its publisher lays it out to rows.
+"""Importers: convert a corpus in its publisher's layout to rows.
 
 speech     corpora of recordings
 pages      corpora of pages and lines

@@ -1,5 +1,7 @@
-"""Texts that stand in the file names, found by a regular expression: ``--pattern
-'(?P<group>[a-z]+)-(?P<text>.+)'``."""
+"""Import texts from file names, by a regular expression.
+
+For example ``--pattern '(?P<group>[a-z]+)-(?P<text>.+)'``.
+"""
 
 from __future__ import annotations
 
@@ -13,15 +15,17 @@ from recog.errors import UsageError, UserError
 
 
 def rows(src: Path, *, pattern: str | None = None) -> Iterator[Row]:
-    """Every sound or image beneath ``src`` whose name without its suffix matches ``pattern`` as a
-    whole.
+    """Import every sound or image below ``src`` whose name matches ``pattern``.
+
+    The pattern must match the whole name without its suffix.
 
     Args:
-        src: a folder. pattern: a Python regular expression with the named group ``text``, and
-            ``group`` if the names have speaker or writer; underscores in the text are spaces.
+        src: a folder.
+        pattern: a Python regular expression with the named group ``text``, and ``group`` if the
+            names have the speaker or writer; underscores in the text are spaces.
 
     Raises:
-        UsageError: the pattern is missing or cannot be used.
+        UsageError: the pattern is missing or invalid.
         UserError: no name matches.
     """
     if pattern is None:

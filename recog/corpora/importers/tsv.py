@@ -1,11 +1,11 @@
-"""A table of clips or line images: tab-separated without quoting (``.tsv``, ``.txt``), or CSV with
-it (``.csv``).
+"""Import a table of clips or line images.
 
-Columns by the header or by ``--columns``: path, text, and where they are start, end (seconds),
-group, split; the header may call them by usual other names (``sentence``, ``speaker``,
-``client_id`` ...). Without either, two columns are path and text, four add start and end, five add
-group. Paths are relative to the table, or to the folder ``clips``, ``wavs``, ``audio`` or
-``images`` beside it, and need no suffix. Other columns are ignored.
+``.tsv`` and ``.txt`` are tab-separated without quoting, ``.csv`` is CSV with quoting. Columns are
+named by the header or by ``--columns``: path and text; optional are start and end (seconds), group
+and split. The header may use other common names (``sentence``, ``speaker``, ``client_id`` ...).
+Without column names, two columns are path and text, four add start and end, five add group. Paths
+are relative to the table, or to a folder ``clips``, ``wavs``, ``audio`` or ``images`` beside it,
+and need no suffix. Other columns are ignored.
 """
 
 from __future__ import annotations
@@ -67,11 +67,12 @@ _BESIDE = ("clips", "wavs", "wav", "audio", "images", "lines")
 
 
 def records(path: Path, *, required: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """The lines of a tab-separated table with a header as (line number, column -> value), without
-    quoting.
+    """Yield (line number, column -> value) for the lines of a tab-separated table with a header.
+
+    Quotes are not special.
 
     Raises:
-        UserError: a required column is not in the header, or a line has fewer fields than it.
+        UserError: a required column is not in the header, or a line has too few fields to reach it.
     """
     lines = read_lines(path)
     header = [name.strip() for name in next(lines, (0, ""))[1].split("\t")]
@@ -89,7 +90,7 @@ def records(path: Path, *, required: Sequence[str]) -> Iterator[tuple[int, dict[
 
 
 def rows(src: Path, *, columns: str | None = None) -> Iterator[Row]:
-    """The rows of a table, or of the only table in the folder ``src``.
+    """Import the rows of a table, or of the only table in the folder ``src``.
 
     Args:
         src: the table or its folder.
@@ -97,7 +98,7 @@ def rows(src: Path, *, columns: str | None = None) -> Iterator[Row]:
             table without a header.
 
     Raises:
-        UserError: the columns cannot be told, or a line is damaged.
+        UserError: the columns cannot be determined, or a line is damaged.
     """
     table = _table(src)
     lines = _fields(table)

@@ -1,14 +1,17 @@
-"""IAM Handwriting Database (Marti and Bunke 2002): ``ascii/lines.txt`` and
-``lines/a01/a01-000/a01-000-00.png``.
+"""Import the IAM Handwriting Database (Marti and Bunke 2002).
+
+The files are ``ascii/lines.txt`` and ``lines/a01/a01-000/a01-000-00.png``.
 
     a01-000u-00 ok 154 19 408 746 1663 91 A|MOVE|to|stop|Mr.|Gaitskell|from
 
-``|`` is a space; ``ok`` and ``err`` speak of the word segmentation, the line's text is good in
-both. Group: the writer by ``forms.txt``, else the form. Split: by lists of lines or of forms
-beneath SRC, such as those of the large writer-independent text line task (``trainset.txt``,
-``validationset1.txt``, ``validationset2.txt``, ``testset.txt``) or the Aachen split
-(``train.uttlist``, ``validation.uttlist``, ``test.uttlist``; ``tr.lst``, ``va.lst``, ``te.lst``);
-lines in no list are then left out, as is done in the literature.
+``|`` is a space. ``ok`` and ``err`` describe the word segmentation; the line's text is good in
+both. Group: the writer by ``forms.txt``, else the form.
+
+Split: by lists of lines or of forms below SRC. Examples are the lists of the large
+writer-independent text line task (``trainset.txt``, ``validationset1.txt``,
+``validationset2.txt``, ``testset.txt``) and of the Aachen split (``train.uttlist``,
+``validation.uttlist``, ``test.uttlist``; ``tr.lst``, ``va.lst``, ``te.lst``). With lists, lines in
+no list are left out, as in the literature.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ _FIELDS = 8  # before the text: name, ok|err, grey level, components, x, y, widt
 
 
 def rows(src: Path) -> Iterator[Row]:
-    """The lines of ``lines.txt``.
+    """Import the lines of ``lines.txt``.
 
     Raises:
         UserError: there is no ``lines.txt``, a line of it is damaged, or lists of lines and of
@@ -68,7 +71,7 @@ def _image(src: Path, first: str, form: str, name: str) -> Path:
 
 
 def _writers(forms: Path) -> dict[str, str]:
-    """Form -> writer; empty without ``forms.txt``."""
+    """Map forms to writers; empty without ``forms.txt``."""
     if not forms.exists():
         return {}
     fields = (line.split() for _, line in read_lines(forms) if not line.startswith("#"))

@@ -1,8 +1,8 @@
-"""PAGE XML (Pletschacher and Antonacopoulos 2010) of any year: a row for each ``TextLine``, in
-reading order.
+"""Import PAGE XML of any year: a row for each ``TextLine``, in reading order.
 
-Of several readings (``TextEquiv``) that with the lowest index is taken; a line without one is the
-sum of its words. Group: the folder, when there are several. Split: folders called train, dev, test.
+The format is described by Pletschacher and Antonacopoulos (2010). Of several readings
+(``TextEquiv``), the reading with the lowest index is taken. A line without a reading is made of its
+words. Group: the folder, when there are several. Split: folders called train, dev, test.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from recog.corpora.rows import Row
 
 
 def rows(src: Path) -> Iterator[Row]:
-    """The lines of a PAGE file, or of those beneath a folder.
+    """Import the lines of a PAGE file, or of all PAGE files below a folder.
 
     Raises:
-        UserError: there is none, one is damaged, or describes another image than its own.
+        UserError: there is no PAGE file, or a file is damaged or does not match its image.
     """
     return rows_of(src, "PcGts", "PAGE")

@@ -1,4 +1,4 @@
-"""What the page formats share: which one a file is, which image it describes, folders of them."""
+"""Helpers for the page formats: detect the format, find the image, walk folders."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from recog.formats.layout.xml import Element, local_name, parse
 
 
 def page_rows(xml: Path, *, media: Path | None = None, strict: bool = True) -> list[Row]:
-    """The lines of a PAGE or ALTO file, those without text included.
+    """Read the lines of a PAGE or ALTO file, including lines without text.
 
     Args:
         xml: the file.
-        media: its image; by default that which :func:`image_of` finds.
+        media: its image; by default the image that :func:`image_of` finds.
         strict: whether XML of another kind is an error; else it has no rows.
 
     Raises:
@@ -30,10 +30,10 @@ def page_rows(xml: Path, *, media: Path | None = None, strict: bool = True) -> l
 
 
 def rows_of(src: Path, root_name: str, layout: str) -> Iterator[Row]:
-    """The lines of ``src``, or of every XML file beneath it whose root is ``root_name``.
+    """Read the lines of ``src``, or of every XML file below it with root ``root_name``.
 
     Raises:
-        UserError: there is none, or one is damaged or describes another image.
+        UserError: there is no such file, or a file is damaged or describes another image.
     """
     files = [file for file in walk(src) if file.suffix.lower() == ".xml"] if src.is_dir() else [src]
     found: list[Row] = []
@@ -49,7 +49,7 @@ def rows_of(src: Path, root_name: str, layout: str) -> Iterator[Row]:
 
 
 def _rows(root: Element, xml: Path, media: Path | None) -> list[Row]:
-    """The rows of a file, their shapes in pixels of its image where that is there."""
+    """The rows of a file, with shapes in pixels of its image if the image exists."""
     pages = [page for page in page_layouts(root, str(xml)) if page.lines]
     if local_name(root) == "alto" and len(pages) > 1:
         raise UserError(
@@ -59,7 +59,7 @@ def _rows(root: Element, xml: Path, media: Path | None) -> list[Row]:
     for page in pages:
         image = media or image_of(xml, page.image)
         size = image_size(image)
-        # The validator tells later that an image cannot be read.
+        # The validator reports later that an image cannot be read.
         lines = page.lines if size is None else lines_on_image(page, size, xml=xml, media=image)
         rows += [
             Row(image, line.text, line=LineShape(line.polygon, line.baseline)) for line in lines
@@ -68,13 +68,13 @@ def _rows(root: Element, xml: Path, media: Path | None) -> list[Row]:
 
 
 def image_of(xml: Path, name: str) -> Path:
-    """The image that ``xml`` describes: by the name inside, else by its own stem, beside it or in
-    the folder above.
+    """Find the image that ``xml`` describes, beside it or in the folder above.
 
-    Of the name inside only the last part counts, so that a file can point at nothing elsewhere.
-    Where there is no image, the name it would have comes back.
+    The image is found by the name inside the XML, else by the stem of the XML file. Only the last
+    part of the name inside counts, so that a file cannot point at other folders. If no image
+    exists, its expected path is returned.
     """
-    inside = PureWindowsPath(name.strip()).name  # takes / and \\ alike
+    inside = PureWindowsPath(name.strip()).name  # accepts both / and \\
     inside = inside if "\0" not in inside and is_image(Path(inside or "-")) else ""
     for folder in (xml.parent, xml.parent.parent):
         for stem in filter(None, (inside, xml.stem)):

@@ -1,17 +1,18 @@
-"""RIMES 2011 as given out for the ICDAR competition (Grosicki and El Abed 2011): pages of lines
-with boxes; or cut into lines.
+"""Import RIMES 2011 (Grosicki and El Abed 2011): pages with line boxes, or line images.
 
-``training_2011.xml`` and ``eval_2011_annotated.xml`` hold
+For pages as in the ICDAR competition, ``training_2011.xml`` and ``eval_2011_annotated.xml`` hold
 
     <DocumentList><SinglePage FileName="images_gray/train2011-0.png"><Paragraph ...>
         <Line Bottom="..." Left="..." Right="..." Top="..." Value="the text"/>
 
-and the images are anywhere beneath SRC. Of a doubtful reading ``¤{one/other}¤`` the first is taken.
-The writers are not told, so there is no group: a split keeps pages whole. Split: a file called
-``eval*`` or ``test*`` is the test. Cut into lines, as RIMES-2011-Lines is given out: images and
-texts of the same names, in one folder or in two, and lists of the names in each split
-(``TrainLines.txt``, ``ValidationLines.txt``, ``TestLines.txt``), without which ``eval*`` is the
-test. ``train2011-12_000003`` is a line of the letter ``train2011-12``, its group.
+and the images are anywhere below SRC. Of a doubtful reading ``¤{one/other}¤`` the first is taken.
+The files do not name the writers, so there is no group, and a split keeps pages whole. Split: a
+file called ``eval*`` or ``test*`` is the test.
+
+For line images, as in RIMES-2011-Lines, images and texts have the same names, in the same folder or
+in two. Lists give the names in each split (``TrainLines.txt``, ``ValidationLines.txt``,
+``TestLines.txt``). Without lists, ``eval*`` is the test. ``train2011-12_000003`` is a line of the
+letter ``train2011-12``, which is its group.
 
 The complete RIMES of 2024 has texts for boxes of several lines, not for lines; it is refused.
 """
@@ -33,10 +34,10 @@ _DOUBTFUL = re.compile(r"¤\{([^¤{}/|]*)(?:[/|][^¤{}]*)?\}¤")
 
 
 def rows(src: Path) -> Iterator[Row]:
-    """The lines of the RIMES files in ``src``, or of the file ``src``.
+    """Import the lines of the RIMES files in ``src``, or of the file ``src``.
 
     Raises:
-        UserError: there is none, one is damaged, or is of the complete RIMES.
+        UserError: there is no RIMES file, or a file is damaged or from the complete RIMES.
     """
     folder = src if src.is_dir() else src.parent
     images: dict[str, Path] = {}
@@ -92,7 +93,7 @@ def _text(value: str) -> str:
 
 
 def _shape(line: Element) -> LineShape:
-    """The box as a polygon; some coordinates are a little below 0, which is the edge."""
+    """The box as a polygon, with coordinates slightly below 0 moved to the edge."""
     left, top, right, bottom = (
         parse_number(line.get(key)) for key in ("Left", "Top", "Right", "Bottom")
     )

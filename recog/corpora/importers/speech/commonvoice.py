@@ -1,7 +1,7 @@
-"""Mozilla Common Voice (Ardila et al. 2020): ``train.tsv``, ``dev.tsv``, ``test.tsv`` and
-``clips/``.
+"""Import Mozilla Common Voice (Ardila et al. 2020).
 
-Group: ``client_id``. Split: as the tables are called; where there is only ``validated.tsv``, none.
+The files are ``train.tsv``, ``dev.tsv``, ``test.tsv`` and ``clips/``. Group: ``client_id``. Split:
+by the names of the tables; none where there is only ``validated.tsv``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from recog.errors import UserError
 
 
 def rows(src: Path) -> Iterator[Row]:
-    """The clips of the three tables, or of ``validated.tsv``.
+    """Import the clips of the three tables, or of ``validated.tsv``.
 
     Raises:
-        UserError: there is no table, or one lacks the columns ``path`` and ``sentence``.
+        UserError: there is no table, or a table lacks the columns ``path`` and ``sentence``.
     """
     tables: dict[str | None, Path] = {
         split: src / f"{split}.tsv"

@@ -1,9 +1,8 @@
-"""Free Spoken Digit Dataset (Jackson et al. 2018): ``recordings/7_jackson_32.wav`` is digit,
-speaker, index.
+"""Import the Free Spoken Digit Dataset (Jackson et al. 2018).
 
-Text: the digit spelled out in English. Group: the speaker. Split: indices 0 to 4 are the official
-test, which has the speakers of the training; ``dev="5-9"`` takes these indices for dev, and the
-others train.
+``recordings/7_jackson_32.wav`` is digit, speaker, index. Text: the digit spelled out in English.
+Group: the speaker. Split: indices 0 to 4 are the official test, which has the speakers of the
+training. ``dev="5-9"`` takes these indices for dev, and the others for train.
 """
 
 from __future__ import annotations
@@ -22,14 +21,13 @@ _NAME = re.compile(r"([0-9])_(.+)_([0-9]+)")
 
 
 def rows(src: Path, dev: str = "") -> Iterator[Row]:
-    """The recordings beneath ``src`` whose names have the three parts.
+    """Import the recordings below ``src`` whose names have the three parts.
 
     Args:
-        dev: first and last index of the dev split, ``5-9``; where it is not given rows are not
-            split.
+        dev: first and last index of the dev split, ``5-9``; if it is not given, rows are not split.
 
     Raises:
-        UserError: there is none, or ``dev`` is something else.
+        UserError: there is no recording, or ``dev`` is invalid.
     """
     held_back = _indices(dev)
     names = [

@@ -1,8 +1,8 @@
-"""Kaldi data folders: ``text`` and ``wav.scp``, with ``segments`` and ``utt2spk`` where they are.
+"""Import Kaldi data folders: ``text``, ``wav.scp``, optional ``segments`` and ``utt2spk``.
 
-``wav.scp`` must hold plain paths, relative to the data folder or to one of its parents: recog
-executes nothing, so that a command (``sph2pipe ... |``) is refused. Group: the speaker. Split: by
-the names of data folders (train, dev, test).
+``wav.scp`` must hold plain paths, relative to the data folder or to a parent of it. A command
+(``sph2pipe ... |``) is refused, because recog executes nothing. Group: the speaker. Split: by the
+names of data folders (train, dev, test).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from recog.util.folders import nfc
 
 
 def rows(src: Path) -> Iterator[Row]:
-    """The utterances of ``src``, or of every data folder beneath it, in the order of ``text``.
+    """Import the utterances of ``src``, or of all data folders below it, ordered as in ``text``.
 
     Raises:
         UserError: there is no data folder, a table is damaged, or ``wav.scp`` holds a command.
@@ -48,7 +48,7 @@ def _data_folder(folder: Path, split: str | None) -> Iterator[Row]:
     segments = _segments(folder / "segments") if (folder / "segments").exists() else {}
     for name, text in _table(folder / "text").items():
         recording, start, end = segments.get(name, (name, None, None))
-        # without an entry: the validator names it as missing
+        # no entry: the validator reports it as missing
         media = sounds.get(recording, folder / recording)
         yield Row(media, text, start, end, group=speakers.get(name), split=split)
 
@@ -85,7 +85,7 @@ def _segments(path: Path) -> dict[str, tuple[str, float | None, float | None]]:
     for number, line in read_lines(path):
         try:
             name, recording, start, end = line.split()[:4]
-            # an end of -1 is the recording's
+            # an end of -1 is the end of the recording
             segments[nfc(name)] = (
                 nfc(recording),
                 _seconds(start),

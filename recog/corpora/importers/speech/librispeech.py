@@ -1,8 +1,8 @@
-"""LibriSpeech and its kin (Panayotov et al. 2015):
-``SUBSET/SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt`` beside the sound.
+"""Import LibriSpeech and corpora of its layout (Panayotov et al. 2015).
 
-Group: the speaker. Split: by the subset's name (``train-clean-100``, ``dev-clean``, ``test-other``)
-    when SRC holds several.
+The texts are in ``SUBSET/SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt`` beside the sound. Group: the
+speaker. Split: by the subset's name (``train-clean-100``, ``dev-clean``, ``test-other``) when SRC
+holds several subsets.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from recog.errors import UserError
 
 
 def rows(src: Path) -> Iterator[Row]:
-    """The utterances beneath ``src``.
+    """Import the utterances below ``src``.
 
     Raises:
         UserError: there is no ``*.trans.txt``.

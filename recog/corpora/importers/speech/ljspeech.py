@@ -1,8 +1,8 @@
-"""LJSpeech and its kin: ``metadata.csv`` with ``name|text|normalised text`` and no quoting, sounds
-in ``wavs/``.
+"""Import LJSpeech and corpora of its layout.
 
-The normalised text (numbers and abbreviations spelled out) is taken where there is one. One
-speaker, so no group.
+``metadata.csv`` has ``name|text|normalised text`` without quoting. The sounds are in ``wavs/``. The
+normalised text (numbers and abbreviations spelled out) is taken if there is any. There is a single
+speaker, so there is no group.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from recog.errors import UserError
 
 
 def rows(src: Path) -> Iterator[Row]:
-    """The clips of ``metadata.csv``.
+    """Import the clips of ``metadata.csv``.
 
     Raises:
         UserError: there is no ``metadata.csv``, or a line is not ``name|text``.

@@ -1,9 +1,9 @@
-"""SphinxTrain databases, as CMU AN4: ``etc/NAME_{train,test}.fileids`` with ``.transcription``,
-sounds beneath ``wav/``.
+"""Import SphinxTrain databases such as CMU AN4.
 
-``<s> HELLO(2) ++NOISE++ </s> (an4-fash-b)`` gives ``HELLO``: sentence marks, fillers and
-pronunciation variants are no text. Group: the folder of the sound, which is the speaker. Split:
-train or test as the files are called.
+The files are ``etc/NAME_{train,test}.fileids`` with ``.transcription``, and sounds below ``wav/``.
+``<s> HELLO(2) ++NOISE++ </s> (an4-fash-b)`` gives ``HELLO``: sentence marks, fillers and marks of
+pronunciation variants are dropped. Group: the folder of the sound, which is the speaker. Split:
+train or test, by the names of the files.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _ID = re.compile(r"(.*)\(([^()\s]+)\)\s*")
 
 
 def rows(src: Path) -> Iterator[Row]:
-    """The utterances of every ``etc/*.fileids``.
+    """Import the utterances of every ``etc/*.fileids``.
 
     Raises:
-        UserError: there is none, or a transcription does not fit its list of files.
+        UserError: there is no such file, or a transcription does not fit its list of files.
     """
     etc = src / "etc" if (src / "etc").is_dir() else src
     lists = sorted(path for path in etc.glob("*.fileids") if not is_hidden(path.name))

@@ -1,7 +1,7 @@
-"""VCTK (Yamagishi et al. 2019): ``txt/p225/p225_001.txt``, sounds in
-``wav48*/p225/p225_001[_mic1].*``.
+"""Import VCTK (Yamagishi et al. 2019).
 
-Of two microphones the first is taken, the second where it is missing. Group: the speaker.
+The files are ``txt/p225/p225_001.txt`` and ``wav48*/p225/p225_001[_mic1].*``. Of two microphones
+the first is taken, or the second if the first is missing. Group: the speaker.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from recog.errors import UserError
 
 
 def rows(src: Path) -> Iterator[Row]:
-    """An utterance for each text that has a sound, or that has none at all (which the validator
-    will name).
+    """Import an utterance for each text.
+
+    A text without a sound in any folder gives a row as well, so that the validator reports it.
 
     Raises:
         UserError: ``txt/`` or ``wav48*/`` is missing.
