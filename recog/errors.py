@@ -6,7 +6,7 @@ LINE_ENDS = str.maketrans({"\n": r"\n", "\r": r"\r"})
 
 
 class UserError(Exception):
-    """An error that the user can fix, in one sentence.
+    """An error for the user, worded as a single sentence.
 
     The sentence says what is wrong, with which file, and what to do. The command line prints it
     without a traceback.
@@ -19,7 +19,7 @@ class UsageError(UserError):
 
 def cause(error: OSError) -> str:
     """The reason of an operating system error, in plain words."""
-    # raised when a folder is made or opened
+    # raised when a folder is made or opened where a file is
     if isinstance(error, FileExistsError | NotADirectoryError):
         return "there is a file where a folder is needed"
     return error.strerror or str(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# digits read as one number; longer numbers are telephone or account numbers, read by digit
+# maximum digits of a number; longer ones are telephone or account numbers
 LONGEST = 15
 _YEARS = range(1100, 2100)  # "1905" alone is read "nineteen oh five", whether it is a year or not
 _MONEY = {
@@ -46,7 +46,7 @@ def _plain_digit(character: str) -> str:
         return character
     if character.isdecimal():
         return str(unicodedata.decimal(character))
-    return f" {unicodedata.normalize('NFKD', character)} "  # the spaces keep 10² from becoming 102, and 5½ from becoming 51⁄2
+    return f" {unicodedata.normalize('NFKD', character)} "  # 10² is not 102, 5½ not 51⁄2
 
 
 def _number_words(match: re.Match[str]) -> str:

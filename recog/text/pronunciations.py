@@ -24,7 +24,7 @@ MAX_BYTES = 64 << 20
 MAX_LENGTH = 200  # characters of a word or of a pronunciation
 SPACE = " "  # between the pronunciations of words
 
-ARPABET = {  # two letters, as in CMUdict -> one
+ARPABET = {  # two-letter code, as in CMUdict -> one-letter code
     "AA": "a", "AE": "@", "AH": "A", "AO": "c", "AW": "W", "AY": "Y", "EH": "E", "ER": "R", "EY": "e", "IH": "I",
     "IY": "i", "OW": "o", "OY": "O", "UH": "U", "UW": "u", "B": "b", "CH": "C", "D": "d", "DH": "D", "F": "f",
     "G": "g", "HH": "h", "JH": "J", "K": "k", "L": "l", "M": "m", "N": "n", "NG": "G", "P": "p", "R": "r", "S": "s",
