@@ -29,7 +29,8 @@ def load_data(path: Path, *, quiet: bool = False, leave_out: Iterable[Path] = ()
         rows = read_folder(path, quiet=quiet, leave_out=leave_out)
         if not rows:
             raise UserError(
-                f"{path} has no data: looked in it and the folders beneath for clip.wav with clip.txt, line.png with "
+                f"{path} has no data: looked in it and the folders beneath for clip.wav with "
+                "clip.txt, line.png with "
                 "line.gt.txt, and page.jpg with page.xml (PAGE or ALTO)."
             )
         return rows
@@ -57,7 +58,8 @@ def modality_of(path: Path) -> Modality:
     if is_image(path):
         return "handwriting"
     raise UserError(
-        f"{path} is neither sound nor image by its name; known are {' '.join(SOUND_SUFFIXES + IMAGE_SUFFIXES)}."
+        f"{path} is neither sound nor image by its name; known are "
+        f"{' '.join(SOUND_SUFFIXES + IMAGE_SUFFIXES)}."
     )
 
 
@@ -74,6 +76,7 @@ def modality(rows: Iterable[Row]) -> Modality:
         raise UserError("The data has no rows.")
     if len(first) > 1:
         raise UserError(
-            f"The data mixes sound ({first['speech']}) and images ({first['handwriting']}); separate them."
+            f"The data mixes sound ({first['speech']}) and images ({first['handwriting']}); "
+            "separate them."
         )
     return next(iter(first))

@@ -164,7 +164,8 @@ def read_split_lists(src: Path) -> dict[str, str]:
                 own = split if split in ("train", "test") else "dev"
                 if splits.setdefault(name, own) != own:
                     raise UserError(
-                        f"{name} is for {splits[name]} by {source[name]} and for {own} by {file}; keep one of them."
+                        f"{name} is for {splits[name]} by {source[name]} and for {own} by {file}; "
+                        "keep one of them."
                     )
                 source.setdefault(name, file)
     return splits

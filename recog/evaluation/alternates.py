@@ -104,7 +104,8 @@ def _choose(
     end = graph.add(words, 0)
     if len(graph.incoming) * (len(other) + 1) > MAX_CELLS:
         raise UserError(
-            f"The texts of '{printable(identity)}' are too long to choose among alternates; split them into utterances."
+            f"The texts of '{printable(identity)}' are too long to choose among alternates; split "
+            "them into utterances."
         )
     costs = np.zeros((len(graph.incoming), len(other) + 1), np.int32)
     costs[0] = np.arange(len(other) + 1)

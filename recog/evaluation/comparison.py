@@ -95,7 +95,8 @@ def compare(a: Result, b: Result) -> Comparison:
     others = {score.id: score for score in b.scores}
     if {score.id for score in a.scores} != others.keys():
         raise UserError(
-            "The two evaluations are not of the same utterances; make them from the same references."
+            "The two evaluations are not of the same utterances; make them from the same "
+            "references."
         )
     matched = [others[score.id] for score in a.scores]
     if any(one.reference != other.reference for one, other in zip(a.scores, matched, strict=True)):

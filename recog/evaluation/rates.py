@@ -59,7 +59,8 @@ def _summed(
         )
     if len(references) != len(hypotheses):
         raise UserError(
-            f"There are {len(references)} references and {len(hypotheses)} hypotheses; give a hypothesis for each reference."
+            f"There are {len(references)} references and {len(hypotheses)} hypotheses; give a "
+            "hypothesis for each reference."
         )
     if not references:
         raise UserError("There is nothing to evaluate; give at least one reference.")

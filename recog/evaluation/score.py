@@ -17,12 +17,14 @@ from recog.util.display import printable
 # reference times hypothesis characters: a text of 2 million, minutes of aligning
 MAX_CELLS = 4_000_000_000_000
 TOKENS = (
-    "Words are what stands between white space; characters are Unicode code points after NFC, spaces included: "
+    "Words are what stands between white space; characters are Unicode code points after NFC, "
+    "spaces included: "
     "a letter with a mark that Unicode has no single code point for counts as two."
 )
 
 ALTERNATES = (
-    "References in sclite's notation: {}. Of alternates in braces that with the fewest word errors counts; a word in "
+    "References in sclite's notation: {}. Of alternates in braces that with the fewest word errors "
+    "counts; a word in "
     "parentheses that is missing counts as recognised."
 )
 
@@ -94,7 +96,8 @@ def _check(pairs: Sequence[Pair]) -> None:
     )
     if twice is not None:
         raise UserError(
-            f"The id '{printable(twice)}' occurs more than once; give each utterance or line its own."
+            f"The id '{printable(twice)}' occurs more than once; give each utterance or line its "
+            "own."
         )
 
 
@@ -116,7 +119,8 @@ def score_pair(
     hypothesis = rule(pair.hypothesis)
     if len(reference) * len(hypothesis) > MAX_CELLS:
         raise UserError(
-            f"The texts of '{printable(pair.id)}' are too long to be aligned; split them into utterances."
+            f"The texts of '{printable(pair.id)}' are too long to be aligned; split them into "
+            "utterances."
         )
     wer, edits = align(reference.split(), hypothesis.split())
     word_edits.update(edits)
@@ -159,7 +163,8 @@ def _notes(wer: Counts, cer: Counts, resampling: Resampling, marked: int) -> tup
         if not counts.reference:
             value = "infinite, null in JSON" if counts.errors else "0"
             notes.append(
-                f"The references are empty, so the {name} is {value}: errors are counted, not related."
+                f"The references are empty, so the {name} is {value}: errors are counted, not "
+                "related."
             )
     if resampling.units < 2:
         notes.append("There is no interval, because there is only one unit to resample.")

@@ -86,7 +86,8 @@ class ModelFolder(Generic[Config]):
         expected = self.config.files.get(name)
         if expected is None or sha256(path) != expected:
             raise UserError(
-                f"{path}: does not match the checksum in {CONFIG}; the model is damaged or was changed."
+                f"{path}: does not match the checksum in {CONFIG}; the model is damaged or was "
+                "changed."
             )
         return path
 
@@ -126,7 +127,8 @@ def read_config(path: Path, kind: type[Config], modalities: tuple[str, ...]) -> 
     version, modality = loaded.get("format_version"), loaded.get("modality")
     if version != FORMAT_VERSION:
         raise UserError(
-            f"{path}: has format version {version!r}; this recog reads {FORMAT_VERSION}. Update recog."
+            f"{path}: has format version {version!r}; this recog reads {FORMAT_VERSION}. Update "
+            "recog."
         )
     if isinstance(modality, str) and modality in KINDS and modality not in modalities:
         wanted = " or ".join(KINDS[name] for name in modalities)

@@ -124,7 +124,8 @@ def _check_graph(graph: memoryview, path: Path, allowed: frozenset[str]) -> None
                 )
             if inside & {10, 22, 23}:  # AttributeProto.tensors, .sparse_tensor, .sparse_tensors
                 raise UserError(
-                    f"{path}: the model holds tensors of a kind that recog does not run in '{operator}'."
+                    f"{path}: the model holds tensors of a kind that recog does not run in "
+                    f"'{operator}'."
                 )
             for tensor in _blocks(attribute, 5):  # AttributeProto.t
                 _check_tensor(tensor, path)

@@ -94,7 +94,8 @@ def open_page_model_folder(name_or_path: str | Path = DEFAULT) -> PageModelFolde
         shipped = pretrained().get(str(name_or_path))
         if shipped is None:
             raise UserError(
-                f"There is no page model '{name_or_path}': give its folder, or leave it out for the shipped one."
+                f"There is no page model '{name_or_path}': give its folder, or leave it out for "
+                "the shipped one."
             )
         path = shipped
     return PageModelFolder(path, read_config(path / CONFIG, PageModelConfig, ("page",)))

@@ -96,12 +96,14 @@ class ModelConfig(FolderConfig):
             raise ValueError("sounds must be distinct")
         if len(self.sounds or ()) != self.encoder.sounds:
             raise ValueError(
-                f"the encoder has {self.encoder.sounds} outputs for sounds, and there are {len(self.sounds or ())}"
+                f"the encoder has {self.encoder.sounds} outputs for sounds, and there are "
+                f"{len(self.sounds or ())}"
             )
         features = self.spectrogram if self.modality == "speech" else self.strip
         if features is None:
             raise ValueError(
-                f"a {self.modality} model needs its {'spectrogram' if self.modality == 'speech' else 'strip'}"
+                f"a {self.modality} model needs its "
+                f"{'spectrogram' if self.modality == 'speech' else 'strip'}"
             )
         height = features.bands if isinstance(features, SpectrogramConfig) else features.height
         if height != self.encoder.height:
@@ -155,7 +157,8 @@ def open_recogniser_folder(name_or_path: str | Path) -> RecogniserFolder:
             if path.is_dir():
                 raise UserError(f"{path}: is not a model folder: it has no {CONFIG}.")
             raise UserError(
-                f"There is no model '{name_or_path}': give a model folder or one of {', '.join(shipped()) or 'none'}."
+                f"There is no model '{name_or_path}': give a model folder or one of "
+                f"{', '.join(shipped()) or 'none'}."
             )
         path = found[str(name_or_path)]  # of another kind: read_config says which
     return RecogniserFolder(

@@ -50,7 +50,8 @@ def open_runtime(model_folder: RecogniserFolder) -> Runtime:
         backend = import_module(TORCH_BACKEND)
     except ModuleNotFoundError as error:
         raise UserError(
-            f"{model_folder.path}: ONNX has no operator for the {encoder.recurrence}, so this model "
+            f"{model_folder.path}: ONNX has no operator for the {encoder.recurrence}, so this "
+            "model "
             f"runs in torch only, and {error.name} is not installed: pip install 'recog[train]'."
         ) from None
     runtime: Runtime = backend.TorchRuntime(model_folder)

@@ -50,7 +50,8 @@ def page_files(folder: Path) -> list[tuple[Path, Path]]:
     ]
     if not pairs:
         raise UserError(
-            f"{folder} has no page image with a text beside it; give page.jpg and page.txt for each page."
+            f"{folder} has no page image with a text beside it; give page.jpg and page.txt for "
+            "each page."
         )
     return pairs
 

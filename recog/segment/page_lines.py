@@ -285,7 +285,8 @@ def _input_name(session: Any, model_folder: PageModelFolder, graph: str, maps: i
     fits = len(inputs) == len(outputs) == 1 and len(inputs[0].shape) == len(outputs[0].shape) == 4
     if not fits or outputs[0].shape[1] != maps:
         raise UserError(
-            f"{model_folder.path / graph}: the network does not have the inputs and outputs that the "
+            f"{model_folder.path / graph}: the network does not have the inputs and outputs that "
+            "the "
             "config says."
         )
     return str(inputs[0].name)

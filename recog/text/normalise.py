@@ -229,13 +229,17 @@ class TrackedRule:
         notes = []
         if self.numbers:
             notes.append(
-                f"The numbers in {self.numbers:,} of {self.texts:,} {what} are taken as English words "
-                f"('{self.example[0][:40]}' as '{self.example[1][:60]}'); they may have been said otherwise."
+                f"The numbers in {self.numbers:,} of {self.texts:,} {what} are taken as English "
+                "words "
+                f"('{self.example[0][:40]}' as '{self.example[1][:60]}'); they may have been said "
+                "otherwise."
             )
         if self.losses:
             shown = " ".join(c for c, _ in self.lost.most_common(10))
             notes.append(
-                f"The rule '{self.name}' has no spelling for some letters or digits in {self.losses:,} of "
-                f"{self.texts:,} {what}, and leaves them out: {shown}{' ...' if len(self.lost) > 10 else ''}"
+                f"The rule '{self.name}' has no spelling for some letters or digits in "
+                f"{self.losses:,} of "
+                f"{self.texts:,} {what}, and leaves them out: "
+                f"{shown}{' ...' if len(self.lost) > 10 else ''}"
             )
         return notes

@@ -30,7 +30,8 @@ def rows(src: Path, *, pattern: str | None = None) -> Iterator[Row]:
     """
     if pattern is None:
         raise UsageError(
-            "The layout 'filenames' needs --pattern, as in --pattern '(?P<group>[a-z]+)-(?P<text>.+)'."
+            "The layout 'filenames' needs --pattern, as in --pattern "
+            "'(?P<group>[a-z]+)-(?P<text>.+)'."
         )
     try:
         compiled = re.compile(pattern)

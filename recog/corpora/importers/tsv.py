@@ -84,7 +84,8 @@ def records(path: Path, *, required: Sequence[str]) -> Iterator[tuple[int, dict[
         record = dict(zip(header, fields, strict=False))
         if any(name not in record for name in required):
             raise UserError(
-                f"{path}, line {number}, has {len(fields)} fields where the header has {len(header)}."
+                f"{path}, line {number}, has {len(fields)} fields where the header has "
+                f"{len(header)}."
             )
         yield number, record
 
@@ -151,7 +152,8 @@ def _columns(fields: list[str], columns: str | None, table: Path) -> list[str | 
         names = [_STANDARD.get(name.strip().lower()) for name in columns.split(",")]
         if not {"path", "text"} <= set(names):
             raise UserError(
-                f"The columns '{columns}' must name path and text (and start, end, group, split where they are)."
+                f"The columns '{columns}' must name path and text (and start, end, group, split "
+                "where they are)."
             )
         return names
     if _is_header(fields):
@@ -168,7 +170,8 @@ def _row(table: Path, number: int, fields: list[str], names: list[str | None]) -
     record = {name: field.strip() for name, field in zip(names, fields, strict=False) if name}
     if not record.get("path") or "text" not in record or "\0" in record["path"]:
         raise UserError(
-            f"{table}, line {number}, has no path or no text: {len(fields)} fields where {len(names)} are due."
+            f"{table}, line {number}, has no path or no text: {len(fields)} fields where "
+            f"{len(names)} are due."
         )
     start, end = (_seconds(record.get(key), table, number) for key in ("start", "end"))
     split = record.get("split")

@@ -86,7 +86,8 @@ def normalisation(name: str, languages: Sequence[str] = ()) -> Normalisation:
     path = Path(name)
     if not path.is_file():
         raise UserError(
-            f"There is no normalisation '{name}'; give a file of rules or one of {', '.join(RULES)}."
+            f"There is no normalisation '{name}'; give a file of rules or one of "
+            f"{', '.join(RULES)}."
         )
     return _from_file(path)
 
@@ -126,7 +127,8 @@ def _tsv_rows(path: Path, text: str) -> list[tuple[str, str, str]]:
         fields = row.split("\t")
         if len(fields) != 2:
             raise UserError(
-                f"Line {number} of {path} is not 'pattern TAB replacement'; write it so, with one TAB."
+                f"Line {number} of {path} is not 'pattern TAB replacement'; write it so, with one "
+                "TAB."
             )
         rows.append((f"line {number}", fields[0], fields[1]))
     return rows

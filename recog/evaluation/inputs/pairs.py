@@ -77,7 +77,8 @@ def read_pairs(
         return match(references.entries, hypotheses)
     if len(references.entries) != len(hypotheses.entries):
         raise UserError(
-            f"{reference} has {len(references.entries)} lines and {hypothesis} has {len(hypotheses.entries)}; "
+            f"{reference} has {len(references.entries)} lines and {hypothesis} has "
+            f"{len(hypotheses.entries)}; "
             "give as many in both, or a format with ids."
         )
     both = zip(references.entries, hypotheses.entries, strict=True)
@@ -136,7 +137,8 @@ def match(references: Sequence[Entry], hypotheses: Source) -> tuple[list[Pair], 
     missing = [pair.id for pair in pairs if pair.hypothesis is None]
     if missing:
         warnings.append(
-            f"No hypothesis for {len(missing)} of the references, counted as deleted: {_first_ids(missing)}."
+            f"No hypothesis for {len(missing)} of the references, counted as deleted: "
+            f"{_first_ids(missing)}."
         )
     known = {key(entry.id) for entry in references}
     extra = [entry.id for entry in hypotheses.entries if key(entry.id) not in known]
@@ -176,7 +178,8 @@ def _same_kind(references: Source, hypotheses: Source) -> tuple[Source, Source]:
             "document": "a single transcript",
         }
         raise UserError(
-            f"{references.path} holds {kinds[references.kind]} and {hypotheses.path} {kinds[hypotheses.kind]}; "
+            f"{references.path} holds {kinds[references.kind]} and {hypotheses.path} "
+            f"{kinds[hypotheses.kind]}; "
             "give two of a kind."
         )
     return references, hypotheses
@@ -195,7 +198,8 @@ def _id_key(
         ):
             return name, key
     raise UserError(
-        f"No id of {path} is among those of the references, as '{printable(references[0])}'; give the same data."
+        f"No id of {path} is among those of the references, as '{printable(references[0])}'; give "
+        "the same data."
     )
 
 

@@ -82,7 +82,8 @@ def read_source(
     suffix = path.suffix.lower()
     if suffix == ".stm":
         raise UserError(
-            f"{path}: recog reads no stm, whose lines are stretches of recordings; give trn or JSONL."
+            f"{path}: recog reads no stm, whose lines are stretches of recordings; give trn or "
+            "JSONL."
         )
     check_suffix(path)
     text = read_text(path)
@@ -160,7 +161,8 @@ def _folder(root: Path, suffixes: tuple[str, ...], leave_out: Sequence[Path]) ->
         rank = suffixes.index(suffix)
         if stem in found and rank == found[stem][0]:
             raise UserError(
-                f"{found[stem][1]} and {path} have one name in two Unicode compositions; rename one."
+                f"{found[stem][1]} and {path} have one name in two Unicode compositions; rename "
+                "one."
             )
         if stem not in found or rank < found[stem][0]:
             found[stem] = (rank, path)
@@ -254,7 +256,8 @@ def _table(path: Path, text: str) -> list[Entry]:
         identity, tab, said = line.removesuffix("\r").partition("\t")
         if not tab or not identity or "\t" in said:
             raise UserError(
-                f"Line {number} of {path} is not an id, a tab and a text; write two columns, or a .txt."
+                f"Line {number} of {path} is not an id, a tab and a text; write two columns, or a "
+                ".txt."
             )
         entries.append(Entry(identity, said))
     return entries

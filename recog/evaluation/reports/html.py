@@ -204,7 +204,8 @@ def _lines(document: Document) -> str:
         f'<p class="soft">{len(items):,} of {document.result.n:,}, those first whose errors are most beyond what the mean rate '
         "gives a line of their length. The texts are shown as they were compared.</p>\n"
         '<p class="key soft"><span>In the reference: <del>word <b>lett</b>er</del> not recognised.</span> '
-        "<span>In the recognised text: <ins>word <b>lett</b>er</ins> not in the reference.</span></p>\n"
+        "<span>In the recognised text: <ins>word <b>lett</b>er</ins> not in the "
+        "reference.</span></p>\n"
         f'<ol class="lines">\n{"".join(items)}</ol>\n'
     )
 
@@ -224,7 +225,8 @@ def _line(score: Score, name: str, pair: Pair, result: Result, clip: Clip | None
     return (
         f"<li><h3><bdi>{escape_text(name, MAX_NAME)}</bdi></h3>\n"
         f'<p class="soft">CER {percent(score.cer.rate)} % ({score.cer.errors:,} of {score.cer.reference:,} characters) · '
-        f"WER {percent(score.wer.rate)} % ({score.wer.errors:,} of {score.wer.reference:,} words){group}</p>\n"
+        f"WER {percent(score.wer.rate)} % ({score.wer.errors:,} of {score.wer.reference:,} "
+        f"words){group}</p>\n"
         f"{_media(clip, name, why)}"
         f'<dl class="pair"><dt>Reference</dt><dd dir="auto">{_marked(ours, "del") or "(empty)"}</dd>'
         f'<dt>Recognised</dt><dd dir="auto">{recognised}</dd></dl></li>\n'
@@ -318,10 +320,12 @@ def _confidence(found: CalibrationReport | None) -> str:
         list(found.table), title="Words that are right, by confidence", background="none"
     )
     return (
-        f"<p>Over {found.words:,} words the mean confidence is {100 * found.mean:.1f} %, and {100 * found.accuracy:.1f} % of "
+        f"<p>Over {found.words:,} words the mean confidence is {100 * found.mean:.1f} %, and "
+        f"{100 * found.accuracy:.1f} % of "
         f"them are right: on the whole {leaning}.</p>\n"
         '<div class="side"><figure class="chart">'
-        f"{chart}<figcaption>Bars on the dashed line are as right as they are sure; strong bars stand for many "
+        f"{chart}<figcaption>Bars on the dashed line are as right as they are sure; strong bars "
+        "stand for many "
         "words.</figcaption></figure>\n<div>"
         f'<dl class="figures"><div><dt>Expected calibration error</dt><dd class="large">{found.calibration_error:.3f}</dd>'
         '<dd class="soft">0 is perfect (Guo et al. 2017, 15 bins)</dd></div>'

@@ -45,7 +45,8 @@ def render(
     missing = f", {result.missing} of them without a hypothesis" if result.missing else ""
     _say(
         console,
-        f"{result.n} utterances or lines{missing}; {percent(result.sentence_error_rate)} % have an error.",
+        f"{result.n} utterances or lines{missing}; {percent(result.sentence_error_rate)} % have an "
+        "error.",
     )
     _say(
         console, f"Normalisation: {result.normalisation.name} ({result.normalisation.description})."

@@ -46,11 +46,15 @@ def _words(text: str) -> frozenset[str]:
 
 
 _LINKS = _words(  # conjunctions and prepositions, of English, French, German and Spanish
-    "and or but nor so yet because since although though while whereas unless until if when where that which who whom "
-    "of to in on at by for from with without about into onto over under after before between through during against as "
-    "et ou mais donc car ni que qui quand lorsque puisque parce comme si dont de du des dans sur sous avec sans pour par "
+    "and or but nor so yet because since although though while whereas unless until if when where "
+    "that which who whom "
+    "of to in on at by for from with without about into onto over under after before between "
+    "through during against as "
+    "et ou mais donc car ni que qui quand lorsque puisque parce comme si dont de du des dans sur "
+    "sous avec sans pour par "
     "en entre vers chez depuis pendant contre après avant "
-    "und oder aber denn sondern dass weil wenn als ob obwohl während im am von vom mit nach bei zu zum zur aus auf für "
+    "und oder aber denn sondern dass weil wenn als ob obwohl während im am von vom mit nach bei zu "
+    "zum zur aus auf für "
     "durch gegen ohne um über unter zwischen "
     "y o pero sino porque cuando como a al del con sin por para sobre hasta desde hacia"
 )
@@ -58,12 +62,17 @@ _LINKS = _words(  # conjunctions and prepositions, of English, French, German an
 _SUBJECTS = _words("i he she we they je il elle ils elles ich er wir yo ellos ellas")
 # articles, possessives, pronouns, auxiliaries and negations: they belong to the word after them
 _HELPERS = _words(
-    "a an the my your his her its our their this these those some any no every each i you he she it we they not never "
-    "is are was were be been am has have had do does did will would shall should can could may might must "
-    "don't doesn't didn't won't can't couldn't wouldn't isn't aren't wasn't i'm you're we're they're it's i'll we'll "
-    "le la les un une au aux mon ma mes ton ta tes son sa ses notre nos votre vos leur leurs ce cet cette ces je tu il "
+    "a an the my your his her its our their this these those some any no every each i you he she "
+    "it we they not never "
+    "is are was were be been am has have had do does did will would shall should can could may "
+    "might must "
+    "don't doesn't didn't won't can't couldn't wouldn't isn't aren't wasn't i'm you're we're "
+    "they're it's i'll we'll "
+    "le la les un une au aux mon ma mes ton ta tes son sa ses notre nos votre vos leur leurs ce "
+    "cet cette ces je tu il "
     "elle on nous vous ils elles ne pas est sont était a ont avait "
-    "der die das den dem ein eine einen einem einer mein dein sein ihr unser kein keine ich du er sie es wir nicht ist "
+    "der die das den dem ein eine einen einem einer mein dein sein ihr unser kein keine ich du er "
+    "sie es wir nicht ist "
     "sind war hat haben wird werden "
     "el los las una unos unas mi tu su nuestro este esta yo usted ellos no es son era ha han"
 )

@@ -40,6 +40,7 @@ def read(text: str, *, source: str = "") -> Transcript:
             lines.append(Line(cue_text, start=start, end=end))
     if not lines and text.strip("\ufeff \t\r\n") and not any(parse_timing(row) for row in rows):
         raise UserError(
-            f"{source or 'The text'} has no SubRip cue; give a file with '00:00:01,000 --> ...' rows."
+            f"{source or 'The text'} has no SubRip cue; give a file with '00:00:01,000 --> ...' "
+            "rows."
         )
     return Transcript(source=source, lines=tuple(lines))

@@ -114,11 +114,13 @@ class EncoderConfig(Extended):
             )
         if self.attention and self.states % self.attention:
             raise ValueError(
-                f"{self.states} features of a state cannot be shared out to {self.attention} attention heads"
+                f"{self.states} features of a state cannot be shared out to {self.attention} "
+                "attention heads"
             )
         if self.intermediate >= self.layers:
             raise ValueError(
-                f"intermediate is {self.intermediate}, which must be less than the {self.layers} layers"
+                f"intermediate is {self.intermediate}, which must be less than the {self.layers} "
+                "layers"
             )
         return self
 
@@ -144,7 +146,8 @@ class EncoderConfig(Extended):
         for layer in self.convolutions:
             if layer.recurrent and rows * layer.channels > MAX_MAP:
                 raise ValueError(
-                    f"a recurrent layer's {layer.channels} maps of {rows} rows have more than {MAX_MAP} cells"
+                    f"a recurrent layer's {layer.channels} maps of {rows} rows have more than "
+                    f"{MAX_MAP} cells"
                 )
             rows = layer.height_after(rows)
             if rows < 1:

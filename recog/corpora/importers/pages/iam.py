@@ -53,7 +53,8 @@ def rows(src: Path) -> Iterator[Row]:
         split = splits.get(fields[0], splits.get(form))
         if splits.get(form, split) != split:
             raise UserError(
-                f"By the lists beneath {src}, line {fields[0]} is for {split} and its form {form} for {splits[form]}; "
+                f"By the lists beneath {src}, line {fields[0]} is for {split} and its form {form} "
+                f"for {splits[form]}; "
                 "keep the lists of one split."
             )
         if splits and split is None:

@@ -53,7 +53,8 @@ def _rows(root: Element, xml: Path, media: Path | None) -> list[Row]:
     pages = [page for page in page_layouts(root, str(xml)) if page.lines]
     if local_name(root) == "alto" and len(pages) > 1:
         raise UserError(
-            f"{xml} describes {len(pages)} pages, of which it names no more than one image; give a file a page."
+            f"{xml} describes {len(pages)} pages, of which it names no more than one image; give a "
+            "file a page."
         )
     rows = []
     for page in pages:

@@ -52,7 +52,8 @@ def rows(src: Path) -> Iterator[Row]:
         root = parse(file)
         if local_name(root) == "document" and any(True for _ in descendants(root, "box")):
             raise UserError(
-                f"{file} is of the complete RIMES, whose texts are those of boxes; take the lines of RIMES 2011."
+                f"{file} is of the complete RIMES, whose texts are those of boxes; take the lines "
+                "of RIMES 2011."
             )
         if local_name(root) == "DocumentList":
             found += _pages(root, file, images)
@@ -60,7 +61,8 @@ def rows(src: Path) -> Iterator[Row]:
         found = list(_lines(src, images))
     if not found:
         raise UserError(
-            f"{src} does not look like RIMES 2011: there is no XML with <DocumentList> and lines in it, and no image of a line "
+            f"{src} does not look like RIMES 2011: there is no XML with <DocumentList> and lines "
+            "in it, and no image of a line "
             "with a text of its name."
         )
     return iter(usable_splits(found))

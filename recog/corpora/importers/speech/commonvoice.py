@@ -30,7 +30,8 @@ def rows(src: Path) -> Iterator[Row]:
         tables = {None: src / "validated.tsv"}
     if not tables:
         raise UserError(
-            f"{src} does not look like Common Voice: there is no train.tsv, dev.tsv, test.tsv or validated.tsv."
+            f"{src} does not look like Common Voice: there is no train.tsv, dev.tsv, test.tsv or "
+            "validated.tsv."
         )
     return iter(
         usable_splits([row for split, table in tables.items() for row in _table(table, split)])

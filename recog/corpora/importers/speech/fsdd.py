@@ -37,7 +37,8 @@ def rows(src: Path, dev: str = "") -> Iterator[Row]:
     ]
     if not names:
         raise UserError(
-            f"{src} does not look like the Free Spoken Digit Dataset: no sound is called digit_speaker_index."
+            f"{src} does not look like the Free Spoken Digit Dataset: no sound is called "
+            "digit_speaker_index."
         )
     for file, match in names:
         digit, speaker, index = match.groups()
@@ -53,6 +54,7 @@ def _indices(option: str) -> range | None:
     match = re.fullmatch(r"([0-9]{1,6})-([0-9]{1,6})", option)
     if not match:
         raise UserError(
-            f"The option dev of fsdd is the first and the last index, as in 5-9, and not '{option}'."
+            "The option dev of fsdd is the first and the last index, as in 5-9, and not "
+            f"'{option}'."
         )
     return range(int(match[1]), int(match[2]) + 1)

@@ -54,7 +54,8 @@ def _list(ids: Path, wav: Path) -> Iterator[Row]:
     texts = list(read_lines(transcription))
     if len(names) != len(texts):
         raise UserError(
-            f"{ids} has {len(names)} files, but {transcription.name} {len(texts)} texts; they must be as many."
+            f"{ids} has {len(names)} files, but {transcription.name} {len(texts)} texts; they must "
+            "be as many."
         )
     split = split_from_name(ids.stem.rpartition("_")[2])
     for name, (number, line) in zip(names, texts, strict=True):
@@ -62,7 +63,8 @@ def _list(ids: Path, wav: Path) -> Iterator[Row]:
         match = _ID.fullmatch(line)
         if match is None or nfc(PurePosixPath(match.group(2)).name) != nfc(path.name):
             raise UserError(
-                f"{transcription}, line {number}, does not end in '({path.name})', the file at its place in {ids.name}."
+                f"{transcription}, line {number}, does not end in '({path.name})', the file at its "
+                f"place in {ids.name}."
             )
         group = path.parent.name or None
         yield Row(
