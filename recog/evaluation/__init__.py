@@ -1,7 +1,7 @@
-"""Scoring recognised text against the truth: word and character error rates with their intervals.
+"""Word and character error rates with bootstrap intervals.
 
-``read_pairs`` brings references and hypotheses together, ``evaluate`` scores them, ``compare`` sets
-two systems side by side, and :mod:`recog.evaluation.reports.terminal` prints what they found.
+``read_pairs`` matches references and hypotheses, and ``evaluate`` scores them. ``compare`` compares
+two systems, and :mod:`recog.evaluation.reports.terminal` prints the results.
 """
 
 from __future__ import annotations

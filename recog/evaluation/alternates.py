@@ -1,9 +1,7 @@
-"""Which of several readings counts: a reference with alternates and optional words against what was
-recognised.
+"""Choose the reading with the fewest word errors among alternates and optional words.
 
-As sclite does it, the reading with the fewest word errors is taken. An optional word that is
-missing counts as recognised. The readings form a graph whose edges are words; it is aligned with
-the other text by dynamic programming over its nodes.
+This follows sclite. An optional word that is missing counts as recognised. The readings form a
+graph whose edges are words. Dynamic programming over its nodes aligns it with the other text.
 """
 
 from __future__ import annotations
@@ -23,11 +21,12 @@ MAX_CELLS = 100_000_000  # nodes times words of the other text: 400 MB
 
 
 def choose_readings(pair: Pair, rule: Callable[[str], str]) -> Pair:
-    """The pair with the readings that have the fewest word errors under ``rule``, and no alternates
-    any more.
+    """Replace alternates of a pair by the readings with the fewest word errors.
+
+    Words are compared after rewriting by ``rule``.
 
     Raises:
-        UserError: braces that do not fit, or a text that is too long.
+        UserError: the braces do not match, or a text is too long.
     """
     if pair.reference_has_markup:
         words = _parse(pair.reference, pair.id)
@@ -54,24 +53,27 @@ def _parse(text: str, identity: str) -> Markup:
 
 @dataclass(frozen=True)
 class _Edge:
-    """From a node to a later one: a word, or nothing (``label`` -1)."""
+    """An edge of the graph: a word, or an empty transition (``label`` -1)."""
 
     start: int
     label: int = -1
-    text: str = ""  # what choosing this edge says
-    skipped_optional: str = ""  # the optional word that it leaves out
+    text: str = ""  # the word that this edge adds to the reading
+    skipped_optional: str = ""  # the optional word that this edge omits
 
 
 @dataclass
 class _Graph:
-    """All readings; ``incoming[k]`` are the edges to node k. Nodes are in topological order."""
+    """All readings as a graph of words.
 
-    number: Callable[[str], int]  # of a word
+    ``incoming[k]`` are the edges to node k. Nodes are in topological order.
+    """
+
+    number: Callable[[str], int]  # maps a word to its number
     rule: Callable[[str], str]
     incoming: list[list[_Edge]] = field(default_factory=lambda: [[]])
 
     def add(self, words: Markup, start: int) -> int:
-        """Append words after a node; their last node."""
+        """Append words after a node and return the last node."""
         for word in words:
             if isinstance(word, MarkupWord):
                 end = self._add_word(word.text, start)
@@ -96,8 +98,7 @@ class _Graph:
 def _choose(
     words: Markup, other: list[str], rule: Callable[[str], str], identity: str
 ) -> tuple[str, tuple[str, ...]]:
-    """The reading with the fewest errors against ``other``, and the optional words that it leaves
-    out."""
+    """Find the reading with the fewest errors, and the optional words that it omits."""
     numbers: dict[str, int] = {}
     labels = np.array([numbers.setdefault(token, len(numbers)) for token in other], np.int32)
     graph = _Graph(lambda token: numbers.setdefault(token, len(numbers)), rule)
@@ -126,7 +127,7 @@ def _choose(
 def _costs_along(
     edge: _Edge, costs: NDArray[np.int32], labels: NDArray[np.int32]
 ) -> NDArray[np.int32]:
-    """The fewest errors after each number of words of the other text, at the end of an edge."""
+    """Fewest errors at the end of an edge, after each word of the other text."""
     before = costs[edge.start]
     if edge.label < 0:
         return before
@@ -139,8 +140,12 @@ def _costs_along(
 def _step_back(
     edges: list[_Edge], costs: NDArray[np.int32], node: int, at: int, labels: NDArray[np.int32]
 ) -> tuple[_Edge | None, int]:
-    """The last step to a cell: an edge and how many words of the other text it takes, or no edge
-    for an insertion."""
+    """Trace back one step of the alignment.
+
+    Returns:
+        The edge and the number of words of the other text that it consumes. An insertion has no
+        edge.
+    """
     cost = costs[node, at]
     for edge in edges:
         before = costs[edge.start]

@@ -1,7 +1,10 @@
-"""How well baselines were found (Gruening et al. 2017, "READ-BAD: A New Dataset and Evaluation
-Scheme for Baseline Detection in Archival Documents"): a true line counts as far as found ones lie
-along it, a found line as far as it follows a true one of its own, within a tolerance of a quarter
-of the distance to the next line."""
+"""Precision and recall of baseline detection.
+
+After Gruening et al. 2017, "READ-BAD: A New Dataset and Evaluation Scheme for Baseline Detection in
+Archival Documents". Recall is the share of a true line that detected lines cover. Precision is the
+share of a detected line that follows a true line, and each true line matches at most one detected
+line. The tolerance is a quarter of the distance to the next line.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,15 @@ from numpy.typing import NDArray
 from recog.transcript import Point
 
 STEP = 4.0  # pixels between the points that stand for a baseline
-TOLERANCE = 0.25  # of the distance between lines; fades out to three times as much
-LONELY = 50.0  # pixels between lines where a page has but one
+TOLERANCE = 0.25  # of the distance between lines; fades out to three times that value
+LONELY = 50.0  # pixels between lines, assumed where a page has a single line
 
 Baseline = Sequence[Point] | NDArray[np.floating]
 
 
 @dataclass(frozen=True)
 class BaselineScore:
-    """Shares from 0 to 1."""
+    """Precision and recall, as shares from 0 to 1."""
 
     precision: float
     recall: float
@@ -35,7 +38,10 @@ class BaselineScore:
 
 
 def score_page(true: Iterable[Baseline], found: Iterable[Baseline]) -> BaselineScore:
-    """Score the baselines found on one page. No true and no found ones are right."""
+    """Score the baselines detected on a page.
+
+    A page without lines on which none is detected scores 1.
+    """
     truth, hypotheses = [_points(line) for line in true], [_points(line) for line in found]
     if not truth or not hypotheses:
         return BaselineScore(float(not hypotheses), float(not truth))
@@ -50,11 +56,11 @@ def score_page(true: Iterable[Baseline], found: Iterable[Baseline]) -> BaselineS
         low, high = h.min(axis=0), h.max(axis=0)
         for j, (line, tolerance) in enumerate(zip(truth, tolerances, strict=True)):
             reach = 3.0 * tolerance
-            # else it cannot match
+            # lines whose boxes are further apart cannot match
             if (boxes[j][0] - reach <= high).all() and (boxes[j][1] + reach >= low).all():
                 match[i, j] = _coverage(h, line, tolerance)
     total = 0.0
-    for _ in range(min(match.shape)):  # one true line for each found one, the best pairs first
+    for _ in range(min(match.shape)):  # at most one true line each, the best pairs first
         best = np.unravel_index(int(match.argmax()), match.shape)
         i, j = int(best[0]), int(best[1])
         if match[i, j] <= 0.0:
@@ -65,7 +71,7 @@ def score_page(true: Iterable[Baseline], found: Iterable[Baseline]) -> BaselineS
 
 
 def mean_score(pages: Sequence[BaselineScore]) -> BaselineScore:
-    """Mean over pages."""
+    """Mean precision and recall over pages."""
     return BaselineScore(
         float(np.mean([page.precision for page in pages])),
         float(np.mean([page.recall for page in pages])),
@@ -82,7 +88,7 @@ def _points(line: Baseline) -> NDArray[np.float64]:
 
 
 def _nearest(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distance of each point to the nearest of others."""
+    """Distance of each point to the nearest of the other points."""
     found = np.empty(len(points))
     for start in range(0, len(points), 128):
         block = points[start : start + 128, None, :] - others[None, :, :]
@@ -100,7 +106,7 @@ def _tolerances(lines: list[NDArray[np.float64]]) -> list[float]:
     low, high = (np.array([side(line, axis=0) for line in lines]) for side in (np.min, np.max))
     apart: list[float] = []
     for i, line in enumerate(lines):
-        # no point of a line is nearer
+        # lower bounds of the distances, so that the search can stop early
         gaps = np.hypot(*np.maximum(0.0, np.maximum(low - high[i], low[i] - high)).T)
         nearest = np.inf
         for j in np.argsort(gaps, kind="stable"):

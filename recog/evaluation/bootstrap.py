@@ -1,6 +1,9 @@
-"""Bootstrap intervals of error rates (Bisani and Ney, "Bootstrap estimates for confidence intervals
-in ASR performance evaluation", ICASSP 2004): the test set's units are drawn with replacement, as
-many as there are, and rated anew."""
+"""Bootstrap intervals of error rates.
+
+After Bisani and Ney, "Bootstrap estimates for confidence intervals in ASR performance evaluation",
+ICASSP 2004. Each resample draws as many units as the test set has, with replacement, and computes
+the error rate again.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,22 @@ from numpy.typing import NDArray
 
 RESAMPLES = 1000
 SEED = 0
-MIN_GROUPS = 20  # fewer groups say too little about how groups vary
-_BLOCK = 1 << 21  # random draws held at once: 16 MB
+MIN_GROUPS = 20  # fewer groups do not show how much groups vary
+_BLOCK = 1 << 21  # random draws in memory at a time: 16 MB
 
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Resampling:
-    """What was drawn: ``unit`` is "groups" or "utterances", ``units`` how many, ``note`` a sentence
-    for people."""
+    """The units that were resampled.
+
+    Attributes:
+        unit: "groups" or "utterances".
+        units: the number of units.
+        resamples: the number of resamples.
+        note: a sentence for people.
+    """
 
     unit: str
     units: int
@@ -32,14 +41,15 @@ class Resampling:
 def choose_units(
     groups: Sequence[str | None], *, resamples: int = RESAMPLES
 ) -> tuple[NDArray[np.intp], Resampling]:
-    """Groups as units where every item has one and there are at least 20, else the items
-    themselves.
+    """Choose the units to resample: groups, or the items themselves.
+
+    Groups are the units where every item has a group and there are at least 20 groups.
 
     Args:
-        groups: the group of each item, n of them.
+        groups: the group of each of n items.
 
     Returns:
-        The unit's number of each item, shape (n,), and what they are.
+        The unit number of each item, shape (n,), and a description of the units.
     """
     numbers: dict[str, int] = {}
     grouped = [numbers.setdefault(group, len(numbers)) for group in groups if group is not None]
@@ -61,7 +71,7 @@ def choose_units(
 
 
 def pool(counts: NDArray[np.int64], units: NDArray[np.intp]) -> NDArray[np.int64]:
-    """``counts`` of shape (items, k) summed over each unit, shape (units, k)."""
+    """Sum ``counts`` of shape (items, k) over each unit, giving shape (units, k)."""
     pooled = np.zeros((int(units.max(initial=-1)) + 1, counts.shape[1]), dtype=np.int64)
     np.add.at(pooled, units, counts)
     return pooled
@@ -70,14 +80,15 @@ def pool(counts: NDArray[np.int64], units: NDArray[np.intp]) -> NDArray[np.int64
 def resample(counts: NDArray[np.int64], *, resamples: int = RESAMPLES) -> NDArray[np.int64]:
     """Totals of ``counts`` over resamples of its rows.
 
-    The rows are sorted first and the seed is fixed: the same rows in any order give the same
+    The rows are sorted first and the seed is fixed. The same rows in any order give the same
     totals.
 
     Args:
-        counts: shape (units, k); k columns that stay together, as errors and reference lengths.
+        counts: shape (units, k). The k columns, e.g. errors and reference lengths, are drawn
+            together.
 
     Returns:
-        shape (resamples, k).
+        Totals of shape (resamples, k).
     """
     columns = np.ascontiguousarray(counts[np.lexsort(counts.T)].T)
     units = columns.shape[1]
@@ -92,7 +103,7 @@ def resample(counts: NDArray[np.int64], *, resamples: int = RESAMPLES) -> NDArra
 
 
 def interval(values: NDArray[np.float64]) -> Interval | None:
-    """The 2.5th and the 97.5th percentile of the finite ``values``; None where there are none."""
+    """2.5th and 97.5th percentiles of the finite values, or None without finite values."""
     finite = values[np.isfinite(values)]
     if not len(finite):
         return None
@@ -101,20 +112,24 @@ def interval(values: NDArray[np.float64]) -> Interval | None:
 
 
 def rates(totals: NDArray[np.int64], errors: int, reference: int) -> NDArray[np.float64]:
-    """Column ``errors`` over column ``reference``, shape (resamples,); NaN where a resample has no
-    reference."""
+    """Error rate of each resample, shape (resamples,).
+
+    This is column ``errors`` divided by column ``reference``. It is NaN where a resample has no
+    reference.
+    """
     length = totals[:, reference].astype(np.float64)
     return np.divide(totals[:, errors], length, out=np.full(len(totals), np.nan), where=length > 0)
 
 
 def rate_interval(counts: NDArray[np.int64], *, resamples: int = RESAMPLES) -> Interval | None:
-    """The 95 % interval of sum(errors) / sum(reference length).
+    """95 % interval of sum(errors) / sum(reference length).
 
     Args:
-        counts: shape (units, 2): errors and reference length of each.
+        counts: shape (units, 2): errors and reference length of each unit.
 
     Returns:
-        None for fewer than two units, which do not vary, and where no resample has any reference.
+        The interval. None for fewer than two units, which do not vary, and where no resample has
+        any reference.
     """
     if len(counts) < 2:
         return None

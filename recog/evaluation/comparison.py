@@ -1,8 +1,7 @@
-"""Two systems on the same data: the paired bootstrap of their difference (Bisani and Ney, ICASSP
-2004).
+"""Compare two systems on the same data by a paired bootstrap.
 
-Both systems are rated on the same resamples, so that what makes an utterance hard for both does not
-blur the difference.
+After Bisani and Ney, ICASSP 2004. Both systems are scored on the same resamples. Utterances that
+are hard for both systems therefore do not widen the interval of the difference.
 """
 
 from __future__ import annotations
@@ -31,14 +30,15 @@ from recog.evaluation.result import Result, Score, count_array, resampling_json,
 
 @dataclass(frozen=True)
 class Difference:
-    """B's error rate against A's.
+    """Difference in error rate between systems A and B.
 
     Attributes:
         a, b: the error rates, as fractions.
-        difference: b - a; negative where B is better; NaN without any reference.
-        interval: 95 % of the difference; None for fewer than two units or without any reference.
+        difference: b - a. It is negative where B is better, and NaN without any reference.
+        interval: 95 % interval of the difference. None for fewer than two units or without any
+            reference.
         b_better: share of resamples in which B has strictly fewer errors ("probability of
-            improvement"); None likewise.
+            improvement"). None in the same cases as ``interval``.
     """
 
     a: float
@@ -49,11 +49,11 @@ class Difference:
 
     @property
     def significant(self) -> bool:
-        """The 95 % interval leaves out zero."""
+        """Whether the 95 % interval excludes zero."""
         return self.interval is not None and not self.interval[0] <= 0 <= self.interval[1]
 
     def to_json(self) -> dict[str, Any]:
-        """Ready for :func:`json.dumps`; what is not finite is null."""
+        """Convert to a dict for :func:`json.dumps`; values that are not finite become null."""
         return {
             "a": rounded(self.a),
             "b": rounded(self.b),
@@ -67,14 +67,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The differences in word and character error rate, and what was resampled."""
+    """Differences in word and character error rate, and the units resampled."""
 
     wer: Difference
     cer: Difference
     resampling: Resampling
 
     def to_json(self) -> dict[str, Any]:
-        """Ready for :func:`json.dumps`."""
+        """Convert to a dict for :func:`json.dumps`."""
         return {
             "wer": self.wer.to_json(),
             "cer": self.cer.to_json(),
@@ -83,10 +83,10 @@ class Comparison:
 
 
 def compare(a: Result, b: Result) -> Comparison:
-    """Compares two evaluations of the same references under the same normalisation.
+    """Compare two evaluations of the same references under the same normalisation.
 
     Raises:
-        UserError: the two were not made of the same utterances, references and normalisation.
+        UserError: the evaluations differ in utterances, references or normalisation.
     """
     if a.normalisation != b.normalisation:
         raise UserError(
@@ -115,8 +115,8 @@ def _difference(
     a: Sequence[Score], b: Sequence[Score], which: str, units: NDArray[np.intp], resamples: int
 ) -> Difference:
     counts_a, counts_b = count_array(a, which), count_array(b, which)
-    # The lengths differ where the references leave a choice. Theirs come first: the sort within
-    # goes by the last column.
+    # The reference lengths of A and B differ where a reference has alternates. The order of the
+    # columns fixes the resamples: resample() sorts the rows by the last column first.
     columns = np.column_stack([counts_b[:, 1], counts_a, counts_b[:, 0]])
     reference_b, errors_a, reference_a, errors_b = (int(total) for total in columns.sum(axis=0))
     rate_a, rate_b = error_rate(errors_a, reference_a), error_rate(errors_b, reference_b)

@@ -1,8 +1,8 @@
-"""How far confidences can be trusted: reliability, calibration error, cross entropy.
+"""Calibration of word confidences: reliability, calibration error, cross entropy.
 
-A raw confidence (:func:`recog.decoding.ctc.word_spans.word_spans`) puts words in order; what share of
-the words of one confidence are right is another thing, and what a
-:class:`recog.model.config.Calibration` maps it to.
+A raw confidence (:func:`recog.decoding.ctc.word_spans.word_spans`) only ranks words. A
+:class:`recog.model.config.Calibration` maps it to the share of words with this confidence that are
+right.
 """
 
 from __future__ import annotations
@@ -21,8 +21,14 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """The words whose confidence lies from ``low`` up to ``high``: how many, their mean confidence,
-    the share that is right."""
+    """A bin of a reliability diagram: the words with a confidence from ``low`` up to ``high``.
+
+    Attributes:
+        low, high: the limits of the bin.
+        count: number of words.
+        confidence: mean confidence of the words.
+        accuracy: share of the words that are right.
+    """
 
     low: float
     high: float
@@ -34,8 +40,7 @@ class ReliabilityBin:
 def reliability(
     confidences: ArrayLike, correct: ArrayLike, *, bins: int = 10
 ) -> list[ReliabilityBin]:
-    """The table behind a reliability diagram: equally wide bins of confidence, those without a word
-    left out.
+    """Compute the bins of a reliability diagram, equally wide, without empty bins.
 
     Raises:
         ValueError: the lengths differ, a confidence lies outside 0 to 1, or ``bins`` is not
@@ -57,9 +62,12 @@ def reliability(
 def expected_calibration_error(
     confidences: ArrayLike, correct: ArrayLike, *, bins: int = 15
 ) -> float:
-    """Mean distance between confidence and accuracy over equally wide bins, weighed by their words
-    (Guo et al. 2017, equation 3): 0 to 1, lower is better; 0 without words. Raises as
-    :func:`reliability`."""
+    """Expected calibration error over equally wide bins (Guo et al. 2017, equation 3).
+
+    This is the mean distance between confidence and accuracy, weighted by the words of each bin. It
+    lies between 0 and 1, and lower is better. Without words it is 0. It raises the errors of
+    :func:`reliability`.
+    """
     table = reliability(confidences, correct, bins=bins)
     total = sum(row.count for row in table)
     return (
@@ -70,13 +78,15 @@ def expected_calibration_error(
 
 
 def normalised_cross_entropy(confidences: ArrayLike, correct: ArrayLike) -> float:
-    """How much of the uncertainty of which words are right the confidences take away (NIST's NCE,
-    Siu et al. 1997).
+    """Normalised cross entropy of the confidences (NIST's NCE, Siu et al. 1997).
+
+    It measures how much the confidences reduce the uncertainty about which words are right.
+    Confidences are clipped to 1e-6 from 0 and 1.
 
     Returns:
-        1 for certainty that is always right, 0 for what the mean accuracy alone tells, below 0 for
-        confidences that mislead; confidences of 0 and 1 count as 1e-6 from there. 0 where all words
-        are right, or none.
+        1 for confidences of 0 and 1 that are always right. 0 for confidences that are no better
+        than the mean accuracy. Below 0 for misleading confidences. 0 where all words are right, or
+        none is.
     """
     values, right = as_arrays(confidences, correct)
     share = float(right.mean()) if len(right) else 0.0
@@ -90,17 +100,19 @@ def normalised_cross_entropy(confidences: ArrayLike, correct: ArrayLike) -> floa
 def reliability_svg(
     table: Sequence[ReliabilityBin], *, title: str = "", background: str = "white"
 ) -> str:
-    """A reliability diagram for a model card: a bar a bin, as high as its words are right, against
-    the diagonal.
+    """Draw a reliability diagram as SVG, for a model card.
+
+    Each bin has a bar whose height is the share of its words that are right. The diagonal is drawn
+    for comparison.
 
     Args:
         table: from :func:`reliability`.
-        title: above it.
-        background: its colour, or "none"; text has the colour of what the diagram stands in.
+        title: text above the diagram.
+        background: background colour, or "none". Text inherits the colour of the page.
 
     Returns:
-        An SVG document of 320 by 340 units, on one line for each mark, without scripts, fonts or
-        links.
+        An SVG document of 320 by 340 units, with a line of text for each mark. It has no scripts,
+        fonts or links.
     """
     side, left, top = 250.0, 50.0, 30.0
     most = max((row.count for row in table), default=1)
@@ -141,7 +153,7 @@ def reliability_svg(
 
 
 def as_arrays(confidences: ArrayLike, correct: ArrayLike) -> tuple[Floats, Flags]:
-    """Both as arrays of one length.
+    """Convert confidences and correctness flags to arrays of equal length.
 
     Raises:
         ValueError: the lengths differ, or a confidence lies outside 0 to 1.

@@ -1,5 +1,4 @@
-"""Substitutions, deletions, insertions and hits of one text against another, by minimum edit
-distance."""
+"""Substitutions, deletions, insertions and hits, by minimum edit distance."""
 
 from __future__ import annotations
 
@@ -15,21 +14,20 @@ from recog.util.edit_distance import as_numbers
 
 @dataclass(frozen=True)
 class Pair:
-    """A reference and what was recognised.
+    """A reference and its hypothesis.
 
     Attributes:
-        id: names the utterance, line or file; unique in a data set.
-        reference: the true text; may be empty, and then every word of the hypothesis is an
-            insertion.
-        hypothesis: the recognised text; None where there is none, which counts as a deletion of the
-            whole reference.
-        group: the speaker, the writer or the document, over which intervals are resampled; None
-            where unknown.
-        words: the hypothesis's words with their confidences, where they are known.
+        id: name of the utterance, line or file, unique in a data set.
+        reference: the true text. Where it is empty, every word of the hypothesis is an insertion.
+        hypothesis: the recognised text. A missing hypothesis is None and counts as a deletion of
+            the whole reference.
+        group: the speaker, writer or document, over which intervals are resampled. None where
+            unknown.
+        words: the words of the hypothesis with their confidences, where they are known.
         reference_has_markup, hypothesis_has_markup: whether the text is in sclite's notation, with
             alternates and optional words; see :mod:`recog.evaluation.alternates`.
-        skipped_optional: optional words of the reference that its reading leaves out; they count as
-            recognised.
+        skipped_optional: optional words of the reference that the chosen reading omits. They count
+            as recognised.
     """
 
     id: str
@@ -44,8 +42,9 @@ class Pair:
 
 @dataclass(frozen=True)
 class Counts:
-    """How a hypothesis differs from its reference, in words or in characters; adding two pools
-    them.
+    """Error counts of a hypothesis against its reference, in words or characters.
+
+    Adding two counts pools them.
 
     Attributes:
         substitutions, deletions, insertions, hits: operations that turn the reference into the
@@ -61,14 +60,15 @@ class Counts:
 
     @property
     def errors(self) -> int:
-        """The edit distance."""
+        """Edit distance: substitutions + deletions + insertions."""
         return self.substitutions + self.deletions + self.insertions
 
     @property
     def rate(self) -> float:
-        """Errors over reference length: 0 upwards, above 1 where insertions abound.
+        """Error rate: errors / reference length.
 
-        With an empty reference it is 0 where there are no errors, else infinite.
+        It is at least 0, and above 1 where there are many insertions. With an empty reference it is
+        0 without errors, else infinite.
         """
         return error_rate(self.errors, self.reference)
 
@@ -82,23 +82,23 @@ class Counts:
         )
 
 
-# (reference token, hypothesis token); "" stands for nothing: an insertion, or a deletion
+# (reference token, hypothesis token); the first is "" in an insertion, the second in a deletion
 Edit = tuple[str, str]
 
 
 def error_rate(errors: int, reference: int) -> float:
-    """Errors over length; an empty reference gives 0 without errors, else infinity."""
+    """Errors / reference length; an empty reference gives 0 without errors, else infinity."""
     if reference:
         return errors / reference
     return math.inf if errors else 0.0
 
 
 def align(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[Counts, list[Edit]]:
-    """One alignment of the smallest edit distance, every operation costing 1.
+    """Align two token sequences with minimum edit distance, every operation costing 1.
 
-    Where several alignments are equally short, it is the one rapidfuzz finds, always the same:
-    their number of errors agrees, the share of substitutions may not. (jiwer aligns with the same
-    library and gives the same counts.)
+    Several alignments may have the minimum distance. rapidfuzz always chooses the same of them. All
+    have the same number of errors, but the share of substitutions may differ. jiwer aligns with the
+    same library and gives the same counts.
 
     Args:
         reference, hypothesis: tokens: words, or the characters of a string.
@@ -118,5 +118,5 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[Counts, 
 
 
 def all_deleted(reference: Sequence[str]) -> Counts:
-    """The counts of a hypothesis that is missing."""
+    """Counts of a missing hypothesis: every token of the reference is deleted."""
     return Counts(deletions=len(reference), reference=len(reference))

@@ -1,4 +1,4 @@
-"""Word and character error rates of texts that are at hand."""
+"""Word and character error rates of strings."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def wer(reference: Texts, hypothesis: Texts, *, normalise: str | Normalisation =
     """Word error rate: (substitutions + deletions + insertions) / words of the reference.
 
     Args:
-        reference: the true text, or a list of texts; errors and words of a list are summed before
+        reference: the true text, or a list of texts. Errors and words of a list are summed before
             they are divided.
-        hypothesis: the recognised text, or a list of as many.
-        normalise: what both are rewritten by beforehand: "none" (Unicode NFC, no white space at the
-            ends), "collapse", "plain", "diplomatic", "spoken", "basic", "words", or a file of
-            rules; see :func:`recog.evaluation.normalisation`.
+        hypothesis: the recognised text, or a list with a text for each reference.
+        normalise: normalisation of both texts: "none" (Unicode NFC, no white space at the ends),
+            "collapse", "plain", "diplomatic", "spoken", "basic", "words", or a file of rules; see
+            :func:`recog.evaluation.normalisation`.
 
     Returns:
-        A fraction from 0 upwards, above 1 where there are many insertions. With an empty reference
-        0 where there are no errors, else infinity.
+        A fraction of at least 0, above 1 where there are many insertions. With an empty reference
+        it is 0 without errors, else infinity.
 
     Raises:
         UserError: there are no texts, the lists differ in length, or the rule is unknown.
@@ -40,7 +40,7 @@ def wer(reference: Texts, hypothesis: Texts, *, normalise: str | Normalisation =
 
 
 def cer(reference: Texts, hypothesis: Texts, *, normalise: str | Normalisation = "none") -> float:
-    """Character error rate: as :func:`wer`, of Unicode code points, spaces included.
+    """Character error rate: as :func:`wer`, over Unicode code points, spaces included.
 
     Example:
         >>> cer("the cat", "the bat")

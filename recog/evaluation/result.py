@@ -1,4 +1,4 @@
-"""Results of an evaluation, and how they are written as JSON."""
+"""Results of an evaluation, and their JSON form."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class Confusion:
-    """``count`` times ``reference`` was recognised as ``hypothesis``; "" stands for an insertion or
-    a deletion."""
+    """A confusion: ``reference`` was recognised ``count`` times as ``hypothesis``.
+
+    An empty ``reference`` is an insertion, and an empty ``hypothesis`` is a deletion.
+    """
 
     reference: str
     hypothesis: str
@@ -29,7 +31,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Score:
-    """One pair's counts, and its reference as it was given."""
+    """Error counts of a pair, with its reference before normalisation."""
 
     id: str
     group: str | None
@@ -40,7 +42,7 @@ class Score:
 
 @dataclass(frozen=True)
 class GroupScore:
-    """A group's pooled counts over its ``n`` pairs."""
+    """Pooled error counts of a group over its ``n`` pairs."""
 
     n: int
     wer: Counts
@@ -49,23 +51,25 @@ class GroupScore:
 
 @dataclass(frozen=True)
 class Result:
-    """An evaluation.
+    """Result of an evaluation.
 
     Attributes:
-        wer, cer: counts over the whole corpus; ``wer.rate`` pools errors over words, it is no mean
-            of rates.
-        wer_interval, cer_interval: 95 %, as fractions; None where fewer than two units or no
-            reference at all.
-        groups: per group, in order of name; empty where the data names none.
-        word_confusions, character_confusions: the most common, ties by their text. Pairs without a
-            hypothesis are left out: their deletions say nothing about what is confused.
-        normalisation: what was done to both sides beforehand.
-        n: pairs; ``missing`` of them have no hypothesis; ``sentence_errors`` have at least one word
-            error.
-        resampling: what the intervals were drawn over.
-        notes: sentences that belong beside the figures.
+        wer, cer: counts over the whole corpus. ``wer.rate`` is pooled errors / pooled words, not a
+            mean of rates.
+        wer_interval, cer_interval: 95 % intervals, as fractions. None with fewer than two units or
+            without any reference.
+        groups: scores per group, in order of name. Empty where the data has no groups.
+        word_confusions, character_confusions: the most common confusions, with ties in order of
+            their text. Pairs without a hypothesis are left out, because their deletions are no
+            confusions.
+        normalisation: rewriting of references and hypotheses before scoring.
+        n: number of pairs.
+        missing: number of pairs without a hypothesis.
+        sentence_errors: number of pairs with at least one word error.
+        resampling: the units that were resampled for the intervals.
+        notes: sentences to print next to the figures.
         warnings: sentences about the input.
-        scores: each pair's counts, in the order given.
+        scores: counts of each pair, in the order of the pairs.
     """
 
     wer: Counts
@@ -90,8 +94,10 @@ class Result:
         return self.sentence_errors / self.n
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the scores of single pairs, ready for :func:`json.dumps`; an infinite rate
-        is null."""
+        """Convert to a dict for :func:`json.dumps`, without the scores of single pairs.
+
+        An infinite rate becomes null.
+        """
         return {
             "format_version": FORMAT_VERSION,
             "n": self.n,
@@ -119,7 +125,7 @@ class Result:
 
 
 def count_array(scores: Sequence[Score], which: str) -> NDArray[np.int64]:
-    """Errors and reference lengths, shape (n, 2), of ``which``: "wer" or "cer"."""
+    """Errors and reference lengths for ``which`` ("wer" or "cer"), of shape (n, 2)."""
     counts = [getattr(score, which) for score in scores]
     return np.array([(count.errors, count.reference) for count in counts], dtype=np.int64).reshape(
         -1, 2
@@ -127,12 +133,12 @@ def count_array(scores: Sequence[Score], which: str) -> NDArray[np.int64]:
 
 
 def rounded(value: float) -> float | None:
-    """For JSON: six decimals, None where not finite."""
+    """Round to six decimals for JSON; None for values that are not finite."""
     return round(value, 6) if math.isfinite(value) else None
 
 
 def resampling_json(resampling: Resampling) -> dict[str, Any]:
-    """For JSON, with the seed that makes the resamples repeatable."""
+    """Describe the resampling for JSON, with the seed that reproduces it."""
     return {
         "over": resampling.unit,
         "units": resampling.units,

@@ -1,5 +1,4 @@
-"""Pairs of texts -> word and character error rates, with everything that is needed to trust
-them."""
+"""Score pairs of texts: word and character error rates, intervals and confusions."""
 
 from __future__ import annotations
 
@@ -14,7 +13,7 @@ from recog.evaluation.inputs.normalisation import Normalisation, normalisation
 from recog.evaluation.result import Confusion, GroupScore, Result, Score, count_array
 from recog.util.display import printable
 
-# reference times hypothesis characters: a text of 2 million, minutes of aligning
+# reference times hypothesis characters: 2 million characters each take minutes to align
 MAX_CELLS = 4_000_000_000_000
 TOKENS = (
     "Words are what stands between white space; characters are Unicode code points after NFC, "
@@ -37,18 +36,20 @@ def evaluate(
     resamples: int = RESAMPLES,
     warnings: Iterable[str] = (),
 ) -> Result:
-    """Scores hypotheses against references. The order of the pairs changes nothing but ``scores``.
+    """Score hypotheses against references.
+
+    The order of the pairs affects only ``scores``.
 
     Args:
-        pairs: at least one, ids unique.
-        normalise: name of a rule, name of a file of rules, or one that is made.
-        confusions: how many of the most common word and character confusions to keep.
-        resamples: of the bootstrap.
-        warnings: sentences about the input, which the result carries along.
+        pairs: at least one pair, with unique ids.
+        normalise: name of a rule, name of a file of rules, or a :class:`Normalisation`.
+        confusions: number of the most common word and character confusions to keep.
+        resamples: number of bootstrap resamples.
+        warnings: sentences about the input, which are copied to the result.
 
     Raises:
-        UserError: no pairs, an id twice, a text of millions of characters, or an unknown
-            normalisation.
+        UserError: there are no pairs, an id occurs twice, a text has millions of characters, or the
+            normalisation is unknown.
 
     Example:
         >>> evaluate([Pair("1", "the cat sat", "the bat")]).wer.rate
@@ -104,7 +105,7 @@ def _check(pairs: Sequence[Pair]) -> None:
 def score_pair(
     pair: Pair, rule: Normalisation, word_edits: Counter[Edit], character_edits: Counter[Edit]
 ) -> Score:
-    """One pair's counts; its edits are added to those given.
+    """Count the errors of a pair, and add its edits to the given counters.
 
     Raises:
         UserError: the texts have millions of characters.
@@ -128,7 +129,7 @@ def score_pair(
     character_edits.update(edits)
     for word in map(rule, pair.skipped_optional):
         wer += _recognised(len(word.split()))
-        cer += _recognised(len(word) + 1 if word else 0)  # with its space
+        cer += _recognised(len(word) + 1 if word else 0)  # and the space next to it
     return Score(pair.id, pair.group, wer, cer, given)
 
 

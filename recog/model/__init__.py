@@ -1,1 +1,1 @@
-"""The model folder and how to run it."""
+"""Model folders: their configs, and running their networks."""

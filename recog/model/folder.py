@@ -1,9 +1,9 @@
-"""The folder of any model: read, check, write.
+"""Read, check and write model folders.
 
-A model is a folder of plain files: ``config.json``, ``model.safetensors`` (float16 weights, to
-train on), ``model.onnx`` (to run) and ``README.md`` (the model card). Nothing in it is unpickled or
-executed; a folder from a stranger is checked for sizes, checksums and allowed operators before ONNX
-Runtime sees it.
+A model is a folder of plain files: ``config.json``, ``model.safetensors`` (float16 weights, for
+further training), ``model.onnx`` (for inference) and ``README.md`` (the model card). Nothing in it
+is unpickled or executed. A folder may come from an untrusted source, so file sizes, checksums and
+operators are checked before ONNX Runtime loads the graph.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
 GRAPH = "model.onnx"
 CARD = "README.md"
-PRONUNCIATIONS = "pronunciations.tsv"  # where the model hears sounds
-SPELLING = "spelling.bin"  # how other words are said
-RESCORER = "rescorer.onnx"  # a neural language model of its own, and its config
+PRONUNCIATIONS = "pronunciations.tsv"  # of models that recognise phones
+SPELLING = "spelling.bin"  # predicts the pronunciation of other words
+RESCORER = "rescorer.onnx"  # neural language model for rescoring
 RESCORER_CONFIG = "rescorer.json"
-TRAINING_PLOT = "training.svg"  # where the model was trained here
+TRAINING_PLOT = "training.svg"  # of models that this recog trained
 MAX_CONFIG_BYTES = 4 << 20
 MAX_FILE_BYTES = 1 << 30
 KINDS = {
@@ -43,11 +43,11 @@ KINDS = {
 
 
 class FolderConfig(Strict):
-    """What every model's config says.
+    """Config keys that all kinds of models share.
 
-    ``normalise`` names the text normalisation of the texts it was trained on. ``files`` holds the
-    SHA-256 of the other files of the folder. ``trained`` and ``dev`` record how it was made and
-    what it reached, for people to read.
+    ``normalise`` names the normalisation of the training texts. ``files`` holds the SHA-256 of the
+    other files of the folder. ``trained`` and ``dev`` record how the model was trained and its
+    scores on dev, for people to read.
     """
 
     format_version: Literal[1] = 1
@@ -65,16 +65,16 @@ Config = TypeVar("Config", bound=FolderConfig)
 
 @dataclass(frozen=True)
 class ModelFolder(Generic[Config]):
-    """An opened model folder whose config is valid."""
+    """An open model folder with a valid config."""
 
     path: Path
     config: Config
 
     def file(self, name: str) -> Path:
-        """Path of one of its files, its checksum verified.
+        """Return the path of a file in the folder, after verifying its checksum.
 
         Raises:
-            UserError: it is missing, too large or not the file that the config was written for.
+            UserError: the file is missing, is too large or does not match the checksum.
         """
         path = self.path / name
         if not path.is_file():
@@ -93,7 +93,7 @@ class ModelFolder(Generic[Config]):
 
     @property
     def card(self) -> str:
-        """The model card, or a line saying there is none."""
+        """Text of the model card, or a line that there is no card."""
         path = self.path / CARD
         return (
             path.read_text(encoding="utf-8", errors="replace")
@@ -112,7 +112,7 @@ def read_config(path: Path, kind: type[Config], modalities: tuple[str, ...]) -> 
     """Read and validate a ``config.json``.
 
     Raises:
-        UserError: it cannot be used, or is of a model for another modality.
+        UserError: the config cannot be used, or the model is for another modality.
     """
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
@@ -144,7 +144,7 @@ def read_config(path: Path, kind: type[Config], modalities: tuple[str, ...]) -> 
 
 
 def modality_of(folder: str | Path) -> str | None:
-    """What kind of model a folder holds, by its config; None where it holds none."""
+    """Return the modality in the config of a model folder; None for any other folder."""
     try:
         loaded = json.loads((Path(folder) / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -154,7 +154,7 @@ def modality_of(folder: str | Path) -> str | None:
 
 
 def pretrained() -> dict[str, Path]:
-    """Name -> folder of all models that come with recog."""
+    """Map the names of all models shipped with recog to their folders."""
     root = Path(str(resources.files("recog") / "pretrained"))
     if not root.is_dir():
         return {}
@@ -162,10 +162,10 @@ def pretrained() -> dict[str, Path]:
 
 
 def write_folder(folder: Path, config: Config, files: Mapping[str, bytes], card: str) -> Config:
-    """Write a model folder; gives the config with the files' checksums.
+    """Write a model folder and return the config with the checksums of the files.
 
-    An older model in it stays whole until everything is on the disk, and ``config.json`` comes
-    last, so that a half-written folder is never a model.
+    An older model in the folder stays intact until all new files are on disk. ``config.json`` is
+    written last, so that an incomplete folder never counts as a model.
     """
     folder.mkdir(parents=True, exist_ok=True)
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}

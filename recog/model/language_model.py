@@ -1,4 +1,4 @@
-"""The folder of a neural language model: the same files as a recogniser's, another config."""
+"""Folder of a neural language model: the files of a recogniser with another config."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ UNKNOWN_ID, END_ID = 0, 1
 class LanguageNetworkConfig(Strict):
     """Shape of :class:`recog.nn.language_model.LanguageNetwork`.
 
-    ``tied`` shares one matrix between the embedding and the output layer (Press and Wolf 2017), for
-    large vocabularies; where embedding and hidden state are of different sizes, a linear layer
-    between brings one to the other.
+    ``tied`` shares the weight matrix between the embedding and the output layer (Press and Wolf
+    2017), for large vocabularies. Where embedding and hidden state differ in size, a linear layer
+    projects the hidden state to the size of the embedding.
     """
 
     embedding: int = Field(64, ge=1, le=4096)
@@ -33,17 +33,17 @@ class LanguageNetworkConfig(Strict):
 
     @property
     def projected(self) -> bool:
-        """Whether a linear layer stands between the last LSTM layer and the output layer."""
+        """Whether a linear layer connects the last LSTM layer to the output layer."""
         return self.tied and self.embedding != self.hidden
 
 
 class LanguageModelConfig(FolderConfig):
-    """Everything about a neural language model but its weights.
+    """Config of a neural language model.
 
-    ``symbols`` are the tokens by index, ``<unk>`` and ``</s>`` first; a character model writes the
-    space between words as ``|``. ``normalise`` names the rule that texts go through before they are
-    scored. ``sentence`` says that the lines it was trained on were sentences, each closed by
-    ``</s>``; else they were running text.
+    ``symbols`` are the tokens by index, with ``<unk>`` and ``</s>`` first. A character model writes
+    the space between words as ``|``. ``normalise`` names the normalisation of texts before they are
+    scored. ``sentence`` is true if the training lines were sentences, each ended by ``</s>``, and
+    false if they were running text.
     """
 
     modality: Literal["text"] = "text"
@@ -68,14 +68,15 @@ class LanguageModelConfig(FolderConfig):
 
 
 class LanguageModelFolder(ModelFolder[LanguageModelConfig]):
-    """An opened folder of a language model."""
+    """An open folder of a neural language model."""
 
 
 def open_language_model_folder(path: str | Path) -> LanguageModelFolder:
     """Open the folder of a neural language model.
 
     Raises:
-        UserError: it is not one, or its config cannot be used; the message says why.
+        UserError: the folder is not a language model, or its config cannot be used. The message
+            gives the reason.
     """
     path = Path(path)
     file = path / CONFIG
@@ -89,5 +90,5 @@ def open_language_model_folder(path: str | Path) -> LanguageModelFolder:
 def write_language_model_folder(
     folder: Path, config: LanguageModelConfig, files: Mapping[str, bytes], card: str
 ) -> LanguageModelFolder:
-    """Write a language model's folder, see :func:`recog.model.folder.write_folder`."""
+    """Write the folder of a language model; see :func:`recog.model.folder.write_folder`."""
     return LanguageModelFolder(folder, write_folder(folder, config, files, card))

@@ -1,9 +1,10 @@
-"""What is inside an ONNX file, read before ONNX Runtime sees it and without the ``onnx`` package.
+"""Check the content of an ONNX file before ONNX Runtime loads it.
 
-A model file may come from a stranger. Accepted are the operators that
-:mod:`recog.nn.export.recogniser` writes and what ONNX Runtime's quantiser makes of them; refused
-are control flow (Loop, Scan, If), functions, external data and unknown domains. Only the few fields
-of the protocol-buffer wire format that matter are walked (onnx.proto, IR version 3 and later).
+A model file may come from an untrusted source. The check accepts the operators that
+:mod:`recog.nn.export.recogniser` writes, and those that ONNX Runtime's quantiser makes of them. It
+rejects control flow (Loop, Scan, If), functions, external data and unknown domains. It does not
+need the ``onnx`` package: it parses only the relevant fields of the protocol-buffer wire format
+(onnx.proto, IR version 3 and later).
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def _fields(data: memoryview) -> Iterator[Field]:
     while at < len(data):
         key, at = _varint(data, at)
         number, wire = key >> 3, key & 7
-        # other readers cut it to 32 bits, and would see another field
+        # other parsers truncate the key to 32 bits, and would read another field
         if key > MAX_KEY or number == 0:
             raise _MalformedError
         if wire == 0:
@@ -75,7 +76,7 @@ def _blocks(data: memoryview, number: int) -> Iterator[memoryview]:
 
 
 def _text(data: memoryview, number: int) -> str:
-    """A text that stands once at most: of several, readers take the last."""
+    """Read a string field, which may occur only once, as parsers take the last of several."""
     blocks = list(_blocks(data, number))
     if len(blocks) > 1:
         raise _MalformedError
@@ -83,15 +84,15 @@ def _text(data: memoryview, number: int) -> str:
 
 
 def check_onnx(path: Path, *, also: frozenset[str] = frozenset()) -> None:
-    """Accept or refuse an ONNX file.
+    """Check that an ONNX file contains only what recog's models need.
 
     Args:
         path: the file.
-        also: operators that this kind of model needs beside :data:`ALLOWED`.
+        also: operators that this kind of model needs in addition to :data:`ALLOWED`.
 
     Raises:
-        UserError: it is not an ONNX model, or holds something that no model of recog needs; the
-            message names it.
+        UserError: the file is not an ONNX model, or contains a part that no model of recog needs.
+            The message names it.
     """
     content = memoryview(path.read_bytes())
     try:

@@ -1,4 +1,4 @@
-"""ONNX graphs in ONNX Runtime: loading a file that may come from a stranger, and running it."""
+"""Load an ONNX file from an untrusted source in ONNX Runtime, and run it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from recog.model.onnx_check import check_onnx
 
 
 def open_session(path: Path, *, also: frozenset[str] = frozenset(), threads: int = 1) -> Any:
-    """An ``onnxruntime.InferenceSession`` on the CPU of a graph that was checked first.
+    """Check an ONNX file and open an ``onnxruntime.InferenceSession`` on the CPU.
 
     Args:
         path: the file.
-        also: operators that are allowed beside those of every model; see
-            :func:`recog.model.onnx_check.check_onnx`.
-        threads: that one run takes.
+        also: additional allowed operators; see :func:`recog.model.onnx_check.check_onnx`.
+        threads: number of threads of a run.
 
     Raises:
-        UserError: the file is no graph that recog runs.
+        UserError: recog cannot run the graph in the file.
     """
     import onnxruntime
 
@@ -37,16 +36,16 @@ def open_session(path: Path, *, also: frozenset[str] = frozenset(), threads: int
 
 
 def run_graph(session: Any, path: Path, feed: Mapping[str, Any]) -> list[Any]:
-    """The outputs of one run.
+    """Run a graph once and return its outputs.
 
     Args:
         session: an ``onnxruntime.InferenceSession``.
-        path: the file that it was loaded from.
+        path: the file of the session, for error messages.
         feed: inputs by name.
 
     Raises:
-        UserError: the graph cannot be run on them, as its shapes do not fit or it asks for more
-            memory than there is.
+        UserError: the graph cannot run on the inputs, because shapes do not match or memory is too
+            small.
     """
     try:
         outputs: list[Any] = session.run(None, dict(feed))

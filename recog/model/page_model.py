@@ -1,4 +1,4 @@
-"""The folder of a page model: what finds the lines of a page."""
+"""Folder of a page model, which finds the lines of a page."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from recog.model.folder import (
     write_folder,
 )
 
-MAPS = ("baseline", "end", "body")  # what the network gives for each pixel
-# a fourth map, of one with context: whether writing there is the page's own, and no note or stamp
-# on it
+MAPS = ("baseline", "end", "body")  # output maps of the network, by pixel
+# The fourth map of a network with context: whether writing is the main text of the page, and not a
+# note or stamp on it.
 MAIN = "main"
 GEOMETRY_MAPS = (
     "written",
@@ -33,20 +33,21 @@ GEOMETRY_MAPS = (
     "sine2",
 )  # of a geometry network, for each 16 x 16 pixels
 GEOMETRY_GRAPH, GEOMETRY_WEIGHTS = "geometry.onnx", "geometry.safetensors"
-DEFAULT = "pages"  # the shipped one
+DEFAULT = "pages"  # name of the shipped page model
 
 
 class PageNetworkConfig(Strict):
-    """Shape of :class:`recog.nn.page.network.PageNetwork`: its channels from the finest level to
-    the coarsest.
+    """Shape of :class:`recog.nn.page.network.PageNetwork`.
 
     Attributes:
-        spacing: pixels between lines at which the network sees a page. Pages are scaled to it,
-            whatever their size.
-        contrast: what ink is measured by; see :func:`recog.segment.page_lines.page_ink`.
-        side: pixels of the longer side of a page whose writing is not known to have a size.
-        context: the dilations of the blocks that tell the page's own writing from notes on it
-            (:class:`recog.nn.page.marginalia.PageContext`). Without any the network does not say.
+        widths: channels of each level, from the finest to the coarsest.
+        side: pixels of the longer side of a page whose size of writing is unknown.
+        spacing: pixels between lines in the network's input. Pages of any size are scaled to it.
+        contrast: reference of the contrast of ink; see
+            :func:`recog.segment.page_lines.page_ink`.
+        context: dilations of the blocks that distinguish main text from notes on the page
+            (:class:`recog.nn.page.marginalia.PageContext`). Without dilations the network does not
+            distinguish them.
     """
 
     widths: tuple[int, ...] = Field((16, 32, 48, 64, 96), min_length=2, max_length=8)
@@ -57,14 +58,18 @@ class PageNetworkConfig(Strict):
 
     @property
     def maps(self) -> tuple[str, ...]:
-        """What the network gives for each pixel."""
+        """Names of the output maps of the network."""
         return (*MAPS, MAIN) if self.context else MAPS
 
 
 class GeometryConfig(Strict):
-    """Shape of :class:`recog.nn.page.geometry.GeometryNetwork`: its channels from the finest level
-    to the coarsest, the dilations of the blocks that look around there, and the longer side in
-    pixels that a page is scaled to for it."""
+    """Shape of :class:`recog.nn.page.geometry.GeometryNetwork`.
+
+    Attributes:
+        widths: channels of each level, from the finest to the coarsest.
+        dilations: dilations of the blocks at the coarsest level, which widen the receptive field.
+        side: pixels of the longer side that a page is scaled to.
+    """
 
     widths: tuple[int, ...] = Field((16, 32, 48, 64, 96), min_length=5, max_length=5)
     dilations: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field((1, 2, 4, 1), max_length=16)
@@ -72,7 +77,7 @@ class GeometryConfig(Strict):
 
 
 class PageModelConfig(FolderConfig):
-    """Everything about a page model but its weights."""
+    """Config of a page model."""
 
     modality: Literal["page"] = "page"
     network: PageNetworkConfig = PageNetworkConfig()
@@ -80,14 +85,14 @@ class PageModelConfig(FolderConfig):
 
 
 class PageModelFolder(ModelFolder[PageModelConfig]):
-    """An opened folder of a page model."""
+    """An open folder of a page model."""
 
 
 def open_page_model_folder(name_or_path: str | Path = DEFAULT) -> PageModelFolder:
-    """Open the page model of this path, or the shipped one of this name.
+    """Open a page model by its path, or a shipped page model by its name.
 
     Raises:
-        UserError: there is none, or its config cannot be used.
+        UserError: there is no page model of this name, or its config cannot be used.
     """
     path = Path(name_or_path)
     if not (path / CONFIG).is_file():
@@ -102,7 +107,7 @@ def open_page_model_folder(name_or_path: str | Path = DEFAULT) -> PageModelFolde
 
 
 def is_page_model(name_or_path: str | Path) -> bool:
-    """Whether there is a page model of this path, or a shipped one of this name."""
+    """Whether a path, or the name of a shipped model, is that of a page model."""
     path = pretrained().get(str(name_or_path), Path(name_or_path))
     return modality_of(path) == "page"
 
@@ -110,5 +115,5 @@ def is_page_model(name_or_path: str | Path) -> bool:
 def write_page_model_folder(
     folder: Path, config: PageModelConfig, files: Mapping[str, bytes], card: str
 ) -> PageModelFolder:
-    """Write a page model's folder, see :func:`recog.model.folder.write_folder`."""
+    """Write the folder of a page model; see :func:`recog.model.folder.write_folder`."""
     return PageModelFolder(folder, write_folder(folder, config, files, card))

@@ -1,4 +1,4 @@
-"""The folder of a recogniser: its config, opening one by name or path, writing one."""
+"""Folder of a recogniser: its config, opening by name or path, writing."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ DEFAULTS = {"speech": "english-speech", "handwriting": "latin-handwriting"}
 
 
 class ModelConfig(FolderConfig):
-    """Everything about a recogniser but its weights.
+    """Config of a recogniser.
 
-    ``symbols`` are the strings of the output indices, the blank (index 0) an empty string.
-    ``sounds`` are those of the outputs beside them, where the network hears how words are
-    pronounced; the words are in its file of pronunciations. ``decoding`` says how its outputs are
-    best decoded, ``confidence`` how sure of its words it may be.
+    ``symbols`` are the strings of the output indices. The blank (index 0) is an empty string.
+    ``sounds`` are the phones of the additional outputs, where the network recognises phones. The
+    pronunciations of words are then in a file in the folder. ``decoding`` has the tuned decoding
+    options, and ``confidence`` the calibration of word confidences.
     """
 
     modality: Literal["speech", "handwriting"]
@@ -60,12 +60,12 @@ class ModelConfig(FolderConfig):
 
     @property
     def outputs(self) -> int:
-        """Of the network: symbols, and sounds beside them."""
+        """Number of outputs of the network: symbols and phones."""
         return len(self.symbols) + self.encoder.sounds
 
     @property
     def arithmetic(self) -> str:
-        """What the shipped network computes in."""
+        """Number format of the exported network."""
         return "float32" if self.encoder.torch_only else "int8"
 
     @model_validator(mode="after")
@@ -121,34 +121,37 @@ class ModelConfig(FolderConfig):
 
 
 class RecogniserFolder(ModelFolder[ModelConfig]):
-    """An opened folder of a recogniser."""
+    """An open folder of a recogniser."""
 
     def pronunciations(self) -> Pronunciations:
-        """The words that the model knows the sounds of; none where it does not hear sounds.
+        """Read the pronunciations of words; empty for a model that does not recognise phones.
 
         Raises:
-            UserError: their file is missing or damaged.
+            UserError: the file of pronunciations is missing or damaged.
         """
         return read_pronunciations(self.file(PRONUNCIATIONS)) if self.config.sounds else {}
 
 
 def shipped() -> dict[str, Path]:
-    """Name -> folder of the recognisers that come with recog."""
+    """Map the names of the recognisers shipped with recog to their folders."""
     return {name: path for name, path in pretrained().items() if modality_of(path) in DEFAULTS}
 
 
 def shipped_name(model_folder: RecogniserFolder) -> str | Path:
-    """The name of a shipped model, by which every installation finds its own; else the absolute
-    path of the folder."""
+    """Return the name of a shipped model, or the absolute path of any other model.
+
+    Unlike a path, the name is valid in every installation.
+    """
     path = model_folder.path.absolute()
     return next((name for name, folder in shipped().items() if folder.absolute() == path), path)
 
 
 def open_recogniser_folder(name_or_path: str | Path) -> RecogniserFolder:
-    """Open a model by the name of a shipped one or by the path of its folder.
+    """Open a recogniser by the name of a shipped model or by the path of a folder.
 
     Raises:
-        UserError: there is no such model, or its config cannot be used; the message says why.
+        UserError: the model does not exist, or its config cannot be used. The message gives the
+            reason.
     """
     path = Path(name_or_path)
     if not (path / CONFIG).is_file():
@@ -160,7 +163,7 @@ def open_recogniser_folder(name_or_path: str | Path) -> RecogniserFolder:
                 f"There is no model '{name_or_path}': give a model folder or one of "
                 f"{', '.join(shipped()) or 'none'}."
             )
-        path = found[str(name_or_path)]  # of another kind: read_config says which
+        path = found[str(name_or_path)]  # read_config rejects other kinds of models
     return RecogniserFolder(
         path, read_config(path / CONFIG, ModelConfig, ("speech", "handwriting"))
     )
@@ -169,7 +172,7 @@ def open_recogniser_folder(name_or_path: str | Path) -> RecogniserFolder:
 def write_recogniser_folder(
     folder: Path, config: ModelConfig, files: Mapping[str, bytes], card: str
 ) -> RecogniserFolder:
-    """Write a recogniser's folder, see :func:`recog.model.folder.write_folder`."""
+    """Write the folder of a recogniser; see :func:`recog.model.folder.write_folder`."""
     return RecogniserFolder(folder, write_folder(folder, config, files, card))
 
 
@@ -180,8 +183,10 @@ def update_recogniser_folder(
     files: Mapping[str, bytes],
     card: str,
 ) -> RecogniserFolder:
-    """Write a model again with another config, card and some new files; what the config no longer
-    names is left out."""
+    """Write a model with another config, card and some new files.
+
+    Files that the new config does not use are left out.
+    """
     kept = {
         name
         for name in (

@@ -1,8 +1,8 @@
-"""From features to log-probabilities, with ONNX Runtime.
+"""Compute log-probabilities from features, with ONNX Runtime.
 
-Torch is needed only for networks that ONNX has no operators for. Each call runs a single item:
-dynamic int8 takes its activation scale from the whole tensor, so other items in a batch would
-change the result. Items run in parallel on threads instead, and each call uses a single thread.
+Torch is needed only for networks without ONNX operators. Each call runs a single item. Dynamic int8
+takes its activation scale from the whole tensor, so other items in a batch would change the result.
+Items run in parallel on threads instead, and each call uses a single thread.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What is compared: references and hypotheses as texts with ids.
+"""Inputs of an evaluation: references and hypotheses as texts with ids.
 
-sources    files, folders, manifests and archives to texts
-rules      normalisation of the texts before they are compared
-recognise  hypotheses made by a model
-pairs      references and hypotheses brought together
-media      sound or image of a reference, for a report
+sources        read texts from files and folders
+normalisation  rewrite the texts before they are compared
+recognise      recognise hypotheses with a model
+pairs          match references and hypotheses
+media          find the sound or image of a reference, for a report
 """

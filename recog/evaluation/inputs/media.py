@@ -1,4 +1,4 @@
-"""Where the sound or image of a reference is, for a report that shows it."""
+"""Find the sound or image of a reference, for a report that shows it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from recog.evaluation.counts import Pair
 
 
 def media_finder(reference: Path, pairs: Sequence[Pair]) -> Callable[[str], Row | None]:
-    """From a pair's id to its media: of a manifest what it names, of a folder the file beside the
-    text.
+    """Return a function from a pair's id to its media.
+
+    The media of a manifest are the files that it names. The media of a folder are the files next to
+    the texts.
 
     Args:
-        reference: what :func:`recog.evaluation.inputs.pairs.read_pairs` read.
-        pairs: what it gave.
+        reference: the input of :func:`recog.evaluation.inputs.pairs.read_pairs`.
+        pairs: its output.
     """
     if reference.is_dir():
         return lambda identity: _beside(reference / identity)
     try:
         rows = read_manifest(reference) if reference.suffix.lower() == ".jsonl" else []
-    except UserError:  # JSONL of another kind: texts with ids
+    except UserError:  # JSONL with ids and texts is no manifest
         rows = []
     if len(rows) != len(pairs):
         return lambda identity: None

@@ -1,5 +1,7 @@
-"""What an evaluation looks away from: a named rule of :mod:`recog.text.normalise`, or a file of
-rewriting rules."""
+"""Text normalisation before scoring: a named rule, or a file of rewriting rules.
+
+The named rules are in :mod:`recog.text.normalise`.
+"""
 
 from __future__ import annotations
 
@@ -33,13 +35,13 @@ _DESCRIPTIONS = {
 
 @dataclass(frozen=True)
 class Normalisation:
-    """A way to rewrite references and hypotheses before they are compared.
+    """Rewriting of references and hypotheses before they are compared.
 
     Attributes:
-        name: of the rule, or of the file with the start of its SHA-256.
-        description: for people.
-        rule: the function; results compare and print without it.
-        languages: of the texts, as for :func:`recog.text.normalise.rule`.
+        name: name of the rule, or of the file with the start of its SHA-256.
+        description: a description for people.
+        rule: the rewriting function, which comparison and ``repr`` ignore.
+        languages: languages of the texts, as for :func:`recog.text.normalise.rule`.
     """
 
     name: str
@@ -48,8 +50,7 @@ class Normalisation:
     languages: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     def notes(self, texts: Iterable[str], what: str) -> list[str]:
-        """What a person should know that the rule does to some texts; see
-        :meth:`TrackedRule.notes`."""
+        """Describe changes by the rule that a user should know; see :meth:`TrackedRule.notes`."""
         if self.name not in RULES:
             return []
         account = TrackedRule(self.name, self.languages)
@@ -58,26 +59,27 @@ class Normalisation:
         return account.notes(what)
 
     def __call__(self, text: str) -> str:
-        """``text`` rewritten, in NFC and without white space at the ends, whatever the rule."""
+        """Rewrite a text, and always apply NFC and strip white space at the ends."""
         return unicodedata.normalize("NFC", self.rule(text)).strip()
 
 
 def normalisation(name: str, languages: Sequence[str] = ()) -> Normalisation:
-    """The normalisation called ``name``, or that of the file of this name.
+    """Return the normalisation of a rule's name or of a file of rules.
 
     Args:
-        name: of a rule or file.
-        languages: of the texts, as for :func:`recog.text.normalise.rule`.
+        name: name of a rule or file.
+        languages: languages of the texts, as for :func:`recog.text.normalise.rule`.
 
-    A file holds rewriting rules, which are applied in their order after NFC and before runs of
-    white space become one space. Plain text: ``pattern TAB replacement`` a line, where a line
-    without a TAB that starts with ``#`` is a comment. YAML (``.yaml``, ``.yml``): a list of
-    ``[pattern, replacement]``. A pattern is a plain string, or a Python regular expression after
-    ``re:``, whose replacement may name groups (``\\1``).
+    A file holds rewriting rules, which are applied in order. NFC comes before them. After them,
+    runs of white space become a single space. A plain text file has ``pattern TAB replacement`` on
+    each line. A line without a TAB that starts with ``#`` is a comment. A YAML file (``.yaml``,
+    ``.yml``) has a list of ``[pattern, replacement]``. A pattern is a plain string, or a Python
+    regular expression after ``re:``. The replacement of a regular expression may refer to groups
+    (``\\1``).
 
     Raises:
-        UserError: neither a rule nor a readable file, or a rule that is malformed (said with its
-            line or number).
+        UserError: the name is neither a rule nor a readable file, or a rule in the file is
+            malformed. The message gives its line or number.
     """
     if name in RULES:
         return Normalisation(
@@ -162,8 +164,10 @@ def _yaml_rows(path: Path, text: str) -> list[tuple[str, str, str]]:
 
 
 def _compile_rule(pattern: str, replacement: str, place: str) -> Callable[[str], str]:
-    """The function of one rule. A regular expression's length is bounded; its running time is its
-    author's business."""
+    """Compile a rewriting rule to a function.
+
+    The length of a regular expression is limited. Its running time is not.
+    """
     if len(pattern) > MAX_PATTERN or len(replacement) > MAX_PATTERN:
         raise UserError(f"The rule on {place} is longer than {MAX_PATTERN} characters; shorten it.")
     expression = pattern.removeprefix("re:")
@@ -174,9 +178,9 @@ def _compile_rule(pattern: str, replacement: str, place: str) -> Callable[[str],
         return lambda text: text.replace(plain, replacement)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of constructs that a later Python may read otherwise
+            warnings.simplefilter("ignore")  # about constructs that a later Python may change
             compiled = re.compile(expression)
-            # also reads the replacement, whose group numbers may be wrong
+            # parses the replacement too: its group numbers may be wrong
             compiled.sub(replacement, "")
     except (re.error, IndexError, OverflowError, RecursionError) as error:
         raise UserError(

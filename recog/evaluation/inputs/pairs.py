@@ -1,4 +1,4 @@
-"""Bringing references and hypotheses together."""
+"""Match references and hypotheses."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from recog.util.folders import nfc
 
 _MAX_NAMED = 3  # ids that a warning spells out
 
-# An id as it stands, without the suffix of a file name, and without its folders: `wav/a.wav` of a
-# manifest is the text of `a.txt` in a folder. Ids are compared in NFC. A way is taken only where it
-# keeps the ids of both sides apart.
+# Ids are compared as they are, then without the suffix of a file name, then also without folders,
+# because `wav/a.wav` of a manifest is the text of `a.txt` in a folder. Ids are compared in NFC. A
+# key is used only where all ids of a side stay distinct under it.
 _SUFFIX = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,4}$")
 _ID_KEYS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("", nfc),
@@ -42,27 +42,28 @@ _ID_KEYS: tuple[tuple[str, Callable[[str], str]], ...] = (
 def read_pairs(
     reference: Path, hypothesis: Path, *, leave_out: Sequence[Path] = ()
 ) -> tuple[list[Pair], list[str]]:
-    """Reads and matches references and hypotheses.
+    """Read and match references and hypotheses.
 
-    Both may be text files (matched line by line), trn files, JSONL (``id`` or ``media``, ``text``,
-    ``group``), folders (matched by relative path without suffix; see
-    :mod:`recog.evaluation.inputs.sources`), or two single transcripts in any format that recog
-    writes, one of them also ``.txt``. Those with ids match each other in any combination; a ctm of
-    several recordings has ids. Alternates and optional words of trn and ctm files are for
-    :mod:`recog.evaluation.alternates`.
+    Each input may be a text file, a trn file, JSONL (``id`` or ``media``, ``text``, ``group``), a
+    folder, or a single transcript in any format that recog writes. Text files are matched line by
+    line. Folders are matched by relative path without suffix; see
+    :mod:`recog.evaluation.inputs.sources`. A single transcript matches another, or a ``.txt``.
+    Inputs with ids match each other in any combination. A ctm of several recordings has ids.
+    :mod:`recog.evaluation.alternates` handles alternates and optional words of trn and ctm files.
 
-    Of two folders one may lie within the other: its texts are those of one side only.
+    A folder may lie within the other. Its texts then belong to its side only.
 
     Args:
-        reference: file or folder of what is right.
-        hypothesis: file or folder of what was recognised.
-        leave_out: folders within these that are not looked into.
+        reference: file or folder of the true texts.
+        hypothesis: file or folder of the recognised texts.
+        leave_out: folders within these to skip.
 
     Returns:
-        The pairs, in the order of the references, and sentences about texts that have no partner.
+        The pairs, in the order of the references, and warnings about texts without a match.
 
     Raises:
-        UserError: an input cannot be read, the two do not fit, or there is no reference.
+        UserError: an input cannot be read, the inputs do not fit together, or there is no
+            reference.
     """
     references = read_source(
         reference, suffixes=REFERENCE_SUFFIXES, leave_out=[hypothesis, *leave_out]
@@ -86,8 +87,10 @@ def read_pairs(
 
 
 def read_hypotheses(references: Sequence[Pair], hypothesis: Path) -> tuple[list[Pair], list[str]]:
-    """``references`` with the hypotheses of a file or folder that has ids, such as another system's
-    output."""
+    """Match references with the hypotheses of another file or folder that has ids.
+
+    The hypotheses may be the output of another system, for example.
+    """
     source = read_source(hypothesis, suffixes=HYPOTHESIS_SUFFIXES)
     if looks_like_trn(source):
         source = as_trn(source.path, lines_text(source))
@@ -113,11 +116,14 @@ def _pair(reference: Entry, hypothesis: Entry) -> Pair:
 
 
 def match(references: Sequence[Entry], hypotheses: Source) -> tuple[list[Pair], list[str]]:
-    """Pairs by id, a missing hypothesis being None; with warnings about what is missing or
-    superfluous.
+    """Match references and hypotheses by id.
+
+    Returns:
+        The pairs, and warnings about missing and superfluous hypotheses. A missing hypothesis is
+        None.
 
     Raises:
-        UserError: a reference without a text, or no id in common.
+        UserError: a reference has no text, or no id is in both.
     """
     empty = next((entry.id for entry in references if entry.text is None), None)
     if empty is not None:
@@ -150,8 +156,11 @@ def match(references: Sequence[Entry], hypotheses: Source) -> tuple[list[Pair], 
 
 
 def _same_kind(references: Source, hypotheses: Source) -> tuple[Source, Source]:
-    """Both as trn where both can be and one must or would; a text file, or what has a single id,
-    beside a document as one text."""
+    """Convert references and hypotheses to the same kind of source where that is possible.
+
+    Both are read as trn if each looks like trn or has ids. A text file next to a document counts as
+    a single text. An input with a single id next to a document counts as a document.
+    """
     both = (references, hypotheses)
     trn_like = [looks_like_trn(source) for source in both]
     if all(like or source.kind == "keyed" for like, source in zip(trn_like, both, strict=True)):
@@ -188,7 +197,7 @@ def _same_kind(references: Source, hypotheses: Source) -> tuple[Source, Source]:
 def _id_key(
     references: list[str], hypotheses: list[str], path: Path
 ) -> tuple[str, Callable[[str], str]]:
-    """The first way to read ids under which some agree, and none of a side fall together."""
+    """Choose the first key under which some ids match and all of a side stay distinct."""
     for name, key in _ID_KEYS:
         one, other = Counter(map(key, references)), Counter(map(key, hypotheses))
         if (

@@ -1,4 +1,4 @@
-"""Recognising a data set, to score a model on it."""
+"""Recognise a data set, to score a model on it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from recog.evaluation.counts import Pair
 if TYPE_CHECKING:
     from recog.corpora.rows import Row
 
-# Without a choice, what the model was trained on stays out; rows of no split are somebody's own
-# test data.
+# The default leaves out training data. Rows without a split are usually a user's test data.
 DEFAULT_SPLITS: tuple[str | None, ...] = (None, "dev", "test")
 
 
@@ -25,15 +24,18 @@ def recognise_pairs(
     beam: int | None = None,
     threads: int | None = None,
 ) -> tuple[list[Pair], list[str], dict[str, Row]]:
-    """Recognises the rows of ``data`` (a manifest or a bare folder) with ``model`` (a name or a
-    folder).
+    """Recognise the rows of a data set with a model.
+
+    Args:
+        model: name or folder of a model.
+        data: a manifest or a bare folder.
 
     Returns:
-        The pairs in the order of the rows, sentences for the user, and the row of each pair by its
+        The pairs in the order of the rows, warnings for the user, and the row of each pair by its
         id. A row that could not be recognised has no hypothesis, and counts as deleted.
 
     Raises:
-        UserError: the model or the data cannot be read, or no row is of one of ``splits``.
+        UserError: the model or the data cannot be read, or no row is in ``splits``.
     """
     from recog.corpora.data import load_data
     from recog.recognition.dataset import read_rows

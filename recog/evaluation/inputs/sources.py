@@ -1,8 +1,8 @@
-"""What a person points at as references or hypotheses, read into texts with ids.
+"""Read references or hypotheses from a file or folder into texts with ids.
 
-A source is *lines* (a text file, an utterance a line, known by its number), *keyed* (JSONL, trn, a
-table of ids and texts, or a folder: every text has an id) or a *document* (one transcript, in any
-format that recog writes: one text).
+There are three kinds of sources. *lines* is a text file with an utterance on each line, whose id is
+the line number. *keyed* is JSONL, trn, a table of ids and texts, or a folder, where every text has
+an id. *document* is a single transcript, in any format that recog writes.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from recog.util.display import printable
 from recog.util.folders import nfc, walk
 from recog.util.text_files import read_text
 
-# In a folder, the first of these that a stem has is read. `recog transcribe` writes STEM.txt next
-# to the STEM.gt.txt of a bare training folder: the truth is looked for in the one, the hypothesis
-# in the other.
+# In a folder, the first of these suffixes that exists for a stem is read. `recog transcribe` writes
+# STEM.txt next to the STEM.gt.txt of a bare training folder. References therefore prefer .gt.txt,
+# and hypotheses prefer .txt.
 _TRANSCRIPTS = (
     ".txt",
     ".json",
@@ -45,9 +45,15 @@ _PAGES = ("PcGts", "alto", "html")  # roots of XML that is a transcript
 
 @dataclass(frozen=True)
 class Entry:
-    """One text; None where the source names the id without a text. ``words`` are those of a
-    transcript that has them; ``has_markup`` says that the text is in sclite's notation, with alternates
-    or optional words."""
+    """A text with its id.
+
+    Attributes:
+        id: the id of the text.
+        text: the text. None where the source has the id without a text.
+        group: the speaker, writer or document, None where unknown.
+        words: the words of a transcript that has them.
+        has_markup: whether the text is in sclite's notation, with alternates or optional words.
+    """
 
     id: str
     text: str | None
@@ -58,7 +64,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Source:
-    """The texts of ``path``, in order."""
+    """All texts of a file or folder, in order."""
 
     path: Path
     kind: Literal["lines", "keyed", "document"]
@@ -68,14 +74,14 @@ class Source:
 def read_source(
     path: Path, *, suffixes: tuple[str, ...] = REFERENCE_SUFFIXES, leave_out: Sequence[Path] = ()
 ) -> Source:
-    """Reads a file or folder by its suffix and, where that says nothing, by its content.
+    """Read a file or folder, with the format taken from its suffix or else its content.
 
     Args:
         suffixes: the files to read in a folder, the preferred first.
-        leave_out: folders within a folder that are not looked into.
+        leave_out: folders within a folder to skip.
 
     Raises:
-        UserError: missing, not text, malformed, or an id twice.
+        UserError: the file is missing, is not text or is malformed, or has an id twice.
     """
     if path.is_dir():
         return Source(path, "keyed", _unique(path, _folder(path, suffixes, leave_out)))
@@ -104,10 +110,10 @@ def read_source(
 
 
 def as_trn(path: Path, text: str) -> Source:
-    """``text`` as a trn file.
+    """Parse a text as a trn file.
 
     Raises:
-        UserError: a line without an id, an id twice, or braces that do not fit.
+        UserError: a line has no id, an id occurs twice, or braces do not match.
     """
     entries = []
     for utterance, said in trn.read(text, source=str(path)):
@@ -122,8 +128,10 @@ def as_trn(path: Path, text: str) -> Source:
 
 
 def looks_like_trn(source: Source) -> bool:
-    """Whether every line that is not blank or a comment ends with an id in parentheses, each
-    another."""
+    """Whether every line ends with an id in parentheses, as in a trn file.
+
+    Blank lines and comments are ignored. No id may occur twice.
+    """
     if source.kind != "lines":
         return False
     ids: set[str] = set()
@@ -139,19 +147,23 @@ def looks_like_trn(source: Source) -> bool:
 
 
 def lines_text(source: Source) -> str:
-    """The text of a source of lines."""
+    """Join the lines of a source to a single text."""
     return "\n".join(entry.text or "" for entry in source.entries)
 
 
 def _split(text: str) -> list[str]:
-    """Lines, where a last line break ends the last line and starts none; blank lines are utterances
-    too."""
+    """Split a text into lines.
+
+    A line break at the end does not start another line. Blank lines are utterances too.
+    """
     return text.removesuffix("\n").split("\n") if text else []
 
 
 def _folder(root: Path, suffixes: tuple[str, ...], leave_out: Sequence[Path]) -> list[Entry]:
-    """A text for each relative stem under ``root``; hidden files and links to folders are passed
-    over."""
+    """Read a text for each relative stem under a folder.
+
+    Hidden files and links to folders are skipped.
+    """
     found: dict[str, tuple[int, Path]] = {}
     for path in map(Path, walk(root, leave_out=leave_out, files_first=True)):
         suffix = next((s for s in (".gt.txt", *suffixes) if path.name.lower().endswith(s)), None)
@@ -175,8 +187,11 @@ def _folder(root: Path, suffixes: tuple[str, ...], leave_out: Sequence[Path]) ->
 
 
 def _file_entries(stem: str, path: Path) -> tuple[Entry, ...]:
-    """The texts of a file of a folder; none of a table or of XML that is no transcript, as systems
-    put beside them."""
+    """Read the texts of a file in a folder.
+
+    Tables, and XML that is no transcript, give no texts: other systems write them next to their
+    transcripts.
+    """
     text, suffix = read_text(path), path.suffix.lower()
     if suffix == ".trn":
         return as_trn(path, text).entries
@@ -189,8 +204,10 @@ def _file_entries(stem: str, path: Path) -> tuple[Entry, ...]:
 
 
 def _documents(identity: str, path: Path, text: str) -> tuple[Entry, ...] | None:
-    """The transcript in a file, or the several of a ctm by their names there; None of plain
-    text."""
+    """Parse the transcript in a file; None for plain text.
+
+    A ctm may hold several transcripts, whose ids are the names of their recordings.
+    """
     name = format_of(path, text)
     if name is None:
         return None
@@ -248,7 +265,7 @@ def _rows(path: Path, text: str) -> list[Entry]:
 
 
 def _table(path: Path, text: str) -> list[Entry]:
-    """Rows of an id, a tab and a text, as ``--names`` prints them."""
+    """Parse rows of an id, a tab and a text, as ``--names`` prints them."""
     entries = []
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
@@ -264,7 +281,7 @@ def _table(path: Path, text: str) -> list[Entry]:
 
 
 def _row_id(row: dict[str, Any], place: str) -> str:
-    """``id``; else ``media``, with the start and end of a stretch of it, as a manifest has them."""
+    """Return ``id``, or else ``media`` with the start and end that a manifest gives."""
     identity = row.get("id")
     if isinstance(identity, int) and not isinstance(identity, bool):
         return str(identity)

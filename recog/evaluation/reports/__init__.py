@@ -1,8 +1,8 @@
-"""An evaluation for people to read.
+"""Reports of an evaluation, for people to read.
 
-terminal     as tables
-differences  word by word and letter by letter
-analysis     the lines that matter most, and how length tells
-clips        a row's sound or image as a data URI
-html         all of it in one HTML file
+terminal     tables in a terminal
+differences  differences of two texts by word and by letter
+analysis     lines with the most errors, and scores by length
+clips        sound or image of a row as a data URI
+html         a report in a single HTML file
 """

@@ -1,5 +1,4 @@
-"""What an evaluation's report shows beside its figures: the lines that matter most, how length
-tells, how far confidences can be trusted."""
+"""Analyses of an evaluation: lines with the most errors, scores by length, calibration."""
 
 from __future__ import annotations
 
@@ -21,18 +20,18 @@ from recog.evaluation.inputs.normalisation import Normalisation
 from recog.evaluation.result import GroupScore, Result, Score
 from recog.util.edit_distance import correct_words
 
-LENGTHS = (0, 2, 5, 10, 20, 40, 80)  # words of the reference, the upper ends of the classes
+LENGTHS = (0, 2, 5, 10, 20, 40, 80)  # upper limits of the length classes, in reference words
 
 
 @dataclass(frozen=True)
 class CalibrationReport:
-    """How far the words' confidences can be trusted.
+    """Calibration of the confidences of words.
 
     Attributes:
-        table: of the reliability diagram.
-        words: how many have a confidence.
-        mean: their mean confidence.
-        accuracy: the share of them that is right.
+        table: the bins of the reliability diagram.
+        words: number of words with a confidence.
+        mean: mean confidence of these words.
+        accuracy: share of these words that are right.
         calibration_error: see :func:`recog.evaluation.confidence.expected_calibration_error`.
         cross_entropy: see :func:`recog.evaluation.confidence.normalised_cross_entropy`.
     """
@@ -46,11 +45,11 @@ class CalibrationReport:
 
 
 def worst_lines(result: Result, number: int) -> list[Score]:
-    """The lines that raise the character error rate most: those with most errors beyond what it
-    gives their length.
+    """List the lines that raise the character error rate most.
 
-    By the number of errors long lines would come first, by the rate short ones. Lines without
-    errors are none.
+    These are the lines with the most errors above the number expected from the overall rate and
+    their length. Sorting by the number of errors would put long lines first, and sorting by rate
+    would put short lines first. Lines without errors are left out.
     """
     rate = result.cer.errors / result.cer.reference if result.cer.reference else 0.0
     wrong = [score for score in result.scores if score.cer.errors or score.wer.errors]
@@ -59,8 +58,10 @@ def worst_lines(result: Result, number: int) -> list[Score]:
 
 
 def by_length(result: Result) -> dict[str, GroupScore]:
-    """Pooled counts of lines by the words of their reference, in order of length; empty classes
-    left out."""
+    """Pooled counts of lines by length class, in order of length.
+
+    The length is the number of words of the reference. Empty classes are left out.
+    """
     edges = [*LENGTHS, None]
     names = ["none", *(f"{low + 1} to {high}" for low, high in pairwise(LENGTHS))]
     names.append(f"{LENGTHS[-1] + 1} or more")
@@ -78,7 +79,7 @@ def by_length(result: Result) -> dict[str, GroupScore]:
 
 
 def calibration_report(pairs: Sequence[Pair], rule: Normalisation) -> CalibrationReport | None:
-    """How well confidences tell right words from wrong ones; None where no word has one."""
+    """Measure the calibration of word confidences; None where no word has a confidence."""
     confidences: list[float] = []
     right: list[bool] = []
     for pair in pairs:

@@ -1,4 +1,4 @@
-"""A row's sound or image, small enough to stand in a report, as a data URI."""
+"""Sound or image of a row as a data URI, small enough for a report."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from recog.media.audio.reader import open_sound
 MAX_WIDTH, MAX_HEIGHT = 1200, 600  # pixels
 MAX_SECONDS = 30.0
 RATE = 16_000
-QUALITY = 75  # of WebP; ink on paper shows no trace of it
+QUALITY = 75  # of WebP; it causes no visible artefacts in ink on paper
 
 
 @dataclass(frozen=True)
 class Clip:
-    """What an <img> or <audio> shows.
+    """Source of an <img> or <audio> element.
 
     Attributes:
         kind: "image" or "sound".
-        uri: ``data:`` with the file in it.
-        size: width and height in pixels of an image.
-        cut: whether the sound goes on after the clip.
+        uri: a ``data:`` URI that contains the file.
+        size: width and height of an image in pixels.
+        cut: whether the sound continues after the clip.
     """
 
     kind: Literal["image", "sound"]
@@ -40,7 +40,7 @@ class Clip:
 
 
 def clip_of(row: Row) -> Clip:
-    """The picture of a line, at most 1200 by 600 pixels, or at most 30 seconds of its sound.
+    """Make a clip of a row: an image of at most 1200 by 600 pixels, or 30 seconds of sound.
 
     Raises:
         UserError: the media cannot be read.
@@ -73,7 +73,8 @@ def _sound(row: Row) -> Clip:
     if "MP3" in soundfile.available_formats():
         soundfile.write(file, wave, RATE, format="MP3")
         return Clip("sound", _uri("audio/mpeg", file.getvalue()), cut=cut)
-    soundfile.write(file, wave, RATE, format="WAV", subtype="PCM_16")  # libsndfile before 1.1
+    # libsndfile before 1.1 has no MP3
+    soundfile.write(file, wave, RATE, format="WAV", subtype="PCM_16")
     return Clip("sound", _uri("audio/wav", file.getvalue()), cut=cut)
 
 

@@ -1,5 +1,4 @@
-"""Where a recognised text differs from the true one: word by word, and letter by letter within
-them."""
+"""Differences between a recognised and a true text, by word and by letter within words."""
 
 from __future__ import annotations
 
@@ -11,25 +10,25 @@ from rapidfuzz.distance import Levenshtein
 
 from recog.util.edit_distance import as_numbers
 
-CONTEXT = 8  # words shown on either side of an error, of a text that is long
-LONG = 120  # words from which a text is
-MAX_BLOCKS = 200  # stretches of errors shown of one text
-MAX_LETTERS = 4000  # of a stretch, to look at its letters
-ALIKE = 1 / 3  # of the letters must agree for the others to be worth marking
+CONTEXT = 8  # words shown on either side of an error in a long text
+LONG = 120  # a text with more words is long
+MAX_BLOCKS = 200  # stretches of errors shown of a text
+MAX_LETTERS = 4000  # a longer stretch is not compared by letter
+ALIKE = 1 / 3  # share of letters that must agree, else the whole stretch is marked
 
 Mark = Literal["same", "word", "letter", "left out"]
-# whether equal; first and after in the reference, and in the hypothesis
+# whether equal; start and end in the reference, start and end in the hypothesis
 Block = tuple[bool, int, int, int, int]
 
 
 @dataclass(frozen=True)
 class Span:
-    """A piece of text.
+    """A span of text with a mark.
 
     Attributes:
-        text: with the spaces in it.
-        mark: "same" in both texts; "word" for the right letters of a word that is wrong, "letter"
-            for the wrong ones; "left out" for a sentence in place of text.
+        text: the text with its spaces.
+        mark: "same" for text that is in both texts, "word" for the right letters of a wrong word,
+            "letter" for its wrong letters, "left out" for a sentence in place of text.
     """
 
     text: str
@@ -40,11 +39,11 @@ Spans = list[Span]
 
 
 def differences(reference: str, hypothesis: str) -> tuple[Spans, Spans]:
-    """Both texts in spans, by one alignment of the smallest edit distance, over words and then over
-    letters.
+    """Split both texts into marked spans, by minimum edit distance of words, then letters.
 
-    Words that touch are aligned as one, so that of words run together the space alone is marked. Of
-    a long text the surroundings of its errors are shown, and of very many errors the first.
+    Adjacent wrong words are aligned by letter as a single stretch. Where two words are joined, only
+    the space is therefore marked. A long text is shortened to the context of its errors. Of very
+    many errors, only the first are shown.
     """
     source, target = reference.split(), hypothesis.split()
     is_long = max(len(source), len(target)) > LONG
@@ -68,13 +67,13 @@ def differences(reference: str, hypothesis: str) -> tuple[Spans, Spans]:
 
 
 def _append(spans: Spans, first: Span | None = None, *rest: Span) -> None:
-    """Add spans that begin with a word of their own."""
+    """Append spans, with a space before them."""
     if first is not None:
         spans += [Span(" ", "same")] * bool(spans) + [first, *rest]
 
 
 def _blocks(source: Sequence[str], target: Sequence[str]) -> Iterator[Block]:
-    """Stretches of equal and of unequal words, in turn."""
+    """Yield alternating stretches of equal and of different words."""
     codes = Levenshtein.opcodes(*as_numbers(source, target))
     held: Block | None = None
     for code in codes:
@@ -90,10 +89,10 @@ def _blocks(source: Sequence[str], target: Sequence[str]) -> Iterator[Block]:
 
 
 def _context(words: Sequence[str], is_long: bool, before: bool, after: bool) -> Iterator[Span]:
-    """Equal words, the middle of many of a long text left out.
+    """Yield equal words, without the middle of a long stretch in a long text.
 
     Args:
-        before, after: whether an error stands there.
+        before, after: whether an error comes before or after the words.
     """
     first, last = CONTEXT * before, CONTEXT * after
     left_out = len(words) - first - last

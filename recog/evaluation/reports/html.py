@@ -1,8 +1,10 @@
-"""An evaluation as one HTML file that needs nothing else: figures, the lines that matter most with
-their image or sound, confusions, and how far confidences can be trusted.
+"""Report of an evaluation as a single self-contained HTML file.
 
-Texts and names are untrusted: everything passes :func:`escape_text`, and the page forbids itself scripts
-and the network.
+It has the figures, the lines that raise the error rate most with their image or sound, confusions
+and the calibration of confidences.
+
+Texts and names are untrusted. All of them pass through :func:`escape_text`, and the content
+security policy of the page forbids scripts and network access.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from recog.evaluation.reports.terminal import verdict, with_interval
 from recog.evaluation.result import Confusion, GroupScore, Result, Score
 from recog.util.display import percent
 
-MAX_MEDIA = 30 << 20  # bytes of images and sound in a report: what a mail or a phone still takes
+MAX_MEDIA = 30 << 20  # bytes of images and sound in a report, which mail and phones still accept
 MAX_GROUPS = 500
 MAX_NAME = 120  # characters of an id or a group
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"
@@ -42,14 +44,14 @@ _VISIBLE = {"": "∅", " ": "␣", "\n": "⏎", "\t": "⇥", "\u00a0": "⍽"}
 
 @dataclass(frozen=True)
 class Document:
-    """What a report is made of.
+    """Content of a report.
 
     Attributes:
-        title: what was evaluated on what.
+        title: names of the model and the data.
         result, pairs: the scores and the texts, in the same order.
-        comparison: with another system.
-        number: how many lines to show.
-        row_of: a pair's sound or image by its id; None where it is not known.
+        comparison: the comparison with another system.
+        number: number of lines to show.
+        row_of: maps the id of a pair to the row with its sound or image, None where unknown.
         made_by: program and version.
     """
 
@@ -63,7 +65,7 @@ class Document:
 
 
 def report(document: Document) -> str:
-    """The HTML file."""
+    """Render the report as an HTML document."""
     result = document.result
     document = replace(
         document, pairs=[choose_readings(pair, result.normalisation) for pair in document.pairs]
@@ -100,8 +102,10 @@ def report(document: Document) -> str:
 
 
 def escape_text(value: str, limit: int | None = None) -> str:
-    """Any text as HTML text or in an attribute: escaped, control characters and halves of surrogate
-    pairs as U+FFFD."""
+    """Escape any text for HTML content or an attribute.
+
+    Control characters and halves of surrogate pairs become U+FFFD.
+    """
     if limit is not None and len(value) > limit:
         value = value[: limit - 1] + "…"
     return html.escape(_CONTROL.sub("\ufffd", value))
@@ -211,7 +215,7 @@ def _lines(document: Document) -> str:
 
 
 def _common_folder_length(names: Sequence[str]) -> int:
-    """How many characters of the names are a folder that all of them are in."""
+    """Length of the folder path that all names share, in characters."""
     first, last = min(names).split("/")[:-1], max(names).split("/")[:-1]
     same = takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
     return sum(len(part) + 1 for part, _ in same)
@@ -245,7 +249,7 @@ def _media(clip: Clip | None, name: str, why: str) -> str:
 
 
 def _marked(spans: Spans, tag: str) -> str:
-    """Spans as HTML: a wrong word in ``tag``, its wrong letters in <b>."""
+    """Convert spans to HTML: wrong words in ``tag``, their wrong letters in <b>."""
     parts: list[str] = []
     inside = False
     for span in spans:
@@ -377,7 +381,7 @@ def _bar(value: str, share: float) -> str:
 
 
 def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of texts; the first of each row names it."""
+    """Make an HTML table of texts; the first cell of each row is its heading."""
     columns = "".join(
         f'<th scope="col">{escape_text(name)}</th>' if name else "<td></td>" for name in head
     )
@@ -391,7 +395,7 @@ def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> 
 
 
 def _wide(caption: str, content: str) -> str:
-    """A table that scrolls by itself, with the keyboard too, where the window is narrow."""
+    """Wrap a table so that it scrolls in a narrow window, with the keyboard too."""
     label = escape_text(caption)
     return (
         f'<div class="wide" role="region" aria-label="{label}" tabindex="0">'

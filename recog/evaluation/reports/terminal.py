@@ -1,5 +1,7 @@
-"""An evaluation as tables for people. Without a terminal: no colours, no frames, no cutting to its
-width."""
+"""Print an evaluation as tables for people.
+
+Output that is no terminal gets no colours and no frames, and is not cut to a width.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from recog.evaluation.counts import Counts
 from recog.evaluation.result import Confusion, Result
 from recog.util.display import percent, printable
 
-_WIDE = 200  # columns where there is no terminal
+_WIDE = 200  # columns of output that is no terminal
 _COUNTS = ("errors", "subst", "del", "ins", "reference")
 
 
@@ -29,12 +31,12 @@ def render(
     by_group: bool = False,
     confusions: int = 0,
 ) -> None:
-    """Prints ``result`` to ``file``.
+    """Print the result of an evaluation to a file.
 
     Args:
-        comparison: with another system, printed below.
-        by_group: also a table of the groups.
-        confusions: how many of the most common word and character confusions to print.
+        comparison: the comparison with another system, printed below the result.
+        by_group: whether to print a table of the groups too.
+        confusions: number of the most common word and character confusions to print.
     """
     terminal = file.isatty()
     console = Console(
@@ -63,7 +65,7 @@ def render(
 
 
 def with_interval(rate: float, interval: Interval | None) -> str:
-    """``12.34 [11.8, 12.9]``, in percent."""
+    """Format a rate with its interval in percent, as ``12.34 [11.8, 12.9]``."""
     if interval is None:
         return percent(rate)
     return f"{percent(rate)} [{100 * interval[0]:.1f}, {100 * interval[1]:.1f}]"
@@ -95,7 +97,7 @@ def _compared(comparison: Comparison, framed: box.Box | None) -> Table:
 
 
 def verdict(difference: Difference) -> str:
-    """Which system is better, if any clearly is."""
+    """State which system is better, if the difference is significant."""
     if not difference.significant:
         return "no clear difference"
     return "B is better" if difference.difference < 0 else "A is better"
@@ -128,7 +130,7 @@ def _confused(what: str, confusions: Iterable[Confusion], framed: box.Box | None
 
 
 def _token(token: str) -> Text:
-    """A word or character in sight: nothing as ∅, a space as ␣."""
+    """Make a word or character visible: the empty string as ∅, a space as ␣."""
     return Text({"": "∅", " ": "␣", "\n": "⏎"}.get(token) or printable(token, limit=30))
 
 

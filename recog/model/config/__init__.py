@@ -1,6 +1,8 @@
-"""Configuration of a recogniser, as ``config.json`` and recipes hold it. Needs no torch.
+"""Configuration of a recogniser in ``config.json`` and recipes.
 
-base      strict configurations, and those with keys added later
+It does not import torch.
+
+base      base classes: strict, and with keys added later
 features  log-mel bands and line strips
 encoder   shape of the network
 decoding  language models, rescoring, test-time augmentation, calibration

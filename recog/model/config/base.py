@@ -1,4 +1,4 @@
-"""Base classes of every configuration: unknown keys are errors."""
+"""Base classes of configurations, in which unknown keys are errors."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model
 
 
 class Strict(BaseModel):
-    """An immutable configuration in which an unknown key is an error, so that no typo passes."""
+    """An immutable configuration that rejects unknown keys, so that typos are noticed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Extended(Strict):
-    """A configuration that got keys after models and checkpoints had been written.
+    """A configuration with keys that were added after models had been released.
 
-    The keys in ``ADDED`` are not written while they have their default, so that older models and
-    checkpoints keep their contents and fingerprints.
+    The keys in ``ADDED`` are not written while they have their default. Older models and
+    checkpoints therefore keep their contents and fingerprints.
     """
 
     ADDED: ClassVar[tuple[str, ...]] = ()

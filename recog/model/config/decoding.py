@@ -1,4 +1,4 @@
-"""How the network's outputs are decoded: language models, rescoring, calibrated confidences."""
+"""Decoding options of a model: language models, rescoring, calibrated confidences."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from pydantic import Field, model_validator
 
 from recog.model.config.base import Extended, Strict
 
-MIN_CONFIDENCE = 1e-12  # confidences are interpolated by their logarithms; below it all are alike
+MIN_CONFIDENCE = 1e-12  # confidences are interpolated in ln; those below count as this
 LM_FILE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
 class Calibration(Strict):
-    """A map from raw confidences to the share of words that are right, as a model's config keeps
-    it.
+    """A map from raw confidences to the share of words that are right.
 
-    ``raw`` are the knots, rising, and ``right`` the shares there, never falling. Between two knots
-    the share is linear in ln raw; before the first and after the last it is theirs.
+    The knots ``raw`` rise, and the shares at the knots, ``right``, never fall. Between two knots
+    the share is linear in ln raw. It is constant before the first and after the last knot.
     """
 
     kind: Literal["isotonic"] = "isotonic"
@@ -44,35 +43,40 @@ class Calibration(Strict):
         return self
 
     def apply(self, confidences: ArrayLike) -> NDArray[np.float64]:
-        """Calibrated confidences, 0 to 1, of raw ones, in any shape."""
+        """Map raw confidences of any shape to calibrated confidences from 0 to 1."""
         raw = np.maximum(np.asarray(confidences, np.float64), MIN_CONFIDENCE)
         return np.asarray(np.interp(np.log(raw), np.log(self.raw), self.right))
 
     def __call__(self, confidence: float) -> float:
-        """:meth:`apply` for a single word."""
+        """Calibrate the confidence of a single word."""
         return float(self.apply(confidence))
 
 
 class View(Strict):
-    """How a line of writing is shown to the network: leaned to the right by ``slant`` columns a row
-    (to the left where it is negative), then ``width`` times as wide. Speech is made ``width`` times
-    as long."""
+    """A transformation of the input for test-time augmentation.
+
+    A line of writing is sheared to the right by ``slant`` columns per row, or to the left where
+    ``slant`` is negative. Then it is made ``width`` times as wide. Speech is made ``width`` times
+    as long.
+    """
 
     slant: float = Field(0.0, ge=-1.0, le=1.0)
     width: float = Field(1.0, ge=0.5, le=2.0)
 
 
 def views_fault(modality: str, views: tuple[View, ...]) -> str | None:
-    """What is wrong with views for a kind of media; None where nothing is."""
+    """Describe why views are not valid for a modality; None where they are valid."""
     if modality == "speech" and (views[0] != View() or any(view.slant for view in views)):
         return "the first view of speech is as it is (0,1), and none has a slant"
     return None
 
 
 class Rescoring(Strict):
-    """How a recogniser's own neural language model counts; see
-    :class:`recog.decoding.rescoring.nbest.Rescorer`. ``unknown_cost`` is that of
-    :class:`recog.lm.neural.NeuralLM`."""
+    """Options of rescoring with the neural language model of a recogniser.
+
+    See :class:`recog.decoding.rescoring.nbest.Rescorer`. ``unknown_cost`` is an option of
+    :class:`recog.lm.neural.NeuralLM`.
+    """
 
     weight: float = Field(gt=0.0, le=100.0)
     interpolate: float = Field(0.0, ge=0.0, le=1.0)
@@ -81,20 +85,28 @@ class Rescoring(Strict):
 
 
 class DecodingConfig(Extended):
-    """How the model's outputs are best decoded, as tuned on dev; see
-    :class:`recog.decoding.Decoder` for the options.
+    """Decoding options of a model, as tuned on its dev set.
 
-    ``lm`` names the language model's file in the model folder; ``languages`` files of others, each
-    used for lines that are likely to be in its language (see
-    :func:`recog.decoding.rescoring.language_id.identify_languages`); ``sounds`` says whether a model
-    that hears sounds finds the words of its language model in them, or in its letters; ``offset``
-    is added to the times of words, in frames, as a CTC network emits early or late by about as much
-    everywhere; ``temperature`` divides the log-probabilities before they are normalised again:
-    above 1 the network counts for less. A line, or a segment of speech, is taken in the first of
-    the ``views``, and in the others too where it is more doubtful than ``doubt``
-    (:func:`recog.decoding.rescoring.test_time_augmentation.uncertainty_of`). With ``rescoring`` the
-    model's folder has a neural language model, which orders the readings anew. ``dev`` records what
-    tuning measured, for people to read.
+    :class:`recog.decoding.Decoder` documents the options that are not listed here.
+
+    Attributes:
+        lm: file name of the language model in the model folder.
+        languages: file names of language models by language. Each is used for lines that are likely
+            to be in its language (see
+            :func:`recog.decoding.rescoring.language_id.identify_languages`).
+        sounds: whether a model that recognises phones decodes the words of its language model from
+            phones, else from letters.
+        offset: frames added to the times of words. A CTC network emits early or late by about the
+            same amount everywhere.
+        temperature: divisor of the log-probabilities, which are then normalised again. Above 1 the
+            network has less weight.
+        views: views of a line or segment of speech. The first is always used. The others are used
+            where the uncertainty is above ``doubt``.
+        doubt: threshold on
+            :func:`recog.decoding.rescoring.test_time_augmentation.uncertainty_of`.
+        rescoring: options of the neural language model in the model folder, which reranks the
+            readings. None where there is none.
+        dev: measurements of the tuning, for people to read.
     """
 
     ADDED: ClassVar[tuple[str, ...]] = ("languages", "sounds", "views", "doubt", "rescoring")

@@ -1,4 +1,7 @@
-"""Shape of a recogniser's network: convolutions, recurrent layers, attention. Needs no torch."""
+"""Shape of a recogniser's network: convolutions, recurrent layers, attention.
+
+It does not import torch.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ CELL_NAMES: dict[Cell, str] = {
     "multiplicative": "multiplicative LSTM",
     "rnn": "tanh RNN",
 }
-MEMORYLESS = frozenset({"gru", "rnn"})  # have no memory cell, whose updates could be dropped
+MEMORYLESS = frozenset({"gru", "rnn"})  # no memory cell, so no recurrent dropout
 TORCH_ONLY = frozenset({"layer-norm", "multiplicative"})  # no ONNX operator computes them
 MAX_MAP = 1024  # memory cells in each direction of a convolutional LSTM
 
@@ -27,17 +30,17 @@ N = TypeVar("N", bound=Any)
 
 
 def ceil_div(n: N, by: int) -> N:
-    """``n / by`` rounded up: of whole numbers, or of tensors of them."""
+    """Divide integers, or tensors of integers, and round up."""
     return (n + by - 1) // by
 
 
 class ConvLayer(Extended):
-    """One convolution with batch norm, ReLU and pooling; sizes are (height, width).
+    """A convolution with batch norm, ReLU and pooling; sizes are (height, width).
 
-    ``collapse`` uses no padding in height: with a kernel as high as its input it leaves one row.
-    ``recurrent`` makes it a bidirectional convolutional LSTM along the width
-    (:mod:`recog.nn.cells.convolutional`) with ``channels`` maps in each direction, whose ``kernel``
-    (k, 1) convolves columns; it does not pool.
+    With ``collapse`` there is no padding in height. A kernel as high as its input then leaves a
+    single row. With ``recurrent`` the layer is a bidirectional convolutional LSTM along the width
+    (:mod:`recog.nn.cells.convolutional`) with ``channels`` maps in each direction. Its ``kernel``
+    (k, 1) convolves columns, and it does not pool.
     """
 
     ADDED = ("recurrent",)
@@ -67,11 +70,11 @@ class ConvLayer(Extended):
 
     @property
     def maps(self) -> int:
-        """Channels of its output."""
+        """Number of output channels."""
         return 2 * self.channels if self.recurrent else self.channels
 
     def height_after(self, height: int) -> int:
-        """Rows left of ``height`` after the convolution and the pooling."""
+        """Output rows for an input of ``height`` rows, after convolution and pooling."""
         padding = 0 if self.collapse else self.kernel[0] // 2
         rows = (height + 2 * padding - self.kernel[0]) // self.stride[0] + 1
         return ceil_div(rows, self.pool[0])
@@ -80,14 +83,17 @@ class ConvLayer(Extended):
 class EncoderConfig(Extended):
     """Shape of :class:`recog.nn.encoder.Encoder`.
 
-    ``cell`` names one of :mod:`recog.nn.cells`; ``hidden`` are its units in each direction.
-    ``dropout`` is between layers, ``recurrent_dropout`` inside them, on the updates of the memory
-    cells. ``attention`` is the number of heads of a self-attention over the last layer's states
-    (:mod:`recog.nn.attention`), 0 for none. ``sounds`` are the outputs of a second head that hears
-    how words are pronounced, its blank included; 0 where there is none. ``intermediate`` is the
-    recurrent layer, counted from 1, over which more heads of the same kinds are trained (Lee and
-    Watanabe 2021, "Intermediate loss regularization for CTC-based speech recognition"), 0 for none;
-    like ``shortcut``, in training only.
+    Attributes:
+        cell: name of a cell of :mod:`recog.nn.cells`.
+        hidden: units of the cell in each direction.
+        dropout: dropout between layers.
+        recurrent_dropout: dropout inside layers, on the updates of the memory cells.
+        attention: heads of a self-attention over the states of the last layer
+            (:mod:`recog.nn.attention`), 0 for none.
+        sounds: outputs of a second head that recognises phones, including its blank. 0 for no head.
+        intermediate: the recurrent layer, counted from 1, on which additional heads of the same
+            kinds are trained (Lee and Watanabe 2021, "Intermediate loss regularization for
+            CTC-based speech recognition"). 0 for none. Like ``shortcut``, it is for training only.
     """
 
     ADDED = ("cell", "bidirectional", "recurrent_dropout", "attention", "sounds", "intermediate")
@@ -126,18 +132,17 @@ class EncoderConfig(Extended):
 
     @property
     def states(self) -> int:
-        """Features of a frame after the recurrent layers."""
+        """Number of features of a frame after the recurrent layers."""
         return self.hidden * (2 if self.bidirectional else 1)
 
     @property
     def torch_only(self) -> bool:
-        """Whether the network has a part that no ONNX operator computes, and so runs in torch
-        alone."""
+        """Whether a part of the network has no ONNX operator, so that it runs only in torch."""
         return self.cell in TORCH_ONLY
 
     @property
     def recurrence(self) -> str:
-        """The recurrent layers, for people: "bidirectional LSTM"."""
+        """Description of the recurrent layers for people, e.g. "bidirectional LSTM"."""
         return f"{'bidirectional' if self.bidirectional else 'one-directional'} {CELL_NAMES[self.cell]}"
 
     @model_validator(mode="after")
@@ -163,11 +168,12 @@ class EncoderConfig(Extended):
         return n
 
     def subsampled(self, columns: int) -> EncoderConfig:
-        """The encoder with fewer input columns per output frame: the last strides and pools along
-        the width give way first. The same weights fit it.
+        """Reduce the input columns per output frame, with the same weights.
+
+        The last strides and pools along the width are reduced first.
 
         Raises:
-            ValueError: its strides and pools do not allow that.
+            ValueError: the strides and pools do not allow this number of columns.
         """
         finer, rest = divmod(self.subsampling, columns)
         convolutions = list(self.convolutions)
@@ -188,7 +194,7 @@ class EncoderConfig(Extended):
         return self.model_copy(update={"convolutions": tuple(convolutions)})
 
     def frames(self, columns: int) -> int:
-        """Output frames for an input of ``columns`` columns."""
+        """Number of output frames for an input of ``columns`` columns."""
         for layer in self.convolutions:
             columns = ceil_div(ceil_div(columns, layer.stride[1]), layer.pool[1])
         return columns

@@ -1,4 +1,4 @@
-"""Features of a recogniser: log-mel bands of sound, strips of line images."""
+"""Features of a recogniser: log-mel bands of sound, or strips of line images."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from recog.model.config.base import Strict
 
 
 class SpectrogramConfig(Strict):
-    """Log-mel features; see :mod:`recog.features.log_mel`. ``mean`` and ``deviation`` are the
-    corpus's, per band."""
+    """Options of log-mel features; see :mod:`recog.features.log_mel`.
+
+    ``mean`` and ``deviation`` are those of the training corpus, per band.
+    """
 
     kind: Literal["log-mel"] = "log-mel"
     sample_rate: int = Field(16_000, ge=4_000, le=96_000)
@@ -39,8 +41,10 @@ class SpectrogramConfig(Strict):
 
 
 class StripConfig(Strict):
-    """Line strips; see :mod:`recog.features.line_strip`. ``even`` makes dense writing wider and
-    sparse writing narrower, with Latin script as the measure."""
+    """Options of line strips; see :mod:`recog.features.line_strip`.
+
+    ``even`` makes dense writing wider and sparse writing narrower, relative to Latin script.
+    """
 
     kind: Literal["strip"] = "strip"
     height: int = Field(48, ge=8, le=512)
