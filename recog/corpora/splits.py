@@ -95,7 +95,8 @@ def split_rows(rows: list[Row], *, dev_share: float = 0.1, seed: int = 0) -> Spl
     why = {
         "group": "no group is in both train and dev",
         "file": "there are not two groups, so whole files were kept together",
-        "row": "there are no two groups and no files of several rows: dev may have the speakers or hands of train",
+        "row": "there are no two groups and no files of several rows: "
+        "dev may have the speakers or hands of train",
     }[by]
     tested = {_group(row) for row in rows if row.split == "test"} & {
         _group(rows[i]) for i in open_rows
@@ -139,7 +140,8 @@ def _names(rows: list[Row]) -> dict[Path, str]:
     """Media paths without their common folder, so that the split ignores the corpus's location."""
     paths = {row.media: os.path.normpath(row.media) for row in rows}
     try:
-        common = os.path.commonpath([os.path.dirname(path) for path in paths.values()])  # noqa: PTH120
+        folders = [os.path.dirname(path) for path in paths.values()]  # noqa: PTH120
+        common = os.path.commonpath(folders)
     except ValueError:  # relative and absolute, or two drives
         return {media: Path(path).as_posix() for media, path in paths.items()}
     return {

@@ -121,7 +121,8 @@ def _media_reason(row: Row) -> str | None:
             )
         last = row.end if row.end is not None else row.start
         if duration is not None and last is not None and last > duration + TOLERANCE:
-            return f"is {duration:.2f} s long; the stretch {row.start or 0.0:g} to {last:g} s lies outside"
+            stretch = f"{row.start or 0.0:g} to {last:g} s"
+            return f"is {duration:.2f} s long; the stretch {stretch} lies outside"
     return None
 
 
@@ -136,7 +137,8 @@ def _text_reason(
         unknown = alphabet.unknown(text)
         if unknown:
             more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
-            return f"has characters outside the alphabet: {', '.join(map(describe, unknown[:5]))}{more}"
+            names = ", ".join(map(describe, unknown[:5]))
+            return f"has characters outside the alphabet: {names}{more}"
         labels = alphabet.encode(text)
     if frames is None:
         return None

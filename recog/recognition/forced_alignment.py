@@ -64,7 +64,8 @@ class _Emissions:
     """Log-probabilities of a recording or an image, for the symbols of one text.
 
     Attributes:
-        log_probs: (frames, columns) of :func:`recog.decoding.ctc.long_alignment.add_gap_column`; a quiet
+        log_probs: (frames, columns) of
+            :func:`recog.decoding.ctc.long_alignment.add_gap_column`; a quiet
             frame stands before and after each chunk.
         edges: (frames + 1,) where each frame begins, in seconds or pixels.
         step: usual distance of two edges.

@@ -70,7 +70,8 @@ def align_pages(
         recogniser: a handwriting model that reads pages.
         line_breaks: whether each line of a text is a line of the page: see
             :func:`recog.corpora.page_alignment.align_page`.
-        min_agreement: agreement of a line's text with what is read, 0 to 1, from which it becomes a row.
+        min_agreement: agreement of a line's text with the recognised text, 0 to 1, from which it
+            becomes a row.
         on_error: called with a sentence for each page that cannot be read; the others go on.
 
     Yields:

@@ -1,4 +1,4 @@
-"""Training of a grapheme-to-phoneme model from a dictionary (Bisani and Ney 2008, sections 2, 3).
+"""Training of a grapheme-to-phoneme model (Bisani and Ney 2008, sections 2 and 3).
 
 Expectation maximisation aligns the letters of each word with its phones. The model is an n-gram
 model of the pairs of a letter and its phones.

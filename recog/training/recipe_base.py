@@ -1,4 +1,4 @@
-"""What the recipes of all kinds of model share: reading YAML, sources, optimisation, overrides."""
+"""What all recipes share: reading YAML, sources, optimisation, overrides."""
 
 from __future__ import annotations
 

@@ -27,8 +27,10 @@ _DESCRIPTIONS = {
     "collapse": "Unicode NFC, runs of white space to one space",
     "plain": "as collapse, with curly quotes and long dashes made plain",
     "diplomatic": "as plain, without editorial marks",
-    "spoken": "English as it is heard: lower case, letters, apostrophe and space; accents removed, numbers as words",
-    "basic": "lower case, plain quotes, no punctuation or symbols but the apostrophe, white space collapsed",
+    "spoken": "English as it is heard: lower case, letters, apostrophe and space; "
+    "accents removed, numbers as words",
+    "basic": "lower case, plain quotes, no punctuation or symbols but the apostrophe, "
+    "white space collapsed",
     "words": "as basic, a word ends after its apostrophe, every digit is 0",
 }
 

@@ -47,11 +47,11 @@ CAPABILITIES = "ocr_page ocr_carea ocr_line ocrx_word ocrp_wconf"
 
 
 def write(transcript: Transcript) -> str:
-    """Write each page (``ocr_page``) with one area (``ocr_carea``) of lines, baselines and words.
+    """Write each page (``ocr_page``) as one area (``ocr_carea``) of lines and words.
 
-    ``x_wconf`` is the confidence in percent. A bent baseline is written as the straight line nearest
-    to it. A line that does not run to the right has no baseline; ``textangle`` gives its rotation in
-    degrees, counter-clockwise.
+    ``x_wconf`` is the confidence in percent. A bent baseline is written as the straight line
+    nearest to it. A line that does not run to the right has no baseline; ``textangle`` gives its
+    rotation in degrees, counter-clockwise.
 
     Raises:
         UsageError: the transcript is of sound.

@@ -1,4 +1,4 @@
-"""The reading order that a PAGE or ALTO file states, which may differ from its order of lines."""
+"""The reading order that a PAGE or ALTO file states apart from the order of its lines."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ def format_timestamp(milliseconds: int, separator: str) -> str:
 
 
 def parse_timing(row: str) -> tuple[float, float] | None:
-    """Parse ``00:00:01,000 --> 00:00:02,000`` into start and end in seconds; None for other rows.
+    """Parse ``00:00:01,000 --> 00:00:02,000`` into seconds; None for other rows.
 
     Hours may be missing. An end before the start is moved to the start, as players tolerate it.
     """

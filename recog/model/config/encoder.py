@@ -143,7 +143,7 @@ class EncoderConfig(Extended):
     @property
     def recurrence(self) -> str:
         """Description of the recurrent layers for people, e.g. "bidirectional LSTM"."""
-        return f"{'bidirectional' if self.bidirectional else 'one-directional'} {CELL_NAMES[self.cell]}"
+        return f"{'bi' if self.bidirectional else 'one-'}directional {CELL_NAMES[self.cell]}"
 
     @model_validator(mode="after")
     def _rows(self) -> EncoderConfig:

@@ -1,4 +1,4 @@
-"""The convolutional LSTM (Shi et al. 2015) as a layer of the front end, along the image's width.
+"""The convolutional LSTM (Shi et al. 2015) as a layer along the image's width.
 
 Its state is a column of ``channels`` maps, and input and state are convolved along the height::
 
@@ -88,8 +88,15 @@ class ConvLSTM(nn.Module):
         return widths
 
     def forward(self, x: Tensor, widths: Tensor) -> tuple[Tensor, Tensor]:
-        """Image and valid widths (batch,) -> (batch, maps, height, width), zeros past the widths,
-        and the widths."""
+        """Run the layer along the width of images.
+
+        Args:
+            x: (batch, channels, height, width).
+            widths: valid columns of each, (batch,).
+
+        Returns:
+            (batch, maps, height, width), zeros past the widths; and the widths.
+        """
         batch, _, _, width = x.shape
         index = reversal_index(widths, width)
         y = self.layer(x.permute(3, 0, 1, 2).flatten(2), index).view(

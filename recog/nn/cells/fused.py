@@ -1,4 +1,4 @@
-"""The cells with a kernel of torch's (oneDNN on the CPU, cuDNN on a GPU) for all frames at once."""
+"""Cells for which torch has a kernel over all frames (oneDNN on the CPU, cuDNN on a GPU)."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def init_lstm(lstm: nn.LSTM) -> None:
 
 
 class LSTM(nn.LSTM):
-    """The standard cell (Hochreiter and Schmidhuber 1997), with a forget gate (Gers et al. 2000).
+    """The LSTM (Hochreiter and Schmidhuber 1997) with a forget gate (Gers et al. 2000).
 
     Parameters: 4 H (I + H + 2): torch and cuDNN have two biases. With dropout of the cell updates,
     in training, it uses the step of :mod:`.gated`, as the kernel has no such dropout.

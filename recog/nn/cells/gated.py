@@ -57,9 +57,9 @@ NAMES = [field.name for field in fields(Step)]
 
 
 def gated(shares: Sequence[Tensor], steps: Sequence[Step]) -> list[Tensor]:
-    """Hidden states (time, batch, H) of each direction; the states before the first frame are
-    zeros.
+    """Compute the hidden states (time, batch, H) of each direction.
 
+    The states before the first frame are zeros.
     Computed in float32 under autocast too. Differentiable, once, in all but the mask.
 
     Args:

@@ -1,4 +1,4 @@
-"""The relatives of the LSTM without a fused kernel, on the step of :mod:`recog.nn.cells.gated`.
+"""Relatives of the LSTM without a fused kernel, built on :mod:`recog.nn.cells.gated`.
 
 Each cell gives the input's share of the gates, for all frames in one product, and the weights of
 the step. Gates are in torch's order i f g o.

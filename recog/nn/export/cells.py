@@ -113,8 +113,14 @@ def _node(
 
 
 def _banded(kernel: Array, height: int) -> Array:
-    """The matrix (outputs * height, inputs * height) of a convolution along the height, kernel
-    (outputs, inputs, k)."""
+    """The banded matrix of a convolution along the height.
+
+    Args:
+        kernel: (outputs, inputs, k).
+
+    Returns:
+        (outputs * height, inputs * height).
+    """
     outputs, inputs, size = kernel.shape
     matrix = np.zeros((outputs, height, inputs, height), np.float32)
     rows = np.arange(height)

@@ -38,8 +38,14 @@ class GeometryNetwork(nn.Module):
         self.head = nn.Conv2d(w[-2], len(GEOMETRY_MAPS), 1)
 
     def forward(self, ink: Tensor) -> Tensor:
-        """(batch, 1, height, width), 0 paper to 1 ink -> (batch, GEOMETRY_MAPS, height / 16, width
-        / 16), presence as a logit."""
+        """Compute the geometry maps of pages.
+
+        Args:
+            ink: (batch, 1, height, width), 0 paper to 1 ink.
+
+        Returns:
+            (batch, GEOMETRY_MAPS, height / 16, width / 16), presence as a logit.
+        """
         levels = [self.stem(ink)]
         for block in self.down:
             levels.append(block(levels[-1]))

@@ -46,8 +46,14 @@ class PageNetwork(nn.Module):
         self.context = PageContext(config) if config.context else None
 
     def forward(self, ink: Tensor) -> Tensor:
-        """(batch, 1, height, width), 0 paper to 1 ink -> logits (batch, config.maps, height / 2,
-        width / 2)."""
+        """Compute the maps of pages.
+
+        Args:
+            ink: (batch, 1, height, width), 0 paper to 1 ink.
+
+        Returns:
+            Logits (batch, config.maps, height / 2, width / 2).
+        """
         logits, fine, coarse = self.with_features(ink)
         if self.context is None:
             return logits

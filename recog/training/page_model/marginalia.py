@@ -1,4 +1,4 @@
-"""The training of the context: the head of a page network that tells main text from marginalia.
+"""Training of the head of a page network that tells main text from marginalia.
 
 The page network itself stays as it is. Each page of a batch is synthesised
 (:mod:`recog.training.page_model.page_synthesis`). The network finds lines on it, and each line

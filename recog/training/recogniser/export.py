@@ -34,7 +34,7 @@ MAX_QUANTISATION_LOSS = 0.003
 def export_recogniser(
     trainer: Trainer, base: RecogniserFolder | None, notes: str = "", *, own_text: bool = False
 ) -> RecogniserFolder:
-    """Write the model folder from the best weights of a run, evaluate it, and add a language model.
+    """Write the model folder of a run, evaluate it, and add a language model.
 
     Args:
         notes: Markdown for the card.

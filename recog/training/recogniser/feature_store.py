@@ -1,4 +1,4 @@
-"""The feature store: strips or spectrograms, computed once and memory-mapped by all processes."""
+"""Strips or spectrograms, computed once and memory-mapped by all processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The language model of a model that was trained from another: taken over, mixed, weighed anew."""
+"""The language model of a fine-tuned model: taken over, mixed, weighed anew."""
 
 from __future__ import annotations
 

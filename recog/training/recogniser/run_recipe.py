@@ -1,4 +1,4 @@
-"""The recipe of a run: of a YAML file or of bare data, fitted to a base model and to the data."""
+"""The recipe of a run: a YAML file or defaults, fitted to the base model and the data."""
 
 from __future__ import annotations
 

@@ -183,8 +183,10 @@ def score_model_folder(
 
 
 def by_length(pairs: Sequence[Pair]) -> dict[str, list[Pair]]:
-    """Pairs in three parts of about as many, by the characters of the reference; those of one
-    length stay together."""
+    """Divide pairs into three parts of similar size by the length of the reference.
+
+    Pairs of the same length stay together.
+    """
     lengths = sorted(len(pair.reference) for pair in pairs)
     bounds = sorted(
         {lengths[len(lengths) * k // 3 - 1] for k in (1, 2, 3) if len(lengths) * k // 3 > 0}

@@ -1,4 +1,4 @@
-"""The training loop of recognisers: CTC, averaged weights, one process or many (``torchrun``).
+"""The training loop of recognisers: CTC, averaged weights, one or many processes.
 
 A run depends on its recipe and its data alone, and ``training/last.safetensors`` has its progress.
 After a kill at any moment the same command resumes from there and, on the CPU, ends with bitwise
