@@ -66,17 +66,17 @@ def prepare(
         ),
     ] = None,
     line_breaks: Annotated[
-        Literal["auto", "kept", "lost"],
-        typer.Option(help=f"{TRANSCRIBED_PAGES}: is each line of a text a line of the page?"),
-    ] = "auto",
+        Literal["auto", "kept", "lost"] | None,
+        typer.Option(help=f"{TRANSCRIBED_PAGES}: is a text line a page line? Default: auto."),
+    ] = None,
     min_agreement: Annotated[
-        float,
+        float | None,
         typer.Option(
             min=0.0,
             max=1.0,
-            help=f"{TRANSCRIBED_PAGES}: least agreement of a line's text with the model's.",
+            help=f"{TRANSCRIBED_PAGES}: least agreement of text and model. Default: {AGREEMENT:g}.",
         ),
-    ] = AGREEMENT,
+    ] = None,
 ) -> None:
     """Turn a corpus in a known layout into a checked manifest, split by speaker or writer.
 
@@ -84,8 +84,8 @@ def prepare(
     finds to belong to other media. Text stays in logical order.
 
     The layout transcribed-pages takes page images with plain text (page.jpg and page.txt). A model
-    finds and reads the lines, and lines that agree with the text become rows. Train on them, and
-    prepare the pages again with the new model: more lines agree.
+    finds and reads the lines, and lines that agree with the text become rows. A model trained on
+    them can prepare the pages again.
     """
     from recog.corpora.data import modality
     from recog.corpora.manifest import write_manifest
@@ -102,9 +102,16 @@ def prepare(
         raise UsageError(f"A manifest is a .jsonl file; {out} is none.")
     read: Callable[[Path], Iterable[Row]]
     if layout == TRANSCRIBED_PAGES:
+        if columns is not None or pattern is not None:
+            raise UsageError(f"--columns and --pattern are not for {TRANSCRIBED_PAGES}.")
         read = partial(
-            _aligned_rows, model=model, line_breaks=line_breaks, min_agreement=min_agreement
+            _aligned_rows,
+            model=model,
+            line_breaks=line_breaks or "auto",
+            min_agreement=AGREEMENT if min_agreement is None else min_agreement,
         )
+    elif line_breaks is not None or min_agreement is not None:
+        raise UsageError(f"--line-breaks and --min-agreement are for {TRANSCRIBED_PAGES} alone.")
     else:
         read = importer(layout, columns=columns, pattern=pattern)
     if not src.exists():
@@ -165,7 +172,9 @@ def _aligned_rows(
             if not page.rows:
                 _print(f"{page.image}: none of its {page.lines} lines agrees with its text.")
             show(pages / count, f"{pages:,} of {count:,} pages")
-    _print(f"{len(rows):,} of {lines:,} lines on {pages:,} pages agree with their text.")
+    _print(
+        f"{len(rows):,} of {lines:,} lines on {pages:,} of {count:,} pages agree with their text."
+    )
     return rows
 
 

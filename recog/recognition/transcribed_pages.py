@@ -1,8 +1,7 @@
 """Page images with plain text, but without the places of the lines -> rows to train on.
 
 The lines are found and read by a model, and the text of the page is aligned with what it reads.
-Lines that agree become rows. A model trained on them reads better, and so brings in more lines when
-it aligns again.
+Lines that agree become rows. A model trained on them can align the pages again.
 """
 
 from __future__ import annotations
@@ -28,13 +27,11 @@ class AlignedPage:
         image: its file.
         rows: one for each line that agrees with the transcript, in reading order.
         lines: how many lines the model read on the page.
-        given: how many lines or, without line breaks, words the transcript has.
     """
 
     image: Path
     rows: list[Row]
     lines: int
-    given: int
 
 
 def page_files(folder: Path) -> list[tuple[Path, Path]]:
@@ -98,4 +95,4 @@ def align_pages(
             and match.agreement >= min_agreement
             and is_clean(line.text, match.text)
         ]
-        yield AlignedPage(image, rows, len(lines), len(given.split("\n")))
+        yield AlignedPage(image, rows, len(lines))
